@@ -1,0 +1,43 @@
+# make console   sets everything up, opens the console on the embedded host
+# make test      sets everything up, lints, checks types, runs the tests
+# make bench     side-by-side benchmarks; prints a table and writes bench.json
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+WORDNET := $(VENV)/.wordnet
+
+.PHONY: console test lint types bench clean
+.DELETE_ON_ERROR:
+
+console: $(INSTALLED) $(WORDNET)
+	@$(BIN)/qllm-console --profile demo
+
+test: lint types $(WORDNET)
+	@$(BIN)/pytest
+
+lint: $(INSTALLED)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-logo
+
+types: $(INSTALLED)
+	@$(BIN)/mypy
+
+bench: $(INSTALLED) $(WORDNET)
+	@$(BIN)/python -m tests.bench
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("qllm-console needs Python 3.11 or newer; this is %d.%d: set PYTHON=/path/to/python3" % v[:2])' || exit 2
+	@echo "Setting up .venv (once; torch is large) ..."
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "qllm-console needs Python's venv module (on Debian: apt-get install python3-venv)" >&2; exit 2; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[console,engine,dev]'
+	@touch $@
+
+$(WORDNET): $(INSTALLED)
+	@$(BIN)/qllm-engine data obtain
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

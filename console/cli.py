@@ -1,0 +1,173 @@
+"""``qllm-console``: the console, or with a command its headless twin. Imports nothing heavy before it must."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from console import exit_codes
+from console.hosts.host_config import read_host
+from engine.contract.bad_input import BadInput
+from engine.contract.config_files import find_config
+from engine.contract.experiment import Experiment, RunId, profile_of, read_experiment, run_ids
+
+if TYPE_CHECKING:
+    from console.session import Session
+
+
+class Context:
+    """What the options say, read and checked: the experiment, the profile, the host, where runs come home."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.experiment_file: Path = options.experiment or find_config("scaling.toml")
+        self.experiment: Experiment = read_experiment(self.experiment_file)
+        self.profile: str = options.profile
+        profile_of(self.experiment, self.profile)
+        self.home: Path = options.runs.expanduser().absolute()
+        self.host_name: str = options.host
+        self.host = read_host(options.hosts or find_config("hosts.toml"), self.host_name)
+
+    def session(self) -> Session:
+        """A session; importing it takes most of a second, so it is done when it is needed."""
+        from console.session import Session
+
+        return Session(
+            self.host,
+            self.experiment,
+            self.experiment_file,
+            self.profile,
+            self.home,
+            read_only=self.options.read_only,
+            strict=getattr(self.options, "strict", None),
+            host_name=self.host_name,
+        )
+
+    def chosen_runs(self) -> tuple[RunId, ...]:
+        """The runs that ``--condition`` and ``--seed`` choose of the profile's matrix.
+
+        Raises:
+            BadInput: none.
+        """
+        runs = run_ids(self.experiment, self.profile)
+        conditions, seeds = self.options.condition, self.options.seed
+        for condition in conditions or ():
+            if condition not in {run.condition for run in runs}:
+                known = ", ".join(dict.fromkeys(run.condition for run in runs))
+                raise BadInput(
+                    f"no condition {condition!r} in profile {self.profile}; known: {known}", field="--condition"
+                )
+        for seed in seeds or ():
+            if seed not in {run.seed for run in runs}:
+                known = ", ".join(str(seed) for seed in dict.fromkeys(run.seed for run in runs))
+                raise BadInput(f"no seed {seed} in profile {self.profile}; known: {known}", field="--seed")
+        return tuple(
+            run for run in runs if (not conditions or run.condition in conditions) and (not seeds or run.seed in seeds)
+        )
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; the shared options may stand before or after the command."""
+    shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    shared.add_argument("--host", metavar="NAME", help="a host of hosts.toml (default: local)")
+    shared.add_argument(
+        "--experiment", metavar="FILE", type=Path, help="the experiment (default: configs/scaling.toml)"
+    )
+    shared.add_argument("--hosts", metavar="FILE", type=Path, help="the hosts (default: configs/hosts.toml)")
+    shared.add_argument("--profile", metavar="NAME", help="full, smoke or demo (default: full)")
+    shared.add_argument("--runs", metavar="DIR", type=Path, help="where runs come home (default: runs)")
+    shared.add_argument("--read-only", action="store_true", help="launch and abort nothing")
+    top = argparse.ArgumentParser(
+        prog="qllm-console", parents=[shared], description="Control console for controlled scaling experiments."
+    )
+    top.add_argument("--version", action="version", version=f"qllm-console {version('qllm-console')}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+    chosen = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    chosen.add_argument("--condition", action="append", metavar="NAME", help="only this condition; may be repeated")
+    chosen.add_argument("--seed", action="append", type=int, metavar="N", help="only this seed; may be repeated")
+    json_output = argparse.ArgumentParser(add_help=False)
+    json_output.add_argument("--json", action="store_true", help="print JSON on stdout")
+    run = commands.add_parser(
+        "run", parents=[shared, chosen, json_output], help="launch runs, follow them, print results"
+    )
+    run.add_argument("--fresh", action="store_true", help="run again what finished with the same settings")
+    strict = run.add_mutually_exclusive_group()
+    strict.add_argument("--strict", action="store_true", default=None, help="a failed ship blocker fails its run")
+    strict.add_argument("--no-strict", dest="strict", action="store_false", help="ship blockers are reported only")
+    run.add_argument("--detach", action="store_true", help="launch and return; runs go on")
+    commands.add_parser("status", parents=[shared, json_output], help="the runs as they are on the host")
+    abort = commands.add_parser(
+        "abort", parents=[shared, chosen, json_output], help="end runs with all their processes"
+    )
+    abort.add_argument("--all", action="store_true", help="every run of the profile")
+    commands.add_parser("results", parents=[shared, json_output], help="the results of the runs that are at home")
+    return top
+
+
+DEFAULTS = {
+    "host": "local",
+    "experiment": None,
+    "hosts": None,
+    "profile": "full",
+    "runs": Path("runs"),
+    "read_only": False,
+    "condition": None,
+    "seed": None,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with one of ``exit_codes``."""
+    options = parser().parse_args(arguments)
+    for name, value in DEFAULTS.items():
+        if not hasattr(options, name):
+            setattr(options, name, value)
+    try:
+        sys.exit(_command(Context(options)))
+    except BadInput as error:
+        print(f"qllm-console: error: {error}", file=sys.stderr)
+        sys.exit(exit_codes.BAD_INPUT)
+    except KeyboardInterrupt:
+        sys.exit(exit_codes.INTERRUPTED)
+
+
+def _command(context: Context) -> int:
+    match context.options.command:
+        case None:
+            return _open_console(context)
+        case "results":
+            from console.commands.results import results
+
+            return results(context)
+        case "run":
+            from console.commands.run import run
+
+            return run(context)
+        case "status":
+            from console.commands.status import status
+
+            return status(context)
+        case _:
+            from console.commands.abort import abort
+
+            return abort(context)
+
+
+def _open_console(context: Context) -> int:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise BadInput("the console needs a terminal; `qllm-console run`, `status` and `results` do without")
+    from console.ui.app import ConsoleApp
+
+    app = ConsoleApp(
+        context.session, context.experiment, context.profile, context.host.title, read_only=context.options.read_only
+    )
+    app.run()
+    return app.return_code or exit_codes.DONE
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The headless twin: the console's core without a screen, a command a file."""

@@ -1,0 +1,43 @@
+"""``qllm-console abort``: end runs with all their processes."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from console import exit_codes
+from console.commands.attach import attached, say
+from console.session import LinkDown, Outcome
+from engine.contract.bad_input import BadInput
+
+if TYPE_CHECKING:
+    from console.cli import Context
+
+
+def abort(context: Context) -> int:
+    """Abort what ``--all``, ``--condition`` and ``--seed`` name; naming it is the confirmation."""
+    options = context.options
+    if not (options.all or options.condition or options.seed):
+        raise BadInput("say what to abort: --all, --condition or --seed", field="abort")
+    try:
+        outcomes = asyncio.run(_abort(context))
+    except LinkDown as error:
+        say(f"qllm-console: {error}")
+        return exit_codes.UNREACHABLE
+    if options.json:
+        sys.stdout.write(msgspec.json.encode(outcomes).decode() + "\n")
+    else:
+        for outcome in outcomes:
+            print(f"{outcome.run}: {outcome.note}")
+    return exit_codes.DONE if all(outcome.done for outcome in outcomes) else exit_codes.FAILED
+
+
+async def _abort(context: Context) -> tuple[Outcome, ...]:
+    session = context.session()
+    async with attached(session):
+        plan = session.plan_abort(context.chosen_runs())
+        say(plan.question)
+        return await session.abort(plan)

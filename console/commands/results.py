@@ -1,0 +1,28 @@
+"""``qllm-console results``: the results of the runs that are at home."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from console import exit_codes
+from console.results.report import as_json, as_text
+from console.results.summary import Results
+from engine.contract.experiment import folder_name
+
+if TYPE_CHECKING:
+    from console.cli import Context
+
+
+def results(context: Context) -> int:
+    """Print what the capsules at home say; no host is asked."""
+    from console.results.collect import collect
+
+    folder = context.home / folder_name(context.experiment, context.profile)
+    print_results(collect(context.experiment, context.profile, folder), context.options.json)
+    return exit_codes.DONE
+
+
+def print_results(found: Results, json: bool) -> None:
+    """On stdout, as JSON or as text."""
+    sys.stdout.write(as_json(found) if json else as_text(found))

@@ -1,0 +1,125 @@
+"""``qllm-console run``: launch, follow to the end, bring home, print the results."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from console import exit_codes
+from console.commands.attach import attached, say
+from console.commands.results import print_results
+from console.plan import LaunchPlan
+from console.run_view import RunView
+from console.session import LinkDown, Session
+from console.snapshot import Snapshot
+from engine.contract.experiment import RunId
+
+if TYPE_CHECKING:
+    from console.cli import Context
+
+ENGINE_BAD_INPUT = 2
+ENGINE_SHIP_BLOCKER = 5
+
+
+def run(context: Context) -> int:
+    """Launch what the options choose and wait until it has ended and is home.
+
+    Returns:
+        0 when every chosen run finished; else the exit code of the worst that happened.
+    """
+    try:
+        return asyncio.run(_run(context))
+    except LinkDown as error:
+        say(f"qllm-console: {error}")
+        return exit_codes.UNREACHABLE
+
+
+async def _run(context: Context) -> int:
+    session = context.session()
+    chosen = context.chosen_runs()
+    changed = asyncio.Event()
+    session.subscribe(lambda _: changed.set())
+    async with attached(session):
+        reporter = _Reporter(chosen)
+        reporter.take(session.snapshot)
+        await _launch(session, session.plan_launch(chosen, again=context.options.fresh))
+        if context.options.detach:
+            return exit_codes.DONE
+        while not _over(session.snapshot, chosen):
+            await changed.wait()
+            changed.clear()
+            reporter.take(session.snapshot)
+        snapshot = session.snapshot
+        results = await asyncio.to_thread(session.results)
+    print_results(results, context.options.json)
+    return _exit_code(snapshot, chosen)
+
+
+async def _launch(session: Session, plan: LaunchPlan) -> None:
+    """Launch; a broken link is waited for, and the same launch asked for again, which starts nothing twice."""
+    say(plan.question)
+    while True:
+        try:
+            outcomes = await session.launch(plan)
+            break
+        except LinkDown as error:
+            say(f"not launched yet: {error}")
+            session.ready.clear()
+            await session.ready.wait()
+    for outcome in outcomes:
+        if not outcome.done:
+            say(f"{outcome.run}: {outcome.note}")
+    launched = {outcome.run for outcome in outcomes if outcome.done}
+    while any(session.snapshot.runs[run].state is None for run in launched):
+        session.ready.clear()
+        await session.ready.wait()
+
+
+def _over(snapshot: Snapshot, chosen: Iterable[RunId]) -> bool:
+    """Every run has ended, and what it left is at home or was found damaged."""
+    for run in chosen:
+        view, home = snapshot.runs[run], snapshot.homes[run]
+        if view.active:
+            return False
+        sealed = view.name in ("finished", "failed", "aborted")
+        if sealed and home.status not in ("home", "damaged"):
+            return False
+    return True
+
+
+def _exit_code(snapshot: Snapshot, chosen: Iterable[RunId]) -> int:
+    codes = {_code_of(snapshot.runs[run], snapshot.homes[run].status) for run in chosen}
+    for code in (exit_codes.BAD_INPUT, exit_codes.FAILED, exit_codes.SHIP_BLOCKER):
+        if code in codes:
+            return code
+    return exit_codes.DONE
+
+
+def _code_of(view: RunView, home: str) -> int:
+    if view.name == "finished":
+        return exit_codes.DONE if home == "home" else exit_codes.FAILED
+    code = view.state.exit_code if view.state else None
+    if view.name == "failed" and code == ENGINE_BAD_INPUT:
+        return exit_codes.BAD_INPUT
+    if view.name == "failed" and code == ENGINE_SHIP_BLOCKER:
+        return exit_codes.SHIP_BLOCKER
+    return exit_codes.FAILED
+
+
+class _Reporter:
+    """Says a line when a run changes its state or its stage."""
+
+    def __init__(self, runs: Iterable[RunId]) -> None:
+        self._runs = tuple(runs)
+        self._said: dict[RunId, str] = {}
+
+    def take(self, snapshot: Snapshot) -> None:
+        for run in self._runs:
+            view = snapshot.runs[run]
+            line = view.name if view.name != "running" else f"running: {view.stage or 'starting'}"
+            if view.state and view.state.ended and view.state.reason:
+                line += f" ({view.state.reason})"
+            if line != self._said.get(run) and view.state is not None:
+                self._said[run] = line
+                say(f"{run}: {line}")

@@ -1,0 +1,1 @@
+"""The hosts: connection, agent, launch, follow, abort, pull, and the embedded host."""

@@ -1,0 +1,18 @@
+"""Entry of the shipped file: ``serve WORKSPACE`` answers requests on stdin; ``supervise`` is started by a launch."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    if len(sys.argv) == 5 and sys.argv[1] == "supervise":
+        from .supervisor import main as supervise
+
+        supervise(*sys.argv[2:])
+    elif len(sys.argv) == 3 and sys.argv[1] == "serve":
+        from .serve import main as serve
+
+        serve(sys.argv[2])
+    else:
+        sys.exit("usage: agent serve WORKSPACE")

@@ -1,0 +1,55 @@
+"""Answers the console's requests: one JSON object a line on stdin, one reply a line on stdout, many at once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from . import jobs, reading
+from .files import Refused, Workspace
+
+VERBS = {"launch": jobs.launch, "abort": jobs.abort, "poll": reading.poll, "facts": reading.facts}
+
+
+def main(root: str) -> None:
+    """Serve until stdin ends. A launch that is under way is finished first: runs never depend on the link."""
+    workspace = Workspace(Path(root))
+    output = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)  # a stray print must not end up among the replies
+    writing = threading.Lock()
+    threads: list[threading.Thread] = []
+    for line in sys.stdin.buffer:
+        thread = threading.Thread(target=_answer, args=(workspace, line, output, writing), daemon=b'"poll"' in line)
+        thread.start()
+        threads = [other for other in threads if other.is_alive()] + [thread]
+
+
+def _answer(workspace: Workspace, line: bytes, output: BinaryIO, writing: threading.Lock) -> None:
+    number = None
+    try:
+        request = json.loads(line)
+        number = request["id"]
+        verb = request["verb"]
+        reply = {"id": number, "ok": _hello() if verb == "hello" else VERBS[verb](workspace, request)}
+    except Refused as refusal:
+        reply = {"id": number, "refused": str(refusal)}
+    except Exception as error:  # noqa: BLE001 - whatever went wrong is the console's to show; the agent serves on
+        reply = {"id": number, "error": f"{type(error).__name__}: {error}"}
+    content = json.dumps(reply).encode() + b"\n"
+    try:
+        with writing:
+            view = memoryview(content)
+            while view:
+                view = view[output.write(view) :]
+    except OSError:
+        os._exit(0)  # the link is gone: nobody to answer
+
+
+def _hello() -> dict[str, Any]:
+    """The hash of the file this agent runs from, so that the console knows it talks to the one it shipped."""
+    return {"sha256": hashlib.sha256(Path(sys.argv[0]).read_bytes()).hexdigest(), "python": sys.version.split()[0]}

@@ -1,0 +1,155 @@
+"""Speaks with the agent on a host: requests and replies over one channel, many under way at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import shlex
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import PurePosixPath
+from typing import Any
+
+import asyncssh
+
+from console.hosts.agent_file import agent_file
+from console.hosts.connection import LinkDown, Reached
+from console.sanitize import sanitize_line
+
+MAX_REPLY = 64 * 1024 * 1024
+REPLY_TIMEOUT_S = 30.0
+
+
+class AgentRefused(Exception):
+    """The agent would not, or could not, do what was asked; the text says why."""
+
+
+class AgentLink:
+    """One agent process behind one channel."""
+
+    def __init__(self, process: asyncssh.SSHClientProcess[bytes]) -> None:
+        self._process = process
+        self._numbers = itertools.count()
+        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._down: str | None = None
+        self._stderr = b""
+
+    async def request(self, verb: str, timeout: float = REPLY_TIMEOUT_S, **arguments: Any) -> dict[str, Any]:  # noqa: ASYNC109
+        """Ask for ``verb``; waits up to ``timeout`` seconds.
+
+        Raises:
+            LinkDown: the channel or the agent is gone, or no reply came in time.
+            AgentRefused: the agent says no.
+        """
+        if self._down is not None:
+            raise LinkDown(self._down)
+        number = next(self._numbers)
+        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = future
+        try:
+            content = json.dumps({"id": number, "verb": verb, **arguments}).encode() + b"\n"
+            self._process.stdin.write(content)
+            reply = await asyncio.wait_for(future, timeout)
+        except TimeoutError as error:
+            raise LinkDown(f"no answer to {verb} within {timeout:.0f} s") from error
+        except (OSError, asyncssh.Error) as error:
+            raise LinkDown(sanitize_line(str(error))) from error
+        finally:
+            self._waiting.pop(number, None)
+        if "ok" not in reply:
+            raise AgentRefused(sanitize_line(str(reply.get("refused") or reply.get("error") or "no reason given")))
+        answer = reply["ok"]
+        if not isinstance(answer, dict):
+            raise LinkDown("the agent's answer cannot be understood")
+        return answer
+
+    async def listen(self) -> None:
+        """Hand replies to those who wait, until the channel ends; then tell all of them.
+
+        Reads in chunks: reading line by line costs twenty times as much.
+        """
+        partial = b""
+        try:
+            while chunk := await self._process.stdout.read(65536):
+                *lines, partial = (partial + chunk).split(b"\n")
+                for line in lines:
+                    self._deliver(line)
+                if len(partial) > MAX_REPLY:
+                    raise LinkDown(f"a reply of more than {MAX_REPLY >> 20} MiB")
+            self._fail(self._last_words() or "the link is down")
+        except (OSError, asyncssh.Error, LinkDown) as error:
+            self._fail(sanitize_line(str(error)) or "the link is down")
+
+    async def drain_stderr(self) -> None:
+        """Keep the end of what the agent says on stderr; undrained, it would block the channel."""
+        with contextlib.suppress(OSError, asyncssh.Error):
+            while chunk := await self._process.stderr.read(4096):
+                self._stderr = (self._stderr + chunk)[-4096:]
+
+    def _deliver(self, line: bytes) -> None:
+        try:
+            reply = json.loads(line)
+            future = self._waiting.get(reply["id"])
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise LinkDown("the agent's reply cannot be understood") from None
+        if future is not None and not future.done():
+            future.set_result(reply)
+
+    def _fail(self, why: str) -> None:
+        self._down = why
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(LinkDown(why))
+
+    def _last_words(self) -> str:
+        lines = self._stderr.decode("utf-8", "replace").strip().splitlines()
+        return sanitize_line(lines[-1]) if lines else ""
+
+
+@asynccontextmanager
+async def open_agent(reached: Reached) -> AsyncIterator[AgentLink]:
+    """Ship the agent if it is not there, start it, and check that it is the one that was shipped.
+
+    Raises:
+        LinkDown: the link failed, or the host runs another file than the one shipped.
+    """
+    content, digest = agent_file()
+    path = str(PurePosixPath(reached.workspace) / "agent" / f"{digest}.pyz")
+    process = None
+    try:
+        await _ship(reached, path, content)
+        command = shlex.join([reached.python, path, "serve", reached.workspace])
+        process = await reached.connection.create_process(command, encoding=None)
+    except (OSError, asyncssh.Error) as error:
+        raise LinkDown(f"the agent cannot be started: {sanitize_line(str(error))}") from error
+    link = AgentLink(process)
+    tasks = [asyncio.create_task(link.listen()), asyncio.create_task(link.drain_stderr())]
+    try:
+        hello = await link.request("hello")
+        if hello.get("sha256") != digest:
+            raise LinkDown("the host runs another agent than the one that was shipped")
+        yield link
+    finally:
+        process.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _ship(reached: Reached, path: str, content: bytes) -> None:
+    """Put the agent in place, whole or not at all, unless exactly that file is there; a damaged one is replaced."""
+    async with reached.connection.start_sftp_client() as sftp:
+        try:
+            async with sftp.open(path, "rb") as file:
+                there: bytes | str = await file.read(len(content) + 1)
+                if there == content:
+                    return
+        except asyncssh.SFTPNoSuchFile:
+            await sftp.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
+        temporary = f"{path}.{uuid.uuid4().hex}.tmp"
+        async with sftp.open(temporary, "wb") as file:
+            await file.write(content)
+        await sftp.posix_rename(temporary, path)

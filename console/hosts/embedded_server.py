@@ -1,0 +1,85 @@
+"""The embedded host: an SSH server on the loopback, in a process of its own, for one client with one key.
+
+Reads one line on stdin, ``{"client_key": ...}``; writes one on stdout, ``{"port": ..., "host_key": ...}``; ends when
+stdin does, so that it never outlives its console. What it launched goes on: supervisors are detached.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import shlex
+import sys
+
+import asyncssh
+
+
+class _Server(asyncssh.SSHServer):
+    """Accepts one public key and nothing else."""
+
+    def __init__(self, client_key: asyncssh.SSHKey) -> None:
+        self._client_key = client_key
+
+    def begin_auth(self, username: str) -> bool:
+        return True
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        return key.public_data == self._client_key.public_data
+
+    def password_auth_supported(self) -> bool:
+        return False
+
+
+async def _run_command(channel: asyncssh.SSHServerProcess[bytes]) -> None:
+    """Run the command of an exec request as this user, without a shell in between."""
+    try:
+        argv = shlex.split(channel.command or "")
+        child = await asyncio.create_subprocess_exec(
+            *argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+    except (OSError, ValueError, TypeError) as error:
+        channel.stderr.write(f"{channel.command}: {error}\n".encode())
+        channel.exit(127)
+        return
+    try:
+        await channel.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)
+        channel.exit(await child.wait())
+    finally:
+        if child.returncode is None:  # the channel is gone; its command goes too
+            with contextlib.suppress(ProcessLookupError):
+                child.terminate()
+
+
+async def _serve() -> None:
+    stdin = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stdin), sys.stdin)
+    client_key = asyncssh.import_public_key(json.loads(await stdin.readline())["client_key"])
+    host_key = asyncssh.generate_private_key("ssh-ed25519")
+    server = await asyncssh.listen(
+        "127.0.0.1",
+        0,
+        server_factory=lambda: _Server(client_key),
+        server_host_keys=[host_key],
+        process_factory=_run_command,
+        sftp_factory=True,
+        encoding=None,
+        allow_pty=False,
+        x11_forwarding=False,
+        agent_forwarding=False,
+        keepalive_interval=5,
+        keepalive_count_max=3,
+    )
+    public = host_key.export_public_key().decode().strip()
+    print(json.dumps({"port": server.get_port(), "host_key": public}), flush=True)
+    while await stdin.read(4096):
+        pass
+    server.close()
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_serve())

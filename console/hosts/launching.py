@@ -1,0 +1,37 @@
+"""What the host is asked to run: the engine's command line for one run, and the check before any."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from console.hosts.host_config import HostConfig
+from engine.contract.experiment import Settings
+
+ENGINE = "engine.cli"
+
+
+def launch_request(
+    host: HostConfig, python: str, settings: Settings, folder: str, experiment_text: str, key: str, strict: bool
+) -> dict[str, Any]:
+    """The arguments of a launch. ``{workspace}``, ``{job}`` and ``{run}`` stand for folders that the agent fills in."""
+    argv = [python, "-m", ENGINE, "run"]
+    argv += ["--experiment", "{job}/experiment.toml", "--profile", settings.profile]
+    argv += ["--condition", settings.condition, "--seed", str(settings.seed), "--device", host.device]
+    argv += ["--workspace", "{workspace}", "--output", "{run}"]
+    if strict:
+        argv.append("--strict")
+    return {
+        "key": key,
+        "folder": folder,
+        "run": str(settings.run),
+        "slots": host.slots,
+        "settings": settings.fingerprint(),
+        "files": {"experiment.toml": experiment_text},
+        "argv": argv,
+        "env": {"TOKENIZERS_PARALLELISM": "false"},
+    }
+
+
+def check_command(python: str) -> list[str]:
+    """The engine's own check that the host has what a run needs: exit 2 and one line on stderr if it has not."""
+    return [python, "-m", ENGINE, "check"]

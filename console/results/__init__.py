@@ -1,0 +1,1 @@
+"""The results: polars aggregates over items, gates, failed items, contingency. Nothing here knows the terminal."""

@@ -1,0 +1,54 @@
+"""The evaluation items that runs got wrong, over all runs at home."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import polars as pl
+
+from console.results.scores import read_items
+from console.results.summary import FailedItem
+from console.sanitize import sanitize_line
+from engine.contract.experiment import RunId
+from engine.contract.run_folder import RunFolder
+
+LIMIT = 500
+
+
+def failed_items(folder: Path, runs: Iterable[RunId], limit: int = LIMIT) -> tuple[FailedItem, ...]:
+    """Items that at least one run failed at rank 1, those failed by most runs and by the widest margin first."""
+    tables = []
+    for run in runs:
+        try:
+            tables.append(read_items(RunFolder(folder / str(run)).items))
+        except (OSError, ValueError, pl.exceptions.PolarsError):
+            continue  # no results of this run: the results view says why
+    if not tables:
+        return ()
+    wrong = pl.col("rank") > 1
+    items = (
+        pl.concat(tables, how="vertical_relaxed")
+        .group_by("kind", "item_id")
+        .agg(
+            pl.col("lemma", "tier", "query", "answer").first(),
+            wrong.sum().alias("failed"),
+            pl.len().alias("runs"),
+            pl.col("margin").mean(),
+            pl.col("reason").filter(pl.col("reason") != "").mode().sort().first().fill_null("").alias("reason"),
+            pl.col("chosen").filter(wrong).mode().sort().first().fill_null("").alias("chosen"),
+        )
+        .filter(pl.col("failed") > 0)
+        .sort(["failed", "margin", "kind", "item_id"], descending=[True, False, False, False])
+        .head(limit)
+    )
+    texts = ("kind", "item_id", "lemma", "tier", "reason", "query", "answer", "chosen")
+    return tuple(
+        FailedItem(
+            failed=row["failed"],
+            runs=row["runs"],
+            margin=row["margin"],
+            **{name: sanitize_line(row[name]) for name in texts},
+        )
+        for row in items.iter_rows(named=True)
+    )

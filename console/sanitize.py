@@ -1,0 +1,34 @@
+"""Remote text is hostile: the one place where it is made safe to show or to log."""
+
+from __future__ import annotations
+
+import re
+
+_SEQUENCES = re.compile(
+    r"""
+      (?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?              # CSI
+    | (?:\x1b\]|\x9d)[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)?   # OSC
+    | (?:\x1b[PX^_]|[\x90\x98\x9e\x9f])[^\x1b\x9c\n]*(?:\x1b\\|\x9c)?  # DCS, SOS, PM, APC
+    | \x1b[ -/]*[0-~]?                               # other escapes
+    """,
+    re.VERBOSE,
+)
+# C0 but tab and newline, DEL, C1, and the controls that reorder or hide text (bidi, zero width, line separators)
+_CONTROLS = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+
+
+def sanitize(text: str) -> str:
+    """``text`` without escape sequences, controls but tab and newline, and bidi or invisible characters."""
+    if text.isascii() and text.isprintable():
+        return text
+    return _CONTROLS.sub("", _SEQUENCES.sub("", text)).encode("utf-8", "replace").decode("utf-8")
+
+
+def sanitize_line(text: str, limit: int = 4000) -> str:
+    """One safe line: newlines become spaces, tabs are expanded, and what is longer than ``limit`` is cut with a mark."""
+    line = sanitize(text[: 4 * limit]).replace("\n", " ").expandtabs(4)
+    if len(line) <= limit and len(text) <= 4 * limit:
+        return line
+    return f"{line[:limit]} … ({len(text):,} characters)"

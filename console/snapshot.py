@@ -1,0 +1,81 @@
+"""What the console knows at one moment, as one frozen value: the views are drawn from it and from nothing else."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from console.run_view import RunView
+from engine.contract.experiment import RunId
+
+Link = Literal["starting", "connecting", "up", "lost", "closed"]
+Homecoming = Literal["away", "pulling", "home", "damaged"]
+
+
+class Gpu(Struct, frozen=True):
+    """A GPU as nvidia-smi tells of it; memory in MiB, utilization in percent; None where it answered N/A."""
+
+    name: str
+    memory_total: int | None
+    memory_used: int | None
+    utilization: int | None
+    driver: str
+
+
+class HostFacts(Struct, frozen=True):
+    """The host, as its agent found it. Sizes in bytes, ``load`` is the one-minute load average."""
+
+    hostname: str
+    system: str
+    cpus: int
+    load: float
+    memory_total: int
+    memory_available: int
+    disk_total: int
+    disk_free: int
+    python: str
+    workspace: str
+    gpus: tuple[Gpu, ...] = ()
+    gpu_note: str = ""
+
+
+class HostView(Struct, frozen=True):
+    """The host and the link to it.
+
+    ``heard`` is ``time.monotonic()`` of its last answer (0.0: never), so the age of everything shown is known;
+    ``detail`` says what it is doing or what went wrong; ``fingerprint`` is the SHA-256 of its verified host key.
+    """
+
+    name: str
+    title: str
+    launcher: str
+    address: str
+    link: Link = "starting"
+    detail: str = ""
+    heard: float = 0.0
+    fingerprint: str = ""
+    slots: int = 1
+    facts: HostFacts | None = None
+
+
+class Home(Struct, frozen=True):
+    """How far a run's files are at home: of the sealed capsule, verified against its manifest."""
+
+    status: Homecoming = "away"
+    files_done: int = 0
+    files_total: int = 0
+    bytes_done: int = 0
+    bytes_total: int = 0
+    note: str = ""
+
+
+class Snapshot(Struct, frozen=True):
+    """Everything at one moment. ``runs`` holds every run of the profile, in matrix order, launched or not."""
+
+    host: HostView
+    folder: str
+    profile: str
+    runs: dict[RunId, RunView]
+    homes: dict[RunId, Home]
+    version: int = 0

@@ -1,0 +1,1 @@
+"""The terminal UI: it only arranges what the floors below know."""

@@ -1,0 +1,180 @@
+"""The one registry of what a key can do: bindings, footer, command palette and help are all drawn from it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+from textual.binding import Binding, BindingType
+
+ViewName = Literal["host", "runs", "live", "results", "items"]
+Scope = Literal["app", "reading", "runs", "live", "log", "search", "items", "table", "confirm", "help"]
+
+VIEWS: tuple[tuple[ViewName, str], ...] = (
+    ("host", "Host"),
+    ("runs", "Runs"),
+    ("live", "Live"),
+    ("results", "Results"),
+    ("items", "Items"),
+)
+
+
+class Action(Struct, frozen=True):
+    """What one key does.
+
+    Attributes:
+        call: the method ``action_<name>`` with its arguments, as Textual writes it.
+        keys: every key that does it; the first is the one shown.
+        label: for the footer; empty keeps it out of the footer.
+        help: one line for the help screen and the palette.
+        scopes: where it works: a view, a part of one, or a dialogue; ``app`` is everywhere, ``reading`` is any long text.
+        destructive: it can destroy something, so it asks first and its own key never answers.
+        changes_host: it is off in read-only mode.
+        priority: it works whatever has the focus, even where text is typed.
+        shown: the keys as the footer shows them, where the first key alone says too little.
+    """
+
+    call: str
+    keys: tuple[str, ...]
+    label: str
+    help: str
+    scopes: tuple[Scope, ...]
+    destructive: bool = False
+    changes_host: bool = False
+    priority: bool = False
+    shown: str = ""
+
+    @property
+    def method(self) -> str:
+        """The name of the method that does it."""
+        return "action_" + self.call.partition("(")[0]
+
+
+ACTIONS: tuple[Action, ...] = (
+    *(
+        Action(f"show_view('{name}')", (str(place),), "", f"Go to {title}", ("app",))
+        for place, (name, title) in enumerate(VIEWS, start=1)
+    ),
+    Action("help", ("question_mark", "f1"), "help", "Show every key", ("app",)),
+    Action("command_palette", ("ctrl+p",), "", "Search for an action by name", ("app",)),
+    Action("quit", ("q",), "quit", "Leave the console; runs go on without it", ("app",)),
+    Action(
+        "interrupt", ("ctrl+c",), "", "Copy the selected text, or leave if none is selected", ("app",), priority=True
+    ),
+    # Runs
+    Action("move(0,-1)", ("up",), "", "Select the run above", ("runs",)),
+    Action("move(0,1)", ("down",), "", "Select the run below", ("runs",)),
+    Action("move(-1,0)", ("left",), "", "Select the run to the left", ("runs",)),
+    Action("move(1,0)", ("right",), "", "Select the run to the right", ("runs",)),
+    Action("open_live", ("enter",), "live", "Watch the selected run", ("runs",)),
+    Action("launch_all", ("a",), "all", "Launch every run of the profile", ("runs",), changes_host=True),
+    Action("launch", ("l",), "launch", "Launch the selected run", ("runs",), changes_host=True),
+    Action(
+        "launch_condition",
+        ("L",),
+        "condition",
+        "Launch every seed of the selected condition",
+        ("runs",),
+        changes_host=True,
+    ),
+    Action(
+        "launch_again",
+        ("r",),
+        "again",
+        "Run the selected run once more; its results are set aside",
+        ("runs",),
+        destructive=True,
+        changes_host=True,
+    ),
+    Action(
+        "abort",
+        ("x",),
+        "abort",
+        "Abort the selected run and every process of it",
+        ("runs", "live"),
+        destructive=True,
+        changes_host=True,
+    ),
+    Action(
+        "abort_all",
+        ("X",),
+        "abort all",
+        "Abort every queued and running run",
+        ("runs",),
+        destructive=True,
+        changes_host=True,
+    ),
+    # Live
+    Action("select_run(-1)", ("left_square_bracket",), "", "Select the previous run", ("live",)),
+    Action("select_run(1)", ("right_square_bracket",), "run", "Select the next run", ("live",), shown="[ ]"),
+    Action("toggle_smooth", ("s",), "smooth", "Smooth the loss curves; the selected run's raw line stays", ("live",)),
+    Action("toggle_log_scale", ("g",), "log scale", "Loss on a logarithmic scale", ("live",)),
+    Action("cycle_charts", ("c",), "charts", "Both charts, loss alone, top-1 alone, or none", ("live",)),
+    Action("toggle_markers", ("m",), "markers", "Draw curves as blocks or as the condition's letter", ("live",)),
+    Action("toggle_follow", ("f", "space"), "follow", "Follow the log, or hold it still", ("live",)),
+    Action("search", ("slash",), "filter", "Show only log lines with a text; !text leaves lines out", ("live",)),
+    Action("clear_search", ("escape",), "", "Show every log line again", ("live",)),
+    Action(
+        "close_search", ("escape", "up", "down"), "", "Leave the filter as it is and go back to the log", ("search",)
+    ),
+    # Items
+    Action("cycle_order", ("o",), "order", "Order by failures, margin, lemma or tier", ("items",)),
+    Action("cursor_up", ("up",), "", "Select the item above", ("table",)),
+    Action("cursor_down", ("down",), "", "Select the item below", ("table",)),
+    Action("page_up", ("pageup",), "", "A page of items up", ("table",)),
+    Action("page_down", ("pagedown",), "", "A page of items down", ("table",)),
+    Action("scroll_top", ("home",), "", "The first item", ("table",)),
+    Action("scroll_bottom", ("end",), "", "The last item", ("table",)),
+    # Reading
+    Action("scroll_up", ("up",), "", "A line up", ("reading", "log")),
+    Action("scroll_down", ("down",), "", "A line down", ("reading", "log")),
+    Action("page_up", ("pageup",), "", "A page up", ("reading", "log")),
+    Action("page_down", ("pagedown",), "", "A page down", ("reading", "log")),
+    Action("scroll_home", ("home",), "", "To the beginning", ("reading", "log")),
+    Action("scroll_end", ("end",), "", "To the end; the log is followed again", ("reading", "log")),
+    Action("scroll_left", ("left",), "", "To the left of long lines", ("log",)),
+    Action("scroll_right", ("right",), "", "To the right of long lines", ("log",)),
+    # Dialogues
+    Action("confirm", ("y",), "yes", "Do it", ("confirm",)),
+    Action("cancel", ("n", "escape"), "no", "Leave everything as it is", ("confirm",)),
+    Action("close", ("escape", "q", "question_mark", "f1"), "", "Close the help", ("help",)),
+)
+
+_SHOWN = {
+    "question_mark": "?",
+    "slash": "/",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "escape": "Esc",
+    "enter": "Enter",
+    "up": "Up",
+    "down": "Down",
+    "left": "Left",
+    "right": "Right",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+    "home": "Home",
+    "end": "End",
+    "space": "Space",
+    "f1": "F1",
+    "ctrl+c": "Ctrl+C",
+    "ctrl+p": "Ctrl+P",
+}
+
+
+def in_scope(scope: Scope) -> tuple[Action, ...]:
+    """The actions that work in ``scope``, in the order of the registry."""
+    return tuple(action for action in ACTIONS if scope in action.scopes)
+
+
+def bindings(scope: Scope) -> list[BindingType]:
+    """Textual's bindings of ``scope``."""
+    return [
+        Binding(",".join(action.keys), action.call, action.help, show=bool(action.label), priority=action.priority)
+        for action in in_scope(scope)
+    ]
+
+
+def shown_key(key: str) -> str:
+    """``key`` as a person reads it on a keyboard."""
+    return _SHOWN.get(key, key)

@@ -1,0 +1,59 @@
+"""Numbers as words of fixed shape: durations, sizes, percentages, ages."""
+
+from __future__ import annotations
+
+import math
+
+
+def duration(seconds: float) -> str:
+    """``0:41``, ``12:05`` or ``1:02:03``."""
+    whole = max(0, round(seconds))
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def age(seconds: float) -> str:
+    """``0.4 s``, ``12 s``, ``3 min`` or ``2 h``."""
+    seconds = max(0.0, seconds)
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+
+
+def size(count: float) -> str:
+    """Bytes in decimal units: ``512 B``, ``1.4 MB``, ``84 GB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(count) < 999.5:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def percent(fraction: float | None) -> str:
+    """``46.1``; a dash where there is no number."""
+    return "-" if fraction is None or not math.isfinite(fraction) else f"{100 * fraction:.1f}"
+
+
+def number(value: float | None) -> str:
+    """A loss or a margin in at most 7 characters; a dash where there is none."""
+    if value is None:
+        return "-"
+    if not math.isfinite(value):
+        return str(value)
+    return f"{value:.3f}" if 0.001 <= abs(value) < 1000 or value == 0 else f"{value:.1e}"
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 run``, ``9 runs``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def bar(fraction: float, width: int) -> str:
+    """A bar of ``width`` cells, in eighths, without braille."""
+    eighths = round(max(0.0, min(1.0, fraction)) * width * 8)
+    full, part = divmod(eighths, 8)
+    drawn = "█" * full + (" ▏▎▍▌▋▊▉"[part] if part else "")
+    return drawn + "·" * (width - len(drawn))

@@ -1,0 +1,132 @@
+"""The one screen: two lines on top, the view in sight, a line of keys; only the view in sight is kept up to date."""
+
+from __future__ import annotations
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.reactive import reactive
+from textual.screen import Screen
+
+from console.snapshot import Snapshot
+from console.ui.actions import ViewName
+from console.ui.core import Core
+from console.ui.key_line import KeyLine
+from console.ui.messages import RunSelected, ViewWanted
+from console.ui.pane import Pane
+from console.ui.runs_pane import RunsPane
+from console.ui.tab_line import TabLine
+from console.ui.top_line import TopLine
+from engine.contract.experiment import Experiment, RunId
+
+TICK = 0.25  # seconds: snapshots are shown, and ages counted on, at 4 Hz
+
+
+class MainScreen(Screen[None], inherit_bindings=False):
+    """Holds the views; those not seen yet are not even made."""
+
+    snapshot: reactive[Snapshot | None] = reactive(None, init=False, always_update=True)
+    selected: reactive[RunId | None] = reactive(None, init=False)
+    view: reactive[ViewName] = reactive[ViewName]("runs", init=False)
+
+    def __init__(self, experiment: Experiment, title: str, first: Snapshot, *, read_only: bool) -> None:
+        super().__init__()
+        self.VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
+        self._experiment = experiment
+        self._title = title
+        self._first = first
+        self._read_only = read_only
+        self._core: Core | None = None
+        self._panes: dict[ViewName, Pane] = {"runs": RunsPane(experiment, tuple(first.runs), id="runs")}
+
+    def compose(self) -> ComposeResult:
+        """The frame, and the view of the runs."""
+        yield TopLine(self._title, read_only=self._read_only, id="top-line")
+        yield TabLine(id="tab-line")
+        with Container(id="views"):
+            yield self._panes["runs"]
+        yield KeyLine(read_only=self._read_only, id="key-line")
+
+    def on_mount(self) -> None:
+        """Show the runs, none of them launched as far as is known."""
+        self.snapshot = self._first
+        self.selected = next(iter(self._first.runs), None)
+        self.pane.take_focus()
+        self.set_interval(TICK, self._tick)
+
+    @property
+    def pane(self) -> Pane:
+        """The view in sight."""
+        return self._panes[self.view]
+
+    def attach(self, core: Core) -> None:
+        """The core is there: the views may ask it."""
+        self._core = core
+        for pane in self._panes.values():
+            pane.core = core
+
+    def busy_with(self, work: str) -> None:
+        """Say what the console is busy with; nothing if empty."""
+        self.query_one(TabLine).work = work
+
+    def _tick(self) -> None:
+        self.query_one(TopLine).tick()
+        self.query_one(TabLine).tick()
+        self.pane.tick()
+
+    def watch_snapshot(self) -> None:
+        """Tell the top line and the view in sight."""
+        self.query_one(TopLine).snapshot = self.snapshot
+        self.pane.snapshot = self.snapshot
+
+    def watch_selected(self) -> None:
+        """Tell the view in sight."""
+        self.pane.selected = self.selected
+
+    async def watch_view(self, old: ViewName, new: ViewName) -> None:
+        """Bring the view in sight up to date and the keys to it."""
+        pane = self._panes.get(new)
+        if pane is None:
+            pane = self._panes[new] = _make(new)
+            await self.query_one("#views").mount(pane)
+        self._panes[old].display = False
+        pane.display = True
+        pane.core = self._core
+        pane.selected = self.selected
+        pane.snapshot = self.snapshot
+        pane.take_focus()
+        self.query_one(TabLine).current = new
+        self.query_one(KeyLine).scope = pane.SCOPE
+
+    @on(ViewWanted)
+    def _go(self, message: ViewWanted) -> None:
+        message.stop()
+        self.view = message.view
+
+    @on(RunSelected)
+    def _select(self, message: RunSelected) -> None:
+        message.stop()
+        self.selected = message.run
+
+
+def _make(view: ViewName) -> Pane:
+    """The other views are imported when they are first looked at, which keeps the first paint early."""
+    match view:
+        case "host":
+            from console.ui.host_pane import HostPane
+
+            return HostPane(id="host")
+        case "live":
+            from console.ui.live_pane import LivePane
+
+            return LivePane(id="live")
+        case "results":
+            from console.ui.results_pane import ResultsPane
+
+            return ResultsPane(id="results")
+        case "items":
+            from console.ui.items_pane import ItemsPane
+
+            return ItemsPane(id="items")
+        case "runs":
+            raise AssertionError("the view of the runs is made with the screen")

@@ -1,0 +1,91 @@
+"""What the parts of the UI tell each other; workers post these and never touch a widget."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+from textual.message import Message
+
+from console.ui.actions import ViewName
+from engine.contract.experiment import RunId
+
+if TYPE_CHECKING:
+    from console.results.summary import FailedItem, Results
+    from console.ui.core import Core, OutcomeLike
+
+
+class SessionOpened(Message):
+    """The headless core is there."""
+
+    def __init__(self, core: Core) -> None:
+        super().__init__()
+        self.core = core
+
+
+class RunSelected(Message):
+    """The operator turned to a run."""
+
+    def __init__(self, run: RunId) -> None:
+        super().__init__()
+        self.run = run
+
+
+class ViewWanted(Message):
+    """The operator wants another view."""
+
+    def __init__(self, view: ViewName) -> None:
+        super().__init__()
+        self.view = view
+
+
+class LaunchWanted(Message):
+    """The operator wants runs launched; ``again`` even where they finished."""
+
+    def __init__(self, runs: tuple[RunId, ...], *, again: bool = False) -> None:
+        super().__init__()
+        self.runs = runs
+        self.again = again
+
+
+class AbortWanted(Message):
+    """The operator wants runs aborted."""
+
+    def __init__(self, runs: tuple[RunId, ...]) -> None:
+        super().__init__()
+        self.runs = runs
+
+
+class CommandDone(Message):
+    """The host answered a launch or an abort; ``verb`` is the past tense."""
+
+    def __init__(self, verb: str, outcomes: tuple[OutcomeLike, ...]) -> None:
+        super().__init__()
+        self.verb = verb
+        self.outcomes = outcomes
+
+
+class ChartDrawn(Message):
+    """A chart was built off the render path."""
+
+    def __init__(self, drawing: Text) -> None:
+        super().__init__()
+        self.drawing = drawing
+
+
+class ResultsRead(Message):
+    """The results were computed; ``key`` says from what."""
+
+    def __init__(self, key: object, results: Results) -> None:
+        super().__init__()
+        self.key = key
+        self.results = results
+
+
+class ItemsRead(Message):
+    """The failed items were read; ``key`` says from what."""
+
+    def __init__(self, key: object, items: tuple[FailedItem, ...]) -> None:
+        super().__init__()
+        self.key = key
+        self.items = items

@@ -1,0 +1,71 @@
+"""View 4: the results of the runs that are in, worked out anew when another one is."""
+
+from __future__ import annotations
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.widgets import Static
+from textual.worker import Worker, WorkerState
+
+from console.snapshot import Snapshot
+from console.ui.core import Core
+from console.ui.messages import ResultsRead
+from console.ui.pane import Pane
+from console.ui.results_words import nothing_yet, results_words
+
+
+def results_key(snapshot: Snapshot) -> object:
+    """What the results depend on: each run's launch, its state, and how far it is home."""
+    return tuple(
+        (str(run), view.state.key if view.state else "", view.name, view.evaluated, snapshot.homes[run].status)
+        for run, view in snapshot.runs.items()
+    )
+
+
+class ResultsPane(Pane):
+    """A page of results; the last one stays in sight while the next is worked out."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self._read: object = None
+        self._busy = False
+
+    def compose(self) -> ComposeResult:
+        """One text."""
+        yield Static("", id="results-words", markup=False)
+
+    def watch_snapshot(self) -> None:
+        """Work the results out if they may have changed."""
+        if self.snapshot is None:
+            return
+        if not any(view.state for view in self.snapshot.runs.values()):
+            self._say("No results yet: launch runs in view 2 and they fill in here as runs end.")
+            return
+        key = results_key(self.snapshot)
+        if self.core is not None and key != self._read and not self._busy:
+            self._busy = True
+            self._compute(self.core, key)
+
+    @work(thread=True, exit_on_error=False)
+    def _compute(self, core: Core, key: object) -> None:
+        self.post_message(ResultsRead(key, core.results()))
+
+    @on(ResultsRead)
+    def _show(self, message: ResultsRead) -> None:
+        message.stop()
+        self._read = message.key
+        if nothing_yet(message.results.conditions):
+            self._say("No run has been evaluated yet: results fill in here as runs end.")
+        else:
+            self.query_one("#results-words", Static).update(results_words(message.results))
+
+    @on(Worker.StateChanged)
+    def _ended(self, event: Worker.StateChanged) -> None:
+        if event.state is WorkerState.ERROR:
+            self._say(f"The results could not be read: {event.worker.error}")
+        if event.worker.is_finished:
+            self._busy = False
+
+    def _say(self, words: str) -> None:
+        self.query_one("#results-words", Static).update(Content.styled(words, "italic"))

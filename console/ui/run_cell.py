@@ -1,0 +1,109 @@
+"""One cell of the matrix: a run's state, how far it is, and what comes next or came of it, in three lines."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from console.run_view import RunView, fraction_done, training_seconds_left
+from console.snapshot import Home
+from console.ui.format import bar, duration, number, percent
+from console.ui.messages import RunSelected
+from console.ui.state_mark import STAGES, mark_of
+from engine.contract.experiment import RunId
+
+_SHORT_GATES = {"retrieval_top1": "top-1", "retrieval_top3": "top-3", "coherence_accuracy": "coherence"}
+
+
+class RunCell(Widget):
+    """Redrawn when its words change; the selected one has a heavy frame."""
+
+    words: reactive[Content] = reactive(Content(""), init=False)
+
+    def __init__(self, run: RunId) -> None:
+        super().__init__(id=f"cell-{run.condition.replace('.', '-dot-')}-{run.seed}")
+        self.run = run
+        self.border_title = Content(f"{run.condition} / {run.seed}")
+        self._shown = (RunView(run), Home())
+
+    def show(self, view: RunView, home: Home) -> None:
+        """Say the state of ``view``."""
+        self._shown = (view, home)
+        self.words = cell_words(view, home, self.size.width)
+
+    def on_resize(self) -> None:
+        """Fit the bar anew."""
+        self.show(*self._shown)
+
+    def on_click(self, event: events.Click) -> None:
+        """Select it."""
+        event.stop()
+        self.post_message(RunSelected(self.run))
+
+    def render(self) -> Content:
+        """The words."""
+        return self.words
+
+
+def cell_words(view: RunView, home: Home, width: int) -> Content:
+    """Three lines of at most ``width`` cells."""
+    mark = mark_of(view)
+    stage = STAGES.get(view.stage, view.stage) if view.name == "running" else ""
+    head = Content.assemble((f"{mark.sign} {mark.word}", mark.style), f"  {stage}" if stage else "")
+    lines = [head, *_below(view, home, width)]
+    return Content("\n").join(line.truncate(width, ellipsis=True) for line in lines[:3])
+
+
+def _below(view: RunView, home: Home, width: int) -> list[Content]:
+    match view.name:
+        case "none":
+            return []
+        case "running":
+            return [_progress(view, width), Content(_pace(view))]
+        case "queued":
+            return [Content("waits for its turn")]
+        case "finished":
+            return [_scores(view), Content(_homecoming(home))]
+        case _:
+            reason = view.state.reason if view.state else ""
+            lines = [Content(reason or "no reason was given")]
+            return [_scores(view), *lines] if view.evaluation else [*lines, Content(_homecoming(home))]
+
+
+def _progress(view: RunView, width: int) -> Content:
+    fraction = fraction_done(view)
+    if fraction is None:
+        return Content(view.stage_note)
+    return Content.assemble((bar(fraction, max(4, width - 5)), "$text-accent"), f" {100 * fraction:3.0f}%")
+
+
+def _pace(view: RunView) -> str:
+    left = training_seconds_left(view)
+    if left is not None:
+        loss = f"  loss {number(view.losses[-1])}" if view.losses else ""
+        return f"ETA {duration(left)}{loss}"
+    if view.progress:
+        return f"{view.progress.done:,} of {view.progress.total:,} {view.progress.unit}"
+    return ""
+
+
+def _scores(view: RunView) -> Content:
+    if view.evaluation is None:
+        return Content("not evaluated")
+    failed = [_SHORT_GATES.get(gate, gate) for gate in view.failed_gates or ()]
+    words = Content.assemble("top-1 ", (percent(view.evaluation.top1), "bold"), "%")
+    return words + Content.styled(f"  fails {', '.join(failed)}", "$text-error") if failed else words
+
+
+def _homecoming(home: Home) -> str:
+    match home.status:
+        case "pulling":
+            return f"coming home {home.files_done}/{home.files_total} files"
+        case "home":
+            return "results are home"
+        case "damaged":
+            return f"damaged: {home.note}" if home.note else "damaged on the way home"
+        case "away":
+            return ""

@@ -1,0 +1,102 @@
+"""What is known of the selected run, in words, below the matrix."""
+
+from __future__ import annotations
+
+from textual.content import Content
+
+from console.run_view import RunView, training_seconds_left
+from console.snapshot import Home, Snapshot
+from console.ui.format import counted, duration, number, percent, size
+from console.ui.state_mark import STAGES, mark_of
+from engine.contract.experiment import RunId
+
+_WORDS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}
+
+
+def details(snapshot: Snapshot, run: RunId) -> Content:
+    """Some lines on ``run``, what matters most first; before the first launch, what to do."""
+    view = snapshot.runs[run]
+    mark = mark_of(view)
+    head = Content.assemble((f"{run.condition} / {run.seed}", "bold"), "  ", (f"{mark.sign} {mark.word}", mark.style))
+    facts = [fact for fact in (_took(view), _home(snapshot.homes[run])) if fact]
+    lines = [head + Content("  " + ". ".join(facts)) if facts else head]
+    if all(other.name == "none" for other in snapshot.runs.values()):
+        lines.insert(0, _first_step(snapshot))
+    lines += [Content(line) for line in (_reason(view), _now(view)) if line]
+    if view.warnings:
+        last = view.warnings[-1]
+        lines.append(Content.styled(f"! {counted(len(view.warnings), 'warning')}: {last.message}", "$text-warning"))
+    if view.rejected:
+        words = f"! {counted(view.rejected, 'line')} of its events could not be read"
+        lines.append(Content.styled(words, "$text-warning"))
+    lines += [Content(line) for line in (_scores(view), _validation(view)) if line]
+    return Content("\n").join(lines)
+
+
+def _first_step(snapshot: Snapshot) -> Content:
+    if snapshot.host.link == "up":
+        count = len(snapshot.runs)
+        what = "it" if count == 1 else f"all {_WORDS.get(count, count)}"
+        return Content.assemble("No runs yet: press ", ("a", "bold $text-accent"), f" to launch {what}.")
+    return Content(f"No runs yet, and the host is not reached yet. {snapshot.host.detail}")
+
+
+def _reason(view: RunView) -> str:
+    if view.state is None or not view.state.reason:
+        return ""
+    code = f" (exit code {view.state.exit_code})" if view.state.exit_code is not None else ""
+    return f"Why: {view.state.reason}{code}"
+
+
+def _took(view: RunView) -> str:
+    if view.state is None or not view.state.ended or not view.state.started_at:
+        return ""
+    return f"Took {duration(view.state.ended_at - view.state.started_at)}"
+
+
+def _now(view: RunView) -> str:
+    if view.name != "running" or not view.stage:
+        return ""
+    parts = [STAGES.get(view.stage, view.stage) + (f" ({view.stage_note})" if view.stage_note else "")]
+    if view.last_step:
+        parts.append(f"step {view.last_step[0]:,} of {view.total_steps:,}")
+    if view.losses:
+        parts.append(f"loss {number(view.losses[-1])}")
+        parts.append(f"rate {view.learning_rate:.1e}")
+    left = training_seconds_left(view)
+    if left is not None:
+        parts.append(f"{duration(left)} left")
+    return ", ".join(parts)
+
+
+def _scores(view: RunView) -> str:
+    if view.evaluation is None:
+        return ""
+    one = view.evaluation
+    return (
+        f"Top-1 {percent(one.top1)}, top-3 {percent(one.top3)}, coherence {percent(one.coherence)}  (mean pooling "
+        f"{percent(one.mean_pool_top1)}, {percent(one.mean_pool_top3)}, {percent(one.mean_pool_coherence)})"
+    )
+
+
+def _validation(view: RunView) -> str:
+    if not view.epochs:
+        return ""
+    last = view.epochs[-1]
+    return (
+        f"After epoch {last.epoch}: dev top-1 {percent(last.top1)} (mean pooling {percent(last.mean_pool_top1)}), "
+        f"attention entropy {last.attention_entropy:.2f} of its maximum"
+    )
+
+
+def _home(home: Home) -> str:
+    match home.status:
+        case "pulling":
+            files = f"{home.files_done}/{home.files_total} files"
+            return f"Coming home: {files}, {size(home.bytes_done)} of {size(home.bytes_total)}"
+        case "home":
+            return f"At home: {counted(home.files_total, 'file')}, {size(home.bytes_total)}, checksums right"
+        case "damaged":
+            return f"Damaged on the way home: {home.note or 'a checksum was wrong'}"
+        case "away":
+            return home.note

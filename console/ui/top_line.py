@@ -1,0 +1,100 @@
+"""The line on top: the host, its link and how old the data is; the experiment; how many runs are where."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from console.snapshot import HostView, Snapshot
+from console.ui.format import age
+from console.ui.state_mark import MARKS
+
+_LINKS = {
+    "starting": ("◌", "$text-muted"),
+    "connecting": ("◌", "$text-warning"),
+    "up": ("●", "$text-success"),
+    "lost": ("○", "bold $text-error"),
+    "closed": ("○", "$text-muted"),
+}
+
+
+def link_words(host: HostView, now: float) -> str:
+    """``up, 0.4 s ago`` or ``lost 12 s, retrying``; ``now`` is ``time.monotonic()``."""
+    ago = age(now - host.heard) if host.heard else ""
+    match host.link:
+        case "up":
+            return f"up, {ago} ago" if ago else "up"
+        case "lost":
+            return f"lost {ago}, retrying" if ago else "not reached, retrying"
+        case "connecting":
+            return "connecting"
+        case "starting":
+            return "starting"
+        case "closed":
+            return "closed"
+
+
+def link_mark(host: HostView) -> tuple[str, str]:
+    """A sign for the link, and its style."""
+    return _LINKS[host.link]
+
+
+def run_counts(snapshot: Snapshot, *, short: bool = False) -> str:
+    """``3 running  4 queued  2 done``, short ``▶3 ◦4 ✓2``; ``9 to launch`` before the first."""
+    counts = Counter(view.name for view in snapshot.runs.values())
+    words = {"running": "running", "queued": "queued", "finished": "done"}
+    words |= {name: name for name in ("failed", "aborted", "lost")}
+    there = {name: word for name, word in words.items() if counts[name]}
+    if not there:
+        return f"{counts['none']} to launch"
+    if short:
+        return " ".join(f"{MARKS[name].sign}{counts[name]}" for name in there)
+    return "  ".join(f"{counts[name]} {word}" for name, word in there.items())
+
+
+class TopLine(Widget):
+    """One line; redrawn when its words change."""
+
+    snapshot: reactive[Snapshot | None] = reactive(None, init=False, always_update=True, layout=False)
+    words: reactive[Content] = reactive(Content(""), init=False)
+
+    def __init__(self, title: str, *, read_only: bool, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._title = title
+        self._read_only = read_only
+
+    def watch_snapshot(self) -> None:
+        """Say the new state."""
+        self.tick()
+
+    def on_resize(self) -> None:
+        """Fit the words anew."""
+        self.tick()
+
+    def tick(self) -> None:
+        """Let the age go on."""
+        if self.snapshot is not None:
+            self.words = self._fit(self.snapshot)
+
+    def render(self) -> Content:
+        """The words."""
+        return self.words
+
+    def _fit(self, snapshot: Snapshot) -> Content:
+        """The link is never cut; the counts become signs, and the rest gives way, when there is no room."""
+        host = snapshot.host
+        sign, style = link_mark(host)
+        left = Content.assemble((host.title, "bold"), "  ", (f"{sign} {link_words(host, time.monotonic())}", style))
+        middle = Content.styled("  read-only", "bold $text-warning") if self._read_only else Content("")
+        middle += Content(f"  {self._title}")
+        room = self.size.width - left.cell_length
+        right = run_counts(snapshot)
+        if len(right) + middle.cell_length + 2 > room:
+            right = run_counts(snapshot, short=True)
+        room = max(0, room - len(right) - 2)
+        middle = middle.truncate(room, ellipsis=True)
+        return left + middle.pad_right(max(0, room - middle.cell_length)) + Content(f"  {right}")

@@ -1,0 +1,1 @@
+"""What runs on the GPU host: data, encoder, SenseHead training and evaluation."""

@@ -1,0 +1,257 @@
+"""The experiment as its TOML file states it: conditions, seeds, settings, gates, profiles, contingency."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from engine.contract.bad_input import BadInput
+from engine.contract.toml_file import line_of, read_toml
+
+Edition = Literal["v2.2", "v2.3", "enriched"]
+Tier = Literal["tier1_easy", "tier2_robust", "tier3_adversarial"]
+TIERS: tuple[Tier, ...] = ("tier1_easy", "tier2_robust", "tier3_adversarial")
+
+Positive = Annotated[int, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=0)]
+Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
+Above0 = Annotated[float, Meta(gt=0.0)]
+AtLeast0 = Annotated[float, Meta(ge=0.0)]
+Seed = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+class EncoderSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """The frozen encoder: ``minilm`` is the packaged all-MiniLM-L6-v2; else a folder or a Hugging Face name.
+
+    ``layers`` are hidden-state indices (0 is the embedding layer); several are concatenated, so H = 384 x their number.
+    """
+
+    model: str = "minilm"
+    layers: Annotated[tuple[Count, ...], Meta(min_length=1)] = (6,)
+    max_tokens: Annotated[int, Meta(ge=8, le=512)] = 128
+
+
+class Curriculum(Struct, frozen=True, forbid_unknown_fields=True):
+    """How often a bundle of a tier is drawn, relative to tier1 (1.0 everywhere is uniform)."""
+
+    tier1_easy: Above0 = 1.0
+    tier2_robust: Above0 = 1.0
+    tier3_adversarial: Above0 = 1.0
+
+    def weight(self, tier: str | None) -> float:
+        """The sampling weight of ``tier``; bundles without a tier count as tier1."""
+        return float(getattr(self, tier)) if tier in TIERS else self.tier1_easy
+
+
+class Condition(Struct, frozen=True, forbid_unknown_fields=True):
+    """One arm of the experiment: an edition of the training data and the curriculum over it."""
+
+    title: str
+    edition: Edition
+    curriculum: str
+    expected_bundles: Positive | None = None
+
+
+class Training(Struct, frozen=True, forbid_unknown_fields=True):
+    """Certified settings of the SenseHead's training; rates are per step, margins are cosine differences."""
+
+    epochs: Positive = 5
+    batch_size: Positive = 64
+    learning_rate: Above0 = 1e-3
+    weight_decay: AtLeast0 = 0.01
+    final_learning_rate_ratio: Fraction = 0.1
+    gradient_clip: Above0 = 1.0
+    embedding_size: Positive = 256
+    dropout: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.1
+    warm_start_steps: Count = 600
+    warm_start_learning_rate: Above0 = 1e-3
+    temperature: Above0 = 0.1
+    hard_negative_top_k: Positive = 3
+    hard_negative_multiplier: Above0 = 2.0
+    margin_easy: AtLeast0 = 0.05
+    margin_hard: AtLeast0 = 0.15
+    slack_weight: AtLeast0 = 3.0
+    pull_weight: AtLeast0 = 1.0
+    entropy_weight: AtLeast0 = 0.1
+    min_entropy: AtLeast0 = 1.0
+    target_penalty: AtLeast0 = 0.0
+
+
+class Gates(Struct, frozen=True, forbid_unknown_fields=True):
+    """Ship blockers: the least each metric may be, as fractions of 1."""
+
+    retrieval_top1: Fraction = 0.30
+    retrieval_top3: Fraction = 0.50
+    coherence_accuracy: Fraction = 0.80
+
+
+class Slice(Struct, frozen=True, forbid_unknown_fields=True):
+    """How much of the data a profile takes: lemmas per split and evaluation items; None is all there is."""
+
+    train_lemmas: Positive | None = None
+    dev_lemmas: Positive | None = None
+    eval_lemmas: Positive | None = None
+    retrieval_items: Positive | None = None
+    coherence_items: Positive | None = None
+    adversarial_bundles: Positive | None = None
+
+
+class Profile(Struct, frozen=True, forbid_unknown_fields=True):
+    """A named size of the experiment. None takes what the experiment says."""
+
+    title: str
+    conditions: tuple[str, ...] | None = None
+    seeds: tuple[Seed, ...] | None = None
+    epochs: Positive | None = None
+    warm_start_steps: Count | None = None
+    strict: bool = True
+    data: Slice = Slice()
+
+
+class Contingency(Struct, frozen=True, forbid_unknown_fields=True):
+    """A step of the plan for a failed ship blocker; ``conditions`` are those it can help."""
+
+    title: str
+    advice: str
+    conditions: tuple[str, ...]
+
+
+class Experiment(Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole experiment; see ``configs/scaling.toml``."""
+
+    name: Name
+    hypothesis: str
+    seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)]
+    conditions: dict[Name, Condition]
+    curricula: dict[Name, Curriculum]
+    profiles: dict[Name, Profile]
+    data_seed: Seed = 0
+    encoder: EncoderSettings = EncoderSettings()
+    training: Training = Training()
+    gates: Gates = Gates()
+    contingency: tuple[Contingency, ...] = ()
+
+
+class RunId(Struct, frozen=True, order=True):
+    """One cell of the matrix: a condition and a seed."""
+
+    condition: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.condition}_seed{self.seed}"
+
+
+class Settings(Struct, frozen=True):
+    """Everything the operator's side determines of one run; resolved from an experiment and a profile."""
+
+    experiment: str
+    profile: str
+    condition: str
+    seed: int
+    edition: Edition
+    curriculum: Curriculum
+    encoder: EncoderSettings
+    training: Training
+    gates: Gates
+    data: Slice
+    data_seed: int
+
+    @property
+    def run(self) -> RunId:
+        return RunId(self.condition, self.seed)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the settings; two runs with one fingerprint were asked the same thing."""
+        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
+
+
+def read_experiment(path: Path) -> Experiment:
+    """Read and check an experiment file.
+
+    Raises:
+        BadInput: unreadable, malformed, or a name in it refers to nothing.
+    """
+    experiment = read_toml(path, Experiment)
+    for name, condition in experiment.conditions.items():
+        if condition.curriculum not in experiment.curricula:
+            _refuse(
+                path, f"conditions.{name}.curriculum", f"no curriculum {condition.curriculum!r}", experiment.curricula
+            )
+    for name, profile in experiment.profiles.items():
+        for condition_name in profile.conditions or ():
+            if condition_name not in experiment.conditions:
+                _refuse(path, f"profiles.{name}.conditions", f"no condition {condition_name!r}", experiment.conditions)
+    if not experiment.conditions:
+        _refuse(path, "conditions", "an experiment needs at least one condition", ())
+    return experiment
+
+
+def _refuse(path: Path, field: str, message: str, known: object) -> None:
+    names = ", ".join(known) if isinstance(known, dict) else ""
+    text = path.read_text(encoding="utf-8")
+    raise BadInput(
+        f"{message}; known: {names}" if names else message, file=path, line=line_of(text, field), field=field
+    )
+
+
+def profile_of(experiment: Experiment, name: str) -> Profile:
+    """The profile called ``name``.
+
+    Raises:
+        BadInput: there is none.
+    """
+    if name not in experiment.profiles:
+        raise BadInput(f"no profile {name!r}; known: {', '.join(experiment.profiles)}", field="--profile")
+    return experiment.profiles[name]
+
+
+def run_ids(experiment: Experiment, profile: str) -> tuple[RunId, ...]:
+    """The matrix of a profile: every condition with every seed, condition by condition."""
+    chosen = profile_of(experiment, profile)
+    conditions = chosen.conditions or tuple(experiment.conditions)
+    return tuple(RunId(condition, seed) for condition in conditions for seed in chosen.seeds or experiment.seeds)
+
+
+def folder_name(experiment: Experiment, profile: str) -> str:
+    """The folder of an experiment's runs; a profile other than ``full`` is kept apart so scores never mix."""
+    return experiment.name if profile == "full" else f"{experiment.name}-{profile}"
+
+
+def resolve(experiment: Experiment, profile: str, run: RunId) -> Settings:
+    """The settings of one run.
+
+    Raises:
+        BadInput: the experiment has no such profile, condition, or the seed is out of range.
+    """
+    chosen = profile_of(experiment, profile)
+    if run.condition not in experiment.conditions:
+        raise BadInput(
+            f"no condition {run.condition!r}; known: {', '.join(experiment.conditions)}", field="--condition"
+        )
+    if not 0 <= run.seed < 2**31:
+        raise BadInput("a seed is a whole number from 0 to 2147483647", field="--seed")
+    condition = experiment.conditions[run.condition]
+    training = experiment.training
+    if chosen.epochs is not None:
+        training = msgspec.structs.replace(training, epochs=chosen.epochs)
+    if chosen.warm_start_steps is not None:
+        training = msgspec.structs.replace(training, warm_start_steps=chosen.warm_start_steps)
+    return Settings(
+        experiment=experiment.name,
+        profile=profile,
+        condition=run.condition,
+        seed=run.seed,
+        edition=condition.edition,
+        curriculum=experiment.curricula[condition.curriculum],
+        encoder=experiment.encoder,
+        training=training,
+        gates=experiment.gates,
+        data=chosen.data,
+        data_seed=experiment.data_seed,
+    )

@@ -1,0 +1,58 @@
+"""Columns of ``items.parquet`` and ``attention.parquet``: a row per evaluated item; all statistics come from these.
+
+``items.parquet``
+    kind: ``retrieval`` or ``coherence`` (one row per step) · item_id · lemma · tier · source · candidates: how many
+    rank: of the best right candidate among all, from 1 · correct_at_1 · correct_at_3 · margin: best right minus best wrong
+    reason: reason code of a killer, else "" · mean_pool_rank, mean_pool_margin: the same of frozen mean pooling
+    query, answer, chosen: the texts, for a person to read
+
+``attention.parquet``
+    item_id · lemma · epoch · tokens: how many · entropy: entropy / log tokens, 1.0 is uniform
+    lemma_mass: attention on the target word · top_tokens: the three heaviest, joined by spaces · text
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+ReasonCode = Literal[
+    "within_lemma_collision",
+    "cross_pos_collision",
+    "cross_domain_confusable",
+    "underdetermined_context",
+    "style_mismatch",
+]
+
+
+class ItemRow(NamedTuple):
+    """One row of ``items.parquet``."""
+
+    kind: str
+    item_id: str
+    lemma: str
+    tier: str
+    source: str
+    candidates: int
+    rank: int
+    correct_at_1: bool
+    correct_at_3: bool
+    margin: float
+    reason: str
+    mean_pool_rank: int
+    mean_pool_margin: float
+    query: str
+    answer: str
+    chosen: str
+
+
+class AttentionRow(NamedTuple):
+    """One row of ``attention.parquet``."""
+
+    item_id: str
+    lemma: str
+    epoch: int
+    tokens: int
+    entropy: float
+    lemma_mass: float
+    top_tokens: str
+    text: str

@@ -1,0 +1,86 @@
+"""The numbers of one finished run, ``metrics.json``; every number of the head stands beside frozen mean pooling's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Struct
+
+from engine.contract.experiment import Gates
+
+GATE_NAMES = ("retrieval_top1", "retrieval_top3", "coherence_accuracy")
+
+
+class Margins(Struct, frozen=True):
+    """Distribution of the retrieval margin, best right candidate minus best wrong one, in cosine similarity."""
+
+    mean: float
+    p5: float
+    p95: float
+
+
+class TierScore(Struct, frozen=True):
+    """Retrieval top-1 on the ``items`` evaluation items of a tier."""
+
+    items: int
+    top1: float
+
+
+class Scores(Struct, frozen=True):
+    """One model on the frozen evaluation; fractions of 1. Coherence counts steps, not whole items."""
+
+    retrieval_top1: float
+    retrieval_top3: float
+    coherence_accuracy: float
+    margins: Margins
+    tiers: dict[str, TierScore]
+
+
+class GateVerdict(Struct, frozen=True):
+    """A ship blocker: the value measured, the least it may be, and whether it passed."""
+
+    gate: str
+    value: float
+    threshold: float
+    passed: bool
+
+
+class Metrics(Struct, frozen=True):
+    """What a run measured. Scores under different ``eval_fingerprint`` are never compared.
+
+    ``random`` is the expected score of guessing on the same items; ``best_epoch`` the epoch whose head was evaluated,
+    chosen on development lemmas; ``seconds`` are wall time by stage.
+    """
+
+    condition: str
+    seed: int
+    eval_fingerprint: str
+    data_fingerprint: str
+    retrieval_items: int
+    coherence_steps: int
+    head: Scores
+    mean_pool: Scores
+    random_top1: float
+    random_top3: float
+    random_coherence: float
+    best_epoch: int
+    epochs: int
+    steps: int
+    bundles: int
+    killers: int
+    gates: tuple[GateVerdict, ...]
+    seconds: dict[str, float]
+
+
+def judge(values: Mapping[str, float], gates: Gates) -> tuple[GateVerdict, ...]:
+    """The verdict on each ship blocker; a value that is missing or not a number fails."""
+    verdicts = []
+    for gate in GATE_NAMES:
+        threshold = getattr(gates, gate)
+        value = values.get(gate, float("nan"))
+        verdicts.append(GateVerdict(gate, value, threshold, bool(value >= threshold)))
+    return tuple(verdicts)
+
+
+decode = msgspec.json.Decoder(Metrics).decode

@@ -1,0 +1,101 @@
+"""Reads a TOML file into a typed struct; an error names the file, the line and the field."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from engine.contract.bad_input import BadInput
+
+T = TypeVar("T")
+
+_TABLE = re.compile(r"^\s*\[\[?\s*([^\]]+?)\s*\]\]?\s*(#.*)?$")
+_KEY = re.compile(r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
+_AT_LINE = re.compile(r"\s*\(at line (\d+), column \d+\)$")
+_AT_PATH = re.compile(r" - at `(?:key in )?\$\.?(.*?)`$")
+_UNKNOWN = re.compile(r"unknown field `([^`]+)`")
+_MISSING = re.compile(r"missing required field `([^`]+)`")
+
+
+def read_toml(path: Path, shape: type[T]) -> T:
+    """Read ``path`` as TOML and convert it to ``shape``.
+
+    Raises:
+        BadInput: the file is missing, is not TOML, or does not fit ``shape``.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise BadInput("no such file", file=path) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"cannot be read: {error}", file=path) from error
+    return parse_toml(text, shape, path)
+
+
+def parse_toml(text: str, shape: type[T], path: Path) -> T:
+    """Convert TOML ``text`` to ``shape``; ``path`` is only named in errors.
+
+    Raises:
+        BadInput: the text is not TOML or does not fit ``shape``.
+    """
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        said = str(error)
+        at = _AT_LINE.search(said)
+        line = int(at.group(1)) if at else len(text.splitlines())
+        raise BadInput(f"not valid TOML: {_AT_LINE.sub('', said)}", file=path, line=line) from error
+    try:
+        return msgspec.convert(tree, shape)
+    except msgspec.ValidationError as error:
+        said = str(error)
+        at_path = _AT_PATH.search(said)
+        field = _without_indices(at_path.group(1)) if at_path else ""
+        named = _UNKNOWN.search(said) or _MISSING.search(said)
+        if named:
+            field = f"{field}.{named.group(1)}" if field else named.group(1)
+        message = _AT_PATH.sub("", said)
+        raise BadInput(message, file=path, line=line_of(text, field), field=field or None) from error
+
+
+def line_of(text: str, field: str) -> int | None:
+    """The line, from 1, where ``field`` (dotted) stands in TOML ``text``, or its nearest table; None if neither does."""
+    wanted = field.split(".") if field else []
+    table: list[str] = []
+    best: tuple[int, int] | None = None
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := _TABLE.match(line):
+            table = _parts(header.group(1))
+            here = table
+        elif key := _KEY.match(line):
+            here = table + _parts(key.group(1))
+        else:
+            continue
+        shared = _common(here, wanted)
+        if shared == len(here) and (best is None or shared > best[0]):
+            best = (shared, number)
+    return best[1] if best else None
+
+
+def _parts(dotted: str) -> list[str]:
+    return [part.strip().strip("\"'") for part in dotted.split(".")]
+
+
+def _common(here: list[str], wanted: list[str]) -> int:
+    """How many leading parts agree; ``[...]`` in msgspec's paths stands for any key of a mapping."""
+    count = 0
+    for ours, theirs in zip(here, wanted, strict=False):
+        if theirs not in (ours, "[...]"):
+            break
+        count += 1
+    return count
+
+
+def _without_indices(path: str) -> str:
+    """``seeds[0]`` -> ``seeds``; ``conditions[...].edition`` -> ``conditions.[...].edition``."""
+    path = re.sub(r"\[\d+\]", "", path)
+    return path.replace("[...]", ".[...]").lstrip(".")

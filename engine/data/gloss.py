@@ -1,0 +1,68 @@
+"""A WordNet gloss, taken apart: what a sense means and the sentences that show its use."""
+
+from __future__ import annotations
+
+import re
+
+_QUOTED = re.compile(r'"([^"]*)"')
+_INNER = re.compile(r'(?<=\w)"(?=\w)')
+_BEFORE_EXAMPLE = frozenset(";:,.)?!-\"'")
+_TRAILING = " \t;:,\"`"
+_LEAD_INS = ("e.g.", "as in", "or", "and")
+
+
+def split_gloss(gloss: str) -> tuple[str, tuple[str, ...]]:
+    """The definition and the example sentences of a gloss, white space made single and quotes taken off.
+
+    A quoted string is an example when it opens the gloss or follows punctuation; quoted words inside a definition
+    (``the phrase "make strides"``) stay in the definition. Unpaired quotes, which WordNet has a few of, are mended by
+    taking the gloss apart at its semicolons. What stands behind the first example and is no example (an author's
+    name) is dropped.
+    """
+    gloss = " ".join(gloss.split())
+    if gloss.count('"') % 2:
+        return _split_unpaired(gloss)
+    first: int | None = None
+    examples: list[str] = []
+    for found in _QUOTED.finditer(gloss):
+        if first is None and not _is_example(gloss, found):
+            continue
+        first = found.start() if first is None else first
+        examples.append(found.group(1))
+    return _definition(gloss if first is None else gloss[:first]), _clean(examples)
+
+
+def _is_example(gloss: str, found: re.Match[str]) -> bool:
+    before = gloss[: found.start()].rstrip()
+    if not before or before[-1] in _BEFORE_EXAMPLE or before.endswith(_LEAD_INS):
+        return True
+    after = gloss[found.end() :].lstrip(" .")
+    return (not after or after[0] == ";") and len(found.group(1).split()) > 3
+
+
+def _split_unpaired(gloss: str) -> tuple[str, tuple[str, ...]]:
+    definition: list[str] = []
+    examples: list[str] = []
+    for part in gloss.split(";"):
+        stripped = part.strip()
+        if stripped.startswith('"') or stripped.endswith('"'):
+            examples.append(stripped.strip('"'))
+        elif not examples:
+            definition.append(stripped)
+    if not definition:
+        definition = examples[:1]
+        examples = examples[1:]
+    return _definition("; ".join(definition)), _clean(examples)
+
+
+def _definition(text: str) -> str:
+    text = text.strip(_TRAILING)
+    for lead_in in ("; e.g.", ", e.g.", "; as in"):
+        text = text.removesuffix(lead_in)
+    return text.strip(_TRAILING)
+
+
+def _clean(examples: list[str]) -> tuple[str, ...]:
+    """Without stray quotes, closing separators, empty ones and repetitions."""
+    cleaned = (" ".join(_INNER.sub("'", example).replace('"', " ").split()).strip(_TRAILING) for example in examples)
+    return tuple(dict.fromkeys(example for example in cleaned if example))

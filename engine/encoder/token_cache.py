@@ -1,0 +1,179 @@
+"""Token states on disk: each unique text is encoded once per encoder, in content-addressed shards."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zlib
+from collections.abc import Generator, Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from engine.contract.durable import write_durably
+from engine.contract.events import Progress
+from engine.contract.file_lock import FileLock
+from engine.encoder.encoder import Encoder, TextStates
+from engine.encoder.token_states import TokenStates
+
+_VERSION = "1"
+_SHARD_TOKENS = 1_000_000
+_REPORT_EVERY = 512
+
+
+class _Shard(NamedTuple):
+    """An open shard, mapped into memory: (N, H) f16, (texts + 1,) i64, (N, 2) i32, and its texts' keys in order."""
+
+    states: torch.Tensor
+    offsets: torch.Tensor
+    characters: torch.Tensor
+    keys: list[bytes]
+
+
+class TokenCache:
+    """The token states of one encoder under ``folder``.
+
+    A text's states do not depend on its companions (see ``Encoder.encode``), so what a reader gets depends on the texts
+    it asks for and never on which shards were made before.
+
+    Args:
+        folder: ``<workspace>/cache/<encoder fingerprint>``.
+        encoder: makes what is missing.
+    """
+
+    def __init__(self, folder: Path, encoder: Encoder) -> None:
+        self.folder = folder
+        self.encoder = encoder
+        self._shards: dict[str, _Shard] = {}
+
+    def fill(self, texts: Iterable[str]) -> Generator[Progress, None, int]:
+        """Encode what is missing of ``texts``, in one process at a time; returns how many texts this call encoded."""
+        wanted = sorted(set(texts))
+        if not self._missing(wanted):
+            return 0
+        lock = FileLock(self.folder / "lock")
+        for note in lock.waiting():
+            done, _, total = note.partition(" ")
+            if total.isdigit() and done.isdigit():
+                yield Progress(int(done), int(total), "texts")
+        with lock:
+            missing = self._missing(wanted)
+            done = 0
+            for part in _parts(missing):
+                for progress in self._make(part, done, len(missing)):
+                    lock.note(f"{progress.done} {progress.total}")
+                    yield progress
+                done += len(part)
+            return len(missing)
+
+    def states(self, texts: Iterable[str], device: str = "cpu") -> TokenStates:
+        """The token states of ``texts``, encoding what is missing, as one table on ``device``."""
+        wanted = sorted(set(texts))
+        for _ in self.fill(wanted):
+            pass
+        places = self._places()
+        pieces = [_slice(self._shards[name], row) for name, row in (places[_key(text)] for text in wanted)]
+        return TokenStates.from_pieces(wanted, [p[0] for p in pieces], [p[1] for p in pieces], device)
+
+    def _missing(self, wanted: Sequence[str]) -> list[str]:
+        self._open_new_shards()
+        places = self._places()
+        return [text for text in wanted if _key(text) not in places]
+
+    def _places(self) -> dict[bytes, tuple[str, int]]:
+        return {key: (name, row) for name, shard in self._shards.items() for row, key in enumerate(shard.keys)}
+
+    def _open_new_shards(self) -> None:
+        """Open shards that appeared since; one that is broken is removed, so that its texts count as missing."""
+        for path in sorted(self.folder.glob("*.safetensors")):
+            if path.name in self._shards:
+                continue
+            shard = _open(path)
+            if shard is None:
+                path.unlink(missing_ok=True)
+            else:
+                self._shards[path.name] = shard
+
+    def _make(self, texts: list[str], before: int, total: int) -> Generator[Progress, None, None]:
+        """Encode ``texts`` into one shard named by their list."""
+        made: list[TextStates | None] = [None] * len(texts)
+        yield Progress(before, total, "texts")
+        for count, (index, states) in enumerate(self.encoder.encode(texts), start=1):
+            made[index] = states
+            if count % _REPORT_EVERY == 0:
+                yield Progress(before + count, total, "texts")
+        whole = [states for states in made if states is not None]
+        write_durably(self.folder / f"{_list_key(texts)}.safetensors", _shard_bytes(texts, whole))
+        self._open_new_shards()
+        yield Progress(before + len(texts), total, "texts")
+
+
+def _parts(texts: list[str]) -> list[list[str]]:
+    """Cut a long list so that a shard in the making fits in memory (a token is about four characters)."""
+    parts: list[list[str]] = []
+    room = 0
+    for text in texts:
+        if not parts or room <= 0:
+            parts.append([])
+            room = _SHARD_TOKENS
+        parts[-1].append(text)
+        room -= len(text) // 4 + 2
+    return parts
+
+
+def _key(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()[:16]
+
+
+def _list_key(texts: Sequence[str]) -> str:
+    return hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()
+
+
+def _shard_bytes(texts: Sequence[str], made: Sequence[TextStates]) -> bytes:
+    lengths = [len(states.states) for states in made]
+    tensors = {
+        "states": np.concatenate([states.states for states in made]),
+        "offsets": np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        "characters": np.concatenate([states.characters for states in made]),
+        "keys": np.frombuffer(b"".join(_key(text) for text in texts), dtype=np.uint8).reshape(-1, 16),
+    }
+    return save(tensors, {"version": _VERSION, "checksum": str(_checksum(tensors.values()))})
+
+
+def _checksum(arrays: Iterable[np.ndarray]) -> int:
+    value = 0
+    for array in arrays:
+        value = zlib.crc32(memoryview(np.ascontiguousarray(array)).cast("B"), value)
+    return value
+
+
+def _open(path: Path) -> _Shard | None:
+    """A shard mapped into memory, or None when it is truncated, altered or of another version."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = [file.get_tensor(name) for name in ("states", "offsets", "characters", "keys")]
+    except (SafetensorError, OSError, ValueError):
+        return None
+    states, offsets, characters, keys = tensors
+    if metadata.get("version") != _VERSION or metadata.get("checksum") != str(_checksum(t.numpy() for t in tensors)):
+        return None
+    raw = keys.numpy().tobytes()
+    return _Shard(states, offsets, characters, [raw[start : start + 16] for start in range(0, len(raw), 16)])
+
+
+def _slice(shard: _Shard, row: int) -> tuple[torch.Tensor, torch.Tensor]:
+    start, end = int(shard.offsets[row]), int(shard.offsets[row + 1])
+    return shard.states[start:end], shard.characters[start:end]
+
+
+def cache_folder(workspace: Path, encoder: Encoder) -> Path:
+    """Where ``workspace`` keeps the token states of ``encoder``; made when missing."""
+    folder = workspace / "cache" / encoder.fingerprint
+    os.makedirs(folder, exist_ok=True)
+    return folder

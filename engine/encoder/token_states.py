@@ -1,0 +1,84 @@
+"""The token states of a set of texts as one table, from which ragged batches are gathered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Self
+
+import torch
+from torch import Tensor
+
+
+class RaggedBatch(NamedTuple):
+    """Texts of different lengths without padding.
+
+    tokens: (N, H) float32, the texts' token states one after another.
+    offsets: (B + 1,) int64, text ``i`` is ``tokens[offsets[i]:offsets[i + 1]]``.
+    """
+
+    tokens: Tensor
+    offsets: Tensor
+
+
+class TokenStates:
+    """A look-up from text to its token states, resident on one device.
+
+    Attributes:
+        texts: the texts; a text's row is its place here.
+        table: (N, H) float16, all texts' tokens one after another.
+        offsets: (texts + 1,) int64 on the same device.
+        characters: (N, 2) int32 on the CPU: each token's span in its text; special tokens have an empty one.
+    """
+
+    def __init__(self, texts: Sequence[str], table: Tensor, offsets: Tensor, characters: Tensor) -> None:
+        self.texts = tuple(texts)
+        self.table = table
+        self.offsets = offsets
+        self.characters = characters
+        self._rows = {text: row for row, text in enumerate(self.texts)}
+
+    @classmethod
+    def from_pieces(
+        cls, texts: Sequence[str], states: Sequence[Tensor], characters: Sequence[Tensor], device: str
+    ) -> Self:
+        """Join each text's (T, H) states and (T, 2) spans into one table on ``device``."""
+        lengths = torch.tensor([0, *(len(piece) for piece in states)], dtype=torch.int64)
+        table = torch.cat(list(states)) if states else torch.zeros(0, 1, dtype=torch.float16)
+        spans = torch.cat(list(characters)) if characters else torch.zeros(0, 2, dtype=torch.int32)
+        return cls(texts, table.to(device), lengths.cumsum(0).to(device), spans)
+
+    @property
+    def width(self) -> int:
+        """H, the size of one token's state."""
+        return int(self.table.shape[1])
+
+    @property
+    def device(self) -> torch.device:
+        return self.table.device
+
+    def row(self, text: str) -> int:
+        return self._rows[text]
+
+    def rows(self, texts: Sequence[str]) -> Tensor:
+        """(len(texts),) int64 on the table's device."""
+        return torch.tensor([self._rows[text] for text in texts], dtype=torch.int64, device=self.device)
+
+    def span(self, text: str) -> tuple[int, int]:
+        """First and one past last row of ``text``'s tokens in the table."""
+        row = self._rows[text]
+        return int(self.offsets[row]), int(self.offsets[row + 1])
+
+    def gather(self, rows: Tensor) -> RaggedBatch:
+        """The ragged batch of the texts in ``rows`` (B,), in that order, upcast to float32."""
+        places, offsets = self.places(rows)
+        return RaggedBatch(self.table[places].float(), offsets)
+
+    def places(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Where in the table the tokens of the texts in ``rows`` (B,) are, (N,), and the batch's offsets (B + 1,)."""
+        starts = self.offsets[rows]
+        lengths = self.offsets[rows + 1] - starts
+        offsets = torch.zeros(len(rows) + 1, dtype=torch.int64, device=self.device)
+        torch.cumsum(lengths, 0, out=offsets[1:])
+        # token k of the batch is k + (where its text starts in the table - where it starts in the batch)
+        shift = torch.repeat_interleave(starts - offsets[:-1], lengths)
+        return torch.arange(len(shift), device=self.device) + shift, offsets

@@ -1,0 +1,47 @@
+"""Killers: retrieval items that a model fails badly, each with a reason code found by rule."""
+
+from __future__ import annotations
+
+import re
+
+from engine.contract.items import ReasonCode
+from engine.data.records import RetrievalItem
+from engine.evaluation.ranking import Ranked
+
+KILLER_MARGIN = -0.15
+KILLER_RANK = 4
+FEW_WORDS = 3
+STYLE_RATIO = 2.5
+_WORD = re.compile(r"\w+")
+
+
+def reason_code(item: RetrievalItem, outcome: Ranked) -> ReasonCode | None:
+    """Why ``item`` is a killer, or None when it is not one: its margin is above -0.15 and its rank is 3 or better.
+
+    The first rule that holds gives the reason:
+
+    1. ``underdetermined_context``: the query has at most three words beside the target.
+    2. ``cross_domain_confusable``: the candidate chosen is of another lemma.
+    3. ``cross_pos_collision``: the candidate chosen is of another part of speech.
+    4. ``style_mismatch``: the query is of another source than the right candidate, or 2.5 times longer or shorter, and
+       the candidate chosen is not.
+    5. ``within_lemma_collision``: everything else; another sense of the same word, in a context like the right one's.
+    """
+    if outcome.rank == 1 or (outcome.margin > KILLER_MARGIN and outcome.rank < KILLER_RANK):
+        return None
+    query, right = item.query, item.candidates[outcome.answer].event
+    chosen = item.candidates[outcome.chosen].event
+    if len(_WORD.findall(query.text[: query.start] + " " + query.text[query.end :])) <= FEW_WORDS:
+        return "underdetermined_context"
+    if chosen.lemma != query.lemma:
+        return "cross_domain_confusable"
+    if chosen.pos != query.pos:
+        return "cross_pos_collision"
+
+    def unlike(source: str, text: str) -> bool:
+        longer, shorter = sorted((len(text), len(query.text)), reverse=True)
+        return source != query.source or longer > STYLE_RATIO * max(1, shorter)
+
+    if unlike(right.source, right.text) and not unlike(chosen.source, chosen.text):
+        return "style_mismatch"
+    return "within_lemma_collision"

@@ -1,0 +1,14 @@
+"""The baseline: frozen mean pooling, which every number of the head is shown beside."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from engine.encoder.token_states import RaggedBatch
+from engine.model.ragged import segment_mean
+
+
+def mean_pool(batch: RaggedBatch) -> Tensor:
+    """Unit vectors of the mean token state: tokens (N, H) of B texts -> (B, H)."""
+    return F.normalize(segment_mean(batch.tokens, batch.offsets), dim=-1)

@@ -1,0 +1,56 @@
+"""Softmax and sums over segments of a flat token axis: what padding does, without its waste.
+
+Shapes: N tokens in all, B segments, ``offsets`` (B + 1,) int64 with ``offsets[0] == 0`` and ``offsets[-1] == N``; every
+segment has one token or more. All is deterministic on CPU and CUDA: nothing is summed by atomic additions.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def segment_softmax(scores: Tensor, offsets: Tensor) -> Tensor:
+    """Softmax within each segment: (N,) -> (N,), each segment sums to 1.
+
+    Only the scalars are laid out as (B, T); the (N, H) states never are.
+    """
+    grid, places = _grid(offsets)
+    padded = torch.full((grid[0] * grid[1],), float("-inf"), dtype=scores.dtype, device=scores.device)
+    padded = padded.scatter(0, places, scores)
+    return torch.softmax(padded.view(grid), dim=1).view(-1).gather(0, places)
+
+
+def segment_sum(values: Tensor, offsets: Tensor) -> Tensor:
+    """Sum of each segment's scalars: (N,) -> (B,)."""
+    grid, places = _grid(offsets)
+    padded = torch.zeros(grid[0] * grid[1], dtype=values.dtype, device=values.device)
+    return padded.scatter(0, places, values).view(grid).sum(dim=1)
+
+
+def weighted_sum(tokens: Tensor, weights: Tensor, offsets: Tensor) -> Tensor:
+    """Each segment's sum of ``weights[i] * tokens[i]``: (N, H), (N,) -> (B, H)."""
+    everything = torch.arange(len(tokens), device=tokens.device)
+    return F.embedding_bag(everything, tokens, offsets[:-1], mode="sum", per_sample_weights=weights)
+
+
+def segment_mean(tokens: Tensor, offsets: Tensor) -> Tensor:
+    """Mean of each segment's tokens: (N, H) -> (B, H)."""
+    lengths = offsets[1:] - offsets[:-1]
+    weights = torch.repeat_interleave(1.0 / lengths.to(tokens.dtype), lengths)
+    return weighted_sum(tokens, weights, offsets)
+
+
+def segment_entropy(weights: Tensor, offsets: Tensor) -> Tensor:
+    """Entropy in nats of each segment's weights, which sum to 1: (N,) -> (B,)."""
+    return -segment_sum(torch.special.xlogy(weights, weights), offsets)
+
+
+def _grid(offsets: Tensor) -> tuple[tuple[int, int], Tensor]:
+    """The padded shape (B, T) and the place (N,) in it, flattened, of each token."""
+    lengths = offsets[1:] - offsets[:-1]
+    segments, longest = len(lengths), int(lengths.max()) if len(lengths) else 0
+    first = torch.arange(segments, device=offsets.device) * longest - offsets[:-1]
+    places = torch.repeat_interleave(first, lengths)
+    return (segments, longest), places + torch.arange(len(places), device=offsets.device)

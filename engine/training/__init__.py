@@ -1,0 +1,1 @@
+"""Training the SenseHead: losses, curriculum, schedule, the loop, its checkpoint."""

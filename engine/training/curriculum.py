@@ -1,0 +1,58 @@
+"""The curriculum: which bundles an epoch draws, in what order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Generator, Tensor
+
+from engine.contract.experiment import Curriculum
+
+
+def sampling_weights(tiers: Sequence[str | None], curriculum: Curriculum) -> Tensor:
+    """The weight of each bundle, (n,) float64."""
+    return torch.tensor([curriculum.weight(tier) for tier in tiers], dtype=torch.float64)
+
+
+class EpochSampler:
+    """Draws an epoch's bundles; its whole position is (epoch, batches taken), so it can be saved and continued.
+
+    With equal weights an epoch is a permutation: every bundle once. Else it holds as many draws as there are bundles,
+    each bundle expected in proportion to its weight, by systematic sampling: a bundle with expectation e is drawn
+    floor(e) or ceil(e) times, which keeps every bundle in play and the tier mix steady from epoch to epoch.
+
+    Args:
+        weights: (n,) positive.
+        batch_size: bundles a step; the last batch of an epoch may be smaller.
+        seed: of the order.
+    """
+
+    def __init__(self, weights: Tensor, batch_size: int, seed: int) -> None:
+        self.weights = weights
+        self.batch_size = batch_size
+        self.seed = seed
+
+    @property
+    def batches(self) -> int:
+        """Batches an epoch."""
+        return -(-len(self.weights) // self.batch_size)
+
+    def epoch(self, epoch: int, taken: int = 0) -> Iterator[Tensor]:
+        """The batches of ``epoch`` after the first ``taken``, each (b,) int64."""
+        order = self._order(epoch)
+        for batch in range(taken, self.batches):
+            yield order[batch * self.batch_size : (batch + 1) * self.batch_size]
+
+    def _order(self, epoch: int) -> Tensor:
+        generator = Generator().manual_seed(self.seed * 1_000_003 + epoch)
+        count = len(self.weights)
+        shuffled = torch.randperm(count, generator=generator)
+        if bool((self.weights == self.weights[0]).all()):
+            return shuffled
+        # systematic sampling (Madow 1949): equally spaced points on the cumulative weights of a shuffled list
+        cumulative = self.weights[shuffled].cumsum(0)
+        first = torch.rand(1, generator=generator, dtype=torch.float64)
+        points = (torch.arange(count, dtype=torch.float64) + first) * (cumulative[-1] / count)
+        drawn = shuffled[torch.searchsorted(cumulative, points, right=True).clamp(max=count - 1)]
+        return drawn[torch.randperm(count, generator=generator)]

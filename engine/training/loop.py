@@ -1,0 +1,147 @@
+"""The training loop: one generator, from the warm start to the best head, that says what it does in typed events."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from msgspec.structs import replace
+from torch import Tensor
+
+from engine.contract.events import Body, Checkpoint, Epoch, Progress, Stage, Step, Warning
+from engine.contract.experiment import Settings
+from engine.contract.run_folder import RunFolder
+from engine.data.records import Bundle
+from engine.encoder.token_states import TokenStates
+from engine.model.sense_head import SenseHead
+from engine.training.batch_loss import Inputs, batch_loss
+from engine.training.bundle_arrays import TIER_NAMES, BundleArrays
+from engine.training.checkpoint import Position, load_checkpoint, save_checkpoint
+from engine.training.curriculum import EpochSampler, sampling_weights
+from engine.training.guardrails import SPIKE_WINDOW, dilution, early_warning, loss_spike
+from engine.training.schedule import cosine
+from engine.training.target_tokens import target_tokens
+from engine.training.trainee import Trainee
+from engine.training.validation import mean_pool_ranking, validate
+from engine.training.warm_start import warm_start
+
+CHECKPOINT_EVERY = 500
+REPORT_EVERY = 10
+
+
+class TrainingFailed(Exception):
+    """The loss became infinite or not a number; the last checkpoint before it is kept."""
+
+
+class Fit(NamedTuple):
+    """What training ends with; the head passed in then holds the weights of ``best_epoch``."""
+
+    best_epoch: int
+    steps: int
+
+
+def train(
+    head: SenseHead,
+    states: TokenStates,
+    mean_pool: Tensor,
+    bundles: Sequence[Bundle],
+    development: Sequence[Bundle],
+    settings: Settings,
+    folder: RunFolder,
+    inputs: str,
+) -> Generator[Body, None, Fit]:
+    """Train ``head`` in place and leave it with the weights of its best epoch by development top-1.
+
+    Epoch 0 is the head after the warm start, and counts as a candidate. When ``folder`` holds a checkpoint with the
+    same ``inputs``, training goes on from there exactly as if it had never stopped.
+
+    Args:
+        mean_pool: (texts, H), frozen mean pooling of every text of ``states``.
+        inputs: fingerprint of everything that determines this run.
+
+    Raises:
+        BadInput: the checkpoint in ``folder`` belongs to another run.
+        TrainingFailed: a loss was not finite.
+    """
+    recipe = settings.training
+    on_target = target_tokens(bundles, states) if recipe.target_penalty else None
+    data = Inputs(states, mean_pool, BundleArrays.of(bundles, states), on_target)
+    held_out = BundleArrays.of(development, states)
+    baseline = mean_pool_ranking(mean_pool, held_out)
+    weights = sampling_weights([bundle.tier for bundle in bundles], settings.curriculum)
+    sampler = EpochSampler(weights, recipe.batch_size, settings.seed)
+    total_steps = recipe.epochs * sampler.batches
+    optimizer = torch.optim.AdamW(head.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    trainee = Trainee(head, {}, optimizer, torch.Generator(states.device).manual_seed(settings.seed))
+
+    def validated(at: Position, epoch: int) -> tuple[Epoch, Position]:
+        ranking, loss, entropy = validate(head, states, mean_pool, held_out, recipe)
+        if not trainee.best or ranking.top1 > at.best_top1:
+            trainee.keep_as_best()
+            at = replace(at, best_epoch=epoch, best_top1=ranking.top1)
+        tiers = ranking.tiers
+        return Epoch(epoch, at.step, ranking.top1, ranking.margin, loss, tiers, entropy, baseline.top1), at
+
+    def saved(at: Position) -> Checkpoint:
+        return Checkpoint(at.step, at.epoch, save_checkpoint(folder, trainee.tensors(), at))
+
+    if resumed := load_checkpoint(folder, inputs):
+        trainee.restore(resumed[0])
+        at = resumed[1]
+    else:
+        yield Stage("warm_start", f"{recipe.warm_start_steps} steps of matching mean pooling")
+        for done in warm_start(head, states, mean_pool, data.bundles, recipe, settings.seed):
+            if done % REPORT_EVERY == 0 or done == recipe.warm_start_steps:
+                yield Progress(done, recipe.warm_start_steps, "steps")
+        event, at = validated(Position(inputs, step=0, epoch=1, taken=0, best_epoch=0, best_top1=-1.0), 0)
+        yield event
+        yield saved(at)
+
+    yield Stage("train", f"{len(bundles)} bundles, {recipe.epochs} epochs")
+    adversarial = [bundle.tier == "tier3_adversarial" for bundle in bundles]
+    if at.step == 0 and (warning := dilution(total_steps, recipe.batch_size, weights.tolist(), adversarial)):
+        yield warning
+
+    for epoch in range(at.epoch, recipe.epochs + 1):
+        for chosen in sampler.epoch(epoch, at.taken):
+            loss, watched = batch_loss(head, data, chosen.to(states.device), recipe, trainee.dropout)
+            value, step = float(loss.detach()), at.step + 1
+            if not math.isfinite(value):
+                yield Warning("non_finite", f"the loss of step {step} is {value}", step)
+                raise TrainingFailed(f"the loss of step {step} is {value}")
+
+            rate = cosine(at.step, total_steps, recipe.learning_rate, recipe.final_learning_rate_ratio)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(head.parameters(), recipe.gradient_clip)
+            optimizer.step()
+
+            pairs, negative, *kinds = watched.tolist()
+            at, warnings = _after_step(at, value, pairs, negative)
+            mix = {name: count for name, count in zip(TIER_NAMES, kinds, strict=True) if count}
+            yield Step(step, total_steps, epoch, value, rate, mix)
+            yield from warnings
+            if step % CHECKPOINT_EVERY == 0 and at.taken < sampler.batches:
+                yield saved(at)
+        event, at = validated(at, epoch)
+        at = replace(at, epoch=epoch + 1, taken=0)
+        yield event
+        yield saved(at)
+
+    head.load_state_dict(trainee.best)
+    return Fit(at.best_epoch, at.step)
+
+
+def _after_step(at: Position, loss: float, pairs: int, negative: int) -> tuple[Position, Iterator[Warning]]:
+    """The position after a step, and what the guardrails have to say about it."""
+    step, pairs, negative = at.step + 1, at.hard_pairs + pairs, at.negative_gaps + negative
+    warnings = (loss_spike(loss, at.recent, step), early := early_warning(negative, pairs, step))
+    if early:
+        pairs = negative = 0
+    recent = (*at.recent, loss)[-SPIKE_WINDOW:]
+    at = replace(at, step=step, taken=at.taken + 1, recent=recent, hard_pairs=pairs, negative_gaps=negative)
+    return at, (warning for warning in warnings if warning)

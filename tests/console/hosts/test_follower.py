@@ -1,0 +1,113 @@
+"""The follower: however the bytes are cut, the runs come out the same; what is broken is counted and passed over."""
+
+from __future__ import annotations
+
+import base64
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console.hosts.connection import LinkDown
+from console.hosts.follower import MAX_EVENT_LINE, Follower
+from engine.contract import events
+from engine.contract.experiment import RunId
+
+RUN = RunId("A", 42)
+KEY = "0" * 32
+BODIES: list[events.Body] = [
+    events.Stage("train"),
+    *(events.Step(step, 20, 1, 1.0 / step, 1e-3, {"tier1_easy": 8}) for step in range(1, 21)),
+    events.Epoch(1, 20, 0.5, 0.1, 0.2, {}, 0.9, 0.4),
+    events.End(),
+]
+STREAM = b"".join(
+    events.encode(events.Event(number, 100.0 + number, body)) + b"\n" for number, body in enumerate(BODIES)
+)
+
+
+def reply(*chunks: tuple[str, int, bytes], state: str = "running", key: str = KEY) -> dict[str, Any]:
+    encoded = [[str(RUN), key, file, offset, base64.b64encode(content).decode()] for file, offset, content in chunks]
+    return {"states": {str(RUN): {"state": state, "key": key}}, "digest": "d", "chunks": encoded, "sealed": {}}
+
+
+def followed(*replies: dict[str, Any]) -> Follower:
+    follower = Follower((RUN,))
+    for one in replies:
+        follower.absorb(one)
+    return follower
+
+
+WHOLE = followed(reply(("events", 0, STREAM))).views[RUN]
+
+
+def test_a_whole_stream_becomes_a_view() -> None:
+    assert len(WHOLE.steps) == 20 and WHOLE.total_steps == 20 and WHOLE.evaluated
+    assert WHOLE.tiers_seen == {"tier1_easy": 160} and WHOLE.rejected == 0
+
+
+@given(st.lists(st.integers(0, len(STREAM)), max_size=12))
+def test_any_cut_of_the_stream_gives_the_same_view(cuts: list[int]) -> None:
+    edges = [0, *sorted(cuts), len(STREAM)]
+    pieces = [(start, STREAM[start:end]) for start, end in pairwise(edges)]
+    assert followed(*(reply(("events", start, piece)) for start, piece in pieces)).views[RUN] == WHOLE
+
+
+def test_what_was_seen_before_changes_nothing() -> None:
+    assert followed(*[reply(("events", 0, STREAM))] * 3).views[RUN] == WHOLE
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"{",
+        b"null",
+        b"[" * 100_000,
+        b'{"seq": "x", "t": 0, "body": {"type": "end"}}',
+        b'{"seq": 0, "t": NaN, "body": {"type": "end"}}',
+        b'{"seq": 0, "t": 0, "body": {"type": "unheard of"}}',
+        b'{"seq": 0, "t": 0, "body": {"type": "progress", "done": 1e400, "total": 1, "unit": ""}}',
+        b"\xff\xfe",
+    ],
+)
+def test_a_line_that_is_no_event_is_counted_and_the_stream_goes_on(line: bytes) -> None:
+    view = followed(reply(("events", 0, line + b"\n" + STREAM))).views[RUN]
+    assert view.rejected == 1 and view.steps == WHOLE.steps
+
+
+def test_a_line_without_end_costs_no_memory_and_is_passed_over() -> None:
+    follower = Follower((RUN,))
+    at, piece = 0, b"x" * (1 << 18)
+    while at <= 4 * MAX_EVENT_LINE:
+        follower.absorb(reply(("events", at, piece)))
+        at += len(piece)
+    follower.absorb(reply(("events", at, b"\n" + STREAM)))
+    view = follower.views[RUN]
+    assert view.rejected == 1 and view.steps == WHOLE.steps
+
+
+def test_another_launch_starts_from_a_clean_view() -> None:
+    other = "1" * 32
+    follower = followed(reply(("events", 0, STREAM), ("log", 0, b"old\n")), reply(state="queued", key=other))
+    assert follower.views[RUN].steps == () and not follower.logs[RUN].lines
+    assert follower.request()["offsets"][str(RUN)] == {"key": other, "events": 0}
+
+
+def test_hostile_text_of_the_host_is_made_safe() -> None:
+    follower = Follower((RUN,))
+    hostile = reply(("log", 0, b"a\x1b]0;pwned\x07b\x1b[2Jc\r\n"))
+    hostile["states"][str(RUN)]["reason"] = "no\x1b[31m \u202edisk"
+    follower.absorb(hostile)
+    assert follower.views[RUN].state.reason == "no disk"  # type: ignore[union-attr]
+    assert list(follower.logs[RUN].lines) == ["abc"]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [{}, {"states": 3}, {**reply(), "chunks": [["A_seed42"]]}, {**reply(), "states": {str(RUN): {"state": "?"}}}],
+)
+def test_a_reply_of_another_shape_takes_the_link_down(broken: dict[str, Any]) -> None:
+    with pytest.raises(LinkDown, match="cannot be understood"):
+        Follower((RUN,)).absorb(broken)

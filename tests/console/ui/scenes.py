@@ -1,0 +1,121 @@
+"""Runs at moments of their life, made from events as a host would send them, and results to go with them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from statistics import fmean, stdev
+
+from console.results.summary import ConditionResult, FailedItem, Results, RunResult, ScoreLine, Spread
+from console.run_view import RunView, reduce
+from console.snapshot import Snapshot
+from engine.contract.events import Body, End, Epoch, Evaluation, Event, Progress, Stage, Step
+from engine.contract.experiment import TIERS, Experiment, RunId
+from engine.contract.metrics import Margins, TierScore, judge
+from engine.contract.state import RunState
+
+
+def view_of(run: RunId, state: str, bodies: Iterable[Body] = (), *, reason: str = "", key: str = "k") -> RunView:
+    """A run in ``state`` that said ``bodies``, one a second."""
+    ended = {"started_at": 1000.0, "ended_at": 1083.0} if state not in ("queued", "running") else {}
+    view = RunView(run, state=RunState(state, key, reason=reason, **ended))  # type: ignore[arg-type]
+    return reduce(view, (Event(seq, 1000.0 + seq, body) for seq, body in enumerate(bodies)))
+
+
+def training(steps: int, total: int = 200, *, offset: float = 0.0) -> list[Body]:
+    """The events of a training of ``steps`` of ``total`` steps in four epochs."""
+    bodies: list[Body] = [Stage("data", "v2.2"), Stage("encode"), Progress(10, 40, "texts"), Stage("train")]
+    for step in range(steps + 1):
+        loss = 0.4 + offset + 2 * math.exp(-4 * step / total) + 0.1 * math.sin(step * 1.7)
+        if step:
+            bodies.append(Step(step, total, 1, loss, 1e-3, {"tier1_easy": 60, "tier2_robust": 4}))
+        if step % (total // 4) == 0:
+            epoch = step // (total // 4)
+            bodies.append(
+                Epoch(epoch, step, 0.44 + offset / 5 + 0.02 * epoch, 0.01, loss, {"tier1_easy": 0.5}, 0.93, 0.452)
+            )
+    return bodies
+
+
+def finished(run: RunId, *, top1: float = 0.461, coherence: float = 0.83, failed: tuple[str, ...] = ()) -> RunView:
+    """A run that was evaluated."""
+    evaluation = Evaluation(top1, top1 + 0.3, coherence, 0.452, 0.771, 0.74)
+    return view_of(run, "finished", [*training(200), Stage("evaluate"), evaluation, Stage("seal"), End(failed)])
+
+
+def results_of(experiment: Experiment, snapshot: Snapshot) -> Results:
+    """Results of the evaluated runs, their numbers from the evaluation event."""
+    runs = tuple(_result(view) for view in snapshot.runs.values())
+    names = dict.fromkeys(run.condition for run in runs)
+    conditions = tuple(_condition(experiment, name, [run for run in runs if run.condition == name]) for name in names)
+    verdicts = [one.verdict for one in conditions]
+    verdict = "fail" if "fail" in verdicts else "incomplete" if "incomplete" in verdicts else "pass"
+    return Results(experiment.name, snapshot.profile, runs, conditions, True, verdict)  # type: ignore[arg-type]
+
+
+def _result(view: RunView) -> RunResult:
+    if view.evaluation is None:
+        return RunResult(view.run.condition, view.run.seed, view.name, view.state.reason if view.state else "")
+    one = view.evaluation
+    return RunResult(
+        view.run.condition,
+        view.run.seed,
+        view.name,
+        head=_line(one.top1, one.top3, one.coherence, 0.012),
+        mean_pool=_line(one.mean_pool_top1, one.mean_pool_top3, one.mean_pool_coherence, 0.010),
+    )
+
+
+def _line(top1: float, top3: float, coherence: float, margin: float) -> ScoreLine:
+    tiers = {tier: TierScore(50, top1 - 0.1 * place) for place, tier in enumerate(TIERS)}
+    return ScoreLine(top1, top3, coherence, Margins(margin, margin - 0.2, margin + 0.25), tiers)
+
+
+def _condition(experiment: Experiment, name: str, runs: list[RunResult]) -> ConditionResult:
+    heads = [run.head for run in runs if run.head]
+    title = experiment.conditions[name].title
+    if not heads:
+        return ConditionResult(name, title, 0, len(runs))
+    means = {
+        "retrieval_top1": fmean(head.top1 for head in heads),
+        "retrieval_top3": fmean(head.top3 for head in heads),
+        "coherence_accuracy": fmean(head.coherence for head in heads),
+    }
+    gates = judge(means, experiment.gates)
+    passed = all(gate.passed for gate in gates)
+    verdict = "fail" if not passed else "pass" if len(heads) == len(runs) else "incomplete"
+    return ConditionResult(
+        name,
+        title,
+        len(heads),
+        len(runs),
+        top1=_spread([head.top1 for head in heads]),
+        top3=_spread([head.top3 for head in heads]),
+        coherence=_spread([head.coherence for head in heads]),
+        margin=_spread([head.margins.mean for head in heads]),
+        tiers={tier: _spread([head.tiers[tier].top1 for head in heads]) for tier in TIERS},
+        gates=gates,
+        verdict=verdict,  # type: ignore[arg-type]
+        contingency=() if passed else tuple(step for step in experiment.contingency if name in step.conditions),
+    )
+
+
+def _spread(values: list[float]) -> Spread:
+    return Spread(fmean(values), stdev(values) if len(values) > 1 else None)
+
+
+def item(lemma: str = "bank", *, item_id: str = "r1", failed: int = 3, margin: float = -0.12) -> FailedItem:
+    """An item that runs got wrong."""
+    return FailedItem(
+        "retrieval",
+        item_id,
+        lemma,
+        "tier2_robust",
+        "within_lemma_collision",
+        failed,
+        9,
+        margin,
+        query=f"They sat on the {lemma} of the river.",
+        answer=f"The {lemma} was steep and muddy.",
+        chosen=f"The {lemma} raised its rates.",
+    )
