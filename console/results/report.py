@@ -62,7 +62,8 @@ def _run_line(run: RunResult) -> str:
 
 
 def _gate(gate: GateVerdict) -> str:
-    return f"{'pass' if gate.passed else 'FAIL'}  {gate.gate} {gate.value:.1%} (at least {gate.threshold:.0%})"
+    value = "unmeasured" if gate.value is None else f"{gate.value:.1%}"
+    return f"{'pass' if gate.passed else 'FAIL'}  {gate.gate} {value} (at least {gate.threshold:.0%})"
 
 
 def _percent(spread: Spread) -> str:

@@ -114,9 +114,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("toggle_follow", ("f", "space"), "follow", "Follow the log, or hold it still", ("live",)),
     Action("search", ("slash",), "filter", "Show only log lines with a text; !text leaves lines out", ("live",)),
     Action("clear_search", ("escape",), "", "Show every log line again", ("live",)),
-    Action(
-        "close_search", ("escape", "up", "down"), "", "Leave the filter as it is and go back to the log", ("search",)
-    ),
+    Action("submit", ("enter",), "", "Keep the filter and go back to the log", ("search",)),
     # Items
     Action("cycle_order", ("o",), "order", "Order by failures, margin, lemma or tier", ("items",)),
     Action("cursor_up", ("up",), "", "Select the item above", ("table",)),

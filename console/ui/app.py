@@ -30,6 +30,7 @@ _FAILED = {
     "launch": "The launch did not go through",
     "abort": "The abort did not go through",
 }
+_SECONDS = {"information": 3.0, "warning": 8.0, "error": 20.0}
 _READ_ONLY = "Read-only: nothing is launched or aborted. Start without --read-only to do so."
 
 
@@ -56,7 +57,6 @@ class ConsoleApp(App[None], inherit_bindings=False):
         self._open_session = open_session
         self._read_only = read_only
         self._core: Core | None = None
-        self._pending: Snapshot | None = None
         self._work: dict[str, str] = {}
         runs = run_ids(experiment, profile)
         first = Snapshot(
@@ -76,30 +76,28 @@ class ConsoleApp(App[None], inherit_bindings=False):
         """Paint first, open the core then."""
         self.theme = "textual-dark"
         self.set_interval(TICK, self._show_newest)
-        self.call_after_refresh(self._open)
+        self.call_after_refresh(self.open_core)
 
     # The core
 
     @work(thread=True, exit_on_error=False, name="open")
-    def _open(self) -> None:
+    def open_core(self) -> None:
+        """Make the core; the first paint is done."""
         self.post_message(SessionOpened(self._open_session()))
 
     @on(SessionOpened)
     def _opened(self, message: SessionOpened) -> None:
         self._core = message.core
         self.main.attach(message.core)
-        message.core.subscribe(self._remember)
-        self._remember(message.core.snapshot)
         self._show_newest()
         self.run_worker(message.core.run(), name="follow", exit_on_error=False)
 
-    def _remember(self, snapshot: Snapshot) -> None:
-        self._pending = snapshot
-
     def _show_newest(self) -> None:
-        """Show the newest snapshot; those in between are never drawn."""
-        if self._pending is not None:
-            self.main.snapshot, self._pending = self._pending, None
+        """Show the newest snapshot if it is another; those in between are never drawn."""
+        if self._core is not None:
+            newest, shown = self._core.snapshot, self.main.snapshot
+            if shown is None or newest.version != shown.version or newest.host is not shown.host:
+                self.main.snapshot = newest
 
     async def on_unmount(self) -> None:
         """Let go of the link; what runs on the host goes on."""
@@ -196,7 +194,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
 
     def _say(self, words: str, severity: Literal["information", "warning", "error"] = "information") -> None:
         """A short notice; never markup, for it may quote the host."""
-        self.notify(words, severity=severity, markup=False, timeout=3 if severity == "information" else 8)
+        self.notify(words, severity=severity, markup=False, timeout=_SECONDS[severity])
 
     # Everywhere
 

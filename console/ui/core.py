@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from console.log_buffer import LogBuffer
@@ -30,7 +30,6 @@ class Core(Protocol):
 
     @property
     def snapshot(self) -> Snapshot: ...
-    def subscribe(self, callback: Callable[[Snapshot], None], /) -> None: ...
     async def run(self) -> None: ...
     async def close(self) -> None: ...
     def log(self, run: RunId, /) -> LogBuffer: ...

@@ -58,7 +58,7 @@ class ItemsPane(Pane, inherit_bindings=False):
 
     def on_mount(self) -> None:
         """The columns."""
-        self._table.add_columns("lemma", "tier", "failed", "margin", "reason", "kind")
+        self._table.add_columns("lemma", "tier", "failed", "margin", "reason")
 
     @property
     def _table(self) -> ItemTable:
@@ -136,11 +136,10 @@ def _row(item: FailedItem) -> tuple[Text, ...]:
     """Its cells; never markup."""
     cells = (
         item.lemma,
-        item.tier,
+        item.tier or item.kind,
         f"{item.failed}/{item.runs}",
         number(item.margin),
         item.reason,
-        item.kind,
     )
     return tuple(Text(cell, no_wrap=True) for cell in cells)
 
@@ -154,7 +153,7 @@ def _item_words(item: FailedItem) -> Content:
             Content.assemble((f"{'Chosen':<13}", "$text-error"), item.chosen or "-"),
             Content.assemble(
                 (f"{'Item':<13}", "$text-muted"),
-                f"{item.item_id}: wrong in {item.failed} of {item.runs} runs, mean margin {number(item.margin)}",
+                f"{item.kind} {item.item_id}: wrong in {item.failed} of {item.runs} runs, mean margin {number(item.margin)}",
                 f", {item.reason}" if item.reason else "",
             ),
         ]

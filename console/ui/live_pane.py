@@ -87,7 +87,8 @@ class LivePane(Pane, inherit_bindings=False):
             self._draw()
 
     def on_resize(self) -> None:
-        """Charts of the new size."""
+        """Charts and a line of the new size."""
+        self._show_line()
         self.call_after_refresh(self._draw)
 
     def _turn_to_log(self) -> None:

@@ -8,6 +8,7 @@ from textual.content import Content
 
 from console.results.summary import ConditionResult, Results, RunResult, ScoreLine, Spread
 from console.ui.format import number, percent
+from console.ui.state_mark import SHORT_GATES
 from engine.contract.experiment import TIERS
 from engine.contract.metrics import GATE_NAMES, GateVerdict
 
@@ -16,7 +17,6 @@ _VERDICTS = {
     "fail": ("FAIL", "bold $text-error"),
     "incomplete": ("INCOMPLETE", "bold $text-warning"),
 }
-_GATES = {"retrieval_top1": "top-1", "retrieval_top3": "top-3", "coherence_accuracy": "coherence"}
 _WIDTHS = (15, 6, 13, 13, 13, 15)
 
 
@@ -89,7 +89,10 @@ def _spread(spread: Spread | None, *, percents: bool = True) -> str:
 
 def _gates(results: Results) -> list[Content]:
     bounds = {gate.gate: gate.threshold for one in results.conditions for gate in one.gates}
-    heads = [f"{_GATES[gate]} ≥ {100 * bounds[gate]:.0f}" if gate in bounds else _GATES[gate] for gate in GATE_NAMES]
+    heads = [
+        f"{SHORT_GATES[gate]} ≥ {100 * bounds[gate]:.0f}" if gate in bounds else SHORT_GATES[gate]
+        for gate in GATE_NAMES
+    ]
     widths = (12, 16, 16, 18, 16)
     lines = [
         Content.styled("Ship blockers, judged on the mean over seeds", "bold underline"),

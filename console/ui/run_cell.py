@@ -11,10 +11,8 @@ from console.run_view import RunView, fraction_done, training_seconds_left
 from console.snapshot import Home
 from console.ui.format import bar, duration, number, percent
 from console.ui.messages import RunSelected
-from console.ui.state_mark import STAGES, mark_of
+from console.ui.state_mark import SHORT_GATES, STAGES, mark_of
 from engine.contract.experiment import RunId
-
-_SHORT_GATES = {"retrieval_top1": "top-1", "retrieval_top3": "top-3", "coherence_accuracy": "coherence"}
 
 
 class RunCell(Widget):
@@ -65,11 +63,10 @@ def _below(view: RunView, home: Home, width: int) -> list[Content]:
         case "queued":
             return [Content("waits for its turn")]
         case "finished":
-            return [_scores(view), Content(_homecoming(home))]
+            return [_scores(view), _failed_gates(view) or Content(_homecoming(home))]
         case _:
-            reason = view.state.reason if view.state else ""
-            lines = [Content(reason or "no reason was given")]
-            return [_scores(view), *lines] if view.evaluation else [*lines, Content(_homecoming(home))]
+            reason = Content(view.state.reason if view.state and view.state.reason else "no reason was given")
+            return [_scores(view), reason] if view.evaluation else [reason, Content(_homecoming(home))]
 
 
 def _progress(view: RunView, width: int) -> Content:
@@ -92,9 +89,16 @@ def _pace(view: RunView) -> str:
 def _scores(view: RunView) -> Content:
     if view.evaluation is None:
         return Content("not evaluated")
-    failed = [_SHORT_GATES.get(gate, gate) for gate in view.failed_gates or ()]
-    words = Content.assemble("top-1 ", (percent(view.evaluation.top1), "bold"), "%")
-    return words + Content.styled(f"  fails {', '.join(failed)}", "$text-error") if failed else words
+    top1, pooled = view.evaluation.top1, view.evaluation.mean_pool_top1
+    return Content.assemble("top-1 ", (percent(top1), "bold"), f", pooling {percent(pooled)}")
+
+
+def _failed_gates(view: RunView) -> Content | None:
+    if not view.failed_gates:
+        return None
+    return Content.styled(
+        f"fails {', '.join(SHORT_GATES.get(gate, gate) for gate in view.failed_gates)}", "$text-error"
+    )
 
 
 def _homecoming(home: Home) -> str:

@@ -48,7 +48,7 @@ def safe_path(path: str) -> PurePosixPath:
         BadInput: it is absolute, climbs out, or holds characters no run file has.
     """
     pure = PurePosixPath(path)
-    bad = not path or pure.is_absolute() or any(part in ("..", "") or part.startswith("-") for part in pure.parts)
+    bad = not pure.parts or pure.is_absolute() or any(part in ("..", "") or part.startswith("-") for part in pure.parts)
     if bad or not path.isprintable() or "\\" in path or str(pure) != path:
         raise BadInput(f"unsafe file name {path!r} in a manifest")
     return pure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import msgspec
@@ -38,10 +39,10 @@ class Scores(Struct, frozen=True):
 
 
 class GateVerdict(Struct, frozen=True):
-    """A ship blocker: the value measured, the least it may be, and whether it passed."""
+    """A ship blocker: the value measured (None: there is none), the least it may be, and whether it passed."""
 
     gate: str
-    value: float
+    value: float | None
     threshold: float
     passed: bool
 
@@ -78,8 +79,9 @@ def judge(values: Mapping[str, float], gates: Gates) -> tuple[GateVerdict, ...]:
     verdicts = []
     for gate in GATE_NAMES:
         threshold = getattr(gates, gate)
-        value = values.get(gate, float("nan"))
-        verdicts.append(GateVerdict(gate, value, threshold, bool(value >= threshold)))
+        value = values.get(gate, math.nan)
+        measured = None if math.isnan(value) else value
+        verdicts.append(GateVerdict(gate, measured, threshold, value >= threshold))
     return tuple(verdicts)
 
 

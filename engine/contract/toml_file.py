@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import tomllib
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -13,6 +14,7 @@ from engine.contract.bad_input import BadInput
 
 T = TypeVar("T")
 
+ANY_KEY = "*"
 _TABLE = re.compile(r"^\s*\[\[?\s*([^\]]+?)\s*\]\]?\s*(#.*)?$")
 _KEY = re.compile(r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
 _AT_LINE = re.compile(r"\s*\(at line (\d+), column \d+\)$")
@@ -55,6 +57,7 @@ def parse_toml(text: str, shape: type[T], path: Path) -> T:
         said = str(error)
         at_path = _AT_PATH.search(said)
         field = _without_indices(at_path.group(1)) if at_path else ""
+        field = _with_keys(tree, shape, said, field)
         named = _UNKNOWN.search(said) or _MISSING.search(said)
         if named:
             field = f"{field}.{named.group(1)}" if field else named.group(1)
@@ -86,16 +89,47 @@ def _parts(dotted: str) -> list[str]:
 
 
 def _common(here: list[str], wanted: list[str]) -> int:
-    """How many leading parts agree; ``[...]`` in msgspec's paths stands for any key of a mapping."""
+    """How many leading parts agree."""
     count = 0
     for ours, theirs in zip(here, wanted, strict=False):
-        if theirs not in (ours, "[...]"):
+        if ours != theirs:
             break
         count += 1
     return count
 
 
+def _with_keys(tree: dict[str, Any], shape: type[T], said: str, field: str) -> str:
+    """``field`` with each ``*``, which stands for any key of a mapping, replaced by the key at fault.
+
+    The key is the one with which alone the same is said.
+    """
+    parts = field.split(".")
+    while ANY_KEY in parts:
+        at = parts.index(ANY_KEY)
+        for key in _at(tree, parts[:at]):
+            alone = copy.deepcopy(tree)
+            mapping = _at(alone, parts[:at])
+            for other in [other for other in mapping if other != key]:
+                del mapping[other]
+            try:
+                msgspec.convert(alone, shape)
+            except msgspec.ValidationError as error:
+                if str(error) == said:
+                    parts[at] = key
+                    tree = alone
+                    break
+        else:
+            return ".".join(parts[:at])
+    return ".".join(parts)
+
+
+def _at(tree: Any, parts: list[str]) -> Any:
+    for part in parts:
+        tree = tree[part]
+    return tree
+
+
 def _without_indices(path: str) -> str:
-    """``seeds[0]`` -> ``seeds``; ``conditions[...].edition`` -> ``conditions.[...].edition``."""
+    """``seeds[0]`` -> ``seeds``; ``conditions[...].edition`` -> ``conditions.*.edition``."""
     path = re.sub(r"\[\d+\]", "", path)
-    return path.replace("[...]", ".[...]").lstrip(".")
+    return path.replace("[...]", f".{ANY_KEY}").lstrip(".")

@@ -27,9 +27,10 @@ def mine(
 ) -> tuple[Bundle, ...]:
     """Up to ``limit`` adversarial bundles, the most dangerous first.
 
-    For each bundle of ``least_danger`` ten other line-ups of hard negatives are drawn by hash from its siblings and its near cross-lemma
-    events, all without the negative that made it dangerous. At least three of them must reach ``least_danger``: one
-    near-duplicate negative then cannot make an anchor adversarial. The most dangerous line-up becomes the bundle.
+    For each bundle of ``least_danger`` ten other line-ups of hard negatives are drawn by hash from its siblings and
+    its near cross-lemma events, all without the negative that made it dangerous. At least three of them must reach
+    ``least_danger``: one near-duplicate negative then cannot make an anchor adversarial. The most dangerous line-up
+    becomes the bundle.
 
     Args:
         edition: part of the ids.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 from collections import Counter
@@ -136,7 +135,7 @@ def _put(files: Mapping[str, bytes], folder: Path) -> None:
             write_durably(beside / name, content)
         beside.chmod(0o755)
         try:
-            os.rename(beside, folder)
+            beside.rename(folder)
         except OSError:
             # another process may have finished the same build first; the same inputs give the same bytes
             if not (folder / MANIFEST).is_file():

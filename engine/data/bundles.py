@@ -28,10 +28,7 @@ def finish(
     danger = dangers(
         [draft.anchor.text for draft in drafts],
         [[draft.positive.text] for draft in drafts],
-        [
-            [event.text for event in (*draft.siblings, *row)]
-            for draft, row in zip(drafts, chosen, strict=True)
-        ],
+        [[event.text for event in (*draft.siblings, *row)] for draft, row in zip(drafts, chosen, strict=True)],
         texts,
     )
     return tuple(

@@ -23,7 +23,7 @@ def dangers(
     positive and one negative.
     """
     danger = _best(anchors, negatives, texts) - _best(anchors, positives, texts)
-    return np.round(danger.astype(np.float64), _DIGITS)
+    return np.asarray(np.round(danger.astype(np.float64), _DIGITS), dtype=np.float64)
 
 
 def _best(anchors: Sequence[str], others: Sequence[Sequence[str]], texts: EmbeddedTexts) -> NDArray[np.float32]:

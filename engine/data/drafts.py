@@ -80,10 +80,8 @@ def draft_of(seen: SeenSense, others: Sequence[SeenSense]) -> Draft | None:
 
 def another_text(seen: SeenSense, taken: Container[str]) -> UsageEvent | None:
     """Another example of the sense, else its gloss, in a text whose normal form is not ``taken``."""
-    for event in (*seen.examples, *((seen.gloss,) if seen.gloss else ())):
-        if normalised(event.text) not in taken:
-            return event
-    return None
+    gloss = () if seen.gloss is None else (seen.gloss,)
+    return next((event for event in seen.examples + gloss if normalised(event.text) not in taken), None)
 
 
 def siblings_of(anchor: UsageEvent, others: Sequence[SeenSense], taken: Container[str]) -> tuple[UsageEvent, ...]:

@@ -33,7 +33,7 @@ class Editions(Struct, frozen=True):
 
 
 def make_editions(plan: Plan, texts: EmbeddedTexts, adversarial: int, counts: Counter[str]) -> Editions:
-    """Every edition of a plan, whose texts are embedded; ``counts`` gathers what the verification of synthetics accepted and refused."""
+    """Every edition of a plan, whose texts are embedded; ``counts`` gathers what became of the synthetics."""
     v22 = finish("v2.2", plan.v22, [()] * len(plan.v22), texts)
     dev, _, _ = _tiered("dev", plan.dev, texts)
     tiered, near, cuts = _tiered("v2.3", plan.v23, texts)
@@ -51,7 +51,9 @@ def _tiered(
     danger = np.array([bundle.danger for bundle in bundles])
     tiers = tiers_of(danger)
     ordered = np.sort(danger)
-    cuts = tuple(float(ordered[min(len(ordered) - 1, round(share * len(ordered)))]) for share in (TIER2_FROM, TIER3_FROM))
+    cuts = tuple(
+        float(ordered[min(len(ordered) - 1, round(share * len(ordered)))]) for share in (TIER2_FROM, TIER3_FROM)
+    )
     tiered = tuple(structs.replace(bundle, tier=tier) for bundle, tier in zip(bundles, tiers, strict=True))
     return tiered, near, (cuts[0], cuts[1])
 
@@ -68,9 +70,7 @@ def _enrichment(
         originals[event.event_id] = claim.synthetic.original
     counts["accepted"] += len(originals)
     enough = {draft.anchor.sense_id for draft in plan.v23}
-    drafts = [
-        draft for senses in plan.seen for draft in draft_enrichment(enriched_senses(senses, synthetics), enough)
-    ]
+    drafts = [draft for senses in plan.seen for draft in draft_enrichment(enriched_senses(senses, synthetics), enough)]
     texts.add(text for draft in drafts for text in draft.texts)
     near = nearest_other_lemmas([draft.anchor for draft in drafts], _pool(plan.v23), texts, CROSS_POOL)
     bundles = finish("enriched", drafts, near, texts)

@@ -45,7 +45,9 @@ def _shown(seen: SeenSense) -> Iterator[str]:
         yield seen.gloss.text
 
 
-def enriched_senses(senses: Sequence[SeenSense], synthetics: Mapping[str, Sequence[UsageEvent]]) -> tuple[SeenSense, ...]:
+def enriched_senses(
+    senses: Sequence[SeenSense], synthetics: Mapping[str, Sequence[UsageEvent]]
+) -> tuple[SeenSense, ...]:
     """The senses with their synthetic contexts behind their examples; ``synthetics`` is by sense id."""
     return tuple(
         structs.replace(seen, examples=(*seen.examples, *synthetics.get(seen.sense.sense_id, ()))) for seen in senses
@@ -55,17 +57,19 @@ def enriched_senses(senses: Sequence[SeenSense], synthetics: Mapping[str, Sequen
 def draft_enrichment(senses: Sequence[SeenSense], enough: Container[str]) -> Iterator[Draft]:
     """Drafts for the senses of one lemma after enrichment; ``enough`` holds the senses that have a draft without it.
 
-    Each synthetic context is an anchor with a real example as its positive, else another synthetic one, else the
-    gloss. A real example is an anchor with each synthetic context of its sense as the positive; without any, with the
-    gloss, if only the enrichment gave it a sibling that is seen in a sentence.
+    Each synthetic context is an anchor with a real example as its positive, and once more with the gloss; without a
+    real example, with another synthetic context, else the gloss. A real example is an anchor with each synthetic
+    context of its sense as the positive; without any, with the gloss, if only the enrichment gave it a sibling that
+    is seen in a sentence.
     """
     for seen in senses:
         made = [event for event in seen.examples if event.source == "synthetic"]
         real = [event for event in seen.examples if event.source != "synthetic"]
-        gloss = [seen.gloss] if seen.gloss else []
+        gloss = [] if seen.gloss is None else [seen.gloss]
         others = same_pos(seen, senses)
         for number, anchor in enumerate(made):
             yield from _draft(anchor, (*real, *made[number + 1 :], *made[:number], *gloss), others)
+            yield from _draft(anchor, gloss if real else (), others)
         for positive in made if real else ():
             yield from _draft(real[0], (positive,), others)
         if real and not made and seen.sense.sense_id not in enough:

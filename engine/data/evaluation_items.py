@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations, zip_longest
 from typing import TypeVar
 
@@ -85,7 +85,9 @@ def _coherence_of(senses: Sequence[Sense]) -> Iterator[CoherenceItem]:
 
 def _coherence_item(lemma: str, group: Sequence[Sense]) -> CoherenceItem | None:
     events = [_by_hash(sense.examples, lemma)[0] for sense in group]
-    forms = {normalised(text) for sense, event in zip(group, events, strict=True) for text in (sense.gloss.text, event.text)}
+    forms = {
+        normalised(text) for sense, event in zip(group, events, strict=True) for text in (sense.gloss.text, event.text)
+    }
     if len(forms) < 2 * len(group) or "" in forms:
         return None
     item_id = digest("coherence", *(event.event_id for event in events))
@@ -141,5 +143,3 @@ def _by_hash(events: Sequence[UsageEvent], salt: str) -> list[UsageEvent]:
 
 def _group_key(salt: str, group: Sequence[Sense]) -> str:
     return digest("group", salt, *(sense.sense_id for sense in group))
-
-

@@ -7,7 +7,7 @@ import re
 _QUOTED = re.compile(r'"([^"]*)"')
 _INNER = re.compile(r'(?<=\w)"(?=\w)')
 _BEFORE_EXAMPLE = frozenset(";:,.)?!-\"'")
-_TRAILING = " \t;:,\"`"
+_TRAILING = ' \t;:,"`'
 _LEAD_INS = ("e.g.", "as in", "or", "and")
 
 
@@ -57,9 +57,9 @@ def _split_unpaired(gloss: str) -> tuple[str, tuple[str, ...]]:
 
 def _definition(text: str) -> str:
     text = text.strip(_TRAILING)
-    for lead_in in ("; e.g.", ", e.g.", "; as in"):
-        text = text.removesuffix(lead_in)
-    return text.strip(_TRAILING)
+    for lead_in in ("(e.g.", "e.g.", "e.g", "as in"):
+        text = text.removesuffix(f" {lead_in}").rstrip(_TRAILING)
+    return text
 
 
 def _clean(examples: list[str]) -> tuple[str, ...]:

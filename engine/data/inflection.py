@@ -11,20 +11,29 @@ from engine.data.wordnet import WordNet
 
 Form = Literal["base", "s", "ing", "past", "participle", "er", "est"]
 
-_AFTER = re.compile(r"\b(?:have|has|had|having|be|been|being|is|are|was|were|am|get|gets|got|by|'ve|'d|n't)\s+(?:\w+ly\s+)?\Z", re.I)
-# Verbs whose past is their base: "he hit it" is told from "I hit it" only by luck, so a base needs a word that asks for it.
-_SAME_PAST = frozenset(
-    "beat become bet bid burst cast come cost cut hit hurt knit let put quit read rid run set shed shut slit split spread"
-    " thrust upset wed wet".split()
-)
-_BASE_AFTER = re.compile(
-    r"(?:\A|\b(?:to|will|would|can|could|shall|should|may|might|must|do|does|did|don't|doesn't|didn't|can't|won't|let's|please)"
-    r"\s+(?:\w+ly\s+)?)\Z",
+# In front of a form that is past tense or participle, these say that it is a participle.
+_AFTER = re.compile(
+    r"\b(?:have|has|had|having|be|been|being|is|are|was|were|am|get|gets|got|by|'ve|'d|n't"
+    r"|a|an|the|my|your|his|her|its|our|their)\s+(?:\w+ly\s+)?\Z",
     re.I,
 )
+# Verbs whose past or participle looks like the base: "they hit it" may be either, so that a base needs a word in front
+# of it that asks for one.
+_SAME_PAST = re.compile(
+    "beat|become|bet|bid|burst|cast|come|cost|cut|hit|hurt|knit|let|put|quit|read|rid|run|set|shed|shut|slit|split"
+    "|spread|thrust|upset|wed|wet"
+)
+_BASE_AFTER = re.compile(
+    r"(?:\A|\b(?:to|will|would|can|could|shall|should|may|might|must|do|does|did|don't|doesn't|didn't|can't|won't|let's"
+    r"|please)\s+(?:\w+ly\s+)?)\Z",
+    re.I,
+)
+# "at the meeting" shows a noun, whatever part of speech the example is listed under.
+_ARTICLE_AFTER = re.compile(r"\b(?:a|an|the)\s+\Z", re.I)
+_PARTICIPLE = re.compile(r"(?:en|wn|rne?|ain|[gd]one)\Z")
 _VOWELS = "aeiou"
-_NOT_HEAD = frozenset("of in to at on for by with from and".split())
-_BE = frozenset("be am is are was were been being".split())
+_NOT_HEAD = frozenset({"of", "in", "to", "at", "on", "for", "by", "with", "from", "and"})
+_BE = frozenset({"be", "am", "is", "are", "was", "were", "been", "being"})
 
 
 class Inflection:
@@ -47,7 +56,7 @@ class Inflection:
             return None
         word, base = pair
         if word == base:
-            return None if pos == "v" and base in _SAME_PAST and not _BASE_AFTER.search(before) else "base"
+            return None if pos == "v" and _SAME_PAST.fullmatch(base) and not _BASE_AFTER.search(before) else "base"
         if pos == "n":
             return "s"
         if pos == "a":
@@ -60,13 +69,11 @@ class Inflection:
         if base in _BE or word in _BE:
             return None
         if word.endswith("ing"):
-            return "ing"
+            return None if _ARTICLE_AFTER.search(before) else "ing"
         if word.endswith("s") and word not in self._irregular["v"].get(base, ()):
             return "s"
-        return "participle" if _AFTER.search(before) or self._is_only_participle(word, base) else "past"
-
-    def _is_only_participle(self, word: str, base: str) -> bool:
-        return word.endswith("n") and word in self._irregular["v"].get(base, ())
+        _, participles = _pasts_and_participles(self._irregular["v"].get(base, ()))
+        return "participle" if _AFTER.search(before) or participles == (word,) else "past"
 
     def _changed_word(self, surface: str, lemma: str) -> tuple[str, str] | None:
         """The word of a surface that differs from its lemma's, with the lemma's; the head words if none differs."""
@@ -105,7 +112,7 @@ class Inflection:
             return {"have": "has", "do": "does", "go": "goes"}.get(word) or _with_s(word)
         if form == "ing":
             return next((surface for surface in known if surface.endswith("ing")), None) or _with_ing(word)
-        return _past(word, form, tuple(surface for surface in known if not surface.endswith(("ing", "s"))))
+        return _past(word, form, known)
 
 
 def _with_s(word: str) -> str:
@@ -126,16 +133,26 @@ def _with_ing(word: str) -> str:
 
 def _past(word: str, form: Form, known: tuple[str, ...]) -> str | None:
     """The past tense or participle: the irregular one if there is one; None where the lists do not say which it is."""
-    if not known:
+    pasts, participles = _pasts_and_participles(known)
+    if form == "participle" and word.endswith(("run", "come")):
+        return word
+    if not pasts and not participles:
+        if _SAME_PAST.fullmatch(word):
+            return word
         if word.endswith("e"):
             return word + "d"
         return word[:-1] + "ied" if word.endswith("y") and word[-2:-1] not in _VOWELS else word + "ed"
-    if len(known) == 1:
-        return known[0]
-    participles = [surface for surface in known if surface.endswith(("n", "ne"))]
-    pasts = [surface for surface in known if surface not in participles]
-    chosen = participles if form == "participle" else pasts
+    chosen = participles or pasts if form == "participle" else pasts
     return chosen[0] if len(chosen) == 1 else None
+
+
+def _pasts_and_participles(known: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The irregular forms that are past tense, and those that are participle only: *took, taken*; *sang, sung*; *ran*."""
+    forms = tuple(surface for surface in known if not surface.endswith(("ing", "s")))
+    participles = tuple(surface for surface in forms if _PARTICIPLE.search(surface))
+    if not participles and len(forms) > 1:
+        participles = tuple(surface for surface in forms if "u" in surface and surface.replace("u", "a") in forms)
+    return tuple(surface for surface in forms if surface not in participles), participles
 
 
 def _compared(word: str, form: Form, known: tuple[str, ...]) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import pairwise
 
 from engine.data.records import Pos
 from engine.data.wordnet import WordNet
@@ -88,8 +89,7 @@ class Morphology:
 
 
 def _adjacent(sentence: str, window: list[re.Match[str]]) -> bool:
-    pairs = zip(window, window[1:], strict=False)
-    return all(_GAP.match(sentence[left.end() : right.start()]) for left, right in pairs)
+    return all(_GAP.match(sentence[left.end() : right.start()]) for left, right in pairwise(window))
 
 
 def _in_compound(sentence: str, start: int, end: int) -> bool:

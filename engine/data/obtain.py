@@ -13,7 +13,7 @@ from pathlib import Path
 from engine.contract.bad_input import BadInput
 from engine.data.wordnet import REQUIRED, find_wordnet, is_wordnet, read_wordnet
 
-WORDNET_3_0 = "864942b1bc2cdd4bfc2298fa08a3e84eb8f8d0254afaf2d731ba99927109b1fc"
+WORDNET_3_0 = "7834191aed8efb3cd70b399b374576e93f088f72ce431c1ca3ada61db6694721"
 """The content fingerprint of WordNet 3.0, whoever packed it."""
 
 _TIMEOUT_S = 300
@@ -61,9 +61,11 @@ def _fetch_into(destination: Path, fetch: Callable[[Path], Path]) -> None:
     """Fetch beside ``destination``, check, and rename into place.
 
     Raises:
-        BadInput: the folder above the destination cannot be written.
+        BadInput: the folder above the destination cannot be written, or the destination holds something else.
         _Failed: it could not be fetched, or is not WordNet 3.0.
     """
+    if destination.exists() and not (destination.is_dir() and not any(destination.iterdir())):
+        raise BadInput("is there and holds no WordNet; remove it or name another folder", file=destination)
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=".wordnet.", dir=destination.parent))
@@ -77,10 +79,7 @@ def _fetch_into(destination: Path, fetch: Callable[[Path], Path]) -> None:
         if read_wordnet(beside).fingerprint != WORDNET_3_0:
             raise _Failed("what it gave is not WordNet 3.0")
         beside.chmod(0o755)
-        if destination.is_dir():
-            # an unusable leftover: obtain() has found that files are missing from it
-            shutil.rmtree(destination)
-        os.rename(beside, destination)
+        beside.rename(destination)
     except BadInput as error:
         raise _Failed(str(error)) from error
     except OSError as error:
@@ -92,7 +91,7 @@ def _fetch_into(destination: Path, fetch: Callable[[Path], Path]) -> None:
 def _from_debian(work: Path) -> Path:
     """Download and unpack, without installing; root's empty package lists are filled once."""
     # root's downloads are made by the user _apt, which must be able to write here; as others it changes nothing
-    work.chmod(0o777 if os.geteuid() == 0 else 0o700)  # noqa: S103
+    work.chmod(0o777 if os.geteuid() == 0 else 0o700)
     try:
         _run(["apt-get", "download", "wordnet-base"], work)
     except _Failed:
@@ -150,5 +149,7 @@ def _run(command: list[str], work: Path) -> None:
         raise _Failed(f"{command[0]}: {error.strerror}") from error
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
-        reason = next((line for line in reversed(said) if line.startswith(("E:", "npm error"))), said[-1] if said else "")
+        reason = next(
+            (line for line in reversed(said) if line.startswith(("E:", "npm error"))), said[-1] if said else ""
+        )
         raise _Failed(f"{command[0]} failed: {reason or f'exit {done.returncode}'}")

@@ -61,14 +61,14 @@ def make_plan(part: Slice, data_seed: int, wordnet: WordNet, lexicon: Lexicon) -
     )
     retrieval = retrieval_items(lexicon, held_out, part.retrieval_items)
     coherence = coherence_items(lexicon, held_out, part.coherence_items)
-    forbidden = {normalised(text) for text in (*texts_of_retrieval(retrieval), *texts_of_coherence(coherence))}
+    evaluated = {normalised(text) for text in (*texts_of_retrieval(retrieval), *texts_of_coherence(coherence))}
 
     def drafts(lemma: str) -> tuple[Draft, ...]:
-        return tuple(draft_v23(without(lexicon[lemma], forbidden)))
+        return tuple(draft_v23(without(lexicon[lemma], evaluated)))
 
     dev_lemmas = choose_lemmas(lexicon, "dev", data_seed, part.dev_lemmas, lambda lemma: bool(drafts(lemma)))
     dev = tuple(draft for lemma in dev_lemmas for draft in drafts(lemma))
-    forbidden |= {normalised(text) for draft in dev for text in draft.texts}
+    forbidden = evaluated | {normalised(text) for draft in dev for text in draft.texts}
     substitution = Substitution(wordnet)
 
     def trains(lemma: str) -> bool:
@@ -91,7 +91,12 @@ def make_plan(part: Slice, data_seed: int, wordnet: WordNet, lexicon: Lexicon) -
         claims=tuple(claim for senses in seen for claim in claims_of(senses, substitution, forbidden, excluded)),
         excluded=excluded,
     )
-    for name, made in (("training", plan.v23), ("development", dev), ("retrieval", retrieval), ("coherence", coherence)):
+    for name, made in (
+        ("training", plan.v23),
+        ("development", dev),
+        ("retrieval", retrieval),
+        ("coherence", coherence),
+    ):
         if not made:
             raise BadInput(f"this slice of the data holds no {name} items; take more lemmas")
     return plan

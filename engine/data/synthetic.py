@@ -61,12 +61,10 @@ class Substitution:
 
     def _substitute(self, sense: Sense, spelled: str, synonyms: tuple[str, ...], text: str) -> UsageEvent | str:
         """The event, or why there is none."""
-        found = [(synonym, self._morphology.find(synonym, sense.pos, text)) for synonym in synonyms]
-        # the longest synonym found is the one meant: "take away", not the "take" inside it
-        spans = [(span[1] - span[0], synonym, span) for synonym, span in found if span]
+        spans = [(synonym, span) for synonym in synonyms if (span := self._morphology.find(synonym, sense.pos, text))]
         if not spans:
             return "no synonym in the example"
-        _, synonym, (start, end) = max(spans, key=lambda item: item[0])
+        synonym, (start, end) = min(spans, key=lambda found: _rank(found[0], text[slice(*found[1])]))
         if text[start - 1 : start] == "-" or text[end : end + 1] == "-":
             return "part of a compound"
         form = self._inflection.form_of(text[start:end], synonym, sense.pos, text[:start])
@@ -78,6 +76,11 @@ class Substitution:
         before = _with_article(text[:start], replacement)
         span = (len(before), len(before) + len(replacement))
         return usage_event(sense.lemma, sense.pos, sense.sense_id, before + replacement + text[end:], span, "synthetic")
+
+
+def _rank(synonym: str, surface: str) -> tuple[int, bool]:
+    """Which synonym of a sentence is the one meant: *take away* before the *take* inside it, plain before inflected."""
+    return -len(synonym.split()), surface.lower() != synonym.lower()
 
 
 def _with_article(before: str, word: str) -> str:

@@ -62,9 +62,7 @@ def synset_of(event: UsageEvent) -> str:
     return event.sense_id[len(sense_id_of(event.lemma, event.pos, "")) :]
 
 
-def usage_event(
-    lemma: str, pos: Pos, sense_id: str, text: str, span: tuple[int, int], source: Source
-) -> UsageEvent:
+def usage_event(lemma: str, pos: Pos, sense_id: str, text: str, span: tuple[int, int], source: Source) -> UsageEvent:
     """An event whose id is a hash of its content."""
     start, end = span
     event_id = digest("event", sense_id, text, str(start), str(end), source)

@@ -1,4 +1,4 @@
-"""WordNet as its own files state it: synsets, the order of a lemma's senses, exception lists, one content fingerprint."""
+"""WordNet as its own files state it: synsets, the order of a lemma's senses, exception lists, a content fingerprint."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _USUAL_PLACES = (
 
 
 class Synset(Struct, frozen=True):
-    """One meaning: ``name`` as in ``flip.v.06`` (satellite adjectives keep their ``s``), lemmas with case and spaces."""
+    """One meaning: ``name`` as in ``flip.v.06`` (a satellite adjective's has an ``s``), lemmas with case and spaces."""
 
     name: str
     pos: Pos

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from msgspec import Struct
@@ -75,11 +75,6 @@ class FakeSession:
         self.closed = False
         self.items: tuple[FailedItem, ...] = ()
         self._logs: dict[RunId, LogBuffer] = {}
-        self._callbacks: list[Callable[[Snapshot], None]] = []
-
-    def subscribe(self, callback: Callable[[Snapshot], None], /) -> None:
-        """Call ``callback`` after each change."""
-        self._callbacks.append(callback)
 
     def show(self, *views: RunView, homes: dict[RunId, Home] | None = None, **host: object) -> None:
         """A new snapshot: these runs, homes and facts of the host changed."""
@@ -90,8 +85,6 @@ class FakeSession:
             homes=self.snapshot.homes | (homes or {}),
             version=self.snapshot.version + 1,
         )
-        for callback in self._callbacks:
-            callback(self.snapshot)
 
     async def run(self) -> None:
         """Follow nothing, until cancelled."""

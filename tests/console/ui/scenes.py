@@ -67,7 +67,7 @@ def _result(view: RunView) -> RunResult:
 
 
 def _line(top1: float, top3: float, coherence: float, margin: float) -> ScoreLine:
-    tiers = {tier: TierScore(50, top1 - 0.1 * place) for place, tier in enumerate(TIERS)}
+    tiers: dict[str, TierScore] = {tier: TierScore(50, top1 - 0.1 * place) for place, tier in enumerate(TIERS)}
     return ScoreLine(top1, top3, coherence, Margins(margin, margin - 0.2, margin + 0.25), tiers)
 
 

@@ -1,0 +1,92 @@
+"""The command line's bad input: one line that names file, line and field, exit 2, nothing left behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from console.cli import main
+from tests.console.tiny import write_experiment
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Run and return the one line on stderr."""
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1, err
+    return err.removeprefix("qllm-console: error: ").rstrip()
+
+
+def test_an_unknown_condition(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert refused(capsys, "run", "--condition", "D") == "--condition: no condition 'D' in profile full; known: A, B, C"
+
+
+def test_an_unknown_seed(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert refused(capsys, "abort", "--seed", "7").startswith("--seed: no seed 7 in profile full; known: 42, 123")
+
+
+def test_an_unknown_profile_host_and_file(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert refused(capsys, "results", "--profile", "x").startswith("--profile: no profile 'x'; known: full")
+    assert "--host: no host 'x'; known: local" in refused(capsys, "status", "--host", "x")
+    assert refused(capsys, "results", "--experiment", "x.toml") == "x.toml: no such file"
+
+
+def test_abort_wants_to_be_told_what(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "say what to abort" in refused(capsys, "abort")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("[gates] ", "[gates", "not valid TOML"),
+        ("epochs = 5", 'epochs = "five"', "training.epochs: Expected `int`, got `str`"),
+        ("epochs = 5", "epochs = 0", "training.epochs: Expected `int` >= 1"),
+        ("epochs = 5", "epocs = 5", "training.epocs: Object contains unknown field `epocs`"),
+        ('edition = "v2.3"', 'edition = "v9"', "conditions.B.edition: Invalid enum value 'v9'"),
+        ('curriculum = "uniform"', 'curriculum = "x"', "conditions.A.curriculum: no curriculum 'x'"),
+        ("retrieval_top1 = 0.30", "retrieval_top1 = 30", "gates.retrieval_top1: Expected `float` <= 1.0"),
+        ("seeds = [42, 123, 456]", "seeds = []", "seeds: Expected `array` of length >= 1"),
+        ("seeds = [42, 123, 456]", "seeds = [42, -1, 456]", "seeds: Expected `int` >= 0"),
+        ('name = "tiny"', 'name = "../evil"', "name: Expected `str` matching regex"),
+    ],
+)
+def test_a_malformed_experiment_names_file_line_and_field(
+    place: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, expected: str
+) -> None:
+    path = write_experiment(place)
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    line = next(number for number, row in enumerate(path.read_text().splitlines(), start=1) if new.strip() in row)
+    assert refused(capsys, "results", "--experiment", str(path)).startswith(f"{path}:{line}: {expected}")
+
+
+def test_an_experiment_that_is_not_text(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = place / "experiment.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    assert refused(capsys, "results", "--experiment", str(path)).startswith(f"{path}: cannot be read")
+
+
+def test_without_a_terminal_the_console_says_what_does_without(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "needs a terminal" in refused(capsys)
+
+
+def test_options_may_stand_before_or_after_the_command(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["--profile", "demo", "results"], ["results", "--profile", "demo"]):
+        with pytest.raises(SystemExit) as end:
+            main(arguments)
+        assert end.value.code == 0 and capsys.readouterr().out.startswith("scaling · demo · INCOMPLETE")
+
+
+def test_bad_input_leaves_nothing_behind(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    refused(capsys, "run", "--condition", "D")
+    assert list(place.iterdir()) == []

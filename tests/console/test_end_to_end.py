@@ -1,0 +1,176 @@
+"""The whole product, headless: the real engine on the real embedded host, over real SSH."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from console.hosts.agent import process
+from engine.contract import manifest
+from tests.console.conftest import FinishedExperiment
+from tests.console.tiny import LONG, arguments, console, status, write_experiment
+
+
+def until(condition: Callable[[], Any], seconds: float = 90.0) -> Any:
+    """Wait for ``condition`` to be true of other processes' doings."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.05)
+    return found
+
+
+def run_state(runs: Path, run: str) -> dict[str, Any]:
+    """What the host's own file says."""
+    try:
+        state: dict[str, Any] = json.loads(
+            (runs / ".local-host" / "runs" / "tiny-tiny" / run / "state.json").read_bytes()
+        )
+    except FileNotFoundError:
+        return {"state": "none"}
+    return state
+
+
+def without_clock(printed: dict[str, Any]) -> dict[str, Any]:
+    return {**printed, "runs": [{**run, "seconds": None} for run in printed["runs"]]}
+
+
+def test_the_printed_results_have_every_number_of_every_run(finished: FinishedExperiment) -> None:
+    runs = finished.printed["runs"]
+    assert [(run["condition"], run["seed"], run["state"]) for run in runs] == [
+        (condition, seed, "finished") for condition in "AB" for seed in (42, 123)
+    ]
+    for run in runs:
+        for scores in (run, run["mean_pool"]):
+            assert 0 <= scores["top1"] <= scores["top3"] <= 1 and 0 <= scores["coherence"] <= 1
+            assert scores["margins"]["p5"] <= scores["margins"]["mean"] <= scores["margins"]["p95"]
+            assert sum(tier["items"] for tier in scores["tiers"].values()) == 30
+        assert [gate["gate"] for gate in run["gates"]] == ["retrieval_top1", "retrieval_top3", "coherence_accuracy"]
+    for condition in finished.printed["conditions"]:
+        tops = [run["top1"] for run in runs if run["condition"] == condition["condition"]]
+        assert condition["top1"]["mean"] == pytest.approx(sum(tops) / 2)
+        assert condition["top1"]["sd"] == pytest.approx(abs(tops[0] - tops[1]) / 2**0.5)
+        failed = [gate for gate in condition["gates"] if not gate["passed"]]
+        assert condition["verdict"] == ("fail" if failed else "pass")
+        assert bool(condition["contingency"]) == bool(failed)
+
+
+def test_results_reads_the_same_again_without_a_host(finished: FinishedExperiment) -> None:
+    again = console("results", finished.experiment, finished.runs, "--json")
+    assert again.returncode == 0 and json.loads(again.stdout) == finished.printed
+
+
+def test_results_as_text_names_each_gate(finished: FinishedExperiment) -> None:
+    text = console("results", finished.experiment, finished.runs).stdout
+    assert text.count("retrieval_top1") == 2 and text.count("coherence_accuracy") == 2 and "A/123  finished" in text
+
+
+def test_capsules_at_home_are_what_their_manifests_say(finished: FinishedExperiment) -> None:
+    for run in ("A_seed42", "A_seed123", "B_seed42", "B_seed123"):
+        folder = finished.runs / "tiny-tiny" / run
+        sealed = manifest.decode((folder / "manifest.json").read_bytes())
+        assert {"spec.json", "events.jsonl", "log.txt", "items.parquet", "checkpoint.safetensors"} <= {
+            entry.path for entry in sealed.files
+        }
+        assert all(manifest.sha256_of(folder / entry.path) == entry.sha256 for entry in sealed.files)
+
+
+def test_running_again_keeps_what_finished_with_the_same_settings(finished: FinishedExperiment) -> None:
+    again = console("run", finished.experiment, finished.runs, "--json")
+    assert again.returncode == 0 and "4 finished with these settings" in again.stderr
+    assert json.loads(again.stdout) == finished.printed
+
+
+def test_another_invocation_elsewhere_gives_identical_metrics(finished: FinishedExperiment, tmp_path: Path) -> None:
+    other = console("run", finished.experiment, tmp_path / "runs", "--json")
+    assert other.returncode == 0, other.stderr
+    assert without_clock(json.loads(other.stdout)) == without_clock(finished.printed)
+
+
+def test_a_failed_ship_blocker_under_strict_is_exit_5_and_its_results_are_kept(tmp_path: Path) -> None:
+    experiment = write_experiment(tmp_path, strict=True)
+    experiment.write_text(experiment.read_text().replace("retrieval_top1 = 0.30", "retrieval_top1 = 1.0"))
+    done = console("run", experiment, tmp_path / "runs", "--json", "--condition", "A", "--seed", "42")
+    printed = json.loads(done.stdout)
+    assert done.returncode == 5, done.stderr
+    assert printed["runs"][0]["state"] == "failed" and printed["runs"][0]["top1"] is not None
+    assert printed["conditions"][0]["contingency"][0]["title"] == "Fall back to condition A"
+
+
+def test_abort_leaves_no_process_and_the_next_queued_run_starts(tmp_path: Path) -> None:
+    experiment, runs = write_experiment(tmp_path, epochs=LONG), tmp_path / "runs"
+    assert console("run", experiment, runs, "--detach").returncode == 0
+    until(lambda: run_state(runs, "A_seed42").get("job") and run_state(runs, "A_seed123").get("job"))
+    assert run_state(runs, "B_seed42")["state"] == "queued"
+    key = run_state(runs, "A_seed42")["key"]
+    assert process.members(key, None, None)
+    done = console("abort", experiment, runs, "--condition", "A", "--seed", "42")
+    assert (done.returncode, done.stdout) == (0, "A_seed42: aborted\n")
+    assert not process.members(key, None, None)
+    until(lambda: run_state(runs, "B_seed42").get("job"), 10)
+    assert console("abort", experiment, runs, "--all").returncode == 0
+    states = {run: row["state"] for run, row in status(experiment, runs).items()}
+    assert set(states.values()) == {"aborted"}, states
+
+
+def test_a_killed_console_loses_nothing_and_shows_the_runs_as_they_are(tmp_path: Path) -> None:
+    """The real console in a real terminal: one key launches all, SIGKILL, and a second one finds and finishes them."""
+    experiment, runs = write_experiment(tmp_path, epochs=60), tmp_path / "runs"
+    child, terminal = pty.fork()
+    if not child:  # pragma: no cover - the console itself
+        argv = arguments("run", experiment, runs)
+        argv.remove("run")
+        os.environ["TERM"] = "xterm-256color"
+        os.execv(argv[0], argv)  # noqa: S606 - a terminal program wants its terminal, not a pipe
+    keeper = _drain(terminal)
+    try:
+        until((runs / ".local-host" / "runs").is_dir)
+        os.write(terminal, b"a")
+        until(lambda: run_state(runs, "B_seed123")["state"] == "queued" and run_state(runs, "A_seed42").get("job"))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    finally:
+        keeper.kill()
+        keeper.wait()
+        os.close(terminal)
+    keys = {run: run_state(runs, run)["key"] for run in ("A_seed42", "A_seed123", "B_seed42", "B_seed123")}
+    assert {row["state"] for row in status(experiment, runs).values()} <= {"queued", "running", "finished"}
+    done = console("run", experiment, runs, "--json")
+    assert done.returncode == 0, done.stderr
+    assert {run["state"] for run in json.loads(done.stdout)["runs"]} == {"finished"}
+    assert {run: run_state(runs, run)["key"] for run in keys} == keys, "nothing was launched a second time"
+
+
+def _drain(terminal: int) -> subprocess.Popen[bytes]:
+    """Read the terminal's output in another process, so that the console never waits for a reader."""
+    return subprocess.Popen(["/bin/cat"], stdin=terminal, stdout=subprocess.DEVNULL)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_running(tmp_path: Path) -> Any:
+    """A test that fails must not leave its runs to the next ones."""
+    yield
+    for one in psutil.process_iter(["cmdline"]):
+        command = " ".join(one.info["cmdline"] or ())
+        if str(tmp_path) in command and one.pid != os.getpid():
+            one.kill()
+
+
+def test_no_run_is_left_half_made_when_the_host_lacks_wordnet(tmp_path: Path) -> None:
+    experiment, runs = write_experiment(tmp_path), tmp_path / "runs"
+    done = console("run", experiment, runs, environ={"WNHOME": str(tmp_path / "nowhere")})
+    assert done.returncode == 2
+    errors = [line for line in done.stderr.splitlines() if line.startswith("qllm-console: error:")]
+    assert len(errors) == 1 and re.search("nowhere", errors[0]), done.stderr
+    assert not list((runs / ".local-host").glob("runs/*/*")) and not list((runs / ".local-host" / "jobs").iterdir())

@@ -1,0 +1,133 @@
+"""The registry: every key it names does what it says, and no key is bound past it."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+
+import pytest
+from textual.dom import DOMNode
+
+from console import ui
+from console.ui.actions import ACTIONS, VIEWS, Scope, bindings, in_scope
+from console.ui.app import ConsoleApp
+from console.ui.dialogue import Dialogue
+from console.ui.help_screen import HelpScreen
+from console.ui.items_pane import ItemsPane, ItemTable
+from console.ui.live_pane import LivePane, LogSearch
+from console.ui.log_view import LogView
+from console.ui.pane import Reading
+from console.ui.runs_pane import RunsPane
+from tests.console.ui.driving import LARGE, SMALL, console, screen, until, until_shown
+from tests.console.ui.fake_session import FakeSession
+
+OWNERS: dict[Scope, type[DOMNode]] = {
+    "app": ConsoleApp,
+    "reading": Reading,
+    "runs": RunsPane,
+    "live": LivePane,
+    "log": LogView,
+    "search": LogSearch,
+    "items": ItemsPane,
+    "table": ItemTable,
+    "confirm": Dialogue,
+    "help": HelpScreen,
+}
+TOGETHER: tuple[tuple[Scope, ...], ...] = (
+    ("app", "reading"),
+    ("app", "runs"),
+    ("app", "live", "log"),
+    ("app", "items", "table"),
+)
+
+
+@pytest.mark.parametrize("scope", OWNERS)
+def test_every_action_has_its_method_where_it_works(scope: Scope) -> None:
+    assert in_scope(scope)
+    for action in in_scope(scope):
+        assert callable(getattr(OWNERS[scope], action.method, None)), action
+
+
+@pytest.mark.parametrize("scope", OWNERS)
+def test_every_owner_is_bound_from_the_registry(scope: Scope) -> None:
+    assert vars(OWNERS[scope])["BINDINGS"] == bindings(scope)
+
+
+@pytest.mark.parametrize("scopes", TOGETHER)
+def test_no_key_means_two_things_at_once(scopes: tuple[Scope, ...]) -> None:
+    keys = [key for scope in scopes for action in in_scope(scope) for key in action.keys]
+    assert sorted(set(keys)) == sorted(keys)
+
+
+def test_what_destroys_is_never_confirmed_by_its_own_key() -> None:
+    yes = {key for action in in_scope("confirm") if action.method == "action_confirm" for key in action.keys}
+    askers = {key for action in ACTIONS if action.destructive or action.method == "action_quit" for key in action.keys}
+    assert askers
+    assert not yes & (askers | {"enter", "space", "escape"})
+
+
+def test_every_action_explains_itself() -> None:
+    for action in ACTIONS:
+        assert action.help
+        assert action.keys
+
+
+def test_no_class_of_the_ui_handles_keys_by_itself() -> None:
+    owners = set(OWNERS.values())
+    for module in pkgutil.iter_modules(ui.__path__):
+        for name, kind in inspect.getmembers(importlib.import_module(f"console.ui.{module.name}"), inspect.isclass):
+            if kind.__module__ != f"console.ui.{module.name}":
+                continue
+            own = vars(kind)
+            assert "BINDINGS" not in own or kind in owners, f"{name} binds keys past the registry"
+            by_hand = [key for key in own if key.startswith("key_") or key in ("on_key", "_on_key")]
+            assert not by_hand, f"{name} handles keys by hand: {by_hand}"
+
+
+@pytest.mark.parametrize(("key", "view"), [(str(place), name) for place, (name, _) in enumerate(VIEWS, start=1)])
+async def test_in_each_view_only_keys_of_the_registry_are_active(key: str, view: str) -> None:
+    known = {(key, action.call) for action in ACTIONS for key in action.keys}
+    async with console(FakeSession()) as pilot:
+        await pilot.press(key)
+        await until(pilot, lambda: pilot.app.screen.query(f"#{view}"))
+        await pilot.pause()
+        active = {(key, found.binding.action) for key, found in pilot.app.screen.active_bindings.items()}
+        assert active
+        assert active <= known
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+async def test_the_footer_shows_the_keys_of_the_view(size: tuple[int, int]) -> None:
+    async with console(FakeSession(), size) as pilot:
+        last = screen(pilot).splitlines()[-1]
+        assert "a all" in last
+        assert "x abort" in last
+        assert last.rstrip().endswith("? help  q quit")
+        await pilot.press("3")
+        await until_shown(pilot, "s smooth", "? help")
+
+
+async def test_help_lists_every_action_and_escape_leaves_it() -> None:
+    async with console(FakeSession(), (100, 120)) as pilot:
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(pilot.app.screen, HelpScreen))
+        text = await until_shown(pilot, "Everywhere")
+        for action in ACTIONS:
+            assert action.help in text, action
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(pilot.app.screen, HelpScreen))
+
+
+async def test_the_palette_offers_the_actions_of_the_view_and_carries_them_out() -> None:
+    session = FakeSession()
+    async with console(session, LARGE) as pilot:
+        app = pilot.app
+        assert isinstance(app, ConsoleApp)
+        offered = {command.title: command.callback for command in app.get_system_commands(app.screen)}
+        launch = next(action for action in in_scope("runs") if action.method == "action_launch_all")
+        assert launch.help in offered
+        await offered[launch.help]()
+        await until(pilot, lambda: session.launched)
+        await pilot.press("ctrl+p")
+        await until_shown(pilot, "Go to Live")

@@ -1,0 +1,253 @@
+"""The five views at the sizes people have, with runs in every state, without a link, and with hostile text."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from console.snapshot import Home
+from engine.contract.events import Stage, Warning
+from engine.contract.experiment import RunId
+from tests.console.ui.driving import LARGE, SMALL, console, screen, until, until_shown
+from tests.console.ui.fake_session import FakeSession
+from tests.console.ui.scenes import finished, item, training, view_of
+
+SIZES = pytest.mark.parametrize("size", [SMALL, LARGE])
+HOSTILE = "[bold red]x[/] [/] [link=http://a]b"
+
+
+def busy_session() -> FakeSession:
+    """A run in every state."""
+    session = FakeSession()
+    runs = list(session.snapshot.runs)
+    session.show(
+        finished(runs[0]),
+        finished(runs[1], coherence=0.70, failed=("coherence_accuracy",)),
+        view_of(runs[2], "failed", reason="CUDA out of memory"),
+        view_of(runs[3], "running", training(100, offset=0.1)),
+        view_of(runs[4], "running", [Stage("data", "v2.3 bundles")]),
+        view_of(runs[5], "queued"),
+        view_of(runs[6], "aborted", reason="by the operator"),
+        view_of(runs[7], "lost", reason="the host restarted"),
+        homes={runs[0]: Home("home", 9, 9, 120_000, 120_000), runs[1]: Home("pulling", 3, 9, 1, 2)},
+    )
+    session.items = (item("bank", item_id="r1"), item("spring", item_id="r2", failed=5))
+    return session
+
+
+@SIZES
+async def test_runs_shows_every_state_in_words(size: tuple[int, int]) -> None:
+    async with console(busy_session(), size) as pilot:
+        await until_shown(
+            pilot,
+            "✓ finished",
+            "top-1 46.1",
+            "results are home",
+            "fails coherence",
+            "✗ failed",
+            "CUDA out of memory",
+            "▶ running  training",
+            "50%",
+            "ETA 1:4",
+            "building data",
+            "◦ queued",
+            "■ aborted",
+            "? lost",
+            "· not launched",
+        )
+
+
+@SIZES
+async def test_the_top_line_always_has_link_age_and_counts(size: tuple[int, int]) -> None:
+    session = busy_session()
+    session.show(heard=time.monotonic())
+    async with console(session, size) as pilot:
+        top = screen(pilot).splitlines()[0]
+        assert "this machine" in top
+        assert "● up, " in top
+        assert " s ago" in top
+        assert ("▶2" if size == SMALL else "2 running") in top
+
+
+@SIZES
+async def test_live_shows_curves_the_level_of_mean_pooling_and_the_log(size: tuple[int, int]) -> None:
+    session = busy_session()
+    session.log(RunId("B", 42)).feed(b"".join(b"step %d\n" % step for step in range(300)))
+    async with console(session, size) as pilot:
+        await pilot.press("down", "enter")
+        text = await until_shown(
+            pilot, "Loss", "Dev top-1 %", "mean pooling 45.2", "B / 42", "following", "step 299", "50%"
+        )
+        assert "step 200" not in text.split("following")[1] or size == LARGE
+        await until(pilot, lambda: "▄" in screen(pilot) or "▀" in screen(pilot), "a curve in blocks")
+        await pilot.press("m")
+        await until(pilot, lambda: "BBB" in screen(pilot), "a curve in letters")
+        await pilot.press("g")
+        await until_shown(pilot, "smooth, log")
+
+
+async def test_live_turns_to_other_runs_and_their_logs() -> None:
+    session = busy_session()
+    session.log(RunId("A", 42)).feed(b"log of the first\n")
+    session.log(RunId("A", 123)).feed(b"log of the second\n")
+    async with console(session) as pilot:
+        await pilot.press("3")
+        await until_shown(pilot, "log of the first")
+        await pilot.press("right_square_bracket")
+        await until_shown(pilot, "A / 123", "log of the second")
+        await pilot.press("left_square_bracket", "left_square_bracket")
+        await until_shown(pilot, "C / 456", "No log yet")
+        await pilot.press("2")
+        await until_shown(pilot, "C / 456  · not launched")
+
+
+async def test_charts_can_give_their_room_to_the_log() -> None:
+    async with console(busy_session()) as pilot:
+        await pilot.press("3")
+        await until_shown(pilot, "Loss", "Dev top-1")
+        await pilot.press("c")
+        await until(pilot, lambda: "Dev top-1" not in screen(pilot) and "Loss" in screen(pilot))
+        await pilot.press("c")
+        await until(pilot, lambda: "Dev top-1" in screen(pilot) and "Loss" not in screen(pilot))
+        await pilot.press("c")
+        await until(pilot, lambda: "Dev top-1" not in screen(pilot) and "Loss" not in screen(pilot))
+        await pilot.press("c")
+        await until_shown(pilot, "Loss", "Dev top-1")
+
+
+@SIZES
+async def test_results_have_means_verdicts_in_words_and_the_contingency(size: tuple[int, int]) -> None:
+    async with console(busy_session(), size) as pilot:
+        await pilot.press("4")
+        await until_shown(pilot, "Verdict: FAIL", "46.1 ± 0.0", "mean pooling", "PASS 46.1", "FAIL 76.5", "INCOMPLETE")
+        await pilot.press("end")
+        await until_shown(pilot, "not in: by the operator", "not in: the host restarted")
+        await pilot.press("pageup")
+        await until_shown(pilot, "A fails a ship blocker", "Fall back to condition A")
+
+
+async def test_results_fill_in_as_runs_end() -> None:
+    session = FakeSession()
+    async with console(session) as pilot:
+        await pilot.press("4")
+        await until_shown(pilot, "No results yet: launch runs in view 2")
+        session.show(view_of(RunId("A", 42), "running", training(10)))
+        await until_shown(pilot, "No run has been evaluated yet")
+        session.show(finished(RunId("A", 42)))
+        await until_shown(pilot, "1 of 9 runs evaluated", "1/3")
+
+
+@SIZES
+async def test_items_show_the_selected_one_in_full(size: tuple[int, int]) -> None:
+    async with console(busy_session(), size) as pilot:
+        await pilot.press("5")
+        await until_shown(
+            pilot, "2 items", "bank", "within_lemma_collision", "5/9", "They sat on the spring of the river."
+        )
+        await pilot.press("down")
+        await until_shown(pilot, "They sat on the bank of the river.", "The bank raised its rates.")
+        await pilot.press("o", "o")
+        await until_shown(pilot, "by lemma", "They sat on the bank of the river.")
+
+
+@SIZES
+async def test_host_shows_key_facts_and_age(size: tuple[int, int]) -> None:
+    async with console(busy_session(), size) as pilot:
+        await pilot.press("1")
+        await until_shown(pilot, "SHA256:abcdef0123456789 (verified)", "L40S, 87% busy", "380 GB of 500 GB", "old")
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("1", "What the host has is known once it has answered"),
+        ("2", "press a to launch all nine"),
+        ("3", "the curves begin when a run trains"),
+        ("4", "launch runs in view 2"),
+        ("5", "No failed items yet"),
+    ],
+)
+async def test_every_empty_view_says_what_comes_or_what_to_do(key: str, text: str) -> None:
+    session = FakeSession()
+    session.show(facts=None)
+    async with console(session, LARGE) as pilot:
+        await pilot.press(key)
+        await until_shown(pilot, text)
+
+
+async def test_every_view_can_be_left_and_read_while_the_link_is_lost() -> None:
+    session = busy_session()
+    session.show(link="lost", detail="connection reset", heard=time.monotonic() - 12)
+    async with console(session) as pilot:
+        await until_shown(pilot, "lost 12 s, retrying")
+        for key, text in (
+            ("1", "connection reset"),
+            ("3", "Loss"),
+            ("4", "Verdict"),
+            ("5", "2 items"),
+            ("2", "finished"),
+        ):
+            await pilot.press(key)
+            await until_shown(pilot, text, "lost 1")
+        session.show(link="up", heard=time.monotonic())
+        await until_shown(pilot, "● up")
+
+
+async def test_hostile_text_is_shown_as_it_is_and_never_obeyed() -> None:
+    session = FakeSession()
+    runs = list(session.snapshot.runs)
+    session.items = (item(HOSTILE),)
+    warned = [*training(5), Warning("loss_spike", HOSTILE, 5, 1.0)]
+    session.show(
+        view_of(runs[0], "failed", warned, reason=HOSTILE),
+        finished(runs[1]),
+        view_of(runs[2], "running", [Stage("data", HOSTILE)]),
+        homes={runs[1]: Home("damaged", note=HOSTILE)},
+        detail=HOSTILE,
+        title="[red]box",
+    )
+    session.log(runs[0]).feed(f"{HOSTILE}\x1b[31mred\x1b]0;title\x07 \x9b2J\n".encode())
+    async with console(session, LARGE) as pilot:
+        await until_shown(pilot, "[red]box", f"Why: {HOSTILE}", f"1 warning: {HOSTILE}")
+        await pilot.press("1")
+        await until_shown(pilot, f"Doing        {HOSTILE}")
+        await pilot.press("3")
+        text = await until_shown(pilot, f"{HOSTILE}red")
+        assert "\x1b" not in text
+        await pilot.press("4")
+        await until_shown(pilot, f"not in: {HOSTILE}")
+        await pilot.press("5")
+        await until_shown(pilot, HOSTILE, f"They sat on the {HOSTILE} of the river.")
+
+
+@pytest.mark.parametrize("size", [(20, 6), (40, 10), (1, 1), (300, 90)])
+async def test_no_size_breaks_any_view(size: tuple[int, int]) -> None:
+    async with console(busy_session(), size) as pilot:
+        for key in "134525":
+            await pilot.press(key)
+            await pilot.pause()
+        await pilot.resize_terminal(80, 24)
+        await pilot.press("2")
+        await until_shown(pilot, "✓ finished")
+
+
+async def test_only_the_view_in_sight_is_kept_up_to_date() -> None:
+    session = busy_session()
+    async with console(session) as pilot:
+        await pilot.press("1")
+        await until_shown(pilot, "Host key")
+        before = pilot.app.screen.query_one("#runs").snapshot  # type: ignore[attr-defined]
+        session.show(finished(RunId("C", 456)))
+        await until_shown(pilot, "✓3")
+        assert pilot.app.screen.query_one("#runs").snapshot is before  # type: ignore[attr-defined]
+        await pilot.press("2", "down", "down", "right", "right")
+        await until_shown(pilot, "C / 456  ✓ finished")
+
+
+async def test_a_click_selects_a_run_and_goes_to_a_view() -> None:
+    async with console(busy_session()) as pilot:
+        await pilot.click("#cell-B-42")
+        await until_shown(pilot, "B / 42  ▶ running")
+        await pilot.click("#tab-line", offset=(18, 0))
+        await until_shown(pilot, ">3 Live<", "B / 42")

@@ -1,0 +1,58 @@
+"""TOML in, typed structs out; errors at the right line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec import Struct
+
+from engine.contract.bad_input import BadInput
+from engine.contract.toml_file import line_of, parse_toml
+
+FILE = Path("x.toml")
+
+
+class Leaf(Struct, forbid_unknown_fields=True):
+    size: int
+    names: tuple[str, ...] = ()
+
+
+class Tree(Struct, forbid_unknown_fields=True):
+    leaves: dict[str, Leaf] = {}
+    rows: tuple[Leaf, ...] = ()
+
+
+def error_of(text: str) -> str:
+    with pytest.raises(BadInput) as caught:
+        parse_toml(text, Tree, FILE)
+    return str(caught.value)
+
+
+def test_what_fits_is_converted() -> None:
+    tree = parse_toml('[leaves.a]\nsize = 1\nnames = ["x"]\n[[rows]]\nsize = 2\n', Tree, FILE)
+    assert tree.leaves["a"] == Leaf(1, ("x",)) and tree.rows == (Leaf(2),)
+
+
+def test_the_key_of_a_mapping_is_found_among_good_ones() -> None:
+    text = "[leaves.a]\nsize = 1\n[leaves.b]\nsize = 2\nnames = [3]\n[leaves.c]\nsize = 3\n"
+    assert error_of(text).startswith("x.toml:5: leaves.b.names: Expected `str`, got `int`")
+
+
+def test_a_missing_field_is_shown_at_its_table() -> None:
+    assert error_of("[leaves.a]\nsize = 1\n\n[leaves.b]\n").startswith("x.toml:4: leaves.b.size: ")
+
+
+def test_syntax_errors_have_the_line_of_the_parser() -> None:
+    assert error_of("[leaves.a]\nsize = \n").startswith("x.toml:2: not valid TOML")
+    assert error_of("[leaves.a]\nsize = 1\nsize = 2\n").startswith("x.toml:3: not valid TOML")
+    assert error_of('x = """').startswith("x.toml:1: not valid TOML")
+
+
+@pytest.mark.parametrize(
+    ("field", "line"),
+    [("a", 1), ("b", 2), ("b.c", 3), ("b.c.d", 4), ("e.f", 6), ("b.missing", 2), ("nowhere", None), ("", None)],
+)
+def test_lines_of_fields(field: str, line: int | None) -> None:
+    text = 'a = 1\n[b]  # table\n[b.c]\nd = "[e]"\n[e]\n"f" = 2\n'
+    assert line_of(text, field) == line
