@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,6 +69,16 @@ class Context:
         )
 
 
+class _Version(argparse.Action):
+    """Looks the version up only when asked for it: that alone costs as much as half the first paint."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print(f"qllm-console {version('qllm-console')}")
+        parser.exit()
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line; the shared options may stand before or after the command."""
     shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
@@ -84,7 +93,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="qllm-console", parents=[shared], description="Control console for controlled scaling experiments."
     )
-    top.add_argument("--version", action="version", version=f"qllm-console {version('qllm-console')}")
+    top.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     chosen = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     chosen.add_argument("--condition", action="append", metavar="NAME", help="only this condition; may be repeated")

@@ -274,7 +274,8 @@ async def _check(reached: Reached) -> None:
     """Ask the engine on the host whether it has what a run needs."""
     command = shlex.join(check_command(reached.python))
     try:
-        done = await asyncio.wait_for(reached.connection.run(command, encoding=None), CHECK_TIMEOUT_S)
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
+            done = await reached.connection.run(command, encoding=None)
     except (OSError, asyncssh.Error, TimeoutError) as error:
         raise LinkDown(sanitize_line(str(error)) or "the check took too long") from error
     if done.exit_status == 0:

@@ -36,8 +36,9 @@ def abort(context: Context) -> int:
 
 
 async def _abort(context: Context) -> tuple[Outcome, ...]:
+    chosen = context.chosen_runs()
     session = context.session()
     async with attached(session):
-        plan = session.plan_abort(context.chosen_runs())
+        plan = session.plan_abort(chosen)
         say(plan.question)
         return await session.abort(plan)

@@ -36,8 +36,8 @@ def run(context: Context) -> int:
 
 
 async def _run(context: Context) -> int:
-    session = context.session()
     chosen = context.chosen_runs()
+    session = context.session()
     changed = asyncio.Event()
     session.subscribe(lambda _: changed.set())
     async with attached(session):

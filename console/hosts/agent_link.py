@@ -52,7 +52,8 @@ class AgentLink:
         try:
             content = json.dumps({"id": number, "verb": verb, **arguments}).encode() + b"\n"
             self._process.stdin.write(content)
-            reply = await asyncio.wait_for(future, timeout)
+            async with asyncio.timeout(timeout):
+                reply = await future
         except TimeoutError as error:
             raise LinkDown(f"no answer to {verb} within {timeout:.0f} s") from error
         except (OSError, asyncssh.Error) as error:

@@ -45,8 +45,8 @@ async def reach(host: HostConfig, workspace: Path) -> AsyncIterator[Reached]:
     async with _embedded_server() as (port, host_key, client_key):
         known_hosts = asyncssh.import_known_hosts(f"[127.0.0.1]:{port} {host_key}\n")
         try:
-            connection = await asyncio.wait_for(
-                asyncssh.connect(
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                connection = await asyncssh.connect(
                     "127.0.0.1",
                     port,
                     username="operator",
@@ -56,9 +56,7 @@ async def reach(host: HostConfig, workspace: Path) -> AsyncIterator[Reached]:
                     agent_path=None,
                     keepalive_interval=KEEPALIVE_S,
                     keepalive_count_max=KEEPALIVE_MISSES,
-                ),
-                CONNECT_TIMEOUT_S,
-            )
+                )
         except (OSError, asyncssh.Error, TimeoutError) as error:
             raise LinkDown(f"the embedded host cannot be reached: {sanitize_line(str(error))}") from error
         try:
@@ -72,7 +70,8 @@ async def reach(host: HostConfig, workspace: Path) -> AsyncIterator[Reached]:
         finally:
             connection.close()
             with contextlib.suppress(asyncssh.Error, OSError, TimeoutError):
-                await asyncio.wait_for(connection.wait_closed(), 2.0)
+                async with asyncio.timeout(2.0):
+                    await connection.wait_closed()
 
 
 @asynccontextmanager
@@ -93,14 +92,17 @@ async def _embedded_server() -> AsyncIterator[tuple[int, str, asyncssh.SSHKey]]:
         public = client_key.export_public_key().decode()
         server.stdin.write(json.dumps({"client_key": public}).encode() + b"\n")
         try:
-            said = json.loads(await asyncio.wait_for(server.stdout.readline(), CONNECT_TIMEOUT_S))
-            yield int(said["port"]), str(said["host_key"]), client_key
-        except (ValueError, KeyError, TimeoutError) as error:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                said = json.loads(await server.stdout.readline())
+            port, host_key = int(said["port"]), str(said["host_key"])
+        except (ValueError, KeyError, TypeError, TimeoutError) as error:
             raise LinkDown("the embedded host did not start") from error
+        yield port, host_key, client_key
     finally:
         server.stdin.close()
         try:
-            await asyncio.wait_for(server.wait(), 2.0)
+            async with asyncio.timeout(2.0):
+                await server.wait()
         except TimeoutError:
             server.kill()
             await server.wait()

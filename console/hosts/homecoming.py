@@ -6,10 +6,8 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from msgspec.structs import replace
-
 from console.hosts.connection import Reached
-from console.hosts.pull import Damaged, key_at_home, pull
+from console.hosts.pull import Damaged, manifest_at_home, pull
 from console.snapshot import Home
 from engine.contract.experiment import RunId
 
@@ -73,10 +71,11 @@ class Homecoming:
                     self._set(run, Home("damaged", note=str(error)))
 
     async def _look_at(self, run: RunId) -> None:
-        key = await asyncio.to_thread(key_at_home, self._folder, run)
-        if key:
-            self._keys[run] = key
-            self._set(run, replace(self.homes[run], status="home", note=""))
+        manifest = await asyncio.to_thread(manifest_at_home, self._folder, run)
+        if manifest is not None:
+            self._keys[run] = manifest.key
+            files, size = len(manifest.files), sum(entry.size for entry in manifest.files)
+            self._set(run, Home("home", files, files, size, size))
 
     def _reporter(self, run: RunId) -> Callable[[Home], None]:
         return lambda home: self._set(run, home)

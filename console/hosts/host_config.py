@@ -8,7 +8,24 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from engine.contract.bad_input import BadInput
-from engine.contract.toml_file import read_toml
+from engine.contract.toml_file import line_of, read_toml
+
+
+class SlurmSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """How runs are submitted to Slurm; what is None is left to the cluster.
+
+    Attributes:
+        partition, account, gres, time: as ``sbatch`` takes them; ``time`` such as ``02:00:00``.
+        array: runs of one condition that are launched together go as one array.
+    """
+
+    partition: str | None = None
+    account: str | None = None
+    gres: str | None = None
+    time: str | None = None
+    cpus: Annotated[int, Meta(ge=1)] | None = None
+    memory: str | None = None
+    array: bool = True
 
 
 class HostConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -16,17 +33,30 @@ class HostConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         title: how it is called on screen.
-        launcher: ``embedded`` is a loopback SSH server in a process of its own.
-        workspace: folder on the host that holds runs, data and cache; None is a folder beside the runs at home.
-        slots: how many runs go at a time.
+        launcher: ``embedded`` is a loopback SSH server in a process of its own; ``ssh`` runs jobs on the host itself;
+            ``slurm`` submits them there.
+        workspace: folder on the host that holds runs, data and cache; None, for ``embedded`` only, is a folder beside
+            the runs at home.
+        slots: how many runs go at a time; Slurm decides that by itself.
         device: ``auto`` takes CUDA where there is a GPU.
+        address, user, port, identity, jump: as ssh takes them; what is None comes from ``~/.ssh/config``.
+        python: the host's Python that runs the agent and makes the engine's environment.
+        gpu_memory_gb: what the host promises; preflight compares.
     """
 
     title: str
-    launcher: Literal["embedded"]
+    launcher: Literal["embedded", "ssh", "slurm"]
     workspace: str | None = None
     slots: Annotated[int, Meta(ge=1, le=64)] = 1
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    address: str | None = None
+    user: str | None = None
+    port: Annotated[int, Meta(ge=1, le=65535)] | None = None
+    identity: str | None = None
+    jump: str | None = None
+    python: str = "python3"
+    gpu_memory_gb: Annotated[float, Meta(gt=0)] | None = None
+    slurm: SlurmSettings | None = None
 
 
 class _Hosts(Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,4 +72,12 @@ def read_host(path: Path, name: str) -> HostConfig:
     hosts = read_toml(path, _Hosts).hosts
     if name not in hosts:
         raise BadInput(f"no host {name!r}; known: {', '.join(hosts)}", file=path, field="--host")
-    return hosts[name]
+    host = hosts[name]
+    if host.launcher != "embedded":
+        for field in ("address", "workspace"):
+            if getattr(host, field) is None:
+                line = line_of(path.read_text(encoding="utf-8"), f"hosts.{name}")
+                raise BadInput(
+                    f"launcher {host.launcher!r} needs it", file=path, line=line, field=f"hosts.{name}.{field}"
+                )
+    return host

@@ -27,12 +27,12 @@ class Damaged(Exception):
     """What came over the link is not what the manifest says, or the local disk refused it."""
 
 
-def key_at_home(folder: Path, run: RunId) -> str:
-    """The launch whose sealed capsule lies at home; "" if there is none."""
+def manifest_at_home(folder: Path, run: RunId) -> manifests.Manifest | None:
+    """The manifest of the sealed capsule that lies at home; None if there is none."""
     try:
-        return manifests.decode((folder / str(run) / MANIFEST).read_bytes()).key
+        return manifests.decode((folder / str(run) / MANIFEST).read_bytes())
     except (OSError, BadInput):
-        return ""
+        return None
 
 
 async def pull(
@@ -119,7 +119,8 @@ def _put_in_place(staging: Path, folder: Path, run: RunId) -> None:
     if target.exists():
         previous = folder / ".previous"
         previous.mkdir(exist_ok=True)
-        name = f"{run}-{key_at_home(folder, run) or 'unsealed'}"
+        manifest = manifest_at_home(folder, run)
+        name = f"{run}-{manifest.key if manifest else 'unsealed'}"
         number = 0
         while (aside := previous / (f"{name}.{number}" if number else name)).exists():
             number += 1

@@ -107,12 +107,12 @@ ACTIONS: tuple[Action, ...] = (
     # Live
     Action("select_run(-1)", ("left_square_bracket",), "", "Select the previous run", ("live",)),
     Action("select_run(1)", ("right_square_bracket",), "run", "Select the next run", ("live",), shown="[ ]"),
-    Action("toggle_smooth", ("s",), "smooth", "Smooth the loss curves; the selected run's raw line stays", ("live",)),
+    Action("toggle_smooth", ("s",), "smooth", "Smooth the loss; the selected run's raw line stays", ("live",)),
     Action("toggle_log_scale", ("g",), "log scale", "Loss on a logarithmic scale", ("live",)),
     Action("cycle_charts", ("c",), "charts", "Both charts, loss alone, top-1 alone, or none", ("live",)),
-    Action("toggle_markers", ("m",), "markers", "Draw curves as blocks or as the condition's letter", ("live",)),
+    Action("toggle_markers", ("m",), "markers", "Draw curves as blocks or as letters", ("live",)),
     Action("toggle_follow", ("f", "space"), "follow", "Follow the log, or hold it still", ("live",)),
-    Action("search", ("slash",), "filter", "Show only log lines with a text; !text leaves lines out", ("live",)),
+    Action("search", ("slash",), "filter", "Only log lines with a text; !text leaves lines out", ("live",)),
     Action("clear_search", ("escape",), "", "Show every log line again", ("live",)),
     Action("submit", ("enter",), "", "Keep the filter and go back to the log", ("search",)),
     # Items

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+
+LIMIT = 1e100
 
 
 def finite(xs: Sequence[float], ys: Sequence[float]) -> tuple[list[float], list[float], list[float]]:
-    """The points whose both coordinates are finite numbers, and the finite x of those whose y is not."""
+    """The points whose both coordinates can be drawn, and the x of those whose y cannot.
+
+    Beyond ``LIMIT`` a number is treated like infinity: sums and squares of such numbers overflow.
+    """
     kept_xs: list[float] = []
     kept_ys: list[float] = []
     broken: list[float] = []
     for x, y in zip(xs, ys, strict=True):
-        if not math.isfinite(x):
+        if not abs(x) <= LIMIT:
             continue
-        if math.isfinite(y):
+        if abs(y) <= LIMIT:
             kept_xs.append(x)
             kept_ys.append(y)
         else:

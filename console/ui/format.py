@@ -47,8 +47,8 @@ def number(value: float | None) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """``1 run``, ``9 runs``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    """``1 run``, ``9 runs``, ``20,000 lines``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def bar(fraction: float, width: int) -> str:

@@ -16,7 +16,7 @@ from console.ui.actions import bindings
 from console.ui.chart import ChartOptions
 from console.ui.chart_panel import ChartPanel
 from console.ui.curves import colours, letters, loss_series, mean_pool_level, top1_series
-from console.ui.format import duration
+from console.ui.format import counted, duration
 from console.ui.log_filter import LogFilter
 from console.ui.log_view import LogView
 from console.ui.messages import AbortWanted, RunSelected
@@ -48,6 +48,7 @@ class LivePane(Pane, inherit_bindings=False):
         self._layout = "both"
         self._ticks = 0
         self._drawn: object = None
+        self._line = Content("")
         self._log_of: tuple[RunId, str] | None = None
 
     def compose(self) -> ComposeResult:
@@ -81,8 +82,8 @@ class LivePane(Pane, inherit_bindings=False):
     def tick(self) -> None:
         """New lines at every tick, new curves at every other."""
         self._ticks += 1
-        if self.log_view.poll():
-            self._show_line()
+        self.log_view.poll()
+        self._show_line()
         if self._ticks % _TICKS_A_DRAWING == 0:
             self._draw()
 
@@ -159,11 +160,14 @@ class LivePane(Pane, inherit_bindings=False):
             "  " + "  ".join(words),
         )
         shown, total = log.counts
-        lines = f"{shown:,} of {total:,} lines" if log.wanted else f"{total:,} lines"
+        lines = (f"{shown:,} of " if log.wanted else "") + counted(total, "line")
         tail = Content.assemble(f"log: {lines}, ", ("following" if log.following else "held still", "bold"))
         room = max(0, self.size.width - tail.cell_length - 2)
         head = head.truncate(room, ellipsis=True).pad_right(max(0, room - head.cell_length))
-        self.query_one("#live-line", Static).update(head + Content("  ") + tail)
+        line = head + Content("  ") + tail
+        if line != self._line:
+            self._line = line
+            self.query_one("#live-line", Static).update(line)
 
     def action_select_run(self, by: int) -> None:
         """Turn to another run, round and round."""

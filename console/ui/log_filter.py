@@ -6,6 +6,7 @@ from collections import deque
 from itertools import islice
 
 from msgspec import Struct
+from rich.cells import cell_len
 
 from console.log_buffer import MAX_LINES, LogBuffer
 
@@ -64,6 +65,6 @@ class ShownLines:
         for number, line in enumerate(islice(kept, start - first, None), start=start):
             if self._wanted.admits(line):
                 self.lines.append((number, line))
-                self.widest = max(self.widest, len(line))
+                self.widest = max(self.widest, len(line) if line.isascii() else cell_len(line))
         self._seen = self._buffer.total
         return changed, gone

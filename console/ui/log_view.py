@@ -15,6 +15,7 @@ from console.log_buffer import LogBuffer
 from console.ui.actions import bindings
 from console.ui.log_filter import LogFilter, ShownLines
 
+_SIDEWAYS = 20
 _NOTHING = "No log yet: it begins when the run does."
 _FILTERED = "No line passes the filter; Esc shows every line."
 
@@ -89,6 +90,14 @@ class LogView(ScrollView, inherit_bindings=False):
         """Keep the end in sight, once the new size is in force."""
         if self.following:
             self.call_after_refresh(self._to_end)
+
+    def action_scroll_left(self) -> None:
+        """A quarter of the usual width to the left."""
+        self.scroll_relative(x=-_SIDEWAYS, animate=False)
+
+    def action_scroll_right(self) -> None:
+        """A quarter of the usual width to the right."""
+        self.scroll_relative(x=_SIDEWAYS, animate=False)
 
     def action_scroll_end(self) -> None:
         """To the end, and follow it."""

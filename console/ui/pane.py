@@ -17,7 +17,7 @@ class Reading(VerticalScroll, inherit_bindings=False):
     BINDINGS = bindings("reading")
 
 
-class Pane(Reading, inherit_bindings=False):
+class Pane(Reading):
     """One of the five views. Its ``snapshot`` is set only while it is the one in sight."""
 
     SCOPE: Scope = "reading"

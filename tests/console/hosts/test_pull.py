@@ -10,7 +10,7 @@ import pytest
 
 from console.hosts.agent.files import seal
 from console.hosts.connection import LinkDown
-from console.hosts.pull import Damaged, key_at_home, pull
+from console.hosts.pull import Damaged, manifest_at_home, pull
 from console.snapshot import Home
 from engine.contract.experiment import RunId
 from tests.console.hosts.conftest import Host
@@ -43,7 +43,8 @@ async def test_a_capsule_comes_home_byte_for_byte(host: Host, capsule: Path, tmp
     reports: list[Home] = []
     await bring(host, capsule, tmp_path / "home", reports)
     assert tree(tmp_path / "home" / str(RUN)) == tree(capsule)
-    assert key_at_home(tmp_path / "home", RUN) == "one"
+    manifest = manifest_at_home(tmp_path / "home", RUN)
+    assert manifest is not None and manifest.key == "one"
     assert reports[-1] == Home("pulling", 2, 2, 1_000_000, 1_000_000)
 
 

@@ -45,7 +45,7 @@ async def console(
 ) -> AsyncIterator[Pilot[None]]:
     """A console over ``session``, past its start."""
     app = ConsoleApp(lambda: session, session.experiment, session.snapshot.profile, "this machine", read_only)
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: app.main.snapshot is not None and app.main.snapshot.host.link != "starting")
         yield pilot
 

@@ -110,7 +110,7 @@ def test_nine_curves_of_twenty_thousand_points_are_quick() -> None:
     draw(curves, 160, 30, ChartOptions())
     again = time.perf_counter() - start
     assert fresh < 1.0
-    assert again < 0.5 * fresh
+    assert again < 0.8 * fresh
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6), st.integers(1, 12))

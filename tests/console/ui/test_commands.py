@@ -177,7 +177,7 @@ async def test_before_the_core_is_there_a_launch_says_wait() -> None:
         return session
 
     app = ConsoleApp(slowly, session.experiment, "demo", "this machine", False)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await until_shown(pilot, "starting")
         await pilot.press("a")
         await until(pilot, lambda: notices(pilot))
@@ -200,8 +200,8 @@ async def test_leaving_with_nothing_running_asks_nothing() -> None:
     session.show(finished(A42))
     async with console(session) as pilot:
         await pilot.press("q")
-        await until(pilot, lambda: session.closed)
-        assert pilot.app.return_code == 0
+        await until(pilot, lambda: pilot.app.return_code == 0)
+    assert session.closed
 
 
 @pytest.mark.parametrize("key", ["q", "ctrl+c"])
@@ -215,7 +215,8 @@ async def test_leaving_runs_behind_is_asked_and_they_go_on(key: str) -> None:
         await pilot.pause()
         assert asked(pilot)
         await pilot.press("y")
-        await until(pilot, lambda: session.closed)
+        await until(pilot, lambda: pilot.app.return_code == 0)
+    assert session.closed
     assert not session.aborted
 
 

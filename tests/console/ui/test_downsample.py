@@ -53,6 +53,7 @@ def test_only_finite_points_are_kept_and_broken_ones_marked(points: list[tuple[f
     xs, ys, broken = finite([x for x, _ in points], [y for _, y in points])
     assert all(map(math.isfinite, [*xs, *ys, *broken]))
     assert len(xs) + len(broken) == sum(math.isfinite(x) for x, _ in points)
+    assert len(ys) == sum(math.isfinite(x) and math.isfinite(y) for x, y in points)
 
 
 def test_a_curve_without_width_or_with_halves_of_two_lengths_is_refused() -> None:

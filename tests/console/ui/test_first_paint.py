@@ -12,19 +12,17 @@ from console.ui.app import ConsoleApp
 from engine.contract.config_files import find_config
 from engine.contract.experiment import read_experiment
 
-class Watched(ConsoleApp):
-    def open_core(self):
-        heavy = {"torch", "polars", "scipy", "numpy", "asyncssh", "plotext", "transformers"}
-        print("PAINTED", self.main.size.width, sorted(heavy & set(sys.modules)))
-        self.exit()
+HEAVY = {"torch", "polars", "scipy", "numpy", "asyncssh", "plotext", "transformers"}
 
-def never():
-    raise AssertionError("the core was opened before the first paint")
+def open_session():
+    print("PAINTED", app.main.query_one("#top-line").region, sorted(HEAVY & set(sys.modules)))
+    raise ValueError("seen enough")
 
-Watched(never, read_experiment(find_config("scaling.toml")), "demo", "this machine", False).run(headless=True, size=(80, 24))
+app = ConsoleApp(open_session, read_experiment(find_config("scaling.toml")), "demo", "this machine", False)
+app.run(headless=True, size=(80, 24))
 """
 
 
 def test_nothing_heavy_is_imported_before_the_first_paint() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60, check=False)
-    assert "PAINTED 80 []" in done.stdout, done.stdout + done.stderr
+    assert "PAINTED Region(x=0, y=0, width=80, height=1) []" in done.stdout, done.stdout + done.stderr

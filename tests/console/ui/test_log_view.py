@@ -25,6 +25,11 @@ def session_with(lines: int) -> FakeSession:
     return session
 
 
+def log_lines(pilot: Pilot[None]) -> list[str]:
+    """The lowest lines of the log, without its scrollbar."""
+    return [line[:-1] for line in screen(pilot).splitlines()[-8:-1]]
+
+
 async def test_new_lines_are_followed_until_the_operator_scrolls_up() -> None:
     session = session_with(100)
     async with console(session) as pilot:
@@ -34,10 +39,10 @@ async def test_new_lines_are_followed_until_the_operator_scrolls_up() -> None:
         await until_shown(pilot, "the newest")
         await pilot.press("pageup")
         await until_shown(pilot, "held still")
-        held = screen(pilot).splitlines()[-8:-1]
+        held = log_lines(pilot)
         session.log(RUN).feed(b"unseen\n" * 50)
         await until_shown(pilot, "151 lines")
-        assert screen(pilot).splitlines()[-8:-1] == held
+        assert log_lines(pilot) == held
         await pilot.press("end")
         await until_shown(pilot, "unseen", "following")
 
@@ -49,10 +54,10 @@ async def test_lines_held_stay_in_place_while_the_oldest_go() -> None:
         await until_shown(pilot, "line 19999")
         await pilot.press("pageup")
         await until_shown(pilot, "held still")
-        held = screen(pilot).splitlines()[-8:-1]
+        held = log_lines(pilot)
         session.log(RUN).feed(b"more\n" * 1000)
         await until_shown(pilot, "21,000 lines")
-        await until(pilot, lambda: screen(pilot).splitlines()[-8:-1] == held, "the same lines in the same place")
+        await until(pilot, lambda: log_lines(pilot) == held, "the same lines in the same place")
 
 
 async def test_space_holds_still_and_follows_again() -> None:
@@ -111,8 +116,7 @@ async def test_wide_and_long_lines_are_cut_at_the_edge_and_reached_sideways() ->
     async with console(session) as pilot:
         await pilot.press("3")
         await until_shown(pilot, "日本")
-        for _ in range(120):
-            await pilot.press("right")
+        await pilot.press(*["right"] * 9)
         await until_shown(pilot, "|end")
 
 

@@ -21,7 +21,7 @@ SMALL = Slice(
     train_lemmas=60,
     dev_lemmas=10,
     eval_lemmas=15,
-    retrieval_items=30,
+    retrieval_items=20,
     coherence_items=20,
     adversarial_bundles=4,
 )

@@ -70,9 +70,7 @@ def test_a_free_standing_occurrence_goes_before_one_in_a_compound(morphology: Mo
     lemma=st.sampled_from(["sky", "physical object", "o'clock", "jack-in-the-box", "Été"]),
     after=st.text(alphabet="ab ,.'é—", max_size=20),
 )
-def test_a_lemma_put_into_any_text_is_found_whole(
-    morphology: Morphology, before: str, lemma: str, after: str
-) -> None:
+def test_a_lemma_put_into_any_text_is_found_whole(morphology: Morphology, before: str, lemma: str, after: str) -> None:
     sentence = f"{before} {lemma.upper()} {after}"
     span = morphology.find(lemma, "n", sentence)
     assert span is not None

@@ -84,5 +84,3 @@ def test_an_unusable_wnhome_is_refused_though_another_place_has_one(tmp_path: Pa
     assert find_wordnet({}, prefix=tmp_path) == tmp_path / "share" / "wordnet"
     with pytest.raises(BadInput, match="WNHOME"):
         find_wordnet({"WNHOME": str(tmp_path)}, prefix=tmp_path)
-
-

@@ -1,0 +1,32 @@
+"""``make bench``: every comparison, as a table and in ``bench.json``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import msgspec
+
+from console.commands.table import table
+from tests.bench import first_paint, ragged_head
+
+COLUMNS = ("name", "ours", "peer", "ratio", "goal", "met", "spread", "note")
+
+
+def main() -> None:
+    rows = []
+    for bench in (first_paint, ragged_head):
+        print(f"{bench.__name__.rpartition('.')[2]} ...", file=sys.stderr, flush=True)
+        rows.append(bench.measure())
+    Path("bench.json").write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=2) + b"\n")
+    shown = [[_shown(getattr(one, column)) for column in COLUMNS] for one in rows]
+    print(table(COLUMNS, shown))
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "NO"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+main()

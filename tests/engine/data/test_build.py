@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+from numpy.typing import NDArray
+
+from engine.contract.bad_input import BadInput
+from engine.contract.experiment import TIERS, Slice
+from engine.data import build
+from engine.data.build import build_all, build_key, load
+from engine.data.dataset_files import read_manifest
+from engine.data.editions import Editions, make_editions
+from engine.data.embedded_texts import EmbeddedTexts
+from engine.data.leakage import Leakage
+from engine.data.plan import Plan
+from engine.data.wordnet import WordNet
+from tests.engine.data.conftest import SMALL, bag_of_words, silent
+
+FILES = {"v2.2.jsonl", "v2.3.jsonl", "enriched.jsonl", "dev.jsonl", "retrieval.jsonl", "coherence.jsonl"}
+
+
+def test_a_build_has_its_files_and_its_manifest_counts_them(built: Path) -> None:
+    assert {path.name for path in built.iterdir()} == {*FILES, "manifest.json"}
+    manifest = read_manifest(built)
+    for name in FILES:
+        assert manifest.records[name] == len((built / name).read_bytes().splitlines())
+    assert manifest.records["retrieval.jsonl"] == SMALL.retrieval_items
+    assert manifest.records["coherence.jsonl"] == SMALL.coherence_items
+    assert manifest.lemmas == {
+        "train": SMALL.train_lemmas,
+        "dev": SMALL.dev_lemmas,
+        "eval": SMALL.eval_lemmas,
+    }
+    assert manifest.synthetics["accepted"] > 0
+    assert manifest.checked_texts > 0
+
+
+def test_retrieval_items_have_tiers_by_danger(built: Path) -> None:
+    items = load(built, "v2.2").retrieval
+    assert [sum(item.tier == tier for item in items) for tier in TIERS] == [
+        round(0.85 * len(items)),
+        round(0.97 * len(items)) - round(0.85 * len(items)),
+        len(items) - round(0.97 * len(items)),
+    ]
+
+
+def test_editions_differ_in_data_and_share_the_evaluation(built: Path) -> None:
+    data = [load(built, edition) for edition in ("v2.2", "v2.3", "enriched")]
+    assert len({dataset.data_fingerprint for dataset in data}) == 3
+    assert len({dataset.eval_fingerprint for dataset in data}) == 1
+    assert all(dataset.dev == data[0].dev and dataset.retrieval == data[0].retrieval for dataset in data)
+
+
+def test_the_same_inputs_give_the_same_bytes_in_another_process(built: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    program = (
+        "import os, sys; from pathlib import Path\n"
+        "from engine.data.build import build_all; from engine.data.wordnet import find_wordnet, read_wordnet\n"
+        "from tests.engine.data.conftest import SMALL, bag_of_words, silent\n"
+        "wordnet = read_wordnet(find_wordnet(os.environ))\n"
+        "build_all(SMALL, 0, wordnet, bag_of_words, 'bag of words', Path(sys.argv[1]), silent)\n"
+    )
+    environ = {**os.environ, "PYTHONHASHSEED": "77", "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", program, str(again)], check=True, env=environ, timeout=120)
+    for path in built.iterdir():
+        assert path.read_bytes() == (again / path.name).read_bytes(), path.name
+
+
+def test_a_build_that_fails_leaves_nothing_behind(wordnet: WordNet, tmp_path: Path) -> None:
+    def broken(texts: Sequence[str]) -> NDArray[np.float32]:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        build_all(SMALL, 0, wordnet, broken, "broken", tmp_path / "data" / "it", silent)
+    assert not (tmp_path / "data").exists()
+
+
+def test_leakage_fails_the_build(wordnet: WordNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def leaking(plan: Plan, texts: EmbeddedTexts, adversarial: int, counts: Counter[str]) -> Editions:
+        made = make_editions(plan, texts, adversarial, counts)
+        bundle = made.bundles["v2.2"][0]
+        anchor = structs.replace(bundle.anchor, text=plan.coherence[0].glosses[0].upper(), event_id="planted")
+        return structs.replace(made, bundles={**made.bundles, "v2.2": (structs.replace(bundle, anchor=anchor),)})
+
+    monkeypatch.setattr(build, "make_editions", leaking)
+    with pytest.raises(Leakage):
+        build_all(SMALL, 0, wordnet, bag_of_words, "bag of words", tmp_path / "leaky", silent)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_finished_build_is_not_done_again(wordnet: WordNet, built: Path) -> None:
+    def never(texts: Sequence[str]) -> NDArray[np.float32]:
+        raise AssertionError
+
+    build_all(SMALL, 0, wordnet, never, "bag of words", built, silent)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("v2.3.jsonl", lambda content: content[:-20], "SHA-256 differs"),
+        ("retrieval.jsonl", None, "cannot be read"),
+        ("manifest.json", None, "no data build"),
+        ("manifest.json", lambda content: content[:-20], "not a data build"),
+    ],
+)
+def test_a_damaged_build_is_refused(built: Path, tmp_path: Path, name: str, change: object, said: str) -> None:
+    for path in built.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    if callable(change):
+        (tmp_path / name).write_bytes(change((tmp_path / name).read_bytes()))
+    else:
+        (tmp_path / name).unlink()
+    with pytest.raises(BadInput, match=said) as raised:
+        load(tmp_path, "v2.3")
+    assert raised.value.file == tmp_path / name
+
+
+def test_a_malformed_record_is_named_by_its_line(built: Path, tmp_path: Path) -> None:
+    for path in built.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    lines = (tmp_path / "dev.jsonl").read_bytes().splitlines()
+    lines[2] = lines[2].replace(b'"danger":', b'"damage":')
+    content = b"\n".join(lines) + b"\n"
+    (tmp_path / "dev.jsonl").write_bytes(content)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    manifest["sha256"]["dev.jsonl"] = hashlib.sha256(content).hexdigest()
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BadInput, match="danger") as raised:
+        load(tmp_path, "v2.2")
+    assert raised.value.line == 3
+
+
+def test_an_unknown_edition_is_refused(built: Path) -> None:
+    with pytest.raises(BadInput, match=r"v9.*known: v2\.2"):
+        load(built, "v9")
+
+
+def test_everything_that_determines_a_build_is_in_its_key() -> None:
+    key = build_key(SMALL, 0, "wordnet", "encoder")
+    others = [
+        build_key(structs.replace(SMALL, train_lemmas=61), 0, "wordnet", "encoder"),
+        build_key(SMALL, 1, "wordnet", "encoder"),
+        build_key(SMALL, 0, "other", "encoder"),
+        build_key(SMALL, 0, "wordnet", "other"),
+    ]
+    assert len({key, *others}) == 5
+    assert key == build_key(msgspec.convert(msgspec.to_builtins(SMALL), Slice), 0, "wordnet", "encoder")
+
+
+@given(st.builds(Slice, **{name: st.none() | st.integers(1, 9) for name in Slice.__struct_fields__}))
+def test_two_slices_have_two_keys(part: Slice) -> None:
+    assert (build_key(part, 0, "w", "e") == build_key(Slice(), 0, "w", "e")) is (part == Slice())

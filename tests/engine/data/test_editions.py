@@ -1,0 +1,150 @@
+"""The editions of a small build over the real WordNet."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from engine.contract.experiment import TIERS
+from engine.data.adversarial import mine
+from engine.data.build import load, texts_of
+from engine.data.dataset_files import read_manifest
+from engine.data.embedded_texts import EmbeddedTexts
+from engine.data.leakage import events_of_bundle
+from engine.data.records import Bundle
+from engine.data.usage_events import Lexicon, normalised, synset_of
+from tests.engine.data.conftest import SMALL, bag_of_words
+
+EDITIONS = ("v2.2", "v2.3", "enriched")
+
+
+@pytest.fixture(scope="module")
+def bundles(built: Path) -> dict[str, tuple[Bundle, ...]]:
+    return {edition: load(built, edition).train for edition in EDITIONS}
+
+
+@pytest.mark.parametrize("edition", EDITIONS)
+def test_a_bundle_never_shows_one_text_in_two_roles(bundles: dict[str, tuple[Bundle, ...]], edition: str) -> None:
+    for bundle in bundles[edition]:
+        forms = [normalised(event.text) for event in events_of_bundle(bundle)]
+        assert len(set(forms)) == len(forms), bundle.bundle_id
+        assert bundle.siblings or bundle.cross_lemma
+
+
+@pytest.mark.parametrize("edition", EDITIONS)
+def test_the_positive_shares_the_sense_and_no_negative_does(
+    bundles: dict[str, tuple[Bundle, ...]], edition: str
+) -> None:
+    for bundle in bundles[edition]:
+        assert bundle.positive.sense_id == bundle.anchor.sense_id
+        assert all(event.sense_id != bundle.anchor.sense_id for event in bundle.siblings)
+        assert all(event.lemma == bundle.anchor.lemma for event in bundle.siblings)
+        assert all(event.lemma != bundle.anchor.lemma for event in bundle.cross_lemma)
+        assert all(synset_of(event) != synset_of(bundle.anchor) for event in bundle.cross_lemma)
+
+
+@pytest.mark.parametrize("edition", EDITIONS)
+def test_spans_lie_in_their_texts_and_only_glosses_have_none(
+    bundles: dict[str, tuple[Bundle, ...]], edition: str
+) -> None:
+    for event in (event for bundle in bundles[edition] for event in events_of_bundle(bundle)):
+        if event.source == "gloss":
+            assert event.start == event.end == 0
+        else:
+            assert 0 <= event.start < event.end <= len(event.text)
+
+
+@pytest.mark.parametrize("edition", EDITIONS)
+def test_danger_is_what_the_embeddings_say(bundles: dict[str, tuple[Bundle, ...]], edition: str) -> None:
+    for bundle in bundles[edition][::5]:
+        anchor, positive, *negatives = bag_of_words([event.text for event in events_of_bundle(bundle)])
+        expected = max(float(anchor @ negative) for negative in negatives) - float(anchor @ positive)
+        assert bundle.danger == pytest.approx(expected, abs=2e-5)
+
+
+def test_ids_are_unique(bundles: dict[str, tuple[Bundle, ...]]) -> None:
+    ids = [bundle.bundle_id for edition in ("v2.2", "enriched") for bundle in bundles[edition]]
+    assert len(set(ids)) == len(ids)
+
+
+def test_the_baseline_has_no_tiers_and_no_cross_lemma_negatives(bundles: dict[str, tuple[Bundle, ...]]) -> None:
+    assert all(bundle.tier is None and not bundle.cross_lemma for bundle in bundles["v2.2"])
+
+
+def test_v23_has_the_tiers_of_its_danger_and_adversarial_bundles_on_top(bundles: dict[str, tuple[Bundle, ...]]) -> None:
+    mined = [bundle for bundle in bundles["v2.3"] if bundle.adversarial]
+    rest = [bundle for bundle in bundles["v2.3"] if not bundle.adversarial]
+    counts = Counter(bundle.tier for bundle in rest)
+    assert [counts[tier] for tier in TIERS] == [
+        round(0.85 * len(rest)),
+        round(0.97 * len(rest)) - round(0.85 * len(rest)),
+        len(rest) - round(0.97 * len(rest)),
+    ]
+    easiest = {tier: min(bundle.danger for bundle in rest if bundle.tier == tier) for tier in TIERS}
+    assert easiest[TIERS[0]] <= easiest[TIERS[1]] <= easiest[TIERS[2]]
+    assert len(mined) == SMALL.adversarial_bundles
+    assert all(bundle.tier == TIERS[2] and bundle.danger >= easiest[TIERS[1]] for bundle in mined)
+
+
+def test_an_adversarial_bundle_has_another_line_up_without_the_hardest_negative(
+    bundles: dict[str, tuple[Bundle, ...]],
+) -> None:
+    by_anchor = {bundle.anchor.event_id: bundle for bundle in bundles["v2.3"] if not bundle.adversarial}
+    for bundle in bundles["v2.3"]:
+        if bundle.adversarial:
+            origin = by_anchor[bundle.anchor.event_id]
+            negatives = [*origin.siblings, *origin.cross_lemma]
+            anchor, *near = bag_of_words([origin.anchor.text, *(event.text for event in negatives)])
+            hardest = max(zip(near, negatives, strict=True), key=lambda pair: round(float(anchor @ pair[0]), 5))[1]
+            assert hardest.text not in {event.text for event in (*bundle.siblings, *bundle.cross_lemma)}
+
+
+def test_an_anchor_with_one_dangerous_negative_is_not_adversarial(bundles: dict[str, tuple[Bundle, ...]]) -> None:
+    bundle = max((b for b in bundles["v2.3"] if not b.adversarial), key=lambda b: b.danger)
+    alone = [(bundle.cross_lemma[0],)]
+    texts = EmbeddedTexts(bag_of_words)
+    texts.add(event.text for event in events_of_bundle(bundle))
+    only_one = Bundle(
+        bundle.bundle_id, bundle.anchor, bundle.positive, (), (bundle.cross_lemma[0],), bundle.danger, TIERS[2]
+    )
+    assert mine("v2.3", [only_one], alone, texts, -2.0, 5) == ()
+
+
+def test_enriched_is_v23_and_more_than_as_much_again(bundles: dict[str, tuple[Bundle, ...]]) -> None:
+    assert bundles["enriched"][: len(bundles["v2.3"])] == bundles["v2.3"]
+    assert len(bundles["enriched"]) > 2 * len(bundles["v2.3"])
+
+
+def test_enrichment_is_for_senses_with_one_example_or_none(
+    bundles: dict[str, tuple[Bundle, ...]], lexicon: Lexicon
+) -> None:
+    examples = {sense.sense_id: len(sense.examples) for senses in lexicon.values() for sense in senses}
+    synthetic = [e for bundle in bundles["enriched"] for e in events_of_bundle(bundle) if e.source == "synthetic"]
+    assert len(synthetic) > 50
+    assert all(examples[event.sense_id] <= 1 for event in synthetic)
+
+
+def test_tiers_of_the_enriched_edition_are_on_the_scale_of_v23(
+    bundles: dict[str, tuple[Bundle, ...]], built: Path
+) -> None:
+    cuts = read_manifest(built).tier_cuts
+    for bundle in bundles["enriched"][len(bundles["v2.3"]) :]:
+        expected = TIERS[2] if bundle.danger >= cuts[1] else TIERS[1] if bundle.danger >= cuts[0] else TIERS[0]
+        assert bundle.tier == expected
+
+
+def test_all_editions_draw_on_the_same_lemmas(bundles: dict[str, tuple[Bundle, ...]]) -> None:
+    lemmas = {edition: {bundle.anchor.lemma for bundle in bundles[edition]} for edition in EDITIONS}
+    assert lemmas["v2.3"] <= lemmas["v2.2"]
+    assert lemmas["v2.2"] - lemmas["enriched"] <= lemmas["v2.2"] - lemmas["v2.3"]
+    assert len(lemmas["v2.2"] | lemmas["enriched"]) <= (SMALL.train_lemmas or 0)
+
+
+def test_the_texts_of_a_dataset_are_unique_sorted_and_whole(built: Path) -> None:
+    data = load(built, "enriched")
+    texts = texts_of(data)
+    assert list(texts) == sorted(set(texts))
+    assert {event.text for bundle in data.train for event in events_of_bundle(bundle)} <= set(texts)
+    assert {gloss for item in data.coherence for gloss in item.glosses} <= set(texts)

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.data.split import SHARES, Split, choose_lemmas, split_of
+
+LEMMAS = [f"lemma{number}" for number in range(4000)]
+SPLITS: tuple[Split, ...] = ("train", "dev", "eval")
+
+
+def test_splits_have_their_shares() -> None:
+    counts = Counter(split_of(lemma, 0) for lemma in LEMMAS)
+    assert all(abs(counts[name] / len(LEMMAS) - share) < 0.03 for name, share in SHARES.items())
+
+
+def test_the_split_is_the_same_on_every_machine_and_turns_with_the_seed() -> None:
+    pinned = {"sky": "train", "bank": "train", "auto": "eval", "river": "eval"}
+    assert {lemma: split_of(lemma, 0) for lemma in pinned} == pinned
+    assert any(split_of(lemma, 0) != split_of(lemma, 1) for lemma in LEMMAS)
+
+
+@given(st.integers(0, 2**31 - 1), st.lists(st.text(min_size=1, max_size=5), max_size=40, unique=True))
+def test_every_lemma_is_in_one_split_whatever_the_order(seed: int, lemmas: list[str]) -> None:
+    chosen = [choose_lemmas(lemmas, split, seed, None, lambda _: True) for split in SPLITS]
+    assert sorted(lemma for part in chosen for lemma in part) == sorted(lemmas)
+    assert chosen == [choose_lemmas(reversed(lemmas), split, seed, None, lambda _: True) for split in SPLITS]
+
+
+@given(st.integers(1, 50), st.integers(0, 50))
+def test_a_larger_slice_begins_with_the_smaller_one(few: int, more: int) -> None:
+    small = choose_lemmas(LEMMAS, "eval", 3, few, lambda lemma: lemma.endswith("7"))
+    large = choose_lemmas(LEMMAS, "eval", 3, few + more, lambda lemma: lemma.endswith("7"))
+    assert large[: len(small)] == small
+    assert len(small) == min(few, len(large))
+    assert all(lemma.endswith("7") for lemma in large)
