@@ -41,7 +41,8 @@ class Context:
             self.experiment_file,
             self.profile,
             self.home,
-            read_only=self.options.read_only,
+            read_only=self.options.read_only or self.options.command == "status",
+            take_over=getattr(self.options, "take_over", False),
             strict=getattr(self.options, "strict", None),
             host_name=self.host_name,
         )
@@ -98,6 +99,7 @@ def parser() -> argparse.ArgumentParser:
     chosen = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     chosen.add_argument("--condition", action="append", metavar="NAME", help="only this condition; may be repeated")
     chosen.add_argument("--seed", action="append", type=int, metavar="N", help="only this seed; may be repeated")
+    chosen.add_argument("--take-over", action="store_true", help="take the host's lease from another console")
     json_output = argparse.ArgumentParser(add_help=False)
     json_output.add_argument("--json", action="store_true", help="print JSON on stdout")
     run = commands.add_parser(

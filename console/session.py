@@ -6,6 +6,7 @@ import asyncio
 import getpass
 import random
 import shlex
+import socket
 import time
 import uuid
 from collections.abc import Callable, Iterable
@@ -34,6 +35,7 @@ POLL_WAIT_S = 2.0
 FACTS_EVERY_S = 5.0
 BACKOFF_S = (1.0, 30.0)
 CHECK_TIMEOUT_S = 60.0
+READ_ONLY = "the console is read-only: it launches and aborts nothing"
 
 __all__ = ["LinkDown", "Outcome", "Session"]
 
@@ -54,7 +56,8 @@ class Session:
         experiment, experiment_file, profile: what; the file's text goes to the host with each launch.
         home: folder in which runs come home, as ``home/<experiment>/<condition>_seed<seed>``; the embedded host
             keeps its workspace in ``home/.local-host``.
-        read_only: launches and aborts are refused.
+        read_only: launches and aborts are refused, and the host's lease is left to others.
+        take_over: take the lease from another console that holds it.
         strict: a failed ship blocker fails a run; None is what the profile says.
     """
 
@@ -67,6 +70,7 @@ class Session:
         home: Path,
         *,
         read_only: bool = False,
+        take_over: bool = False,
         strict: bool | None = None,
         host_name: str = "local",
     ) -> None:
@@ -79,6 +83,8 @@ class Session:
         self._home = home / self._folder
         self._workspace = home / ".local-host"
         self._read_only = read_only
+        self._take_over = take_over
+        self._console = uuid.uuid4().hex
         self._runs = run_ids(experiment, profile)
         self._settings = {run: resolve(experiment, profile, run) for run in self._runs}
         self._follower = Follower(self._runs)
@@ -187,6 +193,7 @@ class Session:
                         fingerprint=reached.fingerprint,
                         heard=time.monotonic(),
                     )
+                    await self._ask_for_lease(link)
                     await self._follow(reached, link)
             except (LinkDown, OSError, asyncssh.Error) as error:
                 pause = min(BACKOFF_S[1], BACKOFF_S[0] * 2**failures) * random.uniform(0.5, 1.0)
@@ -212,6 +219,31 @@ class Session:
         from console.results.failures import failed_items
 
         return failed_items(self._home, self._runs)
+
+    async def take_over(self) -> None:
+        """Take the host's lease from the console that holds it; that one looks on from then on.
+
+        Raises:
+            LinkDown: there is no link, or it broke.
+            BadInput: this session is read-only.
+        """
+        if self._read_only:
+            raise BadInput(READ_ONLY)
+        if self._link is None:
+            raise LinkDown("there is no link to the host")
+        self._take_over = True
+        await self._ask_for_lease(self._link)
+
+    async def _ask_for_lease(self, link: AgentLink) -> None:
+        """Ask once a link; a console that lost its lease to another does not take it back by itself."""
+        if self._read_only:
+            return
+        who = f"{getpass.getuser()}@{socket.gethostname()}"
+        reply = await link.request("lease", console=self._console, who=who, take_over=self._take_over)
+        self._take_over = False
+        self._host_is(
+            lease="" if reply.get("mine") is True else sanitize_line(str(reply.get("holder"))) or "another console"
+        )
 
     async def _follow(self, reached: Reached, link: AgentLink) -> None:
         """Poll, refresh and pull side by side; the first that fails ends all, and says why the link is down."""
@@ -251,7 +283,9 @@ class Session:
 
     def _writable(self) -> tuple[Reached, AgentLink]:
         if self._read_only:
-            raise BadInput("the console is read-only: it launches and aborts nothing")
+            raise BadInput(READ_ONLY)
+        if self._view.lease:
+            raise BadInput(f"{self._view.lease} has the lease of this host: take it over to launch or abort")
         if self._reached is None or self._link is None:
             raise LinkDown("there is no link to the host")
         return self._reached, self._link

@@ -44,7 +44,8 @@ class HostView(Struct, frozen=True):
     """The host and the link to it.
 
     ``heard`` is ``time.monotonic()`` of its last answer (0.0: never), so the age of everything shown is known;
-    ``detail`` says what it is doing or what went wrong; ``fingerprint`` is the SHA-256 of its verified host key.
+    ``detail`` says what it is doing or what went wrong; ``fingerprint`` is the SHA-256 of its verified host key;
+    ``lease`` names the other console that may launch and abort, "" if it is this one.
     """
 
     name: str
@@ -55,6 +56,7 @@ class HostView(Struct, frozen=True):
     detail: str = ""
     heard: float = 0.0
     fingerprint: str = ""
+    lease: str = ""
     slots: int = 1
     facts: HostFacts | None = None
 

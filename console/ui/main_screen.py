@@ -31,7 +31,6 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def __init__(self, experiment: Experiment, title: str, first: Snapshot, *, read_only: bool) -> None:
         super().__init__()
-        self.VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
         self._experiment = experiment
         self._title = title
         self._first = first
@@ -49,8 +48,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def on_mount(self) -> None:
         """Show the runs, none of them launched as far as is known."""
-        self.snapshot = self._first
         self.selected = next(iter(self._first.runs), None)
+        self.snapshot = self._first
         self.pane.take_focus()
         self.set_interval(TICK, self._tick)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
@@ -13,6 +14,8 @@ from console.ui.pane import Pane
 from console.ui.run_cell import RunCell
 from console.ui.run_details import details
 from engine.contract.experiment import Experiment, RunId
+
+_TALL = 26  # lines of the view that hold three rows of cells and more than three lines of details
 
 
 class RunsPane(Pane, inherit_bindings=False):
@@ -40,9 +43,9 @@ class RunsPane(Pane, inherit_bindings=False):
                     yield from (self._cells[run] for run in runs)
         yield Static(id="details")
 
-    def on_mount(self) -> None:
-        """Show the cursor."""
-        self.watch_selected(None, self.selected)
+    def on_resize(self, event: events.Resize) -> None:
+        """More on the selected run where there is room for it."""
+        self.set_class(event.size.height >= _TALL, "tall")
 
     def watch_snapshot(self) -> None:
         """Bring every cell up to date; those that say the same are not drawn again."""
@@ -56,10 +59,10 @@ class RunsPane(Pane, inherit_bindings=False):
         """Move the cursor."""
         if old in self._cells:
             self._cells[old].remove_class("selected")
-        if new in self._cells and self.is_mounted:
-            cell = self._cells[new]
-            cell.add_class("selected")
-            cell.scroll_visible(animate=False)
+        if new in self._cells:
+            self._cells[new].add_class("selected")
+        if new in self._cells and old is not None:
+            self._cells[new].scroll_visible(animate=False)
             self._show_details()
 
     def _show_details(self) -> None:

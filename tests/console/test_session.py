@@ -99,3 +99,22 @@ async def test_a_server_that_dies_is_replaced_and_the_link_comes_back(tmp_path: 
         await back.wait()
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
+
+
+async def test_the_second_session_looks_on_until_it_takes_over(tmp_path: Path) -> None:
+    first, second = make_session(tmp_path), make_session(tmp_path)
+    following = [asyncio.create_task(first.run())]
+    await first.ready.wait()
+    following.append(asyncio.create_task(second.run()))
+    await second.ready.wait()
+    assert not first.snapshot.host.lease and "@" in second.snapshot.host.lease
+    with pytest.raises(BadInput, match="has the lease"):
+        await second.launch(second.plan_launch([RunId("A", 42)]))
+    await second.take_over()
+    assert not second.snapshot.host.lease
+    async with asyncio.timeout(20):
+        while not first.snapshot.host.lease:
+            await asyncio.sleep(0.02)
+    for task in following:
+        task.cancel()
+    await asyncio.gather(*following, return_exceptions=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -12,8 +13,17 @@ from typing import Any, BinaryIO
 
 from . import jobs, reading
 from .files import Refused, Workspace
+from .lease import Lease
 
-VERBS = {"launch": jobs.launch, "abort": jobs.abort, "poll": reading.poll, "facts": reading.facts}
+LEASE = Lease()
+VERBS = {
+    "launch": jobs.launch,
+    "abort": jobs.abort,
+    "poll": reading.poll,
+    "facts": reading.facts,
+    "lease": LEASE.request,
+}
+CHANGING = ("launch", "launch_all", "abort")  # what only the holder of the lease may do
 
 
 def main(root: str) -> None:
@@ -21,6 +31,7 @@ def main(root: str) -> None:
     workspace = Workspace(Path(root))
     output = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # a stray print must not end up among the replies
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # another console takes over; what is under way is finished
     writing = threading.Lock()
     threads: list[threading.Thread] = []
     for line in sys.stdin.buffer:
@@ -35,6 +46,8 @@ def _answer(workspace: Workspace, line: bytes, output: BinaryIO, writing: thread
         request = json.loads(line)
         number = request["id"]
         verb = request["verb"]
+        if verb in CHANGING:
+            LEASE.demand(workspace)
         reply = {"id": number, "ok": _hello() if verb == "hello" else VERBS[verb](workspace, request)}
     except Refused as refusal:
         reply = {"id": number, "refused": str(refusal)}

@@ -10,7 +10,7 @@ from console.run_view import RunView
 from console.ui.app import ConsoleApp
 from console.ui.dialogue import Dialogue
 from engine.contract.experiment import RunId
-from tests.console.ui.driving import console, notices, screen, until, until_shown
+from tests.console.ui.driving import LARGE, console, notices, screen, until, until_shown
 from tests.console.ui.fake_session import FakeSession
 from tests.console.ui.scenes import finished, training, view_of
 
@@ -177,7 +177,7 @@ async def test_before_the_core_is_there_a_launch_says_wait() -> None:
         return session
 
     app = ConsoleApp(slowly, session.experiment, "demo", "this machine", False)
-    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+    async with app.run_test(size=LARGE, notifications=True) as pilot:
         await until_shown(pilot, "starting")
         await pilot.press("a")
         await until(pilot, lambda: notices(pilot))
