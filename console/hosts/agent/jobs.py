@@ -12,8 +12,11 @@ from typing import Any
 
 from . import process
 from .files import Refused, Workspace, is_locked, locked, read_json, seal, take_lock, write_json
+from .heartbeat import HeartbeatWatch
 
 ABORT_WAIT_S = 20.0
+PATIENCE_S = 12.0  # a supervisor that lives needs less to end its job; one that stands still is killed after this
+HEARTBEATS = HeartbeatWatch()
 ENDED = ("finished", "failed", "aborted", "lost")
 
 
@@ -60,7 +63,7 @@ def states(workspace: Workspace, folder: str) -> dict[str, dict[str, Any]]:
             continue
         state = read_json(run_folder / "state.json")
         if state is not None:
-            found[run_folder.name] = true_state(workspace, run_folder, state)
+            found[run_folder.name] = HEARTBEATS.judge(true_state(workspace, run_folder, state))
     return found
 
 
@@ -115,7 +118,8 @@ def abort(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
                 return _end_orphan(run_folder, key)
             finally:
                 os.close(lock)
-        process.send(state.get("supervisor"), signal.SIGTERM)
+        impatient = time.monotonic() > deadline - ABORT_WAIT_S + PATIENCE_S
+        process.send(state.get("supervisor"), signal.SIGKILL if impatient else signal.SIGTERM)
         time.sleep(0.1)
     return state
 
