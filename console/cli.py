@@ -41,7 +41,7 @@ class Context:
             self.experiment_file,
             self.profile,
             self.home,
-            read_only=self.options.read_only or self.options.command == "status",
+            read_only=self.options.read_only or self.options.command in ("status", "preflight"),
             take_over=getattr(self.options, "take_over", False),
             strict=getattr(self.options, "strict", None),
             host_name=self.host_name,
@@ -115,6 +115,12 @@ def parser() -> argparse.ArgumentParser:
         "abort", parents=[shared, chosen, json_output], help="end runs with all their processes"
     )
     abort.add_argument("--all", action="store_true", help="every run of the profile")
+    preflight = commands.add_parser(
+        "preflight", parents=[shared, json_output], help="whether the host has what a run needs"
+    )
+    preflight.add_argument(
+        "--repair", action="store_true", help="do what the checks advise, where it can be done from here"
+    )
     commands.add_parser("results", parents=[shared, json_output], help="the results of the runs that are at home")
     return top
 
@@ -158,6 +164,10 @@ def _command(context: Context) -> int:
             from console.commands.run import run
 
             return run(context)
+        case "preflight":
+            from console.commands.preflight import preflight
+
+            return preflight(context)
         case "status":
             from console.commands.status import status
 

@@ -1,4 +1,4 @@
-"""What the host is asked to run: the engine's command line for one run, and the check before any."""
+"""What the host is asked to run: the engine's command line for one run."""
 
 from __future__ import annotations
 
@@ -30,8 +30,3 @@ def launch_request(
         "argv": argv,
         "env": {"TOKENIZERS_PARALLELISM": "false"},
     }
-
-
-def check_command(python: str) -> list[str]:
-    """The engine's own check that the host has what a run needs: exit 2 and one line on stderr if it has not."""
-    return [python, "-m", ENGINE, "check"]

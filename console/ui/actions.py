@@ -61,6 +61,15 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "interrupt", ("ctrl+c",), "", "Copy the selected text, or leave if none is selected", ("app",), priority=True
     ),
+    Action(
+        "take_over",
+        ("t",),
+        "",
+        "Take the host's lease from another console",
+        ("app",),
+        destructive=True,
+        changes_host=True,
+    ),
     # Runs
     Action("move(0,-1)", ("up",), "", "Select the run above", ("runs",)),
     Action("move(0,1)", ("down",), "", "Select the run below", ("runs",)),

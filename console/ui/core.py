@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from console.log_buffer import LogBuffer
-from console.plan import AbortPlan, LaunchPlan
-from console.snapshot import Snapshot
-from engine.contract.experiment import RunId
-
 if TYPE_CHECKING:
+    from console.log_buffer import LogBuffer
+    from console.plan import AbortPlan, LaunchPlan
     from console.results.summary import FailedItem, Results
+    from console.snapshot import Snapshot
+    from engine.contract.experiment import RunId
 
 
 class OutcomeLike(Protocol):
@@ -37,5 +36,6 @@ class Core(Protocol):
     def plan_abort(self, wanted: Iterable[RunId], /) -> AbortPlan: ...
     async def launch(self, plan: LaunchPlan, /) -> Sequence[OutcomeLike]: ...
     async def abort(self, plan: AbortPlan, /) -> Sequence[OutcomeLike]: ...
+    async def take_over(self) -> None: ...
     def results(self) -> Results: ...
     def failed_items(self) -> Sequence[FailedItem]: ...

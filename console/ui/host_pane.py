@@ -51,6 +51,7 @@ def host_words(snapshot: Snapshot, now: float) -> Content:
         _line("Address", host.address),
         _line("Host key", f"{host.fingerprint} (verified)" if host.fingerprint else ""),
         _line("Launcher", f"{host.launcher}, {counted(host.slots, 'run')} at a time" if host.launcher else ""),
+        _line("Lease", f"{host.lease} launches and aborts; t takes over" if host.lease else ""),
         _line("Runs kept in", snapshot.folder),
         Content(""),
     ]

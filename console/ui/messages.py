@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from rich.text import Text
 from textual.message import Message
 
 from console.ui.actions import ViewName
 from engine.contract.experiment import RunId
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from console.results.summary import FailedItem, Results
-    from console.ui.core import Core, OutcomeLike
+    from console.ui.core import Core
 
 
 class SessionOpened(Message):
@@ -57,12 +58,12 @@ class AbortWanted(Message):
 
 
 class CommandDone(Message):
-    """The host answered a launch or an abort; ``verb`` is the past tense."""
+    """The host answered a command; what to tell the operator."""
 
-    def __init__(self, verb: str, outcomes: tuple[OutcomeLike, ...]) -> None:
+    def __init__(self, words: str, severity: Literal["information", "warning"]) -> None:
         super().__init__()
-        self.verb = verb
-        self.outcomes = outcomes
+        self.words = words
+        self.severity = severity
 
 
 class ChartDrawn(Message):

@@ -48,13 +48,13 @@ class RunCell(Widget):
 def cell_words(view: RunView, home: Home, width: int) -> Content:
     """Three lines of at most ``width`` cells."""
     mark = mark_of(view)
-    stage = STAGES.get(view.stage, view.stage) if view.name == "running" else ""
-    head = Content.assemble((f"{mark.sign} {mark.word}", mark.style), f"  {stage}" if stage else "")
-    lines = [head, *_below(view, home, width)]
+    aside = STAGES.get(view.stage, view.stage or "starting") if view.name == "running" else _homecoming(home)
+    head = Content.assemble((f"{mark.sign} {mark.word}", mark.style), f"  {aside}" if aside else "")
+    lines = [head, *_below(view, width)]
     return Content("\n").join(line.truncate(width, ellipsis=True) for line in lines[:3])
 
 
-def _below(view: RunView, home: Home, width: int) -> list[Content]:
+def _below(view: RunView, width: int) -> list[Content]:
     match view.name:
         case "none":
             return []
@@ -63,10 +63,10 @@ def _below(view: RunView, home: Home, width: int) -> list[Content]:
         case "queued":
             return [Content("waits for its turn")]
         case "finished":
-            return [_scores(view), _failed_gates(view) or Content(_homecoming(home))]
+            return [_scores(view), _gates(view)]
         case _:
             reason = Content(view.state.reason if view.state and view.state.reason else "no reason was given")
-            return [_scores(view), reason] if view.evaluation else [reason, Content(_homecoming(home))]
+            return [_scores(view), reason] if view.evaluation else [reason]
 
 
 def _progress(view: RunView, width: int) -> Content:
@@ -93,21 +93,22 @@ def _scores(view: RunView) -> Content:
     return Content.assemble("top-1 ", (percent(top1), "bold"), f", pooling {percent(pooled)}")
 
 
-def _failed_gates(view: RunView) -> Content | None:
+def _gates(view: RunView) -> Content:
+    if view.failed_gates is None:
+        return Content("")
     if not view.failed_gates:
-        return None
-    return Content.styled(
-        f"fails {', '.join(SHORT_GATES.get(gate, gate) for gate in view.failed_gates)}", "$text-error"
-    )
+        return Content("passes every gate")
+    failed = ", ".join(SHORT_GATES.get(gate, gate) for gate in view.failed_gates)
+    return Content.styled(f"fails {failed}", "$text-error")
 
 
 def _homecoming(home: Home) -> str:
     match home.status:
         case "pulling":
-            return f"coming home {home.files_done}/{home.files_total} files"
+            return f"pulling {home.files_done}/{home.files_total}"
         case "home":
-            return "results are home"
+            return "at home"
         case "damaged":
-            return f"damaged: {home.note}" if home.note else "damaged on the way home"
+            return "damaged"
         case "away":
             return ""

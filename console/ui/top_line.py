@@ -90,6 +90,8 @@ class TopLine(Widget):
         sign, style = link_mark(host)
         left = Content.assemble((host.title, "bold"), "  ", (f"{sign} {link_words(host, time.monotonic())}", style))
         middle = Content.styled("  read-only", "bold $text-warning") if self._read_only else Content("")
+        if host.lease:
+            middle += Content.styled(f"  looking on ({host.lease} has the lease)", "bold $text-warning")
         middle += Content(f"  {self._title}")
         room = self.size.width - left.cell_length
         right = run_counts(snapshot)

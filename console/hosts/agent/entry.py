@@ -10,6 +10,10 @@ def main() -> None:
         from .supervisor import main as supervise
 
         supervise(*sys.argv[2:])
+    elif len(sys.argv) == 8 and sys.argv[1] == "make-environment":
+        from .environment import main as make_environment
+
+        make_environment(*sys.argv[2:])
     elif len(sys.argv) == 3 and sys.argv[1] == "serve":
         from .serve import main as serve
 

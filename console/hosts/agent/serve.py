@@ -11,9 +11,10 @@ import threading
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from . import jobs, reading
+from . import environment, jobs, reading
 from .files import Refused, Workspace
 from .lease import Lease
+from .premises import premises
 
 LEASE = Lease()
 VERBS = {
@@ -22,6 +23,9 @@ VERBS = {
     "poll": reading.poll,
     "facts": reading.facts,
     "lease": LEASE.request,
+    "premises": premises,
+    "environment": environment.state,
+    "make_environment": environment.make,
 }
 CHANGING = ("launch", "launch_all", "abort")  # what only the holder of the lease may do
 

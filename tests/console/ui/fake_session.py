@@ -122,6 +122,11 @@ class FakeSession:
         self.show(*(replace(view, state=RunState("aborted", view.state.key)) for view in views if view.state))
         return tuple(FakeOutcome(run, True, "") for run in plan.abort)
 
+    async def take_over(self) -> None:
+        """The lease is this console's, unless refused."""
+        await self._pass()
+        self.show(lease="")
+
     async def _pass(self) -> None:
         if self.gate is not None:
             await self.gate.wait()

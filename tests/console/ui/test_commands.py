@@ -8,10 +8,11 @@ import pytest
 
 from console.run_view import RunView
 from console.ui.app import ConsoleApp
+from console.ui.commands import told
 from console.ui.dialogue import Dialogue
 from engine.contract.experiment import RunId
 from tests.console.ui.driving import LARGE, console, notices, screen, until, until_shown
-from tests.console.ui.fake_session import FakeSession
+from tests.console.ui.fake_session import FakeOutcome, FakeSession
 from tests.console.ui.scenes import finished, training, view_of
 
 A42, A123, B42 = RunId("A", 42), RunId("A", 123), RunId("B", 42)
@@ -144,7 +145,7 @@ async def test_a_command_over_a_broken_link_says_so_and_can_be_tried_again() -> 
     session.refuse = ConnectionError("there is no link to the host [bold]now[/bold]")
     async with console(session) as pilot:
         await pilot.press("a")
-        await until_shown(pilot, "The launch did not go through", "[bold]now[/bold]")
+        await until_shown(pilot, "Could not launch: ", "[bold]now[/bold]")
         session.refuse = None
         await pilot.press("a")
         await until_shown(pilot, "9 queued")
@@ -218,6 +219,49 @@ async def test_leaving_runs_behind_is_asked_and_they_go_on(key: str) -> None:
         await until(pilot, lambda: pilot.app.return_code == 0)
     assert session.closed
     assert not session.aborted
+
+
+async def test_a_console_without_the_lease_looks_on_until_it_takes_over() -> None:
+    session = FakeSession()
+    session.show(view_of(A42, "running", training(5)), lease="[b]ann@laptop")
+    async with console(session, LARGE) as pilot:
+        await until_shown(pilot, "looking on ([b]ann@laptop has the lease)")
+        await pilot.press("a")
+        await until(pilot, lambda: notices(pilot))
+        assert "t takes over" in notices(pilot)[0]
+        await pilot.press("x")
+        await pilot.pause()
+        assert not asked(pilot)
+        await pilot.press("t")
+        await until_shown(pilot, "[b]ann@laptop launches and aborts on this host")
+        await pilot.press("t")
+        await pilot.pause()
+        assert asked(pilot)
+        await pilot.press("y")
+        await until(pilot, lambda: "looking on" not in screen(pilot).splitlines()[0])
+        await pilot.press("x")
+        await until(pilot, lambda: asked(pilot))
+    assert not session.launched
+
+
+async def test_taking_over_what_one_has_only_says_so() -> None:
+    async with console(FakeSession()) as pilot:
+        await pilot.press("t")
+        await until(pilot, lambda: notices(pilot))
+        assert notices(pilot) == ["This console has the host's lease already."]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "words"),
+    [
+        ([("A", True, "queued"), ("B", True, "queued")], "Launched 2 runs."),
+        ([("A", True, "queued"), ("B", False, "no room")], "Launched 1 run. 1 not: no room."),
+        ([("A", False, "no room"), ("B", False, "no room")], "2 not: no room."),
+    ],
+)
+def test_what_came_of_a_command_fits_one_line(outcomes: list[tuple[str, bool, str]], words: str) -> None:
+    said = told("Launched", [FakeOutcome(RunId(name, 1), done, note) for name, done, note in outcomes])
+    assert said.words == words
 
 
 async def test_a_run_the_host_forgot_can_be_launched_anew() -> None:

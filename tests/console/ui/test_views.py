@@ -41,9 +41,10 @@ async def test_runs_shows_every_state_in_words(size: tuple[int, int]) -> None:
     async with console(busy_session(), size) as pilot:
         await until_shown(
             pilot,
-            "✓ finished",
+            "✓ finished  at home",
+            "✓ finished  pulling 3/9",
             "top-1 46.1",
-            "results are home",
+            "passes every gate",
             "fails coherence",
             "✗ failed",
             "CUDA out of memory",

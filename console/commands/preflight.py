@@ -1,0 +1,47 @@
+"""``qllm-console preflight``: what a run needs of its host, looked at and, if asked, repaired."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from console import exit_codes
+from console.commands.attach import attached, say
+from console.commands.table import table
+from console.hosts.preflight.check import Check, worst
+from console.session import LinkDown
+
+if TYPE_CHECKING:
+    from console.cli import Context
+
+
+def preflight(context: Context) -> int:
+    """Print the checklist; 0 if nothing blocks a run."""
+    try:
+        checks = asyncio.run(_look(context))
+    except LinkDown as error:
+        say(f"qllm-console: {error}")
+        return exit_codes.UNREACHABLE
+    if context.options.json:
+        body = {"host": context.host_name, "status": worst(checks), "checks": checks}
+        sys.stdout.write(msgspec.json.encode(body).decode() + "\n")
+    else:
+        rows = [[check.status, check.name, check.found, check.advice] for check in checks]
+        print(table(("status", "check", "found", "what to do"), rows))
+    return exit_codes.FAILED if worst(checks) == "blocker" else exit_codes.DONE
+
+
+async def _look(context: Context) -> tuple[Check, ...]:
+    session = context.session()
+    async with attached(session):
+        checks = await session.preflight()
+        if context.options.repair:
+            for check in checks:
+                if check.repair is not None:
+                    async for step in session.repair(check.repair):
+                        say(f"{check.name}: {step}")
+            checks = await session.preflight()
+    return checks

@@ -1,0 +1,106 @@
+"""The engine's environment on the host: a virtual environment of its own, made once, in the workspace and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from .files import NAME, Refused, Workspace, read_json, take_lock, write_json
+
+
+def folder(workspace: Workspace, name: str) -> Path:
+    """Where the environment called ``name`` is or will be."""
+    if not NAME.match(name):
+        raise Refused(f"not an environment name: {name!r}")
+    return workspace.root / "env" / name
+
+
+def state(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
+    """``{"state": "none" | "making" | "ready" | "failed", "step": ..., "error": ...}`` of the environment ``name``."""
+    place = folder(workspace, str(request["name"]))
+    said = read_json(place.with_suffix(".json")) or {"state": "none"}
+    if said["state"] == "making":
+        lock = take_lock(place.with_suffix(".lock"), wait=False)
+        if lock is not None:  # whoever made it is gone
+            os.close(lock)
+            again = read_json(place.with_suffix(".json")) or said
+            said = again if again["state"] != "making" else {"state": "failed", "error": "its making was cut off"}
+    if said["state"] == "making":
+        said["step"] = _last_line(place.with_suffix(".log")) or said.get("step", "")
+    return said
+
+
+def make(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
+    """Start making the environment ``name``, detached from the link; asked again, it is the same making.
+
+    Args:
+        request: ``name``; ``wheel``: path of the uploaded wheel; ``constraints``: path; ``extra``: which extra of it, or "".
+    """
+    name = str(request["name"])
+    place = folder(workspace, name)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    now = state(workspace, request)
+    if now["state"] in ("making", "ready"):
+        return now
+    lock = take_lock(place.with_suffix(".lock"), wait=False)
+    if lock is None:
+        return state(workspace, request)
+    try:
+        write_json(place.with_suffix(".json"), {"state": "making", "step": "starting"})
+        arguments = [str(request[part]) for part in ("wheel", "constraints", "extra")]
+        with open(place.with_suffix(".log"), "wb") as log:
+            starter = subprocess.Popen(
+                [sys.executable, sys.argv[0], "make-environment", str(workspace.root), name, str(lock), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                pass_fds=[lock],
+            )
+        starter.wait()
+    finally:
+        os.close(lock)
+    return state(workspace, request)
+
+
+def main(root: str, name: str, lock: str, wheel: str, constraints: str, extra: str) -> None:
+    """Make the environment; only when it is whole does its state say so, and a half-made one is removed.
+
+    It is made in its place, since a virtual environment cannot be moved.
+    """
+    os.set_inheritable(int(lock), False)
+    if os.fork():
+        os._exit(0)
+    place = folder(Workspace(Path(root)), name)
+    said = place.with_suffix(".json")
+    shutil.rmtree(place, ignore_errors=True)
+    target = f"{wheel}[{extra}]" if extra else wheel
+    pip = [str(place / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+    steps = (
+        ("making a virtual environment", [sys.executable, "-m", "venv", str(place)]),
+        ("installing", [*pip, "-c", constraints, target]),
+    )
+    for step, command in steps:
+        print(f"{step}: {' '.join(command)}", flush=True)
+        write_json(said, {"state": "making", "step": step})
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, check=False)
+        if done.returncode:
+            error = _last_line(place.with_suffix(".log")) or f"{step} ended with {done.returncode}"
+            shutil.rmtree(place, ignore_errors=True)
+            write_json(said, {"state": "failed", "step": step, "error": error})
+            return
+    write_json(said, {"state": "ready", "python": str(place / "bin" / "python")})
+
+
+def _last_line(path: Path) -> str:
+    try:
+        with open(path, "rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - 2048))
+            lines = log.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")

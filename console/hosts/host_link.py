@@ -1,0 +1,170 @@
+"""Keeps up the link to one host: connects, follows its runs, brings them home, and tells how old all that is."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import random
+import socket
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import asyncssh
+import msgspec
+from msgspec.structs import replace
+
+from console.hosts.agent_link import AgentLink, AgentRefused, open_agent
+from console.hosts.connection import LinkDown, Reached, reach
+from console.hosts.follower import Follower
+from console.hosts.homecoming import Homecoming
+from console.hosts.host_config import HostConfig
+from console.sanitize import sanitize_line
+from console.snapshot import HostFacts, HostView
+from engine.contract.experiment import RunId
+
+POLL_WAIT_S = 2.0
+FACTS_EVERY_S = 5.0
+BACKOFF_S = (1.0, 30.0)
+
+
+class HostLink:
+    """The link to ``host`` and what came over it.
+
+    Args:
+        name, host: the host's name in ``hosts.toml`` and its entry.
+        folder: the experiment's folder on the host and at home.
+        home: folder in which runs come home; the embedded host keeps its workspace in ``home/.local-host``.
+        runs: the runs to follow.
+        wants_lease: ask for the right to launch and abort; ``take_over`` takes it from another console.
+        tell: called on the event loop after each change.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        host: HostConfig,
+        folder: str,
+        home: Path,
+        runs: tuple[RunId, ...],
+        *,
+        wants_lease: bool,
+        take_over: bool,
+        tell: Callable[[], None],
+    ) -> None:
+        self.host = host
+        self.view = HostView(name, host.title, host.launcher, "", slots=host.slots)
+        self.follower = Follower(runs)
+        self.homecoming = Homecoming(home / folder, runs, tell)
+        self.ready = asyncio.Event()
+        self._folder = folder
+        self._workspace = home / ".local-host"
+        self._wants_lease = wants_lease
+        self._take_over = take_over
+        self._console = uuid.uuid4().hex
+        self._tell = tell
+        self._open: tuple[Reached, AgentLink] | None = None
+
+    def connected(self) -> tuple[Reached, AgentLink]:
+        """The connection and its agent.
+
+        Raises:
+            LinkDown: there is none now.
+        """
+        if self._open is None:
+            raise LinkDown("there is no link to the host")
+        return self._open
+
+    async def run(self) -> None:
+        """Connect and follow until cancelled; a lost link is tried again with growing, jittered pauses, for ever."""
+        await self.homecoming.look()
+        failures = 0
+        while True:
+            self.note(link="connecting" if not self.view.heard else "lost", detail="connecting")
+            try:
+                async with reach(self.host, self._workspace) as reached, open_agent(reached) as link:
+                    self._open = reached, link
+                    failures = 0
+                    up = {"address": reached.address, "fingerprint": reached.fingerprint, "heard": time.monotonic()}
+                    self.note(link="up", detail="", **up)
+                    await self._ask_for_lease(link)
+                    await self._follow(reached, link)
+            except (LinkDown, OSError, asyncssh.Error) as error:
+                pause = min(BACKOFF_S[1], BACKOFF_S[0] * 2**failures) * random.uniform(0.5, 1.0)
+                failures += 1
+                self.note(link="lost", detail=f"{sanitize_line(str(error))}; trying again in {pause:.0f} s")
+                await asyncio.sleep(pause)
+            finally:
+                self._open = None
+
+    async def take_over(self) -> None:
+        """Take the host's lease from the console that holds it; that one looks on from then on.
+
+        Raises:
+            LinkDown: there is no link, or it broke.
+        """
+        _, link = self.connected()
+        self._take_over = True
+        await self._ask_for_lease(link)
+
+    def note(self, **changes: object) -> None:
+        """Change the view of the host, and tell."""
+        self.view = replace(self.view, **changes)
+        self._tell()
+
+    async def _ask_for_lease(self, link: AgentLink) -> None:
+        """Ask once a link; a console that lost its lease to another does not take it back by itself."""
+        if not self._wants_lease:
+            return
+        who = f"{getpass.getuser()}@{socket.gethostname()}"
+        reply = await link.request("lease", console=self._console, who=who, take_over=self._take_over)
+        self._take_over = False
+        self.note(
+            lease="" if reply.get("mine") is True else sanitize_line(str(reply.get("holder"))) or "another console"
+        )
+
+    async def _follow(self, reached: Reached, link: AgentLink) -> None:
+        """Poll, refresh and pull side by side; the first that fails ends all, and says why the link is down."""
+        work = (self._poll(link), self._refresh_facts(link), self.homecoming.bring(reached, self._folder))
+        tasks = [asyncio.create_task(part) for part in work]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _poll(self, link: AgentLink) -> None:
+        while True:
+            request = self.follower.request()
+            try:
+                reply = await link.request("poll", folder=self._folder, wait=POLL_WAIT_S, **request)
+            except AgentRefused as refusal:
+                raise LinkDown(str(refusal)) from refusal
+            self.view = replace(self.view, heard=time.monotonic())
+            changed = self.follower.absorb(reply)
+            self.homecoming.sealed(self.follower.sealed)
+            self.ready.set()
+            if changed:
+                self._tell()
+
+    async def _refresh_facts(self, link: AgentLink) -> None:
+        while True:
+            try:
+                facts = msgspec.convert(await link.request("facts"), HostFacts)
+                self.note(facts=_sanitized(facts))
+            except (AgentRefused, msgspec.ValidationError) as error:
+                self.note(detail=f"its facts cannot be read: {sanitize_line(str(error))}")
+            await asyncio.sleep(FACTS_EVERY_S)
+
+
+def _sanitized(facts: HostFacts) -> HostFacts:
+    """Every text the host said of itself, safe to show."""
+    gpus = tuple(replace(gpu, name=sanitize_line(gpu.name), driver=sanitize_line(gpu.driver)) for gpu in facts.gpus)
+    texts = {
+        name: sanitize_line(getattr(facts, name)) for name in ("hostname", "system", "python", "workspace", "gpu_note")
+    }
+    return replace(facts, gpus=gpus, **texts)

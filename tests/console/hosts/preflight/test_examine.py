@@ -1,0 +1,73 @@
+"""Examining and repairing a real host: the embedded one, and its workspace as if it were another machine's."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from console.hosts.agent import environment as agent_environment
+from console.hosts.agent.files import Workspace
+from console.hosts.preflight.examine import engine_python, environment_name, examine, make_environment
+from console.hosts.preflight.judge import judge
+from console.hosts.wheel import wheel
+from tests.console.hosts.conftest import HOST, Host
+
+REMOTE = msgspec.structs.replace(HOST, launcher="ssh", address="127.0.0.1", workspace="/w")
+
+
+async def test_the_embedded_host_passes_preflight(host: Host) -> None:
+    async with host.reach() as (reached, link):
+        found = await examine(HOST, reached, link)
+    checks = {check.name: check for check in judge(found, HOST, runs=9)}
+    assert checks["engine"].status == "ok", checks["engine"]
+    assert checks["login"].found.startswith("root" if found.premises.user == "root" else found.premises.user)
+    assert abs(found.clock_offset) < 5 and 0 < found.round_trip < 5
+
+
+async def test_an_environment_is_made_once_and_runs_the_engine(host: Host) -> None:
+    async with host.reach() as (reached, link):
+        assert (await examine(REMOTE, reached, link)).environment.state == "none"
+        states = [now async for now in make_environment(REMOTE, reached, link, extra="")]
+        assert states[0].state == "making" and states[-1].state == "ready", states[-1]
+        python = engine_python(REMOTE, reached)
+        said = subprocess.run([python, "-m", "engine.cli", "--help"], capture_output=True, text=True, check=True)
+        assert "qllm-engine" in said.stdout and Path(python).is_relative_to(host.workspace)
+        config = "from engine.contract.config_files import find_config; print(find_config('scaling.toml'))"
+        found = subprocess.run([python, "-c", config], capture_output=True, text=True, check=True, cwd="/")
+        assert Path(found.stdout.strip()).is_relative_to(host.workspace)
+        before = Path(python).stat().st_ctime_ns
+        assert [now.state async for now in make_environment(REMOTE, reached, link, extra="")] == ["ready"]
+        assert Path(python).stat().st_ctime_ns == before, "it is not made again"
+
+
+async def test_an_environment_that_cannot_be_made_says_why_and_leaves_nothing(host: Host) -> None:
+    async with host.reach() as (reached, link):
+        states = [now async for now in make_environment(REMOTE, reached, link, extra="no-such-extra\n--bad")]
+        assert states[-1].state == "failed" and states[-1].error
+        assert not (host.workspace / "env" / environment_name()).exists()
+
+
+def test_a_making_that_was_cut_off_is_a_failure(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    (tmp_path / "env").mkdir()
+    (tmp_path / "env" / "x.json").write_text('{"state": "making"}')
+    assert agent_environment.state(workspace, {"name": "x"}) == {"state": "failed", "error": "its making was cut off"}
+
+
+def test_the_wheel_has_the_same_bytes_each_time_and_what_it_needs() -> None:
+    wheel.cache_clear()
+    name, content = wheel()
+    assert wheel.__wrapped__() == (name, content)
+    assert name.startswith("qllm_console-") and name.endswith("-py3-none-any.whl")
+    assert len(content) < 1_000_000
+
+
+@pytest.mark.parametrize("name", ["..", "a/b", "", "-x"])
+def test_environment_names_stay_in_their_folder(tmp_path: Path, name: str) -> None:
+    from console.hosts.agent.files import Refused
+
+    with pytest.raises(Refused):
+        agent_environment.folder(Workspace(tmp_path), name)

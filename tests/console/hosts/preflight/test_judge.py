@@ -1,0 +1,99 @@
+"""The checklist: what is found on a host, judged."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from console.hosts.host_config import HostConfig
+from console.hosts.preflight.check import Check, worst
+from console.hosts.preflight.findings import Environment, Findings, GpuUser, Premises
+from console.hosts.preflight.judge import GIB, judge
+from console.snapshot import Gpu, HostFacts
+
+RAMP = HostConfig("RAMP", "ssh", address="ramp", workspace="/w", gpu_memory_gb=48)
+FACTS = HostFacts(
+    "ramp",
+    "Linux",
+    8,
+    0.1,
+    64 * GIB,
+    60 * GIB,
+    500 * GIB,
+    400 * GIB,
+    "3.11.2",
+    "/w",
+    (Gpu("L40S", 46068, 1, 0, "550"),),
+)
+PREMISES = Premises(0.0, "root", "3.11.2", True, (), True, True)
+READY = Environment("ready", python="/w/env/x/bin/python", complaint="")
+GOOD = Findings("root at ramp:22", "SHA256:x", FACTS, PREMISES, READY, 0.1, 0.02)
+
+
+def judged(found: Findings, host: HostConfig = RAMP) -> dict[str, Check]:
+    return {check.name: check for check in judge(found, host, runs=9)}
+
+
+def with_facts(**changes: object) -> Findings:
+    return msgspec.structs.replace(GOOD, facts=msgspec.structs.replace(FACTS, **changes))
+
+
+def with_premises(**changes: object) -> Findings:
+    return msgspec.structs.replace(GOOD, premises=msgspec.structs.replace(PREMISES, **changes))
+
+
+def test_a_good_host_is_all_ok() -> None:
+    checks = judge(GOOD, RAMP, runs=9)
+    assert worst(checks) == "ok", [check for check in checks if check.status != "ok"]
+
+
+@pytest.mark.parametrize(
+    ("found", "name", "status", "says"),
+    [
+        (with_facts(gpus=(), gpu_note="Driver/library version mismatch"), "GPU", "blocker", "mismatch"),
+        (with_facts(gpus=(Gpu("A10", 23028, 1, 0, "550"),)), "GPU", "warning", "22 GiB"),
+        (with_facts(gpus=(Gpu("X", None, None, None, "550"),)), "GPU", "warning", "memory unknown"),
+        (with_premises(gpu_users=(GpuUser(7, "other", None),)), "GPU users", "warning", "other (7, ? MiB)"),
+        (with_facts(memory_available=2 * GIB), "processors and memory", "warning", "2 of 64 GiB"),
+        (with_facts(disk_free=GIB), "disk", "blocker", "1.0 of 500 GiB"),
+        (with_premises(writable=False), "disk", "blocker", "400.0"),
+        (with_premises(python="3.9.2"), "Python", "blocker", "3.9.2"),
+        (with_premises(python="3.10.1"), "Python", "blocker", "3.10.1"),
+        (with_premises(has_venv=False), "Python", "blocker", "without venv"),
+        (msgspec.structs.replace(GOOD, environment=Environment("none")), "engine", "blocker", "not installed"),
+        (
+            msgspec.structs.replace(GOOD, environment=Environment("failed", error="no disk")),
+            "engine",
+            "blocker",
+            "no disk",
+        ),
+        (msgspec.structs.replace(GOOD, clock_offset=-86400.0), "clock", "warning", "-86400.0 s"),
+        (with_premises(survives=False), "runs survive logout", "blocker", "systemd"),
+        (with_premises(survives=None), "runs survive logout", "warning", "does not say"),
+    ],
+)
+def test_each_fault_is_found_and_says_what_to_do(found: Findings, name: str, status: str, says: str) -> None:
+    check = judged(found)[name]
+    assert check.status == status and says in check.found and check.advice
+
+
+def test_a_slow_link_is_no_clock_fault() -> None:
+    slow = msgspec.structs.replace(GOOD, clock_offset=2.5, round_trip=2.0)
+    assert judged(slow)["clock"].status == "ok"
+
+
+def test_no_gpu_is_fine_where_none_is_promised() -> None:
+    host = msgspec.structs.replace(RAMP, gpu_memory_gb=None)
+    assert judged(with_facts(gpus=(), gpu_note="none"), host)["GPU"].status == "ok"
+    assert judged(with_facts(gpus=()), msgspec.structs.replace(host, device="cuda"))["GPU"].status == "blocker"
+
+
+def test_the_environment_still_to_be_made_counts_for_the_disk() -> None:
+    found = with_facts(disk_free=5 * GIB)
+    assert judged(found)["disk"].status == "ok"
+    assert judged(msgspec.structs.replace(found, environment=Environment("none")))["disk"].status == "blocker"
+
+
+def test_a_missing_wordnet_offers_to_fetch_it() -> None:
+    found = msgspec.structs.replace(GOOD, environment=Environment("ready", complaint="WordNet 3.0 was not found"))
+    assert judged(found)["engine"].repair == "wordnet"
