@@ -58,13 +58,13 @@ def draw(series: Sequence[Series], width: int, height: int, options: ChartOption
         At most ``height`` lines of at most ``width`` cells; a line of words where there is no room or no finite value;
         nothing where there are no values at all.
     """
-    curves = [(one, *_curve(one, width, options.log_scale)) for one in series] if width > 0 else []
-    broken = sum(len(marks) for _, _, _, marks in curves)
-    if not any(xs for _, xs, _, _ in curves):
-        return Text("no finite value to draw"[: max(0, width)] if broken else "")
-    if width < MIN_WIDTH or height < MIN_HEIGHT:
-        return Text("no room for a chart"[: max(0, width)])
     with _lock:
+        curves = [(one, *_curve(one, width, options.log_scale)) for one in series] if width > 0 else []
+        if not any(xs for _, xs, _, _ in curves):
+            broken = any(marks for _, _, _, marks in curves)
+            return Text("no finite value to draw"[: max(0, width)] if broken else "")
+        if width < MIN_WIDTH or height < MIN_HEIGHT:
+            return Text("no room for a chart"[: max(0, width)])
         return Text.from_ansi(_plot(curves, width, height, options), no_wrap=True)
 
 

@@ -75,6 +75,8 @@ class ItemsPane(Pane, inherit_bindings=False):
         key = results_key(self.snapshot)
         if self.core is not None and key != self._read and not self._busy:
             self._busy = True
+            if self._read is None:
+                self._tell("Reading the items ...")
             self._load(self.core, key)
 
     @work(thread=True, exit_on_error=False)
@@ -93,7 +95,7 @@ class ItemsPane(Pane, inherit_bindings=False):
     @on(Worker.StateChanged)
     def _ended(self, event: Worker.StateChanged) -> None:
         if event.state is WorkerState.ERROR:
-            self.query_one("#items-words", Static).update(Content(f"The items could not be read: {event.worker.error}"))
+            self._tell(f"The items could not be read: {event.worker.error}")
         if event.worker.is_finished:
             self._busy = False
 
@@ -118,6 +120,9 @@ class ItemsPane(Pane, inherit_bindings=False):
             words = f"{len(self._items):,} items that at least one run got wrong, {_ORDERS[self._order][0]}"
         else:
             words = "No failed items yet: they appear here when evaluated runs have come home (view 2 shows how far)."
+        self._tell(words)
+
+    def _tell(self, words: str) -> None:
         self.query_one("#items-words", Static).update(Content(words))
 
     @on(DataTable.RowHighlighted)

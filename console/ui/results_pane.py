@@ -45,6 +45,8 @@ class ResultsPane(Pane):
         key = results_key(self.snapshot)
         if self.core is not None and key != self._read and not self._busy:
             self._busy = True
+            if self._read is None:
+                self._say("Working the results out ...")
             self._compute(self.core, key)
 
     @work(thread=True, exit_on_error=False)

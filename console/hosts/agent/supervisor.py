@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
 import subprocess
-import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -162,16 +162,37 @@ class Supervisor:
         return last or f"exit code {code}"
 
     def _say(self, state: str, durable: bool = True, **more: Any) -> None:
+        """Write the state. A heartbeat that cannot be written is let go: a full disk must not end the run's recorder."""
         self.state = {**self.state, **more, "state": state, "key": self.key}
-        write_json(self.run_folder / "state.json", self.state, durable)
+        try:
+            write_json(self.run_folder / "state.json", self.state, durable)
+        except OSError as error:
+            if durable:
+                raise
+            _complain(f"no heartbeat: {error}")
 
     def _end(self, state: str, code: int | None, reason: str) -> None:
         """Record the end: the exit first, since all else can be told from it; the seal last, since it covers all."""
         ended = time.time()
         record = {"key": self.key, "state": state, "exit_code": code, "reason": reason, "ended_at": ended}
-        write_json(self.run_folder / "exit.json", record)
-        self._say(state, exit_code=code, reason=reason, ended_at=ended)
-        seal(self.run_folder, self.key)
+        self._insist(lambda: write_json(self.run_folder / "exit.json", record))
+        self._insist(lambda: self._say(state, exit_code=code, reason=reason, ended_at=ended))
+        self._insist(lambda: seal(self.run_folder, self.key))
+
+    def _insist(self, write: Callable[[], None]) -> None:
+        """Write until the disk takes it: an end is recorded late rather than never."""
+        while True:
+            try:
+                return write()
+            except OSError as error:
+                _complain(f"not written yet: {error}")
+                self._pause(HEARTBEAT_S)
+
+
+def _complain(what: str) -> None:
+    """A line in the supervisor's own log, which may lie on the very disk that is full."""
+    with suppress(OSError):
+        os.write(2, f"{what}\n".encode())
 
 
 def main(root: str, key: str, lock: str) -> None:
@@ -182,5 +203,5 @@ def main(root: str, key: str, lock: str) -> None:
     try:
         Supervisor(Workspace(Path(root)), key).live()
     except BaseException as error:
-        print(json.dumps({"error": repr(error)}), file=sys.stderr, flush=True)
+        _complain(repr(error))
         raise

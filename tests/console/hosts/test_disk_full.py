@@ -1,0 +1,98 @@
+"""The host's disk is full: what was there stays whole, the error names the disk, and an end is recorded late, not never."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from console.hosts.agent.files import write_json
+from console.hosts.agent.process import members
+from console.hosts.agent_link import AgentRefused
+from tests.console.hosts.conftest import Host, in_state, launch, states_when
+
+SIZE = 4 << 20
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of 4 MiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root")
+    made = subprocess.run(
+        ["/bin/mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(place)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if made.returncode:
+        pytest.skip(f"a tmpfs cannot be mounted here: {made.stderr.strip()}")
+    yield place
+    subprocess.run(["/bin/umount", "--lazy", str(place)], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Leave not a byte free; returns the file that does it."""
+    filler = disk / "filler"
+    with open(filler, "wb", buffering=0) as file:
+        size = 1 << 16
+        while size:
+            try:
+                file.write(b"x" * size)
+            except OSError as error:
+                assert error.errno == errno.ENOSPC
+                size //= 2
+    return filler
+
+
+def test_a_write_on_a_full_disk_leaves_the_old_file(small_disk: Path) -> None:
+    path = small_disk / "state.json"
+    write_json(path, {"old": True})
+    fill(small_disk)
+    with pytest.raises(OSError, match="No space left"):
+        write_json(path, {"new": "x" * 100_000})
+    assert path.read_text() == '{"old": true}'
+    assert [entry.name for entry in small_disk.iterdir() if entry.name.startswith(".")] == []
+
+
+async def test_a_launch_on_a_full_disk_says_so_and_goes_through_once_there_is_room(small_disk: Path) -> None:
+    host = Host(small_disk / "host")
+    async with host.reach() as (_, link):
+        await launch(link, "A_seed1", "print('one')")
+        before = await states_when(link, in_state("A_seed1", "finished"))
+        filler = fill(small_disk)
+        with pytest.raises(AgentRefused, match="No space left"):
+            await launch(link, "A_seed2", "print('two')", key="2" * 32)
+        states = await states_when(link, lambda states: "A_seed1" in states)
+        assert states["A_seed1"] == before["A_seed1"]
+        filler.unlink()
+        assert await launch(link, "A_seed2", "print('two')", key="2" * 32) == "2" * 32
+        await states_when(link, in_state("A_seed2", "finished"))
+
+
+async def test_an_end_on_a_full_disk_is_recorded_once_there_is_room(small_disk: Path) -> None:
+    host = Host(small_disk / "host")
+    code = "import pathlib, time\nwhile not pathlib.Path('../go').exists(): time.sleep(0.02)"
+    async with host.reach() as (_, link):
+        key = await launch(link, "A_seed1", code)
+        await states_when(link, lambda states: bool(states.get("A_seed1", {}).get("job")))
+        (small_disk / "go").touch()  # made before the disk is full, seen by the job right after
+        filler = fill(small_disk)
+        async with asyncio.timeout(20):
+            while not job_is_gone(key):
+                await asyncio.sleep(0.05)
+        filler.unlink()
+        states = await states_when(link, in_state("A_seed1", "finished"))
+        assert states["A_seed1"]["exit_code"] == 0
+
+
+def job_is_gone(key: str) -> bool:
+    """Only its supervisor is left, to insist on recording the end."""
+    return not members(key, None, None)
