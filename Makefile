@@ -1,5 +1,6 @@
 # make console   sets everything up, opens the console on the embedded host
 # make test      sets everything up, lints, checks types, runs the tests
+# make faults    injects the faults of a bad night at full size and prints what held
 # make bench     side-by-side benchmarks; prints a table and writes bench.json
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 WORDNET := $(VENV)/.wordnet
 
-.PHONY: console test lint types bench clean
+.PHONY: console test lint types faults bench clean
 .DELETE_ON_ERROR:
 
 console: $(INSTALLED) $(WORDNET)
@@ -24,6 +25,9 @@ lint: $(INSTALLED)
 
 types: $(INSTALLED)
 	@$(BIN)/mypy
+
+faults: $(INSTALLED) $(WORDNET)
+	@$(BIN)/pytest -m fault --full-size
 
 bench: $(INSTALLED) $(WORDNET)
 	@$(BIN)/python -m tests.bench

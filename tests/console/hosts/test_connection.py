@@ -6,12 +6,12 @@ import asyncssh
 import psutil
 import pytest
 
-from console.hosts import connection
+from console.hosts.embedded_host import embedded_server
 from tests.console.hosts.conftest import Host
 
 
 async def test_another_key_is_not_let_in() -> None:
-    async with connection._embedded_server() as (port, host_key, _):
+    async with embedded_server() as (port, host_key, _):
         known = asyncssh.import_known_hosts(f"[127.0.0.1]:{port} {host_key}\n")
         with pytest.raises(asyncssh.PermissionDenied):
             await asyncssh.connect(
@@ -26,7 +26,7 @@ async def test_another_key_is_not_let_in() -> None:
 
 
 async def test_a_password_is_not_let_in() -> None:
-    async with connection._embedded_server() as (port, host_key, _):
+    async with embedded_server() as (port, host_key, _):
         known = asyncssh.import_known_hosts(f"[127.0.0.1]:{port} {host_key}\n")
         with pytest.raises(asyncssh.PermissionDenied):
             await asyncssh.connect(
@@ -35,7 +35,7 @@ async def test_a_password_is_not_let_in() -> None:
 
 
 async def test_a_server_with_another_host_key_is_not_spoken_to() -> None:
-    async with connection._embedded_server() as (port, _, client_key):
+    async with embedded_server() as (port, _, client_key):
         stranger = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
         with pytest.raises(asyncssh.HostKeyNotVerifiable):
             await asyncssh.connect(
@@ -49,7 +49,7 @@ async def test_a_server_with_another_host_key_is_not_spoken_to() -> None:
 
 
 async def test_the_server_listens_on_the_loopback_only() -> None:
-    async with connection._embedded_server() as (port, _, _):
+    async with embedded_server() as (port, _, _):
         listening = {(entry.laddr.ip, entry.laddr.port) for entry in psutil.net_connections("tcp") if entry.laddr}
         assert {ip for ip, at in listening if at == port} == {"127.0.0.1"}
 

@@ -62,6 +62,7 @@ def test_a_write_on_a_full_disk_leaves_the_old_file(small_disk: Path) -> None:
     assert [entry.name for entry in small_disk.iterdir() if entry.name.startswith(".")] == []
 
 
+@pytest.mark.fault("the host's disk is full at a launch", "old files intact, the error names the disk, resumes later")
 async def test_a_launch_on_a_full_disk_says_so_and_goes_through_once_there_is_room(small_disk: Path) -> None:
     host = Host(small_disk / "host")
     async with host.reach() as (_, link):
@@ -77,6 +78,7 @@ async def test_a_launch_on_a_full_disk_says_so_and_goes_through_once_there_is_ro
         await states_when(link, in_state("A_seed2", "finished"))
 
 
+@pytest.mark.fault("the host's disk is full when a run ends", "recorded once there is room")
 async def test_an_end_on_a_full_disk_is_recorded_once_there_is_room(small_disk: Path) -> None:
     host = Host(small_disk / "host")
     code = "import pathlib, time\nwhile not pathlib.Path('../go').exists(): time.sleep(0.02)"

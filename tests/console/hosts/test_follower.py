@@ -14,6 +14,7 @@ from console.hosts.connection import LinkDown
 from console.hosts.follower import MAX_EVENT_LINE, Follower
 from engine.contract import events
 from engine.contract.experiment import RunId
+from tests.conftest import Fault
 
 RUN = RunId("A", 42)
 KEY = "0" * 32
@@ -59,6 +60,7 @@ def test_what_was_seen_before_changes_nothing() -> None:
     assert followed(*[reply(("events", 0, STREAM))] * 3).views[RUN] == WHOLE
 
 
+@pytest.mark.fault("broken events: deep JSON, NaN, 1e400, wrong types", "rejected, counted, the stream goes on")
 @pytest.mark.parametrize(
     "line",
     [
@@ -77,10 +79,12 @@ def test_a_line_that_is_no_event_is_counted_and_the_stream_goes_on(line: bytes) 
     assert view.rejected == 1 and view.steps == WHOLE.steps
 
 
-def test_a_line_without_end_costs_no_memory_and_is_passed_over() -> None:
+@pytest.mark.fault("an event line of 50 MB", "rejected, counted, the stream goes on")
+def test_a_line_without_end_costs_no_memory_and_is_passed_over(fault: Fault) -> None:
     follower = Follower((RUN,))
+    size = fault.size(4 * MAX_EVENT_LINE, 50_000_000)
     at, piece = 0, b"x" * (1 << 18)
-    while at <= 4 * MAX_EVENT_LINE:
+    while at <= size:
         follower.absorb(reply(("events", at, piece)))
         at += len(piece)
     follower.absorb(reply(("events", at, b"\n" + STREAM)))

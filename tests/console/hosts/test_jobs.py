@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
-from console.hosts.agent import process
+from console.hosts.agent import jobs, process
+from console.hosts.agent.files import Workspace, write_json
 from console.hosts.agent_link import AgentLink, AgentRefused
 from engine.contract import manifest
 from engine.contract.state import decode as decode_state
@@ -56,6 +59,7 @@ async def test_a_job_that_dies_of_a_signal_says_which(link: AgentLink) -> None:
     assert states["A_seed1"]["exit_code"] == -9
 
 
+@pytest.mark.fault("40 launches at once with one key", "exactly one run")
 async def test_forty_launches_at_once_with_one_key_start_one_run(link: AgentLink, host: Host) -> None:
     key = uuid.uuid4().hex
     code = "import os, pathlib; pathlib.Path('started').open('a').write('x')"
@@ -100,6 +104,7 @@ async def test_two_slots_run_two_at_a_time(link: AgentLink) -> None:
         await link.request("abort", key=key, by="the test")
 
 
+@pytest.mark.fault("a job that ignores TERM, with a setsid grandchild", "gone within 20 s")
 async def test_abort_ends_a_job_that_ignores_term_with_its_setsid_grandchild(link: AgentLink) -> None:
     code = (
         "import signal, subprocess, sys, time\n"
@@ -145,6 +150,7 @@ async def test_runs_outlive_the_link_and_the_server(host: Host) -> None:
     assert set(states) == {"A_seed1", "A_seed2"}
 
 
+@pytest.mark.fault("supervisor killed", "lost; no signal ever sent to a stranger")
 async def test_a_run_whose_supervisor_was_killed_is_lost_and_can_be_aborted(link: AgentLink) -> None:
     key = await launch(link, "A_seed1", WAIT_FOR_EVER)
     states = await states_when(
@@ -188,7 +194,30 @@ async def test_a_supervisor_left_no_complaint(link: AgentLink, host: Host) -> No
     assert (host.workspace / "jobs" / key / "supervisor.log").read_text() == ""
 
 
-def test_a_recycled_pid_is_a_stranger(tmp_path: Path) -> None:
+@pytest.mark.fault("boot id changed", "lost; no signal ever sent to a stranger")
+def test_a_run_from_before_a_reboot_is_lost_and_its_pids_are_left_alone(tmp_path: Path) -> None:
+    """A process of ours now has the pid that the run's supervisor and job had before the reboot."""
+    workspace = Workspace(tmp_path)
+    workspace.prepare()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as stranger:
+        before = {**process.identity(stranger.pid), "boot": "another boot"}
+        run_folder, key = workspace.run("experiment", "A_seed1"), "0" * 32
+        run_folder.mkdir(parents=True)
+        workspace.job(key).mkdir()
+        (workspace.job(key) / "lock").touch()
+        write_json(run_folder / "state.json", {"state": "running", "key": key, "supervisor": before, "job": before})
+        write_json(
+            workspace.job(key) / "job.json", {"key": key, "run_folder": str(run_folder), "ticket": 1, "slots": 1}
+        )
+        state = jobs.states(workspace, "experiment")["A_seed1"]
+        assert (state["state"], state["reason"]) == ("lost", "the host was rebooted")
+        assert jobs.abort(workspace, {"key": key, "by": "the test"})["state"] == "aborted"
+        assert stranger.poll() is None, "the stranger lives"
+        stranger.communicate(b"\n")
+
+
+@pytest.mark.fault("pid recycled", "lost; no signal ever sent to a stranger")
+def test_a_recycled_pid_is_a_stranger() -> None:
     me = process.identity(os.getpid())
     assert process.alive(me)
     for stranger in ({**me, "start": me["start"] - 1}, {**me, "boot": "another"}):

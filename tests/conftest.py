@@ -1,0 +1,91 @@
+"""Faults: tests marked ``fault`` are a row each of the table that ``make faults`` prints, at full size, with their seeds."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+
+
+class FaultRow(NamedTuple):
+    """What was injected, what was required, whether it held, at what size, with which seed, what was measured."""
+
+    fault: str
+    required: str
+    held: bool
+    seconds: float
+    note: str
+
+
+ROWS: list[FaultRow] = []
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full-size", action="store_true", help="inject faults at the size that the table states")
+    parser.addoption(
+        "--fault-seed", type=int, default=None, help="seed of injected faults (default: drawn and printed)"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "fault(name, required): a row of the table that `make faults` prints")
+    if config.getoption("--fault-seed") is None:
+        config.option.fault_seed = random.SystemRandom().randrange(2**31)
+
+
+class Fault:
+    """What a fault test says of itself, and the size and the chance it is given."""
+
+    def __init__(self, full: bool, seed: int) -> None:
+        self.full = full
+        self.seed = seed
+        self.random = random.Random(seed)
+        self.notes: list[str] = []
+
+    def size(self, small: int, full: int) -> int:
+        """How many, how large: the suite's size or the table's."""
+        size = full if self.full else small
+        self.note(f"size {size:,}")
+        return size
+
+    def note(self, text: str) -> None:
+        """A word about what was measured."""
+        self.notes.append(text)
+
+
+@pytest.fixture
+def fault(request: pytest.FixtureRequest) -> Fault:
+    config = request.config
+    injected = Fault(bool(config.getoption("--full-size")), int(config.getoption("--fault-seed")))
+    request.node.user_properties.append(("fault", injected))
+    return injected
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    outcome: object = yield
+    report: pytest.TestReport = outcome.get_result()  # type: ignore[attr-defined]
+    marker = item.get_closest_marker("fault")
+    if marker is None or report.when != "call" or report.skipped:
+        return
+    injected = next((value for name, value in item.user_properties if name == "fault"), None)
+    notes = [*injected.notes, f"seed {injected.seed}"] if isinstance(injected, Fault) else []
+    name, required = marker.args
+    row = FaultRow(name, required, report.passed, report.duration, ", ".join(notes))
+    same = next((number for number, other in enumerate(ROWS) if other.fault == name), None)
+    if same is None:
+        ROWS.append(row)
+    else:  # one fault in several forms: it held if all of them did
+        ROWS[same] = row._replace(held=row.held and ROWS[same].held, seconds=row.seconds + ROWS[same].seconds)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if not config.getoption("--full-size") or not ROWS:
+        return
+    from console.commands.table import table
+
+    terminalreporter.section("faults")
+    rows = [(row.fault, row.required, "yes" if row.held else "NO", f"{row.seconds:.1f}", row.note) for row in ROWS]
+    terminalreporter.write_line(table(("fault", "required", "held", "seconds", "measured"), rows))

@@ -1,0 +1,36 @@
+"""A console's core in a process of its own: follows a run to its end, brings it home, prints its peak memory in kB.
+
+Usage: EXPERIMENT RUNS
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from pathlib import Path
+
+from console.hosts.host_config import HostConfig
+from console.session import Session
+from engine.contract.experiment import RunId, read_experiment
+from tests.console.tiny import PROFILE
+
+RUN = RunId("A", 42)
+
+
+async def main(experiment: Path, runs: Path) -> None:
+    session = Session(HostConfig("here", "embedded"), read_experiment(experiment), experiment, PROFILE, runs)
+    changed = asyncio.Event()
+    session.subscribe(lambda _: changed.set())
+    following = asyncio.create_task(session.run())
+    while session.snapshot.homes[RUN].status != "home":
+        await changed.wait()
+        changed.clear()
+    following.cancel()
+    peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert peak is not None
+    print(peak.group(1), session.log(RUN).total, len(session.log(RUN).lines[-1]))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), Path(sys.argv[2])))
