@@ -19,7 +19,7 @@ import pytest
 from console.hosts.agent import process
 from engine.contract import manifest
 from tests.console.conftest import FinishedExperiment
-from tests.console.tiny import LONG, arguments, console, status, write_experiment
+from tests.console.tiny import LONG, arguments, console, status, warm, write_experiment
 
 
 def until(condition: Callable[[], Any], seconds: float = 90.0) -> Any:
@@ -98,8 +98,11 @@ def test_another_invocation_elsewhere_gives_identical_metrics(finished: Finished
     assert without_clock(json.loads(other.stdout)) == without_clock(finished.printed)
 
 
-def test_a_failed_ship_blocker_under_strict_is_exit_5_and_its_results_are_kept(tmp_path: Path) -> None:
+def test_a_failed_ship_blocker_under_strict_is_exit_5_and_its_results_are_kept(
+    finished: FinishedExperiment, tmp_path: Path
+) -> None:
     experiment = write_experiment(tmp_path, strict=True)
+    warm(finished.runs, tmp_path / "runs")
     experiment.write_text(experiment.read_text().replace("retrieval_top1 = 0.30", "retrieval_top1 = 1.0"))
     done = console("run", experiment, tmp_path / "runs", "--json", "--condition", "A", "--seed", "42")
     printed = json.loads(done.stdout)
@@ -108,8 +111,9 @@ def test_a_failed_ship_blocker_under_strict_is_exit_5_and_its_results_are_kept(t
     assert printed["conditions"][0]["contingency"][0]["title"] == "Fall back to condition A"
 
 
-def test_abort_leaves_no_process_and_the_next_queued_run_starts(tmp_path: Path) -> None:
+def test_abort_leaves_no_process_and_the_next_queued_run_starts(finished: FinishedExperiment, tmp_path: Path) -> None:
     experiment, runs = write_experiment(tmp_path, epochs=LONG), tmp_path / "runs"
+    warm(finished.runs, runs)
     assert console("run", experiment, runs, "--detach").returncode == 0
     until(lambda: run_state(runs, "A_seed42").get("job") and run_state(runs, "A_seed123").get("job"))
     assert run_state(runs, "B_seed42")["state"] == "queued"
@@ -124,9 +128,13 @@ def test_abort_leaves_no_process_and_the_next_queued_run_starts(tmp_path: Path) 
     assert set(states.values()) == {"aborted"}, states
 
 
-def test_a_killed_console_loses_nothing_and_shows_the_runs_as_they_are(tmp_path: Path) -> None:
+@pytest.mark.fault("console killed in mid-experiment, in a real terminal", "the runs finish; nothing is launched twice")
+def test_a_killed_console_loses_nothing_and_shows_the_runs_as_they_are(
+    finished: FinishedExperiment, tmp_path: Path
+) -> None:
     """The real console in a real terminal: one key launches all, SIGKILL, and a second one finds and finishes them."""
     experiment, runs = write_experiment(tmp_path, epochs=60), tmp_path / "runs"
+    warm(finished.runs, runs)
     child, terminal = pty.fork()
     if not child:  # pragma: no cover - the console itself
         argv = arguments("run", experiment, runs)

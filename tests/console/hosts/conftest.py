@@ -1,41 +1,86 @@
-"""A real embedded host for each test: its server process, its agent, a workspace of its own."""
+"""Real hosts to test with: the embedded one by default, and others for the tests that must pass on all of them."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
+import os
+import subprocess
 import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from console.hosts.access import Access
 from console.hosts.agent_link import AgentLink, open_agent
 from console.hosts.connection import Reached, reach
 from console.hosts.host_config import HostConfig
+from tests.console.hosts.sshd import Sshd, open_folder, ordinary_user, require_root, require_sshd, started
 
-HOST = HostConfig("here", "embedded")
+EMBEDDED = HostConfig("here", "embedded")
 FOLDER = "experiment"
 
 
 class Host:
-    """A workspace that can be reached again and again."""
+    """A host that can be reached again and again, and its workspace as the test sees it."""
 
-    def __init__(self, workspace: Path) -> None:
+    def __init__(self, workspace: Path, config: HostConfig = EMBEDDED, access: Access | None = None) -> None:
         self.workspace = workspace
+        self.config = config
+        self.access = access
         self.run_folder = workspace / "runs" / FOLDER
 
     @asynccontextmanager
     async def reach(self) -> AsyncIterator[tuple[Reached, AgentLink]]:
-        async with reach(HOST, self.workspace) as reached, open_agent(reached) as link:
+        async with reach(self.config, self.workspace, self.access) as reached, open_agent(reached) as link:
             yield reached, link
 
 
+@contextmanager
+def embedded(request: pytest.FixtureRequest) -> Iterator[Host]:
+    yield Host(request.getfixturevalue("tmp_path") / "host")
+
+
+@contextmanager
+def sshd_as_root(request: pytest.FixtureRequest) -> Iterator[Host]:
+    require_root()
+    with open_folder() as folder, started(Sshd(folder, "root")) as sshd:
+        workspace = request.getfixturevalue("tmp_path") / "host"
+        yield Host(workspace, sshd.host(workspace), sshd.access(folder / "operator"))
+
+
+@contextmanager
+def sshd_as_an_ordinary_user(request: pytest.FixtureRequest) -> Iterator[Host]:
+    require_sshd()
+    user = request.getfixturevalue("user")
+    with open_folder() as folder, open_folder(user) as home, started(Sshd(folder, user)) as sshd:
+        yield Host(home / "host", sshd.host(home / "host"), sshd.access(folder / "operator"))
+
+
+HOSTS: dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[Host]]] = {
+    "embedded": embedded,
+    "sshd as root": sshd_as_root,
+    "sshd as an ordinary user": sshd_as_an_ordinary_user,
+}
+"""Every kind of host; ``@pytest.mark.parametrize("host", HOSTS, indirect=True)`` runs a test on each."""
+
+
 @pytest.fixture
-def host(tmp_path: Path) -> Host:
-    return Host(tmp_path / "host")
+def host(request: pytest.FixtureRequest) -> Iterator[Host]:
+    with HOSTS[getattr(request, "param", "embedded")](request) as host:
+        yield host
+
+
+@pytest.fixture(scope="session")
+def user() -> Iterator[str]:
+    """An ordinary user who can run the system's Python."""
+    with ordinary_user() as name:
+        switch = {"user": name} if os.geteuid() == 0 else {}
+        if subprocess.run(["python3", "-c", ""], check=False, cwd="/", **switch).returncode:  # type: ignore[call-overload]
+            pytest.skip("no python3 that an ordinary user can run")
+        yield name
 
 
 @pytest.fixture
@@ -54,7 +99,7 @@ async def launch(link: AgentLink, run: str, code: str, *, key: str | None = None
         slots=slots,
         settings="",
         files={},
-        argv=[sys.executable, "-c", code],
+        argv=["python3", "-c", code],
         env={},
     )
     return str(reply["key"])

@@ -28,11 +28,13 @@ async def test_order_and_states_do_not_depend_on_the_clock(host: Host, monkeypat
             async with host.reach() as (_, link):
                 for half in range(2):
                     run = f"A_seed{10 * (5 - number) + half}"  # by name they would sort the other way round
-                    code = CODE.replace('RUN', run)
+                    code = CODE.replace("RUN", run)
                     await launch(link, run, code)
                     runs.append(run)
     async with host.reach() as (_, link):
-        states = await states_when(link, lambda states: all(one["state"] not in ("queued", "running") for one in states.values()))
+        states = await states_when(
+            link, lambda states: all(one["state"] not in ("queued", "running") for one in states.values())
+        )
     assert {one["state"] for one in states.values()} == {"finished"}, states
     assert (host.workspace / "order").read_text().split() == runs
     clocks = [float(clock) for clock in (host.workspace / "clocks").read_text().split()]
