@@ -10,28 +10,32 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 from engine.contract.bad_input import BadInput
 from engine.contract.config_files import find_config
 from engine.contract.experiment import RunId, Settings, read_experiment, resolve
 from engine.contract.run_folder import RunFolder
 
-DONE, BAD_INPUT, BLOCKED, FAILED = 0, 2, 5, 6
+DONE, MACHINE_FAILED, BAD_INPUT, BLOCKED, FAILED = 0, 1, 2, 5, 6
 
 _EXIT_CODES = """\
-exit codes: 0 done; 2 wrong usage or bad input; 5 a ship blocker failed under --strict; 6 the loss was not finite;
-a signal ends it as that signal"""
+exit codes: 0 done; 1 the machine failed it (disk, permissions); 2 wrong usage or bad input; 5 a ship blocker failed
+under --strict; 6 the loss was not finite; a signal ends it as that signal"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _terminate)
     try:
+        options = _parser().parse_args(arguments)
         code: int = options.command(options)
     except BadInput as error:
         print(f"qllm-engine: error: {error}", file=sys.stderr)
         return BAD_INPUT
+    except OSError as error:
+        print(f"qllm-engine: error: {error}", file=sys.stderr)
+        return MACHINE_FAILED
     except KeyboardInterrupt:
         return _die_of(signal.SIGINT)
     except Terminated:
@@ -54,8 +58,15 @@ def _die_of(number: signal.Signals) -> int:
     return 128 + number
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as every other bad input is said."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadInput(message)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="qllm-engine", description=__doc__, epilog=_EXIT_CODES)
+    parser = _Parser(prog="qllm-engine", description=__doc__, epilog=_EXIT_CODES)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="the whole pipeline of one run")

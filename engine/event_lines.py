@@ -7,7 +7,7 @@ from engine.contract.events import Body, Checkpoint, End, Epoch, Evaluation, Pro
 EVERY_STEPS = 10
 
 
-def line_of(body: Body) -> str | None:  # noqa: PLR0911 - one line for each kind of event
+def line_of(body: Body) -> str | None:
     """One line, or None for an event that would only fill the log (9 of 10 steps)."""
     match body:
         case Stage(name, note):
@@ -34,4 +34,8 @@ def line_of(body: Body) -> str | None:  # noqa: PLR0911 - one line for each kind
                 f"top-3 {it.top3:.1%} ({it.mean_pool_top3:.1%}), coherence {it.coherence:.1%} ({it.mean_pool_coherence:.1%})"
             )
         case End(failed_gates):
-            return f"end: failed ship blockers: {', '.join(failed_gates)}" if failed_gates else "end: every ship blocker passed"
+            return (
+                f"end: failed ship blockers: {', '.join(failed_gates)}"
+                if failed_gates
+                else "end: every ship blocker passed"
+            )

@@ -17,7 +17,7 @@ from engine.contract.metrics import GATE_NAMES, Metrics, judge
 from engine.contract.run_folder import RunFolder
 from engine.contract.spec import Spec
 from engine.contract.spec import decode as decode_spec
-from engine.data.build import load, texts_of
+from engine.data.build import load
 from engine.data.records import Dataset
 from engine.encoder.encoder import Encoder
 from engine.encoder.token_cache import TokenCache, cache_folder
@@ -26,6 +26,7 @@ from engine.evaluation.attention import AttentionLog, choose_probes
 from engine.evaluation.evaluate import Evaluated, evaluate
 from engine.evaluation.tables import write_items
 from engine.model.embed import mean_pool_all
+from engine.model.reading import readings_of
 from engine.model.sense_head import SenseHead
 from engine.prepared_data import prepare
 from engine.provenance import git_state, versions
@@ -81,7 +82,7 @@ def _stages(
     dataset = load((yield from prepare(settings, workspace, cache)), settings.edition)
     spec = _write_spec(settings, dataset, encoder, device, folder)
 
-    texts = texts_of(dataset)
+    texts = readings_of(dataset)
     yield Stage("encode", f"{len(texts)} texts")
     yield from cache.fill(texts)
     states = cache.states(texts, device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -47,7 +48,8 @@ def prepare(settings: Settings, workspace: Path, cache: TokenCache) -> Generator
         _remember_fingerprint(folder, source, wordnet.fingerprint)
         built = folder / _key(settings, wordnet.fingerprint, cache)
         if not built.is_dir():
-            for progress in reports_of(lambda report: _build(settings, wordnet, cache, built, report)):
+            work = partial(_build, settings, wordnet, cache, built)
+            for progress in reports_of(work):
                 lock.note(f"{progress.done} {progress.total} {progress.unit}")
                 yield progress
     return built

@@ -62,14 +62,14 @@ class Training(Struct, frozen=True, forbid_unknown_fields=True):
 
     epochs: Positive = 5
     batch_size: Positive = 64
-    learning_rate: Above0 = 1e-3
+    learning_rate: Above0 = 3e-4
     weight_decay: AtLeast0 = 0.01
     final_learning_rate_ratio: Fraction = 0.1
     gradient_clip: Above0 = 1.0
     embedding_size: Positive = 256
     dropout: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.1
-    warm_start_steps: Count = 600
-    warm_start_learning_rate: Above0 = 1e-3
+    warm_start_steps: Count = 100
+    warm_start_learning_rate: Above0 = 3e-4
     temperature: Above0 = 0.1
     hard_negative_top_k: Positive = 3
     hard_negative_multiplier: Above0 = 2.0

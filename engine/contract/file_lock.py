@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Self
 
@@ -25,7 +25,7 @@ class FileLock:
         self.poll_seconds = poll_seconds
         self._descriptor: int | None = None
 
-    def waiting(self) -> Iterator[str]:
+    def waiting(self) -> Generator[str, None, None]:
         """Acquire the lock; while another process holds it, yield that holder's note once per look."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

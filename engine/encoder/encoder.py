@@ -121,14 +121,16 @@ def model_folder(name: str) -> Path:
 
 def _fetched(name: str) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     disable_progress_bars()
     try:
         return Path(snapshot_download(name, allow_patterns=[*FILES, "*.safetensors"]))
-    except Exception as error:  # noqa: BLE001 - whatever the network, the hub or the name does, the remedy is the same
+    except Exception as error:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BadInput(f"{name!r} is no folder and cannot be had as a Hugging Face model: {said}", field=_FIELD) from error
+        raise BadInput(
+            f"{name!r} is no folder and cannot be had as a Hugging Face model: {said}", field=_FIELD
+        ) from error
 
 
 def _fingerprint(folder: Path, settings: EncoderSettings) -> str:
@@ -159,17 +161,17 @@ def _fingerprint(folder: Path, settings: EncoderSettings) -> str:
 def _load(folder: Path, name: str, device: str) -> tuple[Any, Any]:
     """Tokenizer and model in evaluation mode, without the library's warnings and progress bars."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    import transformers
     from transformers import AutoModel, AutoTokenizer
+    from transformers.utils import logging
 
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         model = AutoModel.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
         )
-    except Exception as error:  # noqa: BLE001 - a folder may be broken in ways the library names with any exception
+    except Exception as error:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BadInput(f"{name!r} cannot be loaded: {said}", field=_FIELD) from error
     if not tokenizer.is_fast:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zlib
 from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
@@ -58,9 +57,8 @@ class TokenCache:
             return 0
         lock = FileLock(self.folder / "lock")
         for note in lock.waiting():
-            done, _, total = note.partition(" ")
-            if total.isdigit() and done.isdigit():
-                yield Progress(int(done), int(total), "texts")
+            if (said := note.split()) and all(word.isdigit() for word in said):
+                yield Progress(int(said[0]), int(said[-1]), "texts")
         with lock:
             missing = self._missing(wanted)
             done = 0
@@ -142,14 +140,16 @@ def _shard_bytes(texts: Sequence[str], made: Sequence[TextStates]) -> bytes:
         "characters": np.concatenate([states.characters for states in made]),
         "keys": np.frombuffer(b"".join(_key(text) for text in texts), dtype=np.uint8).reshape(-1, 16),
     }
-    return save(tensors, {"version": _VERSION, "checksum": str(_checksum(tensors.values()))})
+    # one key only: the library writes several in an order of its own, and a shard's bytes are to be the same each time
+    return save(tensors, {"shard": _mark(tensors.values())})
 
 
-def _checksum(arrays: Iterable[np.ndarray]) -> int:
+def _mark(arrays: Iterable[np.ndarray]) -> str:
+    """The format's version and a checksum of the content."""
     value = 0
     for array in arrays:
-        value = zlib.crc32(memoryview(np.ascontiguousarray(array)).cast("B"), value)
-    return value
+        value = zlib.crc32(np.ascontiguousarray(array).view(np.uint8).data, value)
+    return f"{_VERSION} {value:08x}"
 
 
 def _open(path: Path) -> _Shard | None:
@@ -161,7 +161,7 @@ def _open(path: Path) -> _Shard | None:
     except (SafetensorError, OSError, ValueError):
         return None
     states, offsets, characters, keys = tensors
-    if metadata.get("version") != _VERSION or metadata.get("checksum") != str(_checksum(t.numpy() for t in tensors)):
+    if metadata.get("shard") != _mark(tensor.numpy() for tensor in tensors):
         return None
     raw = keys.numpy().tobytes()
     return _Shard(states, offsets, characters, [raw[start : start + 16] for start in range(0, len(raw), 16)])
@@ -175,5 +175,5 @@ def _slice(shard: _Shard, row: int) -> tuple[torch.Tensor, torch.Tensor]:
 def cache_folder(workspace: Path, encoder: Encoder) -> Path:
     """Where ``workspace`` keeps the token states of ``encoder``; made when missing."""
     folder = workspace / "cache" / encoder.fingerprint
-    os.makedirs(folder, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -12,6 +12,7 @@ from engine.data.records import RetrievalItem
 from engine.encoder.token_states import TokenStates
 from engine.evaluation.tables import read_attention, write_attention
 from engine.model.embed import relative_entropy
+from engine.model.reading import reading_of
 from engine.model.sense_head import SenseHead
 from engine.training.target_tokens import covers
 
@@ -45,19 +46,19 @@ def attention_rows(
     head: SenseHead, states: TokenStates, probes: Sequence[RetrievalItem], epoch: int
 ) -> list[AttentionRow]:
     """One row for each probe: how even the attention is, how much lies on the target word, and its heaviest tokens."""
-    batch = states.gather(states.rows([probe.query.text for probe in probes]))
+    batch = states.gather(states.rows([reading_of(probe.query) for probe in probes]))
     with torch.no_grad():
         attention = head(batch).attention
         entropy = relative_entropy(attention, batch.offsets).tolist()
     weights = attention.cpu().split((batch.offsets[1:] - batch.offsets[:-1]).tolist())
     rows = []
     for probe, mine, even in zip(probes, weights, entropy, strict=True):
-        query = probe.query
-        start, end = states.span(query.text)
+        query, text = probe.query, reading_of(probe.query)
+        start, end = states.span(text)
         characters = states.characters[start:end]
         mass = float(mine[covers(characters, query)].sum())
         heaviest = mine.topk(min(TOP_TOKENS, len(mine))).indices.tolist()
-        tops = " ".join(_surface(query.text, characters.tolist(), place) for place in heaviest)
+        tops = " ".join(_surface(text, characters.tolist(), place) for place in heaviest)
         rows.append(AttentionRow(probe.item_id, probe.lemma, epoch, len(mine), even, mass, tops, query.text))
     return rows
 

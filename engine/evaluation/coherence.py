@@ -10,6 +10,7 @@ import numpy as np
 from engine.data.records import CoherenceItem, CoherenceStep
 from engine.evaluation.ranking import Ranked, rank_candidates
 from engine.evaluation.text_vectors import TextVectors
+from engine.model.reading import definitions_of, reading_of
 
 
 class StepOf(NamedTuple):
@@ -31,7 +32,8 @@ def rank_coherence(items: Iterable[CoherenceItem], vectors: TextVectors) -> list
     """The outcome of each step: its item's glosses ranked by nearness to the step's context."""
     return [
         rank_candidates(
-            vectors.similarities(step.event.text, item.glosses), np.arange(len(item.glosses)) == step.sense
+            vectors.similarities(reading_of(step.event), definitions_of(item)),
+            np.arange(len(item.glosses)) == step.sense,
         )
         for item, _, step in steps_of(items)
     ]
@@ -45,5 +47,5 @@ def expected_random(items: Sequence[CoherenceItem]) -> float:
 def texts_of_coherence(items: Iterable[CoherenceItem]) -> set[str]:
     texts = set()
     for item in items:
-        texts |= {*item.glosses, *(step.event.text for step in item.steps)}
+        texts |= {*definitions_of(item), *(reading_of(step.event) for step in item.steps)}
     return texts

@@ -36,9 +36,7 @@ class Evaluated(NamedTuple):
 
 def evaluate(head: SenseHead, mean_pool: Tensor, states: TokenStates, dataset: Dataset) -> Evaluated:
     """Score ``head`` (no dropout) and ``mean_pool`` (table's texts, H) on the evaluation items of ``dataset``."""
-    texts = sorted(
-        retrieval.texts_of_retrieval(dataset.retrieval) | coherence.texts_of_coherence(dataset.coherence)
-    )
+    texts = sorted(retrieval.texts_of_retrieval(dataset.retrieval) | coherence.texts_of_coherence(dataset.coherence))
     ours = _outcomes(dataset, TextVectors.of_head(head, states, texts))
     theirs = _outcomes(dataset, TextVectors.of_mean_pool(mean_pool, states, texts))
     rows = [*_retrieval_rows(dataset, ours, theirs), *_coherence_rows(dataset, ours, theirs)]

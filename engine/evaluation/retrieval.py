@@ -10,13 +10,14 @@ import numpy as np
 from engine.data.records import RetrievalItem
 from engine.evaluation.ranking import Ranked, rank_candidates
 from engine.evaluation.text_vectors import TextVectors
+from engine.model.reading import reading_of
 
 
 def rank_retrieval(items: Iterable[RetrievalItem], vectors: TextVectors) -> list[Ranked]:
     """The outcome of each item."""
     return [
         rank_candidates(
-            vectors.similarities(item.query.text, [candidate.event.text for candidate in item.candidates]),
+            vectors.similarities(reading_of(item.query), [reading_of(one.event) for one in item.candidates]),
             np.array([candidate.right for candidate in item.candidates]),
         )
         for item in items
@@ -36,5 +37,5 @@ def expected_random(items: Sequence[RetrievalItem], top: int) -> float:
 def texts_of_retrieval(items: Iterable[RetrievalItem]) -> set[str]:
     texts = set()
     for item in items:
-        texts |= {item.query.text, *(candidate.event.text for candidate in item.candidates)}
+        texts |= {reading_of(item.query), *(reading_of(candidate.event) for candidate in item.candidates)}
     return texts

@@ -20,9 +20,7 @@ def scores(retrieval: Sequence[Ranked], tiers: Sequence[str], coherence: Sequenc
         retrieval_top1=float(np.mean(ranks == 1)),
         retrieval_top3=float(np.mean(ranks <= 3)),
         coherence_accuracy=float(np.mean([outcome.rank == 1 for outcome in coherence])),
-        margins=Margins(
-            float(margins.mean()), float(np.percentile(margins, 5)), float(np.percentile(margins, 95))
-        ),
+        margins=Margins(float(margins.mean()), float(np.percentile(margins, 5)), float(np.percentile(margins, 95))),
         tiers={
             tier: TierScore(int(np.sum(of_tier == tier)), float(np.mean(ranks[of_tier == tier] == 1)))
             for tier in TIERS

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from engine.encoder.token_states import RaggedBatch, TokenStates
 from engine.model.mean_pool import mean_pool
-from engine.model.ragged import segment_entropy
-from engine.model.sense_head import SenseHead
+from engine.model.ragged import segment_entropy, segment_mean
+from engine.model.sense_head import Pooled, SenseHead
 
 CHUNK_TOKENS = 16_384
 
@@ -20,12 +20,17 @@ def mean_pool_all(states: TokenStates) -> Tensor:
     return _embed(states, torch.arange(len(states.texts), device=states.device), mean_pool)
 
 
+def mean_states(states: TokenStates, rows: Tensor) -> Tensor:
+    """The mean token state of each text in ``rows`` (R,), not normalized: (R, H) float32."""
+    return _embed(states, rows, lambda batch: segment_mean(*batch))
+
+
 def embed_rows(head: SenseHead, states: TokenStates, rows: Tensor) -> tuple[Tensor, Tensor]:
     """Evaluate ``head`` on the texts in ``rows`` (R,): embeddings (R, E), and attention entropy / log T (R,)."""
     evenness = []
 
     def embed(batch: RaggedBatch) -> Tensor:
-        pooled = head(batch)
+        pooled: Pooled = head(batch)
         evenness.append(relative_entropy(pooled.attention, batch.offsets))
         return pooled.embedding
 
@@ -41,7 +46,7 @@ def relative_entropy(attention: Tensor, offsets: Tensor) -> Tensor:
 
 def _embed(states: TokenStates, rows: Tensor, embed: Callable[[RaggedBatch], Tensor]) -> Tensor:
     with torch.no_grad():
-        parts = [embed(states.gather(part)) for part in _chunks(states, rows)]
+        parts: list[Tensor] = [embed(states.gather(part)) for part in _chunks(states, rows)]
     return torch.cat(parts) if parts else torch.zeros(0, states.width, device=states.device)
 
 

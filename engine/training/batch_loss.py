@@ -11,8 +11,8 @@ from engine.contract.experiment import TIERS, Training
 from engine.encoder.token_states import RaggedBatch, TokenStates
 from engine.model.sense_head import SenseHead
 from engine.training.bundle_arrays import BundleArrays
-from engine.training.losses import bundle_loss, entropy_floor, hard_negative, is_hard, target_mass
-from engine.training.similarity import bundle_similarities
+from engine.training.comparison import among_sentences, both_ways, similarities
+from engine.training.losses import comparison_loss, entropy_floor, hard_negative, is_hard, target_mass
 
 
 class Inputs(NamedTuple):
@@ -41,20 +41,30 @@ def batch_loss(
     places, offsets = inputs.states.places(rows)
     ragged = RaggedBatch(inputs.states.table[places].float(), offsets)  # tokens (N, H)
     pooled = head(ragged, dropout)
-    ours = bundle_similarities(pooled.embedding, local)
-    theirs = bundle_similarities(inputs.mean_pool[rows], local)
-
-    loss = bundle_loss(ours, theirs, batch.real, batch.tier, settings).mean()
+    loss = bundle_loss(pooled.embedding, inputs.mean_pool[rows], local, settings).mean()
     loss = loss + settings.entropy_weight * entropy_floor(pooled.attention, offsets, settings.min_entropy).mean()
     if inputs.on_target is not None:
         on_target = inputs.on_target[places]
         loss = loss + settings.target_penalty * target_mass(pooled.attention, on_target, offsets).mean()
-    gap = ours.positive - hard_negative(ours.negatives, batch.real, settings.hard_negative_top_k)
-    return BatchLoss(loss, _watched(gap.detach(), batch.tier))
+    return BatchLoss(loss, _watched(pooled.embedding.detach(), local, settings.hard_negative_top_k))
 
 
-def _watched(gap: Tensor, tier: Tensor) -> Tensor:
+def bundle_loss(embedding: Tensor, mean_pool: Tensor, bundles: BundleArrays, settings: Training) -> Tensor:
+    """The loss of each bundle, the mean of its two directions: embedding (U, E), mean_pool (U, H) -> (B,)."""
+    losses = [
+        comparison_loss(
+            similarities(embedding, way), similarities(mean_pool, way), way.comparable, bundles.tier, settings
+        )
+        for way in both_ways(bundles)
+    ]
+    return torch.stack(losses).mean(dim=0)
+
+
+def _watched(embedding: Tensor, bundles: BundleArrays, top_k: int) -> Tensor:
     """Counts for the guardrails; in an edition without tiers every bundle is watched, else the hard ones."""
-    hard = is_hard(tier) | (tier < 0)
-    kinds = torch.bincount(torch.where(tier < 0, len(TIERS), tier), minlength=len(TIERS) + 1)
+    way = among_sentences(bundles)
+    seen = similarities(embedding, way)
+    gap = seen.positive - hard_negative(seen.negatives, way.comparable, top_k)
+    hard = (is_hard(bundles.tier) | (bundles.tier < 0)) & way.comparable.any(dim=1)
+    kinds = torch.bincount(torch.where(bundles.tier < 0, len(TIERS), bundles.tier), minlength=len(TIERS) + 1)
     return torch.cat([torch.stack([hard.sum(), (hard & (gap < 0)).sum()]), kinds])

@@ -11,6 +11,7 @@ from torch import Tensor
 from engine.contract.experiment import TIERS
 from engine.data.records import Bundle
 from engine.encoder.token_states import TokenStates
+from engine.model.reading import reading_of
 
 NO_TIER = -1
 TIER_NAMES = (*TIERS, "untiered")
@@ -19,43 +20,47 @@ TIER_NAMES = (*TIERS, "untiered")
 class BundleArrays(NamedTuple):
     """n bundles with up to K negatives each; texts are rows of a ``TokenStates`` table.
 
-    anchor, positive: (n,) int64. negatives: (n, K) int64, siblings first, filled up with the anchor's own row.
-    real: (n, K) bool, False where filled up. sibling: (n, K) bool. tier: (n,) int64, its place in ``TIERS`` or -1.
+    anchor, positive: (n,) int64. siblings: (n, K) int64, filled up with the anchor's own row.
+    real: (n, K) bool, False where filled up. tier: (n,) int64, its place in ``TIERS`` or -1.
+    anchor_gloss, positive_gloss: (n,) bool, sibling_gloss: (n, K) bool: the text is a definition, not a sentence.
     """
 
     anchor: Tensor
     positive: Tensor
-    negatives: Tensor
+    siblings: Tensor
     real: Tensor
-    sibling: Tensor
     tier: Tensor
+    anchor_gloss: Tensor
+    positive_gloss: Tensor
+    sibling_gloss: Tensor
 
     @classmethod
     def of(cls, bundles: Sequence[Bundle], states: TokenStates) -> Self:
-        """Look up every text of ``bundles`` in ``states``.
+        """Look up the texts of ``bundles`` in ``states``; cross-lemma negatives are left out (see ``comparison``).
 
         Raises:
             KeyError: a text is not in the table.
         """
-        most = max((len(b.siblings) + len(b.cross_lemma) for b in bundles), default=0)
-        anchors = [states.row(bundle.anchor.text) for bundle in bundles]
-        negatives = torch.tensor(anchors, dtype=torch.int64).repeat_interleave(most).view(len(bundles), most)
-        real = torch.zeros(len(bundles), most, dtype=torch.bool)
-        sibling = torch.zeros(len(bundles), most, dtype=torch.bool)
+        most = max((len(bundle.siblings) for bundle in bundles), default=0)
+        anchors = states.rows([reading_of(bundle.anchor) for bundle in bundles]).cpu()
+        siblings = anchors.repeat_interleave(most).view(len(bundles), most)
+        real, gloss = torch.zeros(2, len(bundles), most, dtype=torch.bool)
         for place, bundle in enumerate(bundles):
-            rows = [states.row(event.text) for event in (*bundle.siblings, *bundle.cross_lemma)]
-            negatives[place, : len(rows)] = torch.tensor(rows, dtype=torch.int64)
-            real[place, : len(rows)] = True
-            sibling[place, : len(bundle.siblings)] = True
-        device = states.device
-        return cls(
-            torch.tensor(anchors, dtype=torch.int64).to(device),
-            states.rows([bundle.positive.text for bundle in bundles]),
-            negatives.to(device),
-            real.to(device),
-            sibling.to(device),
-            torch.tensor([tier_index(b.tier) for b in bundles], dtype=torch.int64).to(device),
+            count = len(bundle.siblings)
+            siblings[place, :count] = torch.tensor([states.row(reading_of(event)) for event in bundle.siblings])
+            gloss[place, :count] = torch.tensor([event.source == "gloss" for event in bundle.siblings])
+            real[place, :count] = True
+        arrays = cls(
+            anchor=anchors,
+            positive=states.rows([reading_of(bundle.positive) for bundle in bundles]),
+            siblings=siblings,
+            real=real,
+            tier=torch.tensor([tier_index(bundle.tier) for bundle in bundles], dtype=torch.int64),
+            anchor_gloss=torch.tensor([bundle.anchor.source == "gloss" for bundle in bundles]),
+            positive_gloss=torch.tensor([bundle.positive.source == "gloss" for bundle in bundles]),
+            sibling_gloss=gloss,
         )
+        return cls(*(array.to(states.device) for array in arrays))
 
     def take(self, chosen: Tensor) -> BundleArrays:
         """The bundles at the places ``chosen`` (B,)."""
@@ -63,13 +68,13 @@ class BundleArrays(NamedTuple):
 
     def unique_texts(self) -> tuple[Tensor, BundleArrays]:
         """The rows of the texts in use, each once, and these bundles with rows replaced by places among them."""
-        rows = torch.cat([self.anchor, self.positive, self.negatives.reshape(-1)])
+        rows = torch.cat([self.anchor, self.positive, self.siblings.reshape(-1)])
         unique, places = torch.unique(rows, return_inverse=True)
         count = len(self.anchor)
         return unique, self._replace(
             anchor=places[:count],
             positive=places[count : 2 * count],
-            negatives=places[2 * count :].view(self.negatives.shape),
+            siblings=places[2 * count :].view(self.siblings.shape),
         )
 
 

@@ -50,10 +50,14 @@ def save_checkpoint(folder: RunFolder, tensors: Mapping[str, Tensor], position: 
         SHA-256 of the safetensors file.
     """
     said = msgspec.json.encode(position)
-    content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, {"position": said.decode()})
+    content = save(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, {"position": said.decode()}
+    )
     write_durably(folder.checkpoint, content)
     digest = hashlib.sha256(content).hexdigest()
-    write_durably(folder.checkpoint_state, msgspec.json.format(msgspec.json.encode({"sha256": digest, "position": position})))
+    write_durably(
+        folder.checkpoint_state, msgspec.json.format(msgspec.json.encode({"sha256": digest, "position": position}))
+    )
     return digest
 
 

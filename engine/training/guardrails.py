@@ -34,16 +34,17 @@ def early_warning(negative: int, pairs: int, step: int) -> Warning | None:
     return Warning("early_warning", f"{rate:.0%} of hard pairs have a negative gap, branch {branch}", step, rate)
 
 
-def dilution(steps: int, batch_size: int, weights: Sequence[float], adversarial: Sequence[bool]) -> Warning | None:
+def dilution(draws: int, weights: Sequence[float], adversarial: Sequence[bool]) -> Warning | None:
     """A warning when an adversarial (tier3) bundle is expected to be drawn fewer than 50 times in the whole run.
 
-    exposures = steps x batch x p(tier3) / pool; ``weights`` are the sampling weights, ``adversarial`` marks tier3.
+    exposures = draws x p(tier3) / pool, with draws = steps x batch; ``weights`` are the sampling weights,
+    ``adversarial`` marks tier3.
     """
     pool = sum(adversarial)
     if pool == 0:
         return None
     share = math.fsum(w for w, hard in zip(weights, adversarial, strict=True) if hard) / math.fsum(weights)
-    exposures = steps * batch_size * share / pool
+    exposures = draws * share / pool
     level = next(name for least, name in DILUTION_LEVELS if exposures >= least)
     if level == "healthy":
         return None

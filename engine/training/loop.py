@@ -11,11 +11,12 @@ from msgspec.structs import replace
 from torch import Tensor
 
 from engine.contract.events import Body, Checkpoint, Epoch, Progress, Stage, Step, Warning
-from engine.contract.experiment import Settings
+from engine.contract.experiment import Settings, Training
 from engine.contract.run_folder import RunFolder
 from engine.data.records import Bundle
 from engine.encoder.token_states import TokenStates
 from engine.model.sense_head import SenseHead
+from engine.training.adamw import AdamW
 from engine.training.batch_loss import Inputs, batch_loss
 from engine.training.bundle_arrays import TIER_NAMES, BundleArrays
 from engine.training.checkpoint import Position, load_checkpoint, save_checkpoint
@@ -24,7 +25,7 @@ from engine.training.guardrails import SPIKE_WINDOW, dilution, early_warning, lo
 from engine.training.schedule import cosine
 from engine.training.target_tokens import target_tokens
 from engine.training.trainee import Trainee
-from engine.training.validation import mean_pool_ranking, validate
+from engine.training.validation import rank, validate
 from engine.training.warm_start import warm_start
 
 CHECKPOINT_EVERY = 500
@@ -32,7 +33,7 @@ REPORT_EVERY = 10
 
 
 class TrainingFailed(Exception):
-    """The loss became infinite or not a number; the last checkpoint before it is kept."""
+    """A loss or a gradient became infinite or not a number; the last checkpoint before it is kept."""
 
 
 class Fit(NamedTuple):
@@ -63,26 +64,26 @@ def train(
 
     Raises:
         BadInput: the checkpoint in ``folder`` belongs to another run.
-        TrainingFailed: a loss was not finite.
+        TrainingFailed: a loss or a gradient was not finite.
     """
     recipe = settings.training
-    on_target = target_tokens(bundles, states) if recipe.target_penalty else None
-    data = Inputs(states, mean_pool, BundleArrays.of(bundles, states), on_target)
+    data = _inputs(states, mean_pool, bundles, recipe)
     held_out = BundleArrays.of(development, states)
-    baseline = mean_pool_ranking(mean_pool, held_out)
+    baseline = rank(mean_pool, held_out)
     weights = sampling_weights([bundle.tier for bundle in bundles], settings.curriculum)
     sampler = EpochSampler(weights, recipe.batch_size, settings.seed)
     total_steps = recipe.epochs * sampler.batches
-    optimizer = torch.optim.AdamW(head.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-    trainee = Trainee(head, {}, optimizer, torch.Generator(states.device).manual_seed(settings.seed))
+    trainee = Trainee(
+        head, {}, AdamW(head, recipe.weight_decay), torch.Generator(states.device).manual_seed(settings.seed)
+    )
 
     def validated(at: Position, epoch: int) -> tuple[Epoch, Position]:
         ranking, loss, entropy = validate(head, states, mean_pool, held_out, recipe)
-        if not trainee.best or ranking.top1 > at.best_top1:
+        top1, margin, tiers = ranking
+        if not trainee.best or top1 > at.best_top1:
             trainee.keep_as_best()
-            at = replace(at, best_epoch=epoch, best_top1=ranking.top1)
-        tiers = ranking.tiers
-        return Epoch(epoch, at.step, ranking.top1, ranking.margin, loss, tiers, entropy, baseline.top1), at
+            at = replace(at, best_epoch=epoch, best_top1=top1)
+        return Epoch(epoch, at.step, top1, margin, loss, tiers, entropy, baseline.top1), at
 
     def saved(at: Position) -> Checkpoint:
         return Checkpoint(at.step, at.epoch, save_checkpoint(folder, trainee.tensors(), at))
@@ -91,34 +92,28 @@ def train(
         trainee.restore(resumed[0])
         at = resumed[1]
     else:
-        yield Stage("warm_start", f"{recipe.warm_start_steps} steps of matching mean pooling")
-        for done in warm_start(head, states, mean_pool, data.bundles, recipe, settings.seed):
-            if done % REPORT_EVERY == 0 or done == recipe.warm_start_steps:
-                yield Progress(done, recipe.warm_start_steps, "steps")
+        yield from _warm_start(trainee, data, settings)
         event, at = validated(Position(inputs, step=0, epoch=1, taken=0, best_epoch=0, best_top1=-1.0), 0)
         yield event
         yield saved(at)
 
     yield Stage("train", f"{len(bundles)} bundles, {recipe.epochs} epochs")
-    adversarial = [bundle.tier == "tier3_adversarial" for bundle in bundles]
-    if at.step == 0 and (warning := dilution(total_steps, recipe.batch_size, weights.tolist(), adversarial)):
-        yield warning
+    if at.step == 0:
+        yield from _dilution(total_steps * recipe.batch_size, weights, bundles)
 
     for epoch in range(at.epoch, recipe.epochs + 1):
         for chosen in sampler.epoch(epoch, at.taken):
             loss, watched = batch_loss(head, data, chosen.to(states.device), recipe, trainee.dropout)
-            value, step = float(loss.detach()), at.step + 1
-            if not math.isfinite(value):
-                yield Warning("non_finite", f"the loss of step {step} is {value}", step)
-                raise TrainingFailed(f"the loss of step {step} is {value}")
-
-            rate = cosine(at.step, total_steps, recipe.learning_rate, recipe.final_learning_rate_ratio)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            optimizer.zero_grad(set_to_none=True)
+            trainee.optimizer.clear()
             loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(head.parameters(), recipe.gradient_clip)
-            optimizer.step()
+            slope = trainee.optimizer.clip(recipe.gradient_clip)
+            value, length = torch.stack([loss.detach(), slope]).tolist()
+            step = at.step + 1
+            if not math.isfinite(value + length):
+                yield (failure := Warning("non_finite", f"step {step}: loss {value}, gradient {length}", step))
+                raise TrainingFailed(failure.message)
+            rate = cosine(at.step, total_steps, recipe.learning_rate, recipe.final_learning_rate_ratio)
+            trainee.optimizer.step(rate)
 
             pairs, negative, *kinds = watched.tolist()
             at, warnings = _after_step(at, value, pairs, negative)
@@ -134,6 +129,24 @@ def train(
 
     head.load_state_dict(trainee.best)
     return Fit(at.best_epoch, at.step)
+
+
+def _inputs(states: TokenStates, mean_pool: Tensor, bundles: Sequence[Bundle], recipe: Training) -> Inputs:
+    on_target = target_tokens(bundles, states) if recipe.target_penalty else None
+    return Inputs(states, mean_pool, BundleArrays.of(bundles, states), on_target)
+
+
+def _dilution(draws: int, weights: Tensor, bundles: Sequence[Bundle]) -> Iterator[Warning]:
+    if warning := dilution(draws, weights.tolist(), [bundle.tier == "tier3_adversarial" for bundle in bundles]):
+        yield warning
+
+
+def _warm_start(trainee: Trainee, data: Inputs, settings: Settings) -> Iterator[Stage | Progress]:
+    total = settings.training.warm_start_steps
+    yield Stage("warm_start", f"{total} steps of matching mean pooling")
+    for done in warm_start(trainee.head, trainee.optimizer, data, settings.training, settings.seed):
+        if done % REPORT_EVERY == 0 or done == total:
+            yield Progress(done, total, "steps")
 
 
 def _after_step(at: Position, loss: float, pairs: int, negative: int) -> tuple[Position, Iterator[Warning]]:

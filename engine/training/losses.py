@@ -1,6 +1,6 @@
 """The parts of the training loss: pure functions of similarities, each per bundle or per text.
 
-Shapes: ``positive`` (B,), ``negatives`` (B, K), ``real`` (B, K) bool marks the negatives that exist.
+Shapes: ``positive`` (B,), ``negatives`` (B, K), ``real`` (B, K) bool marks the negatives that count.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from engine.contract.experiment import TIERS, Training
 from engine.model.ragged import segment_entropy, segment_sum
-from engine.training.similarity import BundleSimilarities
+from engine.training.comparison import Similarities
 
 HARD_TIERS = tuple(TIERS.index(tier) for tier in ("tier2_robust", "tier3_adversarial"))
 HARD_NEGATIVE_TEMPERATURE = 0.1
@@ -54,7 +54,7 @@ def entropy_floor(attention: Tensor, offsets: Tensor, least: float) -> Tensor:
     return F.relu(least - segment_entropy(attention, offsets))
 
 
-def pull(ours: BundleSimilarities, mean_pool: BundleSimilarities, real: Tensor) -> Tensor:
+def pull(ours: Similarities, mean_pool: Similarities, real: Tensor) -> Tensor:
     """Mean squared difference from mean pooling's similarities, over the positive and real negatives: -> (B,)."""
     squares = ((ours.negatives - mean_pool.negatives) ** 2 * real).sum(1)
     return ((ours.positive - mean_pool.positive) ** 2 + squares) / (1 + real.sum(1))
@@ -65,13 +65,14 @@ def target_mass(attention: Tensor, on_target: Tensor, offsets: Tensor) -> Tensor
     return segment_sum(attention * on_target, offsets)
 
 
-def bundle_loss(
-    ours: BundleSimilarities, mean_pool: BundleSimilarities, real: Tensor, tier: Tensor, settings: Training
+def comparison_loss(
+    ours: Similarities, mean_pool: Similarities, real: Tensor, tier: Tensor, settings: Training
 ) -> Tensor:
-    """Contrastive + weighted slack + pull to mean pooling, per bundle: -> (B,)."""
+    """Contrastive + weighted slack + pull to mean pooling of each bundle; 0 where no negative counts: -> (B,)."""
     hard = hard_negative(ours.negatives, real, settings.hard_negative_top_k)
-    return (
+    loss = (
         contrastive(ours.positive, ours.negatives, real, settings.temperature)
         + settings.slack_weight * slack(ours.positive, hard, is_hard(tier), settings)
         + settings.pull_weight * pull(ours, mean_pool, real)
     )
+    return loss * real.any(dim=1)

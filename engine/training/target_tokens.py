@@ -9,12 +9,13 @@ from torch import Tensor
 
 from engine.data.records import Bundle, UsageEvent
 from engine.encoder.token_states import TokenStates
+from engine.model.reading import reading_of
 
 
 def covers(characters: Tensor, event: UsageEvent) -> Tensor:
     """Which of a text's tokens overlap its target word: spans (T, 2) -> (T,) bool. A gloss has none."""
     starts, ends = characters.unbind(1)
-    return (ends > starts) & (starts < event.end) & (ends > event.start)
+    return (ends > starts) & (event.end > event.start) & (starts < event.end) & (ends > event.start)
 
 
 def target_tokens(bundles: Iterable[Bundle], states: TokenStates) -> Tensor:
@@ -22,6 +23,7 @@ def target_tokens(bundles: Iterable[Bundle], states: TokenStates) -> Tensor:
     marked = torch.zeros(len(states.characters), dtype=torch.bool)
     for bundle in bundles:
         for event in (bundle.anchor, bundle.positive, *bundle.siblings, *bundle.cross_lemma):
-            start, end = states.span(event.text)
-            marked[start:end] |= covers(states.characters[start:end], event)
+            if event.source != "gloss":
+                start, end = states.span(reading_of(event))
+                marked[start:end] |= covers(states.characters[start:end], event)
     return marked.to(states.device)

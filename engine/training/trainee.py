@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import torch
 from torch import Generator, Tensor
-from torch.optim import Optimizer
 
 from engine.model.sense_head import SenseHead
+from engine.training.adamw import AdamW
 
 
 class Trainee(NamedTuple):
@@ -17,19 +16,17 @@ class Trainee(NamedTuple):
 
     head: SenseHead
     best: dict[str, Tensor]
-    optimizer: Optimizer
+    optimizer: AdamW
     dropout: Generator
 
     def keep_as_best(self) -> None:
         self.best.update({name: value.detach().clone() for name, value in self.head.state_dict().items()})
 
     def tensors(self) -> dict[str, Tensor]:
-        """Every tensor needed to go on, named ``head.*``, ``best.*``, ``optimizer.<parameter>.*`` and ``dropout``."""
+        """Every tensor needed to go on, named ``head.*``, ``best.*``, ``optimizer.*`` and ``dropout``."""
         tensors = {f"head.{name}": value for name, value in self.head.state_dict().items()}
         tensors |= {f"best.{name}": value for name, value in self.best.items()}
-        for name, parameter in self.head.named_parameters():
-            for key, value in self.optimizer.state[parameter].items():
-                tensors[f"optimizer.{name}.{key}"] = value
+        tensors |= {f"optimizer.{name}": value for name, value in self.optimizer.tensors().items()}
         return tensors | {"dropout": self.dropout.get_state()}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
@@ -41,13 +38,8 @@ class Trainee(NamedTuple):
         self.head.load_state_dict(_under("head.", tensors))
         device = next(self.head.parameters()).device
         self.best.update({name: value.to(device) for name, value in _under("best.", tensors).items()})
-        for name, parameter in self.head.named_parameters():
-            if state := _under(f"optimizer.{name}.", tensors):
-                # the step count stays on the CPU, as AdamW keeps it
-                self.optimizer.state[parameter] = {
-                    key: value if key == "step" else value.to(device) for key, value in state.items()
-                }
-        self.dropout.set_state(tensors["dropout"].to(torch.uint8))
+        self.optimizer.restore(_under("optimizer.", tensors))
+        self.dropout.set_state(tensors["dropout"])
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

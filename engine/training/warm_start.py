@@ -1,4 +1,4 @@
-"""The warm start: teaches a fresh head the similarities of frozen mean pooling before it learns senses."""
+"""The warm start: a fresh head is given the similarities of frozen mean pooling before it learns senses."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from engine.contract.experiment import Training
-from engine.encoder.token_states import TokenStates
+from engine.model.mean_pool_start import start_from_mean_pool
 from engine.model.sense_head import SenseHead
-from engine.training.bundle_arrays import BundleArrays
+from engine.training.adamw import AdamW
+from engine.training.batch_loss import Inputs
 from engine.training.curriculum import EpochSampler
 from engine.training.schedule import cosine
 
@@ -20,17 +21,16 @@ def similarity_gap(embedding: Tensor, mean_pool: Tensor) -> Tensor:
     return ((embedding @ embedding.T - mean_pool @ mean_pool.T) ** 2).mean()
 
 
-def warm_start(
-    head: SenseHead, states: TokenStates, mean_pool: Tensor, bundles: BundleArrays, settings: Training, seed: int
-) -> Iterator[int]:
-    """Train ``head`` in place to match mean pooling's similarities within a batch; yield the steps done.
+def warm_start(head: SenseHead, optimizer: AdamW, data: Inputs, settings: Training, seed: int) -> Iterator[int]:
+    """Start ``head`` as mean pooling, then train it to match its similarities within a batch; yield the steps done.
 
     Args:
-        mean_pool: (texts, H), frozen mean pooling of every text of ``states``.
-        bundles: texts are drawn a bundle at a time, so that a batch holds the near pairs that matter.
+        optimizer: of ``head``; it forgets these steps at the end.
+        data: texts are drawn from its bundles, a bundle at a time, so that a batch holds the near pairs that matter.
     """
+    states, bundles = data.states, data.bundles
+    start_from_mean_pool(head, states, bundles.unique_texts()[0], seed)
     rate = settings.warm_start_learning_rate
-    optimizer = torch.optim.AdamW(head.parameters(), lr=rate, weight_decay=settings.weight_decay)
     sampler = EpochSampler(torch.ones(len(bundles.anchor)), settings.batch_size, seed)
     step = 0
     epoch = 0
@@ -39,11 +39,10 @@ def warm_start(
             if step == settings.warm_start_steps:
                 break
             rows, _ = bundles.take(chosen.to(states.device)).unique_texts()
-            for group in optimizer.param_groups:
-                group["lr"] = cosine(step, settings.warm_start_steps, rate, settings.final_learning_rate_ratio)
-            optimizer.zero_grad(set_to_none=True)
-            similarity_gap(head(states.gather(rows)).embedding, mean_pool[rows]).backward()
-            optimizer.step()
+            optimizer.clear()
+            similarity_gap(head(states.gather(rows)).embedding, data.mean_pool[rows]).backward()  # type: ignore[no-untyped-call]
+            optimizer.step(cosine(step, settings.warm_start_steps, rate, settings.final_learning_rate_ratio))
             step += 1
             yield step
         epoch += 1
+    optimizer.forget()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import psutil
 import pytest
 
 from console.hosts.host_config import HostConfig
 from console.session import LinkDown, Session
+from console.snapshot import Snapshot
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import RunId, read_experiment
 from tests.console.tiny import PROFILE, write_experiment
@@ -46,9 +48,15 @@ async def test_it_can_be_cancelled_the_moment_it_is_ready(tmp_path: Path) -> Non
 async def test_the_link_comes_up_and_tells_of_the_host(tmp_path: Path) -> None:
     session = make_session(tmp_path)
     following = asyncio.create_task(session.run())
-    links = []
+    links: list[str] = []
     told = asyncio.Event()
-    session.subscribe(lambda snapshot: (links.append(snapshot.host.link), told.set() if snapshot.host.facts else None))
+
+    def note(snapshot: Snapshot) -> None:
+        links.append(snapshot.host.link)
+        if snapshot.host.facts:
+            told.set()
+
+    session.subscribe(note)
     async with asyncio.timeout(20):
         await told.wait()
     host = session.snapshot.host
@@ -78,8 +86,6 @@ async def test_a_read_only_session_launches_and_aborts_nothing(tmp_path: Path) -
 
 
 async def test_a_server_that_dies_is_replaced_and_the_link_comes_back(tmp_path: Path) -> None:
-    import psutil
-
     session = make_session(tmp_path)
     following = asyncio.create_task(session.run())
     await session.ready.wait()

@@ -1,0 +1,48 @@
+"""The lock between processes: one holds it, the others see its note, and death frees it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from engine.contract.file_lock import FileLock
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from engine.contract.file_lock import FileLock
+with FileLock(Path(sys.argv[1])) as lock:
+    lock.note("3 7")
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_who_waits_sees_the_holders_note_until_the_holder_is_killed(tmp_path: Path) -> None:
+    path = tmp_path / "made" / "lock"
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    lock = FileLock(path, poll_seconds=0.01)
+    waiting = lock.waiting()
+    assert next(waiting) == "3 7"
+    holder.kill()
+    holder.wait()
+    assert set(waiting) <= {"3 7"}
+    with lock:
+        other = FileLock(path).waiting()
+        assert next(other) == ""
+        other.close()
+    with FileLock(path):
+        pass
+
+
+def test_a_wait_given_up_leaves_the_lock_to_others(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with FileLock(path):
+        waiting = FileLock(path).waiting()
+        next(waiting)
+        waiting.close()
+    with FileLock(path):
+        pass

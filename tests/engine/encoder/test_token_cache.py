@@ -1,0 +1,115 @@
+"""The token cache: once per text, the same bytes whatever came before, whole or made again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from engine.contract.experiment import EncoderSettings
+from engine.encoder.encoder import Encoder, TextStates
+from engine.encoder.token_cache import TokenCache, cache_folder
+from engine.encoder.token_states import TokenStates
+
+TEXTS = ("a bank", "the river bank", "she sat on it", "x", "a dog", "the dog barks")
+
+
+class CountingEncoder(Encoder):
+    """Remembers every text it was asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(EncoderSettings(model=str(folder), layers=(1, 2)), "cpu")
+        self.asked: list[str] = []
+
+    def encode(self, texts: Sequence[str]) -> Iterator[tuple[int, TextStates]]:
+        self.asked += texts
+        return super().encode(texts)
+
+
+@pytest.fixture
+def encoder(tiny_encoder: Path) -> CountingEncoder:
+    return CountingEncoder(tiny_encoder)
+
+
+def same(left: TokenStates, right: TokenStates) -> bool:
+    pairs = ((left.table, right.table), (left.offsets, right.offsets), (left.characters, right.characters))
+    return left.texts == right.texts and all(torch.equal(one, other) for one, other in pairs)
+
+
+def shards(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.safetensors"))
+
+
+def test_a_text_is_encoded_once_and_read_back_by_another_process(tmp_path: Path, encoder: CountingEncoder) -> None:
+    first = TokenCache(tmp_path, encoder).states([*TEXTS, *TEXTS])
+    again = TokenCache(tmp_path, encoder).states(TEXTS)
+    assert sorted(encoder.asked) == sorted(TEXTS)
+    assert same(first, again)
+    assert first.texts == tuple(sorted(TEXTS))
+
+
+def test_states_do_not_depend_on_what_was_encoded_before(tmp_path: Path, encoder: CountingEncoder) -> None:
+    at_once = TokenCache(tmp_path / "a", encoder).states(TEXTS)
+    piecewise = TokenCache(tmp_path / "b", encoder)
+    for text in reversed(TEXTS):
+        piecewise.states([text])
+    assert same(piecewise.states(TEXTS), at_once)
+
+
+def test_the_same_list_makes_the_same_file(tmp_path: Path, encoder: CountingEncoder) -> None:
+    for name in "ab":
+        TokenCache(tmp_path / name, encoder).states(TEXTS)
+    (first,), (second,) = shards(tmp_path / "a"), shards(tmp_path / "b")
+    assert first.name == second.name
+    assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize("damage", ["truncated", "altered", "emptied"])
+def test_a_damaged_shard_is_noticed_and_made_again(tmp_path: Path, encoder: CountingEncoder, damage: str) -> None:
+    whole = TokenCache(tmp_path, encoder).states(TEXTS)
+    (shard,) = shards(tmp_path)
+    content = bytearray(shard.read_bytes())
+    content[-200] ^= 0xFF
+    shard.write_bytes({"truncated": bytes(content[:-1]), "altered": bytes(content), "emptied": b""}[damage])
+    assert same(TokenCache(tmp_path, encoder).states(TEXTS), whole)
+    assert len(encoder.asked) == 2 * len(TEXTS)
+    assert same(TokenCache(tmp_path, encoder).states(TEXTS), whole)
+    assert len(encoder.asked) == 2 * len(TEXTS)
+
+
+def test_two_that_start_at_once_encode_once(tmp_path: Path, tiny_encoder: Path) -> None:
+    encoders = [CountingEncoder(tiny_encoder) for _ in range(3)]
+    made: list[TokenStates] = []
+    threads = [
+        threading.Thread(target=lambda mine=mine: made.append(TokenCache(tmp_path, mine).states(TEXTS)))
+        for mine in encoders
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(len(one.asked) for one in encoders) == len(TEXTS)
+    assert same(made[0], made[1])
+    assert same(made[1], made[2])
+
+
+def test_filling_reports_how_far_it_is(tmp_path: Path, encoder: CountingEncoder) -> None:
+    reports = list(TokenCache(tmp_path, encoder).fill(TEXTS))
+    assert [report.done for report in reports] == sorted(report.done for report in reports)
+    assert (reports[0].done, reports[-1].done, reports[-1].total) == (0, len(TEXTS), len(TEXTS))
+    assert list(TokenCache(tmp_path, encoder).fill(TEXTS)) == []
+
+
+def test_nothing_to_encode_needs_no_model(tmp_path: Path, encoder: CountingEncoder) -> None:
+    assert TokenCache(tmp_path, encoder).states([]).texts == ()
+    assert encoder.asked == []
+
+
+def test_each_encoder_has_a_folder_of_its_own(tmp_path: Path, tiny_encoder: Path) -> None:
+    one = Encoder(EncoderSettings(model=str(tiny_encoder), layers=(1,)), "cpu")
+    two = Encoder(EncoderSettings(model=str(tiny_encoder), layers=(2,)), "cpu")
+    assert cache_folder(tmp_path, one) != cache_folder(tmp_path, two)
+    assert cache_folder(tmp_path, one).is_dir()

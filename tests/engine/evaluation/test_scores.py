@@ -1,0 +1,32 @@
+"""Scores from outcomes."""
+
+from __future__ import annotations
+
+import statistics
+
+import pytest
+
+from engine.evaluation.ranking import Ranked
+from engine.evaluation.scores import scores
+
+
+def outcome(rank: int, margin: float) -> Ranked:
+    return Ranked(rank, margin, 0, 0 if rank == 1 else 1)
+
+
+RETRIEVAL = [outcome(1, 0.3), outcome(2, -0.1), outcome(3, -0.2), outcome(4, -0.4), outcome(1, 0.1)]
+TIERS = ["tier1_easy", "tier1_easy", "tier3_adversarial", "tier3_adversarial", "tier3_adversarial"]
+
+
+def test_shares_margins_and_tiers() -> None:
+    made = scores(RETRIEVAL, TIERS, [outcome(1, 0.1), outcome(2, -0.1), outcome(1, 0.2)])
+    assert made.retrieval_top1 == pytest.approx(2 / 5)
+    assert made.retrieval_top3 == pytest.approx(4 / 5)
+    assert made.coherence_accuracy == pytest.approx(2 / 3)
+    assert made.margins.mean == pytest.approx(statistics.fmean(item.margin for item in RETRIEVAL))
+    assert made.margins.p5 == pytest.approx(-0.4 + 0.2 * 0.2)
+    assert made.margins.p95 == pytest.approx(0.1 + 0.8 * 0.2)
+    assert {name: (tier.items, tier.top1) for name, tier in made.tiers.items()} == {
+        "tier1_easy": (2, 0.5),
+        "tier3_adversarial": (3, pytest.approx(1 / 3)),
+    }

@@ -1,0 +1,155 @@
+"""Token states, events, bundles and items made up for tests: small, random where content does not matter, repeatable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from engine.contract.experiment import Curriculum, EncoderSettings, Gates, Settings, Slice, Tier, Training
+from engine.data.records import (
+    Bundle,
+    Candidate,
+    CoherenceItem,
+    CoherenceStep,
+    Dataset,
+    Pos,
+    RetrievalItem,
+    UsageEvent,
+)
+from engine.encoder.token_states import TokenStates
+from engine.model.reading import definition
+
+torch.set_num_threads(1)  # as a run does: threads that wait for a busy core are slower than none
+
+DEVICES = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
+
+
+def ragged_lengths(count: int, seed: int, most: int = 9) -> list[int]:
+    return torch.randint(1, most + 1, (count,), generator=torch.Generator().manual_seed(seed)).tolist()
+
+
+def random_states(texts: Sequence[str], width: int = 12, seed: int = 0, device: str = "cpu") -> TokenStates:
+    """Random states; the tokens of a text are its characters two by two, between two special tokens."""
+    generator = torch.Generator().manual_seed(seed)
+    pieces, spans = [], []
+    for text in texts:
+        places = [[0, 0], *([start, min(start + 2, len(text))] for start in range(0, len(text), 2)), [0, 0]]
+        spans.append(torch.tensor(places, dtype=torch.int32))
+        pieces.append(torch.randn(len(places), width, generator=generator).half())
+    return TokenStates.from_pieces(texts, pieces, spans, device)
+
+
+def states_of(vectors: dict[str, Sequence[float]], device: str = "cpu") -> TokenStates:
+    """One token a text, with the state given: mean pooling is then that vector, normalized."""
+    spans = [torch.zeros(1, 2, dtype=torch.int32) for _ in vectors]
+    pieces: list[Tensor] = [torch.tensor([vector]).half() for vector in vectors.values()]
+    return TokenStates.from_pieces(list(vectors), pieces, spans, device)
+
+
+def event(
+    text: str,
+    sense: str = "s1",
+    source: Literal["example", "gloss", "synthetic"] = "example",
+    lemma: str = "bank",
+    pos: Pos = "n",
+    span: tuple[int, int] | None = None,
+) -> UsageEvent:
+    start, end = span or (0, 0 if source == "gloss" else min(4, len(text)))
+    return UsageEvent(f"id of {text}", lemma, pos, sense, text, start, end, source)
+
+
+def bundle(
+    anchor: str | UsageEvent,
+    positive: str | UsageEvent,
+    siblings: Sequence[str | UsageEvent],
+    tier: Tier | None = None,
+    cross_lemma: Sequence[UsageEvent] = (),
+) -> Bundle:
+    def made(text: str | UsageEvent) -> UsageEvent:
+        return event(text) if isinstance(text, str) else text
+
+    first = made(anchor)
+    return Bundle(
+        f"bundle of {first.text}", first, made(positive), tuple(map(made, siblings)), tuple(cross_lemma), 0.0, tier
+    )
+
+
+def retrieval_item(
+    query: str | UsageEvent, right: Sequence[str | UsageEvent], wrong: Sequence[str | UsageEvent]
+) -> RetrievalItem:
+    candidates = [
+        Candidate(event(one) if isinstance(one, str) else one, is_right)
+        for is_right, group in ((True, right), (False, wrong))
+        for one in group
+    ]
+    asked = event(query) if isinstance(query, str) else query
+    return RetrievalItem(f"item of {asked.text}", "bank", asked, tuple(candidates), "tier1_easy")
+
+
+def coherence_item(steps: Sequence[tuple[str, int]], glosses: Sequence[str]) -> CoherenceItem:
+    senses = tuple(f"s{number}" for number in range(len(glosses)))
+    made = tuple(CoherenceStep(event(text), sense) for text, sense in steps)
+    return CoherenceItem(f"item of {steps[0][0]}", "bank", senses, tuple(glosses), made)
+
+
+def settings(training: Training, curriculum: Curriculum | None = None, seed: int = 1) -> Settings:
+    return Settings(
+        experiment="made-up",
+        profile="full",
+        condition="A",
+        seed=seed,
+        edition="v2.2",
+        curriculum=curriculum or Curriculum(),
+        encoder=EncoderSettings(),
+        training=training,
+        gates=Gates(),
+        data=Slice(),
+        data_seed=0,
+    )
+
+
+class Task:
+    """A task that mean pooling fails and a projection solves: senses are told by a weak direction under strong noise."""
+
+    def __init__(self, lemmas: int = 24, width: int = 16, seed: int = 3, device: str = "cpu") -> None:
+        generator = torch.Generator().manual_seed(seed)
+        tiers: tuple[Tier, ...] = ("tier1_easy", "tier2_robust", "tier3_adversarial")
+        texts: dict[str, Tensor] = {}
+
+        def say(name: str, sense: float) -> str:
+            states = 2.0 * torch.randn(4, width, generator=generator)
+            states[:, 0] = sense
+            texts[name] = states
+            return name
+
+        bundles = []
+        for lemma in range(lemmas):
+            sides = [(1.5, f"a{lemma}"), (-1.5, f"b{lemma}")]
+            for (mine, name), (other, rival) in ((sides[0], sides[1]), (sides[1], sides[0])):
+                anchor, positive = say(f"{name} anchor", mine), say(f"{name} positive", mine)
+                siblings = [say(f"{rival} other {number} of {name}", other) for number in range(3)]
+                bundles.append(bundle(anchor, positive, siblings, tiers[lemma % 3]))
+        for place in range(len(bundles)):
+            for gloss, sense in zip(glosses_of(place), (1.5, -1.5), strict=True):
+                say(definition("bank", gloss), sense)
+        self.train = tuple(bundles[: len(bundles) // 2])
+        self.dev = tuple(bundles[len(bundles) // 2 :])
+        spans = [torch.zeros(4, 2, dtype=torch.int32) for _ in texts]
+        self.states = TokenStates.from_pieces(list(texts), [states.half() for states in texts.values()], spans, device)
+
+
+def dataset_of(task: Task) -> Dataset:
+    """The task's development bundles as retrieval items, and coherence items with definitions of their own."""
+    retrieval = tuple(retrieval_item(held.anchor, [held.positive], list(held.siblings)) for held in task.dev)
+    coherence = tuple(
+        coherence_item([(held.anchor.text, 0), (held.siblings[0].text, 1)], glosses_of(place))
+        for place, held in enumerate(task.dev)
+    )
+    return Dataset("v2.2", task.train, task.dev, retrieval, coherence, "data", "eval")
+
+
+def glosses_of(place: int) -> tuple[str, str]:
+    return f"one meaning of {place}", f"another meaning of {place}"

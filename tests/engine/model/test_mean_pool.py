@@ -1,0 +1,41 @@
+"""Mean pooling, and embedding many texts in pieces."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from engine.model import embed
+from engine.model.embed import embed_rows, mean_pool_all, mean_states, relative_entropy
+from engine.model.sense_head import SenseHead
+from tests.engine.made_up import random_states
+
+TEXTS = tuple(f"text {'x' * (number % 11)}{number}" for number in range(40))
+
+
+def test_mean_pooling_is_the_normalized_mean_of_each_texts_tokens() -> None:
+    states = random_states(TEXTS)
+    vectors = mean_pool_all(states)
+    for text in TEXTS:
+        start, end = states.span(text)
+        expected = F.normalize(states.table[start:end].float().mean(0), dim=0)
+        torch.testing.assert_close(vectors[states.row(text)], expected)
+
+
+def test_embedding_in_pieces_is_embedding_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    states, head = random_states(TEXTS), SenseHead(12, 8, seed=0)
+    rows = torch.tensor([5, 3, 3, 39, 0, 17])
+    whole = head(states.gather(rows))
+    monkeypatch.setattr(embed, "CHUNK_TOKENS", 10)
+    embedding, evenness = embed_rows(head, states, rows)
+    torch.testing.assert_close(embedding, whole.embedding)
+    torch.testing.assert_close(evenness, relative_entropy(whole.attention, states.gather(rows).offsets))
+    torch.testing.assert_close(mean_states(states, rows)[1], mean_states(states, rows[1:2])[0])
+    assert not embedding.requires_grad
+
+
+def test_relative_entropy_is_one_for_uniform_attention_and_for_one_token() -> None:
+    attention = torch.tensor([0.25, 0.25, 0.25, 0.25, 1.0, 1.0, 0.0])
+    offsets = torch.tensor([0, 4, 5, 7])
+    assert relative_entropy(attention, offsets).tolist() == pytest.approx([1.0, 1.0, 0.0], abs=1e-6)

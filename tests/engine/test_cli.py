@@ -1,0 +1,132 @@
+"""``qllm-engine``: bad input in one line and at once, exit codes, what a signal leaves behind."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine import cli
+from engine.contract.events import End, decode
+from tests.engine.tiny_experiment import write_experiment
+
+
+def run(*arguments: str, experiment: Path | None = None, workspace: Path | None = None) -> list[str]:
+    """The arguments of a run of the tiny profile."""
+    asked = ["run", "--condition", "A", "--seed", "42", "--profile", "tiny", "--device", "cpu", *arguments]
+    asked += ["--experiment", str(experiment)] if experiment else []
+    return asked + (["--workspace", str(workspace)] if workspace else [])
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> Path:
+    return write_experiment(tmp_path / "experiment.toml")
+
+
+def complaint(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert cli.main(arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("qllm-engine: error: ")
+    assert said.err.count("\n") == 1
+    return said.err
+
+
+def test_bad_input_is_one_line_and_leaves_nothing_behind(
+    tmp_path: Path, experiment: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "output"
+    good = ["--experiment", str(experiment), "--output", str(output)]
+    unknown = ["run", *good, "--condition", "Z", "--seed", "1", "--profile", "tiny"]
+    assert "--condition: no condition 'Z'; known: A, B, C" in complaint(unknown, capsys)
+    assert "--profile: no profile 'huge'" in complaint([*run(*good), "--profile", "huge"], capsys)
+    assert "--seed" in complaint([*run(*good), "--seed", "-1"], capsys)
+    assert "argument --seed" in complaint([*run(*good), "--seed", "many"], capsys)
+    assert "--condition" in complaint(["run", *good, "--seed", "1"], capsys)
+    assert "missing.toml: no such file" in complaint([*run(*good), "--experiment", "missing.toml"], capsys)
+    broken = tmp_path / "broken.toml"
+    broken.write_text(experiment.read_text().replace("learning_rate = 3e-4", "learning_rate = -1"))
+    said = complaint([*run(*good), "--experiment", str(broken)], capsys)
+    line = broken.read_text().splitlines().index("learning_rate = -1") + 1
+    assert f"{broken}:{line}: training.learning_rate: " in said
+    monkeypatch.setenv("WNHOME", str(tmp_path))
+    assert "WNHOME" in complaint(run(*good), capsys)
+    assert not output.exists()
+
+
+def test_an_unusable_encoder_is_bad_input_and_its_new_folder_is_removed(
+    tmp_path: Path, experiment: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    experiment.write_text(experiment.read_text().replace('model = "minilm"', f'model = "{tmp_path}"'))
+    output = tmp_path / "output"
+    arguments = run("--output", str(output), experiment=experiment, workspace=tmp_path / "workspace")
+    assert "encoder.model: " in complaint(arguments, capsys)
+    assert not output.exists()
+
+
+def test_bad_input_and_help_are_answered_without_the_heavy_libraries(tmp_path: Path) -> None:
+    script = """
+import sys
+from engine.cli import main
+code = main(["run", "--condition", "Z", "--seed", "1", "--output", "x"])
+heavy = {"torch", "numpy", "polars", "transformers"} & set(sys.modules)
+print(code, sorted(heavy))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "2 []\n"
+
+
+def test_a_run_writes_its_events_and_log_and_strict_turns_a_failed_gate_into_an_exit_code(
+    tmp_path: Path, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    experiment = write_experiment(tmp_path / "unreachable.toml", gate=1.0)
+    output = tmp_path / "output"
+    arguments = run("--output", str(output), experiment=experiment, workspace=workspace)
+    assert cli.main([*arguments, "--strict"]) == 5
+    events = [decode(line) for line in (output / "events.jsonl").read_bytes().splitlines()]
+    assert [event.seq for event in events] == list(range(len(events)))
+    assert isinstance(events[-1].body, End)
+    assert events[-1].body.failed_gates[-1] == "coherence_accuracy"
+    assert json.loads((output / "metrics.json").read_text())["gates"][2]["passed"] is False
+    said = capsys.readouterr().out
+    assert said.startswith("[data] ")
+    assert said.endswith("coherence_accuracy\n")
+
+    assert "holds a run already" in complaint(arguments, capsys)
+    assert cli.main([*arguments, "--resume"]) == 0
+    again = [decode(line) for line in (output / "events.jsonl").read_bytes().splitlines()]
+    assert [event.seq for event in again] == list(range(len(again)))
+    assert again[: len(events)] == events
+
+
+def test_a_machine_that_cannot_write_is_no_traceback(
+    tmp_path: Path, experiment: Path, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    arguments = run("--output", str(file / "run"), experiment=experiment, workspace=workspace)
+    assert cli.main(arguments) == 1
+    assert "Not a directory" in capsys.readouterr().err
+
+
+def test_a_termination_ends_it_at_once_with_its_files_whole(tmp_path: Path, workspace: Path) -> None:
+    experiment = write_experiment(tmp_path / "long.toml", epochs=100_000)
+    output = tmp_path / "output"
+    arguments = run("--output", str(output), experiment=experiment, workspace=workspace)
+    command = [sys.executable, "-u", "-m", "engine.cli", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "epoch 2:" in line:
+                break
+        process.send_signal(signal.SIGTERM)
+        process.stdout.read()
+        assert process.wait(timeout=20) == -signal.SIGTERM
+    lines = (output / "events.jsonl").read_bytes()
+    assert lines.endswith(b"\n")
+    assert [decode(line).seq for line in lines.splitlines()] == list(range(lines.count(b"\n")))
+    assert not [path for path in output.iterdir() if path.name.endswith(".tmp")]

@@ -1,0 +1,78 @@
+"""The data of a workspace: built by one, waited for by others, not read again when nothing changed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine import prepared_data
+from engine.contract.events import Progress
+from engine.contract.experiment import Settings
+from engine.data.build import build_all, load
+from engine.encoder.encoder import Encoder
+from engine.encoder.token_cache import TokenCache, cache_folder
+from engine.prepared_data import prepare
+from tests.engine.tiny_experiment import tiny_settings, write_experiment
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return tiny_settings(write_experiment(tmp_path / "experiment.toml"))
+
+
+def prepared(settings: Settings, workspace: Path) -> tuple[Path, list[Progress]]:
+    encoder = Encoder(settings.encoder, "cpu")
+    preparing = prepare(settings, workspace, TokenCache(cache_folder(workspace, encoder), encoder))
+    said: list[Progress] = []
+    while True:
+        try:
+            said.append(next(preparing))
+        except StopIteration as end:
+            folder: Path = end.value
+            return folder, said
+
+
+def test_what_is_built_is_not_built_again_nor_is_wordnet_read_again(
+    settings: Settings, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = prepared(settings, workspace)
+    assert load(folder, "v2.2").train
+
+    def never(*_: object) -> None:
+        raise AssertionError("read again")
+
+    monkeypatch.setattr(prepared_data, "read_wordnet", never)
+    assert prepared(settings, workspace) == (folder, [])
+
+
+def test_two_that_start_at_once_build_once(
+    settings: Settings, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared(settings, workspace)
+    builds: list[int] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(*arguments: object) -> None:
+        builds.append(1)
+        begun.set()
+        assert go_on.wait(30)
+        real(*arguments)
+
+    real: Callable[..., None] = build_all
+    monkeypatch.setattr(prepared_data, "build_all", slow)
+    place = tmp_path / "other"
+    place.mkdir()
+    (place / "cache").symlink_to(workspace / "cache")
+    made: list[tuple[Path, list[Progress]]] = []
+    threads = [threading.Thread(target=lambda: made.append(prepared(settings, place))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    assert begun.wait(60)
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert len(builds) == 1
+    assert made[0][0] == made[1][0]

@@ -1,0 +1,73 @@
+"""AdamW on a flat vector against the library's own."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from engine.training.adamw import AdamW
+from tests.engine.made_up import DEVICES
+
+
+def small_module() -> nn.Sequential:
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        return nn.Sequential(nn.Linear(8, 7), nn.Tanh(), nn.Linear(7, 6))
+
+
+def loss_of(module: nn.Module, step: int, device: str = "cpu") -> Tensor:
+    generator = torch.Generator().manual_seed(step)
+    inputs, target = torch.randn(9, 8, generator=generator), torch.randn(9, 6, generator=generator)
+    loss: Tensor = (10 * (module(inputs.to(device)) - target.to(device)) ** 2).sum()
+    return loss
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_steps_are_those_of_the_library_with_clipping(device: str) -> None:
+    ours = small_module().to(device)
+    theirs = copy.deepcopy(ours)
+    optimizer, library = AdamW(ours, 0.1), torch.optim.AdamW(theirs.parameters(), weight_decay=0.1)
+    for step in range(20):
+        rate = 0.01 / (1 + step)
+        optimizer.clear()
+        loss_of(ours, step, device).backward()  # type: ignore[no-untyped-call]
+        optimizer.clip(1.0)
+        optimizer.step(rate)
+        library.param_groups[0]["lr"] = rate
+        library.zero_grad()
+        loss_of(theirs, step, device).backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(theirs.parameters(), 1.0)
+        library.step()
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(mine, other, atol=1e-5, rtol=1e-5)
+
+
+def test_a_short_gradient_is_not_scaled_up() -> None:
+    module = small_module()
+    optimizer = AdamW(module, 0.0)
+    (loss_of(module, 0) * 1e-6).backward()  # type: ignore[no-untyped-call]
+    before = next(module.parameters()).grad
+    assert before is not None
+    kept = before.clone()
+    optimizer.clip(1.0)
+    torch.testing.assert_close(next(module.parameters()).grad, kept)
+
+
+def test_its_state_can_be_given_to_another_and_forgotten() -> None:
+    modules = [small_module() for _ in range(2)]
+    first, second = (AdamW(module, 0.1) for module in modules)
+    loss_of(modules[0], 0).backward()  # type: ignore[no-untyped-call]
+    first.step(0.1)
+    modules[1].load_state_dict(modules[0].state_dict())
+    second.restore({name: value.clone() for name, value in first.tensors().items()})
+    for module, optimizer in zip(modules, (first, second), strict=True):
+        optimizer.clear()
+        loss_of(module, 1).backward()  # type: ignore[no-untyped-call]
+        optimizer.step(0.1)
+    assert all(torch.equal(*pair) for pair in zip(*(module.parameters() for module in modules), strict=True))
+    first.forget()
+    assert first.steps == 0
+    assert not bool(first.mean.any() or first.square.any())

@@ -1,0 +1,66 @@
+"""Bundles as arrays, and what is compared with what."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from engine.training.bundle_arrays import BundleArrays
+from engine.training.comparison import Comparison, among_sentences, both_ways, similarities
+from tests.engine.made_up import DEVICES, bundle, event, random_states
+
+TEXTS = ("a1", "p1", "s1", "s2", "bank: gloss p", "bank: gloss s", "a2", "far")
+GLOSS_P, GLOSS_S = event("gloss p", source="gloss"), event("gloss s", source="gloss")
+BUNDLES = (
+    bundle("a1", "p1", ["s1", "s2"], "tier3_adversarial"),
+    bundle("a2", GLOSS_P, ["s1", GLOSS_S, "a1"], cross_lemma=[event("far", lemma="other")]),
+)
+
+
+def compared(way: Comparison, place: int) -> tuple[str, str, list[str]]:
+    """Query, target and comparable negatives of a bundle, by name."""
+    rows = [row for row, on in zip(way.negatives[place].tolist(), way.comparable[place].tolist(), strict=True) if on]
+    return TEXTS[int(way.query[place])], TEXTS[int(way.target[place])], [TEXTS[row] for row in rows]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_like_is_compared_with_like_within_the_lemma(device: str) -> None:
+    arrays = BundleArrays.of(BUNDLES, random_states(TEXTS, device=device))
+    forward, backward = both_ways(arrays)
+    assert compared(forward, 0) == ("a1", "p1", ["s1", "s2"])
+    assert compared(backward, 0) == ("p1", "a1", ["s1", "s2"])
+    assert compared(forward, 1) == ("a2", "bank: gloss p", ["bank: gloss s"])
+    assert compared(backward, 1) == ("bank: gloss p", "a2", ["s1", "a1"])
+    sentences = among_sentences(arrays)
+    assert compared(sentences, 0) == compared(forward, 0)
+    assert compared(sentences, 1) == compared(backward, 1)
+    assert arrays.tier.tolist() == [2, -1]
+
+
+def test_texts_of_a_batch_come_once_and_keep_their_places() -> None:
+    arrays = BundleArrays.of(BUNDLES, random_states(TEXTS))
+    rows, local = arrays.unique_texts()
+    assert len(rows) == len(set(rows.tolist()))
+    assert torch.equal(rows[local.anchor], arrays.anchor)
+    assert torch.equal(rows[local.positive], arrays.positive)
+    assert torch.equal(rows[local.siblings], arrays.siblings)
+    assert TEXTS.index("far") not in rows.tolist()
+    assert torch.equal(arrays.take(torch.tensor([1, 1])).anchor, arrays.anchor[[1, 1]])
+
+
+def test_similarities_are_cosines_with_the_query() -> None:
+    arrays = BundleArrays.of(BUNDLES, random_states(TEXTS))
+    embedding = F.normalize(torch.randn(len(TEXTS), 5, generator=torch.Generator().manual_seed(0)), dim=-1)
+    for way in both_ways(arrays):
+        seen = similarities(embedding, way)
+        for place in range(len(BUNDLES)):
+            query = embedding[way.query[place]]
+            assert float(seen.positive[place]) == pytest.approx(float(query @ embedding[way.target[place]]), abs=1e-6)
+            for column, row in enumerate(way.negatives[place].tolist()):
+                assert float(seen.negatives[place, column]) == pytest.approx(float(query @ embedding[row]), abs=1e-6)
+
+
+def test_a_text_without_states_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        BundleArrays.of([bundle("unknown", "p1", ["s1"])], random_states(TEXTS))

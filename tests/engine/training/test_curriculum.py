@@ -1,0 +1,57 @@
+"""What an epoch draws: everything once when uniform, in proportion to its weight when not, and the same again."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.contract.experiment import Curriculum
+from engine.training.curriculum import EpochSampler, sampling_weights
+
+sizes = st.integers(1, 60)
+batch_sizes = st.integers(1, 17)
+seeds = st.integers(0, 2**31 - 1)
+
+
+def drawn(sampler: EpochSampler, epoch: int, taken: int = 0) -> list[int]:
+    return [place for batch in sampler.epoch(epoch, taken) for place in batch.tolist()]
+
+
+@given(size=sizes, batch_size=batch_sizes, seed=seeds)
+def test_a_uniform_epoch_draws_every_bundle_once(size: int, batch_size: int, seed: int) -> None:
+    sampler = EpochSampler(torch.full((size,), 3.0), batch_size, seed)
+    assert sorted(drawn(sampler, 1)) == list(range(size))
+    assert [len(batch) for batch in sampler.epoch(1)][:-1] == [batch_size] * (sampler.batches - 1)
+
+
+@given(weights=st.lists(st.sampled_from([1.0, 2.0, 4.0]), min_size=1, max_size=60), seed=seeds)
+def test_each_bundle_is_drawn_as_often_as_its_weight_asks(weights: list[float], seed: int) -> None:
+    sampler = EpochSampler(torch.tensor(weights, dtype=torch.float64), 7, seed)
+    order = drawn(sampler, 1)
+    assert len(order) == len(weights)
+    for place, weight in enumerate(weights):
+        expected = len(weights) * weight / sum(weights)
+        assert math.floor(expected - 1e-9) <= order.count(place) <= math.ceil(expected + 1e-9)
+
+
+@given(size=sizes, batch_size=batch_sizes, seed=seeds, taken=st.integers(0, 9), weighted=st.booleans())
+def test_an_epoch_goes_on_where_it_was_left(size: int, batch_size: int, seed: int, taken: int, weighted: bool) -> None:
+    weights = torch.arange(1, size + 1, dtype=torch.float64) if weighted else torch.ones(size)
+    sampler = EpochSampler(weights, batch_size, seed)
+    rest = drawn(EpochSampler(weights, batch_size, seed), 2, taken)
+    assert rest == drawn(sampler, 2)[taken * batch_size :]
+
+
+def test_epochs_and_seeds_differ_in_their_order() -> None:
+    sampler = EpochSampler(torch.ones(50), 8, 1)
+    orders = [drawn(sampler, 1), drawn(sampler, 2), drawn(EpochSampler(torch.ones(50), 8, 2), 1)]
+    assert len({tuple(order) for order in orders}) == 3
+
+
+def test_weights_follow_the_tiers_and_untiered_bundles_count_as_easy() -> None:
+    curriculum = Curriculum(tier1_easy=1.0, tier2_robust=2.0, tier3_adversarial=4.0)
+    tiers = ["tier3_adversarial", None, "tier2_robust", "tier1_easy"]
+    assert sampling_weights(tiers, curriculum).tolist() == [4.0, 1.0, 2.0, 1.0]

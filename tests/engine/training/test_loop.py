@@ -1,0 +1,185 @@
+"""The training loop: it learns, keeps its best epoch, says what it does, and goes on as if it had never stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+from torch import Tensor
+
+from engine.contract.bad_input import BadInput
+from engine.contract.events import Body, Checkpoint, Epoch, Progress, Stage, Step, Warning
+from engine.contract.experiment import Curriculum, Training
+from engine.contract.run_folder import RunFolder
+from engine.model.embed import mean_pool_all
+from engine.model.sense_head import SenseHead
+from engine.training import loop
+from engine.training.bundle_arrays import BundleArrays
+from engine.training.loop import Fit, TrainingFailed, train
+from engine.training.validation import rank, validate
+from tests.engine.made_up import DEVICES, Task, settings
+
+RECIPE = Training(
+    epochs=4, batch_size=5, learning_rate=3e-3, embedding_size=16, warm_start_steps=12, dropout=0.2, target_penalty=0.1
+)
+OVERSAMPLE = Curriculum(tier2_robust=2.0, tier3_adversarial=4.0)
+
+
+class Trained(NamedTuple):
+    head: SenseHead
+    said: list[Body]
+    fit: Fit | None
+
+    def of(self, kind: type[Body]) -> list[Body]:
+        return [body for body in self.said if isinstance(body, kind)]
+
+
+def training(
+    task: Task, folder: Path, recipe: Training, inputs: str = "inputs", device: str = "cpu"
+) -> tuple[SenseHead, Generator[Body, None, Fit]]:
+    head = SenseHead(task.states.width, recipe.embedding_size, recipe.dropout, seed=1).to(device)
+    asked = settings(recipe, OVERSAMPLE)
+    pooled = mean_pool_all(task.states)
+    return head, train(head, task.states, pooled, task.train, task.dev, asked, RunFolder(folder), inputs)
+
+
+def run(
+    task: Task, folder: Path, recipe: Training = RECIPE, stop_after: int | None = None, device: str = "cpu"
+) -> Trained:
+    """Train to the end, or leave off as a killed process would when ``stop_after`` steps are done."""
+    head, events = training(task, folder, recipe, device=device)
+    said: list[Body] = []
+    while True:
+        try:
+            said.append(next(events))
+        except StopIteration as end:
+            return Trained(head, said, end.value)
+        if isinstance(said[-1], Step) and said[-1].step == stop_after:
+            events.close()
+            return Trained(head, said, None)
+
+
+def weights(head: SenseHead) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in head.state_dict().items()}
+
+
+def same(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
+    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_it_learns_what_mean_pooling_cannot_see(tmp_path: Path, device: str) -> None:
+    done = run(Task(device=device), tmp_path, device=device)
+    epochs = [body for body in done.said if isinstance(body, Epoch)]
+    assert [epoch.epoch for epoch in epochs] == [0, 1, 2, 3, 4]
+    assert max(epoch.top1 for epoch in epochs) > epochs[0].mean_pool_top1 + 0.15
+    assert epochs[-1].loss < epochs[0].loss
+
+
+def test_it_says_what_it_does_in_order(tmp_path: Path) -> None:
+    task = Task()
+    done = run(task, tmp_path)
+    batches = -(-len(task.train) // RECIPE.batch_size)
+    steps = [body for body in done.said if isinstance(body, Step)]
+    assert [step.step for step in steps] == list(range(1, RECIPE.epochs * batches + 1))
+    assert {step.total_steps for step in steps} == {RECIPE.epochs * batches}
+    assert sum(sum(step.tiers.values()) for step in steps) == RECIPE.epochs * len(task.train)
+    assert steps[0].learning_rate == pytest.approx(RECIPE.learning_rate)
+    assert steps[-1].learning_rate == pytest.approx(RECIPE.learning_rate * 0.1)
+    assert [body.name for body in done.said if isinstance(body, Stage)] == ["warm_start", "train"]
+    assert [body.done for body in done.said if isinstance(body, Progress)] == [10, 12]
+    assert [body.epoch for body in done.said if isinstance(body, Checkpoint)] == [1, 2, 3, 4, 5]
+    dilution = [body for body in done.said if isinstance(body, Warning) and body.kind == "dilution"]
+    assert len(dilution) == 1
+    assert done.fit is not None
+    assert done.fit.steps == len(steps)
+
+
+def test_the_head_ends_with_the_weights_of_its_best_epoch(tmp_path: Path) -> None:
+    task = Task()
+    done = run(task, tmp_path)
+    epochs = [body for body in done.said if isinstance(body, Epoch)]
+    assert done.fit is not None
+    best = epochs[done.fit.best_epoch]
+    assert best.top1 == max(epoch.top1 for epoch in epochs)
+    assert done.fit.best_epoch == min(epoch.epoch for epoch in epochs if epoch.top1 == best.top1)
+    held_out, pooled = BundleArrays.of(task.dev, task.states), mean_pool_all(task.states)
+    again = validate(done.head, task.states, pooled, held_out, RECIPE)
+    assert (again.ranking.top1, again.ranking.margin) == (best.top1, best.margin)
+    assert best.mean_pool_top1 == rank(pooled, held_out).top1
+
+
+def test_a_head_that_gets_no_better_is_left_as_the_warm_start_made_it(tmp_path: Path) -> None:
+    still = Training(epochs=2, batch_size=5, learning_rate=1e-9, embedding_size=16, warm_start_steps=5)
+    done = run(Task(), tmp_path, still)
+    assert done.fit is not None
+    assert done.fit.best_epoch == 0
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_same_settings_give_the_same_bits(tmp_path: Path, device: str) -> None:
+    task = Task(device=device)
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    first, second = (run(task, tmp_path / name, device=device) for name in "ab")
+    assert first.said == second.said
+    assert same(weights(first.head), weights(second.head))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("stop_after", [1, 4, 5, 9, 16])
+def test_a_resumed_run_is_the_uninterrupted_run_to_the_last_bit(
+    tmp_path: Path, stop_after: int, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "CHECKPOINT_EVERY", 3)
+    task = Task(device=device)
+    for name in ("whole", "broken"):
+        (tmp_path / name).mkdir()
+    whole = run(task, tmp_path / "whole", device=device)
+    left_off = run(task, tmp_path / "broken", stop_after=stop_after, device=device)
+    resumed = run(task, tmp_path / "broken", device=device)
+    assert resumed.fit == whole.fit
+    assert same(weights(resumed.head), weights(whole.head))
+    first = next(body.step for body in resumed.said if isinstance(body, Step))
+    assert first == max(body.step for body in left_off.said if isinstance(body, Checkpoint)) + 1
+    kinds = (Step, Epoch, Checkpoint)
+    tail = [body for body in resumed.said if isinstance(body, kinds)]
+    assert tail == [body for body in whole.said if isinstance(body, kinds)][-len(tail) :]
+    files = [(tmp_path / name / "checkpoint.safetensors").read_bytes() for name in ("whole", "broken")]
+    assert files[0] == files[1]
+
+
+def test_a_finished_run_resumed_only_takes_up_its_best_head(tmp_path: Path) -> None:
+    task = Task()
+    done = run(task, tmp_path)
+    again = run(task, tmp_path)
+    assert again.fit == done.fit
+    assert same(weights(again.head), weights(done.head))
+    assert not any(isinstance(body, Step | Checkpoint) for body in again.said)
+
+
+def test_another_runs_checkpoint_is_refused(tmp_path: Path) -> None:
+    task = Task()
+    run(task, tmp_path, stop_after=1)
+    _, events = training(task, tmp_path, RECIPE, inputs="other")
+    with pytest.raises(BadInput, match="other settings"):
+        next(events)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
+    task = Task()
+    head, events = training(task, tmp_path, RECIPE)
+    said: list[Body] = []
+    with pytest.raises(TrainingFailed, match="step 7: loss nan"):
+        for body in events:
+            said.append(body)
+            if isinstance(body, Step) and body.step == 6:
+                with torch.no_grad():
+                    head.output.weight.fill_(float("nan"))
+    assert isinstance(said[-1], Warning)
+    assert (said[-1].kind, said[-1].step) == ("non_finite", 7)
+    resumed = run(task, tmp_path)
+    assert next(body.step for body in resumed.said if isinstance(body, Step)) == 6

@@ -1,0 +1,63 @@
+"""Validation on development bundles."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from engine.contract.experiment import Training
+from engine.model.embed import mean_pool_all
+from engine.model.sense_head import SenseHead
+from engine.training.bundle_arrays import BundleArrays
+from engine.training.validation import rank, validate
+from tests.engine.made_up import Task, bundle, event, states_of
+
+STATES = states_of(
+    {
+        "q": [1.0, 0.0],
+        "near": [0.8, 0.6],
+        "far": [0.0, 1.0],
+        "middle": [0.6, 0.8],
+        "same as near": [0.8, 0.6],
+        "bank: gloss": [1.0, 0.0],
+    }
+)
+GLOSS = event("gloss", source="gloss")
+
+
+def test_the_right_sentence_must_beat_every_sibling_sentence_and_a_tie_loses() -> None:
+    bundles = (
+        bundle("q", "near", ["far", "middle"], "tier1_easy"),
+        bundle("q", "middle", ["near", "far"], "tier1_easy"),
+        bundle("q", "near", ["same as near"], "tier3_adversarial"),
+    )
+    ranking = rank(mean_pool_all(STATES), BundleArrays.of(bundles, STATES))
+    assert ranking.top1 == pytest.approx(1 / 3)
+    assert ranking.margin == pytest.approx((0.2 - 0.2 + 0.0) / 3, abs=1e-3)
+    assert ranking.tiers == {"tier1_easy": 0.5, "tier3_adversarial": 0.0}
+
+
+def test_definitions_are_no_rivals_of_sentences() -> None:
+    bundles = (bundle("q", "near", [GLOSS, "far"]), bundle("q", "near", [GLOSS]))
+    ranking = rank(mean_pool_all(STATES), BundleArrays.of(bundles, STATES))
+    assert ranking.top1 == 1.0
+    assert ranking.tiers == {"untiered": 1.0}
+
+
+def test_validation_of_a_head_agrees_with_its_embeddings_and_trains_nothing() -> None:
+    task = Task()
+    head = SenseHead(task.states.width, 8, 0.5, seed=0)
+    before = {name: value.clone() for name, value in head.state_dict().items()}
+    arrays = BundleArrays.of(task.dev, task.states)
+    seen = validate(head, task.states, mean_pool_all(task.states), arrays, Training())
+    embedding = head(task.states.gather(torch.arange(len(task.states.texts)))).embedding.detach()
+    right = 0
+    for held in task.dev:
+        query = embedding[task.states.row(held.anchor.text)]
+        rivals = [float(query @ embedding[task.states.row(sibling.text)]) for sibling in held.siblings]
+        right += float(query @ embedding[task.states.row(held.positive.text)]) > max(rivals)
+    assert seen.ranking.top1 == pytest.approx(right / len(task.dev))
+    assert 0.0 < seen.attention_entropy <= 1.0
+    assert all(torch.equal(value, before[name]) for name, value in head.state_dict().items())
+    assert torch.allclose(embedding.norm(dim=1), F.normalize(embedding).norm(dim=1))
