@@ -15,6 +15,7 @@ from engine.contract.config_files import find_config
 from engine.contract.experiment import Experiment, RunId, profile_of, read_experiment, run_ids
 
 if TYPE_CHECKING:
+    from console.hosts.prompts import Prompter
     from console.session import Session
 
 
@@ -31,10 +32,18 @@ class Context:
         self.host_name: str = options.host
         self.host = read_host(options.hosts or find_config("hosts.toml"), self.host_name)
 
-    def session(self) -> Session:
-        """A session; importing it takes most of a second, so it is done when it is needed."""
+    def session(self, prompter: Prompter | None = None) -> Session:
+        """A session; importing it takes most of a second, so it is done when it is needed.
+
+        Args:
+            prompter: who asks the operator; commands ask on the terminal.
+        """
+        from console.hosts.access import Access
+        from console.hosts.terminal_prompter import TerminalPrompter
         from console.session import Session
 
+        if prompter is None and self.options.command is not None:
+            prompter = TerminalPrompter()
         return Session(
             self.host,
             self.experiment,
@@ -45,6 +54,7 @@ class Context:
             take_over=getattr(self.options, "take_over", False),
             strict=getattr(self.options, "strict", None),
             host_name=self.host_name,
+            access=Access(prompter=prompter),
         )
 
     def chosen_runs(self) -> tuple[RunId, ...]:
@@ -121,6 +131,23 @@ def parser() -> argparse.ArgumentParser:
     preflight.add_argument(
         "--repair", action="store_true", help="do what the checks advise, where it can be done from here"
     )
+    sync = commands.add_parser(
+        "sync", parents=[shared, json_output], help="a folder pushed or pulled, or ended runs brought home"
+    )
+    sync.add_argument("direction", choices=("push", "pull"))
+    sync.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="the local folder (default: this one)")
+    sync.add_argument(
+        "--remote", metavar="NAME", help="folder in the host's workspace; pull without one brings runs home"
+    )
+    sync.add_argument("--exclude", action="append", metavar="PATTERN", help="leave these out too; may be repeated")
+    sync.add_argument("--no-excludes", action="store_true", help="leave nothing out that is not named by --exclude")
+    sync.add_argument("--delete", action="store_true", help="push: delete on the host what is not here")
+    sync.add_argument(
+        "--max-delete", default="5%", metavar="N|N%", help="refuse to delete more than this (default: 5%%)"
+    )
+    sync.add_argument("--yes", action="store_true", help="delete without asking")
+    sync.add_argument("--afresh", action="store_true", help="hash every file anew, trusting no earlier look")
+    sync.add_argument("--dry-run", action="store_true", help="say what would be done")
     commands.add_parser("results", parents=[shared, json_output], help="the results of the runs that are at home")
     return top
 
@@ -164,6 +191,10 @@ def _command(context: Context) -> int:
             from console.commands.run import run
 
             return run(context)
+        case "sync":
+            from console.commands.sync import sync
+
+            return sync(context)
         case "preflight":
             from console.commands.preflight import preflight
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from console.hosts.access import Access
 from console.hosts.agent_link import AgentLink, AgentRefused
 from console.hosts.connection import LinkDown, Reached
 from console.hosts.host_config import HostConfig
@@ -49,6 +50,7 @@ class Session:
         read_only: launches and aborts are refused, and the host's lease is left to others.
         take_over: take the lease from another console that holds it.
         strict: a failed ship blocker fails a run; None is what the profile says.
+        access: with whose files the host is reached, and who asks the operator; nobody by default.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Session:
         take_over: bool = False,
         strict: bool | None = None,
         host_name: str = "local",
+        access: Access | None = None,
     ) -> None:
         self._experiment = experiment
         self._experiment_text = experiment_file.read_text(encoding="utf-8")
@@ -85,8 +88,10 @@ class Session:
             wants_lease=not read_only,
             take_over=take_over,
             tell=self._tell,
+            access=access,
         )
         self.ready = self._link.ready
+        self.stopped = self._link.retry.stopped
 
     @property
     def snapshot(self) -> Snapshot:
@@ -105,6 +110,15 @@ class Session:
     async def run(self) -> None:
         """Connect and follow until cancelled; trouble with the link never raises, it is seen in the snapshot."""
         await self._link.run()
+
+    @property
+    def asked(self) -> float:
+        """``time.monotonic()`` of when the operator was last asked something for the link's sake; 0.0: never."""
+        return self._link.access.asked
+
+    def reconnect(self) -> None:
+        """Try a lost link now; the only way on once it is ``stopped``, waiting for the operator to settle something."""
+        self._link.retry.now()
 
     async def close(self) -> None:
         """Nothing on the host ends with the console."""

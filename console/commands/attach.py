@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from console.hosts.connection import LinkDown
 from console.session import Session
@@ -24,23 +26,34 @@ async def attached(session: Session) -> AsyncIterator[None]:
     """Follow the host within the block, entered once it has answered for the first time.
 
     Raises:
-        LinkDown: it did not answer in time.
+        LinkDown: it did not answer in time, or something about it must be settled first.
     """
     session.subscribe(_LinkReporter().take)
     following = asyncio.create_task(session.run())
-    ready = asyncio.create_task(session.ready.wait())
+    first: list[asyncio.Task[Any]] = [asyncio.create_task(event.wait()) for event in (session.ready, session.stopped)]
     try:
-        done, _ = await asyncio.wait({following, ready}, timeout=FIRST_ANSWER_S, return_when=asyncio.FIRST_COMPLETED)
-        if following in done:
+        await _first_of({following, *first}, session)
+        if following.done():
             following.result()
+        if session.stopped.is_set():
+            raise LinkDown(session.snapshot.host.detail)
         if not session.ready.is_set():
             raise LinkDown(f"the host did not answer: {session.snapshot.host.detail}")
         yield
     finally:
-        for task in (following, ready):
+        for task in (following, *first):
             task.cancel()
-        await asyncio.gather(following, ready, return_exceptions=True)
+        await asyncio.gather(following, *first, return_exceptions=True)
         await session.close()
+
+
+async def _first_of(tasks: set[asyncio.Task[Any]], session: Session) -> None:
+    """Wait for the first of ``tasks``, but not for ever; while the operator is asked something, time stands still."""
+    start = time.monotonic()
+    while (left := max(start, session.asked) + FIRST_ANSWER_S - time.monotonic()) > 0:
+        done, _ = await asyncio.wait(tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        if done:
+            return
 
 
 class _LinkReporter:

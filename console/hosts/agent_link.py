@@ -6,21 +6,21 @@ import asyncio
 import contextlib
 import itertools
 import json
-import shlex
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import PurePosixPath
 from typing import Any
 
 import asyncssh
 
-from console.hosts.agent_file import agent_file
-from console.hosts.connection import LinkDown, Reached
+from console.hosts.agent_file import START, agent_file
+from console.hosts.link_down import LinkDown
+from console.hosts.reached import Reached
+from console.hosts.remote_python import MarkedPython
 from console.sanitize import sanitize_line
 
 MAX_REPLY = 64 * 1024 * 1024
 REPLY_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 30.0
 
 
 class AgentRefused(Exception):
@@ -34,14 +34,15 @@ class AgentLink:
         self._process = process
         self._numbers = itertools.count()
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._arriving = 0.0
         self._down: str | None = None
         self._stderr = b""
 
     async def request(self, verb: str, timeout: float = REPLY_TIMEOUT_S, **arguments: Any) -> dict[str, Any]:  # noqa: ASYNC109
-        """Ask for ``verb``; waits up to ``timeout`` seconds.
+        """Ask for ``verb``; waits up to ``timeout`` seconds, and on while a reply is on its way, however slow the link.
 
         Raises:
-            LinkDown: the channel or the agent is gone, or no reply came in time.
+            LinkDown: the channel or the agent is gone, or the host stays silent.
             AgentRefused: the agent says no.
         """
         if self._down is not None:
@@ -52,8 +53,7 @@ class AgentLink:
         try:
             content = json.dumps({"id": number, "verb": verb, **arguments}).encode() + b"\n"
             self._process.stdin.write(content)
-            async with asyncio.timeout(timeout):
-                reply = await future
+            reply = await self._reply(future, timeout)
         except TimeoutError as error:
             raise LinkDown(f"no answer to {verb} within {timeout:.0f} s") from error
         except (OSError, asyncssh.Error) as error:
@@ -67,6 +67,16 @@ class AgentLink:
             raise LinkDown("the agent's answer cannot be understood")
         return answer
 
+    async def _reply(self, future: asyncio.Future[dict[str, Any]], timeout: float) -> dict[str, Any]:  # noqa: ASYNC109
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        while not future.done() and (left := deadline - loop.time()) > 0:
+            await asyncio.wait([future], timeout=left)
+            deadline = max(deadline, self._arriving + timeout)
+        if not future.done():
+            raise TimeoutError
+        return future.result()
+
     async def listen(self) -> None:
         """Hand replies to those who wait, until the channel ends; then tell all of them.
 
@@ -78,6 +88,8 @@ class AgentLink:
                 *lines, partial = (partial + chunk).split(b"\n")
                 for line in lines:
                     self._deliver(line)
+                if partial:
+                    self._arriving = asyncio.get_running_loop().time()
                 if len(partial) > MAX_REPLY:
                     raise LinkDown(f"a reply of more than {MAX_REPLY >> 20} MiB")
             self._fail(self._last_words() or "the link is down")
@@ -118,17 +130,16 @@ async def open_agent(reached: Reached) -> AsyncIterator[AgentLink]:
         LinkDown: the link failed, or the host runs another file than the one shipped.
     """
     content, digest = agent_file()
-    path = str(PurePosixPath(reached.workspace) / "agent" / f"{digest}.pyz")
-    process = None
+    program = MarkedPython(reached.python, START, reached.workspace, digest, str(len(content)))
     try:
-        await _ship(reached, path, content)
-        command = shlex.join([reached.python, path, "serve", reached.workspace])
-        process = await reached.connection.create_process(command, encoding=None)
+        process = await reached.connection.create_process(program.command, encoding=None)
     except (OSError, asyncssh.Error) as error:
         raise LinkDown(f"the agent cannot be started: {sanitize_line(str(error))}") from error
     link = AgentLink(process)
-    tasks = [asyncio.create_task(link.listen()), asyncio.create_task(link.drain_stderr())]
+    tasks: list[asyncio.Task[None]] = []
     try:
+        await _ship(program, process, content)
+        tasks += [asyncio.create_task(link.listen()), asyncio.create_task(link.drain_stderr())]
         hello = await link.request("hello")
         if hello.get("sha256") != digest:
             raise LinkDown("the host runs another agent than the one that was shipped")
@@ -140,17 +151,13 @@ async def open_agent(reached: Reached) -> AsyncIterator[AgentLink]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _ship(reached: Reached, path: str, content: bytes) -> None:
-    """Put the agent in place, whole or not at all, unless exactly that file is there; a damaged one is replaced."""
-    async with reached.connection.start_sftp_client() as sftp:
-        try:
-            async with sftp.open(path, "rb") as file:
-                there: bytes | str = await file.read(len(content) + 1)
-                if there == content:
-                    return
-        except asyncssh.SFTPNoSuchFile:
-            await sftp.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
-        temporary = f"{path}.{uuid.uuid4().hex}.tmp"
-        async with sftp.open(temporary, "wb") as file:
-            await file.write(content)
-        await sftp.posix_rename(temporary, path)
+async def _ship(program: MarkedPython, process: asyncssh.SSHClientProcess[bytes], content: bytes) -> None:
+    """Send the agent if the host wants it: it is put in place there whole or not at all, and a damaged one is replaced."""
+    try:
+        async with asyncio.timeout(START_TIMEOUT_S):
+            if await program.marked_line(process) == "want":
+                process.stdin.write(content)
+    except TimeoutError as error:
+        raise LinkDown("the agent does not start: the host is silent") from error
+    except (OSError, asyncssh.Error, LinkDown) as error:
+        raise LinkDown(f"the agent cannot be started: {sanitize_line(str(error))}") from error

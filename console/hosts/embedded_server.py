@@ -14,6 +14,8 @@ import sys
 
 import asyncssh
 
+CHUNK = 1 << 18
+
 
 class _Server(asyncssh.SSHServer):
     """Accepts one public key and nothing else."""
@@ -45,13 +47,43 @@ async def _run_command(channel: asyncssh.SSHServerProcess[bytes]) -> None:
         channel.stderr.write(f"{channel.command}: {error}\n".encode())
         channel.exit(127)
         return
+    assert child.stdin and child.stdout and child.stderr
+    feeding = asyncio.create_task(_feed(channel, child.stdin))
     try:
-        await channel.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)
+        await asyncio.gather(_pass_on(child.stdout, channel.stdout), _pass_on(child.stderr, channel.stderr))
         channel.exit(await child.wait())
     finally:
+        feeding.cancel()
         if child.returncode is None:  # the channel is gone; its command goes too
             with contextlib.suppress(ProcessLookupError):
                 child.terminate()
+
+
+async def _feed(channel: asyncssh.SSHServerProcess[bytes], stdin: asyncio.StreamWriter) -> None:
+    """What the client sends, to the command; the end of it too, however it comes.
+
+    asyncssh's own redirection takes the whole connection down when a client closes a channel before its command ends.
+    """
+    try:
+        while chunk := await channel.stdin.read(CHUNK):
+            stdin.write(chunk)
+            await stdin.drain()
+    except (OSError, asyncssh.Error):
+        pass
+    finally:
+        stdin.close()
+
+
+async def _pass_on(source: asyncio.StreamReader, sink: asyncssh.SSHWriter[bytes]) -> None:
+    """What the command says, to the client as long as there is one; the rest is drained, so that nothing blocks it."""
+    listening = True
+    while chunk := await source.read(CHUNK):
+        try:
+            if listening:
+                sink.write(chunk)
+                await sink.drain()
+        except (OSError, asyncssh.Error):
+            listening = False
 
 
 async def _serve() -> None:

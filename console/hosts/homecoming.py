@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from console.hosts.connection import Reached
 from console.hosts.pull import Damaged, manifest_at_home, pull
+from console.hosts.sync.failure import NotNow
 from console.snapshot import Home
 from engine.contract.experiment import RunId
+
+RETRY_S = 30.0  # when a full disk, or another console, kept a run from coming home
 
 
 class Homecoming:
@@ -57,15 +61,22 @@ class Homecoming:
         """
         remote = PurePosixPath(reached.workspace) / "runs" / folder
         self._news.set()
+        later: NotNow | None = None
         while True:
-            await self._news.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None if later is None else RETRY_S):
+                    await self._news.wait()
             self._news.clear()
+            later = None
             for run, key in self._sealed.items():
                 if not key or self.at_home(run, key) or self.refused(run, key):
                     continue
                 try:
-                    await pull(reached.connection, remote / str(run), self._folder, run, self._reporter(run))
+                    await pull(reached, remote / str(run), self._folder, run, self._reporter(run))
                     await self._look_at(run)
+                except NotNow as error:
+                    later = error
+                    self._set(run, Home("away", note=str(error)))
                 except Damaged as error:
                     self._refused.add((run, key))
                     self._set(run, Home("damaged", note=str(error)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-import random
 import socket
 import time
 import uuid
@@ -15,18 +14,19 @@ import asyncssh
 import msgspec
 from msgspec.structs import replace
 
+from console.hosts.access import Access
 from console.hosts.agent_link import AgentLink, AgentRefused, open_agent
-from console.hosts.connection import LinkDown, Reached, reach
+from console.hosts.connection import LinkDown, Reached, Resolved, reach
 from console.hosts.follower import Follower
 from console.hosts.homecoming import Homecoming
 from console.hosts.host_config import HostConfig
+from console.hosts.retry import Retry
 from console.sanitize import sanitize_line
 from console.snapshot import HostFacts, HostView
 from engine.contract.experiment import RunId
 
 POLL_WAIT_S = 2.0
 FACTS_EVERY_S = 5.0
-BACKOFF_S = (1.0, 30.0)
 
 
 class HostLink:
@@ -39,6 +39,7 @@ class HostLink:
         runs: the runs to follow.
         wants_lease: ask for the right to launch and abort; ``take_over`` takes it from another console.
         tell: called on the event loop after each change.
+        access: with whose files the host is reached, and who asks the operator.
     """
 
     def __init__(
@@ -52,12 +53,15 @@ class HostLink:
         wants_lease: bool,
         take_over: bool,
         tell: Callable[[], None],
+        access: Access | None = None,
     ) -> None:
         self.host = host
         self.view = HostView(name, host.title, host.launcher, "", slots=host.slots)
         self.follower = Follower(runs)
         self.homecoming = Homecoming(home / folder, runs, tell)
         self.ready = asyncio.Event()
+        self.access = access or Access()
+        self.retry = Retry(self.access.pace)
         self._folder = folder
         self._workspace = home / ".local-host"
         self._wants_lease = wants_lease
@@ -77,26 +81,34 @@ class HostLink:
         return self._open
 
     async def run(self) -> None:
-        """Connect and follow until cancelled; a lost link is tried again with growing, jittered pauses, for ever."""
+        """Connect and follow until cancelled; a lost link is tried again without limit, as ``Retry`` says."""
         await self.homecoming.look()
-        failures = 0
         while True:
-            self.note(link="connecting" if not self.view.heard else "lost", detail="connecting")
+            self.note(link="lost" if self.view.heard else "connecting", detail="connecting")
             try:
-                async with reach(self.host, self._workspace) as reached, open_agent(reached) as link:
-                    self._open = reached, link
-                    failures = 0
-                    up = {"address": reached.address, "fingerprint": reached.fingerprint, "heard": time.monotonic()}
-                    self.note(link="up", detail="", **up)
-                    await self._ask_for_lease(link)
-                    await self._follow(reached, link)
+                await self._connect_and_follow()
             except (LinkDown, OSError, asyncssh.Error) as error:
-                pause = min(BACKOFF_S[1], BACKOFF_S[0] * 2**failures) * random.uniform(0.5, 1.0)
-                failures += 1
-                self.note(link="lost", detail=f"{sanitize_line(str(error))}; trying again in {pause:.0f} s")
-                await asyncio.sleep(pause)
+                pause = self.retry.next_pause(error, met_before=bool(self.view.heard))
+                what_now = "" if pause is None else f"; trying again in {pause:.0f} s"
+                self.note(link="lost", detail=sanitize_line(str(error)) + what_now)
+                await self.retry.wait(pause, error)
+
+    async def _connect_and_follow(self) -> None:
+        async with (
+            reach(self.host, self._workspace, self.access, self._about_to_connect) as reached,
+            open_agent(reached) as link,
+        ):
+            self._open = reached, link
+            try:
+                up = {"address": reached.address, "fingerprint": reached.fingerprint, "heard": time.monotonic()}
+                self.note(link="up", detail="", **up)
+                await self._ask_for_lease(link)
+                await self._follow(reached, link)
             finally:
                 self._open = None
+
+    def _about_to_connect(self, resolved: Resolved) -> None:
+        self.note(address=resolved.where, detail=f"connecting: {resolved.text}")
 
     async def take_over(self) -> None:
         """Take the host's lease from the console that holds it; that one looks on from then on.
@@ -141,12 +153,14 @@ class HostLink:
         while True:
             request = self.follower.request()
             try:
-                reply = await link.request("poll", folder=self._folder, wait=POLL_WAIT_S, **request)
+                silence = POLL_WAIT_S + self.access.pace.silence
+                reply = await link.request("poll", silence, folder=self._folder, wait=POLL_WAIT_S, **request)
             except AgentRefused as refusal:
                 raise LinkDown(str(refusal)) from refusal
             self.view = replace(self.view, heard=time.monotonic())
             changed = self.follower.absorb(reply)
             self.homecoming.sealed(self.follower.sealed)
+            self.retry.worked()
             self.ready.set()
             if changed:
                 self._tell()

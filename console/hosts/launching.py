@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from console.hosts.host_config import HostConfig
+import msgspec
+
+from console.hosts.host_config import HostConfig, SlurmSettings
 from engine.contract.experiment import Settings
+from engine.contract.run_folder import CHECKPOINT_STATE
 
 ENGINE = "engine.cli"
 
@@ -20,7 +23,7 @@ def launch_request(
     argv += ["--workspace", "{workspace}", "--output", "{run}"]
     if strict:
         argv.append("--strict")
-    return {
+    request: dict[str, Any] = {
         "key": key,
         "folder": folder,
         "run": str(settings.run),
@@ -30,3 +33,12 @@ def launch_request(
         "argv": argv,
         "env": {"TOKENIZERS_PARALLELISM": "false"},
     }
+    if host.launcher == "slurm":
+        request["slurm"] = _slurm_settings(host.slurm or SlurmSettings(), settings.condition)
+        request["restart"] = {"checkpoint": CHECKPOINT_STATE, "argv": ["--resume"]}
+    return request
+
+
+def _slurm_settings(slurm: SlurmSettings, condition: str) -> dict[str, Any]:
+    """What the agent hands to ``sbatch``; runs that name the same array, and are launched together, go as one."""
+    return {**msgspec.structs.asdict(slurm), "array": condition if slurm.array else None}

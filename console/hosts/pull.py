@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-import asyncssh
-
-from console.hosts.connection import LinkDown
+from console.hosts.agent.census import Entry
+from console.hosts.agent.files import sync_folder
+from console.hosts.agent.names import RESERVED
+from console.hosts.agent.staging import STAGING, staged_name
+from console.hosts.reached import Reached
+from console.hosts.sync.failure import NotNow, SyncFailed
+from console.hosts.sync.host_file import read_host_file
+from console.hosts.sync.inbound import fetch
+from console.hosts.sync.transfer_channel import open_transfer
+from console.hosts.sync.verdict import Progress
 from console.sanitize import sanitize_line
 from console.snapshot import Home
 from engine.contract import manifest as manifests
@@ -19,7 +25,6 @@ from engine.contract.durable import write_durably
 from engine.contract.experiment import RunId
 from engine.contract.run_folder import MANIFEST
 
-READ_SIZE = 128 * 1024  # below the limit every server grants a read
 MAX_MANIFEST = 4 << 20
 
 
@@ -36,82 +41,69 @@ def manifest_at_home(folder: Path, run: RunId) -> manifests.Manifest | None:
 
 
 async def pull(
-    connection: asyncssh.SSHClientConnection,
+    reached: Reached,
     remote: PurePosixPath,
     folder: Path,
     run: RunId,
     report: Callable[[Home], None],
+    *,
+    mirrored: Callable[[str], Path | None] = lambda _: None,
 ) -> None:
-    """Copy the capsule ``remote`` to ``folder/run``. An older one there is set aside in ``folder/.previous``.
+    """Bring the capsule ``remote`` to ``folder/run``. An older one there is set aside in ``folder/.previous``.
+
+    A pull that was cut off is gone on with from the byte it came to.
+
+    Args:
+        report: told how far it is.
+        mirrored: launch key -> folder with the beginnings of its files, which are moved here and not asked for again.
 
     Raises:
         LinkDown: the link failed; nothing at home has changed.
+        NotNow: this machine's disk is full, or another console pulls the same run; nothing at home has changed.
         Damaged: a file is not what the manifest says, or cannot be written; nothing at home has changed.
     """
     staging = folder / ".incoming" / str(run)
+    report(Home("pulling"))
     try:
-        async with connection.start_sftp_client() as sftp:
-            await asyncio.to_thread(_fresh, staging)
-            content = await _read_manifest(sftp, remote / MANIFEST)
+        async with open_transfer(reached) as channel:
+            content = await read_host_file(channel, str(remote), MANIFEST, MAX_MANIFEST)
             manifest = manifests.decode(content)
-            await _copy_all(sftp, remote, staging, manifest, report)
+            files = [Entry(entry.path, entry.size, entry.sha256, False) for entry in manifest.files]
+            await asyncio.to_thread(_prepare, staging, files, mirrored(manifest.key))
+            moved = await fetch(channel, str(remote), files, staging, lambda progress: report(_home(progress)))
+        for path, why in sorted(moved.failures.items()):
+            raise Damaged(sanitize_line(f"{path} is not what its manifest says: {why}"))
+        await asyncio.to_thread(shutil.rmtree, staging / RESERVED)
         await asyncio.to_thread(write_durably, staging / MANIFEST, content)
         await asyncio.to_thread(_put_in_place, staging, folder, run)
-    except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPFailure, BadInput, OSError) as error:
+    except NotNow:
+        raise
+    except (SyncFailed, BadInput, OSError) as error:
         raise Damaged(sanitize_line(str(error))) from error
-    except asyncssh.Error as error:
-        raise LinkDown(sanitize_line(str(error))) from error
 
 
-async def _read_manifest(sftp: asyncssh.SFTPClient, path: PurePosixPath) -> bytes:
-    async with sftp.open(str(path), "rb") as file:
-        content = await file.read(MAX_MANIFEST + 1)
-    assert isinstance(content, bytes)
-    if len(content) > MAX_MANIFEST:
-        raise Damaged(f"the manifest is larger than {MAX_MANIFEST >> 20} MiB")
-    return content
+def _home(progress: Progress) -> Home:
+    whole = progress.bytes_done == progress.bytes
+    return Home("pulling", progress.files if whole else 0, progress.files, progress.bytes_done, progress.bytes)
 
 
-async def _copy_all(
-    sftp: asyncssh.SFTPClient,
-    remote: PurePosixPath,
-    staging: Path,
-    manifest: manifests.Manifest,
-    report: Callable[[Home], None],
-) -> None:
-    total = sum(entry.size for entry in manifest.files)
-    done = 0
-    for number, entry in enumerate(manifest.files):
-        report(Home("pulling", number, len(manifest.files), done, total))
-        await _copy(sftp, remote / entry.path, staging / manifests.safe_path(entry.path), entry)
-        done += entry.size
-    report(Home("pulling", len(manifest.files), len(manifest.files), done, total))
-
-
-async def _copy(sftp: asyncssh.SFTPClient, source: PurePosixPath, target: Path, entry: manifests.FileEntry) -> None:
-    """Copy one file, hashed while it moves; more bytes than the manifest says are not even written."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256()
-    size = 0
-    copy = await asyncio.to_thread(open, target, "xb")
-    with copy:
-        async with sftp.open(str(source), "rb") as file:
-            while chunk := await file.read(READ_SIZE):
-                assert isinstance(chunk, bytes)
-                size += len(chunk)
-                if size > entry.size:
-                    break
-                digest.update(chunk)
-                await asyncio.to_thread(copy.write, chunk)
-    if size != entry.size or digest.hexdigest() != entry.sha256:
-        raise Damaged(f"{entry.path} is not what its manifest says")
-
-
-def _fresh(staging: Path) -> None:
-    """An empty staging folder; what an interrupted pull left there is of no use to anybody."""
-    if staging.exists():
-        shutil.rmtree(staging)
-    staging.mkdir(parents=True)
+def _prepare(staging: Path, files: list[Entry], mirror: Path | None) -> None:
+    """A staging folder with nothing in it but what can be gone on from."""
+    (staging / Path(*STAGING)).mkdir(parents=True, exist_ok=True)
+    for left in staging.iterdir():
+        if left.name == RESERVED:
+            continue
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left)
+        else:
+            left.unlink()
+    if mirror is None:
+        return
+    for entry in files:
+        beginning, target = mirror / entry.path, staging.joinpath(*STAGING, staged_name(entry))
+        usable = beginning.is_file() and not beginning.is_symlink() and beginning.stat().st_size <= entry.size
+        if usable and not target.exists():
+            beginning.replace(target)
 
 
 def _put_in_place(staging: Path, folder: Path, run: RunId) -> None:
@@ -126,3 +118,4 @@ def _put_in_place(staging: Path, folder: Path, run: RunId) -> None:
             number += 1
         target.rename(aside)
     staging.rename(target)
+    sync_folder(folder)

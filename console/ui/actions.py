@@ -8,7 +8,9 @@ from msgspec import Struct
 from textual.binding import Binding, BindingType
 
 ViewName = Literal["host", "runs", "live", "results", "items"]
-Scope = Literal["app", "reading", "runs", "live", "log", "search", "items", "table", "confirm", "help"]
+Scope = Literal[
+    "app", "host", "reading", "runs", "live", "log", "search", "items", "table", "confirm", "prompt", "answer", "help"
+]
 
 VIEWS: tuple[tuple[ViewName, str], ...] = (
     ("host", "Host"),
@@ -70,37 +72,36 @@ ACTIONS: tuple[Action, ...] = (
         destructive=True,
         changes_host=True,
     ),
+    # Host
+    Action("look", ("p",), "look again", "Look again at what runs need of the host", ("host",)),
+    Action("repair", ("e",), "repair", "Do what the selected check advises", ("host",), changes_host=True),
+    Action("reconnect", ("c",), "connect", "Try a lost link now, without waiting any longer", ("host",)),
+    Action("stop_waiting", ("escape",), "", "Stop waiting for a repair; the host may go on with it", ("host",)),
+    Action("move_check(-1)", ("up",), "", "Select the check above", ("host",)),
+    Action("move_check(1)", ("down",), "", "Select the check below", ("host",)),
     # Runs
     Action("move(0,-1)", ("up",), "", "Select the run above", ("runs",)),
     Action("move(0,1)", ("down",), "", "Select the run below", ("runs",)),
     Action("move(-1,0)", ("left",), "", "Select the run to the left", ("runs",)),
     Action("move(1,0)", ("right",), "", "Select the run to the right", ("runs",)),
-    Action("open_live", ("enter",), "live", "Watch the selected run", ("runs",)),
     Action("launch_all", ("a",), "all", "Launch every run of the profile", ("runs",), changes_host=True),
     Action("launch", ("l",), "launch", "Launch the selected run", ("runs",), changes_host=True),
-    Action(
-        "launch_condition",
-        ("L",),
-        "condition",
-        "Launch every seed of the selected condition",
-        ("runs",),
-        changes_host=True,
-    ),
-    Action(
-        "launch_again",
-        ("r",),
-        "again",
-        "Run the selected run once more; its results are set aside",
-        ("runs",),
-        destructive=True,
-        changes_host=True,
-    ),
     Action(
         "abort",
         ("x",),
         "abort",
         "Abort the selected run and every process of it",
         ("runs", "live"),
+        destructive=True,
+        changes_host=True,
+    ),
+    Action("open_live", ("enter",), "live", "Watch the selected run", ("runs",)),
+    Action(
+        "launch_again",
+        ("r",),
+        "again",
+        "Run the selected run once more; its results are set aside",
+        ("runs",),
         destructive=True,
         changes_host=True,
     ),
@@ -113,15 +114,23 @@ ACTIONS: tuple[Action, ...] = (
         destructive=True,
         changes_host=True,
     ),
+    Action(
+        "launch_condition",
+        ("L",),
+        "condition",
+        "Launch every seed of the selected condition",
+        ("runs",),
+        changes_host=True,
+    ),
     # Live
     Action("select_run(-1)", ("left_square_bracket",), "", "Select the previous run", ("live",)),
     Action("select_run(1)", ("right_square_bracket",), "run", "Select the next run", ("live",), shown="[ ]"),
-    Action("toggle_smooth", ("s",), "smooth", "Smooth the loss; the selected run's raw line stays", ("live",)),
-    Action("toggle_log_scale", ("g",), "log scale", "Loss on a logarithmic scale", ("live",)),
-    Action("cycle_charts", ("c",), "charts", "Both charts, loss alone, top-1 alone, or none", ("live",)),
-    Action("toggle_markers", ("m",), "markers", "Draw curves as blocks or as letters", ("live",)),
     Action("toggle_follow", ("f", "space"), "follow", "Follow the log, or hold it still", ("live",)),
     Action("search", ("slash",), "filter", "Only log lines with a text; !text leaves lines out", ("live",)),
+    Action("cycle_charts", ("c",), "charts", "Both charts, loss alone, top-1 alone, or none", ("live",)),
+    Action("toggle_smooth", ("s",), "smooth", "Smooth the loss; the selected run's raw line stays", ("live",)),
+    Action("toggle_log_scale", ("g",), "log scale", "Loss on a logarithmic scale", ("live",)),
+    Action("toggle_markers", ("m",), "markers", "Draw curves as blocks or as letters", ("live",)),
     Action("clear_search", ("escape",), "", "Show every log line again", ("live",)),
     Action("submit", ("enter",), "", "Keep the filter and go back to the log", ("search",)),
     # Items
@@ -135,15 +144,19 @@ ACTIONS: tuple[Action, ...] = (
     # Reading
     Action("scroll_up", ("up",), "", "A line up", ("reading", "log")),
     Action("scroll_down", ("down",), "", "A line down", ("reading", "log")),
-    Action("page_up", ("pageup",), "", "A page up", ("reading", "log")),
-    Action("page_down", ("pagedown",), "", "A page down", ("reading", "log")),
-    Action("scroll_home", ("home",), "", "To the beginning", ("reading", "log")),
-    Action("scroll_end", ("end",), "", "To the end; the log is followed again", ("reading", "log")),
+    Action("page_up", ("pageup",), "", "A page up", ("reading", "host", "log")),
+    Action("page_down", ("pagedown",), "", "A page down", ("reading", "host", "log")),
+    Action("scroll_home", ("home",), "", "To the beginning", ("reading", "host", "log")),
+    Action("scroll_end", ("end",), "", "To the end; the log is followed again", ("reading", "host", "log")),
     Action("scroll_left", ("left",), "", "To the left of long lines", ("log",)),
     Action("scroll_right", ("right",), "", "To the right of long lines", ("log",)),
     # Dialogues
     Action("confirm", ("y",), "yes", "Do it", ("confirm",)),
     Action("cancel", ("n", "escape"), "no", "Leave everything as it is", ("confirm",)),
+    Action("refuse", ("escape",), "", "Refuse to answer", ("prompt",)),
+    Action("scroll_text(-1)", ("up", "pageup"), "", "The text above", ("prompt",)),
+    Action("scroll_text(1)", ("down", "pagedown"), "", "The text below", ("prompt",)),
+    Action("submit", ("enter",), "", "Give the answer", ("answer",)),
     Action("close", ("escape", "q", "question_mark", "f1"), "", "Close the help", ("help",)),
 )
 

@@ -12,12 +12,15 @@ from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
+from console.hosts.prompts import Prompter
 from console.run_view import RunView
 from console.snapshot import Home, HostView, Snapshot
 from console.ui.actions import Scope, ViewName, bindings, in_scope, shown_key
-from console.ui.commands import CommandingApp
+from console.ui.asking import AskingApp
 from console.ui.core import Core
 from console.ui.dialogue import Dialogue
+from console.ui.examination import Examination
+from console.ui.examining import ExaminingApp
 from console.ui.main_screen import TICK, MainScreen
 from console.ui.messages import SessionOpened
 from engine.contract.experiment import Experiment, folder_name, run_ids
@@ -25,11 +28,12 @@ from engine.contract.experiment import Experiment, folder_name, run_ids
 _CLOSING_SECONDS = 5.0
 
 
-class ConsoleApp(CommandingApp, inherit_bindings=False):
+class ConsoleApp(ExaminingApp, AskingApp, inherit_bindings=False):
     """The application.
 
     Args:
-        open_session: makes the headless core; called in a thread after the first paint, so it may import much.
+        open_session: makes the headless core, which asks the operator by the prompter it is given; called in a thread
+            after the first paint, so it may import much.
         experiment, profile: what is run.
         host_title: the host's name for people, shown until the core knows more.
         read_only: launching and aborting are off.
@@ -41,12 +45,18 @@ class ConsoleApp(CommandingApp, inherit_bindings=False):
     COMMAND_PALETTE_BINDING = "ctrl+p"
 
     def __init__(
-        self, open_session: Callable[[], Core], experiment: Experiment, profile: str, host_title: str, read_only: bool
+        self,
+        open_session: Callable[[Prompter], Core],
+        experiment: Experiment,
+        profile: str,
+        host_title: str,
+        read_only: bool,
     ) -> None:
         super().__init__()
         self.animation_level = "none"  # an animation is a burst of redraws over a slow link
         self.read_only = read_only
         self._open_session = open_session
+        self._stopped = False
         runs = run_ids(experiment, profile)
         first = Snapshot(
             host=HostView(name=host_title, title=host_title, launcher="", address="", detail="Starting."),
@@ -71,10 +81,14 @@ class ConsoleApp(CommandingApp, inherit_bindings=False):
         """Show what is under way."""
         self.main.busy_with(work)
 
+    def show_examination(self, examination: Examination) -> None:
+        """Show how the host was found."""
+        self.main.examination = examination
+
     @work(thread=True, exit_on_error=False, group="core", name="open")
     def open_core(self) -> None:
         """Make the core; the first paint is done."""
-        self.post_message(SessionOpened(self._open_session()))
+        self.post_message(SessionOpened(self._open_session(self.prompter)))
 
     @on(SessionOpened)
     def _opened(self, message: SessionOpened) -> None:
@@ -84,11 +98,19 @@ class ConsoleApp(CommandingApp, inherit_bindings=False):
         self.run_worker(message.core.run(), group="core", name="follow", exit_on_error=False)
 
     def _show_newest(self) -> None:
-        """Show the newest snapshot if it is another; those in between are never drawn."""
-        if self.core is not None:
+        """Show the newest snapshot if it is another, those in between are never drawn; ask what waits to be asked."""
+        self.ask_next()
+        if self.core is not None and self.main.is_mounted:
             newest, shown = self.core.snapshot, self.main.snapshot
             if shown is None or newest.version != shown.version or newest.host is not shown.host:
                 self.main.snapshot = newest
+            self.link_is(newest.host.link)
+            self._tell_if_stopped(self.core.stopped.is_set(), newest.host.detail)
+
+    def _tell_if_stopped(self, stopped: bool, why: str) -> None:
+        if stopped and not self._stopped:
+            self.say(f"{why}; c in view 1 tries again.", "error")
+        self._stopped = stopped
 
     @on(Worker.StateChanged)
     def _core_failed(self, event: Worker.StateChanged) -> None:

@@ -16,9 +16,9 @@ from console.ui.format import counted
 from console.ui.messages import AbortWanted, CommandDone, LaunchWanted
 
 Severity = Literal["information", "warning", "error"]
-Command = Literal["launch", "abort", "take over"]
-_SECONDS: dict[Severity, float] = {"information": 3.0, "warning": 8.0, "error": 20.0}
-_READ_ONLY = "Read-only: nothing is launched or aborted. Start without --read-only to do so."
+Command = Literal["launch", "abort", "take over", "repair"]
+_SECONDS: dict[Severity, float] = {"information": 3.0, "warning": 4.0, "error": 5.0}
+_READ_ONLY = "Read-only: nothing is changed on the host. Start without --read-only to do so."
 
 
 class CommandingApp(App[None], inherit_bindings=False):
@@ -50,7 +50,7 @@ class CommandingApp(App[None], inherit_bindings=False):
 
     @on(LaunchWanted)
     def _launch(self, message: LaunchWanted) -> None:
-        core = self._ready_to("launch")
+        core = self.ready_to("launch")
         if core is None:
             return
         plan = core.plan_launch(message.runs, again=message.again)
@@ -62,7 +62,7 @@ class CommandingApp(App[None], inherit_bindings=False):
             return told("Launched", await core.launch(plan))
 
         def go() -> None:
-            self._command("launch", f"launching {counted(len(plan.launch), 'run')}", launch())
+            self.command("launch", f"launching {counted(len(plan.launch), 'run')}", launch())
 
         if plan.replaces:
             self.ask(plan.question, "launch", go)
@@ -71,7 +71,7 @@ class CommandingApp(App[None], inherit_bindings=False):
 
     @on(AbortWanted)
     def _abort(self, message: AbortWanted) -> None:
-        core = self._ready_to("abort")
+        core = self.ready_to("abort")
         if core is None:
             return
         plan = core.plan_abort(message.runs)
@@ -83,11 +83,11 @@ class CommandingApp(App[None], inherit_bindings=False):
             return told("Aborted", await core.abort(plan))
 
         words = f"aborting {counted(len(plan.abort), 'run')}"
-        self.ask(plan.question, "abort", lambda: self._command("abort", words, abort()))
+        self.ask(plan.question, "abort", lambda: self.command("abort", words, abort()))
 
     def action_take_over(self) -> None:
         """Take the host's lease from another console."""
-        core = self._ready_to("take over")
+        core = self.ready_to("take over")
         if core is None:
             return
         holder = core.snapshot.host.lease
@@ -100,9 +100,9 @@ class CommandingApp(App[None], inherit_bindings=False):
             return CommandDone("This console launches and aborts now.", "information")
 
         question = f"{holder} launches and aborts on this host. Once you take over, that console only looks on."
-        self.ask(question, "take over", lambda: self._command("take over", "taking over", take_over()))
+        self.ask(question, "take over", lambda: self.command("take over", "taking over", take_over()))
 
-    def _ready_to(self, command: Command) -> Core | None:
+    def ready_to(self, command: Command) -> Core | None:
         """The core, if ``command`` can be asked of it now; else the operator is told why not."""
         holder = self.core.snapshot.host.lease if self.core is not None else ""
         if self.read_only:
@@ -117,7 +117,7 @@ class CommandingApp(App[None], inherit_bindings=False):
             return self.core
         return None
 
-    def _command(self, command: Command, words: str, answer: Coroutine[None, None, CommandDone]) -> None:
+    def command(self, command: Command, words: str, answer: Coroutine[None, None, CommandDone]) -> None:
         """Wait for the host's answer beside everything else."""
         self._under_way[command] = words
         self.busy_with(", ".join(self._under_way.values()))

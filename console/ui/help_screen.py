@@ -12,11 +12,13 @@ from console.ui.pane import Reading
 
 _SECTIONS: tuple[tuple[str, tuple[Scope, ...]], ...] = (
     ("Everywhere", ("app",)),
+    ("Host", ("host",)),
     ("Runs", ("runs",)),
     ("Live", ("live", "log", "search")),
     ("Items", ("items", "table")),
-    ("Host, Results and this page", ("reading", "help")),
-    ("A question", ("confirm",)),
+    ("Results and this page", ("reading", "help")),
+    ("A question of the console's", ("confirm",)),
+    ("A question of the host's", ("prompt", "answer")),
 )
 
 

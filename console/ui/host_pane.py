@@ -1,4 +1,4 @@
-"""View 1: the host, the link to it, its verified key, and what it has: processors, memory, disk, GPUs."""
+"""View 1: the host, the link to it, its verified key; whether it has what runs need; its processors, memory, disk, GPUs."""
 
 from __future__ import annotations
 
@@ -6,60 +6,132 @@ import time
 
 from textual.app import ComposeResult
 from textual.content import Content
-from textual.reactive import reactive
-from textual.widgets import Static
+from textual.geometry import Region
 
 from console.snapshot import Gpu, HostFacts, HostView, Snapshot
+from console.ui.actions import bindings
+from console.ui.checklist import Checklist
+from console.ui.checklist_words import headline
+from console.ui.examination import Examination
 from console.ui.format import age, bar, counted, size
+from console.ui.messages import LookWanted, RepairLeft, RepairWanted
 from console.ui.pane import Pane
-from console.ui.top_line import link_mark, link_words
+from console.ui.top_line import link_mark
+from console.ui.top_line import link_words as link_state
+from console.ui.words import Words
 
 _MIB = 1024 * 1024
 
 
-class HostPane(Pane):
-    """A page of facts; the age of them goes on by itself."""
+class HostPane(Pane, inherit_bindings=False):
+    """The link, the checklist, the facts, on one page; the age of each goes on by itself."""
 
-    words: reactive[Content] = reactive(Content(""), init=False)
+    SCOPE = "host"
+    BINDINGS = bindings("host")
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self._height = 0
 
     def compose(self) -> ComposeResult:
-        """One text."""
-        yield Static(id="facts")
+        """The link, the checks, the facts."""
+        yield Words(id="link")
+        yield Words(id="preflight")
+        yield Checklist(id="checklist")
+        yield Words(id="facts")
+        yield Words(id="facts-age")
+
+    @property
+    def checklist(self) -> Checklist:
+        """The checks."""
+        return self.query_one(Checklist)
 
     def watch_snapshot(self) -> None:
         """Say the new facts."""
         self.tick()
 
+    def watch_examination(self, old: Examination, new: Examination) -> None:
+        """Say the new checks; the first time, bring in sight the one to see to first."""
+        self.checklist.examination = new
+        self.tick()
+        if new.checks and not old.checks:
+            self.call_after_refresh(self._show_selected)
+
     def tick(self) -> None:
-        """Let the age go on."""
+        """Let the ages go on; what a repair says of the selected check stays in sight."""
+        now = time.monotonic()
+        self.query_one("#preflight", Words).say(headline(self.examination, now))
+        self.checklist.tick()
+        height, self._height = self._height, self.checklist.selected_height
+        if self.examination.repairing and self._height > height:
+            self.call_after_refresh(self._show_selected)
         if self.snapshot is not None:
-            self.words = host_words(self.snapshot, time.monotonic())
+            host = self.snapshot.host
+            self.query_one("#link", Words).say(link_words(host, now, self.stopped))
+            self.query_one("#facts", Words).say(fact_words(self.snapshot))
+            self.query_one("#facts-age", Words).say(_line("These facts", _freshness(host, now)) or Content(""))
 
-    def watch_words(self) -> None:
-        """Show them."""
-        self.query_one("#facts", Static).update(self.words)
+    def action_move_check(self, by: int) -> None:
+        """Move the cursor; beyond the first and the last check the page is scrolled."""
+        if self.checklist.move(by):
+            self.call_after_refresh(self._show_selected)
+        else:
+            self.scroll_relative(y=3 * by, animate=False)
+
+    def _show_selected(self) -> None:
+        """The first check takes the page's top into sight with it."""
+        top = self.checklist.selected_top
+        if top:
+            checks = self.checklist.virtual_region
+            self.scroll_to_region(Region(0, checks.y + top, 1, self.checklist.selected_height), animate=False)
+        else:
+            self.scroll_home(animate=False)
+
+    def action_reconnect(self) -> None:
+        """Try a lost link now."""
+        if self.core is not None:
+            self.core.reconnect()
+
+    def action_look(self) -> None:
+        """Look again."""
+        self.post_message(LookWanted())
+
+    def action_repair(self) -> None:
+        """Do what the selected check advises."""
+        if self.checklist.selected is not None:
+            self.post_message(RepairWanted(self.checklist.selected))
+
+    def action_stop_waiting(self) -> None:
+        """Stop waiting for a repair."""
+        self.post_message(RepairLeft())
 
 
-def host_words(snapshot: Snapshot, now: float) -> Content:
-    """The page; ``now`` is ``time.monotonic()``."""
-    host = snapshot.host
+def link_words(host: HostView, now: float, stopped: bool) -> Content:
+    """The host and the link to it; ``now`` is ``time.monotonic()``; ``stopped`` is a link that waits for the operator."""
     sign, style = link_mark(host)
+    connect = Content.assemble("; ", ("c", "bold $text-accent"), " connects now") if host.link == "lost" else ""
     lines: list[Content | None] = [
         Content.styled(f"{host.title} ({host.name})", "bold"),
-        _line("Link", Content.styled(f"{sign} {link_words(host, now)}", style)),
+        _line("Link", Content.assemble((f"{sign} {link_state(host, now, stopped)}", style), connect)),
         _line("Doing", host.detail),
         _line("Address", host.address),
         _line("Host key", f"{host.fingerprint} (verified)" if host.fingerprint else ""),
-        _line("Launcher", f"{host.launcher}, {counted(host.slots, 'run')} at a time" if host.launcher else ""),
         _line("Lease", f"{host.lease} launches and aborts; t takes over" if host.lease else ""),
+    ]
+    return Content("\n").join(line for line in lines if line is not None)
+
+
+def fact_words(snapshot: Snapshot) -> Content:
+    """What the host has."""
+    host = snapshot.host
+    lines = [
+        _line("Launcher", f"{host.launcher}, {counted(host.slots, 'run')} at a time" if host.launcher else ""),
         _line("Runs kept in", snapshot.folder),
-        Content(""),
     ]
     if host.facts is None:
         lines.append(Content("What the host has is known once it has answered."))
     else:
         lines += _facts(host.facts)
-        lines += [Content(""), _line("These facts", _freshness(host, now))]
     return Content("\n").join(line for line in lines if line is not None)
 
 
@@ -69,6 +141,8 @@ def _line(label: str, words: str | Content) -> Content | None:
 
 
 def _freshness(host: HostView, now: float) -> str:
+    if host.facts is None:
+        return ""
     ago = f"{age(now - host.heard)} old"
     return ago if host.link == "up" else f"{ago}: the link is down, retrying"
 

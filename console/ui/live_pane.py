@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 
 from textual import on
@@ -9,7 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.css.query import NoMatches
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from console.run_view import fraction_done, training_seconds_left
 from console.ui.actions import bindings
@@ -22,6 +23,7 @@ from console.ui.log_view import LogView
 from console.ui.messages import AbortWanted, RunSelected
 from console.ui.pane import Pane
 from console.ui.state_mark import STAGES, mark_of
+from console.ui.words import Words
 from engine.contract.experiment import RunId
 
 _LAYOUTS = ("both", "loss", "top1", "none")
@@ -48,7 +50,6 @@ class LivePane(Pane, inherit_bindings=False):
         self._layout = "both"
         self._ticks = 0
         self._drawn: object = None
-        self._line = Content("")
         self._log_of: tuple[RunId, str] | None = None
 
     def compose(self) -> ComposeResult:
@@ -56,7 +57,7 @@ class LivePane(Pane, inherit_bindings=False):
         with Horizontal(id="charts"):
             yield ChartPanel("No training step yet: the curves begin when a run trains.", id="loss")
             yield ChartPanel("No validation yet: the first comes before the first step.", id="top1")
-        yield Static(id="live-line")
+        yield Words(id="live-line")
         yield LogView(id="log")
 
     @property
@@ -148,7 +149,9 @@ class LivePane(Pane, inherit_bindings=False):
         done, left = fraction_done(view), training_seconds_left(view)
         words = []
         if view.name == "running":
-            words = [STAGES.get(view.stage, view.stage)]
+            in_stage = self.clock.seconds(view, time.time())
+            words = [STAGES.get(view.stage, view.stage or "starting")]
+            words += [f"for {duration(in_stage)}"] if in_stage is not None else []
             words += [f"{100 * done:.0f}%"] if done is not None else []
             words += [f"ETA {duration(left)}"] if left is not None else []
         elif view.state and view.state.reason:
@@ -164,10 +167,7 @@ class LivePane(Pane, inherit_bindings=False):
         tail = Content.assemble(f"log: {lines}, ", ("following" if log.following else "held still", "bold"))
         room = max(0, self.size.width - tail.cell_length - 2)
         head = head.truncate(room, ellipsis=True).pad_right(max(0, room - head.cell_length))
-        line = head + Content("  ") + tail
-        if line != self._line:
-            self._line = line
-            self.query_one("#live-line", Static).update(line)
+        self.query_one("#live-line", Words).say(head + Content("  ") + tail)
 
     def action_select_run(self, by: int) -> None:
         """Turn to another run, round and round."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container
@@ -11,10 +13,12 @@ from textual.screen import Screen
 from console.snapshot import Snapshot
 from console.ui.actions import ViewName
 from console.ui.core import Core
+from console.ui.examination import Examination
 from console.ui.key_line import KeyLine
 from console.ui.messages import RunSelected, ViewWanted
 from console.ui.pane import Pane
 from console.ui.runs_pane import RunsPane
+from console.ui.stage_clock import StageClock
 from console.ui.tab_line import TabLine
 from console.ui.top_line import TopLine
 from engine.contract.experiment import Experiment, RunId
@@ -26,6 +30,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
     """Holds the views; those not seen yet are not even made."""
 
     snapshot: reactive[Snapshot | None] = reactive(None, init=False, always_update=True)
+    examination: reactive[Examination] = reactive(Examination(), init=False)
     selected: reactive[RunId | None] = reactive(None, init=False)
     view: reactive[ViewName] = reactive[ViewName]("runs", init=False)
 
@@ -36,7 +41,9 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self._first = first
         self._read_only = read_only
         self._core: Core | None = None
+        self._clock = StageClock()
         self._panes: dict[ViewName, Pane] = {"runs": RunsPane(experiment, tuple(first.runs), id="runs")}
+        self.pane.clock = self._clock
 
     def compose(self) -> ComposeResult:
         """The frame, and the view of the runs."""
@@ -69,14 +76,22 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self.query_one(TabLine).work = work
 
     def _tick(self) -> None:
-        self.query_one(TopLine).tick()
+        top = self.query_one(TopLine)
+        top.stopped = self.pane.stopped
+        top.tick()
         self.query_one(TabLine).tick()
         self.pane.tick()
 
     def watch_snapshot(self) -> None:
         """Tell the top line and the view in sight."""
+        if self.snapshot is not None:
+            self._clock.look(self.snapshot.runs.values(), time.time())
         self.query_one(TopLine).snapshot = self.snapshot
         self.pane.snapshot = self.snapshot
+
+    def watch_examination(self) -> None:
+        """Tell the view in sight."""
+        self.pane.examination = self.examination
 
     def watch_selected(self) -> None:
         """Tell the view in sight."""
@@ -87,11 +102,13 @@ class MainScreen(Screen[None], inherit_bindings=False):
         pane = self._panes.get(new)
         if pane is None:
             pane = self._panes[new] = _make(new)
+            pane.clock = self._clock
             await self.query_one("#views").mount(pane)
         self._panes[old].display = False
         pane.display = True
         pane.core = self._core
         pane.selected = self.selected
+        pane.examination = self.examination
         pane.snapshot = self.snapshot
         pane.take_focus()
         self.query_one(TabLine).current = new

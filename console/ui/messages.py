@@ -10,8 +10,12 @@ from console.ui.actions import ViewName
 from engine.contract.experiment import RunId
 
 if TYPE_CHECKING:
+    import asyncio
+
     from rich.text import Text
 
+    from console.hosts.preflight.check import Check
+    from console.hosts.prompts import Question
     from console.results.summary import FailedItem, Results
     from console.ui.core import Core
 
@@ -55,6 +59,51 @@ class AbortWanted(Message):
     def __init__(self, runs: tuple[RunId, ...]) -> None:
         super().__init__()
         self.runs = runs
+
+
+class LookWanted(Message):
+    """The operator wants the host looked at again."""
+
+
+class Looked(Message):
+    """The host was looked at."""
+
+    def __init__(self, checks: tuple[Check, ...]) -> None:
+        super().__init__()
+        self.checks = checks
+
+
+class RepairWanted(Message):
+    """The operator wants done what a check advises."""
+
+    def __init__(self, check: Check) -> None:
+        super().__init__()
+        self.check = check
+
+
+class RepairSaid(Message):
+    """A repair got on."""
+
+    def __init__(self, line: str) -> None:
+        super().__init__()
+        self.line = line
+
+
+class RepairLeft(Message):
+    """The operator no longer waits for a repair."""
+
+
+class Asked(Message):
+    """Someone waits for the operator's answer; None is a refusal."""
+
+    def __init__(self, question: Question, answer: asyncio.Future[str | None]) -> None:
+        super().__init__()
+        self.question = question
+        self.answer = answer
+
+
+class TakenBack(Message):
+    """An answer is no longer waited for."""
 
 
 class CommandDone(Message):

@@ -1,4 +1,4 @@
-"""What the five views share: the snapshot they are drawn from, the selected run, the core beneath."""
+"""What the five views share: the snapshot and the examination they are drawn from, the selected run, the core beneath."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from textual.reactive import reactive
 from console.snapshot import Snapshot
 from console.ui.actions import Scope, bindings
 from console.ui.core import Core
+from console.ui.examination import Examination
+from console.ui.stage_clock import StageClock
 from engine.contract.experiment import RunId
 
 
@@ -23,8 +25,15 @@ class Pane(Reading):
     SCOPE: Scope = "reading"
 
     snapshot: reactive[Snapshot | None] = reactive(None, init=False, always_update=True)
+    examination: reactive[Examination] = reactive(Examination(), init=False)
     selected: reactive[RunId | None] = reactive(None, init=False)
     core: Core | None = None
+    clock: StageClock  # the screen's
+
+    @property
+    def stopped(self) -> bool:
+        """The link is lost and not tried again until the operator says so."""
+        return self.core is not None and self.core.stopped.is_set()
 
     def take_focus(self) -> None:
         """Put the focus where the view's keys work."""

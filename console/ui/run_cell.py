@@ -24,12 +24,12 @@ class RunCell(Widget):
         super().__init__(id=f"cell-{run.condition.replace('.', '-dot-')}-{run.seed}")
         self.run = run
         self.border_title = Content(f"{run.condition} / {run.seed}")
-        self._shown = (RunView(run), Home())
+        self._shown: tuple[RunView, Home, float | None] = (RunView(run), Home(), None)
 
-    def show(self, view: RunView, home: Home) -> None:
+    def show(self, view: RunView, home: Home, in_stage: float | None) -> None:
         """Say the state of ``view``."""
-        self._shown = (view, home)
-        self.words = cell_words(view, home, self.size.width)
+        self._shown = (view, home, in_stage)
+        self.words = cell_words(view, home, in_stage, self.size.width)
 
     def on_resize(self) -> None:
         """Fit the bar anew."""
@@ -45,21 +45,21 @@ class RunCell(Widget):
         return self.words
 
 
-def cell_words(view: RunView, home: Home, width: int) -> Content:
-    """Three lines of at most ``width`` cells."""
+def cell_words(view: RunView, home: Home, in_stage: float | None, width: int) -> Content:
+    """Three lines of at most ``width`` cells; ``in_stage`` is for how many seconds it has been in its stage, if known."""
     mark = mark_of(view)
     aside = STAGES.get(view.stage, view.stage or "starting") if view.name == "running" else _homecoming(home)
     head = Content.assemble((f"{mark.sign} {mark.word}", mark.style), f"  {aside}" if aside else "")
-    lines = [head, *_below(view, width)]
+    lines = [head, *_below(view, in_stage, width)]
     return Content("\n").join(line.truncate(width, ellipsis=True) for line in lines[:3])
 
 
-def _below(view: RunView, width: int) -> list[Content]:
+def _below(view: RunView, in_stage: float | None, width: int) -> list[Content]:
     match view.name:
         case "none":
             return []
         case "running":
-            return [_progress(view, width), Content(_pace(view))]
+            return [_progress(view, width), Content(_pace(view, in_stage))]
         case "queued":
             return [Content("waits for its turn")]
         case "finished":
@@ -76,14 +76,16 @@ def _progress(view: RunView, width: int) -> Content:
     return Content.assemble((bar(fraction, max(4, width - 5)), "$text-accent"), f" {100 * fraction:3.0f}%")
 
 
-def _pace(view: RunView) -> str:
+def _pace(view: RunView, in_stage: float | None) -> str:
     left = training_seconds_left(view)
     if left is not None:
         loss = f"  loss {number(view.losses[-1])}" if view.losses else ""
         return f"ETA {duration(left)}{loss}"
+    took = duration(in_stage) if in_stage is not None else ""
     if view.progress:
-        return f"{view.progress.done:,} of {view.progress.total:,} {view.progress.unit}"
-    return ""
+        done = f"{view.progress.done:,} of {view.progress.total:,} {view.progress.unit}"
+        return f"{done}, {took}" if took else done
+    return f"for {took}" if took else ""
 
 
 def _scores(view: RunView) -> Content:

@@ -13,16 +13,22 @@ from engine.contract.experiment import RunId
 _WORDS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}
 
 
-def details(snapshot: Snapshot, run: RunId) -> Content:
-    """Some lines on ``run``, what matters most first; before the first launch, what to do."""
-    view = snapshot.runs[run]
+def details(snapshot: Snapshot, run: RunId, in_stage: float | None = None) -> Content:
+    """Some lines on ``run``, what matters most first; before the first launch, what to do.
+
+    ``in_stage`` is for how many seconds it has been in its stage, if known.
+    """
+    view, home = snapshot.runs[run], snapshot.homes[run]
     mark = mark_of(view)
     head = Content.assemble((f"{run.condition} / {run.seed}", "bold"), "  ", (f"{mark.sign} {mark.word}", mark.style))
-    facts = [fact for fact in (_took(view), _home(snapshot.homes[run])) if fact]
+    facts = [fact for fact in (_took(view), _home(view, home)) if fact]
     lines = [head + Content("  " + ". ".join(facts)) if facts else head]
     if all(other.name == "none" for other in snapshot.runs.values()):
         lines.insert(0, _first_step(snapshot))
-    lines += [Content(line) for line in (_reason(view), _now(view)) if line]
+    if home.status == "damaged":
+        why = home.note or "a checksum was wrong"
+        lines.append(Content.styled(f"! Damaged on the way home: {why}", "bold $text-error"))
+    lines += [Content(line) for line in (_reason(view), _now(view, in_stage)) if line]
     if view.warnings:
         last = view.warnings[-1]
         lines.append(Content.styled(f"! {counted(len(view.warnings), 'warning')}: {last.message}", "$text-warning"))
@@ -54,10 +60,12 @@ def _took(view: RunView) -> str:
     return f"Took {duration(view.state.ended_at - view.state.started_at)}"
 
 
-def _now(view: RunView) -> str:
-    if view.name != "running" or not view.stage:
+def _now(view: RunView, in_stage: float | None) -> str:
+    if view.name != "running":
         return ""
-    parts = [STAGES.get(view.stage, view.stage) + (f" ({view.stage_note})" if view.stage_note else "")]
+    parts = [STAGES.get(view.stage, view.stage or "starting") + (f" ({view.stage_note})" if view.stage_note else "")]
+    if view.progress:
+        parts.append(f"{view.progress.done:,} of {view.progress.total:,} {view.progress.unit}")
     if view.last_step:
         parts.append(f"step {view.last_step[0]:,} of {view.total_steps:,}")
     if view.losses:
@@ -66,6 +74,8 @@ def _now(view: RunView) -> str:
     left = training_seconds_left(view)
     if left is not None:
         parts.append(f"{duration(left)} left")
+    if in_stage is not None:
+        parts.append(f"for {duration(in_stage)}")
     return ", ".join(parts)
 
 
@@ -89,14 +99,15 @@ def _validation(view: RunView) -> str:
     )
 
 
-def _home(home: Home) -> str:
+def _home(view: RunView, home: Home) -> str:
+    """How far it is home; where it was damaged, that has a line of its own."""
     match home.status:
         case "pulling":
-            files = f"{home.files_done}/{home.files_total} files"
-            return f"Coming home: {files}, {size(home.bytes_done)} of {size(home.bytes_total)}"
+            done = f"{home.files_done:,} of {counted(home.files_total, 'file')}"
+            return f"Coming home: {done}, {size(home.bytes_done)} of {size(home.bytes_total)}"
         case "home":
             return f"At home: {counted(home.files_total, 'file')}, {size(home.bytes_total)}, checksums right"
         case "damaged":
-            return f"Damaged on the way home: {home.note or 'a checksum was wrong'}"
+            return ""
         case "away":
-            return home.note
+            return home.note or ("Not at home yet" if view.name == "finished" else "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
@@ -13,6 +15,7 @@ from console.ui.messages import AbortWanted, LaunchWanted, RunSelected, ViewWant
 from console.ui.pane import Pane
 from console.ui.run_cell import RunCell
 from console.ui.run_details import details
+from console.ui.words import Words
 from engine.contract.experiment import Experiment, RunId
 
 _TALL = 26  # lines of the view that hold three rows of cells and more than three lines of details
@@ -41,18 +44,24 @@ class RunsPane(Pane, inherit_bindings=False):
                 yield Static(Content.assemble((name, "bold"), title), classes="condition")
                 with Horizontal(classes="cells"):
                     yield from (self._cells[run] for run in runs)
-        yield Static(id="details")
+        yield Words(id="details")
 
     def on_resize(self, event: events.Resize) -> None:
         """More on the selected run where there is room for it."""
         self.set_class(event.size.height >= _TALL, "tall")
 
     def watch_snapshot(self) -> None:
-        """Bring every cell up to date; those that say the same are not drawn again."""
+        """Bring every cell up to date."""
+        self.tick()
+
+    def tick(self) -> None:
+        """Let the times go on; what says the same is not drawn again."""
         if self.snapshot is None:
             return
+        now = time.time()
         for run, cell in self._cells.items():
-            cell.show(self.snapshot.runs[run], self.snapshot.homes[run])
+            view = self.snapshot.runs[run]
+            cell.show(view, self.snapshot.homes[run], self.clock.seconds(view, now))
         self._show_details()
 
     def watch_selected(self, old: RunId | None, new: RunId | None) -> None:
@@ -66,8 +75,10 @@ class RunsPane(Pane, inherit_bindings=False):
             self._show_details()
 
     def _show_details(self) -> None:
-        if self.snapshot is not None and self.selected is not None:
-            self.query_one("#details", Static).update(details(self.snapshot, self.selected))
+        if self.snapshot is None or self.selected is None:
+            return
+        in_stage = self.clock.seconds(self.snapshot.runs[self.selected], time.time())
+        self.query_one("#details", Words).say(details(self.snapshot, self.selected, in_stage))
 
     def action_move(self, right: int, down: int) -> None:
         """Move the cursor by one; it stops at the edges."""

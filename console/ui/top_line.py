@@ -22,14 +22,15 @@ _LINKS = {
 }
 
 
-def link_words(host: HostView, now: float) -> str:
+def link_words(host: HostView, now: float, stopped: bool) -> str:
     """``up, 0.4 s ago`` or ``lost 12 s, retrying``; ``now`` is ``time.monotonic()``."""
+    then = "waits for you" if stopped else "retrying"
     ago = age(now - host.heard) if host.heard else ""
     match host.link:
         case "up":
             return f"up, {ago} ago" if ago else "up"
         case "lost":
-            return f"lost {ago}, retrying" if ago else "not reached, retrying"
+            return f"lost {ago}, {then}" if ago else f"not reached, {then}"
         case "connecting":
             return "connecting"
         case "starting":
@@ -66,6 +67,7 @@ class TopLine(Widget):
         super().__init__(id=id)
         self._title = title
         self._read_only = read_only
+        self.stopped = False
 
     def watch_snapshot(self) -> None:
         """Say the new state."""
@@ -88,7 +90,9 @@ class TopLine(Widget):
         """The link is never cut; the counts become signs, and the rest gives way, when there is no room."""
         host = snapshot.host
         sign, style = link_mark(host)
-        left = Content.assemble((host.title, "bold"), "  ", (f"{sign} {link_words(host, time.monotonic())}", style))
+        left = Content.assemble(
+            (host.title, "bold"), "  ", (f"{sign} {link_words(host, time.monotonic(), self.stopped)}", style)
+        )
         middle = Content.styled("  read-only", "bold $text-warning") if self._read_only else Content("")
         if host.lease:
             middle += Content.styled(f"  looking on ({host.lease} has the lease)", "bold $text-warning")

@@ -1,4 +1,6 @@
-"""Entry of the shipped file: ``serve WORKSPACE`` answers requests on stdin; ``supervise`` is started by a launch."""
+"""Entry of the shipped file: ``serve WORKSPACE`` answers requests on stdin, ``transfer WORKSPACE`` moves files;
+``supervise`` is started by a launch.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,10 @@ def main() -> None:
         from .supervisor import main as supervise
 
         supervise(*sys.argv[2:])
+    elif len(sys.argv) in (4, 5) and sys.argv[1] == "supervise-here":
+        from .allocation import main as supervise_here
+
+        supervise_here(*sys.argv[2:])
     elif len(sys.argv) == 8 and sys.argv[1] == "make-environment":
         from .environment import main as make_environment
 
@@ -18,5 +24,9 @@ def main() -> None:
         from .serve import main as serve
 
         serve(sys.argv[2])
+    elif len(sys.argv) == 3 and sys.argv[1] == "transfer":
+        from .transfer import main as transfer
+
+        transfer(sys.argv[2])
     else:
-        sys.exit("usage: agent serve WORKSPACE")
+        sys.exit("usage: agent serve WORKSPACE | transfer WORKSPACE")

@@ -20,6 +20,11 @@ class Refused(Exception):
     """A request the agent will not carry out, with the reason for the operator."""
 
 
+def refusal(error: Exception) -> str:
+    """What to say of ``error`` where it concerns one request among several."""
+    return str(error) if isinstance(error, Refused) else f"{type(error).__name__}: {error}"
+
+
 class Workspace:
     """The workspace's layout; every name that comes over the link passes a check before it becomes a path."""
 
@@ -27,12 +32,13 @@ class Workspace:
         self.root = root
         self.jobs = root / "jobs"
         self.slots = root / "slots"
+        self.arrays = root / "arrays"
         self.queue_lock = root / "queue.lock"
         self.ticket = root / "ticket"
 
     def prepare(self) -> None:
         """Make the folders; nothing outside the workspace is touched."""
-        for folder in (self.root, self.jobs, self.slots, self.root / "runs"):
+        for folder in (self.root, self.jobs, self.slots, self.arrays, self.root / "runs"):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def job(self, key: str) -> Path:

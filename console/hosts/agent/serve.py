@@ -19,6 +19,7 @@ from .premises import premises
 LEASE = Lease()
 VERBS = {
     "launch": jobs.launch,
+    "launch_all": jobs.launch_all,
     "abort": jobs.abort,
     "poll": reading.poll,
     "facts": reading.facts,

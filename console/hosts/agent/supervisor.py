@@ -23,6 +23,8 @@ GRACE_S = 5.0
 class Supervisor:
     """The life of one job. Holds ``lock`` from the claim to the end, so that a free lock means nobody supervises."""
 
+    grace = GRACE_S
+
     def __init__(self, workspace: Workspace, key: str) -> None:
         self.workspace = workspace
         self.key = key
@@ -41,23 +43,23 @@ class Supervisor:
         self._listen()
         process.become_subreaper()
         self._say("queued", supervisor=process.identity(os.getpid()))
-        slot = self._wait_for_slot()
-        if slot is None:
-            self._end("aborted", None, self._abort_reason())
+        slots = self._wait_for_slot()
+        if slots is None:
+            self._end_as_told("")
             return
         try:
-            self._start(slot)
+            self._start(slots)
         except OSError as error:
             self._end("failed", None, f"the job did not start: {error}")
             return
         finally:
-            os.close(slot)  # the job holds it now: it stays taken until the job's last process is gone
+            for slot in slots:
+                os.close(slot)  # the job holds it now: it stays taken until the job's last process is gone
         code = self._watch()
         session = self.job.pid if self.job else None
-        gone = process.end_all(self.key, os.getpid(), session, GRACE_S if code is None else 0.5)
+        gone = process.end_all(self.key, os.getpid(), session, self.grace if code is None else 0.5)
         if code is None:
-            reason = self._abort_reason() + ("" if gone else "; some of its processes could not be killed")
-            self._end("aborted", None, reason)
+            self._end_as_told("" if gone else "; some of its processes could not be killed")
         else:
             self._end("finished" if code == 0 else "failed", code, self._why(code))
 
@@ -76,24 +78,24 @@ class Supervisor:
         if select.select([self.wake], [], [], seconds)[0]:
             os.read(self.wake, 4096)
 
-    def _told_to_abort(self) -> bool:
+    def _told_to_end(self) -> bool:
         return (self.job_folder / "abort.json").exists()
 
-    def _abort_reason(self) -> str:
+    def _end_as_told(self, but: str) -> None:
         told = read_json(self.job_folder / "abort.json") or {}
-        return f"aborted by {told.get('by', 'somebody')}"
+        self._end("aborted", None, f"aborted by {told.get('by', 'somebody')}{but}")
 
-    def _wait_for_slot(self) -> int | None:
+    def _wait_for_slot(self) -> list[int] | None:
         """A free slot, first come first served; None if told to abort before one was free."""
         beat = time.monotonic()
-        while not self._told_to_abort():
+        while not self._told_to_end():
             with locked(self.workspace.queue_lock):
                 if not self._somebody_before():
                     for number in range(int(self.spec["slots"])):
                         slot = take_lock(self.workspace.slots / f"{number}.lock", wait=False)
                         if slot is not None:
                             self._say("running", started_at=time.time())  # under the lock: the next in line sees it
-                            return slot
+                            return [slot]
             if time.monotonic() - beat > HEARTBEAT_S:
                 beat = time.monotonic()
                 self._say("queued", durable=False, heartbeat=self.state.get("heartbeat", 0) + 1)
@@ -112,7 +114,7 @@ class Supervisor:
                 return True
         return False
 
-    def _start(self, slot: int) -> None:
+    def _start(self, slots: list[int]) -> None:
         """Start the job in a session of its own: a signal to it never reaches its recorder."""
         with open(self.run_folder / "log.txt", "ab") as log:
             self.job = subprocess.Popen(
@@ -123,7 +125,7 @@ class Supervisor:
                 cwd=self.workspace.root,
                 env={**os.environ, **self.spec.get("env", {}), process.MARK: self.key, "PYTHONUNBUFFERED": "1"},
                 start_new_session=True,
-                pass_fds=[slot],
+                pass_fds=slots,
             )
         self._say("running", job=process.identity(self.job.pid))
 
@@ -135,7 +137,7 @@ class Supervisor:
             code = self.job.poll()
             if code is not None:
                 return code
-            if self._told_to_abort():
+            if self._told_to_end():
                 return None
             if time.monotonic() - beat > HEARTBEAT_S:
                 beat = time.monotonic()
@@ -169,7 +171,7 @@ class Supervisor:
         except OSError as error:
             if durable:
                 raise
-            _complain(f"no heartbeat: {error}")
+            complain(f"no heartbeat: {error}")
 
     def _end(self, state: str, code: int | None, reason: str) -> None:
         """Record the end: the exit first, since all else can be told from it; the seal last, since it covers all."""
@@ -180,16 +182,18 @@ class Supervisor:
         self._insist(lambda: seal(self.run_folder, self.key))
 
     def _insist(self, write: Callable[[], None]) -> None:
-        """Write until the disk takes it: an end is recorded late rather than never."""
+        """Write until the disk takes it: an end is recorded late rather than never, unless somebody deleted the run."""
         while True:
             try:
                 return write()
             except OSError as error:
-                _complain(f"not written yet: {error}")
+                if not self.run_folder.is_dir():
+                    return None
+                complain(f"not written yet: {error}")
                 self._pause(HEARTBEAT_S)
 
 
-def _complain(what: str) -> None:
+def complain(what: str) -> None:
     """A line in the supervisor's own log, which may lie on the very disk that is full."""
     with suppress(OSError):
         os.write(2, f"{what}\n".encode())
@@ -203,5 +207,5 @@ def main(root: str, key: str, lock: str) -> None:
     try:
         Supervisor(Workspace(Path(root)), key).live()
     except BaseException as error:
-        _complain(repr(error))
+        complain(repr(error))
         raise

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -17,7 +17,8 @@ from console.hosts.access import Access
 from console.hosts.agent_link import AgentLink, open_agent
 from console.hosts.connection import Reached, reach
 from console.hosts.host_config import HostConfig
-from tests.console.hosts.sshd import Sshd, open_folder, ordinary_user, require_root, require_sshd, started
+from tests.console.hosts.slurm import LinkToSlurm, Slurm, running_slurm
+from tests.console.hosts.sshd import ME, Sshd, open_folder, ordinary_user, require_root, require_sshd, started
 
 EMBEDDED = HostConfig("here", "embedded")
 FOLDER = "experiment"
@@ -59,12 +60,40 @@ def sshd_as_an_ordinary_user(request: pytest.FixtureRequest) -> Iterator[Host]:
         yield Host(home / "host", sshd.host(home / "host"), sshd.access(folder / "operator"))
 
 
+class SlurmHost(Host):
+    """The embedded host as one that hands its runs to Slurm: which server carries the link does not matter."""
+
+    @asynccontextmanager
+    async def reach(self) -> AsyncIterator[tuple[Reached, AgentLink]]:
+        async with super().reach() as (reached, link):
+            yield reached, cast(AgentLink, LinkToSlurm(link))
+
+
+@contextmanager
+def slurm_node(request: pytest.FixtureRequest) -> Iterator[Host]:
+    slurm: Slurm = request.getfixturevalue("slurm")
+    try:
+        yield SlurmHost(request.getfixturevalue("tmp_path") / "host")
+    finally:
+        slurm.clear()
+
+
 HOSTS: dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[Host]]] = {
     "embedded": embedded,
     "sshd as root": sshd_as_root,
     "sshd as an ordinary user": sshd_as_an_ordinary_user,
+    "slurm": slurm_node,
 }
-"""Every kind of host; ``@pytest.mark.parametrize("host", HOSTS, indirect=True)`` runs a test on each."""
+"""Every kind of host: a test or a module marked ``every_host`` runs on each."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "every_host: runs on every kind of host, not on the embedded one alone")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "host" in metafunc.fixturenames and metafunc.definition.get_closest_marker("every_host"):
+        metafunc.parametrize("host", HOSTS, indirect=True)
 
 
 @pytest.fixture
@@ -74,11 +103,34 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
 
 
 @pytest.fixture(scope="session")
+def slurm() -> Iterator[Slurm]:
+    """A real Slurm, started once and shared."""
+    with running_slurm() as running:
+        yield running
+
+
+@pytest.fixture
+def sshd(tmp_path: Path) -> Iterator[Sshd]:
+    """A server that lets in whoever runs the tests."""
+    folder = tmp_path / "sshd"
+    folder.mkdir()
+    with started(Sshd(folder, ME)) as server:
+        yield server
+
+
+@pytest.fixture
+def operator(tmp_path: Path) -> Path:
+    """The folder of an operator's own files."""
+    return tmp_path / "operator"
+
+
+@pytest.fixture(scope="session")
 def user() -> Iterator[str]:
     """An ordinary user who can run the system's Python."""
     with ordinary_user() as name:
         switch = {"user": name} if os.geteuid() == 0 else {}
-        if subprocess.run(["python3", "-c", ""], check=False, cwd="/", **switch).returncode:  # type: ignore[call-overload]
+        check = subprocess.run(["python3", "-c", ""], check=False, cwd="/", **switch)  # type: ignore[call-overload]  # noqa: S607
+        if check.returncode:
             pytest.skip("no python3 that an ordinary user can run")
         yield name
 

@@ -26,8 +26,9 @@ from console.hosts.prompts import Prompter
 from console.hosts.ssh_files import SshFiles
 
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
-PASSWORD = "correct horse battery staple"
+PASSWORD = "correct horse battery staple"  # noqa: S105 - of a user who lives as long as the tests
 START_S = 10.0
+ME = getpass.getuser()
 
 
 class Sshd:
@@ -38,10 +39,16 @@ class Sshd:
         user: who logs in.
         settings: lines of sshd_config that go before all others.
         key_types: of its host keys.
+        sftp: its SFTP server.
     """
 
     def __init__(
-        self, folder: Path, user: str, settings: tuple[str, ...] = (), key_types: tuple[str, ...] = ("ssh-ed25519",)
+        self,
+        folder: Path,
+        user: str,
+        settings: tuple[str, ...] = (),
+        key_types: tuple[str, ...] = ("ssh-ed25519",),
+        sftp: str = "internal-sftp",
     ) -> None:
         self.folder = folder
         self.user = user
@@ -51,6 +58,7 @@ class Sshd:
         self.identity = folder / "id_client"
         self._process: subprocess.Popen[bytes] | None = None
         self._settings = settings
+        self._sftp = sftp
         for number, key in enumerate(self.host_keys):
             write_key(folder / f"host_{number}", key)
         write_key(self.identity, self.client_key)
@@ -75,13 +83,15 @@ class Sshd:
             "PasswordAuthentication no",
             "KbdInteractiveAuthentication no",
             "PermitRootLogin yes",
-            "Subsystem sftp internal-sftp",
+            f"Subsystem sftp {self._sftp}",
             "MaxStartups 100",
             "LogLevel VERBOSE",
         ]
         config.write_text("\n".join(lines) + "\n")
         with open(self.folder / "sshd.log", "ab") as log:
-            self._process = subprocess.Popen([SSHD, "-D", "-e", "-f", str(config)], stderr=log, stdin=subprocess.DEVNULL)
+            self._process = subprocess.Popen(
+                [SSHD, "-D", "-e", "-f", str(config)], stderr=log, stdin=subprocess.DEVNULL
+            )
         deadline = time.monotonic() + START_S
         while not self._greets():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -101,8 +111,11 @@ class Sshd:
     def processes(self) -> list[psutil.Process]:
         """The server and its sessions."""
         assert self._process is not None
-        server = psutil.Process(self._process.pid)
-        return [server, *(child for child in server.children(recursive=True) if child.name() == "sshd")]
+        found = [server := psutil.Process(self._process.pid)]
+        for child in server.children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found += [child] if child.name().startswith("sshd") else []
+        return found
 
     def log(self) -> str:
         return (self.folder / "sshd.log").read_text(errors="replace")
@@ -122,7 +135,9 @@ class Sshd:
             known_hosts=(folder / "known_hosts",),
         )
 
-    def access(self, folder: Path, prompter: Prompter | None = None, pace: Pace | None = None, **files: object) -> Access:
+    def access(
+        self, folder: Path, prompter: Prompter | None = None, pace: Pace | None = None, **files: object
+    ) -> Access:
         return Access(self.files(folder, **files), prompter, pace)  # type: ignore[arg-type]
 
     def host(self, workspace: Path | str, port: int | None = None) -> HostConfig:
@@ -150,7 +165,7 @@ def free_port() -> int:
 def write_key(path: Path, key: asyncssh.SSHKey, passphrase: str | None = None) -> None:
     """A private key and its public half, as ssh-keygen leaves them."""
     path.touch(mode=0o600)
-    key.write_private_key(path, passphrase=passphrase)
+    key.write_private_key(path, passphrase=passphrase, rounds=64)
     key.write_public_key(path.with_name(f"{path.name}.pub"))
 
 
@@ -194,14 +209,14 @@ def require_root() -> None:
 def ordinary_user() -> Iterator[str]:
     """A user without rights: made for the tests and removed afterwards when they run as root, else whoever runs them."""
     if os.geteuid() != 0:
-        yield getpass.getuser()
+        yield ME
         return
     if not shutil.which("useradd"):
         pytest.skip("useradd is not installed")
     name = f"qllmtest{os.getpid()}"
-    subprocess.run(["useradd", "-m", "-s", "/bin/bash", name], check=True, capture_output=True)
+    subprocess.run(["useradd", "-m", "-s", "/bin/bash", name], check=True, capture_output=True)  # noqa: S607
     try:
-        subprocess.run(["chpasswd"], input=f"{name}:{PASSWORD}\n".encode(), check=True, capture_output=True)
+        subprocess.run(["chpasswd"], input=f"{name}:{PASSWORD}\n".encode(), check=True, capture_output=True)  # noqa: S607
         yield name
     finally:
         uid = pwd.getpwnam(name).pw_uid
@@ -209,4 +224,4 @@ def ordinary_user() -> Iterator[str]:
             if process.info["uids"] and process.info["uids"].real == uid:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
-        subprocess.run(["userdel", "-r", name], check=False, capture_output=True)
+        subprocess.run(["userdel", "-r", name], check=False, capture_output=True)  # noqa: S607

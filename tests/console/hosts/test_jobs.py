@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from console.hosts.agent_link import AgentLink, AgentRefused
 from engine.contract import manifest
 from engine.contract.state import decode as decode_state
 from tests.console.hosts.conftest import FOLDER, Host, in_state, launch, states_when
+
+pytestmark = pytest.mark.every_host
 
 WAIT_FOR_EVER = "import time\nwhile True: time.sleep(60)"
 
@@ -180,6 +183,16 @@ async def test_names_that_could_leave_the_workspace_are_refused(link: AgentLink,
     }
     with pytest.raises(AgentRefused, match="not a"):
         await link.request("launch", **request)
+
+
+async def test_a_supervisor_whose_run_was_deleted_goes_away(link: AgentLink, host: Host) -> None:
+    await launch(link, "A_seed1", "import time; time.sleep(0.5)")
+    states = await states_when(link, lambda states: bool(states.get("A_seed1", {}).get("job")))
+    supervisor = psutil.Process(states["A_seed1"]["supervisor"]["pid"])
+    shutil.rmtree(host.run_folder)
+    async with asyncio.timeout(20):
+        while supervisor.is_running() and supervisor.status() != psutil.STATUS_ZOMBIE:
+            await asyncio.sleep(0.05)
 
 
 async def test_a_job_that_cannot_start_has_failed(link: AgentLink) -> None:

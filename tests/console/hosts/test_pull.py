@@ -1,4 +1,4 @@
-"""Bringing a capsule home over real SFTP: whole and verified, or nothing."""
+"""Bringing a capsule home over real SSH: whole and verified, or nothing."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ def capsule(tmp_path: Path) -> Path:
 
 async def bring(host: Host, capsule: Path, home: Path, reports: list[Home] | None = None) -> None:
     async with host.reach() as (reached, _):
-        await pull(
-            reached.connection, PurePosixPath(capsule), home, RUN, (reports if reports is not None else []).append
-        )
+        await pull(reached, PurePosixPath(capsule), home, RUN, (reports if reports is not None else []).append)
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -95,7 +93,7 @@ async def test_a_broken_link_is_not_damage(host: Host, capsule: Path, tmp_path: 
             reached.connection.abort()
 
         with pytest.raises((LinkDown, Damaged)) as caught:
-            await pull(reached.connection, PurePosixPath(capsule), tmp_path / "home", RUN, cut)
+            await pull(reached, PurePosixPath(capsule), tmp_path / "home", RUN, cut)
     assert isinstance(caught.value, LinkDown), caught.value
     assert not (tmp_path / "home" / str(RUN)).exists()
     assert isinstance(caught.value.__cause__, asyncssh.Error)

@@ -5,14 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from weakref import WeakKeyDictionary
 
+from textual.app import App
 from textual.pilot import Pilot
 
 from console.ui.app import ConsoleApp
+from console.ui.checklist import Checklist
+from console.ui.commands import Severity
 from tests.console.ui.fake_session import FakeSession
 
 SMALL, LARGE = (80, 24), (120, 40)
 DEADLINE_S = 20.0
+_heard: WeakKeyDictionary[App[None], list[str]] = WeakKeyDictionary()
 
 
 async def until(pilot: Pilot[None], condition: Callable[[], object], what: str = "") -> None:
@@ -44,12 +49,33 @@ async def console(
     session: FakeSession, size: tuple[int, int] = SMALL, *, read_only: bool = False
 ) -> AsyncIterator[Pilot[None]]:
     """A console over ``session``, past its start."""
-    app = ConsoleApp(lambda: session, session.experiment, session.snapshot.profile, "this machine", read_only)
+    app = ConsoleApp(lambda _: session, session.experiment, session.snapshot.profile, "this machine", read_only)
+    listen(app)
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: app.main.snapshot is not None and app.main.snapshot.host.link != "starting")
         yield pilot
 
 
+def listen(app: ConsoleApp) -> None:
+    """Keep what the console says in passing, however soon it is gone from the screen."""
+    say, heard = app.say, _heard.setdefault(app, [])
+
+    def keep(words: str, severity: Severity = "information") -> None:
+        heard.append(words)
+        say(words, severity)
+
+    app.say = keep  # type: ignore[method-assign]
+
+
 def notices(pilot: Pilot[None]) -> list[str]:
     """What the console said in passing."""
-    return [notice.message for notice in pilot.app._notifications]
+    return _heard[pilot.app]
+
+
+async def select_check(pilot: Pilot[None], name: str) -> None:
+    """Go down to a check, as one would, one at a time."""
+    checklist = pilot.app.screen.query_one(Checklist)
+    await until(pilot, lambda: checklist.selected, "there are checks")
+    await pilot.press("pageup", *["up"] * len(checklist.examination.checks))
+    while checklist.selected and checklist.selected.name != name:
+        await pilot.press("down")

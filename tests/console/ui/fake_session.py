@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from console.hosts.preflight.check import Check, Repair
 from console.log_buffer import LogBuffer
 from console.plan import AbortPlan, LaunchPlan, plan_abort, plan_launch
 from console.results.summary import FailedItem, Results
@@ -32,6 +33,25 @@ FACTS = HostFacts(
     python="3.11.7",
     workspace="/srv/work",
     gpus=(Gpu("L40S", 46_068, 12_000, 87, "550.54"),),
+)
+
+WELL = (
+    Check("login", "ok", "ann at 127.0.0.1:2222, host key SHA256:abcdef0123456789"),
+    Check("GPU", "ok", "L40S, 45 GiB, driver 550.54"),
+    Check("engine", "ok", "installed, /srv/work/env/0123456789abcdef/bin/python"),
+)
+ILL = (
+    Check("login", "ok", "ann at 127.0.0.1:2222, host key SHA256:" + "k" * 43),
+    Check("GPU", "ok", "NVIDIA L40S, 45 GiB, driver 550.54"),
+    Check(
+        "GPU users", "warning", "python (4711, 12000 MiB)", "Others use the GPU: runs will be slower, or may not fit."
+    ),
+    Check("processors and memory", "ok", "8 processors, 37 of 60 GiB memory free"),
+    Check("disk", "blocker", "1.5 of 466 GiB free in /srv/work, 10.1 needed", "Free some, or name another workspace."),
+    Check("Python", "ok", "3.11.7"),
+    Check("engine", "blocker", "not installed on the host", "Make its environment.", "environment"),
+    Check("clock", "ok", "+0.1 s against ours, round trip 3 ms"),
+    Check("runs survive logout", "warning", "the host does not say", "Launch the smoke profile and log out once."),
 )
 
 
@@ -73,7 +93,16 @@ class FakeSession:
         self.refuse: Exception | None = None
         self.gate: asyncio.Event | None = None
         self.closed = False
+        self.stopped = asyncio.Event()
+        self.reconnects = 0
         self.items: tuple[FailedItem, ...] = ()
+        self.checks: tuple[Check, ...] = WELL
+        self.looks = 0
+        self.cannot_look: Exception | None = None
+        self.looking: asyncio.Event | None = None
+        self.repairs: list[Repair] = []
+        self.repairing = False
+        self.repair_says: asyncio.Queue[str | Exception | None] = asyncio.Queue()
         self._logs: dict[RunId, LogBuffer] = {}
 
     def show(self, *views: RunView, homes: dict[RunId, Home] | None = None, **host: object) -> None:
@@ -85,6 +114,11 @@ class FakeSession:
             homes=self.snapshot.homes | (homes or {}),
             version=self.snapshot.version + 1,
         )
+
+    def reconnect(self) -> None:
+        """Note it; a link that waited for the operator is tried."""
+        self.reconnects += 1
+        self.stopped.clear()
 
     async def run(self) -> None:
         """Follow nothing, until cancelled."""
@@ -133,6 +167,27 @@ class FakeSession:
         if self.refuse is not None:
             raise self.refuse
 
+    async def preflight(self) -> tuple[Check, ...]:
+        """What a test says, unless it cannot be looked."""
+        self.looks += 1
+        if self.looking is not None:
+            await self.looking.wait()
+        if self.cannot_look is not None:
+            raise self.cannot_look
+        return self.checks
+
+    async def repair(self, what: Repair, /) -> AsyncIterator[str]:
+        """Says what a test puts into ``repair_says``; None ends it."""
+        self.repairs.append(what)
+        self.repairing = True
+        try:
+            while (said := await self.repair_says.get()) is not None:
+                if isinstance(said, Exception):
+                    raise said
+                yield said
+        finally:
+            self.repairing = False
+
     def results(self) -> Results:
         """From the evaluations in the snapshot."""
         return results_of(self.experiment, self.snapshot)
@@ -140,3 +195,10 @@ class FakeSession:
     def failed_items(self) -> tuple[FailedItem, ...]:
         """What a test put there."""
         return self.items
+
+
+def ill_session() -> FakeSession:
+    """A host with two blockers and two warnings."""
+    session = FakeSession()
+    session.checks = ILL
+    return session

@@ -14,16 +14,19 @@ from console.ui.actions import ACTIONS, VIEWS, Scope, bindings, in_scope
 from console.ui.app import ConsoleApp
 from console.ui.dialogue import Dialogue
 from console.ui.help_screen import HelpScreen
+from console.ui.host_pane import HostPane
 from console.ui.items_pane import ItemsPane, ItemTable
 from console.ui.live_pane import LivePane, LogSearch
 from console.ui.log_view import LogView
 from console.ui.pane import Reading
+from console.ui.prompt_dialogue import AnswerInput, PromptDialogue
 from console.ui.runs_pane import RunsPane
 from tests.console.ui.driving import LARGE, SMALL, console, screen, until, until_shown
 from tests.console.ui.fake_session import FakeSession
 
 OWNERS: dict[Scope, type[DOMNode]] = {
     "app": ConsoleApp,
+    "host": HostPane,
     "reading": Reading,
     "runs": RunsPane,
     "live": LivePane,
@@ -32,13 +35,17 @@ OWNERS: dict[Scope, type[DOMNode]] = {
     "items": ItemsPane,
     "table": ItemTable,
     "confirm": Dialogue,
+    "prompt": PromptDialogue,
+    "answer": AnswerInput,
     "help": HelpScreen,
 }
 TOGETHER: tuple[tuple[Scope, ...], ...] = (
     ("app", "reading"),
+    ("app", "host"),
     ("app", "runs"),
     ("app", "live", "log"),
     ("app", "items", "table"),
+    ("prompt", "answer"),
 )
 
 
@@ -62,7 +69,8 @@ def test_no_key_means_two_things_at_once(scopes: tuple[Scope, ...]) -> None:
 
 def test_what_destroys_is_never_confirmed_by_its_own_key() -> None:
     yes = {key for action in in_scope("confirm") if action.method == "action_confirm" for key in action.keys}
-    askers = {key for action in ACTIONS if action.destructive or action.method == "action_quit" for key in action.keys}
+    asking = {action for action in ACTIONS if action.destructive or action.method in ("action_quit", "action_repair")}
+    askers = {key for action in asking for key in action.keys}
     assert askers
     assert not yes & (askers | {"enter", "space", "escape"})
 
@@ -87,8 +95,14 @@ def test_no_class_of_the_ui_handles_keys_by_itself() -> None:
 
 @pytest.mark.parametrize(("key", "view"), [(str(place), name) for place, (name, _) in enumerate(VIEWS, start=1)])
 async def test_in_each_view_the_keys_of_the_registry_are_active_and_no_others(key: str, view: str) -> None:
-    inner: dict[str, tuple[Scope, ...]] = {"live": ("live", "log"), "items": ("items", "table"), "runs": ("runs",)}
-    scopes: tuple[Scope, ...] = ("app", *inner.get(view, ("reading",)))
+    inner: dict[str, tuple[Scope, ...]] = {
+        "host": ("host",),
+        "runs": ("runs",),
+        "live": ("live", "log"),
+        "results": ("reading",),
+        "items": ("items", "table"),
+    }
+    scopes: tuple[Scope, ...] = ("app", *inner[view])
     known = {(key, action.call) for scope in scopes for action in in_scope(scope) for key in action.keys}
     async with console(FakeSession()) as pilot:
         await pilot.press(key)
@@ -102,11 +116,14 @@ async def test_in_each_view_the_keys_of_the_registry_are_active_and_no_others(ke
 async def test_the_footer_shows_the_keys_of_the_view(size: tuple[int, int]) -> None:
     async with console(FakeSession(), size) as pilot:
         last = screen(pilot).splitlines()[-1]
-        assert "a all" in last
-        assert "x abort" in last
+        assert last.lstrip().startswith("a all")
+        for key in ("l launch", "x abort", "Enter live", "r again", "X abort all"):
+            assert key in last
         assert last.rstrip().endswith("? help  q quit")
         await pilot.press("3")
-        await until_shown(pilot, "s smooth", "? help")
+        await until_shown(pilot, "x abort", "[ ] run", "f follow", "/ filter", "s smooth", "? help")
+        await pilot.press("1")
+        await until_shown(pilot, "p look again", "e repair", "? help")
 
 
 async def test_help_lists_every_action_and_escape_leaves_it() -> None:

@@ -6,12 +6,13 @@ import asyncio
 
 import pytest
 
+from console.hosts.prompts import Prompter
 from console.run_view import RunView
 from console.ui.app import ConsoleApp
 from console.ui.commands import told
 from console.ui.dialogue import Dialogue
 from engine.contract.experiment import RunId
-from tests.console.ui.driving import LARGE, console, notices, screen, until, until_shown
+from tests.console.ui.driving import LARGE, console, listen, notices, screen, until, until_shown
 from tests.console.ui.fake_session import FakeOutcome, FakeSession
 from tests.console.ui.scenes import finished, training, view_of
 
@@ -173,11 +174,12 @@ async def test_before_the_core_is_there_a_launch_says_wait() -> None:
     opened = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def slowly() -> FakeSession:
+    def slowly(_: Prompter) -> FakeSession:
         asyncio.run_coroutine_threadsafe(opened.wait(), loop).result()
         return session
 
     app = ConsoleApp(slowly, session.experiment, "demo", "this machine", False)
+    listen(app)
     async with app.run_test(size=LARGE, notifications=True) as pilot:
         await until_shown(pilot, "starting")
         await pilot.press("a")
@@ -188,7 +190,7 @@ async def test_before_the_core_is_there_a_launch_says_wait() -> None:
 
 
 async def test_a_core_that_cannot_be_opened_ends_the_console_with_its_line() -> None:
-    def broken() -> FakeSession:
+    def broken(_: Prompter) -> FakeSession:
         raise ValueError("configs/hosts.toml: no host 'x'")
 
     app = ConsoleApp(broken, FakeSession().experiment, "demo", "x", False)
@@ -219,36 +221,6 @@ async def test_leaving_runs_behind_is_asked_and_they_go_on(key: str) -> None:
         await until(pilot, lambda: pilot.app.return_code == 0)
     assert session.closed
     assert not session.aborted
-
-
-async def test_a_console_without_the_lease_looks_on_until_it_takes_over() -> None:
-    session = FakeSession()
-    session.show(view_of(A42, "running", training(5)), lease="[b]ann@laptop")
-    async with console(session, LARGE) as pilot:
-        await until_shown(pilot, "looking on ([b]ann@laptop has the lease)")
-        await pilot.press("a")
-        await until(pilot, lambda: notices(pilot))
-        assert "t takes over" in notices(pilot)[0]
-        await pilot.press("x")
-        await pilot.pause()
-        assert not asked(pilot)
-        await pilot.press("t")
-        await until_shown(pilot, "[b]ann@laptop launches and aborts on this host")
-        await pilot.press("t")
-        await pilot.pause()
-        assert asked(pilot)
-        await pilot.press("y")
-        await until(pilot, lambda: "looking on" not in screen(pilot).splitlines()[0])
-        await pilot.press("x")
-        await until(pilot, lambda: asked(pilot))
-    assert not session.launched
-
-
-async def test_taking_over_what_one_has_only_says_so() -> None:
-    async with console(FakeSession()) as pilot:
-        await pilot.press("t")
-        await until(pilot, lambda: notices(pilot))
-        assert notices(pilot) == ["This console has the host's lease already."]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from engine.contract.experiment import read_experiment
 
 HEAVY = {"torch", "polars", "scipy", "numpy", "asyncssh", "plotext", "transformers"}
 
-def open_session():
+def open_session(prompter):
     print("PAINTED", app.main.query_one("#top-line").region, sorted(HEAVY & set(sys.modules)))
     raise ValueError("seen enough")
 

@@ -13,7 +13,7 @@ from console.session import Session
 from console.ui.app import ConsoleApp
 from engine.contract.experiment import RunId, read_experiment
 from tests.console.conftest import FinishedExperiment
-from tests.console.tiny import LONG, PROFILE, write_experiment
+from tests.console.tiny import LONG, PROFILE, warm, write_experiment
 from tests.console.ui.driving import LARGE, screen, until, until_shown
 
 
@@ -23,7 +23,7 @@ async def real_console(experiment_file: Path, runs: Path) -> AsyncIterator[Pilot
     experiment = read_experiment(experiment_file)
     host = HostConfig("here", "embedded", slots=2)
     app = ConsoleApp(
-        lambda: Session(host, experiment, experiment_file, PROFILE, runs), experiment, PROFILE, "here", False
+        lambda _: Session(host, experiment, experiment_file, PROFILE, runs), experiment, PROFILE, "here", False
     )
     async with app.run_test(size=LARGE, notifications=True) as pilot:
         await until_shown(pilot, "● up, ")
@@ -49,10 +49,15 @@ async def test_what_finished_is_there_when_the_console_comes(finished: FinishedE
         await pilot.press("5")
         await until_shown(pilot, "items that at least one run got wrong", "Right answer")
         await pilot.press("1")
-        await until_shown(pilot, "SHA256:", "(verified)", "Processors")
+        await until_shown(pilot, "SHA256:", "(verified)", "Preflight", "✓ ok      engine", "runs survive logout")
+        await pilot.press("end")
+        await until_shown(pilot, "Processors", "These facts")
 
 
-async def test_one_key_launches_all_curves_move_and_all_are_aborted(tmp_path: Path) -> None:
+async def test_one_key_launches_all_curves_move_and_all_are_aborted(
+    tmp_path: Path, finished: FinishedExperiment
+) -> None:
+    warm(finished.runs, tmp_path / "runs")
     async with real_console(write_experiment(tmp_path, epochs=LONG), tmp_path / "runs") as pilot:
         await until_shown(pilot, "press a to launch all four")
         await pilot.press("a")

@@ -156,7 +156,9 @@ async def test_items_show_the_selected_one_in_full(size: tuple[int, int]) -> Non
 async def test_host_shows_key_facts_and_age(size: tuple[int, int]) -> None:
     async with console(busy_session(), size) as pilot:
         await pilot.press("1")
-        await until_shown(pilot, "SHA256:abcdef0123456789 (verified)", "L40S, 87% busy", "380 GB of 500 GB", "old")
+        await until_shown(pilot, "● up, ", "SHA256:abcdef0123456789 (verified)")
+        await pilot.press("end")
+        await until_shown(pilot, "L40S, 87% busy", "380 GB of 500 GB", "old")
 
 
 @pytest.mark.parametrize(
@@ -175,24 +177,6 @@ async def test_every_empty_view_says_what_comes_or_what_to_do(key: str, text: st
     async with console(session, LARGE) as pilot:
         await pilot.press(key)
         await until_shown(pilot, text)
-
-
-async def test_every_view_can_be_left_and_read_while_the_link_is_lost() -> None:
-    session = busy_session()
-    session.show(link="lost", detail="connection reset", heard=time.monotonic() - 12)
-    async with console(session) as pilot:
-        await until_shown(pilot, "lost 12 s, retrying")
-        for key, text in (
-            ("1", "connection reset"),
-            ("3", "Loss"),
-            ("4", "Verdict"),
-            ("5", "2 items"),
-            ("2", "finished"),
-        ):
-            await pilot.press(key)
-            await until_shown(pilot, text, "lost 1")
-        session.show(link="up", heard=time.monotonic())
-        await until_shown(pilot, "● up")
 
 
 async def test_hostile_text_is_shown_as_it_is_and_never_obeyed() -> None:

@@ -13,15 +13,15 @@ from console.hosts.agent.files import Workspace
 from console.hosts.preflight.examine import engine_python, environment_name, examine, make_environment
 from console.hosts.preflight.judge import judge
 from console.hosts.wheel import wheel
-from tests.console.hosts.conftest import HOST, Host
+from tests.console.hosts.conftest import EMBEDDED, Host
 
-REMOTE = msgspec.structs.replace(HOST, launcher="ssh", address="127.0.0.1", workspace="/w")
+REMOTE = msgspec.structs.replace(EMBEDDED, launcher="ssh", address="127.0.0.1", workspace="/w")
 
 
 async def test_the_embedded_host_passes_preflight(host: Host) -> None:
     async with host.reach() as (reached, link):
-        found = await examine(HOST, reached, link)
-    checks = {check.name: check for check in judge(found, HOST, runs=9)}
+        found = await examine(EMBEDDED, reached, link)
+    checks = {check.name: check for check in judge(found, EMBEDDED, runs=9)}
     assert checks["engine"].status == "ok", checks["engine"]
     assert checks["login"].found.startswith("root" if found.premises.user == "root" else found.premises.user)
     assert abs(found.clock_offset) < 5 and 0 < found.round_trip < 5

@@ -1,0 +1,170 @@
+"""``qllm-console sync``: a folder pushed to the host, one pulled from it, or every ended run brought home."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from console import exit_codes
+from console.commands.attach import attached, say
+from console.hosts.access import Access
+from console.hosts.connection import LinkDown, reach
+from console.hosts.prompts import NobodyToAsk, Question
+from console.hosts.sync.failure import SyncFailed
+from console.hosts.sync.folder_sync import pull, push
+from console.hosts.sync.local_folder import EXCLUDES
+from console.hosts.sync.plan import SyncPlan, read_cap
+from console.hosts.sync.request import SyncRequest, notes_of
+from console.hosts.sync.verdict import Progress, Verdict
+from console.hosts.terminal_prompter import TerminalPrompter
+from console.sanitize import sanitize_line
+from console.snapshot import Home
+from engine.contract.bad_input import BadInput
+
+if TYPE_CHECKING:
+    from console.cli import Context
+
+REPORT_EVERY_S = 2.0
+NAMED = 20  # paths named of a list
+
+
+def sync(context: Context) -> int:
+    """Carry out ``sync push`` or ``sync pull``, and print the verdict.
+
+    Returns:
+        0 for a full sync or a rehearsal; 1 when something is not in step.
+    """
+    options = context.options
+    try:
+        if options.direction == "pull" and options.remote is None:
+            return asyncio.run(_bring_runs_home(context))
+        verdict = asyncio.run(_sync_folder(context))
+    except LinkDown as error:
+        say(f"qllm-console: {error}")
+        return exit_codes.UNREACHABLE
+    except SyncFailed as error:
+        say(f"qllm-console: not in sync: {error}")
+        return exit_codes.FAILED
+    if options.json:
+        sys.stdout.write(msgspec.json.encode({"full": verdict.full, **msgspec.to_builtins(verdict)}).decode() + "\n")
+    else:
+        _print(verdict)
+    return exit_codes.DONE if verdict.full or verdict.planned else exit_codes.FAILED
+
+
+async def _sync_folder(context: Context) -> Verdict:
+    request = request_of(context)
+    access = Access(prompter=TerminalPrompter())
+    async with reach(context.host, context.home / ".local-host", access) as reached:
+        reporter = _Reporter()
+        if context.options.direction == "pull":
+            return await pull(reached, request, report=reporter.take)
+        cap = read_cap(context.options.max_delete) if context.options.delete else None
+        confirm = _always if context.options.yes else _ask
+        return await push(reached, request, delete=cap, confirm=confirm, report=reporter.take)
+
+
+def request_of(context: Context) -> SyncRequest:
+    """What the options ask for.
+
+    Raises:
+        BadInput: a push of something that is no folder, or in a read-only console.
+    """
+    options = context.options
+    local = (options.folder or Path()).expanduser().absolute()
+    if options.direction == "push":
+        if context.options.read_only:
+            raise BadInput("the console is read-only: it pushes nothing", field="--read-only")
+        if not local.is_dir():
+            raise BadInput(f"{local} is no folder", field="FOLDER")
+    return SyncRequest(
+        local=local,
+        remote=options.remote or "project",
+        notes=notes_of(context.home, context.host_name, local, options.remote or "project"),
+        host=context.host_name,
+        excludes=(*(() if options.no_excludes else EXCLUDES), *(options.exclude or ())),
+        afresh=options.afresh,
+        rehearse=options.dry_run,
+    )
+
+
+async def _bring_runs_home(context: Context) -> int:
+    """Wait until every run that has ended is at home, or is found damaged; the verdict is over all of them."""
+    session = context.session()
+    changed = asyncio.Event()
+    session.subscribe(lambda _: changed.set())
+    async with attached(session):
+        while True:
+            changed.clear()
+            snapshot = session.snapshot
+            ended = [run for run, view in snapshot.runs.items() if view.name in ("finished", "failed", "aborted")]
+            homes: dict[str, Home] = {str(run): snapshot.homes[run] for run in ended}
+            if all(home.status in ("home", "damaged") for home in homes.values()):
+                break
+            await changed.wait()
+    lacking = {run: home.note for run, home in homes.items() if home.status != "home"}
+    files = sum(home.files_total for home in homes.values() if home.status == "home")
+    size = sum(home.bytes_total for home in homes.values() if home.status == "home")
+    if context.options.json:
+        answer = {"full": not lacking, "runs": len(homes), "files": files, "bytes": size, "lacking": lacking}
+        sys.stdout.write(msgspec.json.encode(answer).decode() + "\n")
+    else:
+        verdict = "full sync" if not lacking else f"NOT in full sync: {len(lacking)} of {len(homes)} runs are lacking"
+        print(f"{verdict}: {len(homes) - len(lacking)} ended runs at home, {files:,} files, {size:,} bytes")
+        for run, note in lacking.items():
+            print(f"  {run}: {note}")
+    return exit_codes.FAILED if lacking else exit_codes.DONE
+
+
+async def _ask(plan: SyncPlan) -> bool:
+    """Name what would be deleted, and have the number typed; where nobody can be asked, nobody has agreed."""
+    size = sum(entry.size for entry in plan.remove)
+    lines = [sanitize_line(entry.path, 200) for entry in plan.remove[:NAMED]]
+    if len(plan.remove) > NAMED:
+        lines.append(f"and {len(plan.remove) - NAMED:,} more")
+    title = f"To be deleted on the host: {len(plan.remove):,} files, {size:,} bytes"
+    try:
+        number = str(len(plan.remove))
+        question = Question(title, tuple(lines), f"Type {number} to delete them:", consent=number)
+        answer = await TerminalPrompter().ask(question)
+    except NobodyToAsk:
+        say(f"{title}; say --yes where nobody can be asked")
+        return False
+    return (answer or "").strip() == number
+
+
+async def _always(_: SyncPlan) -> bool:
+    return True
+
+
+def _print(verdict: Verdict) -> None:
+    print(verdict.sentence())
+    for what, part in (("differs", verdict.differing), ("refused", verdict.refused)):
+        for one in part[:NAMED]:
+            print(f"  {what}: {one.path}: {one.why}")
+        if len(part) > NAMED:
+            print(f"  and {len(part) - NAMED:,} more")
+
+
+class _Reporter:
+    """Says how far it is, now and then, with the time that is left."""
+
+    def __init__(self) -> None:
+        self._started = self._said = time.monotonic()
+        self._first: int | None = None
+
+    def take(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if self._first is None:
+            self._first = progress.bytes_done
+        if now - self._said < REPORT_EVERY_S:
+            return
+        self._said = now
+        rate = (progress.bytes_done - self._first) / (now - self._started)
+        left = f", {(progress.bytes - progress.bytes_done) / rate:,.0f} s left" if rate else ""
+        say(f"{progress.bytes_done:,} of {progress.bytes:,} bytes of {progress.files:,} files{left}")

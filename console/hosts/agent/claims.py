@@ -1,0 +1,125 @@
+"""The claim of a launch: made once for a key, before anything is started, and taken back only if nothing was."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .files import Refused, Workspace, locked, read_json, take_lock, write_json
+
+
+class Claim(NamedTuple):
+    """A launch that may be started.
+
+    Attributes:
+        lock: the life's lock, held since before the run could be seen: it is never seen unsupervised.
+        previous: where the run that stood in its place went; None if there was none.
+    """
+
+    key: str
+    job: Path
+    run_folder: Path
+    lock: int
+    previous: Path | None
+
+    def release(self) -> None:
+        """Close this process's hold of the lock; what it was passed to keeps it."""
+        os.close(self.lock)
+
+    def undo(self, workspace: Workspace) -> None:
+        """As if it had never been asked for: the key may be claimed again, and the run before stands in its place."""
+        with locked(workspace.queue_lock):
+            (self.job / "job.json").unlink()
+            shutil.rmtree(self.run_folder)
+            if self.previous is not None:
+                self.previous.rename(self.run_folder)
+
+
+def claim(
+    workspace: Workspace, request: dict[str, Any], active_key: Callable[[Workspace, Path], str | None]
+) -> Claim | str:
+    """Claim ``request["key"]``; the key that the run is claimed or active under if that was done before.
+
+    Args:
+        active_key: tells which launch a run is active under.
+
+    Raises:
+        Refused: a name in it could leave the workspace.
+    """
+    key, folder, run = str(request["key"]), str(request["folder"]), str(request["run"])
+    job, run_folder = workspace.job(key), workspace.run(folder, run)
+    workspace.prepare()
+    with locked(workspace.queue_lock):
+        if (job / "job.json").exists():
+            return key
+        holder = active_key(workspace, run_folder)
+        if holder and holder != key:
+            return holder
+        job.mkdir(exist_ok=True, mode=0o700)  # left without job.json by a crash: nothing ran, so it is claimed anew
+        previous = set_aside(run_folder, workspace.runs(folder) / ".previous")
+        run_folder.mkdir(parents=True, mode=0o700)
+        for name, text in dict(request.get("files", {})).items():
+            if Path(name).name != name or name in ("job.json", "lock", "abort.json", "slurm.json"):
+                raise Refused(f"not a file name for a job: {name!r}")
+            (job / name).write_text(text, encoding="utf-8")
+        lock = take_lock(job / "lock", wait=True)
+        assert lock is not None
+        try:
+            _write_claim(workspace, request, job, run_folder)
+        except BaseException:
+            os.close(lock)
+            raise
+    return Claim(key, job, run_folder, lock, previous)
+
+
+def set_aside(run_folder: Path, previous: Path) -> Path | None:
+    """Move an ended run out of the way of its successor; nothing is deleted. Returns where to."""
+    if not run_folder.exists():
+        return None
+    previous.mkdir(parents=True, exist_ok=True)
+    old = (read_json(run_folder / "state.json") or {}).get("key") or f"unknown-{time.time_ns()}"
+    return run_folder.rename(previous / f"{run_folder.name}-{old}")
+
+
+def _write_claim(workspace: Workspace, request: dict[str, Any], job: Path, run_folder: Path) -> None:
+    """The run's first state and, last, ``job.json``: with it the claim stands."""
+    ticket = _next_ticket(workspace)
+    places = {"workspace": str(workspace.root), "job": str(job), "run": str(run_folder)}
+    key = job.name
+    state = {
+        "state": "queued",
+        "key": key,
+        "ticket": ticket,
+        "settings": str(request.get("settings", "")),
+        "queued_at": time.time(),
+    }
+    spec = {
+        "key": key,
+        "ticket": ticket,
+        "slots": int(request.get("slots", 1)),
+        "argv": [_filled(str(part), places) for part in request["argv"]],
+        "env": dict(request.get("env", {})),
+        "run_folder": str(run_folder),
+    }
+    if request.get("slurm") is not None:
+        state["slurm"] = {}  # Slurm is asked about it, and the supervisor says here where it runs
+        spec["restart"] = dict(request.get("restart", {}))
+    write_json(run_folder / "state.json", state)
+    write_json(job / "job.json", spec)
+
+
+def _next_ticket(workspace: Workspace) -> int:
+    counter = read_json(workspace.ticket) or {}
+    ticket = int(counter.get("ticket", 0)) + 1
+    write_json(workspace.ticket, {"ticket": ticket})
+    return ticket
+
+
+def _filled(part: str, places: dict[str, str]) -> str:
+    for name, value in places.items():
+        part = part.replace("{" + name + "}", value)
+    return part

@@ -1,0 +1,107 @@
+"""One look at one running run: its state before and after says which launch the bytes in between are of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from console.hosts.agent.files import KEY
+from console.hosts.agent.frames import DATA, END, FILE, WHOLE
+from console.hosts.agent.outflow import Outgoing
+from engine.contract.run_folder import EVENTS, LOG, STATE
+
+GROWING = (EVENTS, LOG)
+MAX_STATE = 1 << 20
+APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class LiveLook:
+    """What to ask of one run, and where what comes goes.
+
+    Args:
+        run: its folder's name on the host.
+        key: the launch it is expected to be under; empty if that is not known, and then only that is asked.
+        place: the local folder of that launch.
+        sure: what is there is known to be the beginning of the host's files; else the host is asked.
+
+    Attributes:
+        files: what to ask for.
+        key: after the look, the launch that the run is under; empty if it is under none.
+        confirmed: the launch was the expected one from before the first byte until after the last.
+        sizes, new: bytes at home of each file, and how many of them came with this look.
+    """
+
+    def __init__(self, run: str, key: str, place: Path | None, *, sure: bool) -> None:
+        self.key = ""
+        self.confirmed = False
+        self.sizes: dict[str, int] = {}
+        self.new = 0
+        self._expected = key
+        self._handles: dict[int, int] = {}
+        self._before: dict[int, int] = {}
+        self._states: dict[int, bytes] = {}
+        state = Outgoing(f"{run}/{STATE}", None)
+        growing = []
+        if place is not None:
+            place.mkdir(parents=True, exist_ok=True)
+            for slot, name in enumerate(GROWING, 1):
+                self._handles[slot] = os.open(place / name, APPEND, 0o666)
+                size = self._before[slot] = os.fstat(self._handles[slot]).st_size
+                prefix = "" if sure or not size else _sha256(place / name)
+                growing.append(Outgoing(f"{run}/{name}", None, size, prefix))
+        self.files = [state, *growing, state]
+        self._last = len(self.files) - 1
+
+    def take(self, slot: int, kind: int, payload: bytes | memoryview, offset: int) -> None:
+        """The next frame of the file asked for as number ``slot``."""
+        if slot in (0, self._last):
+            if kind == DATA and len(self._states.get(slot, b"")) < MAX_STATE:
+                self._states[slot] = self._states.get(slot, b"") + bytes(payload)
+            return
+        handle = self._handles.get(slot)
+        if handle is None:
+            return
+        if kind == FILE:
+            if self._key_in(0) != self._expected:
+                self._drop(slot)
+            elif offset != self._before[slot]:  # what is here is not the beginning of what is there
+                os.ftruncate(handle, 0)
+                self._before[slot] = 0
+        elif kind == DATA:
+            view = memoryview(payload)
+            while view:
+                view = view[os.write(handle, view) :]
+        elif kind == END and payload[0] != WHOLE:
+            os.ftruncate(handle, self._before[slot])
+
+    def finish(self) -> None:
+        """All frames came: keep the bytes if they are of the expected launch, and say what was found."""
+        self.key = self._key_in(self._last)
+        self.confirmed = bool(self.key) and self._key_in(0) == self.key == self._expected
+        for slot, handle in self._handles.items():
+            if not self.confirmed:
+                os.ftruncate(handle, self._before[slot])
+            size = os.fstat(handle).st_size
+            self.sizes[GROWING[slot - 1]] = size
+            self.new += size - self._before[slot]
+
+    def close(self) -> None:
+        for slot in list(self._handles):
+            self._drop(slot)
+
+    def _drop(self, slot: int) -> None:
+        os.close(self._handles.pop(slot))
+
+    def _key_in(self, slot: int) -> str:
+        try:
+            key = json.loads(self._states.get(slot, b""))["key"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return ""
+        return key if isinstance(key, str) and KEY.match(key) else ""
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

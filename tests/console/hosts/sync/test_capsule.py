@@ -1,0 +1,95 @@
+"""A capsule of many files, or of a big one, over a link that breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import random
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from console.hosts.agent.files import seal
+from console.hosts.connection import LinkDown, Reached, reach
+from console.hosts.pull import Damaged, manifest_at_home, pull
+from console.hosts.sync.failure import NotNow
+from console.snapshot import Home
+from engine.contract.experiment import RunId
+from tests.console.hosts.conftest import Host
+from tests.console.hosts.proxy import proxy_to
+from tests.console.hosts.sshd import Sshd
+from tests.console.hosts.sync.conftest import fill, tree, write
+
+RUN = RunId("A", 42)
+
+
+def sealed(folder: Path, files: dict[str, bytes], key: str = "one") -> Path:
+    write(folder, files)
+    seal(folder, key)
+    return folder
+
+
+async def test_many_files_come_home_over_a_link_that_breaks_again_and_again(
+    host: Host, sshd: Sshd, tmp_path: Path
+) -> None:
+    draw = random.Random(4)
+    small = {f"part{number % 7}/{number}": draw.randbytes(2000) for number in range(300)}
+    capsule = sealed(tmp_path / "remote" / str(RUN), small | {"big.bin": draw.randbytes(3_000_000)})
+    broke, home = 0, tmp_path / "home"
+    async with proxy_to(sshd.port) as proxy:
+        proxy.cut_after(draw.randrange(100_000, 2_000_000) for _ in range(2))
+        config = sshd.host(host.workspace, proxy.port)
+        access = sshd.access(tmp_path / "operator", port=proxy.port)
+        async with asyncio.timeout(60):
+            for _ in itertools.count():
+                try:
+                    async with reach(config, tmp_path, access) as reached:
+                        await pull(reached, PurePosixPath(capsule), home, RUN, lambda _: None)
+                        break
+                except LinkDown:
+                    broke += 1
+                    assert not (home / str(RUN)).exists()
+    assert broke and tree(home / str(RUN)) == tree(capsule)
+    assert not (home / str(RUN) / ".qllm-sync").exists()
+
+
+async def test_what_an_older_pull_left_is_not_mixed_in(reached: Reached, tmp_path: Path) -> None:
+    capsule = sealed(tmp_path / "remote" / str(RUN), {"a": b"new", "sub/b": b"new"})
+    home = tmp_path / "home"
+    write(home / ".incoming" / str(RUN), {"a": b"old", "stray": b"old", "sub/stray": b"old"})
+    await pull(reached, PurePosixPath(capsule), home, RUN, lambda _: None)
+    assert tree(home / str(RUN)) == tree(capsule)
+
+
+@pytest.mark.parametrize("name", ["../../stolen", "/stolen", "-rf", "a\\b", ".qllm-sync/x", "Case"])
+async def test_a_manifest_with_a_hostile_name_brings_nothing(reached: Reached, tmp_path: Path, name: str) -> None:
+    capsule = sealed(tmp_path / "remote" / str(RUN), {"case": b"x", "placeholder": b"x"})
+    text = (capsule / "manifest.json").read_text().replace("placeholder", name.replace("\\", "\\\\"))
+    (capsule / "manifest.json").write_text(text)
+    with pytest.raises(Damaged):
+        await pull(reached, PurePosixPath(capsule), tmp_path / "home", RUN, lambda _: None)
+    assert not (tmp_path / "home" / str(RUN)).exists() and not list(tmp_path.rglob("stolen"))
+
+
+async def test_a_file_swapped_for_a_symlink_on_the_host_is_damage(reached: Reached, tmp_path: Path) -> None:
+    capsule = sealed(tmp_path / "remote" / str(RUN), {"a": b"x"})
+    write(tmp_path, {"same": b"x"})
+    (capsule / "a").unlink()
+    (capsule / "a").symlink_to(tmp_path / "same")
+    with pytest.raises(Damaged, match="a is not what its manifest says"):
+        await pull(reached, PurePosixPath(capsule), tmp_path / "home", RUN, lambda _: None)
+
+
+async def test_a_full_disk_at_home_is_not_damage_and_the_pull_goes_on_later(
+    reached: Reached, tmp_path: Path, small_disk: Path
+) -> None:
+    capsule = sealed(tmp_path / "remote" / str(RUN), {"a": os.urandom(2_000_000), "b": b"x"})
+    filler = fill(small_disk, 500_000)
+    with pytest.raises(NotNow, match=str(small_disk)):
+        await pull(reached, PurePosixPath(capsule), small_disk, RUN, lambda _: None)
+    assert manifest_at_home(small_disk, RUN) is None
+    filler.unlink()
+    reports: list[Home] = []
+    await pull(reached, PurePosixPath(capsule), small_disk, RUN, reports.append)
+    assert tree(small_disk / str(RUN)) == tree(capsule) and reports[-1].bytes_done == 2_000_001

@@ -1,0 +1,169 @@
+"""Runs at home while they run: always a beginning of what the host has, of one launch."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from console.hosts.agent.files import seal
+from console.hosts.connection import LinkDown, Reached, reach
+from console.hosts.pull import manifest_at_home, pull
+from console.hosts.sync.live_mirror import LiveMirror
+from console.hosts.sync.transfer_channel import TransferChannel, open_transfer
+from console.snapshot import Home
+from engine.contract.experiment import RunId
+from tests.console.hosts.conftest import Host
+from tests.console.hosts.proxy import proxy_to
+from tests.console.hosts.sshd import Sshd
+from tests.console.hosts.sync.conftest import tree
+
+RUN, OTHER = RunId("A", 42), RunId("B", 42)
+
+
+class Running:
+    """A run on the host, as the mirror sees it."""
+
+    def __init__(self, folder: Path, run: RunId = RUN) -> None:
+        self.folder = folder / str(run)
+        self.key = ""
+        self.launch()
+
+    def launch(self) -> None:
+        if self.folder.exists():
+            self.folder.rename(self.folder.with_name(f".previous-{self.key}"))
+        self.key = uuid.uuid4().hex
+        self.folder.mkdir(parents=True)
+        (self.folder / "state.json").write_text(json.dumps({"key": self.key, "state": "running"}))
+
+    def write(self, events: bytes = b"", log: bytes = b"") -> None:
+        for name, content in (("events.jsonl", events), ("log.txt", log)):
+            with open(self.folder / name, "ab") as file:
+                file.write(content)
+
+    def content(self) -> dict[str, bytes]:
+        return {name: (self.folder / name).read_bytes() for name in ("events.jsonl", "log.txt")}
+
+
+@pytest.fixture
+def runs(host: Host) -> Path:
+    return host.workspace / "runs" / "experiment"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+async def channel(reached: Reached) -> AsyncIterator[TransferChannel]:
+    async with open_transfer(reached) as channel:
+        yield channel
+
+
+def mirror_in(home: Path) -> LiveMirror:
+    return LiveMirror(home, "runs/experiment")
+
+
+async def test_what_a_run_writes_comes_home_while_it_runs(channel: TransferChannel, runs: Path, home: Path) -> None:
+    run, other, mirror = Running(runs), Running(runs, OTHER), mirror_in(home)
+    draw = random.Random(1)
+    for _ in range(5):
+        run.write(draw.randbytes(draw.randrange(100_000)), draw.randbytes(draw.randrange(9)))
+        other.write(log=b"x")
+        found = await mirror.catch_up(channel, [RUN, OTHER])
+        assert tree(mirror.place(RUN, run.key)) == run.content()
+        assert tree(mirror.place(OTHER, other.key)) == other.content()
+        assert {one.run: one.sizes for one in found}[RUN] == {name: len(at) for name, at in run.content().items()}
+    assert all(one.new == 0 for one in await mirror.catch_up(channel, [RUN, OTHER]))
+
+
+async def test_a_run_that_is_not_there_is_left_out(channel: TransferChannel, runs: Path, home: Path) -> None:
+    run, mirror = Running(runs), mirror_in(home)
+    run.write(b"1")
+    found = await mirror.catch_up(channel, [RUN, OTHER])
+    assert [one.run for one in found] == [RUN]
+
+
+async def test_another_launch_goes_into_another_folder(channel: TransferChannel, runs: Path, home: Path) -> None:
+    run, mirror = Running(runs), mirror_in(home)
+    run.write(b"first launch\n", b"first log\n")
+    await mirror.catch_up(channel, [RUN])
+    first, before = run.key, run.content()
+    run.launch()
+    run.write(b"second launch, longer than the first\n", b"second log, longer than the first\n")
+    (found,) = await mirror.catch_up(channel, [RUN])
+    assert found.key == run.key != first
+    assert tree(mirror.place(RUN, first)) == before and tree(mirror.place(RUN, run.key)) == run.content()
+
+
+async def test_another_console_goes_on_where_the_one_before_it_stopped(
+    channel: TransferChannel, runs: Path, home: Path
+) -> None:
+    run = Running(runs)
+    run.write(os.urandom(200_000))
+    await mirror_in(home).catch_up(channel, [RUN])
+    run.write(os.urandom(100))
+    mirror = mirror_in(home)
+    (found,) = await mirror.catch_up(channel, [RUN])
+    assert found.new == 100 and tree(mirror.place(RUN, run.key)) == run.content()
+
+
+async def test_a_beginning_that_is_not_the_hosts_is_replaced_by_it(
+    channel: TransferChannel, runs: Path, home: Path
+) -> None:
+    run, mirror = Running(runs), mirror_in(home)
+    run.write(b"what the host has\n")
+    place = mirror.place(RUN, run.key)
+    place.mkdir(parents=True)
+    (place / "events.jsonl").write_bytes(b"what it has not")
+    await mirror.catch_up(channel, [RUN])
+    assert tree(place) == run.content()
+
+
+async def test_whenever_the_link_breaks_what_is_at_home_is_a_beginning(
+    host: Host, sshd: Sshd, runs: Path, home: Path, tmp_path: Path
+) -> None:
+    run, draw = Running(runs), random.Random(2)
+    run.write(draw.randbytes(400_000), draw.randbytes(400_000))
+    mirror = mirror_in(home)
+    broke = 0
+    async with proxy_to(sshd.port) as proxy:
+        proxy.cut_after(draw.randrange(100_000, 700_000) for _ in range(2))
+        config = sshd.host(host.workspace, proxy.port)
+        access = sshd.access(tmp_path / "operator", port=proxy.port)
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    async with reach(config, tmp_path, access) as reached, open_transfer(reached) as channel:
+                        await mirror.catch_up(channel, [RUN])
+                        break
+                except LinkDown:
+                    broke += 1
+                for name, content in tree(mirror.place(RUN, run.key)).items():
+                    assert run.content()[name].startswith(content)
+    assert broke and tree(mirror.place(RUN, run.key)) == run.content()
+
+
+async def test_the_sealed_capsule_takes_over_what_is_at_home_already(
+    reached: Reached, channel: TransferChannel, runs: Path, home: Path
+) -> None:
+    run, mirror = Running(runs), mirror_in(home)
+    run.write(os.urandom(500_000), os.urandom(100))
+    await mirror.catch_up(channel, [RUN])
+    run.write(b"its last words\n")
+    seal(run.folder, run.key)
+    reports: list[Home] = []
+    await pull(
+        reached, PurePosixPath(run.folder), home, RUN, reports.append, mirrored=lambda key: mirror.place(RUN, key)
+    )
+    mirror.settled(RUN, run.key)
+    assert tree(home / str(RUN)) == tree(run.folder) and manifest_at_home(home, RUN) is not None
+    assert next(report.bytes_done for report in reports if report.bytes_total) == 500_100
+    assert not mirror.place(RUN, run.key).exists()

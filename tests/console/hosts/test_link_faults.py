@@ -1,0 +1,261 @@
+"""What networks and hosts do to a link, done for real: it is noticed, said, mended, and nothing followed is lost or doubled."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from console.hosts.access import Access
+from console.hosts.connection import LinkDown
+from console.hosts.follower import Follower
+from console.hosts.host_config import HostConfig
+from console.hosts.host_link import POLL_WAIT_S, HostLink
+from console.hosts.pace import Pace
+from console.snapshot import HostView
+from engine.contract.experiment import RunId
+from tests.conftest import Fault
+from tests.console.hosts.conftest import FOLDER, Host, launch
+from tests.console.hosts.proxy import Proxy, proxy_to
+from tests.console.hosts.scripted_prompter import ScriptedPrompter
+from tests.console.hosts.sshd import ME, Sshd
+
+RUN = RunId("A", 42)
+QUICK = Pace(handshake=3.0, keepalive=0.4, misses=3, backoff=(0.05, 1.0))
+LOST_WITHIN_S = 20.0
+BACK_WITHIN_S = 5.0
+STREAM = """
+import json, pathlib, time
+run, lines, seconds = pathlib.Path("runs/{folder}/{run}"), {lines}, {seconds}
+burst = max(1, lines // 200)
+with open(run / "events.jsonl", "w") as events:
+    for first in range(0, lines, burst):
+        for number in range(first, min(lines, first + burst)):
+            body = dict(type="progress", done=number + 1, total=lines, unit="lines")
+            events.write(json.dumps(dict(seq=number, t=100.0 + number, body=body)) + "\\n")
+        events.flush()
+        time.sleep(seconds * burst / lines)
+"""
+
+
+class Recorder(Follower):
+    """A follower that also keeps the hash of all it was brought, and refuses a gap or a byte brought twice."""
+
+    def __init__(self) -> None:
+        super().__init__((RUN,))
+        self.brought = hashlib.sha256()
+        self.size = 0
+
+    def absorb(self, reply: dict[str, Any]) -> bool:
+        for name, _, file, offset, content in reply["chunks"]:
+            if name == str(RUN) and file == "events":
+                assert offset == self.size, f"expected byte {self.size}, was brought {offset}"
+                self.brought.update(base64.b64decode(content))
+                self.size += len(base64.b64decode(content))
+        return super().absorb(reply)
+
+
+class Watched:
+    """A link that is kept up, and what it was seen to be."""
+
+    def __init__(self, link: HostLink, following: asyncio.Task[None], changed: asyncio.Event) -> None:
+        self.link = link
+        self._following = following
+        self._changed = changed
+
+    def still_runs(self) -> None:
+        """Raises what ended it: nothing may."""
+        if self._following.done():
+            self._following.result()
+
+    async def until(self, condition: Callable[[HostView], bool], seconds: float) -> float:
+        """Wait until the view of the host fulfils ``condition``; returns how long that took.
+
+        Raises:
+            TimeoutError: it did not within ``seconds``.
+        """
+        start = time.monotonic()
+        async with asyncio.timeout(seconds):
+            while not condition(self.link.view):
+                self._changed.clear()
+                await self._changed.wait()
+        return time.monotonic() - start
+
+    async def lost(self) -> float:
+        return await self.until(lambda view: view.link == "lost", LOST_WITHIN_S)
+
+    async def back(self) -> float:
+        """Until it is up and has been heard of since."""
+        start = time.monotonic()
+        await self.until(lambda view: view.link == "up" and view.heard > start, BACK_WITHIN_S)
+        return time.monotonic() - start
+
+
+@asynccontextmanager
+async def watched(config: HostConfig, access: Access, home: Path, seconds: float = 20.0) -> AsyncIterator[Watched]:
+    changed = asyncio.Event()
+    link = HostLink(
+        "sshd", config, FOLDER, home, (RUN,), wants_lease=False, take_over=False, tell=changed.set, access=access
+    )
+    link.follower = Recorder()
+    following = asyncio.create_task(link.run())
+    try:
+        async with asyncio.timeout(seconds):
+            await link.ready.wait()
+        yield Watched(link, following, changed)
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+
+@asynccontextmanager
+async def through_a_proxy(
+    sshd: Sshd, operator: Path, tmp_path: Path, pace: Pace
+) -> AsyncIterator[tuple[Proxy, HostConfig, Access]]:
+    async with proxy_to(sshd.port) as proxy:
+        config = sshd.host(tmp_path / "host", port=proxy.port)
+        yield proxy, config, sshd.access(operator, pace=pace, port=proxy.port)
+
+
+@pytest.mark.timeout(1800, func_only=True)
+@pytest.mark.fault("200 drops during a stream of 1,000,000 lines", "identical SHA-256, nothing lost or doubled")
+async def test_drops_lose_and_double_nothing(sshd: Sshd, operator: Path, tmp_path: Path, fault: Fault) -> None:
+    drops, lines = fault.size(10, 200), fault.size(40_000, 1_000_000)
+    host = Host(tmp_path / "host", sshd.host(tmp_path / "host"), sshd.access(operator))
+    async with host.reach() as (_, agent):
+        seconds = 2.0 if drops == 10 else 60.0
+        await launch(agent, str(RUN), STREAM.format(folder=FOLDER, run=RUN, lines=lines, seconds=seconds))
+    async with through_a_proxy(sshd, operator, tmp_path, QUICK) as (proxy, config, access):
+        weights = [fault.random.random() for _ in range(drops)]
+        on_the_wire = 110 * lines  # less than there will be, so that the last cut is reached, too
+        proxy.cut_after(iter([1 + int(weight / sum(weights) * on_the_wire) for weight in weights]))
+        async with watched(config, access, tmp_path / "home") as console:
+            recorder = console.link.follower
+            assert isinstance(recorder, Recorder)
+            file = host.run_folder / str(RUN) / "events.jsonl"
+            while not ended(recorder) or recorder.size < file.stat().st_size:
+                console.still_runs()
+                await asyncio.sleep(0.02)
+        events = file.read_bytes()
+        assert recorder.brought.hexdigest() == hashlib.sha256(events).hexdigest() and recorder.size == len(events)
+        view = recorder.views[RUN]
+        assert (view.rejected, view.progress.done if view.progress else None) == (0, lines)
+        assert events.count(b"\n") == lines
+        assert proxy.dropped == drops
+        fault.note(f"{proxy.dropped} drops on {proxy.connections} connections")
+
+
+@pytest.mark.parametrize("how", ["the network", "the server", "the agent"])
+@pytest.mark.timeout(300)
+@pytest.mark.fault("frozen peer", "LOST shown within 20 s; re-attached within 5 s of its return")
+async def test_a_frozen_peer_is_lost_and_found_again(
+    sshd: Sshd, operator: Path, tmp_path: Path, fault: Fault, how: str
+) -> None:
+    pace = Pace() if fault.full else QUICK
+    frozen_s = fault.random.uniform(20, 60) if fault.full else fault.random.uniform(0, 3)
+    async with through_a_proxy(sshd, operator, tmp_path, pace) as (proxy, config, access):
+        home = tmp_path / "home"
+        async with watched(config, access, home) as console:
+            stopped: list[psutil.Process] = []
+            if how == "the network":
+                proxy.freeze()
+            else:
+                stopped = sshd.processes() if how == "the server" else agents_in(tmp_path / "host")
+                for process in stopped:
+                    process.suspend()
+            try:
+                lost = await console.lost()
+                if how != "the agent":  # a new connection has an agent of its own
+                    await asyncio.sleep(frozen_s)
+                    assert console.link.view.link == "lost"
+            finally:
+                proxy.thaw()
+                for process in stopped:
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        process.resume()
+            back = await console.back()
+    fault.note(f"{how}: LOST after {lost:.1f} s, back {back:.1f} s after its return")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.fault("server killed and restarted", "LOST shown within 20 s; re-attached within 5 s of its return")
+async def test_a_restarted_server_is_found_again(sshd: Sshd, operator: Path, tmp_path: Path, fault: Fault) -> None:
+    access = sshd.access(operator, pace=Pace())
+    async with watched(sshd.host(tmp_path / "host"), access, tmp_path / "home") as console:
+        sshd.stop()
+        lost = await console.lost()
+        gone_s = fault.random.uniform(60, 90) if fault.full else fault.random.uniform(3, 6)
+        await asyncio.sleep(gone_s)
+        assert "the connection is refused" in console.link.view.detail
+        sshd.start()
+        back = await console.back()
+    fault.note(f"gone for {gone_s:.0f} s: LOST after {lost:.1f} s, back {back:.1f} s after its return")
+
+
+@pytest.mark.fault("a reply that takes longer than silence is borne", "the link stays up")
+async def test_a_slow_link_is_not_a_silent_one(sshd: Sshd, operator: Path, tmp_path: Path, fault: Fault) -> None:
+    host = Host(tmp_path / "host", sshd.host(tmp_path / "host"), sshd.access(operator))
+    async with host.reach() as (_, agent):
+        await launch(agent, str(RUN), "for number in range(40_000): print('line', number)")
+        while not (host.run_folder / str(RUN) / "exit.json").exists():
+            await asyncio.sleep(0.05)
+    async with through_a_proxy(sshd, operator, tmp_path, QUICK) as (proxy, config, access):
+        proxy.round_trip, proxy.bandwidth = 0.2, 80_000.0
+        start = time.monotonic()
+        async with watched(config, access, tmp_path / "home", seconds=60) as console:
+            took = time.monotonic() - start
+            assert console.link.follower.logs[RUN].total and proxy.connections == 1
+    assert took > POLL_WAIT_S + QUICK.silence
+    fault.note(f"one reply took {took:.1f} s")
+
+
+async def test_a_changed_key_at_a_reconnect_is_not_tried_again_until_asked(
+    sshd: Sshd, operator: Path, tmp_path: Path
+) -> None:
+    prompter = ScriptedPrompter()
+    access = sshd.access(operator, prompter, QUICK)
+    async with watched(sshd.host(tmp_path / "host"), access, tmp_path / "home") as console:
+        (tmp_path / "other").mkdir()
+        (operator / "known_hosts").write_text(Sshd(tmp_path / "other", ME).known_hosts_line(port=sshd.port))
+        sshd.stop()
+        sshd.start()
+        await console.until(lambda view: "HAS CHANGED" in view.detail, 10.0)
+        async with asyncio.timeout(5):
+            await console.link.retry.stopped.wait()
+        tried = sshd.log().count("Connection from")
+        await asyncio.sleep(3 * QUICK.backoff[1])
+        assert sshd.log().count("Connection from") == tried and not prompter.questions
+        (operator / "known_hosts").write_text(sshd.known_hosts_line())
+        console.link.retry.now()
+        await console.back()
+
+
+async def test_without_a_link_requests_fail_at_once(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
+    async with watched(sshd.host(tmp_path / "host"), sshd.access(operator, pace=QUICK), tmp_path / "home") as console:
+        sshd.stop()
+        await console.lost()
+        with pytest.raises(LinkDown):
+            console.link.connected()
+
+
+def ended(follower: Follower) -> bool:
+    state = follower.views[RUN].state
+    return state is not None and state.ended
+
+
+def agents_in(workspace: Path) -> list[psutil.Process]:
+    """The agents that serve ``workspace``."""
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if (process.info["cmdline"] or [])[-2:] == ["serve", str(workspace)]
+    ]

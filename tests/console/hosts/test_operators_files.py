@@ -1,0 +1,108 @@
+"""The commands as an operator runs them: with the files of a home, and questions asked on the terminal alone."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import subprocess
+import termios
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from console import exit_codes
+from tests.console.hosts.sshd import Sshd
+from tests.console.tiny import arguments, write_experiment
+
+HOSTS = """
+[hosts.ramp]
+title = "RAMP"
+launcher = "ssh"
+address = "ramp"
+workspace = "{workspace}"
+"""
+CONFIG = """
+Host ramp
+  Hostname 127.0.0.1
+  Port {port}
+  User {user}
+  IdentityFile {identity}
+"""
+
+
+@pytest.fixture
+def status(sshd: Sshd, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Starts ``qllm-console status --json --host ramp`` with a home of its own."""
+    home = tmp_path / "home"
+    (home / ".ssh").mkdir(parents=True)
+    config = CONFIG.format(port=sshd.port, user=sshd.user, identity=sshd.identity)
+    (home / ".ssh" / "config").write_text(config)
+    hosts = tmp_path / "hosts.toml"
+    hosts.write_text(HOSTS.format(workspace=tmp_path / "host"))
+    command = arguments("status", write_experiment(tmp_path), tmp_path / "runs", "--json", "--host", "ramp")
+    environ = {name: value for name, value in os.environ.items() if name != "SSH_AUTH_SOCK"}
+    environ |= {"HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config")}
+
+    def start(**more: Any) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*command, "--hosts", str(hosts)],
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            **more,
+        )
+
+    return start
+
+
+def known_by_us(tmp_path: Path) -> Path:
+    return tmp_path / "home" / ".config" / "qllm-console" / "known_hosts"
+
+
+def test_the_operators_files_are_enough(
+    status: Callable[..., subprocess.Popen[str]], sshd: Sshd, tmp_path: Path
+) -> None:
+    (tmp_path / "home" / ".ssh" / "known_hosts").write_text(sshd.known_hosts_line())
+    with status() as process:
+        said, complaint = process.communicate(timeout=60)
+    assert process.returncode == exit_codes.DONE, complaint
+    assert {row["state"] for row in json.loads(said)["runs"]} == {"not launched"} or json.loads(said)["runs"]
+    assert not known_by_us(tmp_path).exists()
+
+
+def test_without_a_terminal_an_unknown_host_ends_the_command_at_once_in_one_line(
+    status: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    start = time.monotonic()
+    with status() as process:
+        said, complaint = process.communicate(timeout=60)
+    assert process.returncode == exit_codes.UNREACHABLE and said == ""
+    last = complaint.strip().splitlines()[-1]
+    assert "is unknown" in last and "no terminal to ask on" in last
+    assert time.monotonic() - start < 20 and not known_by_us(tmp_path).exists()
+
+
+def test_consent_is_typed_on_the_terminal_and_stdout_stays_clean(
+    status: Callable[..., subprocess.Popen[str]], sshd: Sshd, tmp_path: Path
+) -> None:
+    operator, device = pty.openpty()
+    with status(preexec_fn=lambda: fcntl.ioctl(device, termios.TIOCSCTTY, 0), pass_fds=[device]) as process:
+        shown = b""
+        while b"Type yes to trust it:" not in shown:
+            shown += os.read(operator, 4096)
+        os.write(operator, b"yes\n")
+        said, complaint = process.communicate(timeout=60)
+    os.close(operator)
+    os.close(device)
+    assert process.returncode == exit_codes.DONE, complaint
+    assert sshd.host_keys[0].get_fingerprint().encode() in shown
+    assert json.loads(said)["host"] == "ramp" and "Type yes" not in said + complaint
+    assert known_by_us(tmp_path).read_text() == sshd.known_hosts_line()

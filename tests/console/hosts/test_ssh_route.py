@@ -1,0 +1,76 @@
+"""The way to a host by way of others, through real servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from console.hosts.connection import LinkDown, Resolved
+from console.hosts.link_down import HostKeyChanged
+from tests.console.hosts.connecting import connect
+from tests.console.hosts.scripted_prompter import ScriptedPrompter
+from tests.console.hosts.sshd import (
+    ME,
+    Sshd,
+    free_port,
+    started,
+)
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Sshd]:
+    (tmp_path / "gate").mkdir()
+    with started(Sshd(tmp_path / "gate", ME)) as server:
+        yield server
+
+
+def config_of(gate: Sshd, more: str = "") -> str:
+    return f"Host gate\n Hostname 127.0.0.1\n Port {gate.port}\n User {ME}\n IdentityFile {gate.identity}\n{more}"
+
+
+async def test_every_host_on_the_way_is_verified(sshd: Sshd, gate: Sshd, operator: Path, tmp_path: Path) -> None:
+    prompter = ScriptedPrompter("yes", "yes")
+    access = sshd.access(operator, prompter, known=False, config=config_of(gate))
+    said: list[Resolved] = []
+    host = replace(sshd.host(tmp_path), jump="gate")
+    assert await connect(host, access, said) == sshd.host_keys[0].get_fingerprint()
+    assert said[0].jumps == (f"{ME}@127.0.0.1:{gate.port}",)
+    assert [question.title.split(":")[-1] for question in prompter.questions] == [str(gate.port), str(sshd.port)]
+    assert access.files.own_known_hosts.read_text() == gate.known_hosts_line() + sshd.known_hosts_line()
+    assert "Accepted publickey" in gate.log() and "Accepted publickey" in sshd.log()
+
+
+async def test_a_changed_key_of_a_jump_stops_before_the_host_is_spoken_to(
+    sshd: Sshd, gate: Sshd, operator: Path, tmp_path: Path
+) -> None:
+    access = sshd.access(operator, config=config_of(gate))
+    (operator / "known_hosts").write_text(sshd.known_hosts_line() + sshd.known_hosts_line(port=gate.port))
+    with pytest.raises(HostKeyChanged, match=str(gate.port)):
+        await connect(replace(sshd.host(tmp_path), jump="gate"), access)
+    assert "publickey" not in sshd.log()
+
+
+async def test_the_configuration_says_the_way(sshd: Sshd, gate: Sshd, operator: Path, tmp_path: Path) -> None:
+    config = config_of(gate, f"Host 127.0.0.1\n ProxyJump {ME}@gate:{gate.port}\n")
+    access = sshd.access(operator, ScriptedPrompter("yes"), config=config)
+    await connect(sshd.host(tmp_path), access)
+    assert "Accepted publickey" in gate.log()
+    assert await connect(replace(sshd.host(tmp_path), jump="none"), access)
+
+
+async def test_jumps_in_a_circle_are_seen(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
+    access = sshd.access(operator, config="Host a\n ProxyJump b\nHost b\n ProxyJump a\n")
+    with pytest.raises(LinkDown, match="circle"):
+        await connect(replace(sshd.host(tmp_path), jump="a"), access)
+
+
+async def test_a_host_that_the_jump_cannot_reach_is_named(
+    sshd: Sshd, gate: Sshd, operator: Path, tmp_path: Path
+) -> None:
+    access = sshd.access(operator, ScriptedPrompter("yes"), config=config_of(gate))
+    host = replace(sshd.host(tmp_path), jump="gate", port=free_port())
+    with pytest.raises(LinkDown, match=rf"127\.0\.0\.1:{host.port}: the way there is refused"):
+        await connect(host, access)

@@ -1,0 +1,40 @@
+"""A link that is lost: nothing stands still, and what there is to do is said."""
+
+from __future__ import annotations
+
+import time
+
+from tests.console.ui.driving import console, until_shown
+from tests.console.ui.fake_session import FakeSession
+from tests.console.ui.test_views import busy_session
+
+
+async def test_every_view_can_be_left_and_read_while_the_link_is_lost() -> None:
+    session = busy_session()
+    session.show(link="lost", detail="connection reset", heard=time.monotonic() - 12)
+    async with console(session) as pilot:
+        await until_shown(pilot, "lost 12 s, retrying")
+        for key, text in (
+            ("1", "connection reset"),
+            ("3", "Loss"),
+            ("4", "Verdict"),
+            ("5", "2 items"),
+            ("2", "finished"),
+        ):
+            await pilot.press(key)
+            await until_shown(pilot, text, "lost 1")
+        session.show(link="up", heard=time.monotonic())
+        await until_shown(pilot, "● up")
+
+
+async def test_a_link_that_waits_for_the_operator_says_so_and_is_tried_on_request() -> None:
+    session = FakeSession()
+    session.show(link="lost", heard=0.0, detail="its host key was not trusted")
+    session.stopped.set()
+    async with console(session) as pilot:
+        await until_shown(pilot, "not reached, waits for you", "its host key was not trusted; c in view 1 tries again.")
+        await pilot.press("1")
+        await until_shown(pilot, "Link         ○ not reached, waits for you; c connects now", "c connect")
+        await pilot.press("c")
+        await until_shown(pilot, "not reached, retrying; c connects now")
+    assert session.reconnects == 1
