@@ -16,7 +16,7 @@ console: $(INSTALLED) $(WORDNET)
 	@$(BIN)/qllm-console --profile demo
 
 test: lint types $(WORDNET)
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadgroup
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff check .

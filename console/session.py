@@ -7,6 +7,7 @@ import getpass
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
@@ -149,20 +150,28 @@ class Session:
         reached, link = self._writable()
         if complaint := await engine_complaint(self._link.host, reached):
             raise BadInput(complaint)
-        return tuple([await self._launch_one(reached, link, run) for run in plan.launch])
-
-    async def _launch_one(self, reached: Reached, link: AgentLink, run: RunId) -> Outcome:
-        key = self._keys.setdefault(run, uuid.uuid4().hex)
-        host, settings = self._link.host, self._settings[run]
-        python = engine_python(host, reached)
-        request = launch_request(host, python, settings, self._folder, self._experiment_text, key, self._strict)
+        keys = {run: self._keys.setdefault(run, uuid.uuid4().hex) for run in plan.launch}
+        python = engine_python(self._link.host, reached)
+        requests = [
+            launch_request(
+                self._link.host, python, self._settings[run], self._folder, self._experiment_text, key, self._strict
+            )
+            for run, key in keys.items()
+        ]
         try:
-            reply = await link.request("launch", **request)
+            reply = await link.request("launch_all", requests=requests)
         except AgentRefused as refusal:
-            return Outcome(run, False, str(refusal))
+            return tuple(Outcome(run, False, str(refusal)) for run in plan.launch)
+        told = dict(zip(plan.launch, reply.get("outcomes", ()), strict=False))
+        return tuple(self._launched(run, key, told.get(run, {})) for run, key in keys.items())
+
+    def _launched(self, run: RunId, key: str, outcome: dict[str, Any]) -> Outcome:
+        """What came of one launch; a run that was refused keeps its key, so that its next launch is the same one."""
+        if "key" not in outcome:
+            return Outcome(run, False, sanitize_line(str(outcome.get("refused", "the host did not say"))))
         del self._keys[run]
-        new = reply.get("key") == key
-        return Outcome(run, new, "queued" if new else "already active under another launch")
+        mine = outcome["key"] == key
+        return Outcome(run, mine, "queued" if mine else "already active under another launch")
 
     async def abort(self, plan: AbortPlan) -> tuple[Outcome, ...]:
         """End the plan's runs, queued ones first, so that none of them starts in place of one that ends.

@@ -35,6 +35,21 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.fault_seed = random.SystemRandom().randrange(2**31)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share something costly, one Slurm or one finished experiment, stay on one worker."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        shared = (
+            "slurm"
+            if "slurm" in fixtures or "[slurm" in item.nodeid
+            else "finished"
+            if "finished" in fixtures
+            else None
+        )
+        if shared is not None:
+            item.add_marker(pytest.mark.xdist_group(shared))
+
+
 class Fault:
     """What a fault test says of itself, and the size and the chance it is given."""
 

@@ -91,6 +91,8 @@ class Follower:
             return
         if offset != stream.events_at:
             stream.partial, stream.skipping = b"", False
+            if offset == 0:  # the run started over in its place, as Slurm does with a requeued job: another stream
+                self.views[run] = RunView(run, state=self.views[run].state)
         stream.events_at = offset + len(content)
         self._absorb_events(run, stream, content)
 

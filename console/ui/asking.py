@@ -35,7 +35,7 @@ class AskingApp(App[None], inherit_bindings=False):
             top.take_back()
         while self._waiting and self._waiting[0].answer.done():
             self._waiting.popleft()
-        if self._waiting :
+        if self._waiting and len(screens) == 1:
             self._open = self._waiting.popleft()
             self.push_screen(PromptDialogue(self._open.question), self._answered)
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import msgspec
 
 from console.commands.table import table
-from tests.bench import first_paint, ragged_head
+from tests.bench import first_paint, ragged_head, sync_big_file, sync_no_op, sync_small_files
 
 COLUMNS = ("name", "ours", "peer", "ratio", "goal", "met", "spread", "note")
 
 
 def main() -> None:
     rows = []
-    for bench in (first_paint, ragged_head):
+    for bench in (first_paint, ragged_head, sync_no_op, sync_small_files, sync_big_file):
         print(f"{bench.__name__.rpartition('.')[2]} ...", file=sys.stderr, flush=True)
         rows.append(bench.measure())
     Path("bench.json").write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=2) + b"\n")

@@ -13,11 +13,14 @@ import getpass
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import msgspec
 
 from console.hosts.connection import Reached, reach
 from console.hosts.sync.folder_sync import push
@@ -92,7 +95,8 @@ def sides() -> Iterator[Sides]:
         (folder / "sshd").mkdir()
         sshd = stack.enter_context(started(Sshd(folder / "sshd", getpass.getuser())))
         runner = stack.enter_context(asyncio.Runner())
-        link = reach(sshd.host(folder), folder, sshd.access(folder / "operator"))
+        host = msgspec.structs.replace(sshd.host(folder), python=sys.executable)
+        link = reach(host, folder, sshd.access(folder / "operator"))
         reached = runner.run(_enter(link))
         try:
             yield Sides(folder, sshd, reached, runner)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -18,10 +18,14 @@ from msgspec import Struct
 from console.hosts.agent.disk import as_full
 from console.hosts.agent.files import KEY
 from console.hosts.agent.frames import FILE, FILE_HEAD
+from console.hosts.reached import Reached
 from console.hosts.sync.failure import NoRoom, SyncFailed
 from console.hosts.sync.live_look import LiveLook
-from console.hosts.sync.transfer_channel import TransferChannel
+from console.hosts.sync.transfer_channel import TransferChannel, open_transfer
 from engine.contract.experiment import RunId
+
+EVERY_S = 2.0
+RETRY_S = 30.0  # after a full disk
 
 
 class Mirrored(Struct, frozen=True):
@@ -106,6 +110,34 @@ class LiveMirror:
         except OSError:
             return ""
         return max(known, key=lambda folder: folder.stat().st_mtime_ns).name if known else ""
+
+
+async def keep_mirrored(
+    reached: Reached,
+    mirror: LiveMirror,
+    active: Callable[[], Sequence[RunId]],
+    tell: Callable[[tuple[Mirrored, ...], str], None],
+    every_s: float = EVERY_S,
+) -> None:
+    """Mirror the runs that are ``active`` as long as the link holds, on one channel.
+
+    Args:
+        tell: called after each look with what came, and what keeps the mirror from going on; empty if nothing does.
+        every_s: seconds between looks.
+
+    Raises:
+        LinkDown: the link does not hold any more.
+    """
+    while True:
+        try:
+            async with open_transfer(reached) as channel:
+                while True:
+                    runs = active()
+                    tell(await mirror.catch_up(channel, runs) if runs else (), "")
+                    await asyncio.sleep(every_s)
+        except SyncFailed as error:
+            tell((), str(error))
+            await asyncio.sleep(RETRY_S)
 
 
 class _Sorter:

@@ -99,6 +99,12 @@ def test_another_launch_starts_from_a_clean_view() -> None:
     assert follower.request()["offsets"][str(RUN)] == {"key": other, "events": 0}
 
 
+def test_a_run_that_starts_over_in_its_place_is_followed_from_its_new_beginning() -> None:
+    again = b"".join(STREAM.splitlines(keepends=True)[:4])
+    view = followed(reply(("events", 0, STREAM)), reply(("events", 0, again))).views[RUN]
+    assert view.steps == (1, 2, 3) and not view.evaluated
+
+
 def test_hostile_text_of_the_host_is_made_safe() -> None:
     follower = Follower((RUN,))
     hostile = reply(("log", 0, b"a\x1b]0;pwned\x07b\x1b[2Jc\r\n"))

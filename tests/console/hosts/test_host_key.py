@@ -9,6 +9,7 @@ import asyncssh
 import pytest
 from msgspec.structs import replace
 
+import console
 from console.hosts.access import Access
 from console.hosts.link_down import HostKeyChanged, HostKeyRefused
 from tests.console.hosts.connecting import connect
@@ -125,3 +126,10 @@ async def test_known_hosts_that_cannot_be_read_trust_nobody(sshd: Sshd, operator
     (operator / "known_hosts").mkdir()
     with pytest.raises(HostKeyRefused, match="cannot be read"):
         await connect(sshd.host(tmp_path), access)
+
+
+def test_no_connection_is_made_without_known_hosts() -> None:
+    sources = {path: path.read_text() for path in Path(console.__file__).parent.rglob("*.py")}
+    connecting = {path.name for path, text in sources.items() if "asyncssh.connect(" in text}
+    assert connecting == {"ssh_connection.py", "embedded_host.py"}
+    assert not [path for path, text in sources.items() if "known_hosts=None" in text or "known_hosts=()" in text]

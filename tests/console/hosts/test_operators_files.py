@@ -74,7 +74,7 @@ def test_the_operators_files_are_enough(
     with status() as process:
         said, complaint = process.communicate(timeout=60)
     assert process.returncode == exit_codes.DONE, complaint
-    assert {row["state"] for row in json.loads(said)["runs"]} == {"not launched"} or json.loads(said)["runs"]
+    assert len(json.loads(said)["runs"]) == 4
     assert not known_by_us(tmp_path).exists()
 
 

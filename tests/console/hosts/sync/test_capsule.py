@@ -12,6 +12,7 @@ import pytest
 
 from console.hosts.agent.files import seal
 from console.hosts.connection import LinkDown, Reached, reach
+from console.hosts.pace import Pace
 from console.hosts.pull import Damaged, manifest_at_home, pull
 from console.hosts.sync.failure import NotNow
 from console.snapshot import Home
@@ -22,6 +23,7 @@ from tests.console.hosts.sshd import Sshd
 from tests.console.hosts.sync.conftest import fill, tree, write
 
 RUN = RunId("A", 42)
+QUICK = Pace(keepalive=0.4, misses=20)
 
 
 def sealed(folder: Path, files: dict[str, bytes], key: str = "one") -> Path:
@@ -40,7 +42,7 @@ async def test_many_files_come_home_over_a_link_that_breaks_again_and_again(
     async with proxy_to(sshd.port) as proxy:
         proxy.cut_after(draw.randrange(100_000, 2_000_000) for _ in range(2))
         config = sshd.host(host.workspace, proxy.port)
-        access = sshd.access(tmp_path / "operator", port=proxy.port)
+        access = sshd.access(tmp_path / "operator", pace=QUICK, port=proxy.port)
         async with asyncio.timeout(60):
             for _ in itertools.count():
                 try:

@@ -14,8 +14,9 @@ import pytest
 
 from console.hosts.agent.files import seal
 from console.hosts.connection import LinkDown, Reached, reach
+from console.hosts.pace import Pace
 from console.hosts.pull import manifest_at_home, pull
-from console.hosts.sync.live_mirror import LiveMirror
+from console.hosts.sync.live_mirror import LiveMirror, Mirrored, keep_mirrored
 from console.hosts.sync.transfer_channel import TransferChannel, open_transfer
 from console.snapshot import Home
 from engine.contract.experiment import RunId
@@ -25,6 +26,7 @@ from tests.console.hosts.sshd import Sshd
 from tests.console.hosts.sync.conftest import tree
 
 RUN, OTHER = RunId("A", 42), RunId("B", 42)
+QUICK = Pace(keepalive=0.4, misses=20)
 
 
 class Running:
@@ -137,7 +139,7 @@ async def test_whenever_the_link_breaks_what_is_at_home_is_a_beginning(
     async with proxy_to(sshd.port) as proxy:
         proxy.cut_after(draw.randrange(100_000, 700_000) for _ in range(2))
         config = sshd.host(host.workspace, proxy.port)
-        access = sshd.access(tmp_path / "operator", port=proxy.port)
+        access = sshd.access(tmp_path / "operator", pace=QUICK, port=proxy.port)
         async with asyncio.timeout(60):
             while True:
                 try:
@@ -149,6 +151,25 @@ async def test_whenever_the_link_breaks_what_is_at_home_is_a_beginning(
                 for name, content in tree(mirror.place(RUN, run.key)).items():
                     assert run.content()[name].startswith(content)
     assert broke and tree(mirror.place(RUN, run.key)) == run.content()
+
+
+async def test_active_runs_are_mirrored_until_the_link_breaks(reached: Reached, runs: Path, home: Path) -> None:
+    run, mirror, told = Running(runs), mirror_in(home), asyncio.Queue[tuple[Mirrored, ...]]()
+    active: list[RunId] = []
+    keeping = asyncio.create_task(
+        keep_mirrored(reached, mirror, lambda: active, lambda found, _: told.put_nowait(found), every_s=0.01)
+    )
+    async with asyncio.timeout(10):
+        assert await told.get() == ()
+        active.append(RUN)
+        for size in (10, 20):
+            run.write(log=bytes(10))
+            while not (found := await told.get()) or found[0].sizes["log.txt"] < size:
+                pass
+        reached.connection.abort()
+        with pytest.raises(LinkDown):
+            await keeping
+    assert tree(mirror.place(RUN, run.key)) == run.content()
 
 
 async def test_the_sealed_capsule_takes_over_what_is_at_home_already(
