@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -212,6 +213,7 @@ def _command(context: Context) -> int:
 def _open_console(context: Context) -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise BadInput("the console needs a terminal; `qllm-console run`, `status` and `results` do without")
+    os.environ.pop("TEXTUAL_LOG", None)  # it would write every key to a file, those of passwords too
     from console.ui.app import ConsoleApp
 
     app = ConsoleApp(

@@ -224,11 +224,13 @@ class Session:
 
         Raises:
             LinkDown: there is no link, or it broke; a making of the environment goes on without it.
+            BadInput: the host could not do it.
         """
         reached, link = self._link.connected()
         if what == "wordnet":
             yield "fetching WordNet"
-            yield await obtain_wordnet(self._link.host, reached) or "done"
+            if complaint := await obtain_wordnet(self._link.host, reached):
+                raise BadInput(complaint)
             return
         async for now in make_environment(self._link.host, reached, link):
             yield now.step if now.state == "making" else now.error or now.state

@@ -70,11 +70,14 @@ class Fault:
         self.notes.append(text)
 
 
+INJECTED = pytest.StashKey[Fault]()
+
+
 @pytest.fixture
 def fault(request: pytest.FixtureRequest) -> Fault:
     config = request.config
     injected = Fault(bool(config.getoption("--full-size")), int(config.getoption("--fault-seed")))
-    request.node.user_properties.append(("fault", injected))
+    request.node.stash[INJECTED] = injected
     return injected
 
 
@@ -85,8 +88,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     marker = item.get_closest_marker("fault")
     if marker is None or report.when != "call" or report.skipped:
         return
-    injected = next((value for name, value in item.user_properties if name == "fault"), None)
-    notes = [*injected.notes, f"seed {injected.seed}"] if isinstance(injected, Fault) else []
+    injected = item.stash.get(INJECTED, None)
+    notes = [*injected.notes, f"seed {injected.seed}"] if injected else []
     name, required = marker.args
     row = FaultRow(name, required, report.passed, report.duration, ", ".join(notes))
     same = next((number for number, other in enumerate(ROWS) if other.fault == name), None)

@@ -7,7 +7,7 @@ from collections import deque
 from textual import on
 from textual.app import App
 
-from console.ui.messages import Asked, TakenBack
+from console.ui.messages import Asked
 from console.ui.prompter import ScreenPrompter
 
 
@@ -25,9 +25,11 @@ class AskingApp(App[None], inherit_bindings=False):
         self._waiting.append(message)
         self.ask_next()
 
-    @on(TakenBack)
     def ask_next(self) -> None:
-        """Show the next question, unless there is a dialogue; one that nobody waits for any longer says so."""
+        """Show the next question, unless there is a dialogue; one that nobody waits for any longer says so.
+
+        Called on every tick: nothing tells when a dialogue closes or an asker is gone.
+        """
         from console.ui.prompt_dialogue import PromptDialogue
 
         screens = self.screen_stack  # empty while the console closes

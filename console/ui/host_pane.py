@@ -76,7 +76,7 @@ class HostPane(Pane, inherit_bindings=False):
         if self.checklist.move(by):
             self.call_after_refresh(self._show_selected)
         else:
-            pass
+            self.scroll_relative(y=3 * by, animate=False)
 
     def _show_selected(self) -> None:
         """The first check takes the page's top into sight with it."""

@@ -102,10 +102,6 @@ class Asked(Message):
         self.answer = answer
 
 
-class TakenBack(Message):
-    """An answer is no longer waited for."""
-
-
 class CommandDone(Message):
     """The host answered a command; what to tell the operator."""
 

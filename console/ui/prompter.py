@@ -8,7 +8,7 @@ from collections.abc import Callable
 from textual.message import Message
 
 from console.hosts.prompts import NobodyToAsk, Question
-from console.ui.messages import Asked, TakenBack
+from console.ui.messages import Asked
 
 
 class ScreenPrompter:
@@ -22,7 +22,7 @@ class ScreenPrompter:
         self._post = post
 
     async def ask(self, question: Question) -> str | None:
-        """The operator's answer, None for a refusal; a question whose asker is cancelled is taken back.
+        """The operator's answer, None for a refusal; it is cancelled with the asker, by which the app knows.
 
         Raises:
             NobodyToAsk: the console is closing.
@@ -30,8 +30,4 @@ class ScreenPrompter:
         answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         if not self._post(Asked(question, answer)):
             raise NobodyToAsk("the console is closing")
-        try:
-            return await answer
-        finally:
-            if answer.cancelled():
-                self._post(TakenBack())
+        return await answer

@@ -113,7 +113,7 @@ def _environment(found: Findings, host: HostConfig) -> Check:
 
 
 def _clock(found: Findings) -> Check:
-    text = f"{found.clock_offset:+.1f} s against ours, round trip {found.round_trip * 1000:.0f} ms"
+    text = f"{round(found.clock_offset, 1) + 0.0:+.1f} s against ours, round trip {found.round_trip * 1000:.0f} ms"
     if abs(found.clock_offset) > CLOCK_OK_S + found.round_trip:
         return Check("clock", "warning", text, "Nothing depends on it, but times shown of the host are its own.")
     return Check("clock", "ok", text)

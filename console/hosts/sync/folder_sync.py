@@ -13,13 +13,14 @@ from console.hosts.agent.census import Census, HashCache, fingerprint
 from console.hosts.agent.names import RESERVED
 from console.hosts.reached import Reached
 from console.hosts.sync.failure import SyncFailed
+from console.hosts.sync.host_folder import HostFolder
 from console.hosts.sync.inbound import fetch
 from console.hosts.sync.local_folder import census_of, hashes_in
 from console.hosts.sync.moved import Moved
 from console.hosts.sync.outbound import send
 from console.hosts.sync.plan import DeletionCap, SyncPlan, differing, plan_sync
 from console.hosts.sync.request import SyncRequest
-from console.hosts.sync.transfer_channel import HostFolder, TransferChannel, open_transfer
+from console.hosts.sync.transfer_channel import TransferChannel, open_transfer
 from console.hosts.sync.verdict import Progress, Receipt, Verdict, keep_receipt
 
 TRIES = 2  # what changes while it travels is planned once more, then reported

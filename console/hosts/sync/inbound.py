@@ -9,11 +9,11 @@ from pathlib import Path
 from console.hosts.agent.census import Entry, HashCache
 from console.hosts.agent.disk import DiskFull
 from console.hosts.agent.intake import Intake
-from console.hosts.agent.outflow import Outgoing
 from console.hosts.agent.rooted import InTheWay, Rooted
-from console.hosts.agent.staging import Busy, staged, staged_name
+from console.hosts.agent.staging import Busy, staged
 from console.hosts.sync.failure import NoRoom, NotNow, SyncFailed
 from console.hosts.sync.moved import Moved
+from console.hosts.sync.resuming import gone_on_with
 from console.hosts.sync.transfer_channel import TransferChannel
 from console.hosts.sync.verdict import Progress
 from console.sanitize import sanitize_line
@@ -46,7 +46,7 @@ async def fetch(
             have = await asyncio.to_thread(staged, root)
             intake = await asyncio.to_thread(Intake, root, files, aside)
             try:
-                outgoing = [_outgoing(entry, have) for entry in files]
+                outgoing = [gone_on_with(entry, have) for entry in files]
                 done = sum(file.offset for file in outgoing)
 
                 def tick() -> None:
@@ -67,10 +67,3 @@ async def fetch(
     except InTheWay as error:
         raise SyncFailed(sanitize_line(str(error))) from error
     return Moved(intake.failures, intake.bytes, 0)
-
-
-def _outgoing(entry: Entry, have: dict[str, tuple[int, str]]) -> Outgoing:
-    offset, prefix = have.get(staged_name(entry), (0, ""))
-    if offset > entry.size:
-        offset, prefix = 0, ""
-    return Outgoing(entry.path, entry.size, offset, prefix)

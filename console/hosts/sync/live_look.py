@@ -41,13 +41,15 @@ class LiveLook:
         self._expected = key
         self._handles: dict[int, int] = {}
         self._before: dict[int, int] = {}
+        self._afresh: set[int] = set()
+        self._place = place or Path()
         self._states: dict[int, bytes] = {}
         state = Outgoing(f"{run}/{STATE}", None)
         growing = []
         if place is not None:
             place.mkdir(parents=True, exist_ok=True)
             for slot, name in enumerate(GROWING, 1):
-                self._handles[slot] = os.open(place / name, APPEND, 0o666)
+                self._handles[slot] = os.open(self._path(slot), APPEND, 0o666)
                 size = self._before[slot] = os.fstat(self._handles[slot]).st_size
                 prefix = "" if sure or not size else _sha256(place / name)
                 growing.append(Outgoing(f"{run}/{name}", None, size, prefix))
@@ -67,8 +69,10 @@ class LiveLook:
             if self._key_in(0) != self._expected:
                 self._drop(slot)
             elif offset != self._before[slot]:  # what is here is not the beginning of what is there
-                os.ftruncate(handle, 0)
+                os.close(handle)
+                self._handles[slot] = os.open(self._anew(slot), APPEND | os.O_TRUNC, 0o666)
                 self._before[slot] = 0
+                self._afresh.add(slot)
         elif kind == DATA:
             view = memoryview(payload)
             while view:
@@ -83,6 +87,8 @@ class LiveLook:
         for slot, handle in self._handles.items():
             if not self.confirmed:
                 os.ftruncate(handle, self._before[slot])
+            elif slot in self._afresh:
+                self._anew(slot).replace(self._path(slot))
             size = os.fstat(handle).st_size
             self.sizes[GROWING[slot - 1]] = size
             self.new += size - self._before[slot]
@@ -90,6 +96,15 @@ class LiveLook:
     def close(self) -> None:
         for slot in list(self._handles):
             self._drop(slot)
+        for slot in self._afresh:
+            self._anew(slot).unlink(missing_ok=True)
+
+    def _path(self, slot: int) -> Path:
+        return self._place / GROWING[slot - 1]
+
+    def _anew(self, slot: int) -> Path:
+        """Where a file comes from its beginning on, while what is here may still be of use."""
+        return self._place / f".{GROWING[slot - 1]}.new"
 
     def _drop(self, slot: int) -> None:
         os.close(self._handles.pop(slot))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from console.hosts.agent.outflow import Outgoing, outflow
+from console.hosts.agent.outflow import outflow
 from console.hosts.agent.rooted import Rooted
-from console.hosts.agent.staging import staged_name
+from console.hosts.sync.host_folder import HostFolder
 from console.hosts.sync.moved import Moved, read_moved
 from console.hosts.sync.plan import SyncPlan
 from console.hosts.sync.request import SyncRequest
-from console.hosts.sync.transfer_channel import HostFolder, TransferChannel
+from console.hosts.sync.resuming import gone_on_with
+from console.hosts.sync.transfer_channel import TransferChannel
 from console.hosts.sync.verdict import Progress
 
 
@@ -26,13 +27,8 @@ async def send(
     Raises:
         LinkDown, NoRoom, SyncFailed: as of the channel.
     """
-    outgoing, done = [], 0
-    for entry in plan.move:
-        offset, prefix = there.staged.get(staged_name(entry), (0, ""))
-        if offset > entry.size:
-            offset, prefix = 0, ""
-        outgoing.append(Outgoing(entry.path, entry.size, offset, prefix))
-        done += offset
+    outgoing = [gone_on_with(entry, there.staged) for entry in plan.move]
+    done = sum(file.offset for file in outgoing)
     progress = Progress(len(plan.move), plan.size, done)
 
     def sent(length: int) -> None:

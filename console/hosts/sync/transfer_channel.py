@@ -12,13 +12,13 @@ from typing import Any, Protocol
 import asyncssh
 import msgspec
 
-from console.hosts.agent.census import Census, Entry
 from console.hosts.agent.frames import MESSAGE, Frames, Garbled, decoded, message
 from console.hosts.agent_file import START, agent_file
 from console.hosts.link_down import LinkDown
 from console.hosts.reached import Reached
 from console.hosts.remote_python import MarkedPython
 from console.hosts.sync.failure import NoRoom, NotNow, SyncFailed
+from console.hosts.sync.host_folder import HostFolder
 from console.sanitize import sanitize_line
 
 WINDOW = 8 << 20  # bytes the host may send ahead: at 200 ms there and back, 40 MB/s
@@ -32,19 +32,6 @@ class Sink(Protocol):
     """Takes the frames of files."""
 
     def take(self, kind: int, payload: bytes | memoryview) -> None: ...
-
-
-class HostFolder(msgspec.Struct, frozen=True):
-    """What the host said of a folder; ``staged`` is what a broken sync left on its way: name -> (bytes, SHA-256)."""
-
-    files: list[Entry]
-    refused: list[tuple[str, str]]
-    staged: dict[str, tuple[int, str]]
-    exists: bool
-
-    @property
-    def census(self) -> Census:
-        return Census(self.files, self.refused)
 
 
 class TransferChannel:

@@ -117,6 +117,21 @@ async def test_another_console_goes_on_where_the_one_before_it_stopped(
     assert found.new == 100 and tree(mirror.place(RUN, run.key)) == run.content()
 
 
+async def test_another_console_leaves_alone_what_is_of_an_older_launch(
+    channel: TransferChannel, runs: Path, home: Path
+) -> None:
+    run = Running(runs)
+    run.write(b"first launch\n" * 9, b"first log\n" * 9)
+    await mirror_in(home).catch_up(channel, [RUN])
+    first, before = run.key, run.content()
+    run.launch()
+    run.write(b"second launch\n", b"second log\n")
+    mirror = mirror_in(home)
+    (found,) = await mirror.catch_up(channel, [RUN])
+    assert found.key == run.key and tree(mirror.place(RUN, run.key)) == run.content()
+    assert tree(mirror.place(RUN, first)) == before
+
+
 async def test_a_beginning_that_is_not_the_hosts_is_replaced_by_it(
     channel: TransferChannel, runs: Path, home: Path
 ) -> None:
