@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from console import exit_codes
+from console.commands.sync_options import add_sync
 from console.hosts.host_config import read_host
 from engine.contract.bad_input import BadInput
 from engine.contract.config_files import find_config
@@ -132,23 +133,7 @@ def parser() -> argparse.ArgumentParser:
     preflight.add_argument(
         "--repair", action="store_true", help="do what the checks advise, where it can be done from here"
     )
-    sync = commands.add_parser(
-        "sync", parents=[shared, json_output], help="a folder pushed or pulled, or ended runs brought home"
-    )
-    sync.add_argument("direction", choices=("push", "pull"))
-    sync.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="the local folder (default: this one)")
-    sync.add_argument(
-        "--remote", metavar="NAME", help="folder in the host's workspace; pull without one brings runs home"
-    )
-    sync.add_argument("--exclude", action="append", metavar="PATTERN", help="leave these out too; may be repeated")
-    sync.add_argument("--no-excludes", action="store_true", help="leave nothing out that is not named by --exclude")
-    sync.add_argument("--delete", action="store_true", help="push: delete on the host what is not here")
-    sync.add_argument(
-        "--max-delete", default="5%", metavar="N|N%", help="refuse to delete more than this (default: 5%%)"
-    )
-    sync.add_argument("--yes", action="store_true", help="delete without asking")
-    sync.add_argument("--afresh", action="store_true", help="hash every file anew, trusting no earlier look")
-    sync.add_argument("--dry-run", action="store_true", help="say what would be done")
+    add_sync(commands, [shared, json_output])
     commands.add_parser("results", parents=[shared, json_output], help="the results of the runs that are at home")
     return top
 
