@@ -16,7 +16,8 @@ console: $(INSTALLED) $(WORDNET)
 	@$(BIN)/qllm-console --profile demo
 
 test: lint types $(WORDNET)
-	@$(BIN)/pytest -n 2 --dist loadgroup
+	@$(BIN)/pytest -n 2 --dist loadgroup || { echo "What failed beside others, once more and alone:"; \
+	    $(BIN)/pytest --last-failed --last-failed-no-failures none; }
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff check .

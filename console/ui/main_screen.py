@@ -73,20 +73,23 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def busy_with(self, work: str) -> None:
         """Say what the console is busy with; nothing if empty."""
-        self.query_one(TabLine).work = work
+        for tabs in self.query(TabLine):
+            tabs.work = work
 
     def _tick(self) -> None:
-        top = self.query_one(TopLine)
-        top.stopped = self.pane.stopped
-        top.tick()
-        self.query_one(TabLine).tick()
+        for top in self.query(TopLine):  # none any more when the console closes in this very moment
+            top.stopped = self.pane.stopped
+            top.tick()
+        for tabs in self.query(TabLine):
+            tabs.tick()
         self.pane.tick()
 
     def watch_snapshot(self) -> None:
         """Tell the top line and the view in sight."""
         if self.snapshot is not None:
             self._clock.look(self.snapshot.runs.values(), time.time())
-        self.query_one(TopLine).snapshot = self.snapshot
+        for top in self.query(TopLine):  # none yet before the first paint, none any more when the console closes
+            top.snapshot = self.snapshot
         self.pane.snapshot = self.snapshot
 
     def watch_examination(self) -> None:

@@ -58,7 +58,8 @@ class PromptDialogue(ModalScreen[str | None], inherit_bindings=False):
 
     def on_resize(self) -> None:
         """Keep in sight what is typed."""
-        self.query_one(AnswerInput).scroll_visible(animate=False)
+        for answer in self.query(AnswerInput):  # none before the dialogue is composed and once it has gone
+            answer.scroll_visible(animate=False)
 
     def _keys(self) -> Content:
         consent = self._question.consent
@@ -81,8 +82,10 @@ class PromptDialogue(ModalScreen[str | None], inherit_bindings=False):
 
     def take_back(self) -> None:
         """Nobody waits any longer. The dialogue stays, lest the rest of what is being typed be taken for other keys."""
-        answer = self.query_one(AnswerInput)
-        if not answer.disabled:
+        answer = next(iter(self.query(AnswerInput)), None)
+        if answer is None:  # not composed yet
+            self.call_after_refresh(self.take_back)
+        elif not answer.disabled:
             answer.clear()
             answer.disabled = True
             words = Content.assemble("The host no longer waits for the answer.     ", ("Esc", "bold"), " closes")
