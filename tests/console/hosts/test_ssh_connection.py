@@ -87,7 +87,7 @@ async def test_a_python_that_is_not_there(operator: Path, tmp_path: Path, sshd: 
 
 async def test_a_python_that_would_be_read_by_the_shell(operator: Path, tmp_path: Path, sshd: Sshd) -> None:
     with pytest.raises(LinkDown, match="cannot be passed safely"):
-        await connect(replace(sshd.host("~/host"), python="python3; touch /tmp/x"), sshd.access(operator))
+        await connect(replace(sshd.host("~/host"), python="python3; touch there"), sshd.access(operator))
 
 
 async def test_a_configuration_that_cannot_be_read(operator: Path, tmp_path: Path, sshd: Sshd) -> None:
