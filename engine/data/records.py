@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from engine.contract.experiment import Tier
+from engine.contract.items import ReasonCode
 
 Pos = Literal["n", "v", "a", "r"]
 Source = Literal["example", "gloss", "synthetic"]
@@ -79,6 +80,31 @@ class CoherenceItem(Struct, frozen=True):
     steps: tuple[CoherenceStep, ...]
 
 
+class AttentionProbe(Struct, frozen=True):
+    """A context, and the words in it that give its sense away: how much attention they get is followed epoch by epoch.
+
+    ``cues`` are as they stand in the text, without the target word.
+    """
+
+    probe_id: str
+    event: UsageEvent
+    cues: tuple[str, ...]
+
+
+class Killer(Struct, frozen=True):
+    """A retrieval item that a reference model fails badly, and why (tier4).
+
+    ``margin`` is that of the reference model, best right minus best wrong; ``severity`` = 1 - margin; ``rank`` is the
+    best right candidate's, from 1.
+    """
+
+    item_id: str
+    reason: ReasonCode
+    margin: float
+    severity: float
+    rank: int
+
+
 class Dataset(Struct, frozen=True):
     """What one run needs: training bundles of its edition, development bundles, and the frozen evaluation."""
 
@@ -89,3 +115,5 @@ class Dataset(Struct, frozen=True):
     coherence: tuple[CoherenceItem, ...]
     data_fingerprint: str
     eval_fingerprint: str
+    probes: tuple[AttentionProbe, ...] = ()
+    killers: tuple[Killer, ...] = ()
