@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from console import exit_codes
 from console.commands.attach import attached, say
+from console.commands.context import Context
 from console.session import LinkDown, Outcome
 from engine.contract.bad_input import BadInput
-
-if TYPE_CHECKING:
-    from console.cli import Context
 
 
 def abort(context: Context) -> int:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from console import exit_codes
 from console.commands.attach import attached, say
+from console.commands.context import Context
 from console.commands.table import table
 from console.hosts.preflight.check import Check, worst
 from console.session import LinkDown
-
-if TYPE_CHECKING:
-    from console.cli import Context
 
 
 def preflight(context: Context) -> int:

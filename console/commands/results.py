@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from console import exit_codes
+from console.commands.context import Context
 from console.results.report import as_json, as_text
 from console.results.summary import Results
 from engine.contract.experiment import folder_name
-
-if TYPE_CHECKING:
-    from console.cli import Context
 
 
 def results(context: Context) -> int:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from console import exit_codes
 from console.commands.attach import attached, say
+from console.commands.context import Context
 from console.commands.results import print_results
 from console.plan import LaunchPlan
 from console.run_view import RunView
 from console.session import LinkDown, Session
 from console.snapshot import Snapshot
 from engine.contract.experiment import RunId
-
-if TYPE_CHECKING:
-    from console.cli import Context
 
 ENGINE_BAD_INPUT = 2
 ENGINE_SHIP_BLOCKER = 5

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from console import exit_codes
 from console.commands.attach import attached, say
+from console.commands.context import Context
 from console.commands.table import table
 from console.run_view import RunView, fraction_done, training_seconds_left
 from console.session import LinkDown
 from console.snapshot import Snapshot
-
-if TYPE_CHECKING:
-    from console.cli import Context
 
 
 def status(context: Context) -> int:

@@ -6,12 +6,12 @@ import asyncio
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from console import exit_codes
 from console.commands.attach import attached, say
+from console.commands.context import Context
 from console.hosts.access import Access
 from console.hosts.connection import LinkDown, reach
 from console.hosts.prompts import NobodyToAsk, Question
@@ -25,9 +25,6 @@ from console.hosts.terminal_prompter import TerminalPrompter
 from console.sanitize import sanitize_line
 from console.snapshot import Home
 from engine.contract.bad_input import BadInput
-
-if TYPE_CHECKING:
-    from console.cli import Context
 
 REPORT_EVERY_S = 2.0
 NAMED = 20  # paths named of a list

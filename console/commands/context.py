@@ -1,0 +1,77 @@
+"""What the options of a command say, read and checked."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from console.hosts.host_config import read_host
+from engine.contract.bad_input import BadInput
+from engine.contract.config_files import find_config
+from engine.contract.experiment import Experiment, RunId, profile_of, read_experiment, run_ids
+
+if TYPE_CHECKING:
+    from console.hosts.prompts import Prompter
+    from console.session import Session
+
+
+class Context:
+    """What the options say, read and checked: the experiment, the profile, the host, where runs come home."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.experiment_file: Path = options.experiment or find_config("scaling.toml")
+        self.experiment: Experiment = read_experiment(self.experiment_file)
+        self.profile: str = options.profile
+        profile_of(self.experiment, self.profile)
+        self.home: Path = options.runs.expanduser().absolute()
+        self.host_name: str = options.host
+        self.host = read_host(options.hosts or find_config("hosts.toml"), self.host_name)
+
+    def session(self, prompter: Prompter | None = None) -> Session:
+        """A session; importing it takes most of a second, so it is done when it is needed.
+
+        Args:
+            prompter: who asks the operator; commands ask on the terminal.
+        """
+        from console.hosts.access import Access
+        from console.hosts.terminal_prompter import TerminalPrompter
+        from console.session import Session
+
+        if prompter is None and self.options.command is not None:
+            prompter = TerminalPrompter()
+        return Session(
+            self.host,
+            self.experiment,
+            self.experiment_file,
+            self.profile,
+            self.home,
+            read_only=self.options.read_only or self.options.command in ("status", "preflight"),
+            take_over=getattr(self.options, "take_over", False),
+            strict=getattr(self.options, "strict", None),
+            host_name=self.host_name,
+            access=Access(prompter=prompter),
+        )
+
+    def chosen_runs(self) -> tuple[RunId, ...]:
+        """The runs that ``--condition`` and ``--seed`` choose of the profile's matrix.
+
+        Raises:
+            BadInput: none.
+        """
+        runs = run_ids(self.experiment, self.profile)
+        conditions, seeds = self.options.condition, self.options.seed
+        for condition in conditions or ():
+            if condition not in {run.condition for run in runs}:
+                known = ", ".join(dict.fromkeys(run.condition for run in runs))
+                raise BadInput(
+                    f"no condition {condition!r} in profile {self.profile}; known: {known}", field="--condition"
+                )
+        for seed in seeds or ():
+            if seed not in {run.seed for run in runs}:
+                known = ", ".join(str(seed) for seed in dict.fromkeys(run.seed for run in runs))
+                raise BadInput(f"no seed {seed} in profile {self.profile}; known: {known}", field="--seed")
+        return tuple(
+            run for run in runs if (not conditions or run.condition in conditions) and (not seeds or run.seed in seeds)
+        )
