@@ -10,13 +10,14 @@ import pytest
 
 
 class FaultRow(NamedTuple):
-    """What was injected, what was required, whether it held, at what size, with which seed, what was measured."""
+    """What was injected, what was required, whether it held and in how long, what was measured, with which seed."""
 
     fault: str
     required: str
     held: bool
     seconds: float
     note: str
+    seed: str
 
 
 ROWS: list[FaultRow] = []
@@ -89,14 +90,18 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if marker is None or report.when != "call" or report.skipped:
         return
     injected = item.stash.get(INJECTED, None)
-    notes = [*injected.notes, f"seed {injected.seed}"] if injected else []
+    notes = ", ".join(injected.notes) if injected else ""
     name, required = marker.args
-    row = FaultRow(name, required, report.passed, report.duration, ", ".join(notes))
+    row = FaultRow(name, required, report.passed, report.duration, notes, str(injected.seed) if injected else "")
     same = next((number for number, other in enumerate(ROWS) if other.fault == name), None)
     if same is None:
         ROWS.append(row)
     else:  # one fault in several forms: it held if all of them did
-        ROWS[same] = row._replace(held=row.held and ROWS[same].held, seconds=row.seconds + ROWS[same].seconds)
+        before = ROWS[same]
+        said = "; ".join(dict.fromkeys(note for note in (before.note, notes) if note))
+        ROWS[same] = row._replace(
+            held=row.held and before.held, seconds=row.seconds + before.seconds, note=said, seed=row.seed or before.seed
+        )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -105,5 +110,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     from console.commands.table import table
 
     terminalreporter.section("faults")
-    rows = [(row.fault, row.required, "yes" if row.held else "NO", f"{row.seconds:.1f}", row.note) for row in ROWS]
-    terminalreporter.write_line(table(("fault", "required", "held", "seconds", "measured"), rows))
+    rows = [
+        (row.fault, row.required, "yes" if row.held else "NO", f"{row.seconds:.1f}", row.seed, row.note) for row in ROWS
+    ]
+    terminalreporter.write_line(table(("fault", "required", "held", "seconds", "seed", "measured"), rows))

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import asyncssh
 
 MOST_CHANNELS = 6  # sshd grants 10 unless it is told otherwise
-
-T = TypeVar("T")
 
 
 class Channels:
@@ -36,42 +32,28 @@ class Channels:
         Raises:
             OSError, asyncssh.Error: the link is gone, or the server grants no channel at all.
         """
-        process = await self._granted(lambda: self._connection.create_process(command, encoding=encoding, **settings))
-        self._count_until(process.wait_closed())
-        return process
-
-    async def run(self, command: str, *, encoding: None = None) -> asyncssh.SSHCompletedProcess:
-        """Run ``command`` to its end; its channel does not stay behind, whatever interrupts the wait.
-
-        An ``exit_status`` of None means that the link broke: that is never a success.
-
-        Raises:
-            OSError, asyncssh.Error: as for ``create_process``.
-        """
-        process = await self.create_process(command, encoding=encoding)
-        try:
-            return await process.wait()
-        finally:
-            process.close()
-
-    @asynccontextmanager
-    async def start_sftp_client(self) -> AsyncIterator[asyncssh.SFTPClient]:
-        """SFTP within the block.
-
-        Raises:
-            OSError, asyncssh.Error: as for ``create_process``, or the host has no working SFTP.
-        """
-        try:
-            sftp = await self._granted(self._connection.start_sftp_client)
-        except (asyncssh.SFTPBadMessage, asyncssh.SFTPConnectionLost) as error:
-            raise asyncssh.SFTPBadMessage(
-                f"SFTP does not start on the host ({error}); does its shell print text at login, from ~/.bashrc or so?"
-            ) from error
-        try:
-            yield sftp
-        finally:
-            sftp.exit()
-            self._count_until(sftp.wait_closed())
+        lingering = iter((0.05, 0.1, 0.2, 0.4))  # a server counts a session until its process has ended
+        while True:
+            while self._open >= self._most:
+                self._freed.clear()
+                await self._freed.wait()
+            self._open += 1
+            try:
+                process = await self._connection.create_process(command, encoding=encoding, **settings)
+            except asyncssh.ChannelOpenError:
+                self._free()
+                if self._open:
+                    self._most = self._open
+                elif (pause := next(lingering, None)) is not None:
+                    await asyncio.sleep(pause)
+                else:
+                    raise
+            except BaseException:
+                self._free()
+                raise
+            else:
+                self._count_until_closed(process)
+                return process
 
     def abort(self) -> None:
         """Cut the connection without a word to the other side."""
@@ -84,31 +66,10 @@ class Channels:
             task.cancel()
         await asyncio.gather(*self._watching, return_exceptions=True)
 
-    async def _granted(self, opened: Callable[[], Awaitable[T]]) -> T:
-        lingering = iter((0.05, 0.1, 0.2, 0.4))  # a server counts a session until its process has ended
-        while True:
-            while self._open >= self._most:
-                self._freed.clear()
-                await self._freed.wait()
-            self._open += 1
-            try:
-                return await opened()
-            except asyncssh.ChannelOpenError:
-                self._free()
-                if self._open:
-                    self._most = self._open
-                elif (pause := next(lingering, None)) is not None:
-                    await asyncio.sleep(pause)
-                else:
-                    raise
-            except BaseException:
-                self._free()
-                raise
-
-    def _count_until(self, closed: Coroutine[Any, Any, None]) -> None:
+    def _count_until_closed(self, process: asyncssh.SSHClientProcess[bytes]) -> None:
         async def watch() -> None:
             try:
-                await closed
+                await process.wait_closed()
             finally:
                 self._free()
 

@@ -16,6 +16,7 @@ from console.hosts.host_config import HostConfig
 from console.hosts.link_down import LinkDown
 from console.hosts.pace import Pace
 from console.hosts.reached import Reached
+from console.hosts.ssh_route import CIPHERS
 from console.sanitize import sanitize_line
 
 START_S = 15.0
@@ -40,6 +41,7 @@ async def reach_embedded(host: HostConfig, workspace: Path, pace: Pace) -> Async
                     known_hosts=known_hosts,
                     config=None,
                     agent_path=None,
+                    encryption_algs=CIPHERS,
                     keepalive_interval=pace.keepalive,
                     keepalive_count_max=pace.unanswered,
                 )

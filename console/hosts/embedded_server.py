@@ -97,7 +97,6 @@ async def _serve() -> None:
         server_factory=lambda: _Server(client_key),
         server_host_keys=[host_key],
         process_factory=_run_command,
-        sftp_factory=True,
         encoding=None,
         allow_pty=False,
         x11_forwarding=False,

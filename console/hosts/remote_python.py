@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import uuid
 
 import asyncssh
 
+from console.hosts.channels import Channels
 from console.hosts.link_down import LinkDown
 from console.sanitize import sanitize_line
 
@@ -32,10 +34,31 @@ class MarkedPython:
         if not SAFE.fullmatch(python):
             raise LinkDown(f"python {sanitize_line(python)!r} cannot be passed safely through every shell")
         self.mark = uuid.uuid4().hex
+        self._python = python
         decode = "import sys;sys.argv[3:]=[bytes.fromhex(a[1:]).decode() for a in sys.argv[3:]]\n"
         packed = [self.mark, *(f"x{argument.encode().hex()}" for argument in arguments)]
         words = (decode + code).encode().hex()
         self.command = f"{python} -IS -c '{UNPACK}' {words} {' '.join(packed)}"
+
+    async def answer(self, channels: Channels, seconds: float) -> str:
+        """Run it to its end; returns what stands behind the mark.
+
+        Raises:
+            LinkDown: it cannot be run, ended without a mark, or did not end within ``seconds``.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                process = await channels.create_process(self.command)
+                try:
+                    line = await self.marked_line(process)
+                    await process.wait_closed()
+                    return line
+                finally:
+                    process.close()
+        except TimeoutError as error:
+            raise LinkDown(f"{self._python} does not answer there") from error
+        except (OSError, asyncssh.Error) as error:
+            raise LinkDown(f"{self._python} cannot be run there: {sanitize_line(str(error))}") from error
 
     async def marked_line(self, process: asyncssh.SSHClientProcess[bytes]) -> str:
         """What stands behind the mark; all before it is passed over.

@@ -16,11 +16,11 @@ from console.hosts.dial import dial
 from console.hosts.host_config import HostConfig
 from console.hosts.host_key import consent
 from console.hosts.known_hosts import KnownHosts
-from console.hosts.link_down import HostKeyRefused, LinkDown, LoginRefused, explained
+from console.hosts.link_down import HostKeyRefused, LoginRefused, explained
 from console.hosts.reached import Reached
 from console.hosts.remote_python import MarkedPython
 from console.hosts.ssh_login import Login
-from console.hosts.ssh_route import Hop, Resolved, resolved, route_to
+from console.hosts.ssh_route import Hop, Resolved, leg, resolved, route_to
 from console.sanitize import sanitize_line
 
 CLOSE_S = 2.0
@@ -43,11 +43,12 @@ async def reach_ssh(host: HostConfig, access: Access, report: Callable[[Resolved
     door = (hops[0].address, hops[0].port) if hops[0].knocks else None
     async with AsyncExitStack() as opened:
         tunnel: asyncssh.SSHClientConnection | None = None
-        for hop in hops:
+        for number, hop in enumerate(hops):
             try:
                 tunnel = await _verified(hop, tunnel, access)
             except (OSError, ValueError, asyncssh.Error) as error:
-                raise explained(error, hop.where, door if hop is hops[0] else None) from error
+                # at what lies behind another host one cannot knock, and that one answering would be no sign of its return
+                raise explained(error, leg(hops, number), None if number else door) from error
             opened.push_async_callback(hang_up, tunnel, CLOSE_S)
         assert tunnel is not None and host.workspace is not None
         channels = Channels(tunnel)
@@ -129,17 +130,4 @@ async def _find_workspace(channels: Channels, python: str, workspace: str, secon
     """The workspace as an absolute path there; one that begins at home or nowhere is looked up."""
     if PurePosixPath(workspace).is_absolute():
         return workspace
-    program = MarkedPython(python, FIND_WORKSPACE, workspace)
-    try:
-        async with asyncio.timeout(seconds):
-            process = await channels.create_process(program.command)
-            try:
-                path = await program.marked_line(process)
-                await process.wait_closed()
-                return path
-            finally:
-                process.close()
-    except TimeoutError as error:
-        raise LinkDown(f"{python} does not answer there") from error
-    except (OSError, asyncssh.Error) as error:
-        raise LinkDown(f"{python} cannot be run there: {sanitize_line(str(error))}") from error
+    return await MarkedPython(python, FIND_WORKSPACE, workspace).answer(channels, seconds)

@@ -13,6 +13,7 @@ from pathlib import Path
 from . import slurm
 from .endings import ENDED, as_recorded
 from .files import Workspace, read_json, take_lock
+from .process import Sweep
 from .slurm_queue import array_keys
 from .supervisor import Supervisor, complain
 
@@ -60,15 +61,15 @@ class AllocatedSupervisor(Supervisor):
             self._pause(left)
         return None if self._told_to_end() and not (code == 0 and not self.terminated) else code
 
-    def _end_as_told(self, but: str) -> None:
+    def _end_as_told(self, swept: Sweep) -> None:
         if super()._told_to_end():
-            super()._end_as_told(but)
+            super()._end_as_told(swept)
             return
         why = self._slurms_reason()
         if why == "job requeue" or slurm.restarts(os.environ.get("SLURM_JOB_ID", "")) > self.restart:
             self._say("queued", supervisor=None, job=None, reason=f"Slurm puts it back in its queue: {why}")
         else:
-            self._end("failed", None, f"Slurm ended it: {why}{but}")
+            self._end("failed", None, f"Slurm ended it: {why}{swept.remark}")
 
     def _slurms_reason(self) -> str:
         """Why Slurm ended the allocation, as it says in the job's log: time limit, preemption, node failure, job requeue."""

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import process
+from . import gpu, process
 from .files import read_json, seal, write_json
 
 ENDED = ("finished", "failed", "aborted", "lost")
@@ -43,7 +43,5 @@ def end_orphan(run_folder: Path, key: str, reason: str = "aborted after its supe
         return state
     job = state.get("job")
     session = int(job["pid"]) if job and process.alive(job) else None
-    gone = process.end_all(key, None, session, 5.0)
-    return record_end(
-        run_folder, key, "aborted", reason + ("" if gone else "; some of its processes could not be killed")
-    )
+    swept = process.end_all(key, None, session, 5.0)
+    return record_end(run_folder, key, "aborted", reason + swept.remark + gpu.verdict(swept.pids))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import subprocess
@@ -9,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .files import NAME, Refused, Workspace, read_json, take_lock, write_json
+from .files import NAME, Refused, Workspace, last_words, read_json, take_lock, write_json
 
 
 def folder(workspace: Workspace, name: str) -> Path:
@@ -30,7 +31,7 @@ def state(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
             again = read_json(place.with_suffix(".json")) or said
             said = again if again["state"] != "making" else {"state": "failed", "error": "its making was cut off"}
     if said["state"] == "making":
-        said["step"] = _last_line(place.with_suffix(".log")) or said.get("step", "")
+        said["step"] = last_words(place.with_suffix(".log")) or said.get("step", "")
     return said
 
 
@@ -38,7 +39,8 @@ def make(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
     """Start making the environment ``name``, detached from the link; asked again, it is the same making.
 
     Args:
-        request: ``name``; ``wheel``: path of the uploaded wheel; ``constraints``: path; ``extra``: which extra of it, or "".
+        request: ``name``; ``wheel``: its file name; ``content``: of the wheel, in base64; ``constraints``: text;
+            ``extra``: which extra of the wheel, or "".
     """
     name = str(request["name"])
     place = folder(workspace, name)
@@ -50,8 +52,8 @@ def make(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
     if lock is None:
         return state(workspace, request)
     try:
+        arguments = [*_unpacked(place.parent / "wheels" / name, request), str(request["extra"])]
         write_json(place.with_suffix(".json"), {"state": "making", "step": "starting"})
-        arguments = [str(request[part]) for part in ("wheel", "constraints", "extra")]
         with open(place.with_suffix(".log"), "wb") as log:
             starter = subprocess.Popen(
                 [sys.executable, sys.argv[0], "make-environment", str(workspace.root), name, str(lock), *arguments],
@@ -65,6 +67,17 @@ def make(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
     finally:
         os.close(lock)
     return state(workspace, request)
+
+
+def _unpacked(place: Path, request: dict[str, Any]) -> tuple[str, str]:
+    """Paths of the wheel and of its constraints, put into ``place``."""
+    name = str(request["wheel"])
+    if not NAME.match(name):
+        raise Refused(f"not a wheel's name: {name!r}")
+    place.mkdir(parents=True, exist_ok=True)
+    (place / name).write_bytes(base64.b64decode(request["content"]))
+    (place / "constraints.txt").write_text(str(request["constraints"]), encoding="utf-8")
+    return str(place / name), str(place / "constraints.txt")
 
 
 def main(root: str, name: str, lock: str, wheel: str, constraints: str, extra: str) -> None:
@@ -89,18 +102,8 @@ def main(root: str, name: str, lock: str, wheel: str, constraints: str, extra: s
         write_json(said, {"state": "making", "step": step})
         done = subprocess.run(command, stdin=subprocess.DEVNULL, check=False)
         if done.returncode:
-            error = _last_line(place.with_suffix(".log")) or f"{step} ended with {done.returncode}"
+            error = last_words(place.with_suffix(".log")) or f"{step} ended with {done.returncode}"
             shutil.rmtree(place, ignore_errors=True)
             write_json(said, {"state": "failed", "step": step, "error": error})
             return
     write_json(said, {"state": "ready", "python": str(place / "bin" / "python")})
-
-
-def _last_line(path: Path) -> str:
-    try:
-        with open(path, "rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - 2048))
-            lines = log.read().decode("utf-8", "replace").splitlines()
-    except OSError:
-        return ""
-    return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")

@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from .disk import FULL, mounted_at
+
 KEY = re.compile(r"[0-9a-f]{32}\Z")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
 
@@ -20,8 +22,10 @@ class Refused(Exception):
     """A request the agent will not carry out, with the reason for the operator."""
 
 
-def refusal(error: Exception) -> str:
-    """What to say of ``error`` where it concerns one request among several."""
+def refusal(error: Exception, workspace: Workspace) -> str:
+    """What to say of ``error``; of a full disk, which one it is."""
+    if isinstance(error, OSError) and error.errno in FULL:
+        return f"the disk at {mounted_at(str(workspace.root))} is full"
     return str(error) if isinstance(error, Refused) else f"{type(error).__name__}: {error}"
 
 
@@ -91,6 +95,17 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def last_words(log: Path) -> str:
+    """The last line of a log that says anything; "" if there is none."""
+    try:
+        with open(log, "rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.strip()[:400] for line in reversed(lines) if line.strip()), "")
 
 
 def take_lock(path: Path, wait: bool) -> int | None:

@@ -56,7 +56,7 @@ def launch_all(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
         try:
             outcomes.append(launch(workspace, one))
         except (Refused, OSError, KeyError, TypeError, ValueError) as error:
-            outcomes.append({"refused": refusal(error)})
+            outcomes.append({"refused": refusal(error, workspace)})
     return {"outcomes": outcomes}
 
 

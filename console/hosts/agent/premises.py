@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from . import gpu
 from .files import Workspace
 
 
@@ -42,15 +43,11 @@ def _ask(command: list[str]) -> str | None:
 
 
 def _gpu_users() -> list[dict[str, Any]]:
-    """Processes on the GPU: pid, name, memory in MiB or None."""
-    said = _ask(["nvidia-smi", "--query-compute-apps=pid,process_name,used_memory", "--format=csv,noheader,nounits"])
-    users = []
-    for line in (said or "").splitlines():
-        parts = [part.strip() for part in line.split(",")]
-        if len(parts) == 3 and parts[0].isdigit():
-            memory = int(parts[2]) if parts[2].isdigit() else None
-            users.append({"pid": int(parts[0]), "name": parts[1][:200], "memory": memory})
-    return users
+    """Who uses the GPU; nobody as far as is known where nvidia-smi does not tell, which the host's facts say."""
+    try:
+        return gpu.users()
+    except gpu.Silent:
+        return []
 
 
 def _survives_logout(user: str) -> bool | None:

@@ -7,11 +7,22 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 PROC = Path("/proc")
 MARK = "QLLM_JOB_KEY"
 _PR_SET_CHILD_SUBREAPER = 36
+
+
+class Sweep(NamedTuple):
+    """What came of ending a job: whether every process of it is gone, and the pids that there were."""
+
+    gone: bool
+    pids: frozenset[int]
+
+    @property
+    def remark(self) -> str:
+        return "" if self.gone else "; some of its processes could not be killed"
 
 
 def boot_id() -> str:
@@ -109,27 +120,32 @@ def members(key: str, root: int | None, session: int | None) -> list[dict[str, A
     return [who for who in map(_identity_or_none, sorted(found)) if who]
 
 
-def end_all(key: str, root: int | None, session: int | None, grace: float) -> bool:
-    """TERM every process of a job, wait up to ``grace`` seconds, KILL what is left, until none is; True if none is."""
+def end_all(key: str, root: int | None, session: int | None, grace: float) -> Sweep:
+    """TERM every process of a job, wait up to ``grace`` seconds, KILL what is left, until none is."""
     deadline = time.monotonic() + grace
-    for who in members(key, root, session):
+    pids: set[int] = set()
+
+    def left() -> list[dict[str, Any]]:
+        if root == os.getpid():
+            reap()
+        found = members(key, root, session)
+        pids.update(who["pid"] for who in found)
+        return found
+
+    for who in left():
         send(who, signal.SIGTERM)
     while time.monotonic() < deadline:
-        if root == os.getpid():
-            reap()
-        if not members(key, root, session):
-            return True
+        if not left():
+            return Sweep(True, frozenset(pids))
         time.sleep(0.05)
     for _ in range(100):  # killing may race with forking: look again until nobody is left
-        left = members(key, root, session)
-        if not left:
-            return True
-        for who in left:
+        found = left()
+        if not found:
+            return Sweep(True, frozenset(pids))
+        for who in found:
             send(who, signal.SIGKILL)
         time.sleep(0.05)
-        if root == os.getpid():
-            reap()
-    return False
+    return Sweep(False, frozenset(pids))
 
 
 def _environment(entry: Path) -> list[bytes]:

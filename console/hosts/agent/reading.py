@@ -9,18 +9,16 @@ import os
 import platform
 import shutil
 import socket
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
-from . import jobs
+from . import gpu, jobs
 from .files import Workspace, read_json
 
 CHUNK = 256 * 1024
 LOOK_EVERY_S = 0.1
 FILES = {"events": "events.jsonl", "log": "log.txt"}
-GPU_FIELDS = ("name", "memory.total", "memory.used", "utilization.gpu", "driver_version")
 
 
 def poll(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
@@ -98,7 +96,7 @@ def facts(workspace: Workspace, _request: dict[str, Any]) -> dict[str, Any]:
     workspace.prepare()
     memory = _memory()
     disk = shutil.disk_usage(workspace.root)
-    gpus, note = _gpus()
+    gpus, note = gpu.gpus()
     return {
         "hostname": socket.gethostname(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
@@ -121,33 +119,3 @@ def _memory() -> dict[str, int]:
         name, _, rest = line.partition(":")
         found[name] = int(rest.split()[0]) * 1024
     return found
-
-
-def _gpus() -> tuple[list[dict[str, Any]], str]:
-    """GPUs by nvidia-smi; a GPU that cannot be read is a note, never an error."""
-    if not (smi := shutil.which("nvidia-smi")):
-        return [], "no nvidia-smi: no NVIDIA GPU, or no driver"
-    query = [smi, f"--query-gpu={','.join(GPU_FIELDS)}", "--format=csv,noheader,nounits"]
-    try:
-        done = subprocess.run(query, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return [], f"nvidia-smi does not answer: {error}"
-    if done.returncode:
-        said = (done.stdout + done.stderr).strip().splitlines()
-        return [], said[0] if said else f"nvidia-smi ended with {done.returncode}"
-    gpus = []
-    for line in done.stdout.splitlines():
-        parts = [part.strip() for part in line.split(",")]
-        if len(parts) == len(GPU_FIELDS):
-            name, total, used, busy, driver = parts
-            numbers = [int(value) if value.isdigit() else None for value in (total, used, busy)]
-            gpus.append(
-                {
-                    "name": name,
-                    "memory_total": numbers[0],
-                    "memory_used": numbers[1],
-                    "utilization": numbers[2],
-                    "driver": driver,
-                }
-            )
-    return gpus, ""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from . import environment, jobs, reading
-from .files import Refused, Workspace
+from .files import Refused, Workspace, refusal
 from .lease import Lease
 from .premises import premises
 
@@ -54,10 +54,10 @@ def _answer(workspace: Workspace, line: bytes, output: BinaryIO, writing: thread
         if verb in CHANGING:
             LEASE.demand(workspace)
         reply = {"id": number, "ok": _hello() if verb == "hello" else VERBS[verb](workspace, request)}
-    except Refused as refusal:
-        reply = {"id": number, "refused": str(refusal)}
+    except Refused as refused:
+        reply = {"id": number, "refused": str(refused)}
     except Exception as error:  # noqa: BLE001 - whatever went wrong is the console's to show; the agent serves on
-        reply = {"id": number, "error": f"{type(error).__name__}: {error}"}
+        reply = {"id": number, "error": refusal(error, workspace)}
     content = json.dumps(reply).encode() + b"\n"
     try:
         with writing:

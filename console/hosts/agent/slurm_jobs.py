@@ -50,7 +50,8 @@ def launch_together(
                     _submit(workspace, requests[group[0]], list(claims.values()))
                 except (Refused, OSError, slurm.Silent) as error:
                     outcomes = [
-                        {"refused": refusal(error)} if at in claims else said for at, said in enumerate(outcomes)
+                        {"refused": refusal(error, workspace)} if at in claims else said
+                        for at, said in enumerate(outcomes)
                     ]
                     silent = str(error) if isinstance(error, slurm.Silent) else ""
         finally:
@@ -129,7 +130,7 @@ def _claim(
             claims[at] = made
             return {"new": True, "key": made.key}
     except (Refused, OSError, KeyError, TypeError, ValueError) as error:
-        return {"refused": refusal(error)}
+        return {"refused": refusal(error, workspace)}
     return {"refused": "another launch of this key is under way"}
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from . import process
 from .endings import ENDED, as_recorded, record_end
-from .files import Workspace, is_locked, read_json, take_lock
+from .files import Workspace, is_locked, last_words, read_json, take_lock
 from .slurm_queue import Entry, queue_of
 
 BY_SLURM = frozenset(
@@ -68,17 +68,6 @@ def was_submitted(job: Path) -> bool:
 def slurm_log(job: Path) -> Path:
     """Where Slurm writes what it has to say about the job."""
     return Path(str((read_json(job / "slurm.json") or {}).get("log") or job / "slurm.log"))
-
-
-def last_words(log: Path) -> str:
-    """The last line of a log; "" if there is none."""
-    try:
-        with open(log, "rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
-            lines = file.read().decode("utf-8", "replace").splitlines()
-    except OSError:
-        return ""
-    return next((line.strip()[:400] for line in reversed(lines) if line.strip()), "")
 
 
 def _as_queued(state: dict[str, Any], entry: Entry, supervised: bool) -> dict[str, Any]:

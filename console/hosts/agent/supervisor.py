@@ -12,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from . import process
-from .files import Workspace, is_locked, locked, read_json, seal, take_lock, write_json
+from . import gpu, process
+from .files import Workspace, is_locked, last_words, locked, read_json, seal, take_lock, write_json
 
 QUEUE_POLL_S = 0.2
 HEARTBEAT_S = 2.0
@@ -45,7 +45,7 @@ class Supervisor:
         self._say("queued", supervisor=process.identity(os.getpid()))
         slots = self._wait_for_slot()
         if slots is None:
-            self._end_as_told("")
+            self._end_as_told(process.Sweep(True, frozenset()))
             return
         try:
             self._start(slots)
@@ -57,9 +57,9 @@ class Supervisor:
                 os.close(slot)  # the job holds it now: it stays taken until the job's last process is gone
         code = self._watch()
         session = self.job.pid if self.job else None
-        gone = process.end_all(self.key, os.getpid(), session, self.grace if code is None else 0.5)
+        swept = process.end_all(self.key, os.getpid(), session, self.grace if code is None else 0.5)
         if code is None:
-            self._end_as_told("" if gone else "; some of its processes could not be killed")
+            self._end_as_told(swept)
         else:
             self._end("finished" if code == 0 else "failed", code, self._why(code))
 
@@ -81,9 +81,10 @@ class Supervisor:
     def _told_to_end(self) -> bool:
         return (self.job_folder / "abort.json").exists()
 
-    def _end_as_told(self, but: str) -> None:
+    def _end_as_told(self, swept: process.Sweep) -> None:
         told = read_json(self.job_folder / "abort.json") or {}
-        self._end("aborted", None, f"aborted by {told.get('by', 'somebody')}{but}")
+        outcome = swept.remark + gpu.verdict(swept.pids)
+        self._end("aborted", None, f"aborted by {told.get('by', 'somebody')}{outcome}")
 
     def _wait_for_slot(self) -> list[int] | None:
         """A free slot, first come first served; None if told to abort before one was free."""
@@ -148,13 +149,7 @@ class Supervisor:
         """The reason of a failure: the last line of the log, where a program says why it ended."""
         if code == 0:
             return ""
-        try:
-            with open(self.run_folder / "log.txt", "rb") as log:
-                log.seek(max(0, log.seek(0, os.SEEK_END) - 4096))
-                lines = log.read().decode("utf-8", "replace").splitlines()
-        except OSError:
-            lines = []
-        last = next((line.strip()[:400] for line in reversed(lines) if line.strip()), "")
+        last = last_words(self.run_folder / "log.txt")
         if code is not None and code < 0:
             try:
                 name = signal.Signals(-code).name

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
-import shlex
 import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import PurePosixPath
 
-import asyncssh
 import msgspec
 
 from console.hosts.agent_link import AgentLink, AgentRefused
@@ -18,12 +17,15 @@ from console.hosts.connection import LinkDown, Reached
 from console.hosts.host_config import HostConfig
 from console.hosts.launching import ENGINE
 from console.hosts.preflight.findings import Environment, Findings, Premises
+from console.hosts.preflight.host_command import complaint_of
 from console.hosts.wheel import wheel
 from console.sanitize import sanitize_line
 from console.snapshot import HostFacts
 from engine.contract.config_files import find_config
 
-COMMAND_TIMEOUT_S = 60.0
+CHECK_TIMEOUT_S = 60.0
+OBTAIN_TIMEOUT_S = 600.0
+UPLOAD_TIMEOUT_S = 300.0  # a megabyte, over any link
 LOOK_EVERY_S = 0.5
 
 
@@ -85,23 +87,19 @@ async def make_environment(
         LinkDown: the link failed; the making goes on, and asking again finds it.
     """
     name, content = wheel()
-    folder = PurePosixPath(reached.workspace) / "env" / "wheels" / environment_name()
-    async with reached.connection.start_sftp_client() as sftp:
-        await sftp.makedirs(str(folder), exist_ok=True)
-        for path, body in (
-            (folder / name, content),
-            (folder / "constraints.txt", find_config("constraints.txt").read_bytes()),
-        ):
-            async with sftp.open(f"{path}.part", "wb") as file:
-                await file.write(body)
-            await sftp.posix_rename(f"{path}.part", str(path))
-    await link.request(
-        "make_environment",
-        name=environment_name(),
-        wheel=str(folder / name),
-        constraints=str(folder / "constraints.txt"),
-        extra=extra,
-    )
+    try:
+        await link.request(
+            "make_environment",
+            UPLOAD_TIMEOUT_S,
+            name=environment_name(),
+            wheel=name,
+            content=base64.b64encode(content).decode(),
+            constraints=find_config("constraints.txt").read_text(encoding="utf-8"),
+            extra=extra,
+        )
+    except AgentRefused as refusal:
+        yield Environment("failed", error=str(refusal))
+        return
     while True:
         now = await environment(host, reached, link)
         yield now
@@ -112,30 +110,21 @@ async def make_environment(
 
 async def obtain_wordnet(host: HostConfig, reached: Reached) -> str:
     """Have the engine fetch WordNet on the host; returns its complaint, "" if there is none."""
-    return await _run(reached, [engine_python(host, reached), "-m", ENGINE, "data", "obtain"], timeout=600.0)
+    return await _engine(host, reached, "data", "obtain", seconds=OBTAIN_TIMEOUT_S)
 
 
-async def engine_complaint(host: HostConfig, reached: Reached) -> str:
+async def engine_complaint(host: HostConfig, reached: Reached, *about: str) -> str:
     """What the engine on the host lacks for a run, in its own words; "" if nothing.
+
+    Args:
+        about: options of its ``check``, such as the experiment; none is the experiment it brings.
 
     Raises:
         LinkDown: the link failed.
     """
-    return await _run(reached, [engine_python(host, reached), "-m", ENGINE, "check"], timeout=COMMAND_TIMEOUT_S)
+    return await _engine(host, reached, "check", *about, seconds=CHECK_TIMEOUT_S)
 
 
-async def _run(reached: Reached, command: list[str], *, timeout: float) -> str:  # noqa: ASYNC109
-    """The last line a failing command says on stderr; "" if it does not fail."""
-    try:
-        async with asyncio.timeout(timeout):
-            done = await reached.connection.run(shlex.join(command), encoding=None)
-    except (OSError, asyncssh.Error, TimeoutError) as error:
-        raise LinkDown(sanitize_line(str(error)) or f"{command[0]} took too long") from error
-    if done.exit_status is None:
-        raise LinkDown("the link broke during the check")
-    if done.exit_status == 0:
-        return ""
-    said = done.stderr.decode("utf-8", "replace") if isinstance(done.stderr, bytes) else str(done.stderr)
-    lines = said.strip().splitlines()
-    last = sanitize_line(lines[-1]) if lines else f"ended with {done.exit_status}"
-    return last.removeprefix("qllm-engine: error: ")
+async def _engine(host: HostConfig, reached: Reached, *words: str, seconds: float) -> str:
+    complaint = await complaint_of(reached, (engine_python(host, reached), "-m", ENGINE, *words), seconds)
+    return complaint.removeprefix("qllm-engine: error: ")

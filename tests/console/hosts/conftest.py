@@ -18,6 +18,7 @@ from console.hosts.agent_link import AgentLink, open_agent
 from console.hosts.connection import Reached, reach
 from console.hosts.host_config import HostConfig
 from tests.console.hosts.slurm import LinkToSlurm, Slurm, running_slurm
+from tests.console.hosts.small_disk import mounted
 from tests.console.hosts.sshd import ME, Sshd, open_folder, ordinary_user, require_root, require_sshd, started
 
 EMBEDDED = HostConfig("here", "embedded")
@@ -89,11 +90,16 @@ HOSTS: dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[Host]]
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "every_host: runs on every kind of host, not on the embedded one alone")
+    config.addinivalue_line("markers", "on_slurm: its host hands its runs to Slurm")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "host" in metafunc.fixturenames and metafunc.definition.get_closest_marker("every_host"):
+    if "host" not in metafunc.fixturenames:
+        return
+    if metafunc.definition.get_closest_marker("every_host"):
         metafunc.parametrize("host", HOSTS, indirect=True)
+    elif metafunc.definition.get_closest_marker("on_slurm"):
+        metafunc.parametrize("host", ["slurm"], indirect=True)
 
 
 @pytest.fixture
@@ -116,6 +122,13 @@ def sshd(tmp_path: Path) -> Iterator[Sshd]:
     folder.mkdir()
     with started(Sshd(folder, ME)) as server:
         yield server
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of 4 MiB."""
+    with mounted(tmp_path / "disk") as disk:
+        yield disk
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 CHUNK = 16384
+MOST_UNDER_WAY = 256 * 1024  # bytes that the network holds: who sends more must wait
 RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -22,6 +23,7 @@ class Proxy:
         bandwidth: bytes a second in each direction; None is no limit.
         connections: how many were opened so far.
         dropped: how many were cut by ``cuts``.
+        passed: bytes that arrived, both ways together.
     """
 
     def __init__(self, target: int) -> None:
@@ -31,11 +33,12 @@ class Proxy:
         self.bandwidth: float | None = None
         self.connections = 0
         self.dropped = 0
+        self.passed = 0
         self._cuts: Iterator[int] = iter(())
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._streams: set[asyncio.StreamWriter] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._serving: set[asyncio.Task[None]] = set()
 
     def cut_after(self, sizes: Iterator[int]) -> None:
         """Each connection from now on is cut once so many bytes have passed, until ``sizes`` ends.
@@ -57,26 +60,37 @@ class Proxy:
         """What was held back goes on its way."""
         self._flowing.set()
 
+    async def end(self) -> None:
+        """Cut everything, and wait until nothing of it is left."""
+        self.round_trip, self.bandwidth = 0.0, None
+        self.thaw()
+        self.drop()
+        if self._serving:
+            await asyncio.wait(self._serving, timeout=5.0)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        serving = asyncio.current_task()
+        assert serving is not None
+        self._serving.add(serving)
+        serving.add_done_callback(self._serving.discard)
         cut = _Cut(next(self._cuts, None))
         ends = [writer]
         self._streams.add(writer)
         try:
             await self._flowing.wait()
-            server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self.target)
+            server_reader, server_writer = await asyncio.open_connection(sock=await _connected(self.target))
             self._streams.add(server_writer)
             ends.append(server_writer)
-            ways = (self._pass(reader, server_writer, cut), self._pass(server_reader, writer, cut))
-            tasks = [asyncio.create_task(way) for way in ways]
-            self._tasks |= set(tasks)
+            ways = (_Way(self, reader, server_writer, cut), _Way(self, server_reader, writer, cut))
+            tasks = [asyncio.create_task(part) for way in ways for part in (way.leave(), way.arrive())]
             try:
-                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                # a side that has ended is passed on when it arrives, a cut at once
+                await asyncio.wait(tasks[1::2], return_when=asyncio.FIRST_COMPLETED)
             finally:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
-                self._tasks -= set(tasks)
         except OSError:
             pass
         finally:
@@ -87,38 +101,52 @@ class Proxy:
                 _reset(end)
                 self._streams.discard(end)
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, cut: _Cut) -> None:
-        """One direction; a pipe with a delay: bytes leave it as long after they came in as the way takes."""
-        loop = asyncio.get_running_loop()
-        under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+    async def flowing(self) -> None:
+        """Wait until nothing is frozen."""
+        await self._flowing.wait()
 
-        async def arrive() -> None:
-            while True:
-                due, chunk = await under_way.get()
-                await asyncio.sleep(due - loop.time())
-                await self._flowing.wait()
-                if self.bandwidth is not None:
-                    await asyncio.sleep(len(chunk) / self.bandwidth)
-                writer.write(chunk[: cut.left(len(chunk))])
-                await writer.drain()
-                if cut.reached:
-                    return
-                if not chunk:
-                    return
 
-        arriving = asyncio.create_task(arrive())
-        try:
-            while not arriving.done():
-                chunk = await reader.read(CHUNK)
-                under_way.put_nowait((loop.time() + self.round_trip / 2, chunk))
-                if not chunk:
-                    break
-            await arriving
-        except (OSError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            arriving.cancel()
-            await asyncio.gather(arriving, return_exceptions=True)
+class _Way:
+    """One direction of a connection: a pipe with a delay, out of which bytes come as long after they went in as it takes."""
+
+    def __init__(self, proxy: Proxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, cut: _Cut) -> None:
+        self._proxy = proxy
+        self._reader = reader
+        self._writer = writer
+        self._cut = cut
+        self._under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+        self._held = 0
+        self._room = asyncio.Event()
+
+    async def leave(self) -> None:
+        """Take in what is sent; an end of it, too, is something to pass on."""
+        chunk = b"first"
+        while chunk:
+            try:
+                chunk = await self._reader.read(CHUNK)
+            except OSError:
+                chunk = b""
+            self._held += len(chunk)
+            self._under_way.put_nowait((asyncio.get_running_loop().time() + self._proxy.round_trip / 2, chunk))
+            while self._held > MOST_UNDER_WAY:
+                self._room.clear()
+                await self._room.wait()
+
+    async def arrive(self) -> None:
+        """Hand it on; returns at the end or at the cut."""
+        while not self._cut.reached:
+            due, chunk = await self._under_way.get()
+            await asyncio.sleep(due - asyncio.get_running_loop().time())
+            await self._proxy.flowing()
+            if self._proxy.bandwidth is not None:
+                await asyncio.sleep(len(chunk) / self._proxy.bandwidth)
+            self._writer.write(chunk[: self._cut.left(len(chunk))])
+            await self._writer.drain()
+            if not chunk:
+                return
+            self._proxy.passed += len(chunk)
+            self._held -= len(chunk)
+            self._room.set()
 
 
 class _Cut:
@@ -140,6 +168,19 @@ class _Cut:
         return granted
 
 
+async def _connected(port: int) -> socket.socket:
+    """A connection to ``port`` whose kernel takes in little ahead of us; that must be said before it comes about."""
+    connecting = socket.socket()
+    connecting.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MOST_UNDER_WAY)
+    connecting.setblocking(False)
+    try:
+        await asyncio.get_running_loop().sock_connect(connecting, ("127.0.0.1", port))
+    except BaseException:
+        connecting.close()
+        raise
+    return connecting
+
+
 def _reset(writer: asyncio.StreamWriter) -> None:
     """Close with a reset, as a connection ends that a middlebox forgot."""
     raw = writer.get_extra_info("socket")
@@ -159,5 +200,4 @@ async def proxy_to(target: int) -> AsyncIterator[Proxy]:
         yield proxy
     finally:
         server.close()
-        proxy.thaw()
-        proxy.drop()
+        await proxy.end()

@@ -107,6 +107,11 @@ class Slurm:
         jobs = [line.split("|") for line in said.splitlines()]
         return [(job, state, comment) for job, state, comment in jobs]
 
+    def node_is(self, state: str) -> None:
+        """What an operator, or Slurm itself when a node does not answer, says of the only node."""
+        if self.say("sinfo", "--noheader", "--format=%T").rstrip("*").upper() != state:
+            self.say("scontrol", "update", f"NodeName={self.node}", f"State={state}", "Reason=test")
+
     def log(self) -> str:
         return "".join(path.read_text(errors="replace")[-2000:] for path in self.folder.glob("*.log"))
 

@@ -39,7 +39,6 @@ class Sshd:
         user: who logs in.
         settings: lines of sshd_config that go before all others.
         key_types: of its host keys.
-        sftp: its SFTP server.
     """
 
     def __init__(
@@ -48,7 +47,6 @@ class Sshd:
         user: str,
         settings: tuple[str, ...] = (),
         key_types: tuple[str, ...] = ("ssh-ed25519",),
-        sftp: str = "internal-sftp",
     ) -> None:
         self.folder = folder
         self.user = user
@@ -58,7 +56,6 @@ class Sshd:
         self.identity = folder / "id_client"
         self._process: subprocess.Popen[bytes] | None = None
         self._settings = settings
-        self._sftp = sftp
         for number, key in enumerate(self.host_keys):
             write_key(folder / f"host_{number}", key)
         write_key(self.identity, self.client_key)
@@ -83,7 +80,6 @@ class Sshd:
             "PasswordAuthentication no",
             "KbdInteractiveAuthentication no",
             "PermitRootLogin yes",
-            f"Subsystem sftp {self._sftp}",
             "MaxStartups 100",
             "LogLevel VERBOSE",
         ]

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,41 +11,7 @@ from console.hosts.agent.files import write_json
 from console.hosts.agent.process import members
 from console.hosts.agent_link import AgentRefused
 from tests.console.hosts.conftest import Host, in_state, launch, states_when
-
-SIZE = 4 << 20
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A real file system of 4 MiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small disk needs root")
-    made = subprocess.run(
-        ["/bin/mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(place)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if made.returncode:
-        pytest.skip(f"a tmpfs cannot be mounted here: {made.stderr.strip()}")
-    yield place
-    subprocess.run(["/bin/umount", "--lazy", str(place)], check=True)
-
-
-def fill(disk: Path) -> Path:
-    """Leave not a byte free; returns the file that does it."""
-    filler = disk / "filler"
-    with open(filler, "wb", buffering=0) as file:
-        size = 1 << 16
-        while size:
-            try:
-                file.write(b"x" * size)
-            except OSError as error:
-                assert error.errno == errno.ENOSPC
-                size //= 2
-    return filler
+from tests.console.hosts.small_disk import fill
 
 
 def test_a_write_on_a_full_disk_leaves_the_old_file(small_disk: Path) -> None:
@@ -69,7 +31,7 @@ async def test_a_launch_on_a_full_disk_says_so_and_goes_through_once_there_is_ro
         await launch(link, "A_seed1", "print('one')")
         before = await states_when(link, in_state("A_seed1", "finished"))
         filler = fill(small_disk)
-        with pytest.raises(AgentRefused, match="No space left"):
+        with pytest.raises(AgentRefused, match=f"the disk at {small_disk} is full"):
             await launch(link, "A_seed2", "print('two')", key="2" * 32)
         states = await states_when(link, lambda states: "A_seed1" in states)
         assert states["A_seed1"] == before["A_seed1"]

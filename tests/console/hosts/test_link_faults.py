@@ -12,11 +12,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import asyncssh
 import psutil
 import pytest
 
 from console.hosts.access import Access
-from console.hosts.connection import LinkDown
+from console.hosts.connection import LinkDown, reach
 from console.hosts.follower import Follower
 from console.hosts.host_config import HostConfig
 from console.hosts.host_link import POLL_WAIT_S, HostLink
@@ -174,7 +175,11 @@ async def test_a_frozen_peer_is_lost_and_found_again(
                     process.suspend()
             try:
                 lost = await console.lost()
-                if how != "the agent":  # a new connection has an agent of its own
+                if (
+                    how == "the agent"
+                ):  # the server answers for it, so that polls alone tell; a new connection has a new one
+                    assert "no answer to " in console.link.view.detail
+                else:
                     await asyncio.sleep(frozen_s)
                     assert console.link.view.link == "lost"
             finally:
@@ -184,6 +189,27 @@ async def test_a_frozen_peer_is_lost_and_found_again(
                         process.resume()
             back = await console.back()
     fault.note(f"{how}: LOST after {lost:.1f} s, back {back:.1f} s after its return")
+
+
+@pytest.mark.fault("frozen peer", "LOST shown within 20 s; re-attached within 5 s of its return")
+async def test_a_frozen_peer_is_lost_though_nothing_is_asked_of_it(
+    sshd: Sshd, operator: Path, tmp_path: Path, fault: Fault
+) -> None:
+    """By keepalives alone: what waits for nothing but a run's end would wait for ever."""
+    pace = Pace() if fault.full else QUICK
+    async with (
+        through_a_proxy(sshd, operator, tmp_path, pace) as (proxy, config, access),
+        reach(config, tmp_path / "host", access) as there,
+    ):
+        waiting = await there.connection.create_process("sleep 600")
+        proxy.freeze()
+        start = time.monotonic()
+        with pytest.raises(asyncssh.ConnectionLost, match="keepalive"):
+            async with asyncio.timeout(LOST_WITHIN_S):
+                await waiting.stdout.read()
+        lost = time.monotonic() - start
+        assert lost < pace.silence + 2.0
+    fault.note(f"nothing asked: LOST after {lost:.1f} s")
 
 
 @pytest.mark.timeout(300)

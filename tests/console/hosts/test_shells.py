@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import asyncssh
 import pytest
 
 from console.hosts.connection import LinkDown
+from console.hosts.preflight.examine import environment_name, examine
 from console.hosts.remote_python import MarkedPython
+from console.hosts.sync.folder_sync import pull, push
+from console.hosts.sync.request import SyncRequest
 from tests.console.hosts.conftest import Host, in_state, launch, states_when
 from tests.console.hosts.connecting import connect, reached
 from tests.console.hosts.sshd import Sshd, open_folder, require_root, started
+from tests.console.hosts.sync.conftest import tree, write
 
 NOISE = 'echo "Welcome! {\\"id\\": 0, \\"ok\\": {}}"; echo have; printf "no newline at the end"; echo told you >&2\n'
+AWKWARD = 'it\'s a "workspace" with $HOME, \\\\ and ; touch x!'  # fish makes one of two backslashes
 PROFILES = {
     "bash": ".bashrc",
     "dash": None,
@@ -51,7 +56,7 @@ def noisy_user(user: str, request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.mark.parametrize("noisy_user", PROFILES, indirect=True)
 async def test_a_run_goes_through_any_shell_whatever_it_says(noisy_user: str, operator: Path) -> None:
     with open_folder() as folder, open_folder(noisy_user) as home, started(Sshd(folder, noisy_user)) as sshd:
-        workspace = home / 'it\'s a "workspace" with $HOME, \\ and ; touch x'
+        workspace = home / AWKWARD
         host = Host(workspace, sshd.host(workspace), sshd.access(operator))
         for _ in range(2):  # the agent is shipped, and found again
             async with host.reach() as (reached, link):
@@ -61,19 +66,38 @@ async def test_a_run_goes_through_any_shell_whatever_it_says(noisy_user: str, op
         assert (host.run_folder / "A_seed1" / "log.txt").read_text() == "hello\n"
 
 
-@pytest.mark.parametrize("noisy_user", ["bash"], indirect=True)
-async def test_sftp_behind_a_shell_that_talks_says_what_is_wrong(noisy_user: str, operator: Path) -> None:
-    server = "/usr/lib/openssh/sftp-server"
-    if not Path(server).exists():
-        pytest.skip("OpenSSH's sftp-server is not installed")
-    with (
-        open_folder() as folder,
-        open_folder(noisy_user) as home,
-        started(Sshd(folder, noisy_user, sftp=server)) as sshd,
-    ):
-        async with reached(sshd.host(home / "host"), sshd.access(operator)) as there:
-            with pytest.raises(asyncssh.SFTPError, match="does its shell print text at login"):
-                await there.connection.start_sftp_client().__aenter__()
+COMPLAINT = 'qllm-engine: error: WordNet is not here; it\'s in "$WNHOME" or nowhere'
+
+
+@pytest.mark.parametrize("noisy_user", PROFILES, indirect=True)
+async def test_preflight_hears_the_engine_through_any_shell(noisy_user: str, operator: Path) -> None:
+    with open_folder() as folder, open_folder(noisy_user) as home, started(Sshd(folder, noisy_user)) as sshd:
+        workspace = home / AWKWARD
+        host = Host(workspace, sshd.host(workspace), sshd.access(operator))
+        async with host.reach() as (reached, link):
+            place = workspace / "env" / environment_name()
+            (place / "bin").mkdir(parents=True)
+            place.with_suffix(".json").write_text('{"state": "ready"}')
+            engine = place / "bin" / "python"
+            for complaint, code in ((COMPLAINT, 2), ("", 0)):
+                engine.write_text(f"#!/bin/sh\necho noise\nprintf '%s\\n' {shlex.quote(complaint)} >&2\nexit {code}\n")
+                engine.chmod(0o755)
+                found = await examine(host.config, reached, link)
+                assert found.environment.state == "ready"
+                assert found.environment.complaint == complaint.removeprefix("qllm-engine: error: ")
+
+
+@pytest.mark.parametrize("noisy_user", PROFILES, indirect=True)
+async def test_files_go_both_ways_through_any_shell(noisy_user: str, operator: Path, tmp_path: Path) -> None:
+    files = {"a.txt": b"one", "sub/b.bin": bytes(range(256)) * 100}
+    source = write(tmp_path / "source", files)
+    with open_folder() as folder, open_folder(noisy_user) as home, started(Sshd(folder, noisy_user)) as sshd:
+        workspace = home / AWKWARD
+        async with reached(sshd.host(workspace), sshd.access(operator)) as there:
+            sent = await push(there, SyncRequest(source, "project", tmp_path / "notes"))
+            brought = await pull(there, SyncRequest(tmp_path / "back", "project", tmp_path / "more notes"))
+        assert sent.full and brought.full
+        assert tree(workspace / "project") == tree(tmp_path / "back") == files
 
 
 async def test_an_account_that_lets_nobody_in_says_why(user: str, operator: Path) -> None:

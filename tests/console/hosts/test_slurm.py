@@ -6,7 +6,6 @@ import asyncio
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,11 +30,7 @@ from tests.console.hosts.slurm_runs import (
     until,
 )
 
-
-@pytest.fixture
-def host(slurm: Slurm, tmp_path: Path) -> Iterator[Host]:
-    yield Host(tmp_path / "host")
-    slurm.clear()
+pytestmark = pytest.mark.on_slurm
 
 
 async def test_the_settings_of_a_host_reach_slurm(link: AgentLink, slurm: Slurm) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -29,11 +29,7 @@ from tests.console.hosts.slurm_runs import (
     until,
 )
 
-
-@pytest.fixture
-def host(slurm: Slurm, tmp_path: Path) -> Iterator[Host]:
-    yield Host(tmp_path / "host")
-    slurm.clear()
+pytestmark = pytest.mark.on_slurm
 
 
 async def test_while_slurms_controller_is_down_runs_go_on_and_nothing_is_concluded(
@@ -127,7 +123,9 @@ async def test_what_somebody_cancels_while_it_waits_has_failed(link: AgentLink, 
     assert (host.run_folder / "A_seed2" / "manifest.json").exists()
 
 
-@pytest.mark.parametrize(("checkpoint", "cause"), [(True, "job requeue"), (False, "preemption")])
+@pytest.mark.parametrize(
+    ("checkpoint", "cause"), [(True, "job requeue"), (False, "preemption"), (True, "node failure")]
+)
 async def test_what_slurm_puts_back_in_its_queue_goes_on_or_starts_over(
     link: AgentLink, slurm: Slurm, host: Host, checkpoint: bool, cause: str
 ) -> None:
@@ -145,11 +143,15 @@ async def test_what_slurm_puts_back_in_its_queue_goes_on_or_starts_over(
     if cause == "preemption":
         await launch(link, "B_seed1", "", slurm={**ONE_AT_A_TIME, "partition": "urgent"})
         await states_when(link, in_state("B_seed1", "finished"))
+    elif cause == "node failure":
+        slurm.node_is("DOWN")
     else:
         slurm.say("scontrol", "requeue", job)
     await until(lambda: jobs_of(slurm, key) == [(job, "PENDING")])
-    written = decode_state((host.run_folder / "A_seed1" / "state.json").read_bytes())
-    assert (written.state, written.reason) == ("queued", f"Slurm puts it back in its queue: {cause}")
+    record = host.run_folder / "A_seed1" / "state.json"
+    await until(lambda: decode_state(record.read_bytes()).state == "queued")
+    slurm.node_is("IDLE")
+    assert decode_state(record.read_bytes()).reason.startswith(f"Slurm puts it back in its queue: {cause}")
     assert not (host.run_folder / "A_seed1" / "exit.json").exists(), "it has not ended"
     await states_when(link, in_state("A_seed1", "queued"))
     slurm.say("scontrol", "update", f"JobId={job}", "StartTime=now+2")  # it revokes what it granted up to this second

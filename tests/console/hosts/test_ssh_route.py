@@ -9,8 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from console.hosts.connection import LinkDown, Resolved
-from console.hosts.link_down import HostKeyChanged
-from tests.console.hosts.connecting import connect
+from console.hosts.link_down import HostKeyChanged, Unreachable
+from tests.console.hosts.connecting import connect, reached
 from tests.console.hosts.scripted_prompter import ScriptedPrompter
 from tests.console.hosts.sshd import (
     ME,
@@ -67,10 +67,27 @@ async def test_jumps_in_a_circle_are_seen(sshd: Sshd, operator: Path, tmp_path: 
         await connect(replace(sshd.host(tmp_path), jump="a"), access)
 
 
-async def test_a_host_that_the_jump_cannot_reach_is_named(
+async def test_of_several_hosts_the_one_that_fails_is_named(
     sshd: Sshd, gate: Sshd, operator: Path, tmp_path: Path
 ) -> None:
     access = sshd.access(operator, ScriptedPrompter("yes"), config=config_of(gate))
     host = replace(sshd.host(tmp_path), jump="gate", port=free_port())
-    with pytest.raises(LinkDown, match=rf"127\.0\.0\.1:{host.port}: the way there is refused"):
+    target, way = rf"{ME}@127\.0\.0\.1:{host.port}", rf"{ME}@127\.0\.0\.1:{gate.port}"
+    with pytest.raises(LinkDown, match=f"^{target}, by way of {way}: the way there is refused") as caught:
         await connect(host, access)
+    assert caught.value.door is None, "that the jump answers is no sign of the host's return"
+    gate.stop()
+    with pytest.raises(Unreachable, match=f"^{way}, on the way to {target}: the connection is refused") as caught:
+        await connect(host, access)
+    assert caught.value.door == ("127.0.0.1", gate.port)
+
+
+@pytest.mark.parametrize(
+    ("ciphers", "expected"),
+    [("", "aes128-gcm@openssh.com"), ("Ciphers aes256-ctr\n", "aes256-ctr")],
+    ids=["the fastest", "what the operator says"],
+)
+async def test_the_cipher(sshd: Sshd, operator: Path, tmp_path: Path, ciphers: str, expected: str) -> None:
+    async with reached(sshd.host(tmp_path), sshd.access(operator, config=ciphers)) as there:
+        assert there.connection._connection.get_extra_info("send_cipher") == expected
+        assert there.connection._connection.get_extra_info("recv_cipher") == expected

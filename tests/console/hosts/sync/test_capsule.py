@@ -12,15 +12,17 @@ import pytest
 
 from console.hosts.agent.files import seal
 from console.hosts.connection import LinkDown, Reached, reach
+from console.hosts.home_check import manifest_at_home
 from console.hosts.pace import Pace
-from console.hosts.pull import Damaged, manifest_at_home, pull
+from console.hosts.pull import Damaged, pull
 from console.hosts.sync.failure import NotNow
 from console.snapshot import Home
 from engine.contract.experiment import RunId
 from tests.console.hosts.conftest import Host
 from tests.console.hosts.proxy import proxy_to
+from tests.console.hosts.small_disk import fill
 from tests.console.hosts.sshd import Sshd
-from tests.console.hosts.sync.conftest import fill, tree, write
+from tests.console.hosts.sync.conftest import tree, write
 
 RUN = RunId("A", 42)
 QUICK = Pace(keepalive=0.4, misses=20)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from console import cli, exit_codes
+from console.commands.context import Context
 from console.commands.sync import sync
 from console.commands.sync_options import add_sync
 from engine.contract.bad_input import BadInput
@@ -35,7 +36,7 @@ def run(place: Path, *arguments: str) -> int:
     for name, value in cli.DEFAULTS.items():
         if not hasattr(options, name):
             setattr(options, name, value)
-    return sync(cli.Context(options))
+    return sync(Context(options))
 
 
 def workspace(place: Path) -> Path:

@@ -8,6 +8,7 @@ import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -185,13 +186,15 @@ class Swapper(threading.Thread):
     def run(self) -> None:
         aside, trash = self._folder.with_name("aside"), self._folder.with_name("trash")
         trash.mkdir()
+        thrown = count()
         while not self._ended.is_set():
             self._folder.rename(aside)
             with suppress(FileExistsError):  # a folder made in the moment in which there was nothing
                 self._folder.symlink_to(self._outside)
-            self._folder.rename(trash / str(self.swaps))
-            with suppress(OSError):
-                aside.rename(self._folder)
+            while aside.exists():
+                self._folder.rename(trash / str(next(thrown)))
+                with suppress(OSError):  # again one made in such a moment, and filled: it must go, too
+                    aside.rename(self._folder)
             self.swaps += 1
 
     def __exit__(self, *_: object) -> None:

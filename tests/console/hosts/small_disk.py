@@ -1,0 +1,45 @@
+"""A real disk that is too small."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+SIZE = 4 << 20
+
+
+@contextmanager
+def mounted(place: Path) -> Iterator[Path]:
+    """A file system of 4 MiB at ``place``."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root")
+    place.mkdir()
+    command = ["/bin/mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(place)]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
+    if made.returncode:
+        pytest.skip(f"a tmpfs cannot be mounted here: {made.stderr.strip()}")
+    try:
+        yield place
+    finally:
+        subprocess.run(["/bin/umount", "--lazy", str(place)], check=True)
+
+
+def fill(disk: Path, leave: int = 0) -> Path:
+    """Fill ``disk`` but for ``leave`` bytes; returns the file that does it."""
+    filler = disk / "filler"
+    size = 1 << 16
+    with open(filler, "wb", buffering=0) as file:
+        while size:
+            try:
+                file.write(b"x" * size)
+            except OSError as error:
+                assert error.errno == errno.ENOSPC
+                size //= 2
+        file.truncate(max(0, file.tell() - leave))
+    return filler
