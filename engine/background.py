@@ -12,7 +12,10 @@ Result = TypeVar("Result")
 
 
 def reports_of(work: Callable[[Callable[[Report], None]], Result]) -> Generator[Report, None, Result]:
-    """Run ``work(report)`` in a thread; yield what it reports; return its result or raise its exception."""
+    """Run ``work(report)`` in a thread; yield what it reports; return its result or raise its exception.
+
+    Closing the generator early does not stop the work: that ends by itself or with the process.
+    """
     queue: SimpleQueue[Report | None] = SimpleQueue()
     outcome: list[Result] = []
     failure: list[BaseException] = []

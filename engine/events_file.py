@@ -1,14 +1,19 @@
-"""Writes ``events.jsonl``: one event a line, numbered without gaps, each line out before the next event happens."""
+"""Writes ``events.jsonl``: one event a line, numbered without gaps, each line out before the next event happens.
+
+Every event but the two frequent kinds is flushed to the disk with all before it, so a power cut takes no more than the
+steps and progress said since.
+"""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
-from engine.contract.events import Body, Event, decode, encode
+from engine.contract.events import Body, Event, Progress, Step, decode, encode
 
 
 class EventWriter:
@@ -26,13 +31,20 @@ class EventWriter:
         self._next: int | None = None
 
     def write(self, body: Body) -> Event:
-        """Append ``body`` as the next event."""
+        """Append ``body`` as the next event.
+
+        Raises:
+            OSError: the disk took none or only a part of the line; the next writer drops such a part.
+        """
         if self._next is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._next = _repair(self.path)
         event = Event(self._next, self._clock(), body)
-        with open(self.path, "ab", buffering=0) as file:
+        with open(self.path, "ab") as file:
             file.write(encode(event) + b"\n")
+            if not isinstance(body, Step | Progress):
+                file.flush()
+                os.fsync(file.fileno())
         self._next += 1
         return event
 

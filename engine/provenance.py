@@ -30,7 +30,8 @@ def git_state() -> str:
         return ""
     try:
         said = subprocess.run(
-            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"],  # noqa: S607 - git of the path
+            # no tag may stand for the commit
+            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],  # noqa: S607 - git of the path
             capture_output=True,
             text=True,
             timeout=10,

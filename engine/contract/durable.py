@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+
+LEFT_BEHIND = ".*.tmp"
+"""Matches the temporary files of writers that were killed, and of those still writing."""
 
 
 def write_durably(path: Path, content: bytes) -> None:
@@ -12,10 +18,21 @@ def write_durably(path: Path, content: bytes) -> None:
     Raises:
         OSError: the disk said no; ``path`` is then as it was, and no temporary file is left.
     """
+    with writing_durably(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def writing_durably(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that becomes ``path`` when the block ends without an exception, as ``write_durably`` does it.
+
+    Raises:
+        OSError: the disk said no; ``path`` is then as it was, and no temporary file is left.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

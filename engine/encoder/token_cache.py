@@ -14,14 +14,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from engine.contract.durable import write_durably
+from engine.contract.durable import LEFT_BEHIND, write_durably
 from engine.contract.events import Progress
 from engine.contract.file_lock import FileLock
 from engine.encoder.encoder import Encoder, TextStates
 from engine.encoder.token_states import TokenStates
 
 _VERSION = "1"
-_SHARD_TOKENS = 1_000_000
+_SHARD_TOKENS = 200_000
 _REPORT_EVERY = 512
 
 
@@ -41,7 +41,7 @@ class TokenCache:
     it asks for and never on which shards were made before.
 
     Args:
-        folder: ``<workspace>/cache/<encoder fingerprint>``.
+        folder: see ``cache_folder``.
         encoder: makes what is missing.
     """
 
@@ -60,6 +60,7 @@ class TokenCache:
             if (said := note.split()) and all(word.isdigit() for word in said):
                 yield Progress(int(said[0]), int(said[-1]), "texts")
         with lock:
+            self._tidy()
             missing = self._missing(wanted)
             done = 0
             for part in _parts(missing):
@@ -86,33 +87,42 @@ class TokenCache:
     def _places(self) -> dict[bytes, tuple[str, int]]:
         return {key: (name, row) for name, shard in self._shards.items() for row, key in enumerate(shard.keys)}
 
-    def _open_new_shards(self) -> None:
-        """Open shards that appeared since; one that is broken is removed, so that its texts count as missing."""
+    def _open_new_shards(self) -> list[Path]:
+        """Open shards that appeared since; returns those that are broken, whose texts count as missing."""
+        broken = []
         for path in sorted(self.folder.glob("*.safetensors")):
             if path.name in self._shards:
                 continue
-            shard = _open(path)
-            if shard is None:
-                path.unlink(missing_ok=True)
+            if (shard := _open(path)) is None:
+                broken.append(path)
             else:
                 self._shards[path.name] = shard
+        return broken
+
+    def _tidy(self) -> None:
+        """Remove broken shards and what a killed writer left; only who holds the lock may, as nobody else writes then."""
+        for path in (*self._open_new_shards(), *self.folder.glob(LEFT_BEHIND)):
+            path.unlink(missing_ok=True)
 
     def _make(self, texts: list[str], before: int, total: int) -> Generator[Progress, None, None]:
         """Encode ``texts`` into one shard named by their list."""
-        made: list[TextStates | None] = [None] * len(texts)
+        made: dict[int, TextStates] = {}
         yield Progress(before, total, "texts")
         for count, (index, states) in enumerate(self.encoder.encode(texts), start=1):
             made[index] = states
             if count % _REPORT_EVERY == 0:
                 yield Progress(before + count, total, "texts")
-        whole = [states for states in made if states is not None]
-        write_durably(self.folder / f"{_list_key(texts)}.safetensors", _shard_bytes(texts, whole))
+        content = _shard_bytes(texts, [made[index] for index in range(len(texts))])
+        write_durably(self.folder / f"{_list_key(texts)}.safetensors", content)
         self._open_new_shards()
         yield Progress(before + len(texts), total, "texts")
 
 
 def _parts(texts: list[str]) -> list[list[str]]:
-    """Cut a long list so that a shard in the making fits in memory (a token is about four characters)."""
+    """Cut a long list into shards; a token is about four characters.
+
+    One shard is in memory, several times over, while it is made, and is all that a process killed meanwhile loses.
+    """
     parts: list[list[str]] = []
     room = 0
     for text in texts:
@@ -153,12 +163,16 @@ def _mark(arrays: Iterable[np.ndarray]) -> str:
 
 
 def _open(path: Path) -> _Shard | None:
-    """A shard mapped into memory, or None when it is truncated, altered or of another version."""
+    """A shard mapped into memory, or None when it is truncated, altered or of another version.
+
+    Raises:
+        OSError: it could not be read, which says nothing about its content.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = [file.get_tensor(name) for name in ("states", "offsets", "characters", "keys")]
-    except (SafetensorError, OSError, ValueError):
+    except (FileNotFoundError, SafetensorError, ValueError):
         return None
     states, offsets, characters, keys = tensors
     if metadata.get("shard") != _mark(tensor.numpy() for tensor in tensors):
@@ -173,7 +187,10 @@ def _slice(shard: _Shard, row: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def cache_folder(workspace: Path, encoder: Encoder) -> Path:
-    """Where ``workspace`` keeps the token states of ``encoder``; made when missing."""
-    folder = workspace / "cache" / encoder.fingerprint
+    """Where ``workspace`` keeps the token states of ``encoder``; made when missing.
+
+    Each kind of device has its own: their states differ in the last bits, and a run is to get those of its own.
+    """
+    folder = workspace / "cache" / f"{encoder.fingerprint}-{encoder.device}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -36,6 +36,7 @@ class TokenStates:
         self.offsets = offsets
         self.characters = characters
         self._rows = {text: row for row, text in enumerate(self.texts)}
+        self._bounds: list[int] = offsets.tolist()  # asking a CUDA tensor for one number waits for all it has to do
 
     @classmethod
     def from_pieces(
@@ -66,7 +67,7 @@ class TokenStates:
     def span(self, text: str) -> tuple[int, int]:
         """First and one past last row of ``text``'s tokens in the table."""
         row = self._rows[text]
-        return int(self.offsets[row]), int(self.offsets[row + 1])
+        return self._bounds[row], self._bounds[row + 1]
 
     def gather(self, rows: Tensor) -> RaggedBatch:
         """The ragged batch of the texts in ``rows`` (B,), in that order, upcast to float32."""

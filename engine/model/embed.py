@@ -39,9 +39,9 @@ def embed_rows(head: SenseHead, states: TokenStates, rows: Tensor) -> tuple[Tens
 
 def relative_entropy(attention: Tensor, offsets: Tensor) -> Tensor:
     """Entropy / log T of each text's attention, so that 1.0 is uniform; a text of one token has 1.0: (N,) -> (texts,)."""
-    longest = (offsets[1:] - offsets[:-1]).to(attention.dtype).log()
-    ratio = segment_entropy(attention, offsets) / longest.clamp(min=1e-9)
-    return torch.where(longest > 0, ratio, torch.ones_like(ratio))
+    most = (offsets[1:] - offsets[:-1]).to(attention.dtype).log()
+    ratio = segment_entropy(attention, offsets) / most.clamp(min=1e-9)
+    return torch.where(most > 0, ratio, torch.ones_like(ratio))
 
 
 def _embed(states: TokenStates, rows: Tensor, embed: Callable[[RaggedBatch], Tensor]) -> Tensor:

@@ -16,7 +16,7 @@ def segment_softmax(scores: Tensor, offsets: Tensor) -> Tensor:
 
     Only the scalars are laid out as (B, T); the (N, H) states never are.
     """
-    grid, places = _grid(offsets)
+    grid, places = _grid(offsets, len(scores))
     padded = torch.full((grid[0] * grid[1],), float("-inf"), dtype=scores.dtype, device=scores.device)
     padded = padded.scatter(0, places, scores)
     return torch.softmax(padded.view(grid), dim=1).view(-1).gather(0, places)
@@ -24,7 +24,7 @@ def segment_softmax(scores: Tensor, offsets: Tensor) -> Tensor:
 
 def segment_sum(values: Tensor, offsets: Tensor) -> Tensor:
     """Sum of each segment's scalars: (N,) -> (B,)."""
-    grid, places = _grid(offsets)
+    grid, places = _grid(offsets, len(values))
     padded = torch.zeros(grid[0] * grid[1], dtype=values.dtype, device=values.device)
     return padded.scatter(0, places, values).view(grid).sum(dim=1)
 
@@ -38,19 +38,22 @@ def weighted_sum(tokens: Tensor, weights: Tensor, offsets: Tensor) -> Tensor:
 def segment_mean(tokens: Tensor, offsets: Tensor) -> Tensor:
     """Mean of each segment's tokens: (N, H) -> (B, H)."""
     lengths = offsets[1:] - offsets[:-1]
-    weights = torch.repeat_interleave(1.0 / lengths.to(tokens.dtype), lengths)
+    weights = torch.repeat_interleave(1.0 / lengths.to(tokens.dtype), lengths, output_size=len(tokens))
     return weighted_sum(tokens, weights, offsets)
 
 
 def segment_entropy(weights: Tensor, offsets: Tensor) -> Tensor:
     """Entropy in nats of each segment's weights, which sum to 1: (N,) -> (B,)."""
-    return -segment_sum(torch.special.xlogy(weights, weights), offsets)
+    # a weight can be exactly 0 in floating point, where the logarithm's gradient is not finite
+    above_zero = weights.clamp(min=torch.finfo(weights.dtype).tiny)
+    return -segment_sum(weights * above_zero.log(), offsets)
 
 
-def _grid(offsets: Tensor) -> tuple[tuple[int, int], Tensor]:
-    """The padded shape (B, T) and the place (N,) in it, flattened, of each token."""
+def _grid(offsets: Tensor, tokens: int) -> tuple[tuple[int, int], Tensor]:
+    """The padded shape (B, T) and the place (N,) in it, flattened, of each of N ``tokens``."""
     lengths = offsets[1:] - offsets[:-1]
     segments, longest = len(lengths), int(lengths.max()) if len(lengths) else 0
     first = torch.arange(segments, device=offsets.device) * longest - offsets[:-1]
-    places = torch.repeat_interleave(first, lengths)
-    return (segments, longest), places + torch.arange(len(places), device=offsets.device)
+    # with its size told, CUDA need not wait to learn it
+    places = torch.repeat_interleave(first, lengths, output_size=tokens)
+    return (segments, longest), places + torch.arange(tokens, device=offsets.device)

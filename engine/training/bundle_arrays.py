@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from engine.contract.experiment import TIERS
+from engine.data.reading import reading_of
 from engine.data.records import Bundle
 from engine.encoder.token_states import TokenStates
-from engine.model.reading import reading_of
 
 NO_TIER = -1
 TIER_NAMES = (*TIERS, "untiered")

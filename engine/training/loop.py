@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import torch
 from msgspec.structs import replace
 from torch import Tensor
 
+from engine.contract.bad_input import BadInput
 from engine.contract.events import Body, Checkpoint, Epoch, Progress, Stage, Step, Warning
 from engine.contract.experiment import Settings, Training
 from engine.contract.run_folder import RunFolder
@@ -20,6 +21,7 @@ from engine.training.adamw import AdamW
 from engine.training.batch_loss import Inputs, batch_loss
 from engine.training.bundle_arrays import TIER_NAMES, BundleArrays
 from engine.training.checkpoint import Position, load_checkpoint, save_checkpoint
+from engine.training.comparison import among_sentences, both_ways
 from engine.training.curriculum import EpochSampler, sampling_weights
 from engine.training.guardrails import SPIKE_WINDOW, dilution, early_warning, loss_spike
 from engine.training.schedule import cosine
@@ -63,12 +65,13 @@ def train(
         inputs: fingerprint of everything that determines this run.
 
     Raises:
-        BadInput: the checkpoint in ``folder`` belongs to another run.
+        BadInput: the checkpoint in ``folder`` belongs to another run, or no bundle has anything to be compared with.
         TrainingFailed: a loss or a gradient was not finite.
     """
     recipe = settings.training
     data = _inputs(states, mean_pool, bundles, recipe)
     held_out = BundleArrays.of(development, states)
+    _check_comparable(data.bundles, held_out)
     baseline = rank(mean_pool, held_out)
     weights = sampling_weights([bundle.tier for bundle in bundles], settings.curriculum)
     sampler = EpochSampler(weights, recipe.batch_size, settings.seed)
@@ -77,25 +80,28 @@ def train(
         head, {}, AdamW(head, recipe.weight_decay), torch.Generator(states.device).manual_seed(settings.seed)
     )
 
-    def validated(at: Position, epoch: int) -> tuple[Epoch, Position]:
+    def saved(at: Position) -> Checkpoint:
+        return Checkpoint(at.step, at.epoch, save_checkpoint(folder, trainee.tensors(), at))
+
+    def after_epoch(at: Position, epoch: int) -> Generator[Body, None, Position]:
         ranking, loss, entropy = validate(head, states, mean_pool, held_out, recipe)
         top1, margin, tiers = ranking
+        if not math.isfinite(loss):
+            yield from _fail(at.step, f"development loss after epoch {epoch}: {loss}")
         if not trainee.best or top1 > at.best_top1:
             trainee.keep_as_best()
             at = replace(at, best_epoch=epoch, best_top1=top1)
-        return Epoch(epoch, at.step, top1, margin, loss, tiers, entropy, baseline.top1), at
-
-    def saved(at: Position) -> Checkpoint:
-        return Checkpoint(at.step, at.epoch, save_checkpoint(folder, trainee.tensors(), at))
+        yield Epoch(epoch, at.step, top1, margin, loss, tiers, entropy, baseline.top1)
+        at = replace(at, epoch=epoch + 1, taken=0)
+        yield saved(at)
+        return at
 
     if resumed := load_checkpoint(folder, inputs):
         trainee.restore(resumed[0])
         at = resumed[1]
     else:
         yield from _warm_start(trainee, data, settings)
-        event, at = validated(Position(inputs, step=0, epoch=1, taken=0, best_epoch=0, best_top1=-1.0), 0)
-        yield event
-        yield saved(at)
+        at = yield from after_epoch(Position(inputs, step=0, epoch=0, taken=0, best_epoch=0, best_top1=-1.0), 0)
 
     yield Stage("train", f"{len(bundles)} bundles, {recipe.epochs} epochs")
     if at.step == 0:
@@ -107,25 +113,22 @@ def train(
             trainee.optimizer.clear()
             loss.backward()  # type: ignore[no-untyped-call]
             slope = trainee.optimizer.clip(recipe.gradient_clip)
-            value, length = torch.stack([loss.detach(), slope]).tolist()
+            # one transfer a step: counts are exact in double precision
+            value, length, *counts = torch.cat([torch.stack([loss.detach(), slope]).double(), watched]).tolist()
             step = at.step + 1
             if not math.isfinite(value + length):
-                yield (failure := Warning("non_finite", f"step {step}: loss {value}, gradient {length}", step))
-                raise TrainingFailed(failure.message)
+                yield from _fail(step, f"step {step}: loss {value}, gradient {length}")
             rate = cosine(at.step, total_steps, recipe.learning_rate, recipe.final_learning_rate_ratio)
             trainee.optimizer.step(rate)
 
-            pairs, negative, *kinds = watched.tolist()
+            pairs, negative, *kinds = map(int, counts)
             at, warnings = _after_step(at, value, pairs, negative)
             mix = {name: count for name, count in zip(TIER_NAMES, kinds, strict=True) if count}
             yield Step(step, total_steps, epoch, value, rate, mix)
             yield from warnings
             if step % CHECKPOINT_EVERY == 0 and at.taken < sampler.batches:
                 yield saved(at)
-        event, at = validated(at, epoch)
-        at = replace(at, epoch=epoch + 1, taken=0)
-        yield event
-        yield saved(at)
+        at = yield from after_epoch(at, epoch)
 
     head.load_state_dict(trainee.best)
     return Fit(at.best_epoch, at.step)
@@ -134,6 +137,21 @@ def train(
 def _inputs(states: TokenStates, mean_pool: Tensor, bundles: Sequence[Bundle], recipe: Training) -> Inputs:
     on_target = target_tokens(bundles, states) if recipe.target_penalty else None
     return Inputs(states, mean_pool, BundleArrays.of(bundles, states), on_target)
+
+
+def _check_comparable(training: BundleArrays, development: BundleArrays) -> None:
+    """A run without one such comparison would end well and have learned, or measured, nothing."""
+    if not any(bool(way.comparable.any()) for way in both_ways(training)):
+        raise BadInput(
+            "no training bundle has a sibling of the kind of its anchor or positive (sentence or definition)"
+        )
+    if not bool(among_sentences(development).comparable.any()):
+        raise BadInput("no development bundle has a sibling sentence, so epochs cannot be told apart")
+
+
+def _fail(step: int, message: str) -> Generator[Warning, None, NoReturn]:
+    yield Warning("non_finite", message, step)
+    raise TrainingFailed(message)
 
 
 def _dilution(draws: int, weights: Tensor, bundles: Sequence[Bundle]) -> Iterator[Warning]:

@@ -13,7 +13,7 @@ from engine.contract.experiment import TIERS, Training
 from engine.model.ragged import segment_entropy, segment_sum
 from engine.training.comparison import Similarities
 
-HARD_TIERS = tuple(TIERS.index(tier) for tier in ("tier2_robust", "tier3_adversarial"))
+ROBUST, ADVERSARIAL = (TIERS.index(tier) for tier in ("tier2_robust", "tier3_adversarial"))
 HARD_NEGATIVE_TEMPERATURE = 0.1
 
 
@@ -39,7 +39,7 @@ def hard_negative(negatives: Tensor, real: Tensor, top_k: int) -> Tensor:
 
 def is_hard(tier: Tensor) -> Tensor:
     """Which bundles are of a hard tier (robust or adversarial); without a tier they are easy: (B,) -> (B,) bool."""
-    return torch.isin(tier, torch.tensor(HARD_TIERS, device=tier.device))
+    return (tier == ROBUST) | (tier == ADVERSARIAL)
 
 
 def slack(positive: Tensor, hard: Tensor, hard_tier: Tensor, settings: Training) -> Tensor:

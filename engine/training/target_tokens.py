@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from engine.data.reading import reading_of
 from engine.data.records import Bundle, UsageEvent
 from engine.encoder.token_states import TokenStates
-from engine.model.reading import reading_of
 
 
 def covers(characters: Tensor, event: UsageEvent) -> Tensor:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import resource
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.contract.events import Progress, Stage, decode
+from engine.contract.events import End, Progress, Stage, Step, decode
 from engine.events_file import EventWriter
 
 
@@ -32,6 +34,33 @@ def test_a_second_writer_goes_on_after_the_last_event(tmp_path: Path) -> None:
     for number in range(3):
         EventWriter(path).write(Progress(number, 3, "texts"))
     assert bodies(path) == [(number, Progress(number, 3, "texts")) for number in range(3)]
+
+
+def test_a_line_that_the_disk_takes_in_part_is_an_error_and_leaves_no_trace_in_the_next_writers(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    writer = EventWriter(path)
+    writer.write(Stage("data"))
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, unlimited[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            writer.write(Progress(1, 2, "texts"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    EventWriter(path).write(Progress(1, 2, "texts"))
+    assert bodies(path) == [(0, Stage("data")), (1, Progress(1, 2, "texts"))]
+
+
+def test_what_is_rare_is_flushed_to_the_disk_with_all_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "events.jsonl"
+    flushed: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: flushed.append(path.read_bytes().count(b"\n")))
+    writer = EventWriter(path)
+    for body in (Stage("train"), Progress(1, 2, "steps"), Step(1, 1, 1, 0.5, 1e-3, {}), End()):
+        writer.write(body)
+    assert flushed == [1, 4]
 
 
 @pytest.mark.parametrize("events", [0, 1, 3])

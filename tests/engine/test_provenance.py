@@ -35,3 +35,5 @@ def test_the_state_of_the_tree_is_its_commit_and_whether_it_was_changed(
     assert git_state() == git("rev-parse", "HEAD")
     package.write_text("changed")
     assert git_state() == git("rev-parse", "HEAD") + "-dirty"
+    git("tag", "-a", "v1", "-m", "a release")
+    assert git_state() == git("rev-parse", "HEAD") + "-dirty"

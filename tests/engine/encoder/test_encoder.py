@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import EncoderSettings
@@ -99,6 +100,30 @@ def test_what_is_no_usable_model_is_bad_input(tiny_encoder: Path, tmp_path: Path
         model_folder("no model is called so!")
     copy = Path(shutil.copytree(tiny_encoder, tmp_path / "copy"))
     (copy / "config.json").write_text(json.dumps([1]))
+    with pytest.raises(BadInput, match="no model configuration"):
+        encoder(copy)
+
+
+def test_states_beyond_half_precision_are_bad_input(tiny_encoder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(tiny_encoder, tmp_path / "copy"))
+    weights = load_file(copy / "model.safetensors")
+    weights["encoder.layer.1.output.LayerNorm.weight"].fill_(1e6)
+    save_file(weights, copy / "model.safetensors", {"format": "pt"})
+    with pytest.raises(BadInput, match=r"encoder\.layers: a state of layers \(2,\) is beyond float16"):
+        encode(encoder(copy), TEXTS)
+    assert encode(encoder(copy, (1,)), TEXTS).keys() == set(TEXTS)
+
+
+def test_the_number_of_layers_is_found_under_either_of_its_names(tiny_encoder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(tiny_encoder, tmp_path / "copy"))
+    stated = json.loads((copy / "config.json").read_text())
+    stated["n_layers"] = stated.pop("num_hidden_layers")
+    (copy / "config.json").write_text(json.dumps(stated))
+    assert encoder(copy, (2,)).fingerprint != encoder(tiny_encoder, (2,)).fingerprint
+    with pytest.raises(BadInput, match="layers 0 to 2, not 3"):
+        encoder(copy, (3,))
+    del stated["n_layers"]
+    (copy / "config.json").write_text(json.dumps(stated))
     with pytest.raises(BadInput, match="no model configuration"):
         encoder(copy)
 

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from engine.contract.events import Progress
 from engine.contract.experiment import EncoderSettings
+from engine.contract.file_lock import FileLock
+from engine.encoder import token_cache
 from engine.encoder.encoder import Encoder, TextStates
 from engine.encoder.token_cache import TokenCache, cache_folder
 from engine.encoder.token_states import TokenStates
@@ -80,6 +83,62 @@ def test_a_damaged_shard_is_noticed_and_made_again(tmp_path: Path, encoder: Coun
     assert len(encoder.asked) == 2 * len(TEXTS)
 
 
+def test_a_shard_that_cannot_be_read_now_is_not_taken_for_a_broken_one(
+    tmp_path: Path, encoder: CountingEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    TokenCache(tmp_path, encoder).states(TEXTS)
+
+    def busy(*_: object, **__: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(token_cache, "safe_open", busy)
+    with pytest.raises(OSError, match="Too many open files"):
+        TokenCache(tmp_path, encoder).states(TEXTS)
+    assert len(shards(tmp_path)) == 1
+
+
+def test_what_killed_writers_left_is_removed_only_under_the_lock(tmp_path: Path, encoder: CountingEncoder) -> None:
+    left = tmp_path / ".0123.safetensors.77.tmp"
+    broken = tmp_path / "broken.safetensors"
+    for path in (left, broken):
+        path.write_bytes(b"half a shard")
+    with FileLock(tmp_path / "lock") as lock:
+        waiting = TokenCache(tmp_path, encoder).fill(TEXTS)
+        lock.note("1 6")
+        assert next(waiting) == Progress(1, 6, "texts")
+        assert left.exists() and broken.exists()
+        waiting.close()
+    TokenCache(tmp_path, encoder).states(TEXTS)
+    assert not left.exists() and not broken.exists()
+
+
+def test_a_long_list_is_cut_and_what_was_made_before_a_kill_is_kept(
+    tmp_path: Path, encoder: CountingEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = TokenCache(tmp_path / "whole", encoder).states(TEXTS)
+    monkeypatch.setattr(token_cache, "_SHARD_TOKENS", 8)
+    encoder.asked.clear()
+    filling = TokenCache(tmp_path / "cut", encoder).fill(TEXTS)
+    while len(encoder.asked) <= len(TEXTS) // 2:
+        next(filling)
+    filling.close()
+    kept = len(shards(tmp_path / "cut"))
+    assert kept >= 1
+    asked = len(encoder.asked)
+    assert same(TokenCache(tmp_path / "cut", encoder).states(TEXTS), whole)
+    assert len(encoder.asked) - asked < len(TEXTS)
+
+
+def test_an_encoder_that_leaves_a_text_out_makes_no_shard(
+    tmp_path: Path, encoder: CountingEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = encoder.encode
+    monkeypatch.setattr(encoder, "encode", lambda texts: list(real(texts))[1:])
+    with pytest.raises(KeyError):
+        TokenCache(tmp_path, encoder).states(TEXTS)
+    assert shards(tmp_path) == []
+
+
 def test_two_that_start_at_once_encode_once(tmp_path: Path, tiny_encoder: Path) -> None:
     encoders = [CountingEncoder(tiny_encoder) for _ in range(3)]
     made: list[TokenStates] = []
@@ -108,8 +167,9 @@ def test_nothing_to_encode_needs_no_model(tmp_path: Path, encoder: CountingEncod
     assert encoder.asked == []
 
 
-def test_each_encoder_has_a_folder_of_its_own(tmp_path: Path, tiny_encoder: Path) -> None:
-    one = Encoder(EncoderSettings(model=str(tiny_encoder), layers=(1,)), "cpu")
-    two = Encoder(EncoderSettings(model=str(tiny_encoder), layers=(2,)), "cpu")
-    assert cache_folder(tmp_path, one) != cache_folder(tmp_path, two)
-    assert cache_folder(tmp_path, one).is_dir()
+def test_each_encoder_on_each_kind_of_device_has_a_folder_of_its_own(tmp_path: Path, tiny_encoder: Path) -> None:
+    asked = [((1,), "cpu"), ((2,), "cpu"), ((1,), "cuda")]
+    encoders = [Encoder(EncoderSettings(model=str(tiny_encoder), layers=layers), device) for layers, device in asked]
+    folders = {cache_folder(tmp_path, one) for one in encoders}
+    assert len(folders) == len(asked)
+    assert all(folder.is_dir() for folder in folders)

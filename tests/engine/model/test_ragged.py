@@ -51,6 +51,19 @@ def test_softmax_survives_scores_of_any_size(lengths: list[int], seed: int, scal
 
 
 @pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("least", [0.0, 0.6])
+def test_attention_that_is_all_on_one_token_has_a_finite_entropy_and_gradient(device: str, least: float) -> None:
+    # exp(-200) is 0 in single precision
+    scores = torch.tensor([0.0, 200.0, 1.0, 0.0], device=device, requires_grad=True)
+    entropy = segment_entropy(segment_softmax(scores, offsets := torch.tensor([0, 2, 4], device=device)), offsets)
+    assert entropy.tolist()[0] == 0.0 < entropy.tolist()[1]
+    torch.relu(least - entropy).sum().backward()  # type: ignore[no-untyped-call]
+    assert scores.grad is not None
+    assert bool(torch.isfinite(scores.grad).all())
+    assert bool(scores.grad[2:].any()) == (least > entropy.tolist()[1])
+
+
+@pytest.mark.parametrize("device", DEVICES)
 def test_gradients_are_those_of_finite_differences(device: str) -> None:
     scores, tokens, offsets = made([3, 1, 4], 0, device)
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from msgspec.structs import replace
 from torch import Tensor
 
 from engine.contract.bad_input import BadInput
@@ -20,7 +21,7 @@ from engine.training import loop
 from engine.training.bundle_arrays import BundleArrays
 from engine.training.loop import Fit, TrainingFailed, train
 from engine.training.validation import rank, validate
-from tests.engine.made_up import DEVICES, Task, settings
+from tests.engine.made_up import DEVICES, Task, event, settings
 
 RECIPE = Training(
     epochs=4, batch_size=5, learning_rate=3e-3, embedding_size=16, warm_start_steps=12, dropout=0.2, target_penalty=0.1
@@ -167,6 +168,32 @@ def test_another_runs_checkpoint_is_refused(tmp_path: Path) -> None:
     _, events = training(task, tmp_path, RECIPE, inputs="other")
     with pytest.raises(BadInput, match="other settings"):
         next(events)
+
+
+def test_a_development_loss_that_is_not_finite_stops_the_run_before_it_is_said(tmp_path: Path) -> None:
+    once = Training(epochs=1, batch_size=500, learning_rate=1e36, embedding_size=16, warm_start_steps=0)
+    _, events = training(Task(), tmp_path, once)
+    said: list[Body] = []
+    with pytest.raises(TrainingFailed, match="development loss after epoch 1: nan"):
+        for body in events:
+            said.append(body)
+    assert [body.epoch for body in said if isinstance(body, Epoch)] == [0]
+    assert isinstance(said[-1], Warning)
+    assert (said[-1].kind, said[-1].step) == ("non_finite", 1)
+
+
+def test_bundles_in_which_nothing_can_be_compared_are_bad_input(tmp_path: Path) -> None:
+    task = Task()
+    gloss = event("one meaning of 0", source="gloss")
+    alone = [replace(held, siblings=(gloss,)) for held in task.train]
+    for train_on, develop_on, which in ((alone, task.dev, "training"), (task.train, alone, "development")):
+        head = SenseHead(task.states.width, RECIPE.embedding_size, seed=1)
+        asked = settings(RECIPE)
+        events = train(
+            head, task.states, mean_pool_all(task.states), train_on, develop_on, asked, RunFolder(tmp_path), "inputs"
+        )
+        with pytest.raises(BadInput, match=f"no {which} bundle has a sibling"):
+            next(events)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
