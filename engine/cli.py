@@ -7,15 +7,17 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from engine.command_options import add_settings, check_wordnet, device_of, experiment_of, paths_of, workspace_of
 from engine.contract.bad_input import BadInput
-from engine.contract.config_files import find_config
-from engine.contract.experiment import RunId, Settings, read_experiment, resolve
+from engine.contract.experiment import RunId, Settings, resolve, run_ids
+from engine.contract.input_files import InputFile
 from engine.contract.run_folder import RunFolder
+from engine.data_commands import add_data
 
 DONE, MACHINE_FAILED, BAD_INPUT, BLOCKED, FAILED = 0, 1, 2, 5, 6
 
@@ -70,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="the whole pipeline of one run")
-    _which_settings(run)
+    add_settings(run)
     run.add_argument("--condition", required=True, help="such as A")
     run.add_argument("--seed", required=True, type=int)
     run.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
@@ -80,58 +82,33 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(command=_run)
 
     check = commands.add_parser("check", help="whether this machine has what a run needs")
-    _which_settings(check)
+    add_settings(check)
     check.set_defaults(command=_check)
 
-    data = commands.add_parser("data", help="WordNet and what is built from it").add_subparsers(
-        required=True, metavar="COMMAND"
-    )
-    obtain = data.add_parser("obtain", help="find WordNet or download it")
-    obtain.add_argument("--into", type=Path, metavar="DIR", help="where to put it")
-    obtain.set_defaults(command=_data_obtain)
-    build = data.add_parser("build", help="build the data of a profile, and encode its texts")
-    _which_settings(build)
-    build.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    build.set_defaults(command=_data_build)
+    add_data(commands)
     return parser
 
 
-def _which_settings(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--experiment", type=Path, metavar="FILE", help="default: configs/scaling.toml")
-    parser.add_argument("--profile", default="full", help="full, smoke, demo (default: full)")
-    parser.add_argument("--workspace", type=Path, metavar="DIR", help="data and token states shared by runs")
-
-
-def _settings(options: argparse.Namespace, run: RunId | None = None) -> Settings:
-    path = options.experiment or find_config("scaling.toml")
-    experiment = read_experiment(path)
-    return resolve(experiment, options.profile, run or RunId(next(iter(experiment.conditions)), experiment.seeds[0]))
-
-
-def _workspace(options: argparse.Namespace) -> Path:
-    if options.workspace is not None:
-        return Path(options.workspace)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "qllm-console"
-
-
 def _run(options: argparse.Namespace) -> int:
-    settings = _settings(options, RunId(options.condition, options.seed))
+    experiment = experiment_of(options)
+    settings = resolve(experiment, options.profile, RunId(options.condition, options.seed))
     folder = RunFolder(options.output)
     if folder.events.exists() and not options.resume:
         raise BadInput("holds a run already; give --resume to go on with it, or another folder", file=folder.root)
-    _check_wordnet()
+    if settings.builds:
+        check_wordnet()
     made = not folder.root.exists()
     try:
-        return _follow(settings, folder, options)
+        return _follow(settings, folder, paths_of(experiment), options)
     except BadInput:
         if made:
             shutil.rmtree(folder.root, ignore_errors=True)
         raise
 
 
-def _follow(settings: Settings, folder: RunFolder, options: argparse.Namespace) -> int:
+def _follow(settings: Settings, folder: RunFolder, files: dict[str, Path], options: argparse.Namespace) -> int:
     """Run the pipeline, writing each event to ``events.jsonl`` and a line for people to standard output."""
-    device = _device(options.device)
+    device = device_of(options.device)
     from engine.contract.events import End
     from engine.event_lines import line_of
     from engine.events_file import EventWriter
@@ -141,7 +118,7 @@ def _follow(settings: Settings, folder: RunFolder, options: argparse.Namespace) 
     events = EventWriter(folder.events)
     failed: tuple[str, ...] = ()
     try:
-        for body in run_pipeline(settings, folder, _workspace(options), device):
+        for body in run_pipeline(settings, folder, workspace_of(options), device, files):
             events.write(body)
             if line := line_of(body):
                 print(line, flush=True)
@@ -157,65 +134,23 @@ def _check(options: argparse.Namespace) -> int:
     """Fail before anything is queued rather than once in every run."""
     from importlib.util import find_spec
 
-    _settings(options)
-    _check_wordnet()
+    experiment = experiment_of(options)
+    wanted = [resolve(experiment, options.profile, run) for run in run_ids(experiment, options.profile)]
+    if any(settings.builds for settings in wanted):
+        check_wordnet()
+    _check_inputs({settings.inputs for settings in wanted}, paths_of(experiment))
     for package in ("torch", "transformers", "safetensors", "polars"):
         if find_spec(package) is None:
             raise BadInput(f"{package} is not installed here: pip install 'qllm-console[engine]'")
     return DONE
 
 
-def _data_obtain(options: argparse.Namespace) -> int:
-    from engine.data.obtain import obtain
-    from engine.data.wordnet import default_place
+def _check_inputs(wanted: Iterable[tuple[InputFile, ...]], files: dict[str, Path]) -> None:
+    """Put the files of the user's own through the integrity gate, as every run will."""
+    from engine.data.importing.own_files import read_own_files
 
-    print(obtain(options.into or default_place()))
-    return DONE
-
-
-def _data_build(options: argparse.Namespace) -> int:
-    settings = _settings(options)
-    _check_wordnet()
-    device = _device(options.device)
-    from engine.encoder.encoder import Encoder
-    from engine.encoder.token_cache import TokenCache, cache_folder
-    from engine.event_lines import line_of
-    from engine.prepared_data import prepare
-
-    workspace = _workspace(options)
-    encoder = Encoder(settings.encoder, device)
-    preparing = prepare(settings, workspace, TokenCache(cache_folder(workspace, encoder), encoder))
-    while True:
-        try:
-            print(line_of(next(preparing)), flush=True)
-        except StopIteration as end:
-            print(end.value)
-            return DONE
-
-
-def _check_wordnet() -> None:
-    """Say that WordNet is missing before anything heavy is imported."""
-    from engine.data.wordnet import find_wordnet
-
-    find_wordnet(os.environ)
-
-
-def _device(asked: str) -> str:
-    """``cpu`` or ``cuda``.
-
-    Raises:
-        BadInput: CUDA was asked for and there is none.
-    """
-    # cores are for runs side by side: one thread each beats one run with all of them
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    import torch
-
-    torch.set_num_threads(1)
-    there = asked != "cpu" and torch.cuda.is_available()
-    if asked == "cuda" and not there:
-        raise BadInput("no CUDA device is available here", field="--device")
-    return "cuda" if there else "cpu"
+    for inputs in wanted:
+        read_own_files(inputs, files)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -18,15 +18,16 @@ from engine.contract.run_folder import RunFolder
 from engine.contract.spec import Spec
 from engine.contract.spec import decode as decode_spec
 from engine.data.build import load
+from engine.data.reading import readings_of
 from engine.data.records import Dataset
 from engine.encoder.encoder import Encoder
 from engine.encoder.token_cache import TokenCache, cache_folder
 from engine.evaluation import coherence, retrieval
-from engine.evaluation.attention import AttentionLog, choose_probes
+from engine.evaluation.attention import AttentionLog, probes_of
 from engine.evaluation.evaluate import Evaluated, evaluate
+from engine.evaluation.scores import killer_top1
 from engine.evaluation.tables import write_items
 from engine.model.embed import mean_pool_all
-from engine.model.reading import readings_of
 from engine.model.sense_head import SenseHead
 from engine.prepared_data import prepare
 from engine.provenance import git_state, versions
@@ -53,7 +54,9 @@ class Seconds:
         return {**self._by_stage, self._stage: spent}
 
 
-def run_pipeline(settings: Settings, folder: RunFolder, workspace: Path, device: str) -> Iterator[Body]:
+def run_pipeline(
+    settings: Settings, folder: RunFolder, workspace: Path, device: str, files: Mapping[str, Path] | None = None
+) -> Iterator[Body]:
     """Run one cell of the experiment; everything it learns goes to ``folder``, everything it says is yielded.
 
     A folder that holds a checkpoint of the very same run is continued from it.
@@ -61,25 +64,31 @@ def run_pipeline(settings: Settings, folder: RunFolder, workspace: Path, device:
     Args:
         workspace: keeps what runs share: data by its build key, token states by their encoder.
         device: ``cpu`` or ``cuda``.
+        files: where the files of the user's own that ``settings`` name lie, by SHA-256.
 
     Raises:
-        BadInput: WordNet or the encoder cannot be used, or ``folder`` belongs to another run.
+        BadInput: WordNet, a named file or the encoder cannot be used, or ``folder`` belongs to another run.
         TrainingFailed: the loss was not finite.
     """
     seconds = Seconds()
-    for body in _stages(settings, folder, workspace, device, seconds):
+    for body in _stages(settings, folder, workspace, device, files or {}, seconds):
         seconds.watch(body)
         yield body
 
 
 def _stages(
-    settings: Settings, folder: RunFolder, workspace: Path, device: str, seconds: Seconds
+    settings: Settings,
+    folder: RunFolder,
+    workspace: Path,
+    device: str,
+    files: Mapping[str, Path],
+    seconds: Seconds,
 ) -> Generator[Body, None, None]:
     encoder = Encoder(settings.encoder, device)
     cache = TokenCache(cache_folder(workspace, encoder), encoder)
 
-    yield Stage("data", f"edition {settings.edition}")
-    dataset = load((yield from prepare(settings, workspace, cache)), settings.edition)
+    yield Stage("data", "own files" if settings.edition is None else f"edition {settings.edition}")
+    dataset = load((yield from prepare(settings, workspace, cache, files)), settings.bundles)
     spec = _write_spec(settings, dataset, encoder, device, folder)
 
     texts = readings_of(dataset)
@@ -90,7 +99,7 @@ def _stages(
     head = SenseHead(states.width, settings.training.embedding_size, settings.training.dropout, seed=settings.seed)
     head.to(device)
     mean_pool = mean_pool_all(states)
-    attention = AttentionLog(folder.attention, states, choose_probes(dataset.retrieval))
+    attention = AttentionLog(folder.attention, states, probes_of(dataset))
     training = train(head, states, mean_pool, dataset.train, dataset.dev, settings, folder, _inputs(spec))
     fit = yield from _recording(training, lambda epoch: attention.record(head, epoch))
 
@@ -120,7 +129,7 @@ def _write_spec(settings: Settings, dataset: Dataset, encoder: Encoder, device: 
     """Write ``spec.json`` unless the folder has one already.
 
     Raises:
-        BadInput: the one it has is of a run with other settings, data or encoder.
+        BadInput: the one it has is of a run with other settings, data or encoder, or begun by other versions of the code.
     """
     spec = Spec(
         settings=settings,
@@ -139,10 +148,18 @@ def _write_spec(settings: Settings, dataset: Dataset, encoder: Encoder, device: 
             raise BadInput(f"not a run's spec: {error}", file=folder.spec) from error
         if _inputs(there) != _inputs(spec):
             raise BadInput("this folder belongs to a run with other settings, data or encoder", file=folder.spec)
+        if changed := _changed(there.versions, spec.versions):
+            raise BadInput(f"begun with {changed}: going on would mix two codes; run it again", file=folder.spec)
         return there
     folder.root.mkdir(parents=True, exist_ok=True)
     write_durably(folder.spec, msgspec.json.format(msgspec.json.encode(spec)) + b"\n")
     return spec
+
+
+def _changed(then: dict[str, str], now: dict[str, str]) -> str:
+    """Packages of other versions than now, such as ``torch 2.6.0 (now 2.7.1)``."""
+    names = sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
+    return ", ".join(f"{name} {then.get(name, 'absent')} (now {now.get(name, 'absent')})" for name in names)
 
 
 def _inputs(spec: Spec) -> str:
@@ -185,4 +202,6 @@ def _metrics(spec: Spec, dataset: Dataset, evaluated: Evaluated, fit: Fit, secon
         killers=sum(bool(row.reason) for row in evaluated.rows),
         gates=judge(values, settings.gates),
         seconds=seconds,
+        killer_set=len(dataset.killers),
+        killer_top1=killer_top1(evaluated.rows, dataset.killers),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,9 +11,13 @@ import msgspec
 from msgspec import Meta, Struct
 
 from engine.contract.bad_input import BadInput
+from engine.contract.input_files import FileName, FoundFile, InputFile, OwnEvaluation, Role, find_file
 from engine.contract.toml_file import line_of, read_toml
 
 Edition = Literal["v2.2", "v2.3", "enriched"]
+OWN = "own"
+"""What stands for the edition where a condition trains on files of the user's own."""
+
 Tier = Literal["tier1_easy", "tier2_robust", "tier3_adversarial"]
 TIERS: tuple[Tier, ...] = ("tier1_easy", "tier2_robust", "tier3_adversarial")
 
@@ -49,12 +54,17 @@ class Curriculum(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Condition(Struct, frozen=True, forbid_unknown_fields=True):
-    """One arm of the experiment: an edition of the training data and the curriculum over it."""
+    """One arm of the experiment: its training data and the curriculum over them.
+
+    Its data are a built ``edition``, or files of ``bundles`` named relative to the experiment's file; of these ``dev``
+    are for development, or, when it is empty, some lemmas are held out for that.
+    """
 
     title: str
-    edition: Edition
     curriculum: str
-    expected_bundles: Positive | None = None
+    edition: Edition | None = None
+    bundles: tuple[FileName, ...] = ()
+    dev: tuple[FileName, ...] = ()
 
 
 class Training(Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,6 +90,21 @@ class Training(Struct, frozen=True, forbid_unknown_fields=True):
     entropy_weight: AtLeast0 = 0.1
     min_entropy: AtLeast0 = 1.0
     target_penalty: AtLeast0 = 0.0
+
+
+class Verification(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a synthetic context must reach: cosine to its original, and by how much that is above its nearest sibling's."""
+
+    least_similarity: Fraction = 0.5
+    least_gap: Annotated[float, Meta(ge=-1.0, le=1.0)] = 0.05
+
+
+class Expected(Struct, frozen=True, forbid_unknown_fields=True):
+    """How large an edition is meant to be; ``tiers`` are of the bundles that are not adversarial."""
+
+    bundles: Positive
+    adversarial: Count = 0
+    tiers: dict[Tier, Count] = {}
 
 
 class Gates(Struct, frozen=True, forbid_unknown_fields=True):
@@ -121,8 +146,8 @@ class Contingency(Struct, frozen=True, forbid_unknown_fields=True):
     conditions: tuple[str, ...]
 
 
-class Experiment(Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole experiment; see ``configs/scaling.toml``."""
+class ExperimentFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole experiment as its file states it; see ``configs/scaling.toml``."""
 
     name: Name
     hypothesis: str
@@ -132,9 +157,18 @@ class Experiment(Struct, frozen=True, forbid_unknown_fields=True):
     profiles: dict[Name, Profile]
     data_seed: Seed = 0
     encoder: EncoderSettings = EncoderSettings()
+    expected: dict[Edition, Expected] = {}
+    synthetics: Verification = Verification()
     training: Training = Training()
     gates: Gates = Gates()
     contingency: tuple[Contingency, ...] = ()
+    evaluation: OwnEvaluation | None = None
+
+
+class Experiment(ExperimentFile, frozen=True, forbid_unknown_fields=True):
+    """The experiment with the files of the user's own that it names, found and hashed, by their names in it."""
+
+    files: dict[str, FoundFile] = {}
 
 
 class RunId(Struct, frozen=True, order=True):
@@ -154,31 +188,57 @@ class Settings(Struct, frozen=True):
     profile: str
     condition: str
     seed: int
-    edition: Edition
+    edition: Edition | None
     curriculum: Curriculum
     encoder: EncoderSettings
     training: Training
     gates: Gates
     data: Slice
     data_seed: int
+    synthetics: Verification = Verification()
+    inputs: tuple[InputFile, ...] = ()
 
     @property
     def run(self) -> RunId:
         return RunId(self.condition, self.seed)
+
+    @property
+    def bundles(self) -> str:
+        """The name under which prepared data hold this run's bundles: its edition, or ``own``."""
+        return self.edition or OWN
+
+    @property
+    def own_evaluation(self) -> bool:
+        """Whether it is evaluated on files of the user's own."""
+        return any(file.role == "retrieval" for file in self.inputs)
+
+    @property
+    def builds(self) -> bool:
+        """Whether anything it needs is built from WordNet."""
+        return self.edition is not None or not self.own_evaluation
 
     def fingerprint(self) -> str:
         """SHA-256 of the settings; two runs with one fingerprint were asked the same thing."""
         return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
 
 
-def read_experiment(path: Path) -> Experiment:
-    """Read and check an experiment file.
+def read_experiment(path: Path, inputs: Path | None = None) -> Experiment:
+    """Read and check an experiment file, and find the files of the user's own that it names.
+
+    Args:
+        path: the TOML file.
+        inputs: the folder in which a host keeps such files under the names of their hashes; None is beside ``path``.
 
     Raises:
         BadInput: unreadable, malformed, or a name in it refers to nothing.
     """
-    experiment = read_toml(path, Experiment)
+    experiment = read_toml(path, ExperimentFile)
     for name, condition in experiment.conditions.items():
+        if (condition.edition is None) == (not condition.bundles):
+            both = "" if condition.edition is None else ".edition"
+            _refuse(path, f"conditions.{name}{both}", "a condition has either an edition or files of bundles", ())
+        if condition.dev and not condition.bundles:
+            _refuse(path, f"conditions.{name}.dev", "an edition brings its own development bundles", ())
         if condition.curriculum not in experiment.curricula:
             _refuse(
                 path, f"conditions.{name}.curriculum", f"no curriculum {condition.curriculum!r}", experiment.curricula
@@ -189,7 +249,22 @@ def read_experiment(path: Path) -> Experiment:
                 _refuse(path, f"profiles.{name}.conditions", f"no condition {condition_name!r}", experiment.conditions)
     if not experiment.conditions:
         _refuse(path, "conditions", "an experiment needs at least one condition", ())
-    return experiment
+    files: dict[str, FoundFile] = {}
+    for field, name in _named_files(experiment):
+        try:
+            files[name] = files.get(name) or find_file(name, path, inputs)
+        except BadInput as error:
+            _refuse(path, field, str(error), ())
+    return Experiment(**{name: getattr(experiment, name) for name in experiment.__struct_fields__}, files=files)
+
+
+def _named_files(experiment: ExperimentFile) -> Iterator[tuple[str, str]]:
+    """Each file of the user's own with the dotted field that names it."""
+    for name, condition in experiment.conditions.items():
+        yield from ((f"conditions.{name}.bundles", file) for file in condition.bundles)
+        yield from ((f"conditions.{name}.dev", file) for file in condition.dev)
+    if experiment.evaluation is not None:
+        yield from ((f"evaluation.{role}", file) for role, file in experiment.evaluation.files())
 
 
 def _refuse(path: Path, field: str, message: str, known: object) -> None:
@@ -254,4 +329,15 @@ def resolve(experiment: Experiment, profile: str, run: RunId) -> Settings:
         gates=experiment.gates,
         data=chosen.data,
         data_seed=experiment.data_seed,
+        synthetics=experiment.synthetics,
+        inputs=tuple(_inputs(experiment, condition)),
     )
+
+
+def _inputs(experiment: Experiment, condition: Condition) -> Iterator[InputFile]:
+    """The files of the user's own that a run of ``condition`` reads."""
+    named: list[tuple[Role, str]] = [("bundles", name) for name in condition.bundles]
+    named += [("dev", name) for name in condition.dev]
+    named += experiment.evaluation.files() if experiment.evaluation is not None else ()
+    for role, name in named:
+        yield InputFile(role, name, experiment.files[name].sha256, experiment.files[name].size)

@@ -8,7 +8,8 @@
 
 ``attention.parquet``
     item_id · lemma · epoch · tokens: how many · entropy: entropy / log tokens, 1.0 is uniform
-    lemma_mass: attention on the target word · top_tokens: the three heaviest, joined by spaces · text
+    lemma_mass: attention on the target word · cue_mass: attention on the words that give its sense away, null where
+    none is known · top_tokens: the three heaviest, joined by spaces · text
 """
 
 from __future__ import annotations
@@ -54,5 +55,6 @@ class AttentionRow(NamedTuple):
     tokens: int
     entropy: float
     lemma_mass: float
+    cue_mass: float | None
     top_tokens: str
     text: str

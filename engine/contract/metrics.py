@@ -51,7 +51,9 @@ class Metrics(Struct, frozen=True):
     """What a run measured. Scores under different ``eval_fingerprint`` are never compared.
 
     ``random`` is the expected score of guessing on the same items; ``best_epoch`` the epoch whose head was evaluated,
-    chosen on development lemmas; ``seconds`` are wall time by stage.
+    chosen on development lemmas; ``seconds`` are wall time by stage. ``killers`` counts the items that this head fails
+    badly; ``killer_set`` those that frozen mean pooling failed when the evaluation was frozen (tier4), of which the
+    fraction ``killer_top1`` is ranked right; None where the set is empty.
     """
 
     condition: str
@@ -72,6 +74,8 @@ class Metrics(Struct, frozen=True):
     killers: int
     gates: tuple[GateVerdict, ...]
     seconds: dict[str, float]
+    killer_set: int = 0
+    killer_top1: float | None = None
 
 
 def judge(values: Mapping[str, float], gates: Gates) -> tuple[GateVerdict, ...]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from engine.contract.experiment import TIERS
 from engine.data.bundles import CROSS_LEMMA, bundle_of
+from engine.data.danger import rounded
 from engine.data.drafts import Draft
 from engine.data.embedded_texts import EmbeddedTexts
+from engine.data.reading import reading_of
 from engine.data.records import Bundle, UsageEvent
 from engine.data.usage_events import digest
 
@@ -28,14 +28,14 @@ def mine(
     """Up to ``limit`` adversarial bundles, the most dangerous first.
 
     For each bundle of ``least_danger`` ten other line-ups of hard negatives are drawn by hash from its siblings and
-    its near cross-lemma events, all without the negative that made it dangerous. At least three of them must reach
-    ``least_danger``: one near-duplicate negative then cannot make an anchor adversarial. The most dangerous line-up
-    becomes the bundle.
+    its near cross-lemma events, all without the negative that made it dangerous; a bundle without another sibling gives
+    none. At least three of them must reach ``least_danger``: one near-duplicate negative then cannot make an anchor
+    adversarial. The most dangerous line-up becomes the bundle.
 
     Args:
         edition: part of the ids.
         bundles: finished bundles.
-        cross: for each bundle its near cross-lemma events, more than it took.
+        cross: for each bundle its near cross-lemma events, in other texts than its own, more than it took.
         texts: embeddings of all their texts.
         least_danger: the danger from which a bundle is tried and a line-up passes; that of tier 2.
         limit: how many to make at most.
@@ -51,31 +51,28 @@ def mine(
 def _most_dangerous(
     edition: str, bundle: Bundle, cross: Sequence[UsageEvent], texts: EmbeddedTexts, least_danger: float
 ) -> Bundle | None:
-    taken = {bundle.anchor.text, bundle.positive.text}
-    pool = {event.text: event for event in (*bundle.siblings, *cross) if event.text not in taken}
-    names = [bundle.positive.text, *pool]
-    similarity = texts.similarities([bundle.anchor.text] * len(names), names)
-    near = dict(zip(names, np.round(similarity.astype(np.float64), 5).tolist(), strict=True))
-    hardest = max((*bundle.siblings, *bundle.cross_lemma), key=lambda event: near[event.text]).text
-    siblings = [event for event in bundle.siblings if event.text != hardest]
-    others = [event for event in pool.values() if event.text != hardest and event not in bundle.siblings]
+    events = (bundle.positive, *bundle.siblings, *cross)
+    names = [reading_of(event) for event in events]
+    similarity = rounded(texts.similarities([reading_of(bundle.anchor)] * len(names), names)).tolist()
+    near = dict(zip((event.event_id for event in events), similarity, strict=True))
+    hardest = max((*bundle.siblings, *bundle.cross_lemma), key=lambda event: near[event.event_id])
+    siblings = [event for event in bundle.siblings if event != hardest]
+    others = [event for event in cross if event != hardest]
+    if not siblings or not others:
+        return None
     passed: list[tuple[float, Draft, tuple[UsageEvent, ...]]] = []
     for number in range(LINE_UPS):
         chosen = tuple(_draw(siblings, f"{bundle.bundle_id}{number}", _SIBLINGS))
         further = tuple(_draw(others, f"{bundle.bundle_id}{number}", CROSS_LEMMA))
-        line_up = (*chosen, *further)
-        if not line_up:
-            return None
-        danger = round(max(near[event.text] for event in line_up) - near[bundle.positive.text], 5)
+        nearest = max(near[event.event_id] for event in (*chosen, *further))
+        danger = round(nearest - near[bundle.positive.event_id], 5)
         if danger >= least_danger:
             passed.append((danger, Draft(bundle.anchor, bundle.positive, chosen), further))
     if len(passed) < LEAST_PASSED:
         return None
     danger, draft, further = max(passed, key=lambda line_up: line_up[0])
-    made = bundle_of(edition, draft, further, danger, adversarial=True)
-    return Bundle(
-        made.bundle_id, made.anchor, made.positive, made.siblings, made.cross_lemma, danger, TIERS[2], adversarial=True
-    )
+    similarities = tuple(near[event.event_id] for event in further)
+    return bundle_of(edition, draft, further, similarities, danger, TIERS[2], adversarial=True)
 
 
 def _draw(events: Sequence[UsageEvent], salt: str, count: int) -> list[UsageEvent]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
-from engine.data.danger import dangers
+from engine.contract.experiment import Tier
+from engine.data.danger import dangers, rounded
 from engine.data.drafts import Draft
 from engine.data.embedded_texts import EmbeddedTexts
+from engine.data.reading import reading_of
 from engine.data.records import Bundle, UsageEvent
 from engine.data.usage_events import digest
 
@@ -21,30 +24,38 @@ def finish(
     Args:
         edition: part of the bundle's id, for one draft may stand in several editions.
         drafts: anchors, positives and siblings.
-        cross: for each draft its cross-lemma negatives; the first ``CROSS_LEMMA`` are taken.
-        texts: embeddings of every text of the drafts and their cross-lemma negatives.
+        cross: for each draft its cross-lemma negatives, in other texts; the first ``CROSS_LEMMA`` are taken.
+        texts: embeddings of every reading of the drafts and their cross-lemma negatives.
     """
-    chosen = [tuple(_other_texts(draft, row))[:CROSS_LEMMA] for draft, row in zip(drafts, cross, strict=True)]
+    chosen = [tuple(row[:CROSS_LEMMA]) for row in cross]
+    anchors = [reading_of(draft.anchor) for draft in drafts]
     danger = dangers(
-        [draft.anchor.text for draft in drafts],
-        [[draft.positive.text] for draft in drafts],
-        [[event.text for event in (*draft.siblings, *row)] for draft, row in zip(drafts, chosen, strict=True)],
+        anchors,
+        [[reading_of(draft.positive)] for draft in drafts],
+        [[reading_of(event) for event in (*draft.siblings, *row)] for draft, row in zip(drafts, chosen, strict=True)],
         texts,
     )
+    repeated = [anchor for anchor, row in zip(anchors, chosen, strict=True) for _ in row]
+    near = iter(rounded(texts.similarities(repeated, [reading_of(event) for row in chosen for event in row])).tolist())
     return tuple(
-        bundle_of(edition, draft, row, float(value)) for draft, row, value in zip(drafts, chosen, danger, strict=True)
+        bundle_of(edition, draft, row, tuple(islice(near, len(row))), float(value))
+        for draft, row, value in zip(drafts, chosen, danger, strict=True)
     )
 
 
 def bundle_of(
-    edition: str, draft: Draft, cross: tuple[UsageEvent, ...], danger: float, *, adversarial: bool = False
+    edition: str,
+    draft: Draft,
+    cross: tuple[UsageEvent, ...],
+    similarities: tuple[float, ...],
+    danger: float,
+    tier: Tier | None = None,
+    *,
+    adversarial: bool = False,
 ) -> Bundle:
     """A bundle whose id is a hash of its edition and its events."""
-    events = (draft.anchor, draft.positive, *draft.siblings, *cross)
+    events = (*draft.events, *cross)
     bundle_id = digest("bundle", edition, str(adversarial), *(event.event_id for event in events))
-    return Bundle(bundle_id, draft.anchor, draft.positive, draft.siblings, cross, danger, None, adversarial)
-
-
-def _other_texts(draft: Draft, events: Sequence[UsageEvent]) -> list[UsageEvent]:
-    """``events`` without texts that the draft has already: a negative must never be the positive."""
-    return [event for event in events if event.text not in draft.texts]
+    return Bundle(
+        bundle_id, draft.anchor, draft.positive, draft.siblings, cross, danger, tier, adversarial, similarities
+    )

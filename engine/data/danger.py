@@ -19,11 +19,14 @@ def dangers(
 ) -> NDArray[np.float64]:
     """max sim(anchor, negatives) - max sim(anchor, positives), for each anchor; shape (anchors,).
 
-    Rounded to five digits, so that the last bit of a matrix product decides no tier. Every anchor needs at least one
-    positive and one negative.
+    Rounded as ``rounded`` says. Every anchor needs at least one positive and one negative.
     """
-    danger = _best(anchors, negatives, texts) - _best(anchors, positives, texts)
-    return np.asarray(np.round(danger.astype(np.float64), _DIGITS), dtype=np.float64)
+    return rounded(_best(anchors, negatives, texts) - _best(anchors, positives, texts))
+
+
+def rounded(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Similarities to five digits, so that the last bit of a matrix product decides nothing."""
+    return np.asarray(np.round(values.astype(np.float64), _DIGITS), dtype=np.float64)
 
 
 def _best(anchors: Sequence[str], others: Sequence[Sequence[str]], texts: EmbeddedTexts) -> NDArray[np.float32]:

@@ -11,12 +11,23 @@ import msgspec
 from msgspec import Struct
 
 from engine.contract.bad_input import BadInput
-from engine.data.records import Bundle, CoherenceItem, Dataset, RetrievalItem, UsageEvent
+from engine.data.records import (
+    AttentionProbe,
+    Bundle,
+    CoherenceItem,
+    Dataset,
+    Killer,
+    Rejected,
+    RetrievalItem,
+    UsageEvent,
+)
 
 MANIFEST = "manifest.json"
-RETRIEVAL, COHERENCE, DEV = "retrieval.jsonl", "coherence.jsonl", "dev.jsonl"
+RETRIEVAL, COHERENCE, KILLERS, ATTENTION = "retrieval.jsonl", "coherence.jsonl", "killers.jsonl", "attention.jsonl"
+EVALUATION = (RETRIEVAL, COHERENCE, KILLERS, ATTENTION)
+DEV, REJECTED = "dev.jsonl", "rejected.ndjson"
 
-Record = TypeVar("Record", Bundle, RetrievalItem, CoherenceItem)
+Record = TypeVar("Record", Bundle, RetrievalItem, CoherenceItem, Killer, AttentionProbe, Rejected)
 
 
 class DataManifest(Struct, frozen=True):
@@ -24,7 +35,7 @@ class DataManifest(Struct, frozen=True):
 
     Attributes:
         key: of everything that determined it.
-        builder_version, data_seed, slice: what was asked.
+        builder_version, data_seed, slice, verification: what was asked.
         wordnet_fingerprint, encoder_fingerprint: what it was made of.
         sha256: of every file, by name.
         data_fingerprints: by edition, of its bundles and the development bundles.
@@ -33,15 +44,21 @@ class DataManifest(Struct, frozen=True):
         records: how many per file.
         tiers: how many per tier, by file.
         tier_cuts: the least danger of tier 2 and of tier 3 in the v2.3 edition.
-        synthetics: how many were accepted and refused, by reason.
+        adversarial: how many bundles of the v2.3 edition were mined.
+        nearest_other_lemma: the median and the 5th percentile of an anchor's similarity to its nearest cross-lemma
+            negative in the v2.3 edition.
+        synthetics: how many were accepted and rejected, by reason.
         excluded: what training left out, by reason.
-        checked_texts: how many training and development texts were compared with the evaluation; none was in it.
+        killers: how many per reason code.
+        checked_texts: how many training and development texts were compared with the evaluation; none was in it, and
+            none nearly so.
     """
 
     key: str
     builder_version: int
     data_seed: int
     slice: dict[str, int | None]
+    verification: dict[str, float]
     wordnet_fingerprint: str
     encoder_fingerprint: str
     sha256: dict[str, str]
@@ -51,8 +68,11 @@ class DataManifest(Struct, frozen=True):
     records: dict[str, int]
     tiers: dict[str, dict[str, int]]
     tier_cuts: tuple[float, float]
+    adversarial: int
+    nearest_other_lemma: dict[str, float]
     synthetics: dict[str, int]
     excluded: dict[str, int]
+    killers: dict[str, int]
     checked_texts: int
 
 
@@ -88,7 +108,18 @@ def load(folder: Path, edition: str) -> Dataset:
         coherence=_read(folder, COHERENCE, CoherenceItem, manifest),
         data_fingerprint=manifest.data_fingerprints[edition],
         eval_fingerprint=manifest.eval_fingerprint,
+        probes=_read(folder, ATTENTION, AttentionProbe, manifest),
+        killers=_read(folder, KILLERS, Killer, manifest),
     )
+
+
+def load_rejected(folder: Path) -> tuple[Rejected, ...]:
+    """The synthetic contexts that a build rejected.
+
+    Raises:
+        BadInput: as ``load``.
+    """
+    return _read(folder, REJECTED, Rejected, read_manifest(folder))
 
 
 def read_manifest(folder: Path) -> DataManifest:
@@ -132,9 +163,4 @@ def events_of_dataset(dataset: Dataset) -> Iterator[UsageEvent]:
         yield from (item.query, *(candidate.event for candidate in item.candidates))
     for coherence in dataset.coherence:
         yield from (step.event for step in coherence.steps)
-
-
-def texts_of(dataset: Dataset) -> tuple[str, ...]:
-    """The unique texts a run encodes, sorted: those of every event, and the glosses of the coherence items."""
-    glosses = (gloss for item in dataset.coherence for gloss in item.glosses)
-    return tuple(sorted({*(event.text for event in events_of_dataset(dataset)), *glosses}))
+    yield from (probe.event for probe in dataset.probes)

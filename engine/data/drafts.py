@@ -20,8 +20,8 @@ class Draft(Struct, frozen=True):
     siblings: tuple[UsageEvent, ...]
 
     @property
-    def texts(self) -> tuple[str, ...]:
-        return (self.anchor.text, self.positive.text, *(event.text for event in self.siblings))
+    def events(self) -> tuple[UsageEvent, ...]:
+        return (self.anchor, self.positive, *self.siblings)
 
 
 class SeenSense(Struct, frozen=True):
@@ -53,22 +53,30 @@ def draft_v22(senses: Sequence[SeenSense]) -> Iterator[Draft]:
 
 
 def draft_v23(senses: Sequence[SeenSense]) -> Iterator[Draft]:
-    """As v2.2, and the siblings have the anchor's part of speech."""
+    """As v2.2, and the siblings have the anchor's part of speech; of a sense with three examples a second draft.
+
+    The second anchor is neither the first nor its positive, so that every draft shows a sentence of its own.
+    """
     for seen in senses:
-        if draft := draft_of(seen, _others(seen, senses)[0]):
+        others = same_pos(seen, senses)
+        if draft := draft_of(seen, others):
             yield draft
+            shown = {normalised(draft.anchor.text), normalised(draft.positive.text)}
+            if second := draft_of(seen, others, shown):
+                yield second
 
 
-def draft_of(seen: SeenSense, others: Sequence[SeenSense]) -> Draft | None:
+def draft_of(seen: SeenSense, others: Sequence[SeenSense], shown: Container[str] = ()) -> Draft | None:
     """The draft of a sense, or None.
 
-    The anchor is an example; the positive another example in another text, else the gloss. A sibling of another sense
-    is an example, else its gloss; at least one sibling is an example, so that an anchor is never told from its
-    negatives by the mere look of a definition.
+    The anchor is an example whose normal form is not ``shown``; the positive another example in another text, else the
+    gloss. A sibling of another sense is an example, else its gloss; at least one sibling is an example, so that an anchor
+    is never told from its negatives by the mere look of a definition.
     """
-    if not seen.examples or not any(other.examples for other in others):
+    anchors = [event for event in seen.examples if normalised(event.text) not in shown]
+    if not anchors or not any(other.examples for other in others):
         return None
-    anchor = _pick(seen.examples, seen.sense.sense_id)
+    anchor = _pick(anchors, seen.sense.sense_id)
     taken = {normalised(anchor.text)}
     positive = another_text(seen, taken)
     if positive is None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from msgspec import Struct, structs
 
-from engine.contract.experiment import Edition
+from engine.contract.experiment import Edition, Verification
 from engine.data.adversarial import mine
 from engine.data.bundles import finish
 from engine.data.cross_lemma import nearest_other_lemmas
@@ -17,68 +18,102 @@ from engine.data.drafts import Draft
 from engine.data.embedded_texts import EmbeddedTexts
 from engine.data.enrichment import draft_enrichment, enriched_senses
 from engine.data.plan import Plan
-from engine.data.records import Bundle, UsageEvent
-from engine.data.verification import verified
+from engine.data.reading import reading_of
+from engine.data.records import Bundle, Rejected, UsageEvent
+from engine.data.usage_events import normalised
+from engine.data.verification import verify
 
 CROSS_POOL = 12
 
 
 class Editions(Struct, frozen=True):
-    """Bundles by edition and for development, and the originals of the synthetic events by event id."""
+    """Bundles by edition and for development; of the synthetic contexts the originals, by event id, and the rejected.
+
+    ``tier_cuts`` are the least dangers of tier 2 and tier 3 in v2.3; ``excluded`` counts drafts that gave no bundle.
+    """
 
     bundles: dict[Edition, tuple[Bundle, ...]]
     dev: tuple[Bundle, ...]
     originals: dict[str, str]
+    rejected: tuple[Rejected, ...]
     tier_cuts: tuple[float, float]
+    excluded: Counter[str]
 
 
-def make_editions(plan: Plan, texts: EmbeddedTexts, adversarial: int, counts: Counter[str]) -> Editions:
-    """Every edition of a plan, whose texts are embedded; ``counts`` gathers what became of the synthetics."""
+class _Tiered(NamedTuple):
+    """Bundles with tiers by rank of danger, their near cross-lemma events, the least dangers of tiers 2 and 3."""
+
+    bundles: tuple[Bundle, ...]
+    near: list[tuple[UsageEvent, ...]]
+    cuts: tuple[float, float]
+
+
+def make_editions(plan: Plan, texts: EmbeddedTexts, adversarial: int, thresholds: Verification) -> Editions:
+    """Every edition of a plan, whose texts are embedded; at most ``adversarial`` bundles are mined."""
+    excluded: Counter[str] = Counter()
     v22 = finish("v2.2", plan.v22, [()] * len(plan.v22), texts)
-    dev, _, _ = _tiered("dev", plan.dev, texts)
-    tiered, near, cuts = _tiered("v2.3", plan.v23, texts)
-    v23 = (*tiered, *mine("v2.3", tiered, near, texts, cuts[0], adversarial))
-    extra, originals = _enrichment(plan, texts, cuts, counts)
-    return Editions({"v2.2": v22, "v2.3": v23, "enriched": (*v23, *extra)}, dev, originals, cuts)
+    dev = _tiered("dev", plan.dev, texts, excluded)
+    v23 = _tiered("v2.3", plan.v23, texts, excluded)
+    whole = (*v23.bundles, *mine("v2.3", v23.bundles, v23.near, texts, v23.cuts[0], adversarial))
+    verified = verify(plan.claims, texts, thresholds)
+    synthetics: dict[str, list[UsageEvent]] = {}
+    for made in verified.accepted:
+        synthetics.setdefault(made.event.sense_id, []).append(made.event)
+    extra = _enrichment(plan, synthetics, texts, v23.cuts, excluded)
+    return Editions(
+        bundles={"v2.2": v22, "v2.3": whole, "enriched": (*whole, *extra)},
+        dev=dev.bundles,
+        originals={made.event.event_id: made.original for made in verified.accepted},
+        rejected=verified.rejected,
+        tier_cuts=v23.cuts,
+        excluded=excluded,
+    )
 
 
-def _tiered(
-    edition: str, drafts: Sequence[Draft], texts: EmbeddedTexts
-) -> tuple[tuple[Bundle, ...], list[tuple[UsageEvent, ...]], tuple[float, float]]:
-    """Bundles with tiers by rank of danger, their near cross-lemma events, and the least dangers of tiers 2 and 3."""
-    near = nearest_other_lemmas([draft.anchor for draft in drafts], _pool(drafts), texts, CROSS_POOL)
-    bundles = finish(edition, drafts, near, texts)
+def _tiered(edition: str, drafts: Sequence[Draft], texts: EmbeddedTexts, excluded: Counter[str]) -> _Tiered:
+    kept, near = _with_near(drafts, _pool(drafts), texts, excluded)
+    bundles = finish(edition, kept, near, texts)
     danger = np.array([bundle.danger for bundle in bundles])
     tiers = tiers_of(danger)
     ordered = np.sort(danger)
-    cuts = tuple(
-        float(ordered[min(len(ordered) - 1, round(share * len(ordered)))]) for share in (TIER2_FROM, TIER3_FROM)
-    )
+    cuts = [float(ordered[min(len(ordered) - 1, round(share * len(ordered)))]) for share in (TIER2_FROM, TIER3_FROM)]
     tiered = tuple(structs.replace(bundle, tier=tier) for bundle, tier in zip(bundles, tiers, strict=True))
-    return tiered, near, (cuts[0], cuts[1])
+    return _Tiered(tiered, near, (cuts[0], cuts[1]))
 
 
 def _enrichment(
-    plan: Plan, texts: EmbeddedTexts, cuts: tuple[float, float], counts: Counter[str]
-) -> tuple[tuple[Bundle, ...], dict[str, str]]:
+    plan: Plan,
+    synthetics: dict[str, list[UsageEvent]],
+    texts: EmbeddedTexts,
+    cuts: tuple[float, float],
+    excluded: Counter[str],
+) -> tuple[Bundle, ...]:
     """Bundles of the enriched senses, tiers on the scale of v2.3, so that a tier means the same danger in both."""
-    synthetics: dict[str, list[UsageEvent]] = {}
-    originals: dict[str, str] = {}
-    for claim in verified(plan.claims, texts, counts):
-        event = claim.synthetic.event
-        synthetics.setdefault(event.sense_id, []).append(event)
-        originals[event.event_id] = claim.synthetic.original
-    counts["accepted"] += len(originals)
     enough = {draft.anchor.sense_id for draft in plan.v23}
     drafts = [draft for senses in plan.seen for draft in draft_enrichment(enriched_senses(senses, synthetics), enough)]
-    texts.add(text for draft in drafts for text in draft.texts)
-    near = nearest_other_lemmas([draft.anchor for draft in drafts], _pool(plan.v23), texts, CROSS_POOL)
-    bundles = finish("enriched", drafts, near, texts)
-    tiered = tuple(structs.replace(bundle, tier=tier_by_cuts(bundle.danger, cuts)) for bundle in bundles)
-    return tiered, originals
+    texts.add(reading_of(event) for draft in drafts for event in draft.events)
+    kept, near = _with_near(drafts, _pool(plan.v23), texts, excluded)
+    bundles = finish("enriched", kept, near, texts)
+    return tuple(structs.replace(bundle, tier=tier_by_cuts(bundle.danger, cuts)) for bundle in bundles)
+
+
+def _with_near(
+    drafts: Sequence[Draft], pool: Sequence[UsageEvent], texts: EmbeddedTexts, excluded: Counter[str]
+) -> tuple[list[Draft], list[tuple[UsageEvent, ...]]]:
+    """The drafts to which events of other lemmas are near, with these in other texts than the draft's, nearest first."""
+    kept: list[Draft] = []
+    near: list[tuple[UsageEvent, ...]] = []
+    found = nearest_other_lemmas([draft.anchor for draft in drafts], pool, texts, CROSS_POOL)
+    for draft, events in zip(drafts, found, strict=True):
+        shown = {normalised(event.text) for event in draft.events}
+        if others := tuple(event for event in events if normalised(event.text) not in shown):
+            kept.append(draft)
+            near.append(others)
+    excluded["no other lemma's sentence to set against it"] += len(drafts) - len(kept)
+    return kept, near
 
 
 def _pool(drafts: Sequence[Draft]) -> tuple[UsageEvent, ...]:
     """The real sentences among the events of drafts, each event once, in their order."""
-    events = (event for draft in drafts for event in (draft.anchor, draft.positive, *draft.siblings))
+    events = (event for draft in drafts for event in draft.events)
     return tuple({event.event_id: event for event in events if event.source == "example"}.values())

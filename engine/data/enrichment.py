@@ -8,6 +8,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from msgspec import structs
 
 from engine.data.drafts import Draft, SeenSense, same_pos, siblings_of
+from engine.data.reading import reading_of
 from engine.data.records import UsageEvent
 from engine.data.synthetic import Substitution
 from engine.data.usage_events import normalised
@@ -38,11 +39,11 @@ def gives_enrichment(senses: Sequence[SeenSense], claims: Sequence[Claim]) -> bo
 
 
 def _shown(seen: SeenSense) -> Iterator[str]:
-    """The texts of a sense: its examples, else its gloss."""
+    """What the encoder reads of a sense: its examples, else its gloss."""
     if seen.examples:
         yield from (event.text for event in seen.examples)
     elif seen.gloss is not None:
-        yield seen.gloss.text
+        yield reading_of(seen.gloss)
 
 
 def enriched_senses(

@@ -11,6 +11,7 @@ from msgspec import structs
 from engine.contract.experiment import TIERS
 from engine.data.danger import dangers, tiers_of
 from engine.data.embedded_texts import EmbeddedTexts
+from engine.data.reading import reading_of
 from engine.data.records import Candidate, CoherenceItem, CoherenceStep, RetrievalItem, UsageEvent
 from engine.data.usage_events import Lexicon, Sense, digest, normalised
 
@@ -22,7 +23,7 @@ Item = TypeVar("Item")
 
 def retrieval_items(lexicon: Lexicon, lemmas: Sequence[str], limit: int | None) -> tuple[RetrievalItem, ...]:
     """Up to ``limit`` items, each lemma's first before any lemma's second; the tier is still the easiest everywhere."""
-    return _in_turns([_retrieval_of(lexicon[lemma]) for lemma in lemmas], limit)
+    return in_turns([_retrieval_of(lexicon[lemma]) for lemma in lemmas], limit)
 
 
 def gives_retrieval(senses: Sequence[Sense]) -> bool:
@@ -67,7 +68,7 @@ def _wrong(query: UsageEvent, others: Sequence[Sense], taken: set[str]) -> list[
 
 def coherence_items(lexicon: Lexicon, lemmas: Sequence[str], limit: int | None) -> tuple[CoherenceItem, ...]:
     """Up to ``limit`` items, each lemma's first before any lemma's second."""
-    return _in_turns([_coherence_of(lexicon[lemma]) for lemma in lemmas], limit)
+    return in_turns([_coherence_of(lexicon[lemma]) for lemma in lemmas], limit)
 
 
 def _coherence_of(senses: Sequence[Sense]) -> Iterator[CoherenceItem]:
@@ -75,11 +76,14 @@ def _coherence_of(senses: Sequence[Sense]) -> Iterator[CoherenceItem]:
     seen = [sense for sense in senses if sense.examples]
     lemma = senses[0].lemma
     groups: list[tuple[Sense, ...]] = sorted(combinations(seen, 2), key=lambda pair: _group_key(lemma, pair))
+    asked: set[frozenset[str]] = set()
     for number, pair in enumerate(groups[:COHERENCE_PER_LEMMA]):
         third = [sense for sense in seen if sense not in pair]
         wants_three = int(digest("three", lemma, str(number)), 16) % THREE_STEPS_ONE_IN == 0
         group = (*pair, min(third, key=lambda s: _group_key(lemma, (s,)))) if wants_three and third else pair
-        if item := _coherence_item(lemma, sorted(group, key=lambda sense: _group_key(str(number), (sense,)))):
+        item = _coherence_item(lemma, sorted(group, key=lambda sense: _group_key(str(number), (sense,))))
+        if item is not None and frozenset(item.sense_ids) not in asked:
+            asked.add(frozenset(item.sense_ids))
             yield item
 
 
@@ -107,9 +111,9 @@ def _coherence_item(lemma: str, group: Sequence[Sense]) -> CoherenceItem | None:
 def with_tiers(items: Sequence[RetrievalItem], texts: EmbeddedTexts) -> tuple[RetrievalItem, ...]:
     """The items with tiers by danger under frozen mean pooling: how far the best wrong candidate is above the right."""
     danger = dangers(
-        [item.query.text for item in items],
-        [[c.event.text for c in item.candidates if c.right] for item in items],
-        [[c.event.text for c in item.candidates if not c.right] for item in items],
+        [reading_of(item.query) for item in items],
+        [[reading_of(c.event) for c in item.candidates if c.right] for item in items],
+        [[reading_of(c.event) for c in item.candidates if not c.right] for item in items],
         texts,
     )
     return tuple(structs.replace(item, tier=tier) for item, tier in zip(items, tiers_of(danger), strict=True))
@@ -127,7 +131,8 @@ def texts_of_coherence(items: Sequence[CoherenceItem]) -> Iterator[str]:
         yield from (step.event.text for step in item.steps)
 
 
-def _in_turns(rows: Sequence[Iterator[Item]], limit: int | None) -> tuple[Item, ...]:
+def in_turns(rows: Sequence[Iterator[Item]], limit: int | None) -> tuple[Item, ...]:
+    """Up to ``limit`` items, the first of every row before the second of any."""
     turns = (item for turn in zip_longest(*rows) for item in turn if item is not None)
     return tuple(turns)[:limit]
 

@@ -32,7 +32,9 @@ _BASE_AFTER = re.compile(
 _ARTICLE_AFTER = re.compile(r"\b(?:a|an|the)\s+\Z", re.I)
 _PARTICIPLE = re.compile(r"(?:en|wn|rne?|ain|[gd]one)\Z")
 _VOWELS = "aeiou"
-_NOT_HEAD = frozenset({"of", "in", "to", "at", "on", "for", "by", "with", "from", "and"})
+_NOT_HEAD = frozenset({"of", "in", "to", "at", "on", "for", "by", "with", "from"})
+# addrest, curst, gript: WordNet lists them, nobody writes them
+_ARCHAIC = re.compile(r"(?:ss|x|ip|rse)\Z")
 _BE = frozenset({"be", "am", "is", "are", "was", "were", "been", "being"})
 
 
@@ -41,13 +43,22 @@ class Inflection:
 
     def __init__(self, wordnet: WordNet, morphology: Morphology) -> None:
         self._morphology = morphology
+        self._senses = wordnet.senses
         self._irregular: dict[Pos, dict[str, tuple[str, ...]]] = {pos: {} for pos in wordnet.exceptions}
         for pos, table in wordnet.exceptions.items():
             for surface, bases in table.items():
                 for base in bases:
                     known = self._irregular[pos].get(base, ())
-                    if surface != base:
+                    if surface != base and not (pos == "v" and surface.endswith("t") and _ARCHAIC.search(base)):
                         self._irregular[pos][base] = (*known, surface)
+
+    def is_plural(self, noun: str) -> bool:
+        """Whether a noun as it is listed is a plural already, such as *earnings* or *knickers*."""
+        word = noun.split(" ")[self._head(noun.split(" "), "n")].lower()
+        if not word.endswith("s") or word.endswith(("ss", "us", "is")) or len(word) < 4:
+            return False
+        known = any((base, "n") in self._senses for base in self._morphology.bases(word, "n"))
+        return known or word.endswith(("ings", "ers"))
 
     def form_of(self, surface: str, lemma: str, pos: Pos, before: str) -> Form | None:
         """Which form of ``lemma`` the surface is, ``before`` being the text in front of it; None if it is unclear."""
@@ -89,6 +100,8 @@ class Inflection:
             return lemma
         words = lemma.split(" ")
         head = self._head(words, pos)
+        if pos == "n" and ("and" in words or words[head].endswith("ness")):
+            return None
         if not re.fullmatch(r"[A-Za-z'-]*[A-Za-z]", words[head]) or words[head].lower() in _BE:
             return None
         inflected = self._word(words[head], pos, form)

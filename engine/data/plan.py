@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import Slice
+from engine.data.cues import Cues
 from engine.data.drafts import Draft, SeenSense, draft_v22, draft_v23, without
 from engine.data.enrichment import claims_of, gives_enrichment
-from engine.data.evaluation_items import (
-    coherence_items,
-    gives_retrieval,
-    retrieval_items,
-    texts_of_coherence,
-    texts_of_retrieval,
-)
-from engine.data.records import CoherenceItem, RetrievalItem
+from engine.data.evaluation_items import coherence_items, gives_retrieval, retrieval_items
+from engine.data.frozen_evaluation import FrozenEvaluation
+from engine.data.held_out import HeldOut
+from engine.data.probes import attention_probes
+from engine.data.reading import reading_of
 from engine.data.split import choose_lemmas
 from engine.data.synthetic import Substitution
 from engine.data.usage_events import Lexicon, normalised
@@ -30,8 +28,7 @@ class Plan(Struct, frozen=True):
     """A build before its embeddings; ``seen`` holds the training lemmas without every held-out text."""
 
     lemmas: dict[str, tuple[str, ...]]
-    retrieval: tuple[RetrievalItem, ...]
-    coherence: tuple[CoherenceItem, ...]
+    evaluation: FrozenEvaluation
     dev: tuple[Draft, ...]
     seen: tuple[tuple[SeenSense, ...], ...]
     v22: tuple[Draft, ...]
@@ -39,12 +36,11 @@ class Plan(Struct, frozen=True):
     claims: tuple[Claim, ...]
     excluded: Counter[str]
 
-    def texts(self) -> Iterator[str]:
+    def readings(self) -> Iterator[str]:
         """The texts to embed before the claims are verified, with repetitions."""
-        yield from texts_of_retrieval(self.retrieval)
-        yield from texts_of_coherence(self.coherence)
+        yield from self.evaluation.readings()
         for draft in (*self.dev, *self.v22, *self.v23):
-            yield from draft.texts
+            yield from map(reading_of, draft.events)
         for claim in self.claims:
             yield from (claim.synthetic.event.text, claim.synthetic.original, *claim.siblings)
 
@@ -56,54 +52,73 @@ def make_plan(part: Slice, data_seed: int, wordnet: WordNet, lexicon: Lexicon) -
         BadInput: the slice is too small to hold anything.
     """
     excluded: Counter[str] = Counter()
-    held_out = choose_lemmas(
+    test_lemmas = choose_lemmas(
         lexicon, "eval", data_seed, part.eval_lemmas, lambda lemma: gives_retrieval(lexicon[lemma])
     )
-    retrieval = retrieval_items(lexicon, held_out, part.retrieval_items)
-    coherence = coherence_items(lexicon, held_out, part.coherence_items)
-    evaluated = {normalised(text) for text in (*texts_of_retrieval(retrieval), *texts_of_coherence(coherence))}
+    evaluation = FrozenEvaluation(
+        retrieval_items(lexicon, test_lemmas, part.retrieval_items),
+        coherence_items(lexicon, test_lemmas, part.coherence_items),
+        attention_probes(lexicon, test_lemmas, Cues(wordnet)),
+    )
+    held_out = HeldOut(evaluation.texts())
+
+    def hit(lemmas: Sequence[str]) -> set[str]:
+        return held_out.hit(lexicon, lemmas)
 
     def drafts(lemma: str) -> tuple[Draft, ...]:
-        return tuple(draft_v23(without(lexicon[lemma], evaluated)))
+        return tuple(draft_v23(without(lexicon[lemma], held_out)))
 
-    dev_lemmas = choose_lemmas(lexicon, "dev", data_seed, part.dev_lemmas, lambda lemma: bool(drafts(lemma)))
+    dev_lemmas = choose_lemmas(lexicon, "dev", data_seed, part.dev_lemmas, lambda lemma: bool(drafts(lemma)), hit)
     dev = tuple(draft for lemma in dev_lemmas for draft in drafts(lemma))
-    forbidden = evaluated | {normalised(text) for draft in dev for text in draft.texts}
+    held_out.add(event.text for draft in dev for event in draft.events)
     substitution = Substitution(wordnet)
 
     def trains(lemma: str) -> bool:
-        senses = without(lexicon[lemma], forbidden)
+        senses = without(lexicon[lemma], held_out)
         if next(draft_v22(senses), None) is not None:
             return True
-        return gives_enrichment(senses, tuple(claims_of(senses, substitution, forbidden, Counter())))
+        return gives_enrichment(senses, tuple(claims_of(senses, substitution, held_out, Counter())))
 
-    train_lemmas = choose_lemmas(lexicon, "train", data_seed, part.train_lemmas, trains)
-    seen = tuple(without(lexicon[lemma], forbidden) for lemma in train_lemmas)
-    _count_hidden(seen, excluded)
+    train_lemmas = choose_lemmas(lexicon, "train", data_seed, part.train_lemmas, trains, hit)
+    seen = tuple(without(lexicon[lemma], held_out) for lemma in train_lemmas)
+    _count_hidden(seen, held_out, excluded)
+    claims = tuple(claim for senses in seen for claim in claims_of(senses, substitution, held_out, excluded))
     plan = Plan(
-        lemmas={"train": train_lemmas, "dev": dev_lemmas, "eval": held_out},
-        retrieval=retrieval,
-        coherence=coherence,
+        lemmas={"train": train_lemmas, "dev": dev_lemmas, "eval": test_lemmas},
+        evaluation=evaluation,
         dev=dev,
         seen=seen,
         v22=tuple(draft for senses in seen for draft in draft_v22(senses)),
         v23=tuple(draft for senses in seen for draft in draft_v23(senses)),
-        claims=tuple(claim for senses in seen for claim in claims_of(senses, substitution, forbidden, excluded)),
+        claims=_without_copies(claims, held_out, excluded),
         excluded=excluded,
     )
     for name, made in (
         ("training", plan.v23),
         ("development", dev),
-        ("retrieval", retrieval),
-        ("coherence", coherence),
+        ("retrieval", evaluation.retrieval),
+        ("coherence", evaluation.coherence),
     ):
         if not made:
             raise BadInput(f"this slice of the data holds no {name} items; take more lemmas")
     return plan
 
 
-def _count_hidden(seen: tuple[tuple[SeenSense, ...], ...], excluded: Counter[str]) -> None:
-    for senses in seen:
-        for sense in senses:
-            excluded["held-out example"] += len(sense.sense.examples) - len(sense.examples)
-            excluded["held-out gloss"] += sense.gloss is None
+def _without_copies(claims: Sequence[Claim], held_out: HeldOut, excluded: Counter[str]) -> tuple[Claim, ...]:
+    """The claims of which neither the synthetic context nor its original nearly copies a text of the evaluation."""
+    made = [(claim.synthetic.event.text, claim.synthetic.original) for claim in claims]
+    copies = held_out.copies_among(text for pair in made for text in pair)
+    kept = tuple(claim for claim, pair in zip(claims, made, strict=True) if copies.isdisjoint(pair))
+    excluded["synthetic context near an evaluation text"] += len(claims) - len(kept)
+    return kept
+
+
+def _count_hidden(seen: Sequence[Sequence[SeenSense]], held_out: HeldOut, excluded: Counter[str]) -> None:
+    """Count the examples and glosses of training lemmas that ``without`` left out."""
+    for sense in (one.sense for senses in seen for one in senses):
+        for event in (sense.gloss, *sense.examples):
+            form = normalised(event.text)
+            if form in held_out.near_copies:
+                excluded[f"{event.source} near an evaluation text"] += 1
+            elif form in held_out:
+                excluded[f"held-out {event.source}"] += 1

@@ -33,7 +33,7 @@ class Bundle(Struct, frozen=True):
     """An anchor, a positive of its sense in another text, and negatives; texts are what the encoder sees.
 
     ``danger`` = max sim(anchor, negatives) - sim(anchor, positive) under frozen mean pooling; ``tier`` is None in
-    editions that have no tiers.
+    editions that have no tiers. ``similarities`` are the anchor's to its cross-lemma negatives, where they are known.
     """
 
     bundle_id: str
@@ -44,6 +44,7 @@ class Bundle(Struct, frozen=True):
     danger: float
     tier: Tier | None
     adversarial: bool = False
+    similarities: tuple[float, ...] = ()
 
 
 class Candidate(Struct, frozen=True):
@@ -95,7 +96,7 @@ class Killer(Struct, frozen=True):
     """A retrieval item that a reference model fails badly, and why (tier4).
 
     ``margin`` is that of the reference model, best right minus best wrong; ``severity`` = 1 - margin; ``rank`` is the
-    best right candidate's, from 1.
+    best right candidate's, from 1. ``wrong_sense_id`` is the sense of the candidate it puts first, if that is known.
     """
 
     item_id: str
@@ -103,6 +104,17 @@ class Killer(Struct, frozen=True):
     margin: float
     severity: float
     rank: int
+    wrong_sense_id: str = ""
+
+
+class Rejected(Struct, frozen=True):
+    """A synthetic context that failed its verification: by how much it is near its original, and nearer than siblings."""
+
+    event: UsageEvent
+    original: str
+    reason: Literal["too far from its original", "too near to a sibling sense"]
+    similarity: float
+    gap: float
 
 
 class Dataset(Struct, frozen=True):

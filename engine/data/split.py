@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
+from itertools import islice
 from typing import Literal
 
 Split = Literal["train", "dev", "eval"]
@@ -27,14 +28,27 @@ def split_of(lemma: str, data_seed: int) -> Split:
 
 
 def choose_lemmas(
-    lemmas: Iterable[str], split: Split, data_seed: int, limit: int | None, useful: Callable[[str], bool]
+    lemmas: Iterable[str],
+    split: Split,
+    data_seed: int,
+    limit: int | None,
+    useful: Callable[[str], bool],
+    hit: Callable[[Sequence[str]], Container[str]] = lambda _: (),
 ) -> tuple[str, ...]:
-    """The first ``limit`` lemmas of a split, in the order of their hashes, of which ``useful`` says yes."""
+    """The first ``limit`` lemmas of a split, in the order of their hashes, of which ``useful`` says yes.
+
+    Args:
+        lemmas: to choose from.
+        split, data_seed: which of them belong to the split.
+        limit: how many at most; None is all.
+        useful: whether a lemma is of use.
+        hit: takes something away from lemmas about to be chosen, many at once, and says from which; whether these are
+            still ``useful`` is asked again, and others take the places of those that are not.
+    """
     ordered = sorted((position(lemma, data_seed), lemma) for lemma in lemmas if split_of(lemma, data_seed) == split)
+    candidates = (lemma for _, lemma in ordered if useful(lemma))
     chosen: list[str] = []
-    for _, lemma in ordered:
-        if limit is not None and len(chosen) == limit:
-            break
-        if useful(lemma):
-            chosen.append(lemma)
+    while batch := list(islice(candidates, None if limit is None else limit - len(chosen))):
+        fewer = hit(batch)
+        chosen += [lemma for lemma in batch if lemma not in fewer or useful(lemma)]
     return tuple(chosen)

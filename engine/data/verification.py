@@ -2,44 +2,54 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from engine.contract.experiment import Verification
+from engine.data.danger import rounded
 from engine.data.embedded_texts import EmbeddedTexts
+from engine.data.records import Rejected
 from engine.data.synthetic import Synthetic
-
-LEAST_SIMILARITY, LEAST_GAP = 0.5, 0.05
 
 
 class Claim(Struct, frozen=True):
-    """A synthetic context, and one or more texts that show its sibling senses."""
+    """A synthetic context, and one or more texts, as the encoder reads them, that show its sibling senses."""
 
     synthetic: Synthetic
     siblings: tuple[str, ...]
 
 
-def verified(claims: Sequence[Claim], texts: EmbeddedTexts, refused: Counter[str]) -> tuple[Claim, ...]:
-    """The claims that hold, in order; ``refused`` counts the others by reason.
+class Verified(NamedTuple):
+    """The synthetic contexts that hold, and the others with their reasons; both in the order of the claims."""
+
+    accepted: tuple[Synthetic, ...]
+    rejected: tuple[Rejected, ...]
+
+
+def verify(claims: Sequence[Claim], texts: EmbeddedTexts, thresholds: Verification) -> Verified:
+    """Verify each claim.
 
     A claim holds if its text's similarity to the original (an example of the same synset) is at least
-    ``LEAST_SIMILARITY``, and above its similarity to the nearest text of a sibling sense by at least ``LEAST_GAP``.
+    ``least_similarity``, and above its similarity to the nearest text of a sibling sense by at least ``least_gap``.
     """
     names = [claim.synthetic.event.text for claim in claims]
     similarity = texts.similarities(names, [claim.synthetic.original for claim in claims])
     gap = similarity - _nearest(names, [claim.siblings for claim in claims], texts)
-    kept: list[Claim] = []
-    for claim, near, apart in zip(claims, np.round(similarity, 5), np.round(gap, 5), strict=True):
-        if near < LEAST_SIMILARITY:
-            refused["too far from its original"] += 1
-        elif apart < LEAST_GAP:
-            refused["too near to a sibling sense"] += 1
+    accepted: list[Synthetic] = []
+    rejected: list[Rejected] = []
+    for claim, near, apart in zip(claims, rounded(similarity).tolist(), rounded(gap).tolist(), strict=True):
+        made = claim.synthetic
+        if near < thresholds.least_similarity:
+            rejected.append(Rejected(made.event, made.original, "too far from its original", near, apart))
+        elif apart < thresholds.least_gap:
+            rejected.append(Rejected(made.event, made.original, "too near to a sibling sense", near, apart))
         else:
-            kept.append(claim)
-    return tuple(kept)
+            accepted.append(made)
+    return Verified(tuple(accepted), tuple(rejected))
 
 
 def _nearest(names: Sequence[str], others: Sequence[Sequence[str]], texts: EmbeddedTexts) -> NDArray[np.float32]:

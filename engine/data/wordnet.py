@@ -6,8 +6,9 @@ import hashlib
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from engine.contract.bad_input import BadInput
 from engine.data.gloss import split_gloss
@@ -29,14 +30,27 @@ _USUAL_PLACES = (
 )
 
 
+_Place = tuple[Pos, str]
+"""A part of speech and a byte offset in its data file."""
+_POS_OF: dict[str, Pos] = {"n": "n", "v": "v", "a": "a", "s": "a", "r": "r"}
+_ANTONYM = "!"
+
+
 class Synset(Struct, frozen=True):
-    """One meaning: ``name`` as in ``flip.v.06`` (a satellite adjective's has an ``s``), lemmas with case and spaces."""
+    """One meaning: ``name`` as in ``flip.v.06`` (a satellite adjective's has an ``s``), lemmas with case and spaces.
+
+    ``markers`` are the lemmas' places in a sentence, which some adjectives have: ``p`` predicate, ``a`` before a noun,
+    ``ip`` right behind one, else "". ``related`` names the synsets it points to: broader, narrower, part and whole,
+    similar, derived; not its antonyms.
+    """
 
     name: str
     pos: Pos
     lemmas: tuple[str, ...]
     definition: str
     examples: tuple[str, ...]
+    markers: tuple[str, ...]
+    related: tuple[str, ...] = ()
 
 
 class WordNet(Struct, frozen=True):
@@ -96,13 +110,17 @@ def read_wordnet(folder: Path) -> WordNet:
     Raises:
         BadInput: a file is missing or malformed; the error names the file and the line.
     """
-    synsets: dict[str, Synset] = {}
+    by_place: dict[_Place, Synset] = {}
     senses: dict[tuple[str, Pos], tuple[str, ...]] = {}
     exceptions: dict[Pos, dict[str, tuple[str, ...]]] = {}
+    pointers: dict[_Place, _Pointers] = {}
     for pos, name in FILE_OF.items():
         index = dict(_read_index(folder / f"index.{name}"))
-        by_offset = _read_data(folder / f"data.{name}", pos, index)
-        synsets.update((synset.name, synset) for synset in by_offset.values())
+        by_offset: dict[str, Synset] = {}
+        for found, pointed in _read_data(folder / f"data.{name}", pos, index):
+            offset = pointed.place[1]
+            by_offset[offset] = by_place[pointed.place] = found
+            pointers[pointed.place] = pointed
         for lemma, offsets in index.items():
             try:
                 names = tuple(by_offset[offset].name for offset in offsets)
@@ -111,7 +129,28 @@ def read_wordnet(folder: Path) -> WordNet:
                 raise BadInput(message, file=folder / f"index.{name}") from None
             senses[lemma.replace("_", " "), pos] = names
         exceptions[pos] = _read_exceptions(folder / f"{name}.exc")
+    synsets = {
+        synset.name: structs.replace(synset, related=_related(folder, pointers[place], by_place))
+        for place, synset in by_place.items()
+    }
     return WordNet(synsets, senses, exceptions, _fingerprint(synsets, senses, exceptions))
+
+
+class _Pointers(NamedTuple):
+    """Where a synset stands, on which line, and which places it points to."""
+
+    place: _Place
+    line: int
+    targets: tuple[_Place, ...]
+
+
+def _related(folder: Path, pointers: _Pointers, by_place: Mapping[_Place, Synset]) -> tuple[str, ...]:
+    try:
+        return tuple(dict.fromkeys(by_place[target].name for target in pointers.targets))
+    except KeyError as missing:
+        message = f"a pointer to {missing}, which is nowhere"
+        path = folder / f"data.{FILE_OF[pointers.place[0]]}"
+        raise BadInput(message, file=path, line=pointers.line) from None
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -143,25 +182,40 @@ def _read_index(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield fields[0], tuple(offsets)
 
 
-def _read_data(path: Path, pos: Pos, index: dict[str, tuple[str, ...]]) -> dict[str, Synset]:
-    """The synsets by offset; a synset is named by its first lemma and that lemma's number for it in the index."""
-    synsets: dict[str, Synset] = {}
+def _read_data(path: Path, pos: Pos, index: dict[str, tuple[str, ...]]) -> Iterator[tuple[Synset, _Pointers]]:
+    """The synsets and what they point to.
+
+    A synset is named by its first lemma and that lemma's number for it in the index.
+    """
     for number, line in _lines(path):
         columns, bar, gloss = line.partition("|")
         fields = columns.split()
         try:
             offset, kind, count = fields[0], fields[2], int(fields[3], 16)
-            words = [word.partition("(")[0] for word in fields[4 : 4 + 2 * count : 2]]
-            first = words[0].lower()
+            words = [word.partition("(") for word in fields[4 : 4 + 2 * count : 2]]
+            first = words[0][0].lower()
             sense = index[first].index(offset) + 1
+            targets = _targets(fields[4 + 2 * count :])
         except (IndexError, KeyError, ValueError):
             bar = ""
         if not bar or len(words) != count:
             raise BadInput("not a data line, or its first word is not in the index", file=path, line=number)
         definition, examples = split_gloss(gloss)
-        lemmas = tuple(word.replace("_", " ") for word in words)
-        synsets[offset] = Synset(f"{first}.{kind}.{sense:02d}", pos, lemmas, definition, examples)
-    return synsets
+        lemmas = tuple(word.replace("_", " ") for word, _, _ in words)
+        markers = tuple(marker.removesuffix(")") for _, _, marker in words)
+        synset = Synset(f"{first}.{kind}.{sense:02d}", pos, lemmas, definition, examples, markers)
+        yield synset, _Pointers((pos, offset), number, targets)
+
+
+def _targets(fields: list[str]) -> tuple[_Place, ...]:
+    """The places in ``p_cnt`` and the pointers after it (symbol, offset, part of speech, source/target)."""
+    count = int(fields[0])
+    symbols, offsets, kinds = (fields[1 + first : 1 + 4 * count : 4] for first in range(3))
+    return tuple(
+        (_POS_OF[kind], offset)
+        for symbol, offset, kind in zip(symbols, offsets, kinds, strict=True)
+        if symbol != _ANTONYM
+    )
 
 
 def _read_exceptions(path: Path) -> dict[str, tuple[str, ...]]:

@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from engine.contract.items import AttentionRow
-from engine.data.records import RetrievalItem
+from engine.data.reading import reading_of
+from engine.data.records import AttentionProbe, Dataset
 from engine.encoder.token_states import TokenStates
 from engine.evaluation.tables import read_attention, write_attention
 from engine.model.embed import relative_entropy
-from engine.model.reading import reading_of
 from engine.model.sense_head import SenseHead
 from engine.training.target_tokens import covers
 
-PROBES = 32
+QUERIES = 32
 TOP_TOKENS = 3
 
 
-def choose_probes(items: Sequence[RetrievalItem]) -> tuple[RetrievalItem, ...]:
-    """Up to 32 items spread evenly over all, whose queries are the probes: the same for every run of an evaluation."""
-    stride = max(1, -(-len(items) // PROBES))
-    return tuple(items[::stride])
+def probes_of(dataset: Dataset) -> tuple[AttentionProbe, ...]:
+    """The dataset's probes; if it has none, up to 32 retrieval queries spread evenly over all, of which no cue is known."""
+    if dataset.probes:
+        return dataset.probes
+    stride = max(1, -(-len(dataset.retrieval) // QUERIES))
+    return tuple(AttentionProbe(item.item_id, item.query, ()) for item in dataset.retrieval[::stride])
 
 
 class AttentionLog:
     """The attention of a head on its probes, epoch by epoch, kept in ``path`` after each."""
 
-    def __init__(self, path: Path, states: TokenStates, probes: Sequence[RetrievalItem]) -> None:
+    def __init__(self, path: Path, states: TokenStates, probes: Sequence[AttentionProbe]) -> None:
         self.path = path
         self.states = states
         self.probes = probes
@@ -43,24 +47,36 @@ class AttentionLog:
 
 
 def attention_rows(
-    head: SenseHead, states: TokenStates, probes: Sequence[RetrievalItem], epoch: int
+    head: SenseHead, states: TokenStates, probes: Sequence[AttentionProbe], epoch: int
 ) -> list[AttentionRow]:
-    """One row for each probe: how even the attention is, how much lies on the target word, and its heaviest tokens."""
-    batch = states.gather(states.rows([reading_of(probe.query) for probe in probes]))
+    """A row a probe: how even the attention is, how much lies on the target word and on the cues, its heaviest tokens."""
+    batch = states.gather(states.rows([reading_of(probe.event) for probe in probes]))
     with torch.no_grad():
         attention = head(batch).attention
         entropy = relative_entropy(attention, batch.offsets).tolist()
     weights = attention.cpu().split((batch.offsets[1:] - batch.offsets[:-1]).tolist())
     rows = []
     for probe, mine, even in zip(probes, weights, entropy, strict=True):
-        query, text = probe.query, reading_of(probe.query)
+        event, text = probe.event, reading_of(probe.event)
         start, end = states.span(text)
         characters = states.characters[start:end]
-        mass = float(mine[covers(characters, query)].sum())
+        lemma_mass = float(mine[covers(characters, event)].sum())
+        cue_mass = float(mine[_on_cues(characters, text, probe)].sum()) if probe.cues else None
         heaviest = mine.topk(min(TOP_TOKENS, len(mine))).indices.tolist()
         tops = " ".join(_surface(text, characters.tolist(), place) for place in heaviest)
-        rows.append(AttentionRow(probe.item_id, probe.lemma, epoch, len(mine), even, mass, tops, query.text))
+        rows.append(
+            AttentionRow(probe.probe_id, event.lemma, epoch, len(mine), even, lemma_mass, cue_mass, tops, event.text)
+        )
     return rows
+
+
+def _on_cues(characters: Tensor, text: str, probe: AttentionProbe) -> Tensor:
+    """Which tokens, by their spans (T, 2), lie in a cue, wherever it stands as a whole word in any case: (T,) bool."""
+    words = "|".join(re.escape(cue) for cue in sorted(probe.cues, key=len, reverse=True))
+    found = torch.zeros(len(characters), dtype=torch.bool)
+    for cue in re.finditer(rf"(?<!\w)(?:{words})(?!\w)", text, re.IGNORECASE):
+        found |= (characters[:, 0] < cue.end()) & (characters[:, 1] > cue.start())
+    return found & ~covers(characters, probe.event)
 
 
 def _surface(text: str, characters: list[list[int]], place: int) -> str:

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engine.data.ranking import Ranked, rank_candidates
+from engine.data.reading import definitions_of, reading_of
 from engine.data.records import CoherenceItem, CoherenceStep
-from engine.evaluation.ranking import Ranked, rank_candidates
 from engine.evaluation.text_vectors import TextVectors
-from engine.model.reading import definitions_of, reading_of
 
 
 class StepOf(NamedTuple):

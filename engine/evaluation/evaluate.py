@@ -9,11 +9,11 @@ from torch import Tensor
 
 from engine.contract.items import ItemRow
 from engine.contract.metrics import Scores
+from engine.data.killers import reason_code
+from engine.data.ranking import Ranked
 from engine.data.records import Dataset
 from engine.encoder.token_states import TokenStates
 from engine.evaluation import coherence, retrieval
-from engine.evaluation.killers import reason_code
-from engine.evaluation.ranking import Ranked
 from engine.evaluation.scores import scores
 from engine.evaluation.text_vectors import TextVectors
 from engine.model.sense_head import SenseHead

@@ -7,10 +7,10 @@ from math import comb
 
 import numpy as np
 
+from engine.data.ranking import Ranked, rank_candidates
+from engine.data.reading import reading_of
 from engine.data.records import RetrievalItem
-from engine.evaluation.ranking import Ranked, rank_candidates
 from engine.evaluation.text_vectors import TextVectors
-from engine.model.reading import reading_of
 
 
 def rank_retrieval(items: Iterable[RetrievalItem], vectors: TextVectors) -> list[Ranked]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from engine.contract.experiment import TIERS
+from engine.contract.items import ItemRow
 from engine.contract.metrics import Margins, Scores, TierScore
-from engine.evaluation.ranking import Ranked
+from engine.data.ranking import Ranked
+from engine.data.records import Killer
 
 
 def scores(retrieval: Sequence[Ranked], tiers: Sequence[str], coherence: Sequence[Ranked]) -> Scores:
@@ -27,3 +29,10 @@ def scores(retrieval: Sequence[Ranked], tiers: Sequence[str], coherence: Sequenc
             if np.any(of_tier == tier)
         },
     )
+
+
+def killer_top1(rows: Iterable[ItemRow], killers: Sequence[Killer]) -> float | None:
+    """The fraction of the frozen killer set that ``rows`` rank right; None if the set is empty."""
+    ids = {killer.item_id for killer in killers}
+    right = [row.correct_at_1 for row in rows if row.kind == "retrieval" and row.item_id in ids]
+    return sum(right) / len(right) if right else None

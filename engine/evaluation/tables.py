@@ -12,7 +12,13 @@ import polars as pl
 from engine.contract.durable import write_durably
 from engine.contract.items import AttentionRow, ItemRow
 
-_POLARS: dict[Any, pl.DataType] = {str: pl.String(), int: pl.Int64(), float: pl.Float64(), bool: pl.Boolean()}
+_POLARS: dict[Any, pl.DataType] = {
+    str: pl.String(),
+    int: pl.Int64(),
+    float: pl.Float64(),
+    float | None: pl.Float64(),
+    bool: pl.Boolean(),
+}
 
 
 def write_items(path: Path, rows: Sequence[ItemRow]) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from engine.contract.experiment import Curriculum, EncoderSettings, Gates, Settings, Slice, Tier, Training
+from engine.data.reading import definition
 from engine.data.records import (
     Bundle,
     Candidate,
@@ -20,7 +21,6 @@ from engine.data.records import (
     UsageEvent,
 )
 from engine.encoder.token_states import TokenStates
-from engine.model.reading import definition
 
 torch.set_num_threads(1)  # as a run does: threads that wait for a busy core are slower than none
 

@@ -130,3 +130,23 @@ def test_a_termination_ends_it_at_once_with_its_files_whole(tmp_path: Path, work
     assert lines.endswith(b"\n")
     assert [decode(line).seq for line in lines.splitlines()] == list(range(lines.count(b"\n")))
     assert not [path for path in output.iterdir() if path.name.endswith(".tmp")]
+
+
+def test_data_are_written_out_and_shown_and_nothing_of_the_users_is_overwritten(
+    tmp_path: Path, workspace: Path, experiment: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build = ["data", "build", "--profile", "tiny", "--experiment", str(experiment), "--workspace", str(workspace)]
+    out = tmp_path / "out"
+    assert "--edition" in complaint([*build, "--edition", "v2.3"], capsys)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("x")
+    assert "holds other files" in complaint([*build, "--out", str(tmp_path / "mine")], capsys)
+    assert cli.main([*build, "--device", "cpu", "--edition", "v2.3", "--out", str(out)]) == 0
+    assert capsys.readouterr().out.endswith(f"{out}\n")
+    assert (out / "bundles_v2.3.jsonl").is_file()
+    assert not (out / "bundles_v2.2.jsonl").exists()
+    assert cli.main(["data", "check", *map(str, sorted(out.glob("*.jsonl")))]) == 0
+    capsys.readouterr()
+    assert cli.main(["data", "show", str(out), "--count", "2"]) == 0
+    assert capsys.readouterr().out.count("**") >= 8
+    assert "no edition 'enriched' here" in complaint(["data", "show", str(out), "--edition", "enriched"], capsys)

@@ -55,6 +55,11 @@ def test_stages_come_in_order_and_the_end_names_the_gates_that_failed(finished: 
     assert set(finished.metrics.seconds) == set(stages)
 
 
+def test_the_build_has_encoded_all_that_a_run_reads(finished: Finished) -> None:
+    stages = [isinstance(body, Stage) and body.name for body in finished.said]
+    assert finished.said[stages.index("encode") + 1 : stages.index("warm_start")] == []
+
+
 def test_metrics_follow_from_the_items(finished: Finished) -> None:
     items = pl.read_parquet(finished.folder.items)
     retrieval, coherence = (items.filter(pl.col("kind") == kind) for kind in ("retrieval", "coherence"))
@@ -64,6 +69,11 @@ def test_metrics_follow_from_the_items(finished: Finished) -> None:
     assert metrics.head.coherence_accuracy == pytest.approx(coherence["correct_at_1"].mean())
     assert metrics.mean_pool.retrieval_top1 == pytest.approx((retrieval["mean_pool_rank"] == 1).mean())
     assert metrics.killers == items.filter(pl.col("reason") != "").height
+    frozen_killers = (retrieval["mean_pool_rank"] > 1) & (
+        (retrieval["mean_pool_margin"] <= -0.15) | (retrieval["mean_pool_rank"] >= 4)
+    )
+    assert metrics.killer_set == frozen_killers.sum() > 0
+    assert metrics.killer_top1 == pytest.approx(retrieval.filter(frozen_killers)["correct_at_1"].mean())
     assert sum(tier.items for tier in metrics.head.tiers.values()) == metrics.retrieval_items
     evaluation = next(body for body in finished.said if isinstance(body, Evaluation))
     assert evaluation.top1 == metrics.head.retrieval_top1
@@ -75,6 +85,8 @@ def test_attention_is_kept_for_every_epoch(finished: Finished) -> None:
     assert attention["epoch"].unique(maintain_order=True).to_list() == epochs == [0, 1, 2]
     assert attention["entropy"].is_between(0, 1.0001).all()
     assert attention["lemma_mass"].is_between(0, 1).all()
+    assert attention["cue_mass"].is_between(0, 1, closed="none").all()
+    assert (attention["lemma_mass"] + attention["cue_mass"] <= 1).all()
 
 
 def test_the_spec_holds_what_determines_the_run(finished: Finished) -> None:
@@ -128,3 +140,15 @@ def test_a_folder_of_another_run_is_refused(finished: Finished, experiment: Path
     with pytest.raises(BadInput, match=r"another run|other settings"):
         list(run_pipeline(tiny_settings(experiment, seed=123), finished.folder, workspace, "cpu"))
     assert finished.folder.metrics.read_bytes() == before
+
+
+def test_a_run_that_another_version_began_is_not_gone_on_with(finished: Finished, workspace: Path) -> None:
+    spec = spec_file.decode(finished.folder.spec.read_bytes())
+    older = msgspec.structs.replace(spec, versions={**spec.versions, "torch": "1.0"})
+    kept = finished.folder.spec.read_bytes()
+    finished.folder.spec.write_bytes(msgspec.json.encode(older))
+    try:
+        with pytest.raises(BadInput, match=r"begun with torch 1\.0 \(now "):
+            list(run_pipeline(finished.settings, finished.folder, workspace, "cpu"))
+    finally:
+        finished.folder.spec.write_bytes(kept)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -76,3 +78,40 @@ def test_two_that_start_at_once_build_once(
         thread.join()
     assert len(builds) == 1
     assert made[0][0] == made[1][0]
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from engine.encoder import token_cache
+from engine.encoder.encoder import Encoder
+from engine.prepared_data import prepare
+from tests.engine.tiny_experiment import tiny_settings
+token_cache._SHARD_TOKENS = 2_000
+settings, workspace = tiny_settings(Path(sys.argv[1])), Path(sys.argv[2])
+encoder = Encoder(settings.encoder, "cpu")
+cache = token_cache.TokenCache(token_cache.cache_folder(workspace, encoder), encoder)
+for progress in prepare(settings, workspace, cache):
+    print(progress.done, progress.total, progress.unit, flush=True)
+"""
+
+
+def test_a_build_that_is_killed_in_the_middle_is_taken_up_where_its_encoding_was(
+    settings: Settings, tmp_path: Path, workspace: Path
+) -> None:
+    expected, _ = prepared(settings, workspace)
+    place = tmp_path / "killed"
+    experiment = write_experiment(tmp_path / "again.toml")
+    command = [sys.executable, "-c", KILLED, str(experiment), str(place)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = (line.split() for line in process.stdout)
+        done, total = next((int(done), int(total)) for done, total, unit in said if unit == "texts" and int(done) > 200)
+        process.kill()
+    assert done < total
+    folder, progress = prepared(settings, place)
+    rest = next(step.total for step in progress if step.unit == "texts")
+    assert rest <= total - done
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+        path.name: path.read_bytes() for path in expected.iterdir()
+    }

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine.contract.experiment import Slice
+from engine.contract.experiment import Slice, Verification
 from engine.data.build import build_all
 from engine.data.usage_events import Lexicon, read_lexicon
 from engine.data.wordnet import WordNet, find_wordnet, read_wordnet
@@ -60,7 +60,7 @@ def lexicon(wordnet: WordNet) -> Lexicon:
 def built(wordnet: WordNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small build over the bag of words; not to be changed."""
     folder = tmp_path_factory.mktemp("data") / "small"
-    build_all(SMALL, 0, wordnet, bag_of_words, "bag of words", folder, silent)
+    build_all(SMALL, 0, Verification(), wordnet, bag_of_words, "bag of words", folder, silent)
     return folder
 
 

@@ -18,10 +18,10 @@ from msgspec import structs
 from numpy.typing import NDArray
 
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import TIERS, Slice
+from engine.contract.experiment import TIERS, Slice, Verification
 from engine.data import build
 from engine.data.build import build_all, build_key, load
-from engine.data.dataset_files import read_manifest
+from engine.data.dataset_files import load_rejected, read_manifest
 from engine.data.editions import Editions, make_editions
 from engine.data.embedded_texts import EmbeddedTexts
 from engine.data.leakage import Leakage
@@ -29,7 +29,17 @@ from engine.data.plan import Plan
 from engine.data.wordnet import WordNet
 from tests.engine.data.conftest import SMALL, bag_of_words, silent
 
-FILES = {"v2.2.jsonl", "v2.3.jsonl", "enriched.jsonl", "dev.jsonl", "retrieval.jsonl", "coherence.jsonl"}
+FILES = {
+    "v2.2.jsonl",
+    "v2.3.jsonl",
+    "enriched.jsonl",
+    "dev.jsonl",
+    "retrieval.jsonl",
+    "coherence.jsonl",
+    "killers.jsonl",
+    "attention.jsonl",
+    "rejected.ndjson",
+}
 
 
 def test_a_build_has_its_files_and_its_manifest_counts_them(built: Path) -> None:
@@ -45,6 +55,9 @@ def test_a_build_has_its_files_and_its_manifest_counts_them(built: Path) -> None
         "eval": SMALL.eval_lemmas,
     }
     assert manifest.synthetics["accepted"] > 0
+    rejected = Counter(one.reason for one in load_rejected(built))
+    assert rejected == Counter({reason: n for reason, n in manifest.synthetics.items() if reason != "accepted"})
+    assert sum(manifest.killers.values()) == len(load(built, "v2.2").killers) > 0
     assert manifest.checked_texts > 0
 
 
@@ -61,6 +74,7 @@ def test_editions_differ_in_data_and_share_the_evaluation(built: Path) -> None:
     data = [load(built, edition) for edition in ("v2.2", "v2.3", "enriched")]
     assert len({dataset.data_fingerprint for dataset in data}) == 3
     assert len({dataset.eval_fingerprint for dataset in data}) == 1
+    assert len({(dataset.killers, dataset.probes) for dataset in data}) == 1
     assert all(dataset.dev == data[0].dev and dataset.retrieval == data[0].retrieval for dataset in data)
 
 
@@ -69,9 +83,10 @@ def test_the_same_inputs_give_the_same_bytes_in_another_process(built: Path, tmp
     program = (
         "import os, sys; from pathlib import Path\n"
         "from engine.data.build import build_all; from engine.data.wordnet import find_wordnet, read_wordnet\n"
+        "from engine.contract.experiment import Verification\n"
         "from tests.engine.data.conftest import SMALL, bag_of_words, silent\n"
         "wordnet = read_wordnet(find_wordnet(os.environ))\n"
-        "build_all(SMALL, 0, wordnet, bag_of_words, 'bag of words', Path(sys.argv[1]), silent)\n"
+        "build_all(SMALL, 0, Verification(), wordnet, bag_of_words, 'bag of words', Path(sys.argv[1]), silent)\n"
     )
     environ = {**os.environ, "PYTHONHASHSEED": "77", "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-c", program, str(again)], check=True, env=environ, timeout=120)
@@ -84,20 +99,22 @@ def test_a_build_that_fails_leaves_nothing_behind(wordnet: WordNet, tmp_path: Pa
         raise MemoryError
 
     with pytest.raises(MemoryError):
-        build_all(SMALL, 0, wordnet, broken, "broken", tmp_path / "data" / "it", silent)
+        build_all(SMALL, 0, Verification(), wordnet, broken, "broken", tmp_path / "data" / "it", silent)
     assert not (tmp_path / "data").exists()
 
 
 def test_leakage_fails_the_build(wordnet: WordNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def leaking(plan: Plan, texts: EmbeddedTexts, adversarial: int, counts: Counter[str]) -> Editions:
-        made = make_editions(plan, texts, adversarial, counts)
+    def leaking(plan: Plan, texts: EmbeddedTexts, adversarial: int, thresholds: Verification) -> Editions:
+        made = make_editions(plan, texts, adversarial, thresholds)
         bundle = made.bundles["v2.2"][0]
-        anchor = structs.replace(bundle.anchor, text=plan.coherence[0].glosses[0].upper(), event_id="planted")
+        anchor = structs.replace(
+            bundle.anchor, text=plan.evaluation.coherence[0].glosses[0].upper(), event_id="planted"
+        )
         return structs.replace(made, bundles={**made.bundles, "v2.2": (structs.replace(bundle, anchor=anchor),)})
 
     monkeypatch.setattr(build, "make_editions", leaking)
     with pytest.raises(Leakage):
-        build_all(SMALL, 0, wordnet, bag_of_words, "bag of words", tmp_path / "leaky", silent)
+        build_all(SMALL, 0, Verification(), wordnet, bag_of_words, "bag of words", tmp_path / "leaky", silent)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -105,7 +122,7 @@ def test_a_finished_build_is_not_done_again(wordnet: WordNet, built: Path) -> No
     def never(texts: Sequence[str]) -> NDArray[np.float32]:
         raise AssertionError
 
-    build_all(SMALL, 0, wordnet, never, "bag of words", built, silent)
+    build_all(SMALL, 0, Verification(), wordnet, never, "bag of words", built, silent)
 
 
 @pytest.mark.parametrize(
@@ -150,17 +167,30 @@ def test_an_unknown_edition_is_refused(built: Path) -> None:
 
 
 def test_everything_that_determines_a_build_is_in_its_key() -> None:
-    key = build_key(SMALL, 0, "wordnet", "encoder")
+    usual = Verification()
+    key = build_key(SMALL, 0, usual, "wordnet", "encoder")
     others = [
-        build_key(structs.replace(SMALL, train_lemmas=61), 0, "wordnet", "encoder"),
-        build_key(SMALL, 1, "wordnet", "encoder"),
-        build_key(SMALL, 0, "other", "encoder"),
-        build_key(SMALL, 0, "wordnet", "other"),
+        build_key(structs.replace(SMALL, train_lemmas=61), 0, usual, "wordnet", "encoder"),
+        build_key(SMALL, 1, usual, "wordnet", "encoder"),
+        build_key(SMALL, 0, Verification(least_gap=0.1), "wordnet", "encoder"),
+        build_key(SMALL, 0, Verification(least_similarity=0.6), "wordnet", "encoder"),
+        build_key(SMALL, 0, usual, "other", "encoder"),
+        build_key(SMALL, 0, usual, "wordnet", "other"),
     ]
-    assert len({key, *others}) == 5
-    assert key == build_key(msgspec.convert(msgspec.to_builtins(SMALL), Slice), 0, "wordnet", "encoder")
+    assert len({key, *others}) == 7
+    assert key == build_key(msgspec.convert(msgspec.to_builtins(SMALL), Slice), 0, usual, "wordnet", "encoder")
 
 
 @given(st.builds(Slice, **{name: st.none() | st.integers(1, 9) for name in Slice.__struct_fields__}))
 def test_two_slices_have_two_keys(part: Slice) -> None:
-    assert (build_key(part, 0, "w", "e") == build_key(Slice(), 0, "w", "e")) is (part == Slice())
+    usual = Verification()
+    assert (build_key(part, 0, usual, "w", "e") == build_key(Slice(), 0, usual, "w", "e")) is (part == Slice())
+
+
+def test_higher_thresholds_reject_more(wordnet: WordNet, built: Path, tmp_path: Path) -> None:
+    stricter = tmp_path / "stricter"
+    build_all(SMALL, 0, Verification(0.7, 0.2), wordnet, bag_of_words, "bag of words", stricter, silent)
+    before, after = load_rejected(built), load_rejected(stricter)
+    assert {one.event for one in before} < {one.event for one in after}
+    assert all(one.similarity < 0.7 or one.gap < 0.2 for one in after)
+    assert read_manifest(stricter).synthetics["accepted"] < read_manifest(built).synthetics["accepted"]

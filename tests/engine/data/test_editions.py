@@ -6,15 +6,19 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from engine.contract.experiment import TIERS
 from engine.data.adversarial import mine
-from engine.data.build import load, texts_of
+from engine.data.build import load
 from engine.data.dataset_files import read_manifest
+from engine.data.drafts import Draft
+from engine.data.editions import _with_near
 from engine.data.embedded_texts import EmbeddedTexts
 from engine.data.leakage import events_of_bundle
-from engine.data.records import Bundle
-from engine.data.usage_events import Lexicon, normalised, synset_of
+from engine.data.reading import reading_of
+from engine.data.records import Bundle, UsageEvent
+from engine.data.usage_events import Lexicon, normalised, sense_id_of, synset_of, usage_event
 from tests.engine.data.conftest import SMALL, bag_of_words
 
 EDITIONS = ("v2.2", "v2.3", "enriched")
@@ -59,9 +63,20 @@ def test_spans_lie_in_their_texts_and_only_glosses_have_none(
 @pytest.mark.parametrize("edition", EDITIONS)
 def test_danger_is_what_the_embeddings_say(bundles: dict[str, tuple[Bundle, ...]], edition: str) -> None:
     for bundle in bundles[edition][::5]:
-        anchor, positive, *negatives = bag_of_words([event.text for event in events_of_bundle(bundle)])
+        anchor, positive, *negatives = bag_of_words([reading_of(event) for event in events_of_bundle(bundle)])
         expected = max(float(anchor @ negative) for negative in negatives) - float(anchor @ positive)
         assert bundle.danger == pytest.approx(expected, abs=2e-5)
+
+
+def test_a_sense_with_three_examples_is_an_anchor_twice_in_v23(
+    bundles: dict[str, tuple[Bundle, ...]], lexicon: Lexicon
+) -> None:
+    core = [bundle for bundle in bundles["v2.3"] if not bundle.adversarial]
+    anchors = Counter(bundle.anchor.sense_id for bundle in core)
+    assert len({bundle.anchor.event_id for bundle in core}) == len(core)
+    examples = {sense.sense_id: len(sense.examples) for senses in lexicon.values() for sense in senses}
+    assert {examples[sense] > 2 for sense, count in anchors.items() if count == 2} == {True}
+    assert max(anchors.values()) == 2
 
 
 def test_ids_are_unique(bundles: dict[str, tuple[Bundle, ...]]) -> None:
@@ -71,6 +86,39 @@ def test_ids_are_unique(bundles: dict[str, tuple[Bundle, ...]]) -> None:
 
 def test_the_baseline_has_no_tiers_and_no_cross_lemma_negatives(bundles: dict[str, tuple[Bundle, ...]]) -> None:
     assert all(bundle.tier is None and not bundle.cross_lemma for bundle in bundles["v2.2"])
+
+
+def test_v23_keeps_its_three_rules_without_exception(bundles: dict[str, tuple[Bundle, ...]]) -> None:
+    for bundle in bundles["v2.3"]:
+        assert normalised(bundle.positive.text) != normalised(bundle.anchor.text)
+        assert bundle.siblings
+        assert all(event.pos == bundle.anchor.pos for event in bundle.siblings)
+        assert bundle.cross_lemma
+        assert len(bundle.similarities) == len(bundle.cross_lemma)
+
+
+def test_no_sentence_of_another_lemma_is_nearer_than_the_first_negative(
+    bundles: dict[str, tuple[Bundle, ...]],
+) -> None:
+    core = [bundle for bundle in bundles["v2.3"] if not bundle.adversarial]
+    pool: dict[str, UsageEvent] = {
+        event.event_id: event
+        for bundle in core
+        for event in (bundle.anchor, bundle.positive, *bundle.siblings)
+        if event.source == "example"
+    }
+    vectors = dict(zip(pool, bag_of_words([event.text for event in pool.values()]), strict=True))
+    for bundle in core:
+        shown = {normalised(event.text) for event in (bundle.anchor, bundle.positive, *bundle.siblings)}
+        nearest = max(
+            float(vectors[bundle.anchor.event_id] @ vectors[other.event_id])
+            for other in pool.values()
+            if other.lemma != bundle.anchor.lemma
+            and synset_of(other) != synset_of(bundle.anchor)
+            and normalised(other.text) not in shown
+        )
+        assert bundle.similarities[0] == pytest.approx(nearest, abs=2e-5)
+        assert list(bundle.similarities) == sorted(bundle.similarities, reverse=True)
 
 
 def test_v23_has_the_tiers_of_its_danger_and_adversarial_bundles_on_top(bundles: dict[str, tuple[Bundle, ...]]) -> None:
@@ -96,7 +144,7 @@ def test_an_adversarial_bundle_has_another_line_up_without_the_hardest_negative(
         if bundle.adversarial:
             origin = by_anchor[bundle.anchor.event_id]
             negatives = [*origin.siblings, *origin.cross_lemma]
-            anchor, *near = bag_of_words([origin.anchor.text, *(event.text for event in negatives)])
+            anchor, *near = bag_of_words([reading_of(event) for event in (origin.anchor, *negatives)])
             hardest = max(zip(near, negatives, strict=True), key=lambda pair: round(float(anchor @ pair[0]), 5))[1]
             assert hardest.text not in {event.text for event in (*bundle.siblings, *bundle.cross_lemma)}
 
@@ -105,11 +153,38 @@ def test_an_anchor_with_one_dangerous_negative_is_not_adversarial(bundles: dict[
     bundle = max((b for b in bundles["v2.3"] if not b.adversarial), key=lambda b: b.danger)
     alone = [(bundle.cross_lemma[0],)]
     texts = EmbeddedTexts(bag_of_words)
-    texts.add(event.text for event in events_of_bundle(bundle))
+    texts.add(reading_of(event) for event in events_of_bundle(bundle))
     only_one = Bundle(
         bundle.bundle_id, bundle.anchor, bundle.positive, (), (bundle.cross_lemma[0],), bundle.danger, TIERS[2]
     )
     assert mine("v2.3", [only_one], alone, texts, -2.0, 5) == ()
+
+
+def test_an_adversarial_bundle_never_goes_without_a_sibling(bundles: dict[str, tuple[Bundle, ...]]) -> None:
+    bundle = next(b for b in bundles["v2.3"] if not b.adversarial and len(b.cross_lemma) > 1)
+    texts = EmbeddedTexts(bag_of_words)
+    texts.add(reading_of(event) for event in events_of_bundle(bundle))
+    alone = structs.replace(bundle, siblings=bundle.siblings[:1], cross_lemma=())
+    assert mine("v2.3", [alone], [bundle.cross_lemma], texts, -2.0, 5) == ()
+
+
+def test_a_negative_of_another_lemma_never_has_a_text_of_its_bundle() -> None:
+    def event(lemma: str, sense: str, text: str) -> UsageEvent:
+        return usage_event(lemma, "n", sense_id_of(lemma, "n", f"{sense}.n.01"), text, (0, 4), "example")
+
+    draft = Draft(
+        event("bank", "shore", "bank of the river"),
+        event("bank", "shore", "a steep bank"),
+        (event("bank", "firm", "a bank"),),
+    )
+    same = event("river", "stream", "A steep bank!")
+    other = event("river", "stream", "the river rose")
+    texts = EmbeddedTexts(bag_of_words)
+    texts.add(one.text for one in (*draft.events, same, other))
+    excluded: Counter[str] = Counter()
+    assert _with_near([draft], [same, other], texts, excluded) == ([draft], [(other,)])
+    assert _with_near([draft], [same], texts, excluded) == ([], [])
+    assert excluded.total() == 1
 
 
 def test_enriched_is_v23_and_more_than_as_much_again(bundles: dict[str, tuple[Bundle, ...]]) -> None:
@@ -140,11 +215,3 @@ def test_all_editions_draw_on_the_same_lemmas(bundles: dict[str, tuple[Bundle, .
     assert lemmas["v2.3"] <= lemmas["v2.2"]
     assert lemmas["v2.2"] - lemmas["enriched"] <= lemmas["v2.2"] - lemmas["v2.3"]
     assert len(lemmas["v2.2"] | lemmas["enriched"]) <= (SMALL.train_lemmas or 0)
-
-
-def test_the_texts_of_a_dataset_are_unique_sorted_and_whole(built: Path) -> None:
-    data = load(built, "enriched")
-    texts = texts_of(data)
-    assert list(texts) == sorted(set(texts))
-    assert {event.text for bundle in data.train for event in events_of_bundle(bundle)} <= set(texts)
-    assert {gloss for item in data.coherence for gloss in item.glosses} <= set(texts)

@@ -62,6 +62,12 @@ def test_the_sense_shifts_at_each_step_of_a_coherence_item(coherence: tuple[Cohe
         assert len(set(forms)) == len(forms)
 
 
+def test_no_two_items_ask_the_same(retrieval: tuple[RetrievalItem, ...], lexicon: Lexicon) -> None:
+    everything = coherence_items(lexicon, [lemma for lemma in sorted(lexicon) if gives_retrieval(lexicon[lemma])], None)
+    assert len({item.item_id for item in everything}) == len({item.sense_ids for item in everything}) == len(everything)
+    assert len({item.item_id for item in retrieval}) == len(retrieval)
+
+
 def test_the_index_of_the_active_sense_tells_nothing(coherence: tuple[CoherenceItem, ...]) -> None:
     first = [item.steps[0].sense == 0 for item in coherence if len(item.steps) == 2]
     assert 0.3 < sum(first) / len(first) < 0.7

@@ -29,6 +29,9 @@ def inflection(wordnet: WordNet) -> Inflection:
         ("see", "v", "ing", "seeing"),
         ("try", "v", "s", "tries"),
         ("have", "v", "s", "has"),
+        ("address", "v", "past", "addressed"),
+        ("strip", "v", "participle", "stripped"),
+        ("spend", "v", "past", "spent"),
         ("take", "v", "past", "took"),
         ("take", "v", "participle", "taken"),
         ("walk", "v", "participle", "walked"),
@@ -69,3 +72,18 @@ def test_the_form_of_a_surface(
 @pytest.mark.parametrize(("lemma", "pos", "form"), [("be", "v", "past"), ("beautiful", "a", "er"), ("W.C.", "n", "s")])
 def test_what_no_rule_is_sure_of_is_not_guessed(inflection: Inflection, lemma: str, pos: Pos, form: Form) -> None:
     assert inflection.inflect(lemma, pos, form) is None
+
+
+@pytest.mark.parametrize(
+    ("noun", "plural"),
+    [
+        ("earnings", True),
+        ("knickers", True),
+        ("gas", False),
+        ("basis", False),
+        ("dress", False),
+        ("coat of arms", False),
+    ],
+)
+def test_a_noun_listed_in_the_plural_is_known(inflection: Inflection, noun: str, plural: bool) -> None:
+    assert inflection.is_plural(noun) is plural

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from engine.data.build import load
+from engine.data.frozen_evaluation import FrozenEvaluation
 from engine.data.leakage import Leakage, check_leakage
 from engine.data.records import Bundle, Dataset, UsageEvent
+from engine.data.usage_events import normalised
 
 
 @pytest.fixture(scope="module")
@@ -18,14 +20,19 @@ def data(built: Path) -> Dataset:
 
 
 def check(data: Dataset, train: tuple[Bundle, ...]) -> int:
-    return check_leakage(train, data.dev, data.retrieval, data.coherence, {})
+    return check_leakage(train, data.dev, frozen(data), {})
+
+
+def frozen(data: Dataset) -> FrozenEvaluation:
+    return FrozenEvaluation(data.retrieval, data.coherence, data.probes)
 
 
 def evaluation_texts(data: Dataset) -> list[str]:
     queries = [item.query.text for item in data.retrieval]
     candidates = [c.event.text for item in data.retrieval for c in item.candidates]
     steps = [step.event.text for item in data.coherence for step in item.steps]
-    return [*queries, *candidates, *steps, *(gloss for item in data.coherence for gloss in item.glosses)]
+    glosses = [gloss for item in data.coherence for gloss in item.glosses]
+    return [*queries, *candidates, *steps, *glosses, *(probe.event.text for probe in data.probes)]
 
 
 def replace_text(bundle: Bundle, role: str, text: str) -> Bundle:
@@ -59,11 +66,29 @@ def test_an_evaluation_text_anywhere_in_training_is_found(
         check(data, tuple(train))
 
 
+@given(st.data(), st.sampled_from(["Yesterday, {}", "{} as they say", "{} {}"]))
+def test_a_near_copy_of_an_evaluation_text_is_found(data: Dataset, draw: st.DataObject, around: str) -> None:
+    long = [text for text in evaluation_texts(data) if len(normalised(text)) >= 24]
+    text = draw.draw(st.sampled_from(long))
+    place = draw.draw(st.integers(0, len(data.train) - 1))
+    train = list(data.train)
+    train[place] = replace_text(train[place], "anchor", around.format(text, "and so on"))
+    with pytest.raises(Leakage, match="nearly copy"):
+        check(data, tuple(train))
+
+
+def test_a_near_copy_among_the_development_texts_is_found(data: Dataset) -> None:
+    text = max(evaluation_texts(data), key=len)
+    dev = (replace_text(data.dev[0], "positive", f"Yes: {text}"), *data.dev[1:])
+    with pytest.raises(Leakage, match="nearly copy"):
+        check_leakage(data.train, dev, frozen(data), {})
+
+
 def test_a_synthetic_text_made_from_an_evaluation_text_is_found(data: Dataset) -> None:
     near_copy = structs.replace(data.train[0].positive, source="synthetic", event_id="near copy", text="new words")
     train = (structs.replace(data.train[0], positive=near_copy),)
     with pytest.raises(Leakage, match="training text is an evaluation text"):
-        check_leakage(train, data.dev, data.retrieval, data.coherence, {"near copy": data.retrieval[0].query.text})
+        check_leakage(train, data.dev, frozen(data), {"near copy": data.retrieval[0].query.text})
 
 
 def test_a_held_out_lemma_is_found_even_in_new_words(data: Dataset) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,3 +37,35 @@ def test_a_larger_slice_begins_with_the_smaller_one(few: int, more: int) -> None
     assert large[: len(small)] == small
     assert len(small) == min(few, len(large))
     assert all(lemma.endswith("7") for lemma in large)
+
+
+@given(
+    st.integers(0, 2**31 - 1),
+    st.lists(st.text(min_size=1, max_size=5), max_size=30, unique=True),
+    st.lists(st.text(min_size=1, max_size=5), max_size=10, unique=True),
+)
+def test_splits_are_disjoint_and_new_lemmas_move_none(seed: int, lemmas: list[str], more: list[str]) -> None:
+    before = {split: set(choose_lemmas(lemmas, split, seed, None, lambda _: True)) for split in SPLITS}
+    after = {split: set(choose_lemmas({*lemmas, *more}, split, seed, None, lambda _: True)) for split in SPLITS}
+    assert all(before[one].isdisjoint(before[other]) for one in SPLITS for other in SPLITS if one != other)
+    assert all(before[split] == after[split] & set(lemmas) for split in SPLITS)
+
+
+@given(st.sets(st.sampled_from(LEMMAS[:60])), st.integers(1, 20))
+def test_lemmas_that_are_spoiled_when_they_are_looked_at_give_their_places_to_others(
+    spoiled: set[str], few: int
+) -> None:
+    looked_at: list[str] = []
+
+    def hit(lemmas: Sequence[str]) -> set[str]:
+        looked_at.extend(lemmas)
+        return spoiled & set(lemmas)
+
+    def useful(lemma: str) -> bool:
+        return lemma not in looked_at or lemma not in spoiled
+
+    chosen = choose_lemmas(LEMMAS[:60], "train", 3, few, useful, hit)
+    expected = choose_lemmas(LEMMAS[:60], "train", 3, few, lambda lemma: lemma not in spoiled)
+    assert chosen == expected
+    assert len(set(looked_at)) == len(looked_at)
+    assert set(chosen) <= set(looked_at)

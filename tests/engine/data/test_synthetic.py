@@ -36,12 +36,44 @@ def test_the_lemma_takes_the_synonyms_place(substitution: Substitution, lexicon:
         ("unadulterated", "arrant.s.01", "an [unadulterated] fool"),
         ("go past", "travel_by.v.01", "A black limousine [went past] when she looked out the window"),
         ("sum", "total.v.02", "[Sum] all the people in this town to those of the neighboring town"),
+        ("unidentified", "nameless.s.01", "a poem by an [unidentified] author"),
+        ("unanimous", "solid.s.15", "a [unanimous] voting bloc"),
+        ("address", "cover.v.05", "The course [addressed] all of Western Civilization"),
+        ("words", "lyric.n.01", "his compositions always started with the [words]"),
     ],
 )
 def test_article_inflection_and_capital_are_kept_right(
     substitution: Substitution, lexicon: Lexicon, lemma: str, synset: str, expected: str
 ) -> None:
     assert expected in made(substitution, lexicon, lemma, synset).values()
+
+
+@pytest.mark.parametrize(
+    ("lemma", "synset_of", "reason"),
+    [
+        ("office", "Central Intelligence Agency", "part of a name or an abbreviation"),
+        ("asleep", "he is deceased", "an adjective out of its place"),
+        ("stick to", "Will this wallpaper adhere to the wall?", "a verb that wants other words around it"),
+        (
+            "capitalize",
+            "she took advantage of his absence to meet her lover",
+            "a verb that wants other words around it",
+        ),
+        ("shucks", "his promise is not worth a damn", "inflection unclear"),
+        ("crookedness", "the acrobat performed incredible contortions", "inflection unclear"),
+    ],
+)
+def test_a_context_that_would_not_be_english_is_not_made(
+    substitution: Substitution, wordnet: WordNet, lexicon: Lexicon, lemma: str, synset_of: str, reason: str
+) -> None:
+    held = (
+        sense for sense in lexicon[lemma] if any(synset_of in text for text in wordnet.synsets[sense.synset].examples)
+    )
+    sense = next(held)
+    refused: Counter[str] = Counter()
+    made = [synthetic.original for synthetic in substitution.synthetics(sense, set(), refused)]
+    assert not any(synset_of in original for original in made)
+    assert refused[reason] > 0
 
 
 def test_a_synthetic_of_a_held_out_text_is_not_made(substitution: Substitution, lexicon: Lexicon) -> None:

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from engine.contract.experiment import Verification
 from engine.data.embedded_texts import EmbeddedTexts
 from engine.data.synthetic import Synthetic
 from engine.data.usage_events import usage_event
-from engine.data.verification import Claim, verified
+from engine.data.verification import Claim, verify
 
 
 def plane(names: Sequence[str]) -> NDArray[np.float32]:
@@ -35,10 +37,43 @@ def test_a_claim_holds_near_its_original_and_apart_from_its_siblings(
     texts = EmbeddedTexts(plane)
     texts.add(["synthetic", original, *siblings])
     event = usage_event("auto", "n", "wn:auto.n.car.n.01", "synthetic", (0, 4), "synthetic")
-    refused: Counter[str] = Counter()
-    kept = verified([Claim(Synthetic(event, original), siblings)], texts, refused)
-    assert (len(kept), dict(refused)) == ((1, {}) if reason is None else (0, {reason: 1}))
+    made = Synthetic(event, original)
+    accepted, rejected = verify([Claim(made, siblings)], texts, Verification())
+    assert accepted == ((made,) if reason is None else ())
+    assert [one.reason for one in rejected] == ([] if reason is None else [reason])
+    for one in rejected:
+        assert one.event == event
+        assert (one.similarity, one.gap) == pytest.approx(
+            (float(original), float(original) - max(map(float, siblings)))
+        )
+
+
+@given(
+    st.lists(st.tuples(st.integers(-99, 99), st.integers(-99, 99)), max_size=8, unique=True),
+    st.floats(0, 1),
+    st.floats(-1, 1),
+)
+def test_every_claim_is_accepted_or_rejected_by_the_thresholds(
+    cosines: list[tuple[int, int]], least_similarity: float, least_gap: float
+) -> None:
+    texts = EmbeddedTexts(plane)
+    claims = [
+        Claim(
+            Synthetic(usage_event("a", "n", f"s{number}", "synthetic", (0, 4), "synthetic"), f"{near / 100}"),
+            (f"{sib / 100}",),
+        )
+        for number, (near, sib) in enumerate(cosines)
+    ]
+    texts.add(["synthetic", *(claim.synthetic.original for claim in claims), *(claim.siblings[0] for claim in claims)])
+    accepted, rejected = verify(claims, texts, Verification(least_similarity, least_gap))
+    assert len(accepted) + len(rejected) == len(claims)
+    for one in rejected:
+        assert one.similarity < least_similarity or one.gap < least_gap
+    for made in accepted:
+        near, sibling = cosines[int(made.event.sense_id[1:])]
+        assert near / 100 >= least_similarity - 1e-4
+        assert (near - sibling) / 100 >= least_gap - 1e-4
 
 
 def test_nothing_claimed_is_nothing_kept() -> None:
-    assert verified([], EmbeddedTexts(plane), Counter()) == ()
+    assert verify([], EmbeddedTexts(plane), Verification()) == ((), ())

@@ -44,6 +44,8 @@ def test_senses_keep_the_order_of_the_index(tiny_wordnet: Path) -> None:
         ("data.noun", " | ", " ! ", 2),
         ("data.noun", " 02 thing", " 0x thing", 2),
         ("data.noun", "01 thing", "01 thong", 3),
+        ("data.verb", " 001 @", " 00x @", 2),
+        ("data.verb", " v 0000", " z 0000", 2),
         ("index.noun", "thing n 2 1", "thing n 3 1", 3),
         ("index.verb", "run v", "run", 2),
         ("verb.exc", "running run", "running", 2),
@@ -84,3 +86,27 @@ def test_an_unusable_wnhome_is_refused_though_another_place_has_one(tmp_path: Pa
     assert find_wordnet({}, prefix=tmp_path) == tmp_path / "share" / "wordnet"
     with pytest.raises(BadInput, match="WNHOME"):
         find_wordnet({"WNHOME": str(tmp_path)}, prefix=tmp_path)
+
+
+def test_synsets_name_their_relatives_and_not_their_antonyms(wordnet: WordNet) -> None:
+    assert {"motor_vehicle.n.01", "cab.n.03", "car_door.n.01"} <= set(wordnet.synsets["car.n.01"].related)
+    assert "adaxial.a.01" not in wordnet.synsets["abaxial.a.01"].related
+    names = set(wordnet.synsets)
+    assert all(set(synset.related) <= names for synset in wordnet.synsets.values())
+
+
+def test_adjectives_keep_their_places_in_a_sentence(wordnet: WordNet) -> None:
+    markers = {
+        lemma: marker
+        for name in ("asleep.a.01", "elder.s.01", "galore.s.01")
+        for lemma, marker in zip(wordnet.synsets[name].lemmas, wordnet.synsets[name].markers, strict=True)
+    }
+    assert (markers["asleep"], markers["galore"]) == ("p", "ip")
+
+
+def test_a_pointer_to_nowhere_is_refused(tiny_wordnet: Path) -> None:
+    path = tiny_wordnet / "data.verb"
+    path.write_text(path.read_text().replace("@ 00002640", "@ 00009999"))
+    with pytest.raises(BadInput, match="00009999") as raised:
+        read_wordnet(tiny_wordnet)
+    assert (raised.value.file, raised.value.line) == (path, 2)

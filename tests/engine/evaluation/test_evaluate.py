@@ -6,9 +6,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from msgspec import structs
 
 from engine.contract.items import AttentionRow, ItemRow
-from engine.evaluation.attention import PROBES, AttentionLog, attention_rows, choose_probes
+from engine.data.records import AttentionProbe
+from engine.evaluation.attention import QUERIES, AttentionLog, attention_rows, probes_of
 from engine.evaluation.evaluate import evaluate
 from engine.evaluation.tables import read_attention, write_attention, write_items
 from engine.model.embed import mean_pool_all
@@ -51,17 +53,18 @@ def test_mean_pooling_beside_the_head_is_mean_pooling() -> None:
 
 
 def test_attention_rows_tell_where_the_head_looks(tmp_path: Path) -> None:
-    text = "aabbccdd"
+    text = "so bank a muddy Bank"
     states = random_states([text, "other"])
-    probe = retrieval_item(event(text, span=(2, 6)), ["other"], ["other"])
+    probe = AttentionProbe("probe", event(text, span=(3, 7)), ("muddy", "bank"))
     head = SenseHead(states.width, 8, seed=0)
     (row,) = attention_rows(head, states, [probe], epoch=3)
     attention = head(states.gather(states.rows([text]))).attention.tolist()
-    assert (row.epoch, row.tokens, row.text) == (3, 6, text)
-    assert row.lemma_mass == pytest.approx(attention[2] + attention[3])
-    names = ["<start>", "aa", "bb", "cc", "dd", "<end>"]
-    heaviest = sorted(range(6), key=lambda place: -attention[place])[:3]
-    assert row.top_tokens.split() == [names[place] for place in heaviest]
+    names = ["<start>", *(text[start : start + 2] for start in range(0, len(text), 2)), "<end>"]
+    assert (row.item_id, row.lemma, row.epoch, row.tokens, row.text) == ("probe", "bank", 3, len(names), text)
+    assert row.lemma_mass == pytest.approx(sum(attention[1 + place // 2] for place in (2, 4, 6)))
+    assert row.cue_mass == pytest.approx(sum(attention[1 + place // 2] for place in (10, 12, 14, 16, 18)))
+    heaviest = sorted(range(len(names)), key=lambda place: -attention[place])[:3]
+    assert row.top_tokens == " ".join(names[place] for place in heaviest)
     assert 0 < row.entropy <= 1
 
     log = AttentionLog(tmp_path / "attention.parquet", states, [probe])
@@ -73,13 +76,19 @@ def test_attention_rows_tell_where_the_head_looks(tmp_path: Path) -> None:
     assert [row.epoch for row in read_attention(tmp_path / "attention.parquet")] == [0, 1]
 
 
-def test_probes_are_few_and_spread_over_all_items() -> None:
-    items = [retrieval_item(f"q{number}", ["r"], ["w"]) for number in range(250)]
-    probes = choose_probes(items)
-    assert 0 < len(probes) <= PROBES
-    assert probes[0] == items[0]
-    assert items.index(probes[-1]) > 200
-    assert choose_probes(items[:5]) == tuple(items[:5])
+def test_without_probes_a_few_queries_stand_in_of_which_no_cue_is_known() -> None:
+    task = Task()
+    dataset = dataset_of(task)
+    items = tuple(retrieval_item(f"q{number}", ["r"], ["w"]) for number in range(250))
+    probes = probes_of(structs.replace(dataset, retrieval=items))
+    assert 0 < len(probes) <= QUERIES
+    assert probes[0].event == items[0].query
+    assert [item.query for item in items].index(probes[-1].event) > 200
+    own = (AttentionProbe("probe", items[3].query, ("q",)),)
+    assert probes_of(structs.replace(dataset, retrieval=items, probes=own)) == own
+    rows = attention_rows(SenseHead(task.states.width, 8, seed=0), task.states, probes_of(dataset), 0)
+    assert rows
+    assert all(row.cue_mass is None for row in rows)
 
 
 def test_tables_have_the_agreed_columns_and_come_back_as_written(tmp_path: Path) -> None:
@@ -90,7 +99,7 @@ def test_tables_have_the_agreed_columns_and_come_back_as_written(tmp_path: Path)
     assert [ItemRow(*values) for values in frame.iter_rows()] == [row]
     write_items(tmp_path / "items.parquet", [])
     assert pl.read_parquet(tmp_path / "items.parquet").schema == frame.schema
-    rows = [AttentionRow("i", "bank", 0, 5, 0.9, 0.1, "the of a", "text")]
+    rows = [AttentionRow("i", "bank", 0, 5, 0.9, 0.1, cue_mass, "the of a", "text") for cue_mass in (0.3, None)]
     write_attention(tmp_path / "attention.parquet", rows)
     assert read_attention(tmp_path / "attention.parquet") == rows
     assert read_attention(tmp_path / "missing.parquet") == []

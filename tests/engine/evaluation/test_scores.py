@@ -6,8 +6,10 @@ import statistics
 
 import pytest
 
-from engine.evaluation.ranking import Ranked
-from engine.evaluation.scores import scores
+from engine.contract.items import ItemRow
+from engine.data.ranking import Ranked
+from engine.data.records import Killer
+from engine.evaluation.scores import killer_top1, scores
 
 
 def outcome(rank: int, margin: float) -> Ranked:
@@ -30,3 +32,16 @@ def test_shares_margins_and_tiers() -> None:
         "tier1_easy": (2, 0.5),
         "tier3_adversarial": (3, pytest.approx(1 / 3)),
     }
+
+
+def row(kind: str, item_id: str, rank: int) -> ItemRow:
+    tail = (0.0, "", 1, 0.0, "q", "a", "c")
+    return ItemRow(kind, item_id, "bank", "tier1_easy", "example", 4, rank, rank == 1, rank <= 3, *tail)
+
+
+def test_the_killer_set_counts_its_retrieval_items_alone() -> None:
+    rows = [row("retrieval", "a", 1), row("retrieval", "b", 2), row("retrieval", "c", 1), row("coherence", "a", 4)]
+    killers = [Killer(name, "within_lemma_collision", -0.4, 1.4, 2) for name in ("a", "b")]
+    assert killer_top1(rows, killers) == 0.5
+    assert killer_top1(rows, killers[1:]) == 0.0
+    assert killer_top1(rows, []) is None

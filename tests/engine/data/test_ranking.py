@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from engine.evaluation.ranking import rank_candidates
+from engine.data.ranking import rank_candidates
 
 candidates = st.lists(
     st.tuples(st.sampled_from([-1.0, -0.5, 0.0, 0.25, 0.5, 1.0]), st.booleans()), min_size=2, max_size=9

@@ -1,18 +1,43 @@
-"""Killers: retrieval items that a model fails badly, each with a reason code found by rule."""
+"""Killers: retrieval items that a model fails badly, each with a reason code found by rule; the frozen set of them."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+
+import numpy as np
 
 from engine.contract.items import ReasonCode
-from engine.data.records import RetrievalItem
-from engine.evaluation.ranking import Ranked
+from engine.data.danger import rounded
+from engine.data.embedded_texts import EmbeddedTexts
+from engine.data.ranking import Ranked, rank_candidates
+from engine.data.reading import reading_of
+from engine.data.records import Killer, RetrievalItem
 
 KILLER_MARGIN = -0.15
 KILLER_RANK = 4
 FEW_WORDS = 3
 STYLE_RATIO = 2.5
 _WORD = re.compile(r"\w+")
+_DIGITS = 5
+
+
+def killer_set(items: Sequence[RetrievalItem], texts: EmbeddedTexts) -> tuple[Killer, ...]:
+    """The items that frozen mean pooling, the reference, fails badly, in their order."""
+    if not items:
+        return ()
+    counts = [len(item.candidates) for item in items]
+    queries = [reading_of(item.query) for item, count in zip(items, counts, strict=True) for _ in range(count)]
+    candidates = [reading_of(candidate.event) for item in items for candidate in item.candidates]
+    similarity = rounded(texts.similarities(queries, candidates))
+    found: list[Killer] = []
+    for item, near in zip(items, np.split(similarity, np.cumsum(counts)[:-1]), strict=True):
+        outcome = rank_candidates(near, np.array([candidate.right for candidate in item.candidates]))
+        if reason := reason_code(item, outcome):
+            margin = round(outcome.margin, _DIGITS)
+            wrong = item.candidates[outcome.chosen].event.sense_id
+            found.append(Killer(item.item_id, reason, margin, round(1 - margin, _DIGITS), outcome.rank, wrong))
+    return tuple(found)
 
 
 def reason_code(item: RetrievalItem, outcome: Ranked) -> ReasonCode | None:

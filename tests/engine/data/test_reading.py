@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.model.reading import definitions_of, reading_of, readings_of
+from engine.data.reading import definitions_of, reading_of, readings_of
 from tests.engine.made_up import Task, bundle, coherence_item, dataset_of, event
 
 

@@ -1,0 +1,122 @@
+"""The files of the user's own that an experiment names: what each is for, and its content by SHA-256.
+
+Beside the experiment's TOML they lie under the names that it gives. On a host they lie in a folder under the names of
+their hashes, and ``inputs.json`` beside the TOML says which is which.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from engine.contract.bad_input import BadInput
+
+INPUTS = "inputs.json"
+
+Role = Literal["bundles", "dev", "retrieval", "coherence", "attention", "killers"]
+FileName = Annotated[str, Meta(min_length=1, max_length=1000)]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+
+
+class InputFile(Struct, frozen=True):
+    """One named file as a run's settings carry it: its name as in the TOML, SHA-256 in hex, size in bytes."""
+
+    role: Role
+    name: str
+    sha256: str
+    size: int
+
+
+class OwnEvaluation(Struct, frozen=True, forbid_unknown_fields=True):
+    """Files that every run is evaluated on in place of the built evaluation, named relative to the experiment's file.
+
+    Without ``attention`` the probes are chosen among the queries; without ``killers`` frozen mean pooling finds them.
+    """
+
+    retrieval: FileName
+    coherence: FileName
+    attention: FileName | None = None
+    killers: FileName | None = None
+
+    def files(self) -> Iterator[tuple[Role, str]]:
+        """What each file is for, with its name."""
+        yield "retrieval", self.retrieval
+        yield "coherence", self.coherence
+        if self.attention is not None:
+            yield "attention", self.attention
+        if self.killers is not None:
+            yield "killers", self.killers
+
+
+class FoundFile(Struct, frozen=True):
+    """Where a named file lies, and what is in it."""
+
+    path: Path
+    sha256: str
+    size: int
+
+
+def find_file(name: str, experiment_file: Path, folder: Path | None) -> FoundFile:
+    """Find and hash a named file, beside the experiment's file, or in ``folder`` by ``inputs.json``.
+
+    Raises:
+        BadInput: it is missing or unreadable, is not listed, or is not what its hash says.
+    """
+    if folder is None:
+        return found(experiment_file.parent / name)
+    listing = experiment_file.parent / INPUTS
+    sha256 = read_listing(listing).get(name)
+    if sha256 is None:
+        raise BadInput("is not listed", file=listing, field=name)
+    file = found(folder / pushed_name(sha256))
+    if file.sha256 != sha256:
+        raise BadInput("is not the file that was sent (its SHA-256 differs)", file=file.path)
+    return file
+
+
+def found(path: Path) -> FoundFile:
+    """``path`` with its hash and size.
+
+    Raises:
+        BadInput: there is no such file, it cannot be read, or it is a folder, a device or a pipe.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise BadInput("is a folder" if stat.S_ISDIR(status.st_mode) else "is not a regular file", file=path)
+        with open(path, "rb") as file:
+            return FoundFile(path, hashlib.file_digest(file, "sha256").hexdigest(), status.st_size)
+    except FileNotFoundError:
+        raise BadInput("no such file", file=path) from None
+    except (OSError, ValueError) as error:
+        raise BadInput(f"cannot be read: {error}", file=path) from error
+
+
+def pushed_name(sha256: str) -> str:
+    """What a file is called on a host."""
+    return f"{sha256}.jsonl"
+
+
+def write_listing(files: Mapping[str, FoundFile]) -> bytes:
+    """The content of ``inputs.json``: the SHA-256 of each file by its name in the experiment."""
+    return msgspec.json.encode({name: file.sha256 for name, file in sorted(files.items())})
+
+
+def read_listing(path: Path) -> dict[str, str]:
+    """Read ``inputs.json``.
+
+    Raises:
+        BadInput: missing or malformed.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Sha256])
+    except OSError as error:
+        raise BadInput(f"cannot be read: {error.strerror}", file=path) from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BadInput(f"not a list of files with their SHA-256: {error}", file=path) from error

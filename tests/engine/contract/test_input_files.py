@@ -1,0 +1,106 @@
+"""Files of the user's own: named, hashed, sent to a host under their hashes, and found there again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from engine.contract.bad_input import BadInput
+from engine.contract.experiment import RunId, read_experiment, resolve
+from engine.contract.input_files import INPUTS, pushed_name, read_listing, write_listing
+from tests.engine.own_experiment import EVALUATION, own_settings, write_own_experiment
+
+
+@pytest.fixture
+def experiment_file(tmp_path: Path) -> Path:
+    return write_own_experiment(tmp_path / "here")
+
+
+def sent(experiment_file: Path, place: Path) -> tuple[Path, Path]:
+    """The experiment as a host has it: its file and listing in a job's folder, the files under their hashes elsewhere."""
+    files = read_experiment(experiment_file).files
+    job, folder = place / "job", place / "inputs"
+    job.mkdir(parents=True)
+    folder.mkdir()
+    (job / "experiment.toml").write_bytes(experiment_file.read_bytes())
+    (job / INPUTS).write_bytes(write_listing(files))
+    for file in files.values():
+        (folder / pushed_name(file.sha256)).write_bytes(file.path.read_bytes())
+    return job / "experiment.toml", folder
+
+
+def test_settings_carry_the_files_by_content(experiment_file: Path) -> None:
+    _, settings = own_settings(experiment_file)
+    assert [file.role for file in settings.inputs] == ["bundles"] * 3 + [
+        "retrieval",
+        "coherence",
+        "attention",
+        "killers",
+    ]
+    assert (settings.edition, settings.bundles, settings.builds, settings.own_evaluation) == (None, "own", False, True)
+    before = settings.fingerprint()
+    changed = experiment_file.parent / "coherence.jsonl"
+    changed.write_bytes(changed.read_bytes() + b"\n")
+    assert own_settings(experiment_file)[1].fingerprint() != before
+
+
+def test_conditions_read_their_own_files_only(experiment_file: Path) -> None:
+    _, built = own_settings(experiment_file, "B")
+    assert [file.role for file in built.inputs] == ["retrieval", "coherence", "attention", "killers"]
+    assert (built.edition, built.bundles, built.builds) == ("v2.3", "v2.3", True)
+
+
+def test_a_host_finds_by_hash_what_was_sent_and_asks_the_same(experiment_file: Path, tmp_path: Path) -> None:
+    there, folder = sent(experiment_file, tmp_path / "host")
+    run = RunId("A", 42)
+    asked = resolve(read_experiment(experiment_file), "tiny", run)
+    assert resolve(read_experiment(there, folder), "tiny", run).fingerprint() == asked.fingerprint()
+    with pytest.raises(BadInput, match=r"experiment.toml:\d+: conditions.A.bundles: .*grouped.jsonl: no such file"):
+        read_experiment(there)
+
+
+def test_what_was_sent_must_be_what_was_named(experiment_file: Path, tmp_path: Path) -> None:
+    there, folder = sent(experiment_file, tmp_path / "host")
+    listing = there.with_name(INPUTS)
+    listed = read_listing(listing)
+    file = folder / pushed_name(listed["killers.jsonl"])
+    file.write_bytes(file.read_bytes() + b"\n")
+    with pytest.raises(BadInput, match=r"evaluation.killers: .*its SHA-256 differs"):
+        read_experiment(there, folder)
+    file.unlink()
+    with pytest.raises(BadInput, match=r"evaluation.killers: .*no such file"):
+        read_experiment(there, folder)
+    listing.write_bytes(b'{"grouped.jsonl": "../../etc/passwd"}')
+    with pytest.raises(BadInput, match="not a list of files"):
+        read_experiment(there, folder)
+    listing.write_bytes(b"{}")
+    with pytest.raises(BadInput, match=r"inputs.json: grouped.jsonl: is not listed"):
+        read_experiment(there, folder)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("bundles = [", 'edition = "v2.2"\nbundles = [', "conditions.A.edition: a condition has either"),
+        ("bundles = [", "dev = [", r"conditions.A: a condition has either"),
+        ('edition = "v2.3"', 'edition = "v2.3"\ndev = ["x.jsonl"]', "conditions.B.dev: an edition brings its own"),
+        ("grouped.jsonl", "missing.jsonl", r"conditions.A.bundles: .*missing.jsonl: no such file"),
+        ("grouped.jsonl", ".", r"conditions.A.bundles: .*is a folder"),
+        ("killers.jsonl", "pipe", r"evaluation.killers: .*pipe: is not a regular file"),
+        ('retrieval = "retrieval.jsonl"\n', "", "evaluation.retrieval: Object missing required field"),
+        ('killers = "', 'killer = "', "evaluation.killer: Object contains unknown field"),
+        (EVALUATION, 'files = { "x" = {} }\n', "files: Object contains unknown field"),
+    ],
+)
+def test_what_an_experiment_may_not_say_of_files_names_line_and_field(
+    experiment_file: Path, old: str, new: str, said: str
+) -> None:
+    os.mkfifo(experiment_file.with_name("pipe"))
+    text = experiment_file.read_text()
+    assert old in text
+    first = "" if "files =" not in new else new
+    experiment_file.write_text(first + text.replace(old, "" if first else new, 1))
+    with pytest.raises(BadInput, match=rf"^{experiment_file}:\d+: {said}"):
+        read_experiment(experiment_file)

@@ -1,0 +1,65 @@
+"""An experiment over files of the user's own, all made up and tiny."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.contract.config_files import find_config
+from engine.contract.experiment import Experiment, RunId, Settings, read_experiment, resolve
+from tests.engine.data.importing import made_lines as made
+
+EVALUATION = """
+[evaluation]
+retrieval = "retrieval.jsonl"
+coherence = "coherence.jsonl"
+attention = "attention.jsonl"
+killers = "killers.jsonl"
+"""
+TINY = """
+[profiles.tiny]
+title = "seconds"
+epochs = 2
+warm_start_steps = 5
+[profiles.tiny.data]
+train_lemmas = 30
+dev_lemmas = 10
+eval_lemmas = 15
+retrieval_items = 20
+coherence_items = 12
+adversarial_bundles = 4
+"""
+BUNDLES = 'bundles = ["grouped.jsonl", "listed.jsonl", "bundles21.jsonl"]'
+
+
+def write_files(folder: Path) -> None:
+    """A file of each shape: 36 bundles of each kind over twelve lemmas, 12 items of each kind."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made.write(folder / "grouped.jsonl", map(made.grouped, range(36)))
+    made.write(folder / "listed.jsonl", map(made.listed, range(12)))
+    made.write(folder / "bundles21.jsonl", map(made.bundle21, range(12)))
+    made.write(folder / "retrieval.jsonl", map(made.retrieval, range(12)))
+    made.write(folder / "coherence.jsonl", map(made.coherence, range(12)))
+    made.write(folder / "attention.jsonl", map(made.attention, range(12)))
+    made.write(folder / "killers.jsonl", map(made.killer, range(0, 12, 3)))
+
+
+def write_own_experiment(folder: Path, *, own_bundles: bool = True, own_evaluation: bool = True) -> Path:
+    """The project's experiment with condition A's bundles, or the evaluation, or both, from files beside it."""
+    write_files(folder)
+    lines = find_config("scaling.toml").read_text().splitlines(keepends=True)
+    text = "".join(line for line in lines if not line.startswith("#"))  # its comments name files too
+    if own_bundles:
+        text = text.replace('edition = "v2.2"', BUNDLES)
+    path = folder / "experiment.toml"
+    path.write_text(text + TINY + (EVALUATION if own_evaluation else ""))
+    return path
+
+
+def own_settings(path: Path, condition: str = "A") -> tuple[Experiment, Settings]:
+    experiment = read_experiment(path)
+    return experiment, resolve(experiment, "tiny", RunId(condition, 42))
+
+
+def paths_of(experiment: Experiment) -> dict[str, Path]:
+    """Where the files lie, by SHA-256."""
+    return {file.sha256: file.path for file in experiment.files.values()}

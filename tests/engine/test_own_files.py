@@ -1,0 +1,121 @@
+"""Runs on files of the user's own, in place of the built bundles, the built evaluation, or both."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from engine import cli
+from engine.contract import metrics as metrics_file
+from engine.contract.events import Stage
+from engine.contract.experiment import Settings, read_experiment
+from engine.contract.input_files import INPUTS, pushed_name, write_listing
+from engine.contract.run_folder import RunFolder
+from engine.contract.spec import decode as decode_spec
+from engine.data.dataset_files import load, read_manifest
+from engine.data.near_copies import near_copies
+from engine.data.records import Dataset
+from engine.encoder.encoder import Encoder
+from engine.encoder.token_cache import TokenCache, cache_folder
+from engine.pipeline import run_pipeline
+from engine.prepared_data import prepare
+from tests.engine.data.importing import made_lines as made
+from tests.engine.own_experiment import own_settings, paths_of, write_own_experiment
+
+
+def prepared(path: Path, workspace: Path, condition: str = "A") -> tuple[Dataset, Path, Settings]:
+    experiment, settings = own_settings(path, condition)
+    encoder = Encoder(settings.encoder, "cpu")
+    preparing = prepare(
+        settings, workspace, TokenCache(cache_folder(workspace, encoder), encoder), paths_of(experiment)
+    )
+    while True:
+        try:
+            next(preparing)
+        except StopIteration as end:
+            folder: Path = end.value
+            return load(folder, settings.bundles), folder, settings
+
+
+def test_a_run_on_own_files_alone_ends_with_metrics_and_needs_no_wordnet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WNHOME", str(tmp_path))
+    experiment, settings = own_settings(write_own_experiment(tmp_path / "here"))
+    folder = RunFolder(tmp_path / "run")
+    said = list(run_pipeline(settings, folder, tmp_path / "workspace", "cpu", paths_of(experiment)))
+    assert said[0] == Stage("data", "own files")
+    metrics = metrics_file.decode(folder.metrics.read_bytes())
+    assert (metrics.retrieval_items, metrics.coherence_steps, metrics.bundles) == (12, 24, 66)
+    assert decode_spec(folder.spec.read_bytes()).settings == settings
+    assert set(pl.read_parquet(folder.items)["lemma"]) == set(made.LEMMAS)
+
+
+def test_own_bundles_are_judged_by_the_built_evaluation_as_it_is(tmp_path: Path, workspace: Path) -> None:
+    path = write_own_experiment(tmp_path / "here", own_evaluation=False)
+    own, folder, _ = prepared(path, workspace)
+    built, built_folder, _ = prepared(path, workspace, "B")
+    assert {bundle.anchor.lemma for bundle in (*own.train, *own.dev)} == set(made.LEMMAS)
+    assert own.eval_fingerprint == built.eval_fingerprint and own.data_fingerprint != built.data_fingerprint
+    assert (own.retrieval, own.coherence, own.probes, own.killers) == (
+        *(built.retrieval, built.coherence),
+        *(built.probes, built.killers),
+    )
+    assert folder != built_folder and read_manifest(folder).wordnet_fingerprint
+
+
+def test_built_bundles_leave_out_what_stands_in_an_evaluation_of_ones_own(tmp_path: Path, workspace: Path) -> None:
+    built, _, _ = prepared(write_own_experiment(tmp_path / "built", own_evaluation=False), workspace, "B")
+    path = write_own_experiment(tmp_path / "here", own_bundles=False)
+    stolen = built.train[0]
+    items = [made.retrieval(number) for number in range(12)]
+    items[0]["candidates"][0].update(text=stolen.anchor.text + " Indeed.", span=None)
+    made.write(path.with_name("retrieval.jsonl"), items)
+    dataset, folder, settings = prepared(path, workspace, "B")
+    assert settings.builds and dataset.edition == "v2.3" and 0 < len(dataset.train) < len(built.train)
+    assert set(dataset.train) < set(built.train) and stolen not in dataset.train
+    excluded = read_manifest(folder).excluded
+    assert sum(excluded.values()) == len(built.train) + len(built.dev) - len(dataset.train) - len(dataset.dev)
+    assert not near_copies((bundle.anchor.text for bundle in dataset.train), [items[0]["candidates"][0]["text"]])
+    assert prepared(path, workspace, "A")[0].eval_fingerprint == dataset.eval_fingerprint != built.eval_fingerprint
+
+
+def test_what_is_prepared_is_not_prepared_again_until_a_file_changes(tmp_path: Path) -> None:
+    path = write_own_experiment(tmp_path / "here")
+    _, folder, _ = prepared(path, tmp_path / "workspace")
+    before = folder.stat().st_mtime_ns
+    assert prepared(path, tmp_path / "workspace")[1] == folder and folder.stat().st_mtime_ns == before
+    made.write(path.with_name("coherence.jsonl"), map(made.coherence, range(11)))
+    assert prepared(path, tmp_path / "workspace")[1] != folder
+
+
+def test_the_command_line_reads_what_was_sent_to_the_host_and_checks_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_own_experiment(tmp_path / "here")
+    experiment = read_experiment(path)
+    job, inputs = tmp_path / "job", tmp_path / "inputs"
+    job.mkdir()
+    inputs.mkdir()
+    shutil.copy(path, job)
+    (job / INPUTS).write_bytes(write_listing(experiment.files))
+    for file in experiment.files.values():
+        shutil.copy(file.path, inputs / pushed_name(file.sha256))
+    asked = ["--experiment", str(job / path.name), "--profile", "tiny", "--inputs", str(inputs)]
+    assert cli.main(["check", *asked]) == 0
+    run = ["run", *asked, "--condition", "A", "--seed", "42", "--device", "cpu", "--workspace", str(tmp_path / "ws")]
+    assert cli.main([*run, "--output", str(tmp_path / "run")]) == 0
+    assert decode_spec((tmp_path / "run" / "spec.json").read_bytes()).settings == own_settings(path)[1]
+    capsys.readouterr()
+
+    made.write(path.with_name("retrieval.jsonl"), [made.retrieval(0), b"{}"])
+    assert cli.main(["check", "--experiment", str(path), "--profile", "tiny"]) == 2
+    assert "retrieval.jsonl:2: 1 of 2 records quarantined (50%, at most 20%)" in capsys.readouterr().err
+    output = tmp_path / "other"
+    refused = ["run", "--experiment", str(path), *run[3:], "--output", str(output)]
+    refused = [word for word in refused if word not in ("--inputs", str(inputs))]
+    assert cli.main(refused) == 2 and not output.exists()
+    assert capsys.readouterr().err.count("\n") == 1
