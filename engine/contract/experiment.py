@@ -24,8 +24,8 @@ TIERS: tuple[Tier, ...] = ("tier1_easy", "tier2_robust", "tier3_adversarial")
 Positive = Annotated[int, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=0)]
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
-Above0 = Annotated[float, Meta(gt=0.0)]
-AtLeast0 = Annotated[float, Meta(ge=0.0)]
+Above0 = Annotated[float, Meta(gt=0.0, le=1e6)]  # TOML knows inf
+AtLeast0 = Annotated[float, Meta(ge=0.0, le=1e6)]
 Seed = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 

@@ -162,7 +162,8 @@ def _fingerprint(folder: Path, settings: EncoderSettings) -> str:
     """SHA-256 over weights, tokenizer, configuration, layers and the longest text.
 
     Raises:
-        BadInput: no configuration or no safetensors weights, or a layer that the model does not have.
+        BadInput: no configuration or no safetensors weights, a layer that the model does not have, or texts longer than
+            it can read.
     """
     weights = sorted(folder.glob("*.safetensors"))
     config = folder / "config.json"
@@ -175,6 +176,10 @@ def _fingerprint(folder: Path, settings: EncoderSettings) -> str:
         raise BadInput(f"{config} is no model configuration", field=_FIELD) from error
     if max(settings.layers) > layers:
         raise BadInput(f"the encoder has layers 0 to {layers}, not {max(settings.layers)}", field="encoder.layers")
+    positions = stated.get("max_position_embeddings")
+    if isinstance(positions, int) and settings.max_tokens > positions:
+        longest = f"the encoder reads {positions} tokens at most, not {settings.max_tokens}"
+        raise BadInput(longest, field="encoder.max_tokens")
     digest = hashlib.sha256()
     for path in [*(folder / name for name in FILES), *weights]:
         if path.is_file():

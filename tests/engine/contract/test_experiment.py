@@ -76,3 +76,11 @@ def test_a_profile_that_names_an_unknown_condition_is_refused(tmp_path: Path) ->
     path.write_text(find_config("scaling.toml").read_text().replace('conditions = ["A"]', 'conditions = ["Z"]'))
     with pytest.raises(BadInput, match=r"experiment.toml:\d+: profiles.smoke.conditions: no condition 'Z'"):
         read_experiment(path)
+
+
+@pytest.mark.parametrize("rate", ["inf", "nan", "0.0", "-1e-3"])
+def test_a_learning_rate_that_is_no_rate_is_refused(tmp_path: Path, rate: str) -> None:
+    path = tmp_path / "experiment.toml"
+    path.write_text(find_config("scaling.toml").read_text().replace("learning_rate = 3e-4", f"learning_rate = {rate}"))
+    with pytest.raises(BadInput, match=r"experiment\.toml:\d+: training\.learning_rate"):
+        read_experiment(path)

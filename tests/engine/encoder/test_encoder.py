@@ -114,6 +114,13 @@ def test_states_beyond_half_precision_are_bad_input(tiny_encoder: Path, tmp_path
     assert encode(encoder(copy, (1,)), TEXTS).keys() == set(TEXTS)
 
 
+def test_texts_longer_than_the_model_reads_are_refused(tiny_encoder: Path) -> None:
+    positions = json.loads((tiny_encoder / "config.json").read_text())["max_position_embeddings"]
+    Encoder(EncoderSettings(str(tiny_encoder), (1,), positions), "cpu")
+    with pytest.raises(BadInput, match=rf"encoder\.max_tokens: the encoder reads {positions} tokens at most"):
+        Encoder(EncoderSettings(str(tiny_encoder), (1,), positions + 1), "cpu")
+
+
 def test_the_number_of_layers_is_found_under_either_of_its_names(tiny_encoder: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(tiny_encoder, tmp_path / "copy"))
     stated = json.loads((copy / "config.json").read_text())
