@@ -34,9 +34,7 @@ class Claim(NamedTuple):
         """As if it had never been asked for: the key may be claimed again, and the run before stands in its place."""
         with locked(workspace.queue_lock):
             (self.job / "job.json").unlink()
-            shutil.rmtree(self.run_folder)
-            if self.previous is not None:
-                self.previous.rename(self.run_folder)
+            _put_back(self.run_folder, self.previous)
 
 
 def claim(
@@ -61,17 +59,10 @@ def claim(
             return holder
         job.mkdir(exist_ok=True, mode=0o700)  # left without job.json by a crash: nothing ran, so it is claimed anew
         previous = set_aside(run_folder, workspace.runs(folder) / ".previous")
-        run_folder.mkdir(parents=True, mode=0o700)
-        for name, text in dict(request.get("files", {})).items():
-            if Path(name).name != name or name in ("job.json", "lock", "abort.json", "slurm.json"):
-                raise Refused(f"not a file name for a job: {name!r}")
-            (job / name).write_text(text, encoding="utf-8")
-        lock = take_lock(job / "lock", wait=True)
-        assert lock is not None
         try:
-            _write_claim(workspace, request, job, run_folder)
+            lock = _fill(workspace, request, job, run_folder, previous)
         except BaseException:
-            os.close(lock)
+            _put_back(run_folder, previous)
             raise
     return Claim(key, job, run_folder, lock, previous)
 
@@ -83,6 +74,44 @@ def set_aside(run_folder: Path, previous: Path) -> Path | None:
     previous.mkdir(parents=True, exist_ok=True)
     old = (read_json(run_folder / "state.json") or {}).get("key") or f"unknown-{time.time_ns()}"
     return run_folder.rename(previous / f"{run_folder.name}-{old}")
+
+
+def _put_back(run_folder: Path, previous: Path | None) -> None:
+    """The run that was set aside stands in its place again, in that of one that never started."""
+    shutil.rmtree(run_folder, ignore_errors=True)
+    if previous is not None:
+        previous.rename(run_folder)
+
+
+def _fill(workspace: Workspace, request: dict[str, Any], job: Path, run_folder: Path, previous: Path | None) -> int:
+    """Make the run's folder and its job's files; returns the life's lock, held."""
+    run_folder.mkdir(parents=True, mode=0o700)
+    if previous is not None:
+        _carry_over(previous, run_folder, request)
+    for name, text in dict(request.get("files", {})).items():
+        if Path(name).name != name or name in ("job.json", "lock", "abort.json", "slurm.json"):
+            raise Refused(f"not a file name for a job: {name!r}")
+        (job / name).write_text(text, encoding="utf-8")
+    lock = take_lock(job / "lock", wait=True)
+    assert lock is not None
+    try:
+        _write_claim(workspace, request, job, run_folder)
+    except BaseException:
+        os.close(lock)
+        raise
+    return lock
+
+
+def _carry_over(previous: Path, run_folder: Path, request: dict[str, Any]) -> None:
+    """Copy what the launch goes on from, if the run before it was asked the same; what it was stays whole."""
+    settings = (read_json(previous / "state.json") or {}).get("settings")
+    if not settings or settings != request.get("settings"):
+        return
+    for name in request.get("carry", ()):
+        if Path(name).name != name:
+            raise Refused(f"not a file name of a run: {name!r}")
+        if (previous / name).is_file():
+            shutil.copyfile(previous / name, run_folder / name)
 
 
 def _write_claim(workspace: Workspace, request: dict[str, Any], job: Path, run_folder: Path) -> None:
