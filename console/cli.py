@@ -10,6 +10,7 @@ from pathlib import Path
 
 from console import exit_codes
 from console.commands.context import Context
+from console.commands.output import say
 from console.commands.sync_options import add_sync
 from engine.contract.bad_input import BadInput
 
@@ -34,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     shared.add_argument("--hosts", metavar="FILE", type=Path, help="the hosts (default: configs/hosts.toml)")
     shared.add_argument("--profile", metavar="NAME", help="full, smoke or demo (default: full)")
     shared.add_argument("--runs", metavar="DIR", type=Path, help="where runs come home (default: runs)")
-    shared.add_argument("--read-only", action="store_true", help="launch and abort nothing")
+    shared.add_argument("--read-only", action="store_true", help="launch, abort and repair nothing")
     top = argparse.ArgumentParser(
         prog="qllm-console", parents=[shared], description="Control console for controlled scaling experiments."
     )
@@ -91,8 +92,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         sys.exit(_command(Context(options)))
     except BadInput as error:
-        print(f"qllm-console: error: {error}", file=sys.stderr)
+        say(f"qllm-console: error: {error}")
         sys.exit(exit_codes.BAD_INPUT)
+    except OSError as error:
+        say(f"qllm-console: error: {error}")
+        sys.exit(exit_codes.FAILED)
     except KeyboardInterrupt:
         sys.exit(exit_codes.INTERRUPTED)
 
@@ -128,9 +132,11 @@ def _command(context: Context) -> int:
 
 
 def _open_console(context: Context) -> int:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    streams = (sys.stdin, sys.stdout, sys.stderr)  # it draws on stderr
+    if not all(stream is not None and stream.isatty() for stream in streams):
         raise BadInput("the console needs a terminal; `qllm-console run`, `status` and `results` do without")
     os.environ.pop("TEXTUAL_LOG", None)  # it would write every key to a file, those of passwords too
+    os.environ.setdefault("ESCDELAY", "25")  # ms: so long might Esc begin an arrow key; Textual's 100 are felt
     from console.ui.app import ConsoleApp
 
     app = ConsoleApp(

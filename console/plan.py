@@ -11,11 +11,15 @@ from engine.contract.experiment import RunId
 
 
 class LaunchPlan(Struct, frozen=True):
-    """Runs to launch, and those left as they are with the reason. ``replaces`` are launched runs whose results give way."""
+    """Runs to launch, and those left as they are with the reason.
+
+    Of the launched, ``replaces`` are those whose results give way, ``resumes`` those that go on from their checkpoint.
+    """
 
     launch: tuple[RunId, ...]
     leave: tuple[tuple[RunId, str], ...] = ()
     replaces: tuple[RunId, ...] = ()
+    resumes: tuple[RunId, ...] = ()
 
     @property
     def question(self) -> str:
@@ -25,6 +29,8 @@ class LaunchPlan(Struct, frozen=True):
         text = f"Launch {_named(self.launch)}"
         if self.replaces:
             text += f"; the results of {_named(self.replaces)} are set aside"
+        if self.resumes:
+            text += f"; {_named(self.resumes)} {'goes' if len(self.resumes) == 1 else 'go'} on from the last checkpoint"
         if self.leave:
             text += f"; leave {len(self.leave)} ({_counted(reason for _, reason in self.leave)})"
         return text + "."
@@ -61,9 +67,10 @@ def plan_launch(
     """Which of ``wanted`` to launch.
 
     An active run is never launched twice. A finished run whose results were asked for with the same settings
-    (``same_settings``) is kept, unless ``again``. Everything else that ended is launched anew.
+    (``same_settings``) is kept, unless ``again``. One that ended before its results goes on from its checkpoint, if it
+    has one of the same settings, unless ``again``. Everything else that ended is launched anew.
     """
-    launch, leave, replaces = [], [], []
+    launch, leave, replaces, resumes = [], [], [], []
     for run in wanted:
         view = views.get(run)
         if view is not None and view.active:
@@ -72,9 +79,11 @@ def plan_launch(
             leave.append((run, "finished with these settings"))
         else:
             launch.append(run)
-            if view is not None and view.evaluated:
+            if view is not None and (view.evaluated or view.name == "finished"):  # its events may not have come yet
                 replaces.append(run)
-    return LaunchPlan(tuple(launch), tuple(leave), tuple(replaces))
+            elif view is not None and view.checkpoint is not None and run in same_settings and not again:
+                resumes.append(run)
+    return LaunchPlan(tuple(launch), tuple(leave), tuple(replaces), tuple(resumes))
 
 
 def plan_abort(views: Mapping[RunId, RunView], wanted: Iterable[RunId]) -> AbortPlan:
@@ -84,9 +93,10 @@ def plan_abort(views: Mapping[RunId, RunView], wanted: Iterable[RunId]) -> Abort
 
 
 def _named(runs: tuple[RunId, ...]) -> str:
-    """``A/42``, ``A/42 and B/42``, or ``9 runs (A, B, C)``."""
+    """``A/42``, ``A/42 and B/42``, ``A/42, A/123 and B/42``, or ``9 runs (A, B, C)``."""
     if len(runs) <= 3:
-        return " and ".join(f"{run.condition}/{run.seed}" for run in runs)
+        *first, last = (f"{run.condition}/{run.seed}" for run in runs)
+        return f"{', '.join(first)} and {last}" if first else last
     return f"{len(runs)} runs ({', '.join(dict.fromkeys(run.condition for run in runs))})"
 
 

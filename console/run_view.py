@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 from msgspec.structs import replace
 
+from console.sanitize import sanitize_line
 from engine.contract.events import (
     Checkpoint,
     End,
@@ -84,7 +85,10 @@ def with_state(view: RunView, state: RunState | None) -> RunView:
 
 
 def reduce(view: RunView, events: Iterable[Event]) -> RunView:
-    """``view`` after ``events``. Pure; an event seen before changes nothing, whatever order they come in."""
+    """``view`` after ``events``. Pure; an event seen before changes nothing, whatever order they come in.
+
+    Every text in the view is safe to show.
+    """
     steps: list[int] = []
     losses: list[float] = []
     tiers = dict(view.tiers_seen)
@@ -107,19 +111,20 @@ def reduce(view: RunView, events: Iterable[Event]) -> RunView:
                     "last_step": point,
                 }
             case Stage():
-                changes |= {"stage": body.name, "stage_note": body.note, "progress": None}
+                changes |= {"stage": body.name, "stage_note": sanitize_line(body.note), "progress": None}
             case Progress():
-                changes |= {"progress": body}
+                changes |= {"progress": replace(body, unit=sanitize_line(body.unit))}
             case Epoch():
                 changes |= {"epochs": (*view.epochs, body)}
             case Warning():
-                changes |= {"warnings": (*view.warnings, body)[-MAX_WARNINGS:]}
+                said = replace(body, message=sanitize_line(body.message))
+                changes |= {"warnings": (*view.warnings, said)[-MAX_WARNINGS:]}
             case Checkpoint():
                 changes |= {"checkpoint": body}
             case Evaluation():
                 changes |= {"evaluation": body}
             case End():
-                changes |= {"failed_gates": body.failed_gates}
+                changes |= {"failed_gates": tuple(map(sanitize_line, body.failed_gates))}
         view = replace(view, **changes)
     if steps:
         view = replace(view, steps=view.steps + tuple(steps), losses=view.losses + tuple(losses), tiers_seen=tiers)
@@ -130,7 +135,7 @@ def fraction_done(view: RunView) -> float | None:
     """How far the present stage is, 0 to 1; None where it cannot be told."""
     if view.stage == "train" and view.total_steps and view.last_step:
         return min(1.0, view.last_step[0] / view.total_steps)
-    if view.progress and view.progress.total > 0:
+    if view.progress and view.progress.total:
         return min(1.0, view.progress.done / view.progress.total)
     return None
 
@@ -143,7 +148,7 @@ def training_seconds_left(view: RunView) -> float | None:
     seconds = view.last_step[1] - view.first_step[1]
     if steps <= 0 or seconds <= 0:
         return None
-    return (view.total_steps - view.last_step[0]) * seconds / steps
+    return max(0, view.total_steps - view.last_step[0]) * seconds / steps
 
 
 def smooth(values: Iterable[float], weight: float) -> list[float]:

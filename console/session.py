@@ -14,8 +14,10 @@ from msgspec import Struct
 from console.hosts.access import Access
 from console.hosts.agent_link import AgentLink, AgentRefused
 from console.hosts.connection import LinkDown, Reached
+from console.hosts.home_check import HomeCheck, check_home
 from console.hosts.host_config import HostConfig
 from console.hosts.host_link import HostLink
+from console.hosts.inputs import send_inputs
 from console.hosts.launching import launch_request
 from console.hosts.preflight.check import Check, Repair
 from console.hosts.preflight.examine import engine_complaint, engine_python, examine, make_environment, obtain_wordnet
@@ -28,7 +30,7 @@ from console.snapshot import Snapshot
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import Experiment, RunId, folder_name, profile_of, resolve, run_ids
 
-READ_ONLY = "the console is read-only: it launches and aborts nothing"
+READ_ONLY = "the console is read-only: it launches, aborts and repairs nothing"
 
 __all__ = ["LinkDown", "Outcome", "Session"]
 
@@ -48,10 +50,11 @@ class Session:
         host, host_name: where, and its name in ``hosts.toml``.
         experiment, experiment_file, profile: what; the file's text goes to the host with each launch.
         home: folder in which runs come home, as ``home/<experiment>/<condition>_seed<seed>``.
-        read_only: launches and aborts are refused, and the host's lease is left to others.
+        read_only: launches, aborts and repairs are refused, and the host's lease is left to others.
         take_over: take the lease from another console that holds it.
         strict: a failed ship blocker fails a run; None is what the profile says.
         access: with whose files the host is reached, and who asks the operator; nobody by default.
+        brings_home: runs come home while the session is open.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Session:
         strict: bool | None = None,
         host_name: str = "local",
         access: Access | None = None,
+        brings_home: bool = True,
     ) -> None:
         self._experiment = experiment
         self._experiment_text = experiment_file.read_text(encoding="utf-8")
@@ -90,6 +94,7 @@ class Session:
             take_over=take_over,
             tell=self._tell,
             access=access,
+            brings_home=brings_home,
         )
         self.ready = self._link.ready
         self.stopped = self._link.retry.stopped
@@ -148,13 +153,21 @@ class Session:
         if not plan.launch:
             return ()
         reached, link = self._writable()
-        if complaint := await engine_complaint(self._link.host, reached):
+        if complaint := await engine_complaint(self._link.host, reached, *await self._about(reached)):
             raise BadInput(complaint)
         keys = {run: self._keys.setdefault(run, uuid.uuid4().hex) for run in plan.launch}
         python = engine_python(self._link.host, reached)
         requests = [
             launch_request(
-                self._link.host, python, self._settings[run], self._folder, self._experiment_text, key, self._strict
+                self._link.host,
+                python,
+                self._settings[run],
+                self._folder,
+                self._experiment_text,
+                key,
+                self._strict,
+                self._experiment.files,
+                resume=run in plan.resumes,
             )
             for run, key in keys.items()
         ]
@@ -164,6 +177,15 @@ class Session:
             return tuple(Outcome(run, False, str(refusal)) for run in plan.launch)
         told = dict(zip(plan.launch, reply.get("outcomes", ()), strict=False))
         return tuple(self._launched(run, key, told.get(run, {})) for run, key in keys.items())
+
+    async def _about(self, reached: Reached) -> tuple[str, ...]:
+        """What the engine is to be asked about before a launch: the experiment, where it names files; these are sent."""
+        files = self._experiment.files
+        if not files:
+            return ()
+        sent = await send_inputs(reached, self._link.view.name, self._home, self._experiment_text, files)
+        where = ("--experiment", str(sent), "--inputs", str(sent.parent.parent))
+        return (*where, "--profile", self._profile)
 
     def _launched(self, run: RunId, key: str, outcome: dict[str, Any]) -> Outcome:
         """What came of one launch; a run that was refused keeps its key, so that its next launch is the same one."""
@@ -197,7 +219,8 @@ class Session:
             reply = await link.request("abort", key=state.key, by=getpass.getuser())
         except AgentRefused as refusal:
             return Outcome(run, False, str(refusal))
-        return Outcome(run, reply.get("state") == "aborted", sanitize_line(str(reply.get("state"))))
+        end, reason = (sanitize_line(str(reply.get(name) or "")) for name in ("state", "reason"))
+        return Outcome(run, end == "aborted", reason if end == "aborted" and reason else end)
 
     async def take_over(self) -> None:
         """Take the host's lease from the console that holds it; that one looks on from then on.
@@ -224,9 +247,9 @@ class Session:
 
         Raises:
             LinkDown: there is no link, or it broke; a making of the environment goes on without it.
-            BadInput: the host could not do it.
+            BadInput: the host could not do it, or this console may not repair.
         """
-        reached, link = self._link.connected()
+        reached, link = self._writable()
         if what == "wordnet":
             yield "fetching WordNet"
             if complaint := await obtain_wordnet(self._link.host, reached):
@@ -235,24 +258,50 @@ class Session:
         async for now in make_environment(self._link.host, reached, link):
             yield now.step if now.state == "making" else now.error or now.state
 
+    def pull_again(self) -> tuple[RunId, ...]:
+        """Ask at once for every ended run that is not at home, damaged or waiting; returns those runs.
+
+        Raises:
+            LinkDown: there is no link.
+        """
+        self._link.connected()
+        return self._link.homecoming.again()
+
+    async def verify_home(self) -> AsyncIterator[HomeCheck]:
+        """Read what is at home again and compare it with its manifests, host or none; yields how far it is.
+
+        A run with a file that differs counts as damaged from then on.
+        """
+        homes = self._link.homecoming.homes
+        steps = check_home(self._home, [run for run, home in homes.items() if home.status == "home"])
+        check = HomeCheck(0)
+        while (step := await asyncio.to_thread(next, steps, None)) is not None:
+            yield (check := step)
+        for one in check.differing:
+            self._link.homecoming.found_damaged(one.run, one.key, f"{one.path}: {one.why}")
+
     def results(self) -> Results:
-        """The results of what is at home; blocking."""
+        """The results of what is at home, but for what was found damaged; blocking."""
         from console.results.collect import collect
 
-        states = {run: view.state for run, view in self._link.follower.views.items()}
-        return collect(self._experiment, self._profile, self._home, states)
+        snapshot = self.snapshot
+        states = {run: view.state for run, view in snapshot.runs.items()}
+        damaged = dict.fromkeys(self._link.homecoming.spoiled, "")
+        damaged |= {run: home.note for run, home in snapshot.homes.items() if home.status == "damaged"}
+        return collect(self._experiment, self._profile, self._home, states, damaged)
 
     def failed_items(self) -> tuple[FailedItem, ...]:
-        """Evaluation items that runs at home got wrong, worst first; blocking."""
+        """Evaluation items that the runs which count in the results got wrong, worst first; blocking."""
         from console.results.failures import failed_items
 
-        return failed_items(self._home, self._runs)
+        counting = [RunId(run.condition, run.seed) for run in self.results().runs if run.counts]
+        return failed_items(self._home, counting)
 
     def _writable(self) -> tuple[Reached, AgentLink]:
         if self._read_only:
             raise BadInput(READ_ONLY)
         if holder := self._link.view.lease:
-            raise BadInput(f"{holder} has the lease of this host: take it over to launch or abort")
+            raise BadInput(f"{holder} has the lease of this host: take it over to launch, abort or repair")
         return self._link.connected()
 
     def _tell(self) -> None:

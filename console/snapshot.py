@@ -10,7 +10,7 @@ from console.run_view import RunView
 from engine.contract.experiment import RunId
 
 Link = Literal["starting", "connecting", "up", "lost", "closed"]
-Homecoming = Literal["away", "pulling", "home", "damaged"]
+Homecoming = Literal["away", "mirroring", "pulling", "home", "damaged"]
 
 
 class Gpu(Struct, frozen=True):
@@ -62,7 +62,18 @@ class HostView(Struct, frozen=True):
 
 
 class Home(Struct, frozen=True):
-    """How far a run's files are at home: of the sealed capsule, verified against its manifest."""
+    """How far a run's files are at home.
+
+    Attributes:
+        status: ``away``: nothing of the present launch is here. ``mirroring``: the beginnings of its growing files are,
+            ``bytes_done`` of them. ``pulling``: its sealed capsule comes. ``home``: it is here, as its manifest says.
+            ``damaged``: it came otherwise, or is not what its manifest says any more.
+        bytes_done: of a capsule on its way, those that came in earlier attempts too.
+        note: why it does not get on, or what is damaged.
+        left: seconds until a capsule is here, at its pace so far; None where that is not known.
+        as_of: ``time.monotonic()`` of when the host was last asked for what is mirrored; 0.0: not by this console.
+        key: the launch whose capsule is at home; "" where none is.
+    """
 
     status: Homecoming = "away"
     files_done: int = 0
@@ -70,6 +81,9 @@ class Home(Struct, frozen=True):
     bytes_done: int = 0
     bytes_total: int = 0
     note: str = ""
+    left: float | None = None
+    as_of: float = 0.0
+    key: str = ""
 
 
 class Snapshot(Struct, frozen=True):

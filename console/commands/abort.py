@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 
 import msgspec
 
 from console import exit_codes
-from console.commands.attach import attached, say
+from console.commands.attach import attached
 from console.commands.context import Context
+from console.commands.output import put, say
 from console.session import LinkDown, Outcome
 from engine.contract.bad_input import BadInput
 
@@ -25,10 +25,10 @@ def abort(context: Context) -> int:
         say(f"qllm-console: {error}")
         return exit_codes.UNREACHABLE
     if options.json:
-        sys.stdout.write(msgspec.json.encode(outcomes).decode() + "\n")
+        put(msgspec.json.encode(outcomes).decode())
     else:
         for outcome in outcomes:
-            print(f"{outcome.run}: {outcome.note}")
+            put(f"{outcome.run}: {outcome.note}")
     return exit_codes.DONE if all(outcome.done for outcome in outcomes) else exit_codes.FAILED
 
 

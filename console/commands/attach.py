@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from console.commands.output import say
 from console.hosts.connection import LinkDown
 from console.session import Session
 from console.snapshot import Snapshot
@@ -16,35 +16,42 @@ from console.snapshot import Snapshot
 FIRST_ANSWER_S = 30.0
 
 
-def say(text: str) -> None:
-    """A line for a person; stdout is kept for what was asked for."""
-    print(text, file=sys.stderr, flush=True)
-
-
 @asynccontextmanager
 async def attached(session: Session) -> AsyncIterator[None]:
     """Follow the host within the block, entered once it has answered for the first time.
 
     Raises:
-        LinkDown: it did not answer in time, or something about it must be settled first.
+        LinkDown: it did not answer in time, or something about it must be settled, at first or later: the block is
+            left then, for nothing more would come of waiting.
     """
     session.subscribe(_LinkReporter().take)
     following = asyncio.create_task(session.run())
     first: list[asyncio.Task[Any]] = [asyncio.create_task(event.wait()) for event in (session.ready, session.stopped)]
     try:
         await _first_of({following, *first}, session)
-        if following.done():
-            following.result()
-        if session.stopped.is_set():
-            raise LinkDown(session.snapshot.host.detail)
+        if following.done() or session.stopped.is_set():
+            await _end_of(following, first[1], session)
         if not session.ready.is_set():
             raise LinkDown(f"the host did not answer: {session.snapshot.host.detail}")
-        yield
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(_end_of(following, first[1], session))
+            yield
+            watching.cancel()
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
     finally:
         for task in (following, *first):
             task.cancel()
         await asyncio.gather(following, *first, return_exceptions=True)
         await session.close()
+
+
+async def _end_of(following: asyncio.Task[None], stopped: asyncio.Task[Any], session: Session) -> None:
+    """Raises once nothing more will come of ``session``."""
+    await asyncio.wait({following, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    if following.done():
+        following.result()
+    raise LinkDown(session.snapshot.host.detail)
 
 
 async def _first_of(tasks: set[asyncio.Task[Any]], session: Session) -> None:

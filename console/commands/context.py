@@ -25,7 +25,7 @@ class Context:
         self.experiment: Experiment = read_experiment(self.experiment_file)
         self.profile: str = options.profile
         profile_of(self.experiment, self.profile)
-        self.home: Path = options.runs.expanduser().absolute()
+        self.home: Path = _absolute(options.runs)
         self.host_name: str = options.host
         self.host = read_host(options.hosts or find_config("hosts.toml"), self.host_name)
 
@@ -39,19 +39,22 @@ class Context:
         from console.hosts.terminal_prompter import TerminalPrompter
         from console.session import Session
 
-        if prompter is None and self.options.command is not None:
+        command = self.options.command
+        if prompter is None and command is not None:
             prompter = TerminalPrompter()
+        only_looks = command == "status" or (command == "preflight" and not self.options.repair)
         return Session(
             self.host,
             self.experiment,
             self.experiment_file,
             self.profile,
             self.home,
-            read_only=self.options.read_only or self.options.command in ("status", "preflight"),
+            read_only=self.options.read_only or only_looks,
             take_over=getattr(self.options, "take_over", False),
             strict=getattr(self.options, "strict", None),
             host_name=self.host_name,
             access=Access(prompter=prompter),
+            brings_home=command in (None, "run", "sync"),
         )
 
     def chosen_runs(self) -> tuple[RunId, ...]:
@@ -75,3 +78,10 @@ class Context:
         return tuple(
             run for run in runs if (not conditions or run.condition in conditions) and (not seeds or run.seed in seeds)
         )
+
+
+def _absolute(folder: Path) -> Path:
+    try:
+        return folder.expanduser().absolute()
+    except RuntimeError as error:
+        raise BadInput(f"{folder}: no such user", field="--runs") from error

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 
 import msgspec
 
 from console import exit_codes
-from console.commands.attach import attached, say
+from console.commands.attach import attached
 from console.commands.context import Context
+from console.commands.output import put, say
 from console.commands.table import table
 from console.hosts.preflight.check import Check, worst
 from console.session import LinkDown
@@ -24,10 +24,10 @@ def preflight(context: Context) -> int:
         return exit_codes.UNREACHABLE
     if context.options.json:
         body = {"host": context.host_name, "status": worst(checks), "checks": checks}
-        sys.stdout.write(msgspec.json.encode(body).decode() + "\n")
+        put(msgspec.json.encode(body).decode())
     else:
         rows = [[check.status, check.name, check.found, check.advice] for check in checks]
-        print(table(("status", "check", "found", "what to do"), rows))
+        put(table(("status", "check", "found", "what to do"), rows))
     return exit_codes.FAILED if worst(checks) == "blocker" else exit_codes.DONE
 
 

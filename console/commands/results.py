@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 from console import exit_codes
 from console.commands.context import Context
+from console.commands.output import put
 from console.results.report import as_json, as_text
 from console.results.summary import Results
 from engine.contract.experiment import folder_name
@@ -22,4 +21,4 @@ def results(context: Context) -> int:
 
 def print_results(found: Results, json: bool) -> None:
     """On stdout, as JSON or as text."""
-    sys.stdout.write(as_json(found) if json else as_text(found))
+    put(as_json(found) if json else as_text(found))

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
+import msgspec
+
 from console import exit_codes
-from console.commands.attach import attached, say
+from console.commands.attach import attached
 from console.commands.context import Context
+from console.commands.output import put, say
 from console.commands.results import print_results
 from console.plan import LaunchPlan
 from console.run_view import RunView
-from console.session import LinkDown, Session
-from console.snapshot import Snapshot
+from console.session import LinkDown, Outcome, Session
+from console.snapshot import Home, Snapshot
 from engine.contract.experiment import RunId
 
 ENGINE_BAD_INPUT = 2
@@ -23,7 +26,8 @@ def run(context: Context) -> int:
     """Launch what the options choose and wait until it has ended and is home.
 
     Returns:
-        0 when every chosen run finished; else the exit code of the worst that happened.
+        0 when every chosen run finished; else the exit code of the worst that happened. Detached, 0 when each run
+        that was to be launched was.
     """
     try:
         return asyncio.run(_run(context))
@@ -40,22 +44,28 @@ async def _run(context: Context) -> int:
     async with attached(session):
         reporter = _Reporter(chosen)
         reporter.take(session.snapshot)
-        await _launch(session, session.plan_launch(chosen, again=context.options.fresh))
+        outcomes = await _launch(session, session.plan_launch(chosen, again=context.options.fresh))
+        launched = exit_codes.DONE if all(outcome.done for outcome in outcomes) else exit_codes.FAILED
         if context.options.detach:
-            return exit_codes.DONE
+            if context.options.json:
+                put(msgspec.json.encode(outcomes).decode())
+            return launched
         while not _over(session.snapshot, chosen):
             await changed.wait()
             changed.clear()
             reporter.take(session.snapshot)
         snapshot = session.snapshot
-        results = await asyncio.to_thread(session.results)
-    print_results(results, context.options.json)
-    return _exit_code(snapshot, chosen)
+    print_results(session.results(), context.options.json)
+    return _exit_code(snapshot, chosen) or launched
 
 
-async def _launch(session: Session, plan: LaunchPlan) -> None:
-    """Launch; a broken link is waited for, and the same launch asked for again, which starts nothing twice."""
+async def _launch(session: Session, plan: LaunchPlan) -> tuple[Outcome, ...]:
+    """Launch; a broken link is waited for, and the same launch asked for again, which starts nothing twice.
+
+    Returns when the session follows what was launched, and no longer what it replaced.
+    """
     say(plan.question)
+    before = {run: _key(session, run) for run in plan.launch}
     while True:
         try:
             outcomes = await session.launch(plan)
@@ -68,34 +78,46 @@ async def _launch(session: Session, plan: LaunchPlan) -> None:
         if not outcome.done:
             say(f"{outcome.run}: {outcome.note}")
     launched = {outcome.run for outcome in outcomes if outcome.done}
-    while any(session.snapshot.runs[run].state is None for run in launched):
+    while any(_key(session, run) == before[run] for run in launched):
         session.ready.clear()
         await session.ready.wait()
+    return outcomes
+
+
+def _key(session: Session, run: RunId) -> str | None:
+    """The launch that is known of a run."""
+    state = session.snapshot.runs[run].state
+    return state.key if state else None
 
 
 def _over(snapshot: Snapshot, chosen: Iterable[RunId]) -> bool:
-    """Every run has ended, and what it left is at home or was found damaged."""
+    """Every run has ended, and what its launch left is at home or was found damaged."""
     for run in chosen:
         view, home = snapshot.runs[run], snapshot.homes[run]
         if view.active:
             return False
         sealed = view.name in ("finished", "failed", "aborted")
-        if sealed and home.status not in ("home", "damaged"):
+        if sealed and not _at_home(view, home) and home.status != "damaged":
             return False
     return True
 
 
+def _at_home(view: RunView, home: Home) -> bool:
+    """The capsule at home is of the launch that is known now, and of no older one."""
+    return view.state is not None and home.status == "home" and home.key == view.state.key
+
+
 def _exit_code(snapshot: Snapshot, chosen: Iterable[RunId]) -> int:
-    codes = {_code_of(snapshot.runs[run], snapshot.homes[run].status) for run in chosen}
+    codes = {_code_of(snapshot.runs[run], snapshot.homes[run]) for run in chosen}
     for code in (exit_codes.BAD_INPUT, exit_codes.FAILED, exit_codes.SHIP_BLOCKER):
         if code in codes:
             return code
     return exit_codes.DONE
 
 
-def _code_of(view: RunView, home: str) -> int:
+def _code_of(view: RunView, home: Home) -> int:
     if view.name == "finished":
-        return exit_codes.DONE if home == "home" else exit_codes.FAILED
+        return exit_codes.DONE if _at_home(view, home) else exit_codes.FAILED
     code = view.state.exit_code if view.state else None
     if view.name == "failed" and code == ENGINE_BAD_INPUT:
         return exit_codes.BAD_INPUT

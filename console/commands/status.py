@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from typing import Any
 
 import msgspec
 
 from console import exit_codes
-from console.commands.attach import attached, say
+from console.commands.attach import attached
 from console.commands.context import Context
+from console.commands.output import put, say
 from console.commands.table import table
+from console.number_words import size
 from console.run_view import RunView, fraction_done, training_seconds_left
 from console.session import LinkDown
-from console.snapshot import Snapshot
+from console.snapshot import Home, Snapshot
 
 
 def status(context: Context) -> int:
@@ -24,12 +25,14 @@ def status(context: Context) -> int:
     except LinkDown as error:
         say(f"qllm-console: {error}")
         return exit_codes.UNREACHABLE
-    rows = [_row(view, snapshot) for view in snapshot.runs.values()]
+    views = snapshot.runs.values()
     if context.options.json:
-        sys.stdout.write(msgspec.json.encode({"host": snapshot.host.name, "runs": rows}).decode() + "\n")
+        rows = [_row(view, snapshot) for view in views]
+        put(msgspec.json.encode({"host": snapshot.host.name, "runs": rows}).decode())
     else:
+        rows = [{**_row(view, snapshot), "home": _home_words(snapshot.homes[view.run])} for view in views]
         columns = ("condition", "seed", "state", "stage", "done", "left_s", "home", "reason")
-        print(table(columns, [[_shown(row[column]) for column in columns] for row in rows]))
+        put(table(columns, [[_shown(row[column]) for column in columns] for row in rows]))
     return exit_codes.DONE
 
 
@@ -49,8 +52,13 @@ def _row(view: RunView, snapshot: Snapshot) -> dict[str, Any]:
         "done": fraction_done(view) if running else None,
         "left_s": training_seconds_left(view) if running else None,
         "home": snapshot.homes[view.run].status,
+        "home_bytes": snapshot.homes[view.run].bytes_done,
         "reason": view.state.reason if view.state else "",
     }
+
+
+def _home_words(home: Home) -> str:
+    return f"coming home {size(home.bytes_done)}" if home.status in ("mirroring", "pulling") else home.status
 
 
 def _shown(value: object) -> str:

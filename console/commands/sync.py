@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from pathlib import Path
 
 import msgspec
 
 from console import exit_codes
-from console.commands.attach import attached, say
+from console.commands.attach import attached
 from console.commands.context import Context
+from console.commands.output import put, say
+from console.home_verdict import HomeVerdict, home_verdict
 from console.hosts.access import Access
 from console.hosts.connection import LinkDown, reach
 from console.hosts.prompts import NobodyToAsk, Question
@@ -23,8 +24,10 @@ from console.hosts.sync.request import SyncRequest, notes_of
 from console.hosts.sync.verdict import Progress, Verdict
 from console.hosts.terminal_prompter import TerminalPrompter
 from console.sanitize import sanitize_line
-from console.snapshot import Home
+from console.session import Session
+from console.snapshot import Snapshot
 from engine.contract.bad_input import BadInput
+from engine.contract.experiment import RunId
 
 REPORT_EVERY_S = 2.0
 NAMED = 20  # paths named of a list
@@ -48,7 +51,7 @@ def sync(context: Context) -> int:
         say(f"qllm-console: not in sync: {error}")
         return exit_codes.FAILED
     if options.json:
-        sys.stdout.write(msgspec.json.encode({"full": verdict.full, **msgspec.to_builtins(verdict)}).decode() + "\n")
+        put(msgspec.json.encode({"full": verdict.full, **msgspec.to_builtins(verdict)}).decode())
     else:
         _print(verdict)
     return exit_codes.DONE if verdict.full or verdict.planned else exit_codes.FAILED
@@ -95,27 +98,55 @@ async def _bring_runs_home(context: Context) -> int:
     session = context.session()
     changed = asyncio.Event()
     session.subscribe(lambda _: changed.set())
+    waits = _Waits()
     async with attached(session):
+        if context.options.afresh:
+            await _verify(session)
         while True:
             changed.clear()
-            snapshot = session.snapshot
-            ended = [run for run, view in snapshot.runs.items() if view.name in ("finished", "failed", "aborted")]
-            homes: dict[str, Home] = {str(run): snapshot.homes[run] for run in ended}
-            if all(home.status in ("home", "damaged") for home in homes.values()):
+            verdict = home_verdict(session.snapshot)
+            waits.take(session.snapshot, verdict)
+            if verdict.heard and not verdict.waiting and verdict.coming is None:
                 break
             await changed.wait()
-    lacking = {run: home.note for run, home in homes.items() if home.status != "home"}
-    files = sum(home.files_total for home in homes.values() if home.status == "home")
-    size = sum(home.bytes_total for home in homes.values() if home.status == "home")
+        homes = session.snapshot.homes
+    lacking = {str(run): homes[run].note for run in verdict.damaged}
     if context.options.json:
-        answer = {"full": not lacking, "runs": len(homes), "files": files, "bytes": size, "lacking": lacking}
-        sys.stdout.write(msgspec.json.encode(answer).decode() + "\n")
+        numbers = {"runs": len(verdict.due), "files": verdict.files, "bytes": verdict.bytes}
+        answer = {"full": verdict.full, **numbers, "lacking": lacking}
+        put(msgspec.json.encode(answer).decode())
     else:
-        verdict = "full sync" if not lacking else f"NOT in full sync: {len(lacking)} of {len(homes)} runs are lacking"
-        print(f"{verdict}: {len(homes) - len(lacking)} ended runs at home, {files:,} files, {size:,} bytes")
+        many = f"NOT in full sync: {len(lacking)} of {len(verdict.due)} runs are lacking"
+        put(
+            f"{'full sync' if verdict.full else many}: {len(verdict.home)} ended runs at home, "
+            f"{verdict.files:,} files, {verdict.bytes:,} bytes"
+        )
         for run, note in lacking.items():
-            print(f"  {run}: {note}")
-    return exit_codes.FAILED if lacking else exit_codes.DONE
+            put(f"  {run}: {note}")
+    return exit_codes.DONE if verdict.full else exit_codes.FAILED
+
+
+async def _verify(session: Session) -> None:
+    """Read again what is at home; what is not what its manifest says is asked for again."""
+    check = [one async for one in session.verify_home()][-1]
+    say(f"at home {check.files:,} of {check.files_total:,} files are what their manifests say, {check.bytes:,} bytes")
+    for one in check.differing[:NAMED]:
+        say(f"  {one.run}: {one.path}: {one.why}; asked for again")
+    session.pull_again()
+
+
+class _Waits:
+    """Says why a run does not come home, once for each reason."""
+
+    def __init__(self) -> None:
+        self._said: dict[RunId, str] = {}
+
+    def take(self, snapshot: Snapshot, verdict: HomeVerdict) -> None:
+        for run in verdict.waiting:
+            note = snapshot.homes[run].note
+            if note and self._said.get(run) != note:
+                say(f"{run}: {note}")
+                self._said[run] = note
 
 
 async def _ask(plan: SyncPlan) -> bool:
@@ -140,12 +171,12 @@ async def _always(_: SyncPlan) -> bool:
 
 
 def _print(verdict: Verdict) -> None:
-    print(verdict.sentence())
+    put(verdict.sentence())
     for what, part in (("differs", verdict.differing), ("refused", verdict.refused)):
         for one in part[:NAMED]:
-            print(f"  {what}: {one.path}: {one.why}")
+            put(f"  {what}: {one.path}: {one.why}")
         if len(part) > NAMED:
-            print(f"  and {len(part) - NAMED:,} more")
+            put(f"  and {len(part) - NAMED:,} more")
 
 
 class _Reporter:

@@ -59,9 +59,14 @@ class Follower:
         lines = sum(log.total for log in self.logs.values())
         try:
             self._absorb_states(reply["states"])
+            writing = set()
             for name, key, file, offset, content in reply["chunks"]:
                 if (run := self._names.get(name)) is not None:
                     self._absorb_chunk(run, str(key), str(file), int(offset), base64.b64decode(content, validate=True))
+                    writing.add(run)
+            for run, view in self.views.items():
+                if view.state is not None and view.state.ended and run not in writing:
+                    self.logs[run].end()
             self.sealed = {self._names[name]: key for name, key in reply["sealed"].items() if name in self._names}
             self._digest = str(reply["digest"])
         except (KeyError, TypeError, ValueError, AttributeError, binascii.Error, msgspec.MsgspecError) as error:

@@ -1,37 +1,59 @@
-"""Keeps the runs at home in step with those sealed on the host, one pull after another."""
+"""Keeps the runs at home in step with the host: mirrored while they grow, pulled once they are sealed."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path, PurePosixPath
 
+from msgspec.structs import replace
+
 from console.hosts.connection import Reached
-from console.hosts.pull import Damaged, manifest_at_home, pull
-from console.hosts.sync.failure import NotNow
+from console.hosts.home_check import manifest_at_home
+from console.hosts.pull import Damaged, pull
+from console.hosts.sync.failure import NoRoom, NotNow
+from console.hosts.sync.live_mirror import LiveMirror, Mirrored, keep_mirrored
+from console.hosts.uninterrupted import uninterrupted
+from console.run_view import RunView
 from console.snapshot import Home
 from engine.contract.experiment import RunId
 
-RETRY_S = 30.0  # when a full disk, or another console, kept a run from coming home
+ROOM_AGAIN_S = 30.0  # when a full disk kept a run from coming home
+TURN_AGAIN_S = 2.0  # when another console brings it home
+CUT_OFF = "its way home was cut off; it goes on with the link"
 
 
 class Homecoming:
-    """What is at home of each run.
+    """What is at home of each run, and how the rest comes.
 
     Args:
-        folder: local folder of the experiment's runs.
+        home: local folder in which experiments come home.
+        folder: the experiment's folder, there and in the host's ``runs``.
         runs: the runs of interest.
         tell: called after each change.
+
+    Attributes:
+        homes: how far each run is home.
+        spoiled: runs whose capsules at home were found to differ from their manifests, until they have come again.
     """
 
-    def __init__(self, folder: Path, runs: tuple[RunId, ...], tell: Callable[[], None]) -> None:
+    def __init__(self, home: Path, folder: str, runs: tuple[RunId, ...], tell: Callable[[], None]) -> None:
         self.homes = dict.fromkeys(runs, Home())
-        self._folder = folder
+        self.spoiled: set[RunId] = set()
+        self._folder = home / folder
+        self._remote = PurePosixPath("runs") / folder
+        self._mirror = LiveMirror(self._folder, str(self._remote))
         self._tell = tell
-        self._keys: dict[RunId, str] = {}
-        self._refused: set[tuple[RunId, str]] = set()
+        self._views: dict[RunId, RunView] = {}
+        self._launches: dict[RunId, str] = {}
         self._sealed: dict[RunId, str] = {}
+        self._at_home: dict[RunId, str] = {}
+        self._refused: set[RunId] = set()
+        self._whole: set[RunId] = set()
+        self._settled: dict[RunId, str] = {}
         self._news = asyncio.Event()
 
     async def look(self) -> None:
@@ -39,57 +61,136 @@ class Homecoming:
         for run in self.homes:
             await self._look_at(run)
 
-    def sealed(self, sealed: dict[RunId, str]) -> None:
-        """The host says which runs are sealed, under which launch."""
+    def heard(self, views: Mapping[RunId, RunView], sealed: Mapping[RunId, str]) -> None:
+        """The host says how each run is, and which launches of them are sealed."""
+        self._views = dict(views)
+        for run, view in views.items():
+            if view.state is not None and self._launches.get(run) != view.state.key:
+                self._launches[run] = view.state.key
+                self._refused.discard(run)
+                self._whole.discard(run)
+                if self._at_home.get(run) != view.state.key:
+                    self._set(run, self._beginnings(run))
         if sealed != self._sealed:
             self._sealed = dict(sealed)
             self._news.set()
 
-    def at_home(self, run: RunId, key: str) -> bool:
-        """Whether the capsule of that very launch is at home, verified."""
-        return self._keys.get(run) == key
+    def found_damaged(self, run: RunId, key: str, why: str) -> None:
+        """What is at home of that launch is not what its manifest says any more."""
+        if self._at_home.get(run) == key:
+            del self._at_home[run]
+            self.spoiled.add(run)
+            self._refused.add(run)
+            self._set(run, replace(self.homes[run], status="damaged", note=why))
 
-    def refused(self, run: RunId, key: str) -> bool:
-        """Whether that capsule came damaged, so that it is not asked for again."""
-        return (run, key) in self._refused
+    def again(self) -> tuple[RunId, ...]:
+        """Ask again, and at once, for what came damaged or waits; returns those runs."""
+        wanted = tuple(run for run, key in self._sealed.items() if key and self._at_home.get(run) != key)
+        for run in self._refused.intersection(wanted):
+            self._refused.discard(run)
+            self._set(run, Home())
+        self._news.set()
+        return wanted
 
-    async def bring(self, reached: Reached, folder: str) -> None:
+    async def mirror(self, reached: Reached) -> None:
+        """Bring what runs write while they run, as long as the link holds.
+
+        Raises:
+            LinkDown: it does not.
+        """
+        await keep_mirrored(reached, self._mirror, self._growing, self._mirrored)
+
+    async def bring(self, reached: Reached) -> None:
         """Pull whatever is sealed and not at home, as long as the link holds.
 
         Raises:
             LinkDown: it does not.
         """
-        remote = PurePosixPath(reached.workspace) / "runs" / folder
         self._news.set()
-        later: NotNow | None = None
+        pause: float | None = None
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(None if later is None else RETRY_S):
+                async with asyncio.timeout(pause):
                     await self._news.wait()
             self._news.clear()
-            later = None
-            for run, key in self._sealed.items():
-                if not key or self.at_home(run, key) or self.refused(run, key):
+            pause = None
+            for run, key in list(self._sealed.items()):
+                if not key or run in self._refused:
                     continue
-                try:
-                    await pull(reached, remote / str(run), self._folder, run, self._reporter(run))
-                    await self._look_at(run)
-                except NotNow as error:
-                    later = error
-                    self._set(run, Home("away", note=str(error)))
-                except Damaged as error:
-                    self._refused.add((run, key))
-                    self._set(run, Home("damaged", note=str(error)))
+                if self._at_home.get(run) != key and (later := await self._bring_one(reached, run, key)) is not None:
+                    pause = later if pause is None else min(pause, later)
+                await self._settle(run, key)
 
-    async def _look_at(self, run: RunId) -> None:
+    async def _bring_one(self, reached: Reached, run: RunId, key: str) -> float | None:
+        """Pull one run; returns after how many seconds to try again, or None if it is settled."""
+        spoiled = run in self.spoiled
+        report = partial(self._set_of, run, key)
+        try:
+            if spoiled or not await self._look_at(run, key):
+                place = PurePosixPath(reached.workspace) / self._remote / str(run)
+                mirrored = partial(self._mirror.place, run)
+                await pull(reached, place, self._folder, run, report, mirrored=mirrored, again=spoiled)
+                self.spoiled.discard(run)
+                await self._look_at(run)
+        except NotNow as error:
+            report(replace(self.homes[run], status="away", left=None, note=str(error)))
+            return ROOM_AGAIN_S if isinstance(error, NoRoom) else TURN_AGAIN_S
+        except Damaged as error:
+            if self._launches.get(run) == key:
+                self._refused.add(run)
+            report(Home("damaged", note=str(error)))
+        finally:
+            if self.homes[run].status == "pulling":
+                report(replace(self.homes[run], status="away", left=None, note=CUT_OFF))
+        return None
+
+    async def _look_at(self, run: RunId, key: str | None = None) -> bool:
+        """Whether a capsule, of launch ``key`` if that is given, is at home."""
         manifest = await asyncio.to_thread(manifest_at_home, self._folder, run)
-        if manifest is not None:
-            self._keys[run] = manifest.key
-            files, size = len(manifest.files), sum(entry.size for entry in manifest.files)
-            self._set(run, Home("home", files, files, size, size))
+        if manifest is None or key not in (None, manifest.key):
+            return False
+        self._at_home[run] = manifest.key
+        files, size = len(manifest.files), sum(entry.size for entry in manifest.files)
+        self._set_of(run, manifest.key, Home("home", files, files, size, size, key=manifest.key))
+        return True
 
-    def _reporter(self, run: RunId) -> Callable[[Home], None]:
-        return lambda home: self._set(run, home)
+    async def _settle(self, run: RunId, key: str) -> None:
+        """The capsule of the present launch is at home: what was mirrored is not needed any more."""
+        if self._at_home.get(run) == key == self._launches.get(run) and self._settled.get(run) != key:
+            await uninterrupted(self._mirror.settled, run, key)
+            self._settled[run] = key
+
+    def _growing(self) -> tuple[RunId, ...]:
+        """Runs that write and those that ended without a seal, until the last they wrote is here."""
+        return tuple(run for run, view in self._views.items() if self._grows(run, view))
+
+    def _grows(self, run: RunId, view: RunView) -> bool:
+        if view.state is None or self._sealed.get(run) or view.name == "queued":
+            return False
+        return not (view.state.ended and run in self._whole)
+
+    def _mirrored(self, found: Iterable[Mirrored], trouble: str) -> None:
+        now = time.monotonic()
+        for one in found:
+            view = self._views[one.run]
+            if one.key == self._launches[one.run] and self._grows(one.run, view):
+                if view.state is not None and view.state.ended and not one.new:
+                    self._whole.add(one.run)
+                self.homes[one.run] = Home("mirroring", bytes_done=sum(one.sizes.values()), as_of=now)
+        if trouble:
+            for run in self._growing():
+                self.homes[run] = replace(self.homes[run], status="mirroring", note=trouble)
+        self._tell()
+
+    def _beginnings(self, run: RunId) -> Home:
+        """What earlier, or other, consoles brought of a run's present launch."""
+        size = self._mirror.size(run, self._launches[run])
+        return Home() if size is None else Home("mirroring", bytes_done=size)
+
+    def _set_of(self, run: RunId, key: str, home: Home) -> None:
+        """``home`` is of launch ``key``: no news if the run was launched anew meanwhile."""
+        if self._launches.get(run, key) == key:
+            self._set(run, home)
 
     def _set(self, run: RunId, home: Home) -> None:
         self.homes[run] = home

@@ -40,6 +40,7 @@ class HostLink:
         wants_lease: ask for the right to launch and abort; ``take_over`` takes it from another console.
         tell: called on the event loop after each change.
         access: with whose files the host is reached, and who asks the operator.
+        brings_home: what runs leave on the host is brought home; else it is only looked at what is there.
     """
 
     def __init__(
@@ -54,11 +55,12 @@ class HostLink:
         take_over: bool,
         tell: Callable[[], None],
         access: Access | None = None,
+        brings_home: bool = True,
     ) -> None:
         self.host = host
         self.view = HostView(name, host.title, host.launcher, "", slots=host.slots)
         self.follower = Follower(runs)
-        self.homecoming = Homecoming(home / folder, runs, tell)
+        self.homecoming = Homecoming(home, folder, runs, tell)
         self.ready = asyncio.Event()
         self.access = access or Access()
         self.retry = Retry(self.access.pace)
@@ -66,6 +68,7 @@ class HostLink:
         self._workspace = home / ".local-host"
         self._wants_lease = wants_lease
         self._take_over = take_over
+        self._brings_home = brings_home
         self._console = uuid.uuid4().hex
         self._tell = tell
         self._open: tuple[Reached, AgentLink] | None = None
@@ -137,8 +140,13 @@ class HostLink:
         )
 
     async def _follow(self, reached: Reached, link: AgentLink) -> None:
-        """Poll, refresh and pull side by side; the first that fails ends all, and says why the link is down."""
-        work = (self._poll(link), self._refresh_facts(link), self.homecoming.bring(reached, self._folder))
+        """Poll, refresh, pull and mirror side by side; the first that fails ends all, and says why the link is down.
+
+        Each has a channel at most, so that of the six on a connection at least three are left to what is asked of it.
+        """
+        work = [self._poll(link), self._refresh_facts(link)]
+        if self._brings_home:
+            work += [self.homecoming.bring(reached), self.homecoming.mirror(reached)]
         tasks = [asyncio.create_task(part) for part in work]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -159,7 +167,7 @@ class HostLink:
                 raise LinkDown(str(refusal)) from refusal
             self.view = replace(self.view, heard=time.monotonic())
             changed = self.follower.absorb(reply)
-            self.homecoming.sealed(self.follower.sealed)
+            self.homecoming.heard(self.follower.views, self.follower.sealed)
             self.retry.worked()
             self.ready.set()
             if changed:

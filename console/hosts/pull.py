@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from os import close
 from pathlib import Path, PurePosixPath
 
 from console.hosts.agent.census import Entry
-from console.hosts.agent.files import sync_folder
+from console.hosts.agent.disk import as_full
+from console.hosts.agent.files import sync_folder, take_lock
 from console.hosts.agent.names import RESERVED
 from console.hosts.agent.staging import STAGING, staged_name
+from console.hosts.home_check import manifest_at_home
 from console.hosts.reached import Reached
-from console.hosts.sync.failure import NotNow, SyncFailed
+from console.hosts.sync.failure import NoRoom, NotNow, SyncFailed
 from console.hosts.sync.host_file import read_host_file
 from console.hosts.sync.inbound import fetch
+from console.hosts.sync.live_place import HeldPlace
 from console.hosts.sync.transfer_channel import open_transfer
 from console.hosts.sync.verdict import Progress
+from console.hosts.uninterrupted import uninterrupted
 from console.sanitize import sanitize_line
 from console.snapshot import Home
 from engine.contract import manifest as manifests
@@ -26,18 +32,11 @@ from engine.contract.experiment import RunId
 from engine.contract.run_folder import MANIFEST
 
 MAX_MANIFEST = 4 << 20
+LOOK_ENDS_S = 10.0  # a look at the beginnings lasts a round trip; from a console that stands still they are not taken
 
 
 class Damaged(Exception):
     """What came over the link is not what the manifest says, or the local disk refused it."""
-
-
-def manifest_at_home(folder: Path, run: RunId) -> manifests.Manifest | None:
-    """The manifest of the sealed capsule that lies at home; None if there is none."""
-    try:
-        return manifests.decode((folder / str(run) / MANIFEST).read_bytes())
-    except (OSError, BadInput):
-        return None
 
 
 async def pull(
@@ -48,14 +47,16 @@ async def pull(
     report: Callable[[Home], None],
     *,
     mirrored: Callable[[str], Path | None] = lambda _: None,
+    again: bool = False,
 ) -> None:
-    """Bring the capsule ``remote`` to ``folder/run``. An older one there is set aside in ``folder/.previous``.
+    """Bring the capsule ``remote`` to ``folder/run``. Another one there is set aside in ``folder/.previous``.
 
     A pull that was cut off is gone on with from the byte it came to.
 
     Args:
         report: told how far it is.
         mirrored: launch key -> folder with the beginnings of its files, which are moved here and not asked for again.
+        again: even where that very capsule is at home: it is not what its manifest says any more.
 
     Raises:
         LinkDown: the link failed; nothing at home has changed.
@@ -63,28 +64,61 @@ async def pull(
         Damaged: a file is not what the manifest says, or cannot be written; nothing at home has changed.
     """
     staging = folder / ".incoming" / str(run)
-    report(Home("pulling"))
     try:
-        async with open_transfer(reached) as channel:
-            content = await read_host_file(channel, str(remote), MANIFEST, MAX_MANIFEST)
-            manifest = manifests.decode(content)
-            files = [Entry(entry.path, entry.size, entry.sha256, False) for entry in manifest.files]
-            await asyncio.to_thread(_prepare, staging, files, mirrored(manifest.key))
-            moved = await fetch(channel, str(remote), files, staging, lambda progress: report(_home(progress)))
-        for path, why in sorted(moved.failures.items()):
-            raise Damaged(sanitize_line(f"{path} is not what its manifest says: {why}"))
-        await asyncio.to_thread(shutil.rmtree, staging / RESERVED)
-        await asyncio.to_thread(write_durably, staging / MANIFEST, content)
-        await asyncio.to_thread(_put_in_place, staging, folder, run)
+        with _alone(staging):
+            report(Home("pulling"))
+            async with open_transfer(reached) as channel:
+                content = await read_host_file(channel, str(remote), MANIFEST, MAX_MANIFEST)
+                manifest = manifests.decode(content)
+                if not again and manifest_at_home(folder, run) == manifest:
+                    return  # another console was quicker
+                files = [Entry(entry.path, entry.size, entry.sha256, False) for entry in manifest.files]
+                await uninterrupted(_prepare, staging, files, mirrored(manifest.key))
+                moved = await fetch(channel, str(remote), files, staging, _Pace(report).take)
+            for path, why in sorted(moved.failures.items()):
+                raise Damaged(sanitize_line(f"{path} is not what its manifest says: {why}"))
+            await uninterrupted(_put_in_place, staging, content, folder, run)
     except NotNow:
         raise
     except (SyncFailed, BadInput, OSError) as error:
+        if isinstance(error, OSError) and (full := as_full(error, str(folder), 4096)):
+            raise NoRoom("this machine", full.disk, full.missing) from error
         raise Damaged(sanitize_line(str(error))) from error
 
 
-def _home(progress: Progress) -> Home:
-    whole = progress.bytes_done == progress.bytes
-    return Home("pulling", progress.files if whole else 0, progress.files, progress.bytes_done, progress.bytes)
+@contextmanager
+def _alone(staging: Path) -> Iterator[None]:
+    """The one pull into ``staging``, of whatever console; the lock's file stays, for there is always a next pull.
+
+    Raises:
+        NotNow: there is another.
+    """
+    staging.parent.mkdir(parents=True, exist_ok=True)
+    lock = take_lock(staging.with_name(f"{staging.name}.lock"), wait=False)
+    if lock is None:
+        raise NotNow("another console on this machine brings it home")
+    try:
+        yield
+    finally:
+        close(lock)
+
+
+class _Pace:
+    """Reports progress with the time that is left, at the pace since it began."""
+
+    def __init__(self, report: Callable[[Home], None]) -> None:
+        self._report = report
+        self._began = time.monotonic()
+        self._first: int | None = None
+
+    def take(self, progress: Progress) -> None:
+        done, total = progress.bytes_done, progress.bytes
+        if self._first is None:
+            self._first = done
+        rate = (done - self._first) / max(time.monotonic() - self._began, 1e-6)
+        left = (total - done) / rate if rate else None
+        files = progress.files if done == total else 0
+        self._report(Home("pulling", files, progress.files, done, total, left=left))
 
 
 def _prepare(staging: Path, files: list[Entry], mirror: Path | None) -> None:
@@ -97,8 +131,13 @@ def _prepare(staging: Path, files: list[Entry], mirror: Path | None) -> None:
             shutil.rmtree(left)
         else:
             left.unlink()
-    if mirror is None:
-        return
+    if mirror is not None:
+        with suppress(FileNotFoundError, BlockingIOError), HeldPlace(mirror, LOOK_ENDS_S):
+            _take_over(mirror, staging, files)
+
+
+def _take_over(mirror: Path, staging: Path, files: list[Entry]) -> None:
+    """Beginnings of files become files on their way."""
     for entry in files:
         beginning, target = mirror / entry.path, staging.joinpath(*STAGING, staged_name(entry))
         usable = beginning.is_file() and not beginning.is_symlink() and beginning.stat().st_size <= entry.size
@@ -106,13 +145,15 @@ def _prepare(staging: Path, files: list[Entry], mirror: Path | None) -> None:
             beginning.replace(target)
 
 
-def _put_in_place(staging: Path, folder: Path, run: RunId) -> None:
+def _put_in_place(staging: Path, manifest: bytes, folder: Path, run: RunId) -> None:
+    shutil.rmtree(staging / RESERVED)
+    write_durably(staging / MANIFEST, manifest)
     target = folder / str(run)
     if target.exists():
         previous = folder / ".previous"
         previous.mkdir(exist_ok=True)
-        manifest = manifest_at_home(folder, run)
-        name = f"{run}-{manifest.key if manifest else 'unsealed'}"
+        older = manifest_at_home(folder, run)
+        name = f"{run}-{older.key if older else 'unsealed'}"
         number = 0
         while (aside := previous / (f"{name}.{number}" if number else name)).exists():
             number += 1

@@ -21,13 +21,13 @@ def spread(values: Sequence[float]) -> Spread | None:
 
 
 def condition_result(experiment: Experiment, name: str, runs: Sequence[RunResult], comparable: bool) -> ConditionResult:
-    """The condition over its evaluated runs.
+    """The condition over those of its ``runs`` that count.
 
     The verdict is ``pass`` only when every seed is in and the mean over seeds passes every ship blocker; it is
     ``fail`` as soon as that mean fails one with every seed in. Scores under different fingerprints are not averaged.
     """
     title = experiment.conditions[name].title
-    heads = [(run, run.head) for run in runs if run.head is not None]
+    heads = [(run, run.head) for run in runs if run.head is not None and run.counts]
     if not heads or not comparable:
         return ConditionResult(name, title, len(heads), len(runs))
 
@@ -45,7 +45,7 @@ def condition_result(experiment: Experiment, name: str, runs: Sequence[RunResult
     verdict: Verdict = "incomplete"
     if len(heads) == len(runs):
         verdict = "pass" if all(gate.passed for gate in gates) else "fail"
-    pools = [run.mean_pool for run in runs if run.mean_pool is not None]
+    pools = [run.mean_pool for run, _ in heads if run.mean_pool is not None]
     tiers = sorted({tier for _, head in heads for tier in head.tiers})
     return ConditionResult(
         condition=name,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from console.results.scores import read_items
+from console.results.capsule import Missing, Unusable, read_capsule
 from console.results.summary import FailedItem
 from console.sanitize import sanitize_line
 from engine.contract.experiment import RunId
@@ -17,19 +17,23 @@ LIMIT = 500
 
 
 def failed_items(folder: Path, runs: Iterable[RunId], limit: int = LIMIT) -> tuple[FailedItem, ...]:
-    """Items that at least one run failed at rank 1, those failed by most runs and by the widest margin first."""
+    """Items that at least one of ``runs`` failed at rank 1, those failed by most and by the widest margin first.
+
+    An item of one evaluation is never counted together with one of another, whatever its id.
+    """
     tables = []
     for run in runs:
         try:
-            tables.append(read_items(RunFolder(folder / str(run)).items))
-        except (OSError, ValueError, pl.exceptions.PolarsError):
+            _, metrics, items, _, _ = read_capsule(RunFolder(folder / str(run)))
+        except (Missing, Unusable):
             continue  # no results of this run: the results view says why
+        tables.append(items.with_columns(evaluation=pl.lit(metrics.eval_fingerprint)))
     if not tables:
         return ()
     wrong = pl.col("rank") > 1
     items = (
-        pl.concat(tables, how="vertical_relaxed")
-        .group_by("kind", "item_id")
+        pl.concat(tables)
+        .group_by("evaluation", "kind", "item_id")
         .agg(
             pl.col("lemma", "tier", "query", "answer").first(),
             wrong.sum().alias("failed"),
@@ -39,10 +43,10 @@ def failed_items(folder: Path, runs: Iterable[RunId], limit: int = LIMIT) -> tup
             pl.col("chosen").filter(wrong).mode().sort().first().fill_null("").alias("chosen"),
         )
         .filter(pl.col("failed") > 0)
-        .sort(["failed", "margin", "kind", "item_id"], descending=[True, False, False, False])
+        .sort("failed", "margin", "kind", "item_id", "evaluation", descending=[True, False, False, False, False])
         .head(limit)
     )
-    texts = ("kind", "item_id", "lemma", "tier", "reason", "query", "answer", "chosen")
+    texts = ("evaluation", "kind", "item_id", "lemma", "tier", "reason", "query", "answer", "chosen")
     return tuple(
         FailedItem(
             failed=row["failed"],

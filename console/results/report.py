@@ -6,12 +6,13 @@ from typing import Any
 
 import msgspec
 
+from console.number_words import counted
 from console.results.summary import ConditionResult, Results, RunResult, Spread
 from engine.contract.metrics import GateVerdict
 
 
 def as_json(results: Results) -> str:
-    """One JSON object and a newline; a number that does not exist is null."""
+    """One JSON object; a number that does not exist is null."""
     body = {
         "experiment": results.experiment,
         "profile": results.profile,
@@ -20,7 +21,7 @@ def as_json(results: Results) -> str:
         "runs": [_run(run) for run in results.runs],
         "conditions": [msgspec.to_builtins(condition) for condition in results.conditions],
     }
-    return msgspec.json.format(msgspec.json.encode(body), indent=2).decode() + "\n"
+    return msgspec.json.format(msgspec.json.encode(body), indent=2).decode()
 
 
 def _run(run: RunResult) -> dict[str, Any]:
@@ -35,10 +36,12 @@ def as_text(results: Results) -> str:
     lines = [f"{results.experiment} · {results.profile} · {results.verdict.upper()}"]
     if not results.comparable:
         lines.append("Runs were scored under different evaluation fingerprints: they are not compared.")
+    if others := sum(bool(run.other_settings) for run in results.runs):
+        lines.append(f"{counted(others, 'run')} at home of other settings than the experiment has now: left out below.")
     for condition in results.conditions:
         lines += ["", *_condition_lines(condition)]
         lines += [_run_line(run) for run in results.runs if run.condition == condition.condition]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 def _condition_lines(condition: ConditionResult) -> list[str]:
@@ -58,7 +61,10 @@ def _run_line(run: RunResult) -> str:
     line = f"   {run.condition}/{run.seed}  {run.state}"
     if run.head:
         line += f"  top-1 {run.head.top1:.1%}  top-3 {run.head.top3:.1%}  coherence {run.head.coherence:.1%}"
-    return line + "".join(f"  ({note})" for note in (run.reason, run.problem) if note)
+    if run.killer_top1 is not None:
+        line += f"  killers {run.killer_top1:.1%} of {run.killer_set}"
+    other = f"other settings: {run.other_settings}" if run.other_settings else ""
+    return line + "".join(f"  ({note})" for note in (run.reason, run.problem, other) if note)
 
 
 def _gate(gate: GateVerdict) -> str:

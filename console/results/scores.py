@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_type_hints
 
 import polars as pl
 
 from console.results.summary import ScoreLine
+from console.sanitize import sanitize_line
 from engine.contract.items import ItemRow
 from engine.contract.metrics import Margins, TierScore
 
 Model = Literal["head", "mean_pool"]
 RANK = {"head": "rank", "mean_pool": "mean_pool_rank"}
 MARGIN = {"head": "margin", "mean_pool": "mean_pool_margin"}
+_POLARS: dict[Any, pl.DataType] = {str: pl.String(), int: pl.Int64(), float: pl.Float64(), bool: pl.Boolean()}
+_COSINES = (-2.001, 2.001)  # a difference of two cosine similarities, and its rounding
+_RANGES = {**dict.fromkeys(RANK.values(), (1, 2**31)), **dict.fromkeys(MARGIN.values(), _COSINES)}
+_TYPES = {name: _POLARS[kind] for name, kind in get_type_hints(ItemRow).items()}
 
 
 def read_items(path: Path) -> pl.DataFrame:
-    """The items of a run.
+    """The items of a run: the columns of ``ItemRow`` in their order, every value there and possible.
 
     Raises:
         FileNotFoundError: there are none.
-        ValueError: a column is missing, or there is no retrieval or no coherence item.
+        ValueError: a column is missing or of another type, a value is missing or impossible, or there is no retrieval
+            or no coherence item.
         polars.exceptions.PolarsError: not Parquet.
     """
-    items = pl.read_parquet(path)
-    if missing := set(ItemRow._fields) - set(items.columns):
+    try:
+        items = pl.read_parquet(path)
+    except pl.exceptions.PanicException as error:  # no Exception: polars gives up on some damaged files
+        raise ValueError(f"{path.name} is damaged: {error}") from error
+    if missing := set(_TYPES) - set(items.columns):
         raise ValueError(f"{path.name} lacks the columns {', '.join(sorted(missing))}")
+    items = items.select(*_TYPES)
+    for name, wanted in _TYPES.items():
+        column = items[name]
+        if column.dtype != wanted:
+            raise ValueError(f"{path.name}: {name} is {column.dtype}, not {wanted}")
+        if column.null_count():
+            raise ValueError(f"{path.name}: {name} lacks a value")
+    for name, (low, high) in _RANGES.items():
+        if not items[name].is_between(low, high).all():  # false of NaN too
+            raise ValueError(f"{path.name}: a {name} is not from {low} to {high}")
     for kind in ("retrieval", "coherence"):
         if items.filter(pl.col("kind") == kind).is_empty():
             raise ValueError(f"{path.name} has no {kind} item")
@@ -48,13 +66,9 @@ def score_line(items: pl.DataFrame, model: Model) -> ScoreLine:
     coherence = items.filter(pl.col("kind") == "coherence").select((rank == 1).mean()).item()
     tiers = retrieval.group_by("tier").agg(pl.len().alias("items"), (rank == 1).mean().alias("top1")).sort("tier")
     return ScoreLine(
-        top1=_number(numbers["top1"]),
-        top3=_number(numbers["top3"]),
-        coherence=_number(coherence),
-        margins=Margins(_number(numbers["mean"]), _number(numbers["p5"]), _number(numbers["p95"])),
-        tiers={row["tier"]: TierScore(row["items"], _number(row["top1"])) for row in tiers.iter_rows(named=True)},
+        top1=numbers["top1"],
+        top3=numbers["top3"],
+        coherence=coherence,
+        margins=Margins(numbers["mean"], numbers["p5"], numbers["p95"]),
+        tiers={sanitize_line(row["tier"]): TierScore(row["items"], row["top1"]) for row in tiers.iter_rows(named=True)},
     )
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else math.nan

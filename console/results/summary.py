@@ -21,7 +21,11 @@ class ScoreLine(Struct, frozen=True):
 
 
 class RunResult(Struct, frozen=True):
-    """One run: its state, and its numbers if it was evaluated. ``problem`` says why numbers are missing."""
+    """One run: its state, and its numbers if it was evaluated. ``problem`` says why numbers are missing.
+
+    ``other_settings`` is what of its settings the experiment has otherwise now: such numbers stand for themselves.
+    ``killer_top1`` is the fraction ranked right of the ``killer_set`` items that frozen mean pooling fails badly.
+    """
 
     condition: str
     seed: int
@@ -33,6 +37,14 @@ class RunResult(Struct, frozen=True):
     mean_pool: ScoreLine | None = None
     gates: tuple[GateVerdict, ...] = ()
     seconds: dict[str, float] = {}
+    killer_set: int = 0
+    killer_top1: float | None = None
+    other_settings: str = ""
+
+    @property
+    def counts(self) -> bool:
+        """It was evaluated, and with the settings that the experiment has: it enters the means and the verdict."""
+        return self.head is not None and not self.other_settings
 
 
 class Spread(Struct, frozen=True):
@@ -43,7 +55,10 @@ class Spread(Struct, frozen=True):
 
 
 class ConditionResult(Struct, frozen=True):
-    """One condition over its seeds. Gates judge the mean over seeds; ``failed_seeds`` names seeds that failed one."""
+    """One condition over its ``evaluated`` seeds, those whose runs count.
+
+    Gates judge the mean over seeds; ``failed_seeds`` names seeds that failed one by themselves.
+    """
 
     condition: str
     title: str
@@ -74,8 +89,12 @@ class Results(Struct, frozen=True):
 
 
 class FailedItem(Struct, frozen=True):
-    """An evaluation item that runs got wrong: in how many of how many, its mean margin, and its texts."""
+    """An evaluation item that runs got wrong: in how many of how many, its mean margin, and its texts.
 
+    An ``item_id`` is one item only within its ``kind`` and ``evaluation``, the fingerprint of the evaluation data.
+    """
+
+    evaluation: str
     kind: str
     item_id: str
     lemma: str

@@ -34,6 +34,7 @@ class Action(Struct, frozen=True):
         changes_host: it is off in read-only mode.
         priority: it works whatever has the focus, even where text is typed.
         shown: the keys as the footer shows them, where the first key alone says too little.
+        brief: keys and label in a footer with little room, where they are others; empty where another's say it too.
     """
 
     call: str
@@ -45,6 +46,12 @@ class Action(Struct, frozen=True):
     changes_host: bool = False
     priority: bool = False
     shown: str = ""
+    brief: tuple[str, str] | None = None
+
+    @property
+    def keys_shown(self) -> str:
+        """The keys for the footer."""
+        return self.shown or shown_key(self.keys[0])
 
     @property
     def method(self) -> str:
@@ -76,7 +83,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("look", ("p",), "look again", "Look again at what runs need of the host", ("host",)),
     Action("repair", ("e",), "repair", "Do what the selected check advises", ("host",), changes_host=True),
     Action("reconnect", ("c",), "connect", "Try a lost link now, without waiting any longer", ("host",)),
-    Action("stop_waiting", ("escape",), "", "Stop waiting for a repair; the host may go on with it", ("host",)),
+    Action("stop_waiting", ("escape",), "", "Stop verifying, or waiting for a repair; the host goes on", ("host",)),
     Action("move_check(-1)", ("up",), "", "Select the check above", ("host",)),
     Action("move_check(1)", ("down",), "", "Select the check below", ("host",)),
     # Runs
@@ -84,24 +91,30 @@ ACTIONS: tuple[Action, ...] = (
     Action("move(0,1)", ("down",), "", "Select the run below", ("runs",)),
     Action("move(-1,0)", ("left",), "", "Select the run to the left", ("runs",)),
     Action("move(1,0)", ("right",), "", "Select the run to the right", ("runs",)),
-    Action("launch_all", ("a",), "all", "Launch every run of the profile", ("runs",), changes_host=True),
-    Action("launch", ("l",), "launch", "Launch the selected run", ("runs",), changes_host=True),
+    Action(
+        "launch_all",
+        ("a",),
+        "all",
+        "Launch every run of the profile",
+        ("runs",),
+        changes_host=True,
+        brief=("a l L", "launch/resume"),
+    ),
+    Action(
+        "launch",
+        ("l",),
+        "launch/resume",
+        "Launch the selected run, or resume it from its checkpoint",
+        ("runs",),
+        changes_host=True,
+        brief=("", ""),
+    ),
     Action(
         "abort",
         ("x",),
         "abort",
         "Abort the selected run and every process of it",
         ("runs", "live"),
-        destructive=True,
-        changes_host=True,
-    ),
-    Action("open_live", ("enter",), "live", "Watch the selected run", ("runs",)),
-    Action(
-        "launch_again",
-        ("r",),
-        "again",
-        "Run the selected run once more; its results are set aside",
-        ("runs",),
         destructive=True,
         changes_host=True,
     ),
@@ -113,6 +126,18 @@ ACTIONS: tuple[Action, ...] = (
         ("runs",),
         destructive=True,
         changes_host=True,
+        brief=("X", "all"),
+    ),
+    Action("open_live", ("enter",), "live", "Watch the selected run", ("runs",), brief=("↵", "live")),
+    Action(
+        "launch_again",
+        ("r",),
+        "again",
+        "Start the selected run over; its results are set aside",
+        ("runs",),
+        destructive=True,
+        changes_host=True,
+        brief=("r", "anew"),
     ),
     Action(
         "launch_condition",
@@ -121,7 +146,10 @@ ACTIONS: tuple[Action, ...] = (
         "Launch every seed of the selected condition",
         ("runs",),
         changes_host=True,
+        brief=("", ""),
     ),
+    Action("pull_again", ("s",), "sync", "Ask again, and now, for runs that did not come home whole", ("host", "runs")),
+    Action("verify_home", ("v",), "verify", "Read what is at home again, against its manifests", ("host", "runs")),
     # Live
     Action("select_run(-1)", ("left_square_bracket",), "", "Select the previous run", ("live",)),
     Action("select_run(1)", ("right_square_bracket",), "run", "Select the next run", ("live",), shown="[ ]"),
@@ -129,8 +157,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("search", ("slash",), "filter", "Only log lines with a text; !text leaves lines out", ("live",)),
     Action("cycle_charts", ("c",), "charts", "Both charts, loss alone, top-1 alone, or none", ("live",)),
     Action("toggle_smooth", ("s",), "smooth", "Smooth the loss; the selected run's raw line stays", ("live",)),
-    Action("toggle_log_scale", ("g",), "log scale", "Loss on a logarithmic scale", ("live",)),
-    Action("toggle_markers", ("m",), "markers", "Draw curves as blocks or as letters", ("live",)),
+    Action("toggle_log_scale", ("g",), "log scale", "Loss on a logarithmic scale", ("live",), brief=("g", "log")),
+    Action("toggle_markers", ("m",), "markers", "Draw curves as blocks or as letters", ("live",), brief=("m", "marks")),
     Action("clear_search", ("escape",), "", "Show every log line again", ("live",)),
     Action("submit", ("enter",), "", "Keep the filter and go back to the log", ("search",)),
     # Items

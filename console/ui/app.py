@@ -12,7 +12,9 @@ from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
+from console.home_verdict import home_verdict
 from console.hosts.prompts import Prompter
+from console.number_words import counted
 from console.run_view import RunView
 from console.snapshot import Home, HostView, Snapshot
 from console.ui.actions import Scope, ViewName, bindings, in_scope, shown_key
@@ -22,13 +24,15 @@ from console.ui.dialogue import Dialogue
 from console.ui.examination import Examination
 from console.ui.examining import ExaminingApp
 from console.ui.main_screen import TICK, MainScreen
-from console.ui.messages import SessionOpened
+from console.ui.messages import ReconnectWanted, SessionOpened
+from console.ui.verification import Verification
+from console.ui.verifying import VerifyingApp
 from engine.contract.experiment import Experiment, folder_name, run_ids
 
 _CLOSING_SECONDS = 5.0
 
 
-class ConsoleApp(ExaminingApp, AskingApp, inherit_bindings=False):
+class ConsoleApp(ExaminingApp, VerifyingApp, AskingApp, inherit_bindings=False):
     """The application.
 
     Args:
@@ -57,6 +61,7 @@ class ConsoleApp(ExaminingApp, AskingApp, inherit_bindings=False):
         self.read_only = read_only
         self._open_session = open_session
         self._stopped = False
+        self._following: Worker[None] | None = None
         runs = run_ids(experiment, profile)
         first = Snapshot(
             host=HostView(name=host_title, title=host_title, launcher="", address="", detail="Starting."),
@@ -85,6 +90,10 @@ class ConsoleApp(ExaminingApp, AskingApp, inherit_bindings=False):
         """Show how the host was found."""
         self.main.examination = examination
 
+    def show_verification(self, verification: Verification) -> None:
+        """Show how what is at home was found."""
+        self.main.verification = verification
+
     @work(thread=True, exit_on_error=False, group="core", name="open")
     def open_core(self) -> None:
         """Make the core; the first paint is done."""
@@ -95,7 +104,18 @@ class ConsoleApp(ExaminingApp, AskingApp, inherit_bindings=False):
         self.core = message.core
         self.main.attach(message.core)
         self._show_newest()
-        self.run_worker(message.core.run(), group="core", name="follow", exit_on_error=False)
+        self._follow(message.core)
+
+    def _follow(self, core: Core) -> None:
+        self._following = self.run_worker(core.run(), group="core", name="follow", exit_on_error=False)
+
+    @on(ReconnectWanted)
+    def _reconnect(self) -> None:
+        """Try a lost link now; follow again if that broke off."""
+        if self.core is not None:
+            self.core.reconnect()
+            if self._following is not None and self._following.is_finished:
+                self._follow(self.core)
 
     def _show_newest(self) -> None:
         """Show the newest snapshot if it is another, those in between are never drawn; ask what waits to be asked."""
@@ -119,7 +139,7 @@ class ConsoleApp(ExaminingApp, AskingApp, inherit_bindings=False):
         if event.worker.name == "open":
             self.exit(return_code=2, message=str(event.worker.error))
         else:
-            self.say(f"The console stopped following the host: {event.worker.error}", "error")
+            self.say(f"The console stopped following the host: {event.worker.error}; c in view 1 goes on.", "error")
 
     async def on_unmount(self) -> None:
         """Let go of the link; what runs on the host goes on."""
@@ -140,15 +160,20 @@ class ConsoleApp(ExaminingApp, AskingApp, inherit_bindings=False):
         self.push_screen(HelpScreen())
 
     async def action_quit(self) -> None:
-        """Leave; with a question if runs go on."""
+        """Leave; with a question if runs go on, or are on their way home."""
         snapshot = self.main.snapshot
         count = sum(view.active for view in snapshot.runs.values()) if snapshot else 0
-        if not count:
+        coming = len(home_verdict(snapshot).to_come) if snapshot else 0
+        parts = []
+        if count:
+            which = "1 run goes" if count == 1 else f"{count} runs go"
+            parts.append(f"{which} on without the console; start it again at any time to see how far.")
+        if coming:
+            parts.append(f"{counted(coming, 'ended run')} not at home yet: what is missing comes with the next start.")
+        if parts:
+            self.ask(" ".join(parts), "quit", self.exit)
+        else:
             self.exit()
-            return
-        which = "1 run goes" if count == 1 else f"{count} runs go"
-        question = f"{which} on without the console; start it again at any time to see how far."
-        self.ask(question, "quit", self.exit)
 
     async def action_interrupt(self) -> None:
         """Copy what is selected, else leave."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from textual.content import Content
 
 from console.hosts.preflight.check import Check, Status, worst
+from console.number_words import age, duration
 from console.ui.actions import in_scope, shown_key
 from console.ui.examination import Examination, RepairProgress, verdict
-from console.ui.format import age, duration
 from console.ui.state_mark import Mark
 
 MARKS: dict[Status, Mark] = {

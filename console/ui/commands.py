@@ -10,13 +10,13 @@ from textual import on
 from textual.app import App
 from textual.worker import Worker, WorkerState
 
+from console.number_words import counted
 from console.ui.core import Core, OutcomeLike
 from console.ui.dialogue import Dialogue
-from console.ui.format import counted
 from console.ui.messages import AbortWanted, CommandDone, LaunchWanted
 
 Severity = Literal["information", "warning", "error"]
-Command = Literal["launch", "abort", "take over", "repair"]
+Command = Literal["launch", "abort", "take over", "repair", "pull again"]
 _SECONDS: dict[Severity, float] = {"information": 3.0, "warning": 4.0, "error": 5.0}
 _READ_ONLY = "Read-only: nothing is changed on the host. Start without --read-only to do so."
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from console.hosts.preflight.check import Check, worst
-from console.ui.format import counted
+from console.number_words import counted
 
 
 class RepairProgress(Struct, frozen=True):

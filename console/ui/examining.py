@@ -12,7 +12,7 @@ from console.snapshot import Link
 from console.ui.commands import CommandingApp
 from console.ui.core import Core
 from console.ui.examination import Examination, verdict
-from console.ui.messages import CommandDone, Looked, LookWanted, RepairLeft, RepairSaid, RepairWanted
+from console.ui.messages import CommandDone, Looked, LookWanted, RepairSaid, RepairWanted, WaitLeft
 from console.ui.repair_question import repair_question
 
 
@@ -93,7 +93,7 @@ class ExaminingApp(CommandingApp, inherit_bindings=False):
     def _repair_said(self, message: RepairSaid) -> None:
         self._learn(self.examination.repair_said(message.line))
 
-    @on(RepairLeft)
+    @on(WaitLeft)
     def _leave_repair(self) -> None:
         for worker in self.workers:
             if worker.group == "commands" and worker.name == "repair":

@@ -1,4 +1,4 @@
-"""View 1: the host, the link to it, its verified key; whether it has what runs need; its processors, memory, disk, GPUs."""
+"""View 1: the host, the link to it, its verified key; what came home over it; whether it has what runs need; what it is."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.geometry import Region
 
+from console.number_words import age, counted, size
 from console.snapshot import Gpu, HostFacts, HostView, Snapshot
 from console.ui.actions import bindings
+from console.ui.bar import bar
 from console.ui.checklist import Checklist
 from console.ui.checklist_words import headline
 from console.ui.examination import Examination
-from console.ui.format import age, bar, counted, size
-from console.ui.messages import LookWanted, RepairLeft, RepairWanted
+from console.ui.home_words import home_words
+from console.ui.messages import LookWanted, PullAgainWanted, ReconnectWanted, RepairWanted, VerifyWanted, WaitLeft
 from console.ui.pane import Pane
 from console.ui.top_line import link_mark
 from console.ui.top_line import link_words as link_state
@@ -24,7 +26,7 @@ _MIB = 1024 * 1024
 
 
 class HostPane(Pane, inherit_bindings=False):
-    """The link, the checklist, the facts, on one page; the age of each goes on by itself."""
+    """The link, what is at home, the checklist, the facts, on one page; the age of each goes on by itself."""
 
     SCOPE = "host"
     BINDINGS = bindings("host")
@@ -34,8 +36,9 @@ class HostPane(Pane, inherit_bindings=False):
         self._height = 0
 
     def compose(self) -> ComposeResult:
-        """The link, the checks, the facts."""
+        """The link, what is at home, the checks, the facts."""
         yield Words(id="link")
+        yield Words(id="home")
         yield Words(id="preflight")
         yield Checklist(id="checklist")
         yield Words(id="facts")
@@ -57,6 +60,10 @@ class HostPane(Pane, inherit_bindings=False):
         if new.checks and not old.checks:
             self.call_after_refresh(self._show_selected)
 
+    def watch_verification(self) -> None:
+        """Say how far it is."""
+        self.tick()
+
     def tick(self) -> None:
         """Let the ages go on; what a repair says of the selected check stays in sight."""
         now = time.monotonic()
@@ -68,6 +75,8 @@ class HostPane(Pane, inherit_bindings=False):
         if self.snapshot is not None:
             host = self.snapshot.host
             self.query_one("#link", Words).say(link_words(host, now, self.stopped))
+            home = self.query_one("#home", Words)
+            home.say(home_words(self.snapshot, self.verification, now, home.size.width or self.size.width))
             self.query_one("#facts", Words).say(fact_words(self.snapshot))
             self.query_one("#facts-age", Words).say(_line("These facts", _freshness(host, now)) or Content(""))
 
@@ -89,8 +98,7 @@ class HostPane(Pane, inherit_bindings=False):
 
     def action_reconnect(self) -> None:
         """Try a lost link now."""
-        if self.core is not None:
-            self.core.reconnect()
+        self.post_message(ReconnectWanted())
 
     def action_look(self) -> None:
         """Look again."""
@@ -101,9 +109,17 @@ class HostPane(Pane, inherit_bindings=False):
         if self.checklist.selected is not None:
             self.post_message(RepairWanted(self.checklist.selected))
 
+    def action_pull_again(self) -> None:
+        """Ask again for what did not come home."""
+        self.post_message(PullAgainWanted())
+
+    def action_verify_home(self) -> None:
+        """Read what is at home again."""
+        self.post_message(VerifyWanted())
+
     def action_stop_waiting(self) -> None:
-        """Stop waiting for a repair."""
-        self.post_message(RepairLeft())
+        """Stop waiting for a repair, and verifying."""
+        self.post_message(WaitLeft())
 
 
 def link_words(host: HostView, now: float, stopped: bool) -> Content:

@@ -13,10 +13,10 @@ from textual.content import Content
 from textual.widgets import DataTable, Static
 from textual.worker import Worker, WorkerState
 
+from console.number_words import number
 from console.results.summary import FailedItem
 from console.ui.actions import bindings
 from console.ui.core import Core
-from console.ui.format import number
 from console.ui.messages import ItemsRead
 from console.ui.pane import Pane
 from console.ui.results_pane import results_key
@@ -98,6 +98,8 @@ class ItemsPane(Pane, inherit_bindings=False):
             self._tell(f"The items could not be read: {event.worker.error}")
         if event.worker.is_finished:
             self._busy = False
+        if event.state is WorkerState.SUCCESS:
+            self.watch_snapshot()  # what came meanwhile
 
     def _fill(self) -> None:
         """The table anew in the present order; the cursor stays with its item."""
@@ -107,7 +109,7 @@ class ItemsPane(Pane, inherit_bindings=False):
         table.clear()
         table.add_rows(_row(item) for item in self._shown)
         if here is not None:
-            kept = next((place for place, item in enumerate(self._shown) if item.item_id == here.item_id), 0)
+            kept = next((place for place, item in enumerate(self._shown) if _identity(item) == _identity(here)), 0)
             table.move_cursor(row=kept, animate=False)
         self._show_item()
 
@@ -135,6 +137,10 @@ class ItemsPane(Pane, inherit_bindings=False):
         self._order = (self._order + 1) % len(_ORDERS)
         self._fill()
         self._say_what()
+
+
+def _identity(item: FailedItem) -> tuple[str, str, str]:
+    return item.kind, item.evaluation, item.item_id
 
 
 def _row(item: FailedItem) -> tuple[Text, ...]:

@@ -1,12 +1,14 @@
-"""The line at the bottom: the keys of the view in sight, from the registry, as many as fit."""
+"""The line at the bottom: the keys of the view in sight, from the registry, all of them if there is any way."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable
 
 from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from console.ui.actions import Action, Scope, in_scope, shown_key
+from console.ui.actions import Action, Scope, in_scope
 
 
 class KeyLine(Widget):
@@ -19,20 +21,35 @@ class KeyLine(Widget):
         self._read_only = read_only
 
     def render(self) -> Content:
-        """The keys that fit."""
-        always = [_key(action) for action in in_scope("app") if action.label]
-        room = self.size.width - sum(part.cell_length for part in always)
-        shown = []
-        for action in in_scope(self.scope):
-            if not action.label or (self._read_only and action.changes_host):
-                continue
-            part = _key(action)
-            if part.cell_length > room:
+        """The keys in full, else in brief and closer together; of these as many as fit."""
+        actions = [action for action in in_scope(self.scope) if not (self._read_only and action.changes_host)]
+        always = in_scope("app")
+        full = _parts([*actions, *always], _in_full)
+        if sum(part.cell_length for part in full) <= self.size.width:
+            return Content("").join(full)
+        shown, last = [], _parts(always, _in_brief)
+        room = self.size.width - sum(part.cell_length for part in last)
+        for part in _parts(actions, _in_brief):
+            room -= part.cell_length
+            if room < 0:
                 break
             shown.append(part)
-            room -= part.cell_length
-        return Content("").join([*shown, *always])
+        return Content("").join([*shown, *last])
 
 
-def _key(action: Action) -> Content:
-    return Content.assemble((f" {action.shown or shown_key(action.keys[0])}", "bold $text-accent"), f" {action.label} ")
+def _parts(actions: Iterable[Action], words: Callable[[Action], tuple[str, str, str]]) -> list[Content]:
+    """Each action that has a label, as ``words`` says it: keys, label, and what follows."""
+    parts = []
+    for action in actions:
+        keys, label, gap = words(action)
+        if label:
+            parts.append(Content.assemble((f" {keys}", "bold $text-accent"), f" {label}{gap}"))
+    return parts
+
+
+def _in_full(action: Action) -> tuple[str, str, str]:
+    return action.keys_shown, action.label, " "
+
+
+def _in_brief(action: Action) -> tuple[str, str, str]:
+    return *(action.brief or (action.keys_shown, action.label)), ""

@@ -12,21 +12,23 @@ from textual.content import Content
 from textual.css.query import NoMatches
 from textual.widgets import Input
 
+from console.number_words import counted, duration
 from console.run_view import fraction_done, training_seconds_left
 from console.ui.actions import bindings
-from console.ui.chart import ChartOptions
+from console.ui.chart import MIN_WIDTH, ChartOptions
 from console.ui.chart_panel import ChartPanel
 from console.ui.curves import colours, letters, loss_series, mean_pool_level, top1_series
-from console.ui.format import counted, duration
 from console.ui.log_filter import LogFilter
 from console.ui.log_view import LogView
 from console.ui.messages import AbortWanted, RunSelected
 from console.ui.pane import Pane
+from console.ui.run_name import run_name
 from console.ui.state_mark import STAGES, mark_of
 from console.ui.words import Words
 from engine.contract.experiment import RunId
 
 _LAYOUTS = ("both", "loss", "top1", "none")
+_TWO_CHARTS = 2 * (MIN_WIDTH + 1)  # columns that hold both side by side
 _TICKS_A_DRAWING = 2  # a tick is a quarter of a second, so charts follow at 2 Hz
 
 
@@ -91,7 +93,7 @@ class LivePane(Pane, inherit_bindings=False):
     def on_resize(self) -> None:
         """Charts and a line of the new size."""
         self._show_line()
-        self.call_after_refresh(self._draw)
+        self._lay_out()
 
     def _turn_to_log(self) -> None:
         if self.core is None or self.snapshot is None or self.selected is None:
@@ -156,16 +158,12 @@ class LivePane(Pane, inherit_bindings=False):
             words += [f"ETA {duration(left)}"] if left is not None else []
         elif view.state and view.state.reason:
             words = [view.state.reason]
-        head = Content.assemble(
-            (f"{self.selected.condition} / {self.selected.seed}", "bold"),
-            "  ",
-            (f"{mark.sign} {mark.word}", mark.style),
-            "  " + "  ".join(words),
-        )
+        state = Content.assemble("  ", (f"{mark.sign} {mark.word}", mark.style), "  " + "  ".join(words))
         shown, total = log.counts
         lines = (f"{shown:,} of " if log.wanted else "") + counted(total, "line")
         tail = Content.assemble(f"log: {lines}, ", ("following" if log.following else "held still", "bold"))
         room = max(0, self.size.width - tail.cell_length - 2)
+        head = Content.styled(run_name(self.selected, room - state.cell_length), "bold") + state
         head = head.truncate(room, ellipsis=True).pad_right(max(0, room - head.cell_length))
         self.query_one("#live-line", Words).say(head + Content("  ") + tail)
 
@@ -196,11 +194,20 @@ class LivePane(Pane, inherit_bindings=False):
         self._draw()
 
     def action_cycle_charts(self) -> None:
-        """Both charts, one of them, or all the room for the log."""
-        self._layout = _LAYOUTS[(_LAYOUTS.index(self._layout) + 1) % len(_LAYOUTS)]
-        self.query_one("#loss").display = self._layout in ("both", "loss")
-        self.query_one("#top1").display = self._layout in ("both", "top1")
-        self.query_one("#charts").display = self._layout != "none"
+        """Both charts where there is room for them, one of them, or all the room for the log."""
+        layouts = _LAYOUTS if self.size.width >= _TWO_CHARTS else _LAYOUTS[1:]
+        self._layout = layouts[(layouts.index(self._charts_in_sight) + 1) % len(layouts)]
+        self._lay_out()
+
+    @property
+    def _charts_in_sight(self) -> str:
+        return "loss" if self._layout == "both" and self.size.width < _TWO_CHARTS else self._layout
+
+    def _lay_out(self) -> None:
+        in_sight = self._charts_in_sight
+        self.query_one("#loss").display = in_sight in ("both", "loss")
+        self.query_one("#top1").display = in_sight in ("both", "top1")
+        self.query_one("#charts").display = in_sight != "none"
         self._drawn = None
         self.call_after_refresh(self._draw)
 

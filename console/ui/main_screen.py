@@ -7,6 +7,7 @@ import time
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container
+from textual.content import Content
 from textual.reactive import reactive
 from textual.screen import Screen
 
@@ -14,6 +15,7 @@ from console.snapshot import Snapshot
 from console.ui.actions import ViewName
 from console.ui.core import Core
 from console.ui.examination import Examination
+from console.ui.home_words import home_short
 from console.ui.key_line import KeyLine
 from console.ui.messages import RunSelected, ViewWanted
 from console.ui.pane import Pane
@@ -21,6 +23,7 @@ from console.ui.runs_pane import RunsPane
 from console.ui.stage_clock import StageClock
 from console.ui.tab_line import TabLine
 from console.ui.top_line import TopLine
+from console.ui.verification import Verification
 from engine.contract.experiment import Experiment, RunId
 
 TICK = 0.25  # seconds: snapshots are shown, and ages counted on, at 4 Hz
@@ -31,6 +34,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     snapshot: reactive[Snapshot | None] = reactive(None, init=False, always_update=True)
     examination: reactive[Examination] = reactive(Examination(), init=False)
+    verification: reactive[Verification] = reactive(Verification(), init=False)
     selected: reactive[RunId | None] = reactive(None, init=False)
     view: reactive[ViewName] = reactive[ViewName]("runs", init=False)
 
@@ -42,6 +46,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self._read_only = read_only
         self._core: Core | None = None
         self._clock = StageClock()
+        self._in_sight: ViewName = "runs"  # follows ``view`` once that pane is mounted: before, it has no parts to tell
         self._panes: dict[ViewName, Pane] = {"runs": RunsPane(experiment, tuple(first.runs), id="runs")}
         self.pane.clock = self._clock
 
@@ -63,7 +68,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
     @property
     def pane(self) -> Pane:
         """The view in sight."""
-        return self._panes[self.view]
+        return self._panes[self._in_sight]
 
     def attach(self, core: Core) -> None:
         """The core is there: the views may ask it."""
@@ -90,11 +95,17 @@ class MainScreen(Screen[None], inherit_bindings=False):
             self._clock.look(self.snapshot.runs.values(), time.time())
         for top in self.query(TopLine):  # none yet before the first paint, none any more when the console closes
             top.snapshot = self.snapshot
+        for tabs in self.query(TabLine):
+            tabs.home = home_short(self.snapshot) if self.snapshot is not None else Content("")
         self.pane.snapshot = self.snapshot
 
     def watch_examination(self) -> None:
         """Tell the view in sight."""
         self.pane.examination = self.examination
+
+    def watch_verification(self) -> None:
+        """Tell the view in sight."""
+        self.pane.verification = self.verification
 
     def watch_selected(self) -> None:
         """Tell the view in sight."""
@@ -107,11 +118,13 @@ class MainScreen(Screen[None], inherit_bindings=False):
             pane = self._panes[new] = _make(new)
             pane.clock = self._clock
             await self.query_one("#views").mount(pane)
+        self._in_sight = new
         self._panes[old].display = False
         pane.display = True
         pane.core = self._core
         pane.selected = self.selected
         pane.examination = self.examination
+        pane.verification = self.verification
         pane.snapshot = self.snapshot
         pane.take_focus()
         self.query_one(TabLine).current = new

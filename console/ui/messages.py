@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
+    from console.hosts.home_check import HomeCheck
     from console.hosts.preflight.check import Check
     from console.hosts.prompts import Question
     from console.results.summary import FailedItem, Results
@@ -61,6 +62,10 @@ class AbortWanted(Message):
         self.runs = runs
 
 
+class ReconnectWanted(Message):
+    """The operator wants the link tried now."""
+
+
 class LookWanted(Message):
     """The operator wants the host looked at again."""
 
@@ -89,8 +94,24 @@ class RepairSaid(Message):
         self.line = line
 
 
-class RepairLeft(Message):
-    """The operator no longer waits for a repair."""
+class WaitLeft(Message):
+    """The operator no longer waits for what goes on: a repair, a verification."""
+
+
+class PullAgainWanted(Message):
+    """The operator wants asked again, and now, for what did not come home."""
+
+
+class VerifyWanted(Message):
+    """The operator wants what is at home compared with its manifests."""
+
+
+class HomeChecked(Message):
+    """A check of what is at home got on."""
+
+    def __init__(self, check: HomeCheck) -> None:
+        super().__init__()
+        self.check = check
 
 
 class Asked(Message):

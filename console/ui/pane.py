@@ -1,4 +1,4 @@
-"""What the five views share: the snapshot and the examination they are drawn from, the selected run, the core beneath."""
+"""What the five views share: what they are drawn from, the selected run, the core beneath."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from console.ui.actions import Scope, bindings
 from console.ui.core import Core
 from console.ui.examination import Examination
 from console.ui.stage_clock import StageClock
+from console.ui.verification import Verification
 from engine.contract.experiment import RunId
 
 
@@ -26,6 +27,7 @@ class Pane(Reading):
 
     snapshot: reactive[Snapshot | None] = reactive(None, init=False, always_update=True)
     examination: reactive[Examination] = reactive(Examination(), init=False)
+    verification: reactive[Verification] = reactive(Verification(), init=False)
     selected: reactive[RunId | None] = reactive(None, init=False)
     core: Core | None = None
     clock: StageClock  # the screen's

@@ -10,8 +10,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from console.hosts.prompts import Question
+from console.number_words import counted
 from console.ui.actions import bindings
-from console.ui.format import counted
 
 _MOST_LINES = 200  # a server may send as many as it likes
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from console.hosts.preflight.check import Repair
 from console.hosts.preflight.judge import ENVIRONMENT_CPU, ENVIRONMENT_CUDA
+from console.number_words import size
 from console.snapshot import HostView
-from console.ui.format import size
 
 
 def repair_question(what: Repair, host: HostView) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from console.ui.results_words import nothing_yet, results_words
 def results_key(snapshot: Snapshot) -> object:
     """What the results depend on: each run's launch, its state, and how far it is home."""
     return tuple(
-        (str(run), view.state.key if view.state else "", view.name, view.evaluated, snapshot.homes[run].status)
+        (run, view.state.key if view.state else "", view.name, view.evaluated, snapshot.homes[run].status)
         for run, view in snapshot.runs.items()
     )
 
@@ -39,9 +39,6 @@ class ResultsPane(Pane):
         """Work the results out if they may have changed."""
         if self.snapshot is None:
             return
-        if not any(view.state for view in self.snapshot.runs.values()):
-            self._say("No results yet: launch runs in view 2 and they fill in here as runs end.")
-            return
         key = results_key(self.snapshot)
         if self.core is not None and key != self._read and not self._busy:
             self._busy = True
@@ -57,10 +54,12 @@ class ResultsPane(Pane):
     def _show(self, message: ResultsRead) -> None:
         message.stop()
         self._read = message.key
-        if nothing_yet(message.results.conditions):
-            self._say("No run has been evaluated yet: results fill in here as runs end.")
-        else:
+        if not nothing_yet(message.results):
             self.query_one("#results-words", Static).update(results_words(message.results))
+        elif all(run.state == "none" for run in message.results.runs):
+            self._say("No results yet: launch runs in view 2 and they fill in here as runs end.")
+        else:
+            self._say("No run has been evaluated yet: results fill in here as runs end.")
 
     @on(Worker.StateChanged)
     def _ended(self, event: Worker.StateChanged) -> None:
@@ -68,6 +67,8 @@ class ResultsPane(Pane):
             self._say(f"The results could not be read: {event.worker.error}")
         if event.worker.is_finished:
             self._busy = False
+        if event.state is WorkerState.SUCCESS:
+            self.watch_snapshot()  # what came meanwhile
 
     def _say(self, words: str) -> None:
         self.query_one("#results-words", Static).update(Content.styled(words, "italic"))

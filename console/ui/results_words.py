@@ -6,8 +6,8 @@ from statistics import fmean
 
 from textual.content import Content
 
-from console.results.summary import ConditionResult, Results, RunResult, ScoreLine, Spread
-from console.ui.format import number, percent
+from console.number_words import counted, number, percent
+from console.results.summary import Results, RunResult, ScoreLine, Spread
 from console.ui.state_mark import SHORT_GATES
 from engine.contract.experiment import TIERS
 from engine.contract.metrics import GATE_NAMES, GateVerdict
@@ -22,7 +22,7 @@ _WIDTHS = (15, 6, 13, 13, 13, 15)
 
 def results_words(results: Results) -> Content:
     """The page."""
-    done = sum(run.head is not None for run in results.runs)
+    done = sum(run.counts for run in results.runs)
     word, style = _VERDICTS[results.verdict]
     head = Content.assemble(
         "Verdict: ",
@@ -33,6 +33,11 @@ def results_words(results: Results) -> Content:
     if not results.comparable:
         warning = "Runs were scored on different evaluation data: their numbers must not be compared."
         blocks.insert(1, [Content.styled(f"! {warning}", "bold $text-error")])
+    if others := sum(bool(run.other_settings) for run in results.runs):
+        warning = (
+            f"{counted(others, 'run')} at home of other settings than the experiment has now: left out of the means."
+        )
+        blocks.insert(1, [Content.styled(f"! {warning}", "bold $text-warning")])
     return Content("\n").join(line for block in blocks if block for line in [*block, Content("")])
 
 
@@ -62,7 +67,9 @@ def _aggregates(results: Results) -> list[Content]:
                 _spread(one.margin, percents=False),
             )
         )
-        pooled = [run.mean_pool for run in results.runs if run.condition == one.condition and run.mean_pool]
+        pooled = [
+            run.mean_pool for run in results.runs if run.condition == one.condition and run.counts and run.mean_pool
+        ]
         if pooled:
             lines.append(_pooled(pooled))
     return lines
@@ -149,11 +156,11 @@ def _seeds(results: Results) -> list[Content]:
     for one in results.conditions:
         runs = [run for run in results.runs if run.condition == one.condition]
         lines.append(Content.assemble((f"{one.condition:<4}", "bold"), f"{one.title}"))
-        lines += [_run(run) for run in runs]
+        lines += [line for run in runs for line in _run(run)]
     return lines
 
 
-def _run(run: RunResult) -> Content:
+def _run(run: RunResult) -> list[Content]:
     if run.head is not None:
         margins = run.head.margins
         words = (
@@ -161,10 +168,14 @@ def _run(run: RunResult) -> Content:
             f"  margin {number(margins.mean)} (p5 {number(margins.p5)}, p95 {number(margins.p95)})"
         )
     else:
-        words = "not in: " + (run.problem or run.reason or run.state or "not launched")
-    return Content(f"    {run.seed:<10}{words}")
+        state = "not launched" if run.state == "none" else run.state
+        words = "not in: " + (run.problem or run.reason or state)
+    lines = [Content(f"    {run.seed:<10}{words}")]
+    if run.other_settings:
+        lines.append(Content.styled(f"{'':14}! other settings, left out: {run.other_settings}", "$text-warning"))
+    return lines
 
 
-def nothing_yet(conditions: tuple[ConditionResult, ...]) -> bool:
-    """Whether no run has been evaluated."""
-    return not any(one.evaluated for one in conditions)
+def nothing_yet(results: Results) -> bool:
+    """Whether no run at home has been evaluated."""
+    return all(run.head is None for run in results.runs)

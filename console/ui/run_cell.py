@@ -7,9 +7,10 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from console.number_words import duration, number, percent, size
 from console.run_view import RunView, fraction_done, training_seconds_left
 from console.snapshot import Home
-from console.ui.format import bar, duration, number, percent
+from console.ui.bar import bar
 from console.ui.messages import RunSelected
 from console.ui.state_mark import SHORT_GATES, STAGES, mark_of
 from engine.contract.experiment import RunId
@@ -106,8 +107,10 @@ def _gates(view: RunView) -> Content:
 
 def _homecoming(home: Home) -> str:
     match home.status:
+        case "mirroring":
+            return f"{size(home.bytes_done)} here"
         case "pulling":
-            return f"pulling {home.files_done}/{home.files_total}"
+            return f"coming {100 * home.bytes_done / home.bytes_total:.0f}%" if home.bytes_total else "coming"
         case "home":
             return "at home"
         case "damaged":

@@ -4,30 +4,35 @@ from __future__ import annotations
 
 from textual.content import Content
 
+from console.number_words import age, counted, duration, number, percent, size
 from console.run_view import RunView, training_seconds_left
 from console.snapshot import Home, Snapshot
-from console.ui.format import counted, duration, number, percent, size
+from console.ui.actions import in_scope, shown_key
+from console.ui.run_name import run_name
 from console.ui.state_mark import STAGES, mark_of
 from engine.contract.experiment import RunId
 
+_AGAIN = next(shown_key(action.keys[0]) for action in in_scope("runs") if action.call == "pull_again")
+_NAME_ROOM = 24  # the whole name stands over the row of cells
 _WORDS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}
 
 
-def details(snapshot: Snapshot, run: RunId, in_stage: float | None = None) -> Content:
+def details(snapshot: Snapshot, run: RunId, in_stage: float | None, now: float) -> Content:
     """Some lines on ``run``, what matters most first; before the first launch, what to do.
 
-    ``in_stage`` is for how many seconds it has been in its stage, if known.
+    ``in_stage`` is for how many seconds it has been in its stage, if known; ``now`` is ``time.monotonic()``.
     """
     view, home = snapshot.runs[run], snapshot.homes[run]
     mark = mark_of(view)
-    head = Content.assemble((f"{run.condition} / {run.seed}", "bold"), "  ", (f"{mark.sign} {mark.word}", mark.style))
-    facts = [fact for fact in (_took(view), _home(view, home)) if fact]
+    head = Content.assemble((run_name(run, _NAME_ROOM), "bold"), "  ", (f"{mark.sign} {mark.word}", mark.style))
+    facts = [fact for fact in (_took(view), _home(view, home, now)) if fact]
     lines = [head + Content("  " + ". ".join(facts)) if facts else head]
     if all(other.name == "none" for other in snapshot.runs.values()):
         lines.insert(0, _first_step(snapshot))
     if home.status == "damaged":
         why = home.note or "a checksum was wrong"
-        lines.append(Content.styled(f"! Damaged on the way home: {why}", "bold $text-error"))
+        sign, again = ("! Damaged", "bold $text-error"), (_AGAIN, "bold $text-accent")
+        lines.append(Content.assemble(sign, ", ", again, f" pulls it again: {why}"))
     lines += [Content(line) for line in (_reason(view), _now(view, in_stage)) if line]
     if view.warnings:
         last = view.warnings[-1]
@@ -44,7 +49,9 @@ def _first_step(snapshot: Snapshot) -> Content:
         count = len(snapshot.runs)
         what = "it" if count == 1 else f"all {_WORDS.get(count, count)}"
         return Content.assemble("No runs yet: press ", ("a", "bold $text-accent"), f" to launch {what}.")
-    return Content(f"No runs yet, and the host is not reached yet. {snapshot.host.detail}")
+    here = any(home.status == "home" for home in snapshot.homes.values())
+    what = "The host" if here else "No runs yet, and the host"
+    return Content(f"{what} is not reached yet. {snapshot.host.detail}")
 
 
 def _reason(view: RunView) -> str:
@@ -99,12 +106,16 @@ def _validation(view: RunView) -> str:
     )
 
 
-def _home(view: RunView, home: Home) -> str:
+def _home(view: RunView, home: Home, now: float) -> str:
     """How far it is home; where it was damaged, that has a line of its own."""
     match home.status:
+        case "mirroring":
+            asked = f", {age(now - home.as_of)} old" if home.as_of else ""
+            note = f": {home.note}" if home.note else ""
+            return f"Coming home, {size(home.bytes_done)} here{asked}{note}"
         case "pulling":
-            done = f"{home.files_done:,} of {counted(home.files_total, 'file')}"
-            return f"Coming home: {done}, {size(home.bytes_done)} of {size(home.bytes_total)}"
+            left = f", {duration(home.left)} left" if home.left is not None else ""
+            return f"Coming home: {size(home.bytes_done)} of {size(home.bytes_total)}{left}"
         case "home":
             return f"At home: {counted(home.files_total, 'file')}, {size(home.bytes_total)}, checksums right"
         case "damaged":

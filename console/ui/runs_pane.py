@@ -11,12 +11,12 @@ from textual.content import Content
 from textual.widgets import Static
 
 from console.ui.actions import bindings
-from console.ui.messages import AbortWanted, LaunchWanted, RunSelected, ViewWanted
+from console.ui.messages import AbortWanted, LaunchWanted, PullAgainWanted, RunSelected, VerifyWanted, ViewWanted
 from console.ui.pane import Pane
 from console.ui.run_cell import RunCell
 from console.ui.run_details import details
 from console.ui.words import Words
-from engine.contract.experiment import Experiment, RunId
+from engine.contract.experiment import OWN, Experiment, RunId
 
 _TALL = 26  # lines of the view that hold three rows of cells and more than three lines of details
 
@@ -40,7 +40,7 @@ class RunsPane(Pane, inherit_bindings=False):
         with VerticalScroll(id="matrix", can_focus=False):
             for name, runs in self._rows.items():
                 condition = self._experiment.conditions[name]
-                title = f"  {condition.title}: {condition.edition} bundles, {condition.curriculum} curriculum"
+                title = f"  {condition.title}: {condition.edition or OWN} bundles, {condition.curriculum} curriculum"
                 yield Static(Content.assemble((name, "bold"), title), classes="condition")
                 with Horizontal(classes="cells"):
                     yield from (self._cells[run] for run in runs)
@@ -78,7 +78,7 @@ class RunsPane(Pane, inherit_bindings=False):
         if self.snapshot is None or self.selected is None:
             return
         in_stage = self.clock.seconds(self.snapshot.runs[self.selected], time.time())
-        self.query_one("#details", Words).say(details(self.snapshot, self.selected, in_stage))
+        self.query_one("#details", Words).say(details(self.snapshot, self.selected, in_stage, time.monotonic()))
 
     def action_move(self, right: int, down: int) -> None:
         """Move the cursor by one; it stops at the edges."""
@@ -121,3 +121,11 @@ class RunsPane(Pane, inherit_bindings=False):
     def action_abort_all(self) -> None:
         """Abort everything that goes on."""
         self.post_message(AbortWanted(tuple(self._cells)))
+
+    def action_pull_again(self) -> None:
+        """Ask again for what did not come home."""
+        self.post_message(PullAgainWanted())
+
+    def action_verify_home(self) -> None:
+        """Read what is at home again."""
+        self.post_message(VerifyWanted())

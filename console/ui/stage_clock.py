@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from console.run_view import RunView
 from engine.contract.experiment import RunId
 
+_LATEST = 1e11  # Unix time: beyond it no clock stands
+
 
 class StageClock:
     """Remembers when stages began by the host's clock, and learns how far that clock is behind ours.
@@ -26,7 +28,7 @@ class StageClock:
                 self._began.pop(view.run, None)
                 continue
             news = view.last_event or view.state.started_at
-            if not news:
+            if not 0 < news < _LATEST:
                 continue
             self._behind = min(now - news, now - news if self._behind is None else self._behind)
             known = self._began.get(view.run)

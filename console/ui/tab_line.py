@@ -1,4 +1,4 @@
-"""The line of views, the present one marked; on its right, what the console is busy with."""
+"""The line of views, the present one marked; on its right, what the console is busy with, else what is at home."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from console.number_words import age
 from console.ui.actions import VIEWS, ViewName
-from console.ui.format import age
 from console.ui.messages import ViewWanted
 
 
@@ -20,6 +20,7 @@ class TabLine(Widget):
     current: reactive[ViewName] = reactive[ViewName]("runs")
     work: reactive[str] = reactive("")
     elapsed: reactive[str] = reactive("", init=False)
+    home: reactive[Content] = reactive(Content(""), init=False)
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -35,16 +36,17 @@ class TabLine(Widget):
         self.elapsed = age(time.monotonic() - self._since) if self.work else ""
 
     def render(self) -> Content:
-        """The views and the work."""
+        """The views; beside them, the work or what is at home."""
         tabs = Content("").join(
             Content.styled(_tab(place, title, name == self.current), "bold reverse" if name == self.current else "")
             for place, (name, title) in enumerate(VIEWS, start=1)
         )
-        if not self.work:
-            return tabs
         room = max(0, self.size.width - tabs.cell_length)
-        work = Content.styled(f"{self.work}, {self.elapsed} ", "$text-warning").truncate(room, ellipsis=True)
-        return tabs.pad_right(max(0, room - work.cell_length)) + work
+        beside = (
+            Content.styled(f"{self.work}, {self.elapsed} ", "$text-warning") if self.work else self.home.pad_right(1)
+        )
+        beside = beside.truncate(room, ellipsis=True)
+        return tabs.pad_right(max(0, room - beside.cell_length)) + beside
 
     def on_click(self, event: events.Click) -> None:
         """Go to the view that was clicked."""

@@ -9,8 +9,8 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from console.number_words import age
 from console.snapshot import HostView, Snapshot
-from console.ui.format import age
 from console.ui.state_mark import MARKS
 
 _LINKS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,16 @@ def test_an_experiment_that_is_not_text(place: Path, capsys: pytest.CaptureFixtu
 
 
 def test_without_a_terminal_the_console_says_what_does_without(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "needs a terminal" in refused(capsys)
+
+
+@pytest.mark.parametrize("elsewhere", ["stdin", "stdout", "stderr"])
+def test_with_a_stream_that_is_no_terminal_it_does_not_draw_into_it(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, elsewhere: str
+) -> None:
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(getattr(sys, name), "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(getattr(sys, elsewhere), "isatty", lambda: False, raising=False)
     assert "needs a terminal" in refused(capsys)
 
 

@@ -120,12 +120,31 @@ def test_abort_leaves_no_process_and_the_next_queued_run_starts(finished: Finish
     key = run_state(runs, "A_seed42")["key"]
     assert process.members(key, None, None)
     done = console("abort", experiment, runs, "--condition", "A", "--seed", "42")
-    assert (done.returncode, done.stdout) == (0, "A_seed42: aborted\n")
+    assert done.returncode == 0 and re.fullmatch(r"A_seed42: aborted by \S+\n", done.stdout), done
     assert not process.members(key, None, None)
     until(lambda: run_state(runs, "B_seed42").get("job"), 10)
     assert console("abort", experiment, runs, "--all").returncode == 0
     states = {run: row["state"] for run, row in status(experiment, runs).items()}
     assert set(states.values()) == {"aborted"}, states
+
+
+def test_an_aborted_run_goes_on_from_its_checkpoint(finished: FinishedExperiment, tmp_path: Path) -> None:
+    experiment, runs = write_experiment(tmp_path, epochs=40), tmp_path / "runs"
+    warm(finished.runs, runs)
+    one = ("--condition", "A", "--seed", "42")
+    assert console("run", experiment, runs, "--detach", *one).returncode == 0
+    events = runs / ".local-host" / "runs" / "tiny-tiny" / "A_seed42" / "events.jsonl"
+    until(lambda: events.exists() and b'"epoch":3,' in events.read_bytes())
+    assert console("abort", experiment, runs, *one).returncode == 0
+    before = events.read_bytes()
+    done = console("run", experiment, runs, *one)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "goes on from the last checkpoint" in done.stderr
+    said = [json.loads(line) for line in events.read_bytes().splitlines()]
+    assert events.read_bytes().startswith(before[: before.rfind(b"\n") + 1]), "what it said before stands"
+    assert [event["seq"] for event in said] == list(range(len(said)))
+    assert sum(event["body"].get("name") == "warm_start" for event in said) == 1
+    assert {event["body"]["epoch"] for event in said if event["body"]["type"] == "epoch"} == set(range(41))
 
 
 @pytest.mark.fault("console killed in mid-experiment, in a real terminal", "the runs finish; nothing is launched twice")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from console.plan import plan_abort, plan_launch
 from console.run_view import RunView
+from engine.contract.events import Checkpoint
 from engine.contract.experiment import RunId
 from engine.contract.state import ENDED, Name, RunState
 
@@ -47,10 +49,26 @@ def test_finished_runs_are_kept_unless_asked_again_or_asked_otherwise() -> None:
     assert again.replaces == RUNS[:1] and "set aside" in again.question
 
 
+def test_a_finished_run_has_results_before_its_events_have_come() -> None:
+    views = {RUNS[0]: view(RUNS[0], "finished", evaluated=False)}
+    assert plan_launch(views, RUNS[:1]).replaces == RUNS[:1]
+
+
+def test_a_run_that_ended_early_goes_on_from_its_checkpoint_unless_asked_otherwise() -> None:
+    ended = replace(view(RUNS[0], "aborted"), checkpoint=Checkpoint(500, 2, "0" * 64))
+    views = {RUNS[0]: ended, RUNS[1]: view(RUNS[1], "lost"), RUNS[2]: replace(ended, failed_gates=("top1",))}
+    plan = plan_launch(views, RUNS[:3], same_settings=frozenset(RUNS))
+    assert (plan.launch, plan.resumes, plan.replaces) == (RUNS[:3], RUNS[:1], RUNS[2:3])
+    assert "A/42 goes on from the last checkpoint" in plan.question
+    assert plan_launch(views, RUNS[:1]).resumes == (), "other settings were asked for"
+    assert plan_launch(views, RUNS[:1], same_settings=frozenset(RUNS), again=True).resumes == ()
+
+
 def test_questions_name_what_would_happen() -> None:
     nothing: dict[RunId, RunView] = {}
     assert plan_launch(nothing, RUNS).question == "Launch 9 runs (A, B, C)."
     assert plan_launch(nothing, RUNS[:2]).question == "Launch A/42 and A/123."
+    assert plan_launch(nothing, RUNS[:3]).question == "Launch A/42, A/123 and A/456."
     views = {RUNS[0]: view(RUNS[0], "running"), RUNS[1]: view(RUNS[1], "queued")}
     assert plan_launch(views, RUNS[:2]).question == "Nothing to launch: 1 already running, 1 already queued"
     question = plan_abort(views, RUNS).question

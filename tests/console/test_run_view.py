@@ -55,6 +55,23 @@ def test_time_left_is_at_the_pace_so_far() -> None:
     assert training_seconds_left(reduce(EMPTY, STREAM[:6])) == pytest.approx(7 * 10.0)
 
 
+def test_a_run_beyond_its_total_is_done_and_has_no_time_left() -> None:
+    assert fraction_done(reduce(EMPTY, events(Stage("data"), Progress(5, 3, "texts")))) == 1.0
+    beyond = reduce(EMPTY, events(Stage("train"), step(1), step(11)))
+    assert (fraction_done(beyond), training_seconds_left(beyond)) == (1.0, 0.0)
+    assert fraction_done(reduce(EMPTY, events(Stage("data"), Progress(0, 0, "texts")))) is None
+
+
+def test_no_text_of_an_event_steers_the_terminal() -> None:
+    hostile = "\x1b]0;owned\x07a\nb\u202e"
+    told = events(
+        Stage("data", hostile), Progress(1, 2, hostile), Warning("loss_spike", hostile), End((hostile, "coherence"))
+    )
+    view = reduce(EMPTY, told)
+    assert view.progress and (view.stage_note, view.progress.unit, view.warnings[0].message) == ("a b",) * 3
+    assert view.failed_gates == ("a b", "coherence")
+
+
 def test_another_launch_clears_the_view_and_the_same_one_does_not() -> None:
     first = RunState("running", "a" * 32)
     view = reduce(with_state(EMPTY, first), STREAM)

@@ -8,11 +8,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+from console.hosts.agent.files import seal
 from console.hosts.host_config import HostConfig
+from console.hosts.preflight.check import Repair
 from console.session import LinkDown, Session
-from console.snapshot import Snapshot
+from console.snapshot import Home, Snapshot
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import RunId, read_experiment
+from tests.console.results.rows import row, write_capsule
 from tests.console.tiny import PROFILE, write_experiment
 
 
@@ -83,6 +86,104 @@ async def test_a_read_only_session_launches_and_aborts_nothing(tmp_path: Path) -
         await session.launch(session.plan_launch([RunId("A", 42)]))
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
+
+
+@pytest.mark.parametrize("what", ["environment", "wordnet"])
+async def test_a_session_that_may_not_write_repairs_nothing(tmp_path: Path, what: Repair) -> None:
+    session = make_session(tmp_path, read_only=True)
+    with pytest.raises(BadInput, match="read-only: it launches, aborts and repairs nothing"):
+        await anext(session.repair(what))
+    holder, session = make_session(tmp_path), make_session(tmp_path)
+    following = []
+    for one in (holder, session):
+        following.append(asyncio.create_task(one.run()))
+        await one.ready.wait()
+    with pytest.raises(BadInput, match="has the lease of this host: take it over to launch, abort or repair"):
+        await anext(session.repair(what))
+    for task in following:
+        task.cancel()
+    await asyncio.gather(*following, return_exceptions=True)
+
+
+async def test_what_is_at_home_is_read_again_and_what_differs_comes_again(tmp_path: Path) -> None:
+    run = RunId("A", 42)
+    session = make_session(tmp_path, read_only=True)
+    changed = asyncio.Event()
+    session.subscribe(lambda _: changed.set())
+    on_host = tmp_path / "runs" / ".local-host" / "runs" / "tiny-tiny" / str(run)
+    on_host.mkdir(parents=True)
+    (on_host / "items.parquet").write_bytes(b"right")
+    (on_host / "state.json").write_text(f'{{"key": "{"a" * 32}", "state": "finished", "ended_at": 1.0}}')
+    seal(on_host, "a" * 32)
+    following = asyncio.create_task(session.run())
+
+    async def at_home() -> None:
+        async with asyncio.timeout(20):
+            while session.snapshot.homes[run].status != "home":
+                changed.clear()
+                await changed.wait()
+
+    await at_home()
+    here = tmp_path / "runs" / "tiny-tiny" / str(run) / "items.parquet"
+    checks = [check async for check in session.verify_home()]
+    assert (checks[-1].files, checks[-1].differing) == (2, ())
+    here.write_bytes(b"wrong")
+    checks = [check async for check in session.verify_home()]
+    assert [(one.path, one.why) for one in checks[-1].differing] == [("items.parquet", "its SHA-256 is another")]
+    assert session.snapshot.homes[run].status == "damaged"
+    assert session.pull_again() == (run,)
+    await at_home()
+    assert here.read_bytes() == b"right"
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+
+
+async def test_what_a_newer_launch_replaced_is_in_neither_view(tmp_path: Path) -> None:
+    """The capsule at home is of launch 000...; on the host the run was launched anew, as 111..."""
+    session = make_session(tmp_path, read_only=True)
+    experiment, run = read_experiment(tmp_path / "experiment.toml"), RunId("A", 42)
+    home, on_host = tmp_path / "runs" / "tiny-tiny", tmp_path / "runs" / ".local-host" / "runs" / "tiny-tiny" / str(run)
+    wrong = [row("r0", 2, margin=-0.1), row("c0", 1, kind="coherence")]
+    write_capsule(home, experiment, run, wrong, profile=PROFILE)
+    seal(home / str(run), "0" * 32)
+    assert [item.item_id for item in session.failed_items()] == ["r0"] and session.results().runs[0].counts
+    on_host.mkdir(parents=True)
+    (on_host / "state.json").write_text(f'{{"key": "{"1" * 32}", "state": "queued"}}')
+    following = asyncio.create_task(session.run())
+    await session.ready.wait()
+    assert session.failed_items() == () and not session.results().runs[0].counts
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+
+
+async def test_a_capsule_found_damaged_is_in_neither_view(tmp_path: Path) -> None:
+    session = make_session(tmp_path, read_only=True)
+    experiment, run = read_experiment(tmp_path / "experiment.toml"), RunId("A", 42)
+    home = tmp_path / "runs" / "tiny-tiny"
+    write_capsule(home, experiment, run, [row("r0", 2), row("c0", 1, kind="coherence")], profile=PROFILE)
+    seal(home / str(run), "0" * 32)
+    looked = asyncio.Event()
+    session.subscribe(lambda snapshot: looked.set() if snapshot.homes[run].status == "home" else None)
+    following = asyncio.create_task(session.run())
+    await looked.wait()
+    assert session.snapshot.homes[run].key == "0" * 32 and session.failed_items()
+    with (home / str(run) / "metrics.json").open("ab") as metrics:
+        metrics.write(b" ")  # it can be read all the same
+    async for _ in session.verify_home():
+        pass
+    result = session.results().runs[0]
+    assert not result.counts and result.problem.startswith("damaged: metrics.json") and session.failed_items() == ()
+    session._link.homecoming.homes[run] = Home("pulling")  # it comes again, and is not here yet
+    assert session.results().runs[0].problem == "damaged" and session.failed_items() == ()
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+
+
+async def test_without_a_link_nothing_is_pulled_again_and_what_is_here_is_read(tmp_path: Path) -> None:
+    session = make_session(tmp_path)
+    with pytest.raises(LinkDown):
+        session.pull_again()
+    assert [check.runs async for check in session.verify_home()] == [0]
 
 
 async def test_a_server_that_dies_is_replaced_and_the_link_comes_back(tmp_path: Path) -> None:

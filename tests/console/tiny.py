@@ -47,10 +47,10 @@ def warm(source: Path, runs: Path) -> None:
         shutil.copytree(source / ".local-host" / part, runs / ".local-host" / part)
 
 
-def arguments(command: str, experiment: Path, runs: Path, *more: str) -> list[str]:
-    """The command line of the console as a user types it."""
+def arguments(command: str | None, experiment: Path, runs: Path, *more: str) -> list[str]:
+    """The command line of the console as a user types it; without a command, for the console itself."""
     shared = ["--experiment", str(experiment), "--runs", str(runs), "--profile", PROFILE]
-    return [sys.executable, "-m", "console.cli", command, *shared, *more]
+    return [sys.executable, "-m", "console.cli", *([command] if command else []), *shared, *more]
 
 
 def console(

@@ -8,8 +8,9 @@ import os
 from pathlib import Path
 
 from console.hosts.agent.files import KEY
-from console.hosts.agent.frames import DATA, END, FILE, WHOLE
+from console.hosts.agent.frames import DATA, END, FILE, SHRANK, WHOLE
 from console.hosts.agent.outflow import Outgoing
+from console.hosts.sync.live_place import HeldPlace
 from engine.contract.run_folder import EVENTS, LOG, STATE
 
 GROWING = (EVENTS, LOG)
@@ -18,7 +19,7 @@ APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class LiveLook:
-    """What to ask of one run, and where what comes goes.
+    """What to ask of one run, and where what comes goes. ``close`` ends it, in whatever state it is.
 
     Args:
         run: its folder's name on the host.
@@ -27,38 +28,55 @@ class LiveLook:
         sure: what is there is known to be the beginning of the host's files; else the host is asked.
 
     Attributes:
-        files: what to ask for.
+        files: what to ask for; known once it was opened.
         key: after the look, the launch that the run is under; empty if it is under none.
         confirmed: the launch was the expected one from before the first byte until after the last.
+        shrank: a file of the host is shorter than what is here, so it was begun anew: this is not its beginning.
         sizes, new: bytes at home of each file, and how many of them came with this look.
     """
 
     def __init__(self, run: str, key: str, place: Path | None, *, sure: bool) -> None:
+        self.files: list[Outgoing] = []
         self.key = ""
         self.confirmed = False
+        self.shrank = False
         self.sizes: dict[str, int] = {}
         self.new = 0
+        self._run = run
         self._expected = key
+        self._place = place
+        self._sure = sure
+        self._held: HeldPlace | None = None
         self._handles: dict[int, int] = {}
         self._before: dict[int, int] = {}
         self._afresh: set[int] = set()
-        self._place = place or Path()
         self._states: dict[int, bytes] = {}
-        state = Outgoing(f"{run}/{STATE}", None)
+
+    def open(self) -> bool:
+        """See how much is here; False if another look, or the capsule's pull, has it at this moment. Blocks.
+
+        Raises:
+            OSError: it cannot be written here.
+        """
+        state = Outgoing(f"{self._run}/{STATE}", None)
         growing = []
-        if place is not None:
-            place.mkdir(parents=True, exist_ok=True)
+        if self._place is not None:
+            self._place.mkdir(parents=True, exist_ok=True)
+            try:
+                self._held = HeldPlace(self._place)
+            except (BlockingIOError, FileNotFoundError):
+                return False
             for slot, name in enumerate(GROWING, 1):
                 self._handles[slot] = os.open(self._path(slot), APPEND, 0o666)
                 size = self._before[slot] = os.fstat(self._handles[slot]).st_size
-                prefix = "" if sure or not size else _sha256(place / name)
-                growing.append(Outgoing(f"{run}/{name}", None, size, prefix))
+                prefix = "" if self._sure or not size else _sha256(self._path(slot))
+                growing.append(Outgoing(f"{self._run}/{name}", None, size, prefix))
         self.files = [state, *growing, state]
-        self._last = len(self.files) - 1
+        return True
 
     def take(self, slot: int, kind: int, payload: bytes | memoryview, offset: int) -> None:
         """The next frame of the file asked for as number ``slot``."""
-        if slot in (0, self._last):
+        if slot in (0, len(self.files) - 1):
             if kind == DATA and len(self._states.get(slot, b"")) < MAX_STATE:
                 self._states[slot] = self._states.get(slot, b"") + bytes(payload)
             return
@@ -78,11 +96,12 @@ class LiveLook:
             while view:
                 view = view[os.write(handle, view) :]
         elif kind == END and payload[0] != WHOLE:
+            self.shrank = self.shrank or payload[0] == SHRANK
             os.ftruncate(handle, self._before[slot])
 
     def finish(self) -> None:
         """All frames came: keep the bytes if they are of the expected launch, and say what was found."""
-        self.key = self._key_in(self._last)
+        self.key = self._key_in(len(self.files) - 1)
         self.confirmed = bool(self.key) and self._key_in(0) == self.key == self._expected
         for slot, handle in self._handles.items():
             if not self.confirmed:
@@ -98,13 +117,16 @@ class LiveLook:
             self._drop(slot)
         for slot in self._afresh:
             self._anew(slot).unlink(missing_ok=True)
+        if self._held is not None:
+            self._held.release()
+            self._held = None
 
     def _path(self, slot: int) -> Path:
-        return self._place / GROWING[slot - 1]
+        return (self._place or Path()) / GROWING[slot - 1]
 
     def _anew(self, slot: int) -> Path:
         """Where a file comes from its beginning on, while what is here may still be of use."""
-        return self._place / f".{GROWING[slot - 1]}.new"
+        return self._path(slot).with_name(f".{GROWING[slot - 1]}.new")
 
     def _drop(self, slot: int) -> None:
         os.close(self._handles.pop(slot))

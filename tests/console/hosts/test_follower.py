@@ -24,6 +24,13 @@ BODIES: list[events.Body] = [
     events.Epoch(1, 20, 0.5, 0.1, 0.2, {}, 0.9, 0.4),
     events.End(),
 ]
+
+
+def event(body: events.Body, *, seq: int = 0, t: float = 0.0) -> bytes:
+    """A line of a stream, whatever it says."""
+    return events.encode(events.Event(seq, t, body))
+
+
 STREAM = b"".join(
     events.encode(events.Event(number, 100.0 + number, body)) + b"\n" for number, body in enumerate(BODIES)
 )
@@ -60,7 +67,10 @@ def test_what_was_seen_before_changes_nothing() -> None:
     assert followed(*[reply(("events", 0, STREAM))] * 3).views[RUN] == WHOLE
 
 
-@pytest.mark.fault("broken events: deep JSON, NaN, 1e400, wrong types", "rejected, counted, the stream goes on")
+@pytest.mark.fault(
+    "broken events: deep JSON, NaN, 1e400, wrong types, numbers beyond all measure",
+    "rejected, counted, the stream goes on",
+)
 @pytest.mark.parametrize(
     "line",
     [
@@ -71,6 +81,18 @@ def test_what_was_seen_before_changes_nothing() -> None:
         b'{"seq": 0, "t": NaN, "body": {"type": "end"}}',
         b'{"seq": 0, "t": 0, "body": {"type": "unheard of"}}',
         b'{"seq": 0, "t": 0, "body": {"type": "progress", "done": 1e400, "total": 1, "unit": ""}}',
+        event(events.Progress(2**53 + 1, 1, "texts")),
+        event(events.Progress(-1, 1, "texts")),
+        event(events.Step(1, 1, 1, 1e39, 1e-3, {})),
+        event(events.Step(1, 1, 1, 1.0, 1e-3, {"tier1_easy": -8})),
+        event(events.Epoch(1, 20, 1.5, 0.1, 0.2, {}, 0.9, 0.4)),
+        event(events.Epoch(1, 20, 0.5, 1e300, 0.2, {}, 0.9, 0.4)),
+        event(events.Epoch(10**18, 20, 0.5, 0.1, 0.2, {}, 0.9, 0.4)),
+        event(events.Epoch(7, 20, 0.5, 0.1, 0.2, {}, 0.9, 0.4)).replace(b"7", b"7" * 400),
+        event(events.Epoch(7, 20, 0.5, 0.1, 0.2, {}, 0.9, 0.4)).replace(b"7", b"7" * 5000),
+        event(events.Evaluation(0.5, 0.7, -0.8, 0.4, 0.6, 0.75)),
+        event(events.End(), seq=2**60),
+        event(events.End(), t=1e300),
         b"\xff\xfe",
     ],
 )
@@ -121,3 +143,11 @@ def test_hostile_text_of_the_host_is_made_safe() -> None:
 def test_a_reply_of_another_shape_takes_the_link_down(broken: dict[str, Any]) -> None:
     with pytest.raises(LinkDown, match="cannot be understood"):
         Follower((RUN,)).absorb(broken)
+
+
+def test_the_last_words_of_a_run_that_ended_in_mid_line_are_shown_once_all_of_its_log_is_here() -> None:
+    follower = followed(reply(("log", 0, b"one\nKil")), reply(("log", 7, b"led"), state="failed"))
+    assert list(follower.logs[RUN].lines) == ["one"], "more of it may come"
+    assert follower.absorb(reply(state="failed"))
+    assert list(follower.logs[RUN].lines) == ["one", "Killed"]
+    assert not follower.absorb(reply(state="failed"))

@@ -8,9 +8,11 @@ from pathlib import Path, PurePosixPath
 import asyncssh
 import pytest
 
-from console.hosts.agent.files import seal
+from console.hosts.agent.files import seal, take_lock
 from console.hosts.connection import LinkDown
-from console.hosts.pull import Damaged, manifest_at_home, pull
+from console.hosts.home_check import manifest_at_home
+from console.hosts.pull import Damaged, pull
+from console.hosts.sync.failure import NotNow
 from console.snapshot import Home
 from engine.contract.experiment import RunId
 from tests.console.hosts.conftest import Host
@@ -28,9 +30,12 @@ def capsule(tmp_path: Path) -> Path:
     return folder
 
 
-async def bring(host: Host, capsule: Path, home: Path, reports: list[Home] | None = None) -> None:
+async def bring(
+    host: Host, capsule: Path, home: Path, reports: list[Home] | None = None, *, again: bool = False
+) -> None:
     async with host.reach() as (reached, _):
-        await pull(reached, PurePosixPath(capsule), home, RUN, (reports if reports is not None else []).append)
+        report = (reports if reports is not None else []).append
+        await pull(reached, PurePosixPath(capsule), home, RUN, report, again=again)
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -43,7 +48,7 @@ async def test_a_capsule_comes_home_byte_for_byte(host: Host, capsule: Path, tmp
     assert tree(tmp_path / "home" / str(RUN)) == tree(capsule)
     manifest = manifest_at_home(tmp_path / "home", RUN)
     assert manifest is not None and manifest.key == "one"
-    assert reports[-1] == Home("pulling", 2, 2, 1_000_000, 1_000_000)
+    assert reports[-1] == Home("pulling", 2, 2, 1_000_000, 1_000_000, left=0.0)
 
 
 async def test_a_newer_capsule_sets_the_older_aside(host: Host, capsule: Path, tmp_path: Path) -> None:
@@ -55,6 +60,32 @@ async def test_a_newer_capsule_sets_the_older_aside(host: Host, capsule: Path, t
     await bring(host, capsule, home)
     assert tree(home / str(RUN)) == tree(capsule)
     assert tree(home / ".previous" / f"{RUN}-one") == older
+
+
+async def test_the_very_capsule_that_is_at_home_comes_again_only_if_that_is_asked_for(
+    host: Host, capsule: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    await bring(host, capsule, home)
+    (home / str(RUN) / "big.bin").write_bytes(b"spoiled")
+    await bring(host, capsule, home)
+    assert (home / str(RUN) / "big.bin").read_bytes() == b"spoiled" and not (home / ".previous").exists()
+    await bring(host, capsule, home, again=True)
+    assert tree(home / str(RUN)) == tree(capsule)
+    assert (home / ".previous" / f"{RUN}-one" / "big.bin").read_bytes() == b"spoiled"
+
+
+async def test_of_two_pulls_of_one_run_one_waits(host: Host, capsule: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    (home / ".incoming").mkdir(parents=True)
+    other = take_lock(home / ".incoming" / f"{RUN}.lock", wait=False)
+    assert other is not None
+    with pytest.raises(NotNow, match="another console"):
+        await bring(host, capsule, home)
+    assert not (home / str(RUN)).exists()
+    os.close(other)
+    await bring(host, capsule, home)
+    assert tree(home / str(RUN)) == tree(capsule)
 
 
 @pytest.mark.parametrize("damage", [b"", b"x" * 1_000_000, b"x" * 2_000_000], ids=["cut", "changed", "grown"])

@@ -8,9 +8,10 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from engine.contract.experiment import Experiment, RunId
+from engine.contract.experiment import Experiment, RunId, resolve
 from engine.contract.items import ItemRow
 from engine.contract.metrics import Margins, Metrics, Scores, TierScore, judge
+from engine.contract.spec import Spec
 from engine.contract.state import RunState
 
 
@@ -45,8 +46,9 @@ def write_capsule(
     *,
     evaluation: str = "e",
     top1: float | None = None,
+    profile: str = "full",
 ) -> None:
-    """A finished run at home; ``top1`` makes its metrics disagree with its items."""
+    """A finished run at home, as ``experiment`` has it; ``top1`` makes its metrics disagree with its items."""
     capsule = folder / str(run)
     capsule.mkdir(parents=True)
     pl.DataFrame(rows, schema=list(ItemRow._fields), orient="row").write_parquet(capsule / "items.parquet")
@@ -81,4 +83,7 @@ def write_capsule(
         {},
     )
     (capsule / "metrics.json").write_bytes(msgspec.json.encode(metrics))
+    settings = resolve(experiment, profile, run)
+    spec = Spec(settings, settings.fingerprint(), "d", "m", evaluation, "cpu", {}, "")
+    (capsule / "spec.json").write_bytes(msgspec.json.encode(spec))
     (capsule / "state.json").write_bytes(msgspec.json.encode(RunState("finished", "0" * 32)))

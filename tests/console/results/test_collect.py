@@ -8,12 +8,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from console.results.collect import collect
 from console.results.failures import failed_items
+from console.results.other_settings import difference
 from console.results.report import as_json, as_text
 from engine.contract.config_files import find_config
-from engine.contract.experiment import Experiment, RunId, read_experiment
+from engine.contract.experiment import Experiment, RunId, read_experiment, resolve
 from engine.contract.items import ItemRow
 from engine.contract.state import RunState
 from tests.console.results.rows import row, write_capsule
@@ -101,6 +103,58 @@ def test_another_launch_on_the_host_hides_the_older_results(experiment: Experime
     assert (run.state, run.head) == ("running", None)
     same = {RunId("A", 42): RunState("finished", "0" * 32)}
     assert collect(experiment, "full", tmp_path, same).runs[0].head is not None
+
+
+def test_a_run_of_other_settings_stands_beside_the_others_and_counts_for_nothing(
+    experiment: Experiment, tmp_path: Path
+) -> None:
+    longer = replace(experiment, training=replace(experiment.training, epochs=10))
+    write_capsule(tmp_path, longer, RunId("A", 42), with_top1(1))
+    for seed in (123, 456):
+        write_capsule(tmp_path, experiment, RunId("A", seed), with_top1(9))
+    results = collect(experiment, "full", tmp_path)
+    other, *same = results.runs[:3]
+    assert other.head is not None and other.other_settings == "training.epochs 10, now 5" and not other.counts
+    assert all(run.counts for run in same)
+    a = results.conditions[0]
+    assert a.top1 is not None and a.top1.mean == pytest.approx(0.9)
+    assert (a.evaluated, a.total, a.verdict, a.failed_seeds) == (2, 3, "incomplete", ())
+    text = as_text(results)
+    assert "1 run at home of other settings than the experiment has now: left out" in text
+    assert "A/42  finished  top-1 10.0%" in text and "(other settings: training.epochs 10, now 5)" in text
+    assert json.loads(as_json(results))["runs"][0]["other_settings"] == "training.epochs 10, now 5"
+
+
+def test_gates_are_no_settings_of_a_run_and_are_judged_as_they_are_now(experiment: Experiment, tmp_path: Path) -> None:
+    fill(tmp_path, experiment, "A", 4, 4, 4)
+    stricter = replace(experiment, gates=replace(experiment.gates, retrieval_top1=0.5))
+    a = collect(stricter, "full", tmp_path).conditions[0]
+    assert (a.evaluated, a.verdict) == (3, "fail") and collect(experiment, "full", tmp_path).conditions[
+        0
+    ].verdict == "pass"
+
+
+def test_many_other_settings_are_counted_and_lists_are_only_named(experiment: Experiment) -> None:
+    run = RunId("A", 42)
+    now = resolve(experiment, "full", run)
+    assert difference(now, now) == ""
+    then = replace(
+        now,
+        encoder=replace(now.encoder, layers=(1, 2)),
+        edition=None,
+        training=replace(now.training, epochs=7, dropout=0.5, batch_size=2),
+    )
+    words = difference(then, now)
+    assert words.startswith("edition none, now v2.2; other encoder.layers; training.") and words.endswith("; 2 more")
+
+
+def test_a_damaged_capsule_counts_for_nothing_and_says_why(experiment: Experiment, tmp_path: Path) -> None:
+    fill(tmp_path, experiment, "A", 9, 9, 9)
+    results = collect(
+        experiment, "full", tmp_path, damaged={RunId("A", 42): "items.parquet: \x1b[31mits SHA-256 is another"}
+    )
+    assert results.runs[0].head is None and results.runs[0].problem == "damaged: items.parquet: its SHA-256 is another"
+    assert results.conditions[0].verdict == "incomplete"
 
 
 def test_ranks_margins_and_tiers_come_from_the_items(experiment: Experiment, tmp_path: Path) -> None:

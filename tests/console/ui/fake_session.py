@@ -10,6 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
+from console.hosts.home_check import HomeCheck
 from console.hosts.preflight.check import Check, Repair
 from console.log_buffer import LogBuffer
 from console.plan import AbortPlan, LaunchPlan, plan_abort, plan_launch
@@ -95,6 +96,9 @@ class FakeSession:
         self.closed = False
         self.stopped = asyncio.Event()
         self.reconnects = 0
+        self.follows = 0
+        self.breaks: asyncio.Queue[Exception] = asyncio.Queue()
+        self.at_home: Results | None = None
         self.items: tuple[FailedItem, ...] = ()
         self.checks: tuple[Check, ...] = WELL
         self.looks = 0
@@ -103,6 +107,8 @@ class FakeSession:
         self.repairs: list[Repair] = []
         self.repairing = False
         self.repair_says: asyncio.Queue[str | Exception | None] = asyncio.Queue()
+        self.pulled: list[tuple[RunId, ...]] = []
+        self.checks_home: asyncio.Queue[HomeCheck | None] = asyncio.Queue()
         self._logs: dict[RunId, LogBuffer] = {}
 
     def show(self, *views: RunView, homes: dict[RunId, Home] | None = None, **host: object) -> None:
@@ -121,8 +127,9 @@ class FakeSession:
         self.stopped.clear()
 
     async def run(self) -> None:
-        """Follow nothing, until cancelled."""
-        await asyncio.Event().wait()
+        """Follow nothing, until cancelled or a test breaks it off."""
+        self.follows += 1
+        raise await self.breaks.get()
 
     async def close(self) -> None:
         """Note it."""
@@ -188,9 +195,22 @@ class FakeSession:
         finally:
             self.repairing = False
 
+    def pull_again(self) -> tuple[RunId, ...]:
+        """What is damaged or waits comes, if a test lets it."""
+        if self.refuse is not None:
+            raise self.refuse
+        runs = tuple(run for run, home in self.snapshot.homes.items() if home.status == "damaged" or home.note)
+        self.pulled.append(runs)
+        return runs
+
+    async def verify_home(self) -> AsyncIterator[HomeCheck]:
+        """What a test puts into ``checks_home``; None ends it."""
+        while (check := await self.checks_home.get()) is not None:
+            yield check
+
     def results(self) -> Results:
-        """From the evaluations in the snapshot."""
-        return results_of(self.experiment, self.snapshot)
+        """From the evaluations in the snapshot, unless a test put others there."""
+        return self.at_home or results_of(self.experiment, self.snapshot)
 
     def failed_items(self) -> tuple[FailedItem, ...]:
         """What a test put there."""

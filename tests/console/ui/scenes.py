@@ -104,10 +104,19 @@ def _spread(values: list[float]) -> Spread:
     return Spread(fmean(values), stdev(values) if len(values) > 1 else None)
 
 
-def item(lemma: str = "bank", *, item_id: str = "r1", failed: int = 3, margin: float = -0.12) -> FailedItem:
+def item(
+    lemma: str = "bank",
+    *,
+    item_id: str = "r1",
+    failed: int = 3,
+    margin: float = -0.12,
+    kind: str = "retrieval",
+    evaluation: str = "e",
+) -> FailedItem:
     """An item that runs got wrong."""
     return FailedItem(
-        "retrieval",
+        evaluation,
+        kind,
         item_id,
         lemma,
         "tier2_robust",

@@ -8,6 +8,7 @@ import pytest
 
 from console.hosts.prompts import Prompter
 from console.run_view import RunView
+from console.snapshot import Home
 from console.ui.app import ConsoleApp
 from console.ui.commands import told
 from console.ui.dialogue import Dialogue
@@ -200,11 +201,21 @@ async def test_a_core_that_cannot_be_opened_ends_the_console_with_its_line() -> 
 
 async def test_leaving_with_nothing_running_asks_nothing() -> None:
     session = FakeSession()
-    session.show(finished(A42))
+    session.show(finished(A42), homes={A42: Home("home", 9, 9, 120_000, 120_000)})
     async with console(session) as pilot:
         await pilot.press("q")
         await until(pilot, lambda: pilot.app.return_code == 0)
     assert session.closed
+
+
+async def test_leaving_while_a_run_comes_home_is_asked() -> None:
+    session = FakeSession()
+    session.show(finished(A42), homes={A42: Home("pulling", 0, 9, 60_000, 120_000)})
+    async with console(session) as pilot:
+        await pilot.press("q")
+        await until_shown(pilot, "1 ended run not at home yet: what is missing comes with", "next start.")
+        await pilot.press("y")
+        await until(pilot, lambda: pilot.app.return_code == 0)
 
 
 @pytest.mark.parametrize("key", ["q", "ctrl+c"])

@@ -7,7 +7,7 @@ import time
 
 from textual.pilot import Pilot
 
-from tests.console.ui.driving import console, screen, until, until_shown
+from tests.console.ui.driving import console, notices, screen, until, until_shown
 from tests.console.ui.fake_session import FakeSession
 from tests.console.ui.test_views import busy_session
 
@@ -48,3 +48,19 @@ async def test_a_link_that_waits_for_the_operator_says_so_and_is_tried_on_reques
         await pilot.press("c")
         await until_shown(pilot, "not reached, retrying; c connects now")
     assert session.reconnects == 1
+
+
+async def test_a_console_that_stopped_following_begins_again_on_request() -> None:
+    session = FakeSession()
+    async with console(session) as pilot:
+        await pilot.press("1", "c")
+        await until(pilot, lambda: session.reconnects == 1)
+        assert session.follows == 1, "what is followed is not followed twice"
+        session.breaks.put_nowait(RuntimeError("out of file descriptors"))
+        await until(pilot, lambda: notices(pilot))
+        assert "stopped following the host: out of file descriptors; c in view 1 goes on" in notices(pilot)[-1]
+        await pilot.press("c")
+        await until(pilot, lambda: session.follows == 2)
+        await pilot.press("c")
+        await until(pilot, lambda: session.reconnects == 3)
+        assert session.follows == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from console.results.summary import Results
-from console.ui.results_words import results_words
+from console.ui.results_words import nothing_yet, results_words
 from engine.contract.experiment import RunId
 from tests.console.ui.fake_session import SCALING, FakeSession
 from tests.console.ui.scenes import finished, results_of
@@ -51,3 +51,22 @@ def test_the_table_fits_eighty_columns() -> None:
     table = [line for line in lines if "±" in line or line.startswith(("condition", "  mean pooling"))]
     assert table
     assert max(map(len, table)) <= 78
+
+
+def test_a_run_of_other_settings_is_shown_marked_and_left_out_of_the_means() -> None:
+    found = results()
+    first, *rest = found.runs
+    text = results_words(replace(found, runs=(replace(first, other_settings="training.epochs 10, now 5"), *rest))).plain
+    assert "8 of 9 runs evaluated" in text
+    assert "! 1 run at home of other settings than the experiment has now: left out of the means." in text
+    seed = next(at for at, line in enumerate(text.splitlines()) if line.startswith("    42 "))
+    assert "top-1 46.1" in text.splitlines()[seed]
+    assert text.splitlines()[seed + 1].strip() == "! other settings, left out: training.epochs 10, now 5"
+    assert not nothing_yet(replace(found, runs=(replace(first, other_settings="seed 1, now 2"),)))
+
+
+def test_what_was_never_launched_is_named_so() -> None:
+    session = FakeSession()
+    session.show(finished(RunId("A", 42)))
+    lines = results_words(results_of(SCALING, session.snapshot)).plain.splitlines()
+    assert sum(line.endswith("not in: not launched") for line in lines) == 8

@@ -23,13 +23,16 @@ RUN = RunId("A", 42)
 def said(view: RunView, home: Home | None = None, in_stage: float | None = None) -> list[str]:
     session = FakeSession()
     session.show(view, homes={RUN: home or Home()})
-    return details(session.snapshot, RUN, in_stage).plain.splitlines()
+    return details(session.snapshot, RUN, in_stage, now=100.0).plain.splitlines()
 
 
 @pytest.mark.parametrize(
     ("home", "words"),
     [
-        (Home("pulling", 3, 11, 2_100_000, 2_900_000), "Coming home: 3 of 11 files, 2.1 MB of 2.9 MB"),
+        (Home("pulling", 0, 11, 2_100_000, 2_900_000, left=4.2), "Coming home: 2.1 MB of 2.9 MB, 0:04 left"),
+        (Home("pulling", 0, 11, 0, 2_900_000), "Coming home: 0 B of 2.9 MB"),
+        (Home("mirroring", bytes_done=1_200_000, as_of=99.2), "Coming home, 1.2 MB here, 0.8 s old"),
+        (Home("mirroring", bytes_done=900), "Coming home, 900 B here"),
         (Home("home", 11, 11, 2_900_000, 2_900_000), "At home: 11 files, 2.9 MB, checksums right"),
         (Home("home", 1, 1, 512, 512), "At home: 1 file, 512 B, checksums right"),
         (Home(), "Not at home yet"),
@@ -41,9 +44,9 @@ def test_how_far_a_run_is_home(home: Home, words: str) -> None:
 
 def test_damage_on_the_way_home_has_a_line_of_its_own_with_the_reason() -> None:
     lines = said(finished(RUN), Home("damaged", note="items.parquet: its checksum is another"))
-    assert lines[1] == "! Damaged on the way home: items.parquet: its checksum is another"
+    assert lines[1] == "! Damaged, s pulls it again: items.parquet: its checksum is another"
     assert "home" not in lines[0]
-    assert said(finished(RUN), Home("damaged"))[1] == "! Damaged on the way home: a checksum was wrong"
+    assert said(finished(RUN), Home("damaged"))[1] == "! Damaged, s pulls it again: a checksum was wrong"
 
 
 def test_what_has_not_ended_is_not_expected_at_home() -> None:
@@ -83,3 +86,13 @@ async def test_a_notice_at_80_columns_leaves_the_details_and_the_keys_in_sight()
         assert last[1].startswith(" Top-1 46.1, top-3 76.1, coherence 83.0  (mean pooling 45.2, 77.1, 74.0)")
         assert last[2].startswith(" After epoch 4: dev top-1 52.0 (mean pooling 45.2), attention entropy 0.93 of")
         assert "? help" in last[3]
+
+
+@pytest.mark.parametrize(
+    ("home", "words"),
+    [(Home(), "No runs yet, and the host is not reached yet."), (Home("home"), "The host is not reached yet.")],
+)
+def test_a_host_that_was_never_reached_does_not_deny_what_is_at_home(home: Home, words: str) -> None:
+    session = FakeSession()
+    session.show(link="lost", detail="no route", homes={RUN: home})
+    assert details(session.snapshot, RUN, None, now=100.0).plain.splitlines()[0] == f"{words} no route"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from console.run_view import RunView
@@ -69,3 +71,12 @@ def test_where_the_steps_of_training_tell_more_or_nothing_runs_there_is_no_time(
 def test_a_run_that_has_said_nothing_yet_counts_from_its_start() -> None:
     view = RunView(RUN, state=RunState("running", "k", started_at=BEGAN))
     assert seen(0.0, (view, 0.0)).seconds(view, BEGAN + 7.0) == pytest.approx(7.0)
+
+
+@pytest.mark.parametrize("odd", [math.inf, -math.inf, math.nan, 1e300])
+def test_a_time_that_no_clock_shows_is_no_news_and_leaves_the_other_runs_theirs(odd: float) -> None:
+    broken = RunView(OTHER, state=RunState("running", "k", started_at=odd))
+    view = view_of(RUN, "running", [Stage("data")])
+    clock = seen(0.0, (view, 0.0), (broken, 1.0))
+    assert clock.seconds(broken, BEGAN + 5.0) is None
+    assert clock.seconds(view, BEGAN + 5.0) == pytest.approx(5.0)

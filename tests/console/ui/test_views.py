@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
+from msgspec.structs import replace
 
+from console.results.summary import Results
 from console.snapshot import Home
 from engine.contract.events import Stage, Warning
 from engine.contract.experiment import RunId
 from tests.console.ui.driving import LARGE, SMALL, console, screen, until, until_shown
-from tests.console.ui.fake_session import FakeSession
+from tests.console.ui.fake_session import SCALING, FakeSession
 from tests.console.ui.scenes import finished, item, training, view_of
 
 SIZES = pytest.mark.parametrize("size", [SMALL, LARGE])
@@ -30,10 +33,28 @@ def busy_session() -> FakeSession:
         view_of(runs[5], "queued"),
         view_of(runs[6], "aborted", reason="by the operator"),
         view_of(runs[7], "lost", reason="the host restarted"),
-        homes={runs[0]: Home("home", 9, 9, 120_000, 120_000), runs[1]: Home("pulling", 3, 9, 1, 2)},
+        homes={
+            runs[0]: Home("home", 9, 9, 120_000, 120_000),
+            runs[1]: Home("pulling", 0, 9, 60_000, 120_000, left=4.0),
+        },
     )
     session.items = (item("bank", item_id="r1"), item("spring", item_id="r2", failed=5))
     return session
+
+
+class SlowSession(FakeSession):
+    """Its first results are worked out, of the snapshot as it was, until a test lets them go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def results(self) -> Results:
+        """Of the snapshot as it was at the beginning."""
+        found = super().results()
+        self.begun.set()
+        self.go_on.wait(10)
+        return found
 
 
 @SIZES
@@ -42,7 +63,8 @@ async def test_runs_shows_every_state_in_words(size: tuple[int, int]) -> None:
         await until_shown(
             pilot,
             "✓ finished  at home",
-            "✓ finished  pulling 3/9",
+            "✓ finished  coming 50%",
+            "home 1/4, coming 50%, 0:04",
             "top-1 46.1",
             "passes every gate",
             "fails coherence",
@@ -103,6 +125,40 @@ async def test_live_turns_to_other_runs_and_their_logs() -> None:
         await until_shown(pilot, "C / 456  · not launched")
 
 
+async def test_a_long_name_gives_way_to_state_progress_and_log() -> None:
+    name = "a" * 64
+    conditions = {name: SCALING.conditions["A"]}
+    experiment = replace(
+        SCALING, conditions=conditions, profiles={"demo": replace(SCALING.profiles["demo"], conditions=None)}
+    )
+    session, run = FakeSession(experiment), RunId(name, 42)
+    session.show(view_of(run, "running", training(100)), homes={run: Home("mirroring", bytes_done=1200)})
+    async with console(session) as pilot:
+        text = await until_shown(pilot, "aaa… / 42  ▶ running  Coming home, 1.2 kB here", name)
+        await pilot.press("3")
+        text = await until_shown(pilot, "… / 42  ▶ running  training  50%  ETA ", "log: 0 lines, following")
+        assert name not in text
+
+
+async def test_at_40_columns_one_chart_is_shown_and_both_where_there_is_room_again() -> None:
+    async with console(busy_session(), (40, 24)) as pilot:
+        await pilot.press("3")
+        await until(pilot, lambda: "▄" in screen(pilot) or "▀" in screen(pilot), "a curve")
+        assert "Dev top-1" not in screen(pilot) and "no room" not in screen(pilot)
+        await pilot.press("c")
+        await until(pilot, lambda: "Dev top-1" in screen(pilot) and "Loss" not in screen(pilot))
+        await pilot.press("c", "c")
+        await until(pilot, lambda: "Loss" in screen(pilot) and "Dev top-1" not in screen(pilot))
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: "Loss" in screen(pilot))
+        await pilot.press("c", "c", "c")
+        await until_shown(pilot, "Loss", "Dev top-1")
+        await pilot.resize_terminal(40, 24)
+        await until(pilot, lambda: "Loss" in screen(pilot) and "Dev top-1" not in screen(pilot))
+        await pilot.resize_terminal(80, 24)
+        await until_shown(pilot, "Loss", "Dev top-1")
+
+
 async def test_charts_can_give_their_room_to_the_log() -> None:
     async with console(busy_session()) as pilot:
         await pilot.press("3")
@@ -137,6 +193,46 @@ async def test_results_fill_in_as_runs_end() -> None:
         await until_shown(pilot, "No run has been evaluated yet")
         session.show(finished(RunId("A", 42)))
         await until_shown(pilot, "1 of 9 runs evaluated", "1/3")
+
+
+async def test_results_of_capsules_at_home_are_shown_though_the_host_was_never_reached() -> None:
+    ran = FakeSession()
+    ran.show(finished(RunId("A", 42)))
+    session = FakeSession()
+    session.show(link="lost", heard=0.0)
+    async with console(session) as pilot:
+        await pilot.press("4")
+        await until_shown(pilot, "No results yet")
+        session.at_home = ran.results()
+        session.show(homes={RunId("A", 42): Home("home", 9, 9, 1000, 1000)})
+        await until_shown(pilot, "1 of 9 runs evaluated", "46.1")
+
+
+async def test_what_changes_while_results_are_worked_out_is_looked_at_next() -> None:
+    session = SlowSession()
+    async with console(session) as pilot:
+        await pilot.press("4")
+        await until(pilot, session.begun.is_set)
+        session.show(finished(RunId("A", 42)))
+        await until(pilot, lambda: "1 done" in screen(pilot))
+        session.go_on.set()
+        await until_shown(pilot, "1 of 9 runs evaluated")
+
+
+async def test_the_cursor_stays_with_its_item_though_its_id_stands_twice() -> None:
+    session = FakeSession()
+    session.items = (
+        item("bank", item_id="x", failed=3, kind="retrieval"),
+        item("spring", item_id="x", failed=2, kind="coherence"),
+        item("march", item_id="x", failed=1, kind="coherence", evaluation="other"),
+    )
+    async with console(session) as pilot:
+        await pilot.press("5")
+        await until_shown(pilot, "3 items")
+        await pilot.press("end")
+        await until_shown(pilot, "They sat on the march of the river.")
+        await pilot.press("o", "o")
+        await until_shown(pilot, "by lemma", "They sat on the march of the river.")
 
 
 @SIZES

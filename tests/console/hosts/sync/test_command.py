@@ -12,6 +12,7 @@ from console import cli, exit_codes
 from console.commands.context import Context
 from console.commands.sync import sync
 from console.commands.sync_options import add_sync
+from console.hosts.agent.files import seal
 from engine.contract.bad_input import BadInput
 from tests.console.hosts.sync.conftest import tree, write
 from tests.console.tiny import PROFILE, write_experiment
@@ -79,6 +80,47 @@ def test_a_folder_comes_back_by_a_pull(place: Path, capsys: pytest.CaptureFixtur
 def test_without_a_run_that_ended_all_of_them_are_home(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(place, "pull") == exit_codes.DONE
     assert capsys.readouterr().out == "full sync: 0 ended runs at home, 0 files, 0 bytes\n"
+
+
+def ended_run(place: Path) -> Path:
+    """A sealed run on the host; returns its folder there."""
+    run, key = workspace(place) / "runs" / "tiny-tiny" / "A_seed42", "a" * 32
+    write(run, {"items.parquet": b"right"})
+    (run / "state.json").write_text(json.dumps({"key": key, "state": "finished", "ended_at": 1.0}))
+    seal(run, key)
+    return run
+
+
+def test_an_ended_run_comes_home_and_the_verdict_has_its_numbers(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on_host = ended_run(place)
+    assert run(place, "pull", "--json") == exit_codes.DONE
+    size = sum((on_host / name).stat().st_size for name in ("items.parquet", "state.json"))
+    assert json.loads(capsys.readouterr().out) == {"full": True, "runs": 1, "files": 2, "bytes": size, "lacking": {}}
+    assert tree(place / "runs" / "tiny-tiny" / "A_seed42") == tree(on_host)
+
+
+def test_rehash_reads_what_is_at_home_again_and_brings_anew_what_differs(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on_host, here = ended_run(place), place / "runs" / "tiny-tiny" / "A_seed42"
+    assert run(place, "pull") == exit_codes.DONE
+    (here / "items.parquet").write_bytes(b"wrong")
+    assert run(place, "pull") == exit_codes.DONE, "what came once is trusted"
+    assert run(place, "pull", "--rehash") == exit_codes.DONE
+    said = capsys.readouterr().err
+    assert "at home 1 of 2 files are what their manifests say" in said
+    assert "A_seed42: items.parquet: its SHA-256 is another; asked for again" in said
+    assert tree(here) == tree(on_host)
+
+
+def test_a_damaged_run_is_named_and_fails(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (ended_run(place) / "items.parquet").write_bytes(b"other")
+    assert run(place, "pull") == exit_codes.FAILED
+    out = capsys.readouterr().out
+    assert out.startswith("NOT in full sync: 1 of 1 runs are lacking: 0 ended runs at home, 0 files, 0 bytes\n")
+    assert "  A_seed42: items.parquet is not what its manifest says" in out
 
 
 def test_wrong_input_is_bad_input(place: Path) -> None:

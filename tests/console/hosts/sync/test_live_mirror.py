@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import random
@@ -14,9 +15,11 @@ import pytest
 
 from console.hosts.agent.files import seal
 from console.hosts.connection import LinkDown, Reached, reach
+from console.hosts.home_check import manifest_at_home
 from console.hosts.pace import Pace
-from console.hosts.pull import manifest_at_home, pull
+from console.hosts.pull import pull
 from console.hosts.sync.live_mirror import LiveMirror, Mirrored, keep_mirrored
+from console.hosts.sync.live_place import HeldPlace
 from console.hosts.sync.transfer_channel import TransferChannel, open_transfer
 from console.snapshot import Home
 from engine.contract.experiment import RunId
@@ -117,6 +120,47 @@ async def test_another_console_goes_on_where_the_one_before_it_stopped(
     assert found.new == 100 and tree(mirror.place(RUN, run.key)) == run.content()
 
 
+async def test_two_consoles_that_share_a_home_double_nothing(reached: Reached, runs: Path, home: Path) -> None:
+    run, draw = Running(runs), random.Random(3)
+    mirrors = [mirror_in(home), mirror_in(home)]
+    async with open_transfer(reached) as one, open_transfer(reached) as other:
+        for _ in range(30):
+            run.write(draw.randbytes(draw.randrange(50_000)), draw.randbytes(9))
+            both = zip(mirrors, (one, other), strict=True)
+            await asyncio.gather(*(mirror.catch_up(channel, [RUN]) for mirror, channel in both))
+            for name, content in tree(mirrors[0].place(RUN, run.key)).items():
+                assert run.content()[name].startswith(content)
+        await mirrors[0].catch_up(one, [RUN])
+    assert tree(mirrors[0].place(RUN, run.key)) == run.content()
+
+
+async def test_a_file_that_was_begun_anew_under_the_same_launch_is_too(
+    channel: TransferChannel, runs: Path, home: Path
+) -> None:
+    run, mirror = Running(runs), mirror_in(home)
+    run.write(b"a job that was requeued\n" * 9)
+    await mirror.catch_up(channel, [RUN])
+    (run.folder / "events.jsonl").write_bytes(b"begins anew\n")
+    for _ in range(2):
+        await mirror.catch_up(channel, [RUN])
+    assert tree(mirror.place(RUN, run.key)) == run.content()
+
+
+async def test_beginnings_are_not_taken_from_a_console_that_stands_still_in_mid_look(
+    reached: Reached, channel: TransferChannel, runs: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("console.hosts.pull.LOOK_ENDS_S", 0.1)
+    run, mirror = Running(runs), mirror_in(home)
+    run.write(os.urandom(1000))
+    await mirror.catch_up(channel, [RUN])
+    seal(run.folder, run.key)
+    mirrored = functools.partial(mirror.place, RUN)
+    with HeldPlace(mirror.place(RUN, run.key)):
+        await pull(reached, PurePosixPath(run.folder), home, RUN, lambda _: None, mirrored=mirrored)
+        assert (mirror.place(RUN, run.key) / "events.jsonl").stat().st_size == 1000
+    assert tree(home / str(RUN)) == tree(run.folder)
+
+
 async def test_another_console_leaves_alone_what_is_of_an_older_launch(
     channel: TransferChannel, runs: Path, home: Path
 ) -> None:
@@ -175,9 +219,9 @@ async def test_active_runs_are_mirrored_until_the_link_breaks(reached: Reached, 
         keep_mirrored(reached, mirror, lambda: active, lambda found, _: told.put_nowait(found), every_s=0.01)
     )
     async with asyncio.timeout(10):
-        assert await told.get() == ()
+        run.write(log=b"written before anybody looked")
         active.append(RUN)
-        for size in (10, 20):
+        for size in (39, 49):
             run.write(log=bytes(10))
             while not (found := await told.get()) or found[0].sizes["log.txt"] < size:
                 pass

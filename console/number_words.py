@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import math
 
+_LONGEST_S = 1e9  # 30 years: what takes longer, or no finite time, is no time but a host's odd number
+
 
 def duration(seconds: float) -> str:
-    """``0:41``, ``12:05`` or ``1:02:03``."""
-    whole = max(0, round(seconds))
+    """``0:41``, ``12:05`` or ``1:02:03``; a dash where that is no time."""
+    if not seconds < _LONGEST_S:
+        return "-"
+    whole = round(max(0.0, seconds))
     minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def age(seconds: float) -> str:
-    """``0.4 s``, ``12 s``, ``3 min`` or ``2 h``."""
+    """``0.4 s``, ``12 s``, ``3 min`` or ``2 h``; a dash where that is no time."""
+    if not seconds < _LONGEST_S:
+        return "-"
     seconds = max(0.0, seconds)
     if seconds < 9.95:
         return f"{seconds:.1f} s"
@@ -24,7 +30,9 @@ def age(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes in decimal units: ``512 B``, ``1.4 MB``, ``84 GB``."""
+    """Bytes in decimal units: ``512 B``, ``1.4 MB``, ``84 GB``; a dash where that is no size."""
+    if not abs(count) < 1e18:
+        return "-"
     for unit in ("B", "kB", "MB", "GB"):
         if abs(count) < 999.5:
             return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
@@ -49,11 +57,3 @@ def number(value: float | None) -> str:
 def counted(count: int, noun: str) -> str:
     """``1 run``, ``9 runs``, ``20,000 lines``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def bar(fraction: float, width: int) -> str:
-    """A bar of ``width`` cells, in eighths, without braille."""
-    eighths = round(max(0.0, min(1.0, fraction)) * width * 8)
-    full, part = divmod(eighths, 8)
-    drawn = "█" * full + (" ▏▎▍▌▋▊▉"[part] if part else "")
-    return drawn + "·" * (width - len(drawn))

@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from console.ui.format import age, bar, counted, duration, number, percent, size
+from console.number_words import age, counted, duration, number, percent, size
 
 
 @pytest.mark.parametrize(
@@ -44,8 +42,7 @@ def test_what_is_no_number_is_a_dash_or_named() -> None:
     assert counted(0, "run") == "0 runs"
 
 
-@given(st.floats(-1, 2), st.integers(1, 60))
-def test_a_bar_is_as_wide_as_its_place(fraction: float, width: int) -> None:
-    drawn = bar(fraction, width)
-    assert len(drawn) == width
-    assert (fraction < 1) or drawn == "█" * width
+@pytest.mark.parametrize("odd", [math.inf, math.nan, 1e300])
+def test_what_a_host_claims_beyond_all_measure_is_a_dash(odd: float) -> None:
+    assert duration(odd) == age(odd) == size(odd) == "-"
+    assert duration(-odd) in ("0:00", "-") and age(-odd) in ("0.0 s", "-") and size(-odd) == "-"

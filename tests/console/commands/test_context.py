@@ -1,0 +1,52 @@
+"""What a command's options make of its session: which may write on the host, and which bring runs home."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from console.cli import DEFAULTS, parser
+from console.commands.context import Context
+from engine.contract.bad_input import BadInput
+from tests.console.tiny import PROFILE, write_experiment
+
+
+def context(tmp_path: Path, *words: str) -> Context:
+    shared = ["--experiment", str(write_experiment(tmp_path)), "--profile", PROFILE, "--runs", str(tmp_path / "runs")]
+    options = parser().parse_args([*words, *shared])
+    for name, value in DEFAULTS.items():
+        if not hasattr(options, name):
+            setattr(options, name, value)
+    return Context(options)
+
+
+@pytest.mark.parametrize(
+    ("words", "writes"),
+    [
+        (["status"], False),
+        (["preflight"], False),
+        (["preflight", "--repair"], True),
+        (["preflight", "--repair", "--read-only"], False),
+        (["run"], True),
+        (["abort", "--all"], True),
+        (["run", "--read-only"], False),
+    ],
+)
+async def test_only_what_changes_the_host_may_write_there(tmp_path: Path, words: list[str], writes: bool) -> None:
+    session = context(tmp_path, *words).session()
+    if writes:
+        assert session._link._wants_lease
+    else:
+        assert not session._link._wants_lease
+        with pytest.raises(BadInput, match="read-only"):
+            await session.take_over()
+
+
+@pytest.mark.parametrize(
+    ("words", "brings"), [(["status"], False), (["preflight"], False), (["abort", "--all"], False), (["run"], True)]
+)
+async def test_a_command_that_is_soon_over_begins_to_bring_nothing_home(
+    tmp_path: Path, words: list[str], brings: bool
+) -> None:
+    assert context(tmp_path, *words).session()._link._brings_home is brings

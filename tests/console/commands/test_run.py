@@ -1,0 +1,148 @@
+"""``run`` follows what it launched, says when a launch was refused, and never waits for what cannot come."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from argparse import Namespace
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from console.commands.context import Context
+from console.commands.run import run
+from console.plan import LaunchPlan, plan_launch
+from console.results.collect import collect
+from console.results.summary import Results
+from console.run_view import RunView
+from console.session import Outcome
+from console.snapshot import Home, HostView, Snapshot
+from engine.contract.config_files import find_config
+from engine.contract.experiment import RunId, read_experiment
+from engine.contract.state import Name, RunState
+
+RUN = RunId("A", 42)
+EXPERIMENT = read_experiment(find_config("scaling.toml"))
+FRESH = Namespace(fresh=True, detach=False, json=True)
+
+
+def view(state: Name, key: str) -> RunView:
+    return RunView(RUN, state=RunState(state, key * 32, reason=f"launch {key}"))
+
+
+class ScriptedSession:
+    """A host that already finished the run; what a launch brings is played poll by poll.
+
+    Args:
+        polls: the views that come after a launch; ``stopped`` is set once they are over.
+        refuse: why a launch is refused.
+        brings_home: what ended is at home at once; else what lies there stays that of the older launch.
+    """
+
+    def __init__(self, polls: Iterable[RunView] = (), refuse: str = "", *, brings_home: bool = True) -> None:
+        self.ready, self.stopped = asyncio.Event(), asyncio.Event()
+        self.asked = 0.0
+        self.views = {RUN: view("finished", "0")}
+        self.at_home = "0"
+        self._polls, self._refuse, self._brings_home = list(polls), refuse, brings_home
+        self._launched = asyncio.Event()
+        self._tell: list[Callable[[Snapshot], None]] = []
+
+    @property
+    def snapshot(self) -> Snapshot:
+        host = HostView("box", "box", "ssh", "", link="lost", detail="its host key has changed", heard=1.0)
+        return Snapshot(host, "scaling", "full", dict(self.views), {RUN: Home("home", key=self.at_home * 32)})
+
+    def subscribe(self, callback: Callable[[Snapshot], None]) -> None:
+        self._tell.append(callback)
+
+    async def run(self) -> None:
+        self.ready.set()
+        await self._launched.wait()
+        for polled in self._polls:
+            await asyncio.sleep(0)  # the launch was answered before the host was polled again
+            self.views[RUN] = polled
+            if polled.state is not None and polled.state.ended and self._brings_home:
+                self.at_home = polled.state.key[0]
+            self.ready.set()
+            self._tell_all()
+            await asyncio.sleep(0)
+        self.stopped.set()
+        self._tell_all()
+        await asyncio.Event().wait()
+
+    def _tell_all(self) -> None:
+        for tell in self._tell:
+            tell(self.snapshot)
+
+    def plan_launch(self, wanted: Iterable[RunId], *, again: bool = False) -> LaunchPlan:
+        return plan_launch(self.views, wanted, same_settings=frozenset(self.views), again=again)
+
+    async def launch(self, plan: LaunchPlan) -> tuple[Outcome, ...]:
+        self._launched.set()
+        return tuple(Outcome(run, not self._refuse, self._refuse or "queued") for run in plan.launch)
+
+    def results(self) -> Results:
+        return collect(EXPERIMENT, "full", Path("nowhere"), {run: one.state for run, one in self.views.items()})
+
+    async def close(self) -> None:
+        pass
+
+
+def outcome(
+    session: ScriptedSession, capsys: pytest.CaptureFixture[str], options: Namespace = FRESH
+) -> tuple[int, Any, str]:
+    """The exit code, the JSON on stdout, and stderr of a ``run --fresh`` over ``session``."""
+
+    class Scripted:
+        def __init__(self) -> None:
+            self.options = options
+
+        def session(self) -> ScriptedSession:
+            return session
+
+        def chosen_runs(self) -> tuple[RunId, ...]:
+            return (RUN,)
+
+    code = run(cast(Context, Scripted()))
+    out, err = capsys.readouterr()
+    return code, json.loads(out) if out else None, err
+
+
+def test_a_fresh_run_is_over_when_the_new_launch_is_and_not_by_what_the_older_one_left(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    later = [view("queued", "1"), view("running", "1"), view("failed", "1")]
+    code, printed, said = outcome(ScriptedSession(later), capsys)
+    assert code == 1 and printed["runs"][0]["reason"] == "launch 1"
+    assert "A_seed42: running" in said
+
+
+def test_a_refused_launch_fails_whatever_an_older_one_left(capsys: pytest.CaptureFixture[str]) -> None:
+    code, printed, said = outcome(ScriptedSession(refuse="the disk is full"), capsys)
+    assert code == 1 and printed["runs"][0]["reason"] == "launch 0" and "A_seed42: the disk is full" in said
+
+
+@pytest.mark.parametrize(("refuse", "expected"), [("", 0), ("the disk is full", 1)])
+def test_detached_it_tells_of_each_launch(capsys: pytest.CaptureFixture[str], refuse: str, expected: int) -> None:
+    options = Namespace(fresh=True, detach=True, json=True)
+    code, printed, _ = outcome(ScriptedSession([view("queued", "1")], refuse), capsys, options)
+    assert code == expected and [one["done"] for one in printed] == [not refuse]
+
+
+@pytest.mark.timeout(20)
+def test_the_capsule_of_an_older_launch_is_not_taken_for_the_new_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    later = [view("queued", "1"), view("running", "1"), view("finished", "1")]
+    assert outcome(ScriptedSession(later, brings_home=False), capsys)[:2] == (4, None)
+    assert outcome(ScriptedSession(later), capsys)[0] == 0
+
+
+@pytest.mark.parametrize("polls", [(), (view("queued", "1"), view("running", "1"))])
+@pytest.mark.timeout(20)
+def test_a_link_that_waits_for_the_operator_ends_it(
+    capsys: pytest.CaptureFixture[str], polls: tuple[RunView, ...]
+) -> None:
+    code, printed, said = outcome(ScriptedSession(polls), capsys)
+    assert (code, printed) == (4, None) and "its host key has changed" in said
