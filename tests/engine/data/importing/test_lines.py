@@ -44,6 +44,7 @@ def test_a_byte_order_mark_is_taken_off_the_first_line_only(tmp_path: Path) -> N
         ("{}\n".encode("utf-16"), "is UTF-16"),
         (b"PAR1....", "is a Parquet file"),
     ],
+    ids=["empty", "gzip", "UTF-16", "Parquet"],
 )
 def test_what_has_no_lines_is_said_at_once(tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "file.jsonl"
