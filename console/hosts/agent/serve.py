@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 from . import environment, jobs, reading
 from .files import Refused, Workspace, refusal
@@ -36,13 +36,20 @@ def main(root: str) -> None:
     workspace = Workspace(Path(root))
     output = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # a stray print must not end up among the replies
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # another console takes over; what is under way is finished
+    signal.signal(signal.SIGTERM, _leave)
     writing = threading.Lock()
     threads: list[threading.Thread] = []
     for line in sys.stdin.buffer:
         thread = threading.Thread(target=_answer, args=(workspace, line, output, writing), daemon=b'"poll"' in line)
         thread.start()
         threads = [other for other in threads if other.is_alive()] + [thread]
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _leave(*_: object) -> NoReturn:
+    """Another console takes over, or the link is gone. A second signal must not cut short what the first lets finish."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(0)
 
 
 def _answer(workspace: Workspace, line: bytes, output: BinaryIO, writing: threading.Lock) -> None:
@@ -65,7 +72,7 @@ def _answer(workspace: Workspace, line: bytes, output: BinaryIO, writing: thread
             while view:
                 view = view[output.write(view) :]
     except OSError:
-        os._exit(0)  # the link is gone: nobody to answer
+        os.kill(os.getpid(), signal.SIGTERM)  # the link is gone: nobody to answer
 
 
 def _hello() -> dict[str, Any]:

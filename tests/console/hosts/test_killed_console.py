@@ -50,6 +50,6 @@ async def test_nothing_is_launched_twice_and_no_exit_is_lost(tmp_path: Path, fau
                 link,
                 lambda states: len(states) == len(RUNS) and all(one["state"] != "running" for one in states.values()),
             )
-        assert {state["state"] for state in states.values()} == {"finished"}, states
+        assert {state["state"] for state in states.values()} == {"finished"}, [*states.values()]
         ran = Counter(line for file in host.workspace.glob("*.ran") for line in file.read_text().split())
         assert ran == dict.fromkeys(RUNS, 1), ran
