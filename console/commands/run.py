@@ -78,7 +78,7 @@ async def _launch(session: Session, plan: LaunchPlan) -> tuple[Outcome, ...]:
         if not outcome.done:
             say(f"{outcome.run}: {outcome.note}")
     launched = {outcome.run for outcome in outcomes if outcome.done}
-    while any(_key(session, run) == before[run] for run in launched):
+    while any(_key(session, run) in (before[run], None) for run in launched):
         session.ready.clear()
         await session.ready.wait()
     return outcomes

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .files import Refused, Workspace, locked, read_json, take_lock, write_json
+from .files import Refused, Workspace, is_locked, locked, read_json, take_lock, write_json
+
+SEAL_WAIT_S = 10.0
 
 
 class Claim(NamedTuple):
@@ -46,7 +48,7 @@ def claim(
         active_key: tells which launch a run is active under.
 
     Raises:
-        Refused: a name in it could leave the workspace.
+        Refused: a name in it could leave the workspace, or the run before it does not come to its end.
     """
     key, folder, run = str(request["key"]), str(request["folder"]), str(request["run"])
     job, run_folder = workspace.job(key), workspace.run(folder, run)
@@ -57,6 +59,7 @@ def claim(
         holder = active_key(workspace, run_folder)
         if holder and holder != key:
             return holder
+        _await_seal(workspace, run_folder)
         job.mkdir(exist_ok=True, mode=0o700)  # left without job.json by a crash: nothing ran, so it is claimed anew
         previous = set_aside(run_folder, workspace.runs(folder) / ".previous")
         try:
@@ -65,6 +68,16 @@ def claim(
             _put_back(run_folder, previous)
             raise
     return Claim(key, job, run_folder, lock, previous)
+
+
+def _await_seal(workspace: Workspace, run_folder: Path) -> None:
+    """Whoever records the end of the run that stands here writes to its path until the seal: it must be done first."""
+    key = (read_json(run_folder / "state.json") or {}).get("key")
+    deadline = time.monotonic() + SEAL_WAIT_S
+    while key and is_locked(workspace.job(str(key)) / "lock"):
+        if time.monotonic() > deadline:
+            raise Refused("the end of the run before it is still being recorded; ask again")
+        time.sleep(0.02)
 
 
 def set_aside(run_folder: Path, previous: Path) -> Path | None:

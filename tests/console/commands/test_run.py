@@ -120,6 +120,12 @@ def test_a_fresh_run_is_over_when_the_new_launch_is_and_not_by_what_the_older_on
     assert "A_seed42: running" in said
 
 
+def test_a_run_that_is_being_put_in_the_place_of_an_older_one_is_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
+    later = [RunView(RUN), view("queued", "1"), view("running", "1"), view("finished", "1")]
+    code, _, said = outcome(ScriptedSession(later), capsys)
+    assert code == 0 and "A_seed42: running" in said
+
+
 def test_a_refused_launch_fails_whatever_an_older_one_left(capsys: pytest.CaptureFixture[str]) -> None:
     code, printed, said = outcome(ScriptedSession(refuse="the disk is full"), capsys)
     assert code == 1 and printed["runs"][0]["reason"] == "launch 0" and "A_seed42: the disk is full" in said

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from console.hosts.agent.claims import Claim, claim
-from console.hosts.agent.files import Refused, Workspace, read_json
+from console.hosts.agent.files import Refused, Workspace, read_json, take_lock
 
 CARRIED = ["checkpoint.json", "events.jsonl"]
 
@@ -67,3 +70,20 @@ def test_a_refused_launch_leaves_the_run_before_in_its_place(host: Host, wrong: 
     assert host.contents() == before
     assert list((host.workspace.runs("experiment") / ".previous").iterdir()) == []
     assert (read_json(host.run_folder / "state.json") or {})["settings"] == "one"
+
+
+def test_a_launch_waits_until_the_end_of_the_run_before_it_is_sealed(host: Host) -> None:
+    (host.run_folder / "state.json").write_text(json.dumps({"state": "aborted", "key": "a" * 32, "settings": "one"}))
+    recording = host.workspace.job("a" * 32)
+    recording.mkdir(parents=True)
+    lock = take_lock(recording / "lock", wait=True)
+    assert lock is not None
+    with ThreadPoolExecutor() as pool:
+        launching = pool.submit(host.launch, "one", carry=CARRIED)
+        with pytest.raises(TimeoutError):
+            launching.result(0.3)
+        (host.run_folder / "manifest.json").write_text("the seal")
+        os.close(lock)
+        previous = launching.result(10).previous
+    assert previous is not None and (previous / "manifest.json").read_text() == "the seal"
+    assert "manifest.json" not in host.contents()
