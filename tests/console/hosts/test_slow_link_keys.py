@@ -59,7 +59,9 @@ workspace = "{workspace}"
 
 
 @pytest.mark.timeout(300, func_only=True)
-@pytest.mark.fault("200 ms round trip, 1 Mbit/s", "a key answers within 100 ms")
+@pytest.mark.fault(
+    "200 ms round trip, 1 Mbit/s", "a key answers within 100 ms in the median, in the tail as with nothing to receive"
+)
 async def test_keys_are_answered_at_once_while_the_link_is_full(sshd: Sshd, tmp_path: Path, fault: Fault) -> None:
     async with busy_host(sshd, tmp_path), proxy_to(sshd.port) as proxy:
         proxy.round_trip, proxy.bandwidth = ROUND_TRIP_S, BANDWIDTH
@@ -77,8 +79,9 @@ async def test_keys_are_answered_at_once_while_the_link_is_full(sshd: Sshd, tmp_
     fault.note(f"while nothing passed: {spread_of(still)}")
     assert passed / seconds > 0.5 * BANDWIDTH, "the link was full all the while"
     # where even a console that nothing comes to is held up, it is by the machine, and by as much as that it may be
-    share = 95 if fault.full else 50  # beside other tests only medians tell
-    assert percentile(full, share) < max(ANSWER_S, 1.5 * percentile(still, share))
+    assert percentile(full, 50) < max(ANSWER_S, 1.5 * percentile(still, 50))
+    if fault.full:  # beside other tests only medians tell
+        assert percentile(full, 95) < max(ANSWER_S, 1.5 * percentile(still, 95))
 
 
 @asynccontextmanager
