@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     shared.add_argument("--hosts", metavar="FILE", type=Path, help="the hosts (default: configs/hosts.toml)")
     shared.add_argument("--profile", metavar="NAME", help="full, smoke or demo (default: full)")
     shared.add_argument("--runs", metavar="DIR", type=Path, help="where runs come home (default: runs)")
-    shared.add_argument("--read-only", action="store_true", help="launch, abort and repair nothing")
+    shared.add_argument("--read-only", action="store_true", help="change nothing on the host")
     top = argparse.ArgumentParser(
         prog="qllm-console", parents=[shared], description="Control console for controlled scaling experiments."
     )

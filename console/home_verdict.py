@@ -7,8 +7,7 @@ from msgspec import Struct
 from console.run_view import RunView
 from console.snapshot import Home, Snapshot
 from engine.contract.experiment import RunId
-
-SEALED = ("finished", "failed", "aborted")
+from engine.contract.state import SEALED
 
 
 class HomeVerdict(Struct, frozen=True):

@@ -30,6 +30,7 @@ from console.snapshot import Snapshot
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import Experiment, RunId, folder_name, profile_of, resolve, run_ids
 
+LAUNCH_S = 30.0  # for one of them: a cluster answers late
 READ_ONLY = "the console is read-only: it launches, aborts and repairs nothing"
 
 __all__ = ["LinkDown", "Outcome", "Session"]
@@ -155,6 +156,7 @@ class Session:
         reached, link = self._writable()
         if complaint := await engine_complaint(self._link.host, reached, *await self._about(reached)):
             raise BadInput(complaint)
+        self._forget_ended()
         keys = {run: self._keys.setdefault(run, uuid.uuid4().hex) for run in plan.launch}
         python = engine_python(self._link.host, reached)
         requests = [
@@ -172,11 +174,17 @@ class Session:
             for run, key in keys.items()
         ]
         try:
-            reply = await link.request("launch_all", requests=requests)
+            reply = await link.request("launch_all", LAUNCH_S * len(requests), requests=requests)
         except AgentRefused as refusal:
             return tuple(Outcome(run, False, str(refusal)) for run in plan.launch)
         told = dict(zip(plan.launch, reply.get("outcomes", ()), strict=False))
         return tuple(self._launched(run, key, told.get(run, {})) for run, key in keys.items())
+
+    def _forget_ended(self) -> None:
+        """A launch whose answer was lost and that has ended since is over: its key would find it, and start nothing."""
+        for run, view in self._link.follower.views.items():
+            if view.state is not None and view.state.ended and self._keys.get(run) == view.state.key:
+                del self._keys[run]
 
     async def _about(self, reached: Reached) -> tuple[str, ...]:
         """What the engine is to be asked about before a launch: the experiment, where it names files; these are sent."""

@@ -138,7 +138,7 @@ def _check(options: argparse.Namespace) -> int:
     wanted = [resolve(experiment, options.profile, run) for run in run_ids(experiment, options.profile)]
     if any(settings.builds for settings in wanted):
         check_wordnet()
-    _check_inputs({settings.inputs for settings in wanted}, paths_of(experiment))
+    _check_inputs(dict.fromkeys(settings.inputs for settings in wanted), paths_of(experiment))
     for package in ("torch", "transformers", "safetensors", "polars"):
         if find_spec(package) is None:
             raise BadInput(f"{package} is not installed here: pip install 'qllm-console[engine]'")

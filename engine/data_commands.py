@@ -32,7 +32,7 @@ def add_data(commands: argparse._SubParsersAction[Any]) -> None:
     gate.add_argument("--json", action="store_true", help="one JSON object, with every line number")
     gate.add_argument("--quarantine", type=Path, metavar="DIR", help="keep quarantined lines there, with the reasons")
     gate.set_defaults(command=_data_check)
-    build = data.add_parser("build", help="build the data of a profile, and encode its texts")
+    build = data.add_parser("build", help="build the data of a profile's first run, and encode its texts")
     add_settings(build)
     build.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     build.add_argument("--edition", choices=("v2.2", "v2.3", "enriched", "all"), help="what --out gets (default: all)")

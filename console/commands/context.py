@@ -25,7 +25,7 @@ class Context:
         self.experiment: Experiment = read_experiment(self.experiment_file)
         self.profile: str = options.profile
         profile_of(self.experiment, self.profile)
-        self.home: Path = _absolute(options.runs)
+        self.home: Path = absolute(options.runs, "--runs")
         self.host_name: str = options.host
         self.host = read_host(options.hosts or find_config("hosts.toml"), self.host_name)
 
@@ -80,8 +80,13 @@ class Context:
         )
 
 
-def _absolute(folder: Path) -> Path:
+def absolute(folder: Path, field: str) -> Path:
+    """``folder`` from the root, with ``~`` resolved.
+
+    Raises:
+        BadInput: ``~`` names no user; ``field`` is where it was said.
+    """
     try:
         return folder.expanduser().absolute()
     except RuntimeError as error:
-        raise BadInput(f"{folder}: no such user", field="--runs") from error
+        raise BadInput(f"{folder}: no such user", field=field) from error

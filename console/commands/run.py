@@ -17,6 +17,7 @@ from console.run_view import RunView
 from console.session import LinkDown, Outcome, Session
 from console.snapshot import Home, Snapshot
 from engine.contract.experiment import RunId
+from engine.contract.state import SEALED
 
 ENGINE_BAD_INPUT = 2
 ENGINE_SHIP_BLOCKER = 5
@@ -96,8 +97,7 @@ def _over(snapshot: Snapshot, chosen: Iterable[RunId]) -> bool:
         view, home = snapshot.runs[run], snapshot.homes[run]
         if view.active:
             return False
-        sealed = view.name in ("finished", "failed", "aborted")
-        if sealed and not _at_home(view, home) and home.status != "damaged":
+        if view.name in SEALED and not _at_home(view, home) and home.status != "damaged":
             return False
     return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ import msgspec
 
 from console import exit_codes
 from console.commands.attach import attached
-from console.commands.context import Context
+from console.commands.context import Context, absolute
 from console.commands.output import put, say
 from console.home_verdict import HomeVerdict, home_verdict
 from console.hosts.access import Access
@@ -42,6 +43,7 @@ def sync(context: Context) -> int:
     options = context.options
     try:
         if options.direction == "pull" and options.remote is None:
+            _refuse_folder_options(options)
             return asyncio.run(_bring_runs_home(context))
         verdict = asyncio.run(_sync_folder(context))
     except LinkDown as error:
@@ -69,6 +71,22 @@ async def _sync_folder(context: Context) -> Verdict:
         return await push(reached, request, delete=cap, confirm=confirm, report=reporter.take)
 
 
+def _refuse_folder_options(options: argparse.Namespace) -> None:
+    """Runs come home where ``--runs`` says, whole and at once: what is said of a folder would go unheard.
+
+    Raises:
+        BadInput: it was said.
+    """
+    for field, given in (
+        ("FOLDER", options.folder),
+        ("--dry-run", options.dry_run),
+        ("--exclude", options.exclude),
+        ("--no-excludes", options.no_excludes),
+    ):
+        if given:
+            raise BadInput("goes with --from only; runs come home where --runs says", field=field)
+
+
 def request_of(context: Context) -> SyncRequest:
     """What the options ask for.
 
@@ -76,7 +94,7 @@ def request_of(context: Context) -> SyncRequest:
         BadInput: a push of something that is no folder, or in a read-only console.
     """
     options = context.options
-    local = (options.folder or Path()).expanduser().absolute()
+    local = absolute(options.folder or Path(), "FOLDER")
     if options.direction == "push":
         if context.options.read_only:
             raise BadInput("the console is read-only: it pushes nothing", field="--read-only")

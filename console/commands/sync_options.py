@@ -19,7 +19,9 @@ def add_sync(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     push.add_argument("--max-delete", metavar="N|P%", default="50", help="at most so many files, or such a share (50)")
     push.add_argument("--yes", action="store_true", help="deletions within the cap need no confirmation")
     pull = directions.add_parser("pull", parents=parents, help="bring runs that ended home, or a folder with --from")
-    pull.add_argument("folder", nargs="?", metavar="FOLDER", type=Path, help="where to (default: this folder)")
+    pull.add_argument(
+        "folder", nargs="?", metavar="FOLDER", type=Path, help="with --from: where to (default: this folder)"
+    )
     pull.add_argument("--from", dest="remote", metavar="PATH", help="folder of the workspace, or an absolute path")
     for one in (push, pull):
         one.add_argument("--exclude", action="append", metavar="PATTERN", help="leave this out too; may be repeated")

@@ -57,7 +57,9 @@ def condition_result(experiment: Experiment, name: str, runs: Sequence[RunResult
         coherence=coherence,
         margin=margin,
         mean_pool_top1=statistics.fmean(pool.top1 for pool in pools),
+        mean_pool_top3=statistics.fmean(pool.top3 for pool in pools),
         mean_pool_coherence=statistics.fmean(pool.coherence for pool in pools),
+        mean_pool_margin=statistics.fmean(pool.margins.mean for pool in pools),
         tiers={
             tier: over_tier
             for tier in tiers

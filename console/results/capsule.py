@@ -48,7 +48,8 @@ def read_capsule(folder: RunFolder) -> Capsule:
         settings = spec_file.decode(folder.spec.read_bytes()).settings
         head, mean_pool = score_line(items, "head"), score_line(items, "mean_pool")
     except FileNotFoundError as error:
-        gone = next(path for path in (folder.metrics, folder.items, folder.spec) if not path.exists())
+        files = (folder.metrics, folder.items, folder.spec)
+        gone = next((path for path in files if not path.exists()), folder.items)  # it may have come meanwhile
         raise Missing(gone.name) from error
     except (OSError, msgspec.MsgspecError, RecursionError, pl.exceptions.PolarsError, ValueError) as error:
         raise Unusable(sanitize_line(str(error))) from error

@@ -159,8 +159,7 @@ def _line(label: str, words: str | Content) -> Content | None:
 def _freshness(host: HostView, now: float) -> str:
     if host.facts is None:
         return ""
-    ago = f"{age(now - host.heard)} old"
-    return ago if host.link == "up" else f"{ago}: the link is down, retrying"
+    return f"{age(now - host.heard)} old"
 
 
 def _facts(facts: HostFacts) -> list[Content | None]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from statistics import fmean
-
 from textual.content import Content
 
 from console.number_words import counted, number, percent
-from console.results.summary import Results, RunResult, ScoreLine, Spread
+from console.results.summary import Results, RunResult, Spread
 from console.ui.state_mark import SHORT_GATES
 from engine.contract.experiment import TIERS
 from engine.contract.metrics import GATE_NAMES, GateVerdict
@@ -67,24 +65,10 @@ def _aggregates(results: Results) -> list[Content]:
                 _spread(one.margin, percents=False),
             )
         )
-        pooled = [
-            run.mean_pool for run in results.runs if run.condition == one.condition and run.counts and run.mean_pool
-        ]
-        if pooled:
-            lines.append(_pooled(pooled))
+        if one.mean_pool_top1 is not None:
+            pooled = [percent(mean) for mean in (one.mean_pool_top1, one.mean_pool_top3, one.mean_pool_coherence)]
+            lines.append(_row("  mean pooling", "", *pooled, number(one.mean_pool_margin), style="$text-muted"))
     return lines
-
-
-def _pooled(pooled: list[ScoreLine]) -> Content:
-    return _row(
-        "  mean pooling",
-        "",
-        percent(fmean(line.top1 for line in pooled)),
-        percent(fmean(line.top3 for line in pooled)),
-        percent(fmean(line.coherence for line in pooled)),
-        number(fmean(line.margins.mean for line in pooled)),
-        style="$text-muted",
-    )
 
 
 def _spread(spread: Spread | None, *, percents: bool = True) -> str:

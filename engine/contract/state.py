@@ -9,6 +9,8 @@ from msgspec import Struct
 
 Name = Literal["queued", "running", "finished", "failed", "aborted", "lost"]
 ENDED: frozenset[Name] = frozenset({"finished", "failed", "aborted", "lost"})
+SEALED: frozenset[Name] = frozenset({"finished", "failed", "aborted"})
+"""States of a run that has left a sealed capsule."""
 
 
 class Identity(Struct, frozen=True):

@@ -50,6 +50,13 @@ def tiers_of(danger: NDArray[np.float64]) -> tuple[Tier, ...]:
     return tuple(TIERS[0] if rank < easy else TIERS[1] if rank < robust else TIERS[2] for rank in ranks)
 
 
+def cuts_of(danger: NDArray[np.float64]) -> tuple[float, float]:
+    """The least danger of tier 2 and of tier 3, by rank; where there are too few for a share, the greatest."""
+    ordered = np.sort(danger)
+    at2, at3 = (ordered[min(len(ordered) - 1, round(share * len(ordered)))] for share in (TIER2_FROM, TIER3_FROM))
+    return float(at2), float(at3)
+
+
 def tier_by_cuts(danger: float, cuts: tuple[float, float]) -> Tier:
     """The tier on a fixed scale: ``cuts`` are the least dangers of tier 2 and of tier 3."""
     return TIERS[2] if danger >= cuts[1] else TIERS[1] if danger >= cuts[0] else TIERS[0]

@@ -13,7 +13,7 @@ from engine.contract.experiment import Edition, Verification
 from engine.data.adversarial import mine
 from engine.data.bundles import finish
 from engine.data.cross_lemma import nearest_other_lemmas
-from engine.data.danger import TIER2_FROM, TIER3_FROM, tier_by_cuts, tiers_of
+from engine.data.danger import cuts_of, tier_by_cuts, tiers_of
 from engine.data.drafts import Draft
 from engine.data.embedded_texts import EmbeddedTexts
 from engine.data.enrichment import draft_enrichment, enriched_senses
@@ -75,10 +75,8 @@ def _tiered(edition: str, drafts: Sequence[Draft], texts: EmbeddedTexts, exclude
     bundles = finish(edition, kept, near, texts)
     danger = np.array([bundle.danger for bundle in bundles])
     tiers = tiers_of(danger)
-    ordered = np.sort(danger)
-    cuts = [float(ordered[min(len(ordered) - 1, round(share * len(ordered)))]) for share in (TIER2_FROM, TIER3_FROM)]
     tiered = tuple(structs.replace(bundle, tier=tier) for bundle, tier in zip(bundles, tiers, strict=True))
-    return _Tiered(tiered, near, (cuts[0], cuts[1]))
+    return _Tiered(tiered, near, cuts_of(danger))
 
 
 def _enrichment(

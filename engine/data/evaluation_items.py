@@ -119,18 +119,6 @@ def with_tiers(items: Sequence[RetrievalItem], texts: EmbeddedTexts) -> tuple[Re
     return tuple(structs.replace(item, tier=tier) for item, tier in zip(items, tiers_of(danger), strict=True))
 
 
-def texts_of_retrieval(items: Sequence[RetrievalItem]) -> Iterator[str]:
-    for item in items:
-        yield item.query.text
-        yield from (candidate.event.text for candidate in item.candidates)
-
-
-def texts_of_coherence(items: Sequence[CoherenceItem]) -> Iterator[str]:
-    for item in items:
-        yield from item.glosses
-        yield from (step.event.text for step in item.steps)
-
-
 def in_turns(rows: Sequence[Iterator[Item]], limit: int | None) -> tuple[Item, ...]:
     """Up to ``limit`` items, the first of every row before the second of any."""
     turns = (item for turn in zip_longest(*rows) for item in turn if item is not None)

@@ -8,8 +8,6 @@ import pty
 import re
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +18,7 @@ from console.hosts.agent import process
 from engine.contract import manifest
 from tests.console.conftest import FinishedExperiment
 from tests.console.tiny import LONG, arguments, console, status, warm, write_experiment
-
-
-def until(condition: Callable[[], Any], seconds: float = 90.0) -> Any:
-    """Wait for ``condition`` to be true of other processes' doings."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.05)
-    return found
+from tests.console.waiting import until
 
 
 def run_state(runs: Path, run: str) -> dict[str, Any]:

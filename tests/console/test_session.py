@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from msgspec.structs import replace
 
 from console.hosts.agent.files import seal
 from console.hosts.host_config import HostConfig
@@ -15,6 +16,7 @@ from console.session import LinkDown, Session
 from console.snapshot import Home, Snapshot
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import RunId, read_experiment
+from engine.contract.state import Name, RunState
 from tests.console.results.rows import row, write_capsule
 from tests.console.tiny import PROFILE, write_experiment
 
@@ -76,6 +78,17 @@ async def test_without_a_link_nothing_is_launched(tmp_path: Path) -> None:
     session = make_session(tmp_path)
     with pytest.raises(LinkDown):
         await session.launch(session.plan_launch([RunId("A", 42)]))
+
+
+async def test_the_key_of_a_launch_that_has_ended_is_not_used_again(tmp_path: Path) -> None:
+    session, run = make_session(tmp_path), RunId("A", 42)
+    states: tuple[tuple[Name, bool], ...] = (("running", True), ("lost", False))
+    for state, kept in states:
+        session._keys[run] = "a" * 32  # its answer was lost
+        view = session._link.follower.views[run]
+        session._link.follower.views[run] = replace(view, state=RunState(state, "a" * 32))
+        session._forget_ended()
+        assert (run in session._keys) is kept
 
 
 async def test_a_read_only_session_launches_and_aborts_nothing(tmp_path: Path) -> None:

@@ -88,7 +88,10 @@ class AllocatedSupervisor(Supervisor):
         again = self.spec.get("restart") or {}
         checkpoint = again.get("checkpoint")
         if checkpoint and (self.run_folder / Path(checkpoint).name).exists():
-            self.spec["argv"] = [*self.spec["argv"], *again.get("argv", [])]
+            words = [word for word in again.get("argv", []) if word not in self.spec["argv"]]
+            if not words and not self.restart:
+                return  # it was launched to go on from there
+            self.spec["argv"] = [*self.spec["argv"], *words]
             how = "it goes on from its checkpoint"
         else:
             aside = self._aside()

@@ -108,7 +108,7 @@ def _fill(workspace: Workspace, request: dict[str, Any], job: Path, run_folder: 
     lock = take_lock(job / "lock", wait=True)
     assert lock is not None
     try:
-        _write_claim(workspace, request, job, run_folder)
+        _write_claim(workspace, request, job, run_folder, previous)
     except BaseException:
         os.close(lock)
         raise
@@ -127,7 +127,9 @@ def _carry_over(previous: Path, run_folder: Path, request: dict[str, Any]) -> No
             shutil.copyfile(previous / name, run_folder / name)
 
 
-def _write_claim(workspace: Workspace, request: dict[str, Any], job: Path, run_folder: Path) -> None:
+def _write_claim(
+    workspace: Workspace, request: dict[str, Any], job: Path, run_folder: Path, previous: Path | None
+) -> None:
     """The run's first state and, last, ``job.json``: with it the claim stands."""
     ticket = _next_ticket(workspace)
     places = {"workspace": str(workspace.root), "job": str(job), "run": str(run_folder)}
@@ -146,6 +148,7 @@ def _write_claim(workspace: Workspace, request: dict[str, Any], job: Path, run_f
         "argv": [_filled(str(part), places) for part in request["argv"]],
         "env": dict(request.get("env", {})),
         "run_folder": str(run_folder),
+        "previous": str(previous) if previous else "",
     }
     if request.get("slurm") is not None:
         state["slurm"] = {}  # Slurm is asked about it, and the supervisor says here where it runs

@@ -37,6 +37,9 @@ def launch(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
         return {"new": False, "key": made}
     try:
         _start_supervisor(workspace, made.key, made.lock)
+    except (Refused, OSError):
+        made.undo(workspace)
+        raise
     finally:
         made.release()
     return {"new": True, "key": made.key}

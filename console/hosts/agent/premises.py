@@ -27,7 +27,6 @@ def premises(workspace: Workspace, _request: dict[str, Any]) -> dict[str, Any]:
         "gpu_users": _gpu_users(),
         "survives": _survives_logout(user),
         "writable": os.access(workspace.root, os.W_OK),
-        "wordnet": bool(os.environ.get("WNHOME")) or Path("/usr/share/wordnet/data.noun").exists(),
     }
 
 

@@ -160,7 +160,7 @@ def _take_up(workspace: Workspace, key: str) -> Claim | dict[str, Any] | None:
             write_json(job / "slurm.json", {"job": found[-1].job, "log": str(job / "slurm.log")})
             return {"new": False, "key": key}
         keep = True
-        return Claim(key, job, run_folder, lock, None)
+        return Claim(key, job, run_folder, lock, Path(spec["previous"]) if spec.get("previous") else None)
     finally:
         if not keep:
             os.close(lock)

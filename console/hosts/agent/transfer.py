@@ -29,7 +29,7 @@ from .staging import Busy, staged
 F_SETPIPE_SZ = 1031  # as Linux has it; named by Python from 3.10 on
 PIPE = 1 << 20  # bytes that the SSH server may be ahead: each change between it and this process costs
 IDLE_S = 30.0  # a stream that stands still this long has lost its sender: its lock must not outlive it
-OWN = ("agent", "jobs", "runs", "slots")  # folders of the workspace that no push writes to
+OWN = ("agent", "arrays", "env", "jobs", "runs", "slots")  # folders of the workspace that no push writes to
 RECEIPTS = 20  # kept of each folder
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -11,6 +10,7 @@ from console.hosts.agent.files import KEY
 from console.hosts.agent.frames import DATA, END, FILE, SHRANK, WHOLE
 from console.hosts.agent.outflow import Outgoing
 from console.hosts.sync.live_place import HeldPlace
+from engine.contract.manifest import sha256_of
 from engine.contract.run_folder import EVENTS, LOG, STATE
 
 GROWING = (EVENTS, LOG)
@@ -69,7 +69,7 @@ class LiveLook:
             for slot, name in enumerate(GROWING, 1):
                 self._handles[slot] = os.open(self._path(slot), APPEND, 0o666)
                 size = self._before[slot] = os.fstat(self._handles[slot]).st_size
-                prefix = "" if self._sure or not size else _sha256(self._path(slot))
+                prefix = "" if self._sure or not size else sha256_of(self._path(slot))
                 growing.append(Outgoing(f"{self._run}/{name}", None, size, prefix))
         self.files = [state, *growing, state]
         return True
@@ -137,8 +137,3 @@ class LiveLook:
         except (ValueError, KeyError, TypeError, RecursionError):
             return ""
         return key if isinstance(key, str) and KEY.match(key) else ""
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -63,6 +63,8 @@ class LiveMirror:
     def size(self, run: RunId, key: str) -> int | None:
         """Bytes at home of that launch, whoever brought them; None if it was never looked at. Blocks."""
         place = self.place(run, key)
+        if not place.is_dir():
+            return None
         try:
             return sum((place / name).stat().st_size for name in GROWING if (place / name).exists())
         except OSError:

@@ -66,15 +66,6 @@ class TransferChannel:
         except msgspec.ValidationError as error:
             raise SyncFailed(f"the host's list of files cannot be understood: {sanitize_line(str(error))}") from error
 
-    async def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Send ``request`` and wait for its answer.
-
-        Raises:
-            NoRoom, SyncFailed: the host will not, or cannot.
-        """
-        self.post(request)
-        return await self.answer()
-
     def post(self, request: dict[str, Any]) -> None:
         """Send ``request``; its answer comes with ``answer``, in turn."""
         with _link_errors():

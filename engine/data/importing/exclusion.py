@@ -37,13 +37,13 @@ def exclude(train: Sequence[Bundle], dev: Sequence[Bundle], evaluation: set[str]
 
     def clean(bundles: Sequence[Bundle], name: str) -> Iterator[Bundle]:
         for bundle in bundles:
-            held = [event.text for event in events_of_bundle(bundle) if event.text in copies]
-            if not held:
-                yield bundle
-            elif any(form_of(text) in exact for text in held):
+            held = [event.text for event in events_of_bundle(bundle)]
+            if any(form_of(text) in exact for text in held):
                 counts[f"{name} bundle with a text of the evaluation"] += 1
-            else:
+            elif not copies.isdisjoint(held):
                 counts[f"{name} bundle with a near-copy of the evaluation"] += 1
+            else:
+                yield bundle
 
     kept_dev = tuple(clean(dev, "development"))
     asked = {form for bundle in kept_dev for form in _pair(bundle)}

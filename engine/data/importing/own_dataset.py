@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 from msgspec import Struct, structs
 
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import Settings
 from engine.contract.input_files import InputFile
+from engine.data.danger import cuts_of
 from engine.data.dataset_files import (
     ATTENTION,
     COHERENCE,
@@ -42,13 +44,13 @@ from engine.data.importing.own_split import (
     sliced_retrieval,
     split_dev,
 )
-from engine.data.importing.own_tiers import cuts_of, readings_of_bundles, with_danger
+from engine.data.importing.own_tiers import readings_of_bundles, with_danger
 from engine.data.importing.report import as_json
 from engine.data.killers import killer_set
 from engine.data.records import Bundle, Dataset, Killer, RetrievalItem
 from engine.data.whole_folder import write_folder
 
-IMPORTER_VERSION = 1
+IMPORTER_VERSION = 2
 """Raised whenever the same files would give other bytes."""
 
 Report = Callable[[int, int, str], None]
@@ -140,7 +142,9 @@ def prepare_own(
         lemmas=_lemmas(prepared),
         records={name: len(made) for name, made in records.items()},
         tiers=_tiers(prepared, edition),
-        tier_cuts=read_manifest(built).tier_cuts if built and settings.edition else cuts_of(prepared.train),
+        tier_cuts=read_manifest(built).tier_cuts
+        if built and settings.edition
+        else cuts_of(np.array([bundle.danger for bundle in prepared.train])),
         adversarial=sum(bundle.adversarial for bundle in prepared.train),
         nearest_other_lemma={},
         synthetics={},

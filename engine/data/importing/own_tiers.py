@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-import numpy as np
 from msgspec import structs
 
-from engine.data.danger import TIER2_FROM, TIER3_FROM, dangers, rounded, tiers_of
+from engine.data.danger import dangers, rounded, tiers_of
 from engine.data.embedded_texts import EmbeddedTexts
 from engine.data.leakage import events_of_bundle
 from engine.data.reading import reading_of
@@ -42,10 +41,3 @@ def _cross_similarities(bundles: Sequence[Bundle], texts: EmbeddedTexts) -> Iter
     near = texts.similarities([reading_of(anchor) for anchor, _ in pairs], [reading_of(event) for _, event in pairs])
     values = iter(rounded(near).tolist())
     return (tuple(islice(values, len(bundle.cross_lemma))) for bundle in bundles)
-
-
-def cuts_of(bundles: Sequence[Bundle]) -> tuple[float, float]:
-    """The least dangers of tiers 2 and 3 by rank; shares of at least one bundle."""
-    ordered = np.sort([bundle.danger for bundle in bundles])
-    at2, at3 = (ordered[min(len(ordered) - 1, round(share * len(ordered)))] for share in (TIER2_FROM, TIER3_FROM))
-    return float(at2), float(at3)

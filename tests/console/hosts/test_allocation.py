@@ -6,9 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,7 @@ from console.hosts.agent import process
 from console.hosts.agent.claims import Claim, claim
 from console.hosts.agent.files import Workspace, read_json
 from console.hosts.agent_file import agent_file
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+from tests.console.waiting import until
 
 
 class Allocation:

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from console.hosts.agent import jobs
 from console.hosts.agent.claims import Claim, claim
-from console.hosts.agent.files import Refused, Workspace, read_json, take_lock
+from console.hosts.agent.files import Refused, Workspace, read_json, take_lock, write_json
 
 CARRIED = ["checkpoint.json", "events.jsonl"]
 
@@ -39,7 +40,8 @@ class Host:
 def host(tmp_path: Path) -> Host:
     """A run that stopped after a checkpoint."""
     host = Host(tmp_path / "host")
-    host.launch("one")
+    first = host.launch("one")
+    write_json(host.run_folder / "state.json", {"state": "aborted", "key": first.key, "settings": "one"})
     for name in (*CARRIED, "exit.json"):
         (host.run_folder / name).write_text(f"{name} of the first")
     return host
@@ -87,3 +89,19 @@ def test_a_launch_waits_until_the_end_of_the_run_before_it_is_sealed(host: Host)
         previous = launching.result(10).previous
     assert previous is not None and (previous / "manifest.json").read_text() == "the seal"
     assert "manifest.json" not in host.contents()
+
+
+def test_a_launch_whose_supervisor_does_not_start_can_be_asked_for_again(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = host.contents()
+
+    def fails(*_: object) -> None:
+        raise Refused("the supervisor did not start")
+
+    monkeypatch.setattr(jobs, "_start_supervisor", fails)
+    request = {"key": "b" * 32, "folder": "experiment", "run": "A_seed1", "argv": ["true"]}
+    for _ in range(2):  # the second time as the first: it is not taken for a launch that stands
+        with pytest.raises(Refused, match="did not start"):
+            jobs.launch(host.workspace, request)
+    assert host.contents() == before

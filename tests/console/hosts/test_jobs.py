@@ -187,13 +187,15 @@ async def test_names_that_could_leave_the_workspace_are_refused(link: AgentLink,
 
 
 async def test_a_supervisor_whose_run_was_deleted_goes_away(link: AgentLink, host: Host) -> None:
-    await launch(link, "A_seed1", "import time; time.sleep(0.5)")
+    await launch(link, "A_seed1", "import pathlib, time\nwhile not pathlib.Path('go').exists(): time.sleep(0.02)")
     states = await states_when(link, lambda states: bool(states.get("A_seed1", {}).get("job")))
     supervisor = psutil.Process(states["A_seed1"]["supervisor"]["pid"])
     shutil.rmtree(host.run_folder)
+    (host.workspace / "go").touch()
     async with asyncio.timeout(20):
         while supervisor.is_running() and supervisor.status() != psutil.STATUS_ZOMBIE:
             await asyncio.sleep(0.05)
+    assert not host.run_folder.exists(), "nothing of it is made again"
 
 
 async def test_a_job_that_cannot_start_has_failed(link: AgentLink) -> None:

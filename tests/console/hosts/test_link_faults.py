@@ -248,7 +248,8 @@ async def test_a_changed_key_at_a_reconnect_is_not_tried_again_until_asked(
     sshd: Sshd, operator: Path, tmp_path: Path
 ) -> None:
     prompter = ScriptedPrompter()
-    access = sshd.access(operator, prompter, QUICK)
+    pace = Pace(handshake=QUICK.handshake, keepalive=QUICK.keepalive, misses=QUICK.misses, backoff=(0.05, 0.1))
+    access = sshd.access(operator, prompter, pace)
     async with watched(sshd.host(tmp_path / "host"), access, tmp_path / "home") as console:
         (tmp_path / "other").mkdir()
         (operator / "known_hosts").write_text(Sshd(tmp_path / "other", ME).known_hosts_line(port=sshd.port))
@@ -258,7 +259,8 @@ async def test_a_changed_key_at_a_reconnect_is_not_tried_again_until_asked(
         async with asyncio.timeout(5):
             await console.link.retry.stopped.wait()
         tried = sshd.log().count("Connection from")
-        await asyncio.sleep(3 * QUICK.backoff[1])
+        await asyncio.sleep(5 * pace.backoff[1])  # it would have tried five times at the least
+        assert console.link.retry.stopped.is_set()
         assert sshd.log().count("Connection from") == tried and not prompter.questions
         (operator / "known_hosts").write_text(sshd.known_hosts_line())
         console.link.retry.now()

@@ -123,6 +123,13 @@ async def test_what_somebody_cancels_while_it_waits_has_failed(link: AgentLink, 
     assert (host.run_folder / "A_seed2" / "manifest.json").exists()
 
 
+async def test_a_run_that_reached_its_time_limit_has_failed(long_ago: LongAgo) -> None:
+    """Before the tests in which the node fails: what that puts back in the queue has all its time again."""
+    async with long_ago.reach() as link:
+        state = await state_when(link, "A_seed2", lambda state: state["state"] not in ("queued", "running"), 60.0)
+    assert (state["state"], state["reason"]) == ("failed", "Slurm ended it: time limit")
+
+
 @pytest.mark.parametrize(
     ("checkpoint", "cause"), [(True, "job requeue"), (False, "preemption"), (True, "node failure")]
 )
@@ -168,12 +175,6 @@ async def test_what_slurm_puts_back_in_its_queue_goes_on_or_starts_over(
         assert len(lines) == 2 and "it starts over" in lines[0] and lines[1] == "attempt"
         assert {path.name for path in aside.iterdir()} == {"events.jsonl", "log.txt"}
         assert (aside / "log.txt").read_text() == "attempt\n"
-
-
-async def test_a_run_that_reached_its_time_limit_has_failed(long_ago: LongAgo) -> None:
-    async with long_ago.reach() as link:
-        state = await state_when(link, "A_seed2", lambda state: state["state"] not in ("queued", "running"), 60.0)
-    assert (state["state"], state["reason"]) == ("failed", "Slurm ended it: time limit")
 
 
 async def test_a_run_that_slurm_forgot_is_what_its_supervisor_recorded(long_ago: LongAgo, slurm: Slurm) -> None:

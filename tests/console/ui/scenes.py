@@ -81,6 +81,7 @@ def _condition(experiment: Experiment, name: str, runs: list[RunResult]) -> Cond
         "retrieval_top3": fmean(head.top3 for head in heads),
         "coherence_accuracy": fmean(head.coherence for head in heads),
     }
+    pools = [run.mean_pool for run in runs if run.head is not None and run.mean_pool is not None]
     gates = judge(means, experiment.gates)
     passed = all(gate.passed for gate in gates)
     verdict = "fail" if not passed else "pass" if len(heads) == len(runs) else "incomplete"
@@ -93,6 +94,10 @@ def _condition(experiment: Experiment, name: str, runs: list[RunResult]) -> Cond
         top3=_spread([head.top3 for head in heads]),
         coherence=_spread([head.coherence for head in heads]),
         margin=_spread([head.margins.mean for head in heads]),
+        mean_pool_top1=fmean(pool.top1 for pool in pools),
+        mean_pool_top3=fmean(pool.top3 for pool in pools),
+        mean_pool_coherence=fmean(pool.coherence for pool in pools),
+        mean_pool_margin=fmean(pool.margins.mean for pool in pools),
         tiers={tier: _spread([head.tiers[tier].top1 for head in heads]) for tier in TIERS},
         gates=gates,
         verdict=verdict,  # type: ignore[arg-type]

@@ -128,6 +128,13 @@ def test_wrong_input_is_bad_input(place: Path) -> None:
         ("push", str(place / "nowhere")),
         ("push", str(place / "here"), "--read-only"),
         ("push", str(place / "here"), "--delete", "--max-delete", "few"),
+        ("push", "~nobody-is-called-so"),
     ):
         with pytest.raises(BadInput):
             run(place, *arguments)
+
+
+@pytest.mark.parametrize("more", [("there",), ("--dry-run",), ("--exclude", "x"), ("--no-excludes",)])
+def test_bringing_runs_home_takes_nothing_that_is_said_of_a_folder(place: Path, more: tuple[str, ...]) -> None:
+    with pytest.raises(BadInput, match="goes with --from only"):
+        run(place, "pull", *more)
