@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -21,17 +22,19 @@ CODE = "import time; open('order', 'a').write('RUN '); open('clocks', 'a').write
 async def test_order_and_states_do_not_depend_on_the_clock(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKETIME_DONT_FAKE_MONOTONIC", "1")
     runs = []
-    for number, offset in enumerate(("+1d", "-1d", "+0")):
-        with monkeypatch.context() as clock:
-            clock.setenv("LD_PRELOAD", str(FAKETIME))
-            clock.setenv("FAKETIME", offset)
-            async with host.reach() as (_, link):
-                for half in range(2):
-                    run = f"A_seed{10 * (5 - number) + half}"  # by name they would sort the other way round
-                    code = CODE.replace("RUN", run)
-                    await launch(link, run, code)
-                    runs.append(run)
-    async with host.reach() as (_, link):
+    # the links stay open: what the processes of one share by libfaketime goes with its host, and a job that begins in
+    # that moment would fail
+    async with AsyncExitStack() as links:
+        for number, offset in enumerate(("+1d", "-1d", "+0")):
+            with monkeypatch.context() as clock:
+                clock.setenv("LD_PRELOAD", str(FAKETIME))
+                clock.setenv("FAKETIME", offset)
+                _, link = await links.enter_async_context(host.reach())
+            for half in range(2):
+                run = f"A_seed{10 * (5 - number) + half}"  # by name they would sort the other way round
+                await launch(link, run, CODE.replace("RUN", run))
+                runs.append(run)
+        _, link = await links.enter_async_context(host.reach())
         states = await states_when(
             link, lambda states: all(one["state"] not in ("queued", "running") for one in states.values())
         )
