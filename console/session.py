@@ -11,29 +11,26 @@ from typing import Any
 
 from msgspec import Struct
 
-from console.hosts.access import Access
-from console.hosts.agent_link import AgentLink, AgentRefused
-from console.hosts.connection import LinkDown, Reached
-from console.hosts.home_check import HomeCheck, check_home
 from console.hosts.host_config import HostConfig
 from console.hosts.host_link import HostLink
-from console.hosts.inputs import send_inputs
-from console.hosts.launching import launch_request
-from console.hosts.preflight.check import Check, Repair
-from console.hosts.preflight.examine import engine_complaint, engine_python, examine, make_environment, obtain_wordnet
-from console.hosts.preflight.judge import judge
-from console.log_buffer import LogBuffer
-from console.plan import AbortPlan, LaunchPlan, plan_abort, plan_launch
+from console.hosts.preflight.checks import Check, Repair, judge
+from console.hosts.preflight.repairs import engine_complaint, engine_python, examine, make_environment, obtain_wordnet
+from console.hosts.pull.verify import VerifyResult, verify_runs
+from console.hosts.remote.agent_client import AgentClient, AgentRefused
+from console.hosts.remote.launch_request import launch_request
+from console.hosts.remote.uploads import send_inputs
+from console.hosts.ssh.access import Access
+from console.hosts.ssh.channels import HostConnection
 from console.results.summary import FailedItem, Results
+from console.runs.launch_plan import AbortPlan, LaunchPlan, plan_abort, plan_launch
+from console.runs.log_buffer import LogBuffer
+from console.runs.snapshot import Snapshot
 from console.sanitize import sanitize_line
-from console.snapshot import Snapshot
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import Experiment, RunId, folder_name, profile_of, resolve, run_ids
 
 LAUNCH_S = 30.0  # for one of them: a cluster answers late
 READ_ONLY = "the console is read-only: it launches, aborts and repairs nothing"
-
-__all__ = ["LinkDown", "Outcome", "Session"]
 
 
 class Outcome(Struct, frozen=True):
@@ -50,7 +47,7 @@ class Session:
     Args:
         host, host_name: where, and its name in ``hosts.toml``.
         experiment, experiment_file, profile: what; the file's text goes to the host with each launch.
-        home: folder in which runs come home, as ``home/<experiment>/<condition>_seed<seed>``.
+        runs_dir: folder in which runs come home, as ``runs_dir/<experiment>/<condition>_seed<seed>``.
         read_only: launches, aborts and repairs are refused, and the host's lease is left to others.
         take_over: take the lease from another console that holds it.
         strict: a failed ship blocker fails a run; None is what the profile says.
@@ -64,21 +61,21 @@ class Session:
         experiment: Experiment,
         experiment_file: Path,
         profile: str,
-        home: Path,
+        runs_dir: Path,
         *,
         read_only: bool = False,
         take_over: bool = False,
         strict: bool | None = None,
         host_name: str = "local",
         access: Access | None = None,
-        brings_home: bool = True,
+        syncs_runs: bool = True,
     ) -> None:
         self._experiment = experiment
         self._experiment_text = experiment_file.read_text(encoding="utf-8")
         self._profile = profile
         self._strict = profile_of(experiment, profile).strict if strict is None else strict
         self._folder = folder_name(experiment, profile)
-        self._home = home / self._folder
+        self._runs_dir = runs_dir / self._folder
         self._read_only = read_only
         self._runs = run_ids(experiment, profile)
         self._settings = {run: resolve(experiment, profile, run) for run in self._runs}
@@ -89,13 +86,13 @@ class Session:
             host_name,
             host,
             self._folder,
-            home,
+            runs_dir,
             self._runs,
             wants_lease=not read_only,
             take_over=take_over,
             tell=self._tell,
             access=access,
-            brings_home=brings_home,
+            syncs_runs=syncs_runs,
         )
         self.ready = self._link.ready
         self.stopped = self._link.retry.stopped
@@ -103,8 +100,8 @@ class Session:
     @property
     def snapshot(self) -> Snapshot:
         """What is known now."""
-        views, homes = dict(self._link.follower.views), dict(self._link.homecoming.homes)
-        return Snapshot(self._link.view, self._folder, self._profile, views, homes, self._version)
+        views, sync_states = dict(self._link.follower.views), dict(self._link.run_sync.sync_states)
+        return Snapshot(self._link.view, self._folder, self._profile, views, sync_states, self._version)
 
     def subscribe(self, callback: Callable[[Snapshot], None]) -> None:
         """Call ``callback`` on the event loop after each change."""
@@ -153,12 +150,12 @@ class Session:
         """
         if not plan.launch:
             return ()
-        reached, link = self._writable()
-        if complaint := await engine_complaint(self._link.host, reached, *await self._about(reached)):
+        connection, link = self._writable()
+        if complaint := await engine_complaint(self._link.host, connection, *await self._about(connection)):
             raise BadInput(complaint)
         self._forget_ended()
         keys = {run: self._keys.setdefault(run, uuid.uuid4().hex) for run in plan.launch}
-        python = engine_python(self._link.host, reached)
+        python = engine_python(self._link.host, connection)
         requests = [
             launch_request(
                 self._link.host,
@@ -186,12 +183,12 @@ class Session:
             if view.state is not None and view.state.ended and self._keys.get(run) == view.state.key:
                 del self._keys[run]
 
-    async def _about(self, reached: Reached) -> tuple[str, ...]:
+    async def _about(self, connection: HostConnection) -> tuple[str, ...]:
         """What the engine is to be asked about before a launch: the experiment, where it names files; these are sent."""
         files = self._experiment.files
         if not files:
             return ()
-        sent = await send_inputs(reached, self._link.view.name, self._home, self._experiment_text, files)
+        sent = await send_inputs(connection, self._link.view.name, self._runs_dir, self._experiment_text, files)
         where = ("--experiment", str(sent), "--inputs", str(sent.parent.parent))
         return (*where, "--profile", self._profile)
 
@@ -219,7 +216,7 @@ class Session:
             outcomes += await asyncio.gather(*(self._abort_one(link, run) for run in runs))
         return tuple(outcomes)
 
-    async def _abort_one(self, link: AgentLink, run: RunId) -> Outcome:
+    async def _abort_one(self, link: AgentClient, run: RunId) -> Outcome:
         state = self._link.follower.views[run].state
         if state is None:
             return Outcome(run, False, "the host does not know this run")
@@ -247,8 +244,8 @@ class Session:
         Raises:
             LinkDown: there is no link, or it broke.
         """
-        reached, link = self._link.connected()
-        return judge(await examine(self._link.host, reached, link), self._link.host, len(self._runs))
+        connection, link = self._link.connected()
+        return judge(await examine(self._link.host, connection, link), self._link.host, len(self._runs))
 
     async def repair(self, what: Repair) -> AsyncIterator[str]:
         """Do what a check advises; yields a line about each step.
@@ -257,13 +254,13 @@ class Session:
             LinkDown: there is no link, or it broke; a making of the environment goes on without it.
             BadInput: the host could not do it, or this console may not repair.
         """
-        reached, link = self._writable()
+        connection, link = self._writable()
         if what == "wordnet":
             yield "fetching WordNet"
-            if complaint := await obtain_wordnet(self._link.host, reached):
+            if complaint := await obtain_wordnet(self._link.host, connection):
                 raise BadInput(complaint)
             return
-        async for now in make_environment(self._link.host, reached, link):
+        async for now in make_environment(self._link.host, connection, link):
             yield now.step if now.state == "making" else now.error or now.state
 
     def pull_again(self) -> tuple[RunId, ...]:
@@ -273,20 +270,22 @@ class Session:
             LinkDown: there is no link.
         """
         self._link.connected()
-        return self._link.homecoming.again()
+        return self._link.run_sync.again()
 
-    async def verify_home(self) -> AsyncIterator[HomeCheck]:
+    async def verify_synced(self) -> AsyncIterator[VerifyResult]:
         """Read what is at home again and compare it with its manifests, host or none; yields how far it is.
 
         A run with a file that differs counts as damaged from then on.
         """
-        homes = self._link.homecoming.homes
-        steps = check_home(self._home, [run for run, home in homes.items() if home.status == "home"])
-        check = HomeCheck(0)
+        sync_states = self._link.run_sync.sync_states
+        steps = verify_runs(
+            self._runs_dir, [run for run, runs_dir in sync_states.items() if runs_dir.status == "synced"]
+        )
+        check = VerifyResult(0)
         while (step := await asyncio.to_thread(next, steps, None)) is not None:
             yield (check := step)
         for one in check.differing:
-            self._link.homecoming.found_damaged(one.run, one.key, f"{one.path}: {one.why}")
+            self._link.run_sync.mark_damaged(one.run, one.key, f"{one.path}: {one.why}")
 
     def results(self) -> Results:
         """The results of what is at home, but for what was found damaged; blocking."""
@@ -294,18 +293,20 @@ class Session:
 
         snapshot = self.snapshot
         states = {run: view.state for run, view in snapshot.runs.items()}
-        damaged = dict.fromkeys(self._link.homecoming.spoiled, "")
-        damaged |= {run: home.note for run, home in snapshot.homes.items() if home.status == "damaged"}
-        return collect(self._experiment, self._profile, self._home, states, damaged)
+        damaged = dict.fromkeys(self._link.run_sync.damaged_runs, "")
+        damaged |= {
+            run: runs_dir.note for run, runs_dir in snapshot.sync_states.items() if runs_dir.status == "damaged"
+        }
+        return collect(self._experiment, self._profile, self._runs_dir, states, damaged)
 
     def failed_items(self) -> tuple[FailedItem, ...]:
         """Evaluation items that the runs which count in the results got wrong, worst first; blocking."""
         from console.results.failures import failed_items
 
         counting = [RunId(run.condition, run.seed) for run in self.results().runs if run.counts]
-        return failed_items(self._home, counting)
+        return failed_items(self._runs_dir, counting)
 
-    def _writable(self) -> tuple[Reached, AgentLink]:
+    def _writable(self) -> tuple[HostConnection, AgentClient]:
         if self._read_only:
             raise BadInput(READ_ONLY)
         if holder := self._link.view.lease:

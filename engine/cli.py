@@ -12,12 +12,12 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from engine.command_options import add_settings, check_wordnet, device_of, experiment_of, paths_of, workspace_of
+from engine.commands.data import add_data
+from engine.commands.options import add_settings, check_wordnet, device_of, experiment_of, paths_of, workspace_of
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import RunId, Settings, resolve, run_ids
 from engine.contract.input_files import InputFile
 from engine.contract.run_folder import RunFolder
-from engine.data_commands import add_data
 
 DONE, MACHINE_FAILED, BAD_INPUT, BLOCKED, FAILED = 0, 1, 2, 5, 6
 
@@ -110,9 +110,8 @@ def _follow(settings: Settings, folder: RunFolder, files: dict[str, Path], optio
     """Run the pipeline, writing each event to ``events.jsonl`` and a line for people to standard output."""
     device = device_of(options.device)
     from engine.contract.events import End
-    from engine.event_lines import line_of
-    from engine.events_file import EventWriter
-    from engine.pipeline import run_pipeline
+    from engine.pipeline.event_log import EventWriter, line_of
+    from engine.pipeline.run import run_pipeline
     from engine.training.loop import TrainingFailed
 
     events = EventWriter(folder.events)
@@ -147,7 +146,7 @@ def _check(options: argparse.Namespace) -> int:
 
 def _check_inputs(wanted: Iterable[tuple[InputFile, ...]], files: dict[str, Path]) -> None:
     """Put the files of the user's own through the integrity gate, as every run will."""
-    from engine.data.importing.own_files import read_own_files
+    from engine.data.formats.own_files import read_own_files
 
     for inputs in wanted:
         read_own_files(inputs, files)

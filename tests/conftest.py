@@ -107,7 +107,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if not config.getoption("--full-size") or not ROWS:
         return
-    from console.commands.table import table
+    from console.commands.output import table
 
     terminalreporter.section("faults")
     rows = [

@@ -25,7 +25,10 @@ def loaded_by(module: str) -> set[str]:
         ),
         ("console.cli", set()),
         ("engine.cli", set()),
-        ("console.run_view, console.plan, console.snapshot, console.log_buffer, console.results.summary", set()),
+        (
+            "console.runs.run_view, console.runs.launch_plan, console.runs.snapshot, console.results.summary",
+            set(),
+        ),
         ("console.session", {"asyncssh"}),
         ("console.results.collect, console.results.failures", {"polars"}),
         ("console.ui.app", {"textual"}),

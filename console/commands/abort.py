@@ -7,10 +7,11 @@ import asyncio
 import msgspec
 
 from console import exit_codes
-from console.commands.attach import attached
+from console.commands.connect import attached
 from console.commands.context import Context
 from console.commands.output import put, say
-from console.session import LinkDown, Outcome
+from console.hosts.ssh.errors import LinkDown
+from console.session import Outcome
 from engine.contract.bad_input import BadInput
 
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from console.hosts.host_config import read_host
 from engine.contract.bad_input import BadInput
-from engine.contract.config_files import find_config
 from engine.contract.experiment import Experiment, RunId, profile_of, read_experiment, run_ids
+from engine.contract.toml_file import find_config
 
 if TYPE_CHECKING:
-    from console.hosts.prompts import Prompter
+    from console.hosts.ssh.prompts import Prompter
     from console.session import Session
 
 
@@ -25,7 +25,7 @@ class Context:
         self.experiment: Experiment = read_experiment(self.experiment_file)
         self.profile: str = options.profile
         profile_of(self.experiment, self.profile)
-        self.home: Path = absolute(options.runs, "--runs")
+        self.runs_dir: Path = absolute(options.runs, "--runs")
         self.host_name: str = options.host
         self.host = read_host(options.hosts or find_config("hosts.toml"), self.host_name)
 
@@ -35,8 +35,8 @@ class Context:
         Args:
             prompter: who asks the operator; commands ask on the terminal.
         """
-        from console.hosts.access import Access
-        from console.hosts.terminal_prompter import TerminalPrompter
+        from console.hosts.ssh.access import Access
+        from console.hosts.ssh.prompts import TerminalPrompter
         from console.session import Session
 
         command = self.options.command
@@ -48,13 +48,13 @@ class Context:
             self.experiment,
             self.experiment_file,
             self.profile,
-            self.home,
+            self.runs_dir,
             read_only=self.options.read_only or only_looks,
             take_over=getattr(self.options, "take_over", False),
             strict=getattr(self.options, "strict", None),
             host_name=self.host_name,
             access=Access(prompter=prompter),
-            brings_home=command in (None, "run", "sync"),
+            syncs_runs=command in (None, "run", "sync"),
         )
 
     def chosen_runs(self) -> tuple[RunId, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TextIO
 
@@ -29,3 +30,12 @@ def _write(stream: TextIO | None, text: str) -> None:
     with suppress(BrokenPipeError):
         stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
         stream.flush()
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Lines of ``rows`` under ``header``, two spaces between columns, none at the end."""
+    widths = [max(len(line[column]) for line in (header, *rows)) for column in range(len(header))]
+    lines = (header, ["-" * width for width in widths], *rows)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )

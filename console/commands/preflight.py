@@ -7,12 +7,11 @@ import asyncio
 import msgspec
 
 from console import exit_codes
-from console.commands.attach import attached
+from console.commands.connect import attached
 from console.commands.context import Context
-from console.commands.output import put, say
-from console.commands.table import table
-from console.hosts.preflight.check import Check, worst
-from console.session import LinkDown
+from console.commands.output import put, say, table
+from console.hosts.preflight.checks import Check, worst
+from console.hosts.ssh.errors import LinkDown
 
 
 def preflight(context: Context) -> int:

@@ -14,7 +14,7 @@ def results(context: Context) -> int:
     """Print what the capsules at home say; no host is asked."""
     from console.results.collect import collect
 
-    folder = context.home / folder_name(context.experiment, context.profile)
+    folder = context.runs_dir / folder_name(context.experiment, context.profile)
     print_results(collect(context.experiment, context.profile, folder), context.options.json)
     return exit_codes.DONE
 

@@ -8,14 +8,15 @@ from collections.abc import Iterable
 import msgspec
 
 from console import exit_codes
-from console.commands.attach import attached
+from console.commands.connect import attached
 from console.commands.context import Context
 from console.commands.output import put, say
 from console.commands.results import print_results
-from console.plan import LaunchPlan
-from console.run_view import RunView
-from console.session import LinkDown, Outcome, Session
-from console.snapshot import Home, Snapshot
+from console.hosts.ssh.errors import LinkDown
+from console.runs.launch_plan import LaunchPlan
+from console.runs.run_view import RunView
+from console.runs.snapshot import Snapshot, SyncState
+from console.session import Outcome, Session
 from engine.contract.experiment import RunId
 from engine.contract.state import SEALED
 
@@ -94,30 +95,30 @@ def _key(session: Session, run: RunId) -> str | None:
 def _over(snapshot: Snapshot, chosen: Iterable[RunId]) -> bool:
     """Every run has ended, and what its launch left is at home or was found damaged."""
     for run in chosen:
-        view, home = snapshot.runs[run], snapshot.homes[run]
+        view, runs_dir = snapshot.runs[run], snapshot.sync_states[run]
         if view.active:
             return False
-        if view.name in SEALED and not _at_home(view, home) and home.status != "damaged":
+        if view.name in SEALED and not _synced(view, runs_dir) and runs_dir.status != "damaged":
             return False
     return True
 
 
-def _at_home(view: RunView, home: Home) -> bool:
+def _synced(view: RunView, runs_dir: SyncState) -> bool:
     """The capsule at home is of the launch that is known now, and of no older one."""
-    return view.state is not None and home.status == "home" and home.key == view.state.key
+    return view.state is not None and runs_dir.status == "synced" and runs_dir.key == view.state.key
 
 
 def _exit_code(snapshot: Snapshot, chosen: Iterable[RunId]) -> int:
-    codes = {_code_of(snapshot.runs[run], snapshot.homes[run]) for run in chosen}
+    codes = {_code_of(snapshot.runs[run], snapshot.sync_states[run]) for run in chosen}
     for code in (exit_codes.BAD_INPUT, exit_codes.FAILED, exit_codes.SHIP_BLOCKER):
         if code in codes:
             return code
     return exit_codes.DONE
 
 
-def _code_of(view: RunView, home: Home) -> int:
+def _code_of(view: RunView, runs_dir: SyncState) -> int:
     if view.name == "finished":
-        return exit_codes.DONE if _at_home(view, home) else exit_codes.FAILED
+        return exit_codes.DONE if _synced(view, runs_dir) else exit_codes.FAILED
     code = view.state.exit_code if view.state else None
     if view.name == "failed" and code == ENGINE_BAD_INPUT:
         return exit_codes.BAD_INPUT

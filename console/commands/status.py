@@ -8,14 +8,13 @@ from typing import Any
 import msgspec
 
 from console import exit_codes
-from console.commands.attach import attached
+from console.commands.connect import attached
 from console.commands.context import Context
-from console.commands.output import put, say
-from console.commands.table import table
-from console.number_words import size
-from console.run_view import RunView, fraction_done, training_seconds_left
-from console.session import LinkDown
-from console.snapshot import Home, Snapshot
+from console.commands.output import put, say, table
+from console.format import size
+from console.hosts.ssh.errors import LinkDown
+from console.runs.run_view import RunView, fraction_done, training_seconds_left
+from console.runs.snapshot import Snapshot, SyncState
 
 
 def status(context: Context) -> int:
@@ -30,7 +29,7 @@ def status(context: Context) -> int:
         rows = [_row(view, snapshot) for view in views]
         put(msgspec.json.encode({"host": snapshot.host.name, "runs": rows}).decode())
     else:
-        rows = [{**_row(view, snapshot), "home": _home_words(snapshot.homes[view.run])} for view in views]
+        rows = [{**_row(view, snapshot), "home": _sync_text(snapshot.sync_states[view.run])} for view in views]
         columns = ("condition", "seed", "state", "stage", "done", "left_s", "home", "reason")
         put(table(columns, [[_shown(row[column]) for column in columns] for row in rows]))
     return exit_codes.DONE
@@ -51,14 +50,14 @@ def _row(view: RunView, snapshot: Snapshot) -> dict[str, Any]:
         "stage": view.stage if running else "",
         "done": fraction_done(view) if running else None,
         "left_s": training_seconds_left(view) if running else None,
-        "home": snapshot.homes[view.run].status,
-        "home_bytes": snapshot.homes[view.run].bytes_done,
+        "home": snapshot.sync_states[view.run].status,
+        "home_bytes": snapshot.sync_states[view.run].bytes_done,
         "reason": view.state.reason if view.state else "",
     }
 
 
-def _home_words(home: Home) -> str:
-    return f"coming home {size(home.bytes_done)}" if home.status in ("mirroring", "pulling") else home.status
+def _sync_text(runs_dir: SyncState) -> str:
+    return f"coming home {size(runs_dir.bytes_done)}" if runs_dir.status in ("syncing", "pulling") else runs_dir.status
 
 
 def _shown(value: object) -> str:

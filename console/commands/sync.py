@@ -10,23 +10,22 @@ from pathlib import Path
 import msgspec
 
 from console import exit_codes
-from console.commands.attach import attached
+from console.commands.connect import attached
 from console.commands.context import Context, absolute
 from console.commands.output import put, say
-from console.home_verdict import HomeVerdict, home_verdict
-from console.hosts.access import Access
-from console.hosts.connection import LinkDown, reach
-from console.hosts.prompts import NobodyToAsk, Question
-from console.hosts.sync.failure import SyncFailed
-from console.hosts.sync.folder_sync import pull, push
-from console.hosts.sync.local_folder import EXCLUDES
-from console.hosts.sync.plan import SyncPlan, read_cap
-from console.hosts.sync.request import SyncRequest, notes_of
-from console.hosts.sync.verdict import Progress, Verdict
-from console.hosts.terminal_prompter import TerminalPrompter
+from console.hosts.open_connection import open_connection
+from console.hosts.ssh.access import Access
+from console.hosts.ssh.errors import LinkDown
+from console.hosts.ssh.prompts import NobodyToAsk, Question, TerminalPrompter
+from console.hosts.transfer.errors import SyncFailed
+from console.hosts.transfer.folder_sync import pull, push
+from console.hosts.transfer.plan import SyncPlan, read_cap
+from console.hosts.transfer.request import EXCLUDES, SyncRequest, notes_of
+from console.hosts.transfer.verdict import Progress, Verdict
+from console.runs.snapshot import Snapshot
+from console.runs.sync_status import SyncStatus, sync_status
 from console.sanitize import sanitize_line
 from console.session import Session
-from console.snapshot import Snapshot
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import RunId
 
@@ -44,7 +43,7 @@ def sync(context: Context) -> int:
     try:
         if options.direction == "pull" and options.remote is None:
             _refuse_folder_options(options)
-            return asyncio.run(_bring_runs_home(context))
+            return asyncio.run(_sync_runs(context))
         verdict = asyncio.run(_sync_folder(context))
     except LinkDown as error:
         say(f"qllm-console: {error}")
@@ -62,13 +61,13 @@ def sync(context: Context) -> int:
 async def _sync_folder(context: Context) -> Verdict:
     request = request_of(context)
     access = Access(prompter=TerminalPrompter())
-    async with reach(context.host, context.home / ".local-host", access) as reached:
+    async with open_connection(context.host, context.runs_dir / ".local-host", access) as connection:
         reporter = _Reporter()
         if context.options.direction == "pull":
-            return await pull(reached, request, report=reporter.take)
+            return await pull(connection, request, report=reporter.take)
         cap = read_cap(context.options.max_delete) if context.options.delete else None
         confirm = _always if context.options.yes else _ask
-        return await push(reached, request, delete=cap, confirm=confirm, report=reporter.take)
+        return await push(connection, request, delete=cap, confirm=confirm, report=reporter.take)
 
 
 def _refuse_folder_options(options: argparse.Namespace) -> None:
@@ -103,7 +102,7 @@ def request_of(context: Context) -> SyncRequest:
     return SyncRequest(
         local=local,
         remote=options.remote or "project",
-        notes=notes_of(context.home, context.host_name, local, options.remote or "project"),
+        notes=notes_of(context.runs_dir, context.host_name, local, options.remote or "project"),
         host=context.host_name,
         excludes=(*(() if options.no_excludes else EXCLUDES), *(options.exclude or ())),
         afresh=options.afresh,
@@ -111,7 +110,7 @@ def request_of(context: Context) -> SyncRequest:
     )
 
 
-async def _bring_runs_home(context: Context) -> int:
+async def _sync_runs(context: Context) -> int:
     """Wait until every run that has ended is at home, or is found damaged; the verdict is over all of them."""
     session = context.session()
     changed = asyncio.Event()
@@ -122,13 +121,13 @@ async def _bring_runs_home(context: Context) -> int:
             await _verify(session)
         while True:
             changed.clear()
-            verdict = home_verdict(session.snapshot)
+            verdict = sync_status(session.snapshot)
             waits.take(session.snapshot, verdict)
             if verdict.heard and not verdict.waiting and verdict.coming is None:
                 break
             await changed.wait()
-        homes = session.snapshot.homes
-    lacking = {str(run): homes[run].note for run in verdict.damaged}
+        sync_states = session.snapshot.sync_states
+    lacking = {str(run): sync_states[run].note for run in verdict.damaged}
     if context.options.json:
         numbers = {"runs": len(verdict.due), "files": verdict.files, "bytes": verdict.bytes}
         answer = {"full": verdict.full, **numbers, "lacking": lacking}
@@ -136,7 +135,7 @@ async def _bring_runs_home(context: Context) -> int:
     else:
         many = f"NOT in full sync: {len(lacking)} of {len(verdict.due)} runs are lacking"
         put(
-            f"{'full sync' if verdict.full else many}: {len(verdict.home)} ended runs at home, "
+            f"{'full sync' if verdict.full else many}: {len(verdict.synced)} ended runs at home, "
             f"{verdict.files:,} files, {verdict.bytes:,} bytes"
         )
         for run, note in lacking.items():
@@ -146,7 +145,7 @@ async def _bring_runs_home(context: Context) -> int:
 
 async def _verify(session: Session) -> None:
     """Read again what is at home; what is not what its manifest says is asked for again."""
-    check = [one async for one in session.verify_home()][-1]
+    check = [one async for one in session.verify_synced()][-1]
     say(f"at home {check.files:,} of {check.files_total:,} files are what their manifests say, {check.bytes:,} bytes")
     for one in check.differing[:NAMED]:
         say(f"  {one.run}: {one.path}: {one.why}; asked for again")
@@ -159,9 +158,9 @@ class _Waits:
     def __init__(self) -> None:
         self._said: dict[RunId, str] = {}
 
-    def take(self, snapshot: Snapshot, verdict: HomeVerdict) -> None:
+    def take(self, snapshot: Snapshot, verdict: SyncStatus) -> None:
         for run in verdict.waiting:
-            note = snapshot.homes[run].note
+            note = snapshot.sync_states[run].note
             if note and self._said.get(run) != note:
                 say(f"{run}: {note}")
                 self._said[run] = note

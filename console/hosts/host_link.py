@@ -14,15 +14,18 @@ import asyncssh
 import msgspec
 from msgspec.structs import replace
 
-from console.hosts.access import Access
-from console.hosts.agent_link import AgentLink, AgentRefused, open_agent
-from console.hosts.connection import LinkDown, Reached, Resolved, reach
-from console.hosts.follower import Follower
-from console.hosts.homecoming import Homecoming
 from console.hosts.host_config import HostConfig
-from console.hosts.retry import Retry
+from console.hosts.open_connection import open_connection
+from console.hosts.pull.follower import RunFollower
+from console.hosts.pull.run_sync import RunSync
+from console.hosts.remote.agent_client import AgentClient, AgentRefused, open_agent
+from console.hosts.ssh.access import Access
+from console.hosts.ssh.channels import HostConnection
+from console.hosts.ssh.errors import LinkDown
+from console.hosts.ssh.retry import Retry
+from console.hosts.ssh.route import Resolved
+from console.runs.snapshot import HostFacts, HostView
 from console.sanitize import sanitize_line
-from console.snapshot import HostFacts, HostView
 from engine.contract.experiment import RunId
 
 POLL_WAIT_S = 2.0
@@ -35,7 +38,7 @@ class HostLink:
     Args:
         name, host: the host's name in ``hosts.toml`` and its entry.
         folder: the experiment's folder on the host and at home.
-        home: folder in which runs come home; the embedded host keeps its workspace in ``home/.local-host``.
+        runs_dir: folder in which runs come home; the embedded host keeps its workspace in ``runs_dir/.local-host``.
         runs: the runs to follow.
         wants_lease: ask for the right to launch and abort; ``take_over`` takes it from another console.
         tell: called on the event loop after each change.
@@ -48,32 +51,32 @@ class HostLink:
         name: str,
         host: HostConfig,
         folder: str,
-        home: Path,
+        runs_dir: Path,
         runs: tuple[RunId, ...],
         *,
         wants_lease: bool,
         take_over: bool,
         tell: Callable[[], None],
         access: Access | None = None,
-        brings_home: bool = True,
+        syncs_runs: bool = True,
     ) -> None:
         self.host = host
         self.view = HostView(name, host.title, host.launcher, "", slots=host.slots)
-        self.follower = Follower(runs)
-        self.homecoming = Homecoming(home, folder, runs, tell)
+        self.follower = RunFollower(runs)
+        self.run_sync = RunSync(runs_dir, folder, runs, tell)
         self.ready = asyncio.Event()
         self.access = access or Access()
-        self.retry = Retry(self.access.pace)
+        self.retry = Retry(self.access.timeouts)
         self._folder = folder
-        self._workspace = home / ".local-host"
+        self._workspace = runs_dir / ".local-host"
         self._wants_lease = wants_lease
         self._take_over = take_over
-        self._brings_home = brings_home
+        self._syncs_runs = syncs_runs
         self._console = uuid.uuid4().hex
         self._tell = tell
-        self._open: tuple[Reached, AgentLink] | None = None
+        self._open: tuple[HostConnection, AgentClient] | None = None
 
-    def connected(self) -> tuple[Reached, AgentLink]:
+    def connected(self) -> tuple[HostConnection, AgentClient]:
         """The connection and its agent.
 
         Raises:
@@ -85,7 +88,7 @@ class HostLink:
 
     async def run(self) -> None:
         """Connect and follow until cancelled; a lost link is tried again without limit, as ``Retry`` says."""
-        await self.homecoming.look()
+        await self.run_sync.look()
         while True:
             self.note(link="lost" if self.view.heard else "connecting", detail="connecting")
             try:
@@ -98,15 +101,15 @@ class HostLink:
 
     async def _connect_and_follow(self) -> None:
         async with (
-            reach(self.host, self._workspace, self.access, self._about_to_connect) as reached,
-            open_agent(reached) as link,
+            open_connection(self.host, self._workspace, self.access, self._about_to_connect) as connection,
+            open_agent(connection) as link,
         ):
-            self._open = reached, link
+            self._open = connection, link
             try:
-                up = {"address": reached.address, "fingerprint": reached.fingerprint, "heard": time.monotonic()}
+                up = {"address": connection.address, "fingerprint": connection.fingerprint, "heard": time.monotonic()}
                 self.note(link="up", detail="", **up)
                 await self._ask_for_lease(link)
-                await self._follow(reached, link)
+                await self._follow(connection, link)
             finally:
                 self._open = None
 
@@ -128,7 +131,7 @@ class HostLink:
         self.view = replace(self.view, **changes)
         self._tell()
 
-    async def _ask_for_lease(self, link: AgentLink) -> None:
+    async def _ask_for_lease(self, link: AgentClient) -> None:
         """Ask once a link; a console that lost its lease to another does not take it back by itself."""
         if not self._wants_lease:
             return
@@ -139,14 +142,14 @@ class HostLink:
             lease="" if reply.get("mine") is True else sanitize_line(str(reply.get("holder"))) or "another console"
         )
 
-    async def _follow(self, reached: Reached, link: AgentLink) -> None:
+    async def _follow(self, connection: HostConnection, link: AgentClient) -> None:
         """Poll, refresh, pull and mirror side by side; the first that fails ends all, and says why the link is down.
 
         Each has a channel at most, so that of the six on a connection at least three are left to what is asked of it.
         """
         work = [self._poll(link), self._refresh_facts(link)]
-        if self._brings_home:
-            work += [self.homecoming.bring(reached), self.homecoming.mirror(reached)]
+        if self._syncs_runs:
+            work += [self.run_sync.bring(connection), self.run_sync.mirror(connection)]
         tasks = [asyncio.create_task(part) for part in work]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -157,23 +160,23 @@ class HostLink:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _poll(self, link: AgentLink) -> None:
+    async def _poll(self, link: AgentClient) -> None:
         while True:
             request = self.follower.request()
             try:
-                silence = POLL_WAIT_S + self.access.pace.silence
+                silence = POLL_WAIT_S + self.access.timeouts.silence
                 reply = await link.request("poll", silence, folder=self._folder, wait=POLL_WAIT_S, **request)
             except AgentRefused as refusal:
                 raise LinkDown(str(refusal)) from refusal
             self.view = replace(self.view, heard=time.monotonic())
             changed = self.follower.absorb(reply)
-            self.homecoming.heard(self.follower.views, self.follower.sealed)
+            self.run_sync.heard(self.follower.views, self.follower.sealed)
             self.retry.worked()
             self.ready.set()
             if changed:
                 self._tell()
 
-    async def _refresh_facts(self, link: AgentLink) -> None:
+    async def _refresh_facts(self, link: AgentClient) -> None:
         while True:
             try:
                 facts = msgspec.convert(await link.request("facts"), HostFacts)

@@ -9,7 +9,7 @@ import msgspec
 
 from console.results.aggregate import condition_result, overall
 from console.results.capsule import Missing, Unusable, read_capsule
-from console.results.other_settings import difference
+from console.results.settings_difference import difference
 from console.results.summary import Results, RunResult
 from console.sanitize import sanitize_line
 from engine.contract.experiment import Experiment, RunId, Settings, resolve, run_ids

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from console.number_words import counted
+from console.format import counted
 from console.results.summary import ConditionResult, Results, RunResult, Spread
 from engine.contract.metrics import GateVerdict
 

@@ -149,7 +149,7 @@ ACTIONS: tuple[Action, ...] = (
         brief=("", ""),
     ),
     Action("pull_again", ("s",), "sync", "Ask again, and now, for runs that did not come home whole", ("host", "runs")),
-    Action("verify_home", ("v",), "verify", "Read what is at home again, against its manifests", ("host", "runs")),
+    Action("verify_synced", ("v",), "verify", "Read what is at home again, against its manifests", ("host", "runs")),
     # Live
     Action("select_run(-1)", ("left_square_bracket",), "", "Select the previous run", ("live",)),
     Action("select_run(1)", ("right_square_bracket",), "run", "Select the next run", ("live",), shown="[ ]"),

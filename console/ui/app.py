@@ -12,27 +12,27 @@ from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
-from console.home_verdict import home_verdict
-from console.hosts.prompts import Prompter
-from console.number_words import counted
-from console.run_view import RunView
-from console.snapshot import Home, HostView, Snapshot
+from console.format import counted
+from console.hosts.ssh.prompts import Prompter
+from console.runs.run_view import RunView
+from console.runs.snapshot import HostView, Snapshot, SyncState
+from console.runs.sync_status import sync_status
 from console.ui.actions import Scope, ViewName, bindings, in_scope, shown_key
-from console.ui.asking import AskingApp
-from console.ui.core import Core
-from console.ui.dialogue import Dialogue
-from console.ui.examination import Examination
-from console.ui.examining import ExaminingApp
+from console.ui.dialogs.confirm import ConfirmDialog
+from console.ui.dialogs.questions import QuestionQueue
+from console.ui.host.preflight_actions import PreflightActions
+from console.ui.host.preflight_state import PreflightState
+from console.ui.host.sync_actions import SyncActions
+from console.ui.host.sync_text import VerifyState
 from console.ui.main_screen import TICK, MainScreen
 from console.ui.messages import ReconnectWanted, SessionOpened
-from console.ui.verification import Verification
-from console.ui.verifying import VerifyingApp
+from console.ui.session_protocol import SessionProtocol
 from engine.contract.experiment import Experiment, folder_name, run_ids
 
 _CLOSING_SECONDS = 5.0
 
 
-class ConsoleApp(ExaminingApp, VerifyingApp, AskingApp, inherit_bindings=False):
+class ConsoleApp(PreflightActions, SyncActions, QuestionQueue, inherit_bindings=False):
     """The application.
 
     Args:
@@ -50,7 +50,7 @@ class ConsoleApp(ExaminingApp, VerifyingApp, AskingApp, inherit_bindings=False):
 
     def __init__(
         self,
-        open_session: Callable[[Prompter], Core],
+        open_session: Callable[[Prompter], SessionProtocol],
         experiment: Experiment,
         profile: str,
         host_title: str,
@@ -68,7 +68,7 @@ class ConsoleApp(ExaminingApp, VerifyingApp, AskingApp, inherit_bindings=False):
             folder=folder_name(experiment, profile),
             profile=profile,
             runs={run: RunView(run) for run in runs},
-            homes={run: Home() for run in runs},
+            sync_states={run: SyncState() for run in runs},
         )
         self.main = MainScreen(experiment, f"{experiment.name}, {profile}", first, read_only=read_only)
 
@@ -80,52 +80,52 @@ class ConsoleApp(ExaminingApp, VerifyingApp, AskingApp, inherit_bindings=False):
         """Paint first, open the core then."""
         self.theme = "textual-dark"
         self.set_interval(TICK, self._show_newest)
-        self.call_after_refresh(self.open_core)
+        self.call_after_refresh(self.start_session)
 
     def busy_with(self, work: str) -> None:
         """Show what is under way."""
         self.main.busy_with(work)
 
-    def show_examination(self, examination: Examination) -> None:
+    def show_preflight_state(self, preflight_state: PreflightState) -> None:
         """Show how the host was found."""
-        self.main.examination = examination
+        self.main.preflight_state = preflight_state
 
-    def show_verification(self, verification: Verification) -> None:
+    def show_verify_state(self, verify_state: VerifyState) -> None:
         """Show how what is at home was found."""
-        self.main.verification = verification
+        self.main.verify_state = verify_state
 
     @work(thread=True, exit_on_error=False, group="core", name="open")
-    def open_core(self) -> None:
+    def start_session(self) -> None:
         """Make the core; the first paint is done."""
         self.post_message(SessionOpened(self._open_session(self.prompter)))
 
     @on(SessionOpened)
     def _opened(self, message: SessionOpened) -> None:
-        self.core = message.core
-        self.main.attach(message.core)
+        self.session = message.session
+        self.main.attach(message.session)
         self._show_newest()
-        self._follow(message.core)
+        self._follow(message.session)
 
-    def _follow(self, core: Core) -> None:
-        self._following = self.run_worker(core.run(), group="core", name="follow", exit_on_error=False)
+    def _follow(self, session: SessionProtocol) -> None:
+        self._following = self.run_worker(session.run(), group="core", name="follow", exit_on_error=False)
 
     @on(ReconnectWanted)
     def _reconnect(self) -> None:
         """Try a lost link now; follow again if that broke off."""
-        if self.core is not None:
-            self.core.reconnect()
+        if self.session is not None:
+            self.session.reconnect()
             if self._following is not None and self._following.is_finished:
-                self._follow(self.core)
+                self._follow(self.session)
 
     def _show_newest(self) -> None:
         """Show the newest snapshot if it is another, those in between are never drawn; ask what waits to be asked."""
         self.ask_next()
-        if self.core is not None and self.main.is_mounted:
-            newest, shown = self.core.snapshot, self.main.snapshot
+        if self.session is not None and self.main.is_mounted:
+            newest, shown = self.session.snapshot, self.main.snapshot
             if shown is None or newest.version != shown.version or newest.host is not shown.host:
                 self.main.snapshot = newest
             self.link_is(newest.host.link)
-            self._tell_if_stopped(self.core.stopped.is_set(), newest.host.detail)
+            self._tell_if_stopped(self.session.stopped.is_set(), newest.host.detail)
 
     def _tell_if_stopped(self, stopped: bool, why: str) -> None:
         if stopped and not self._stopped:
@@ -143,9 +143,9 @@ class ConsoleApp(ExaminingApp, VerifyingApp, AskingApp, inherit_bindings=False):
 
     async def on_unmount(self) -> None:
         """Let go of the link; what runs on the host goes on."""
-        if self.core is not None:
+        if self.session is not None:
             try:
-                await asyncio.wait_for(self.core.close(), _CLOSING_SECONDS)
+                await asyncio.wait_for(self.session.close(), _CLOSING_SECONDS)
             except TimeoutError:
                 self.log.warning("the link did not close in time")
 
@@ -155,7 +155,7 @@ class ConsoleApp(ExaminingApp, VerifyingApp, AskingApp, inherit_bindings=False):
 
     def action_help(self) -> None:
         """Show every key."""
-        from console.ui.help_screen import HelpScreen
+        from console.ui.dialogs.help import HelpScreen
 
         self.push_screen(HelpScreen())
 
@@ -163,7 +163,7 @@ class ConsoleApp(ExaminingApp, VerifyingApp, AskingApp, inherit_bindings=False):
         """Leave; with a question if runs go on, or are on their way home."""
         snapshot = self.main.snapshot
         count = sum(view.active for view in snapshot.runs.values()) if snapshot else 0
-        coming = len(home_verdict(snapshot).to_come) if snapshot else 0
+        coming = len(sync_status(snapshot).to_come) if snapshot else 0
         parts = []
         if count:
             which = "1 run goes" if count == 1 else f"{count} runs go"
@@ -182,7 +182,7 @@ class ConsoleApp(ExaminingApp, VerifyingApp, AskingApp, inherit_bindings=False):
             self.copy_to_clipboard(selected)
             self.screen.clear_selection()
             self.say("Copied.")
-        elif not isinstance(self.screen, Dialogue):
+        elif not isinstance(self.screen, ConfirmDialog):
             await self.action_quit()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:

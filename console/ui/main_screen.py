@@ -11,19 +11,17 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.screen import Screen
 
-from console.snapshot import Snapshot
+from console.runs.snapshot import Snapshot
 from console.ui.actions import ViewName
-from console.ui.core import Core
-from console.ui.examination import Examination
-from console.ui.home_words import home_short
+from console.ui.header import TabLine, TopLine
+from console.ui.host.preflight_state import PreflightState
+from console.ui.host.sync_text import VerifyState, sync_text_short
 from console.ui.key_line import KeyLine
 from console.ui.messages import RunSelected, ViewWanted
 from console.ui.pane import Pane
-from console.ui.runs_pane import RunsPane
-from console.ui.stage_clock import StageClock
-from console.ui.tab_line import TabLine
-from console.ui.top_line import TopLine
-from console.ui.verification import Verification
+from console.ui.runs.pane import RunsPane
+from console.ui.runs.state_text import StageClock
+from console.ui.session_protocol import SessionProtocol
 from engine.contract.experiment import Experiment, RunId
 
 TICK = 0.25  # seconds: snapshots are shown, and ages counted on, at 4 Hz
@@ -33,8 +31,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
     """Holds the views; those not seen yet are not even made."""
 
     snapshot: reactive[Snapshot | None] = reactive(None, init=False, always_update=True)
-    examination: reactive[Examination] = reactive(Examination(), init=False)
-    verification: reactive[Verification] = reactive(Verification(), init=False)
+    preflight_state: reactive[PreflightState] = reactive(PreflightState(), init=False)
+    verify_state: reactive[VerifyState] = reactive(VerifyState(), init=False)
     selected: reactive[RunId | None] = reactive(None, init=False)
     view: reactive[ViewName] = reactive[ViewName]("runs", init=False)
 
@@ -44,7 +42,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self._title = title
         self._first = first
         self._read_only = read_only
-        self._core: Core | None = None
+        self._session: SessionProtocol | None = None
         self._clock = StageClock()
         self._in_sight: ViewName = "runs"  # follows ``view`` once that pane is mounted: before, it has no parts to tell
         self._panes: dict[ViewName, Pane] = {"runs": RunsPane(experiment, tuple(first.runs), id="runs")}
@@ -70,11 +68,11 @@ class MainScreen(Screen[None], inherit_bindings=False):
         """The view in sight."""
         return self._panes[self._in_sight]
 
-    def attach(self, core: Core) -> None:
+    def attach(self, session: SessionProtocol) -> None:
         """The core is there: the views may ask it."""
-        self._core = core
+        self._session = session
         for pane in self._panes.values():
-            pane.core = core
+            pane.session = session
 
     def busy_with(self, work: str) -> None:
         """Say what the console is busy with; nothing if empty."""
@@ -96,16 +94,16 @@ class MainScreen(Screen[None], inherit_bindings=False):
         for top in self.query(TopLine):  # none yet before the first paint, none any more when the console closes
             top.snapshot = self.snapshot
         for tabs in self.query(TabLine):
-            tabs.home = home_short(self.snapshot) if self.snapshot is not None else Content("")
+            tabs.sync = sync_text_short(self.snapshot) if self.snapshot is not None else Content("")
         self.pane.snapshot = self.snapshot
 
-    def watch_examination(self) -> None:
+    def watch_preflight_state(self) -> None:
         """Tell the view in sight."""
-        self.pane.examination = self.examination
+        self.pane.preflight_state = self.preflight_state
 
-    def watch_verification(self) -> None:
+    def watch_verify_state(self) -> None:
         """Tell the view in sight."""
-        self.pane.verification = self.verification
+        self.pane.verify_state = self.verify_state
 
     def watch_selected(self) -> None:
         """Tell the view in sight."""
@@ -121,10 +119,10 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self._in_sight = new
         self._panes[old].display = False
         pane.display = True
-        pane.core = self._core
+        pane.session = self._session
         pane.selected = self.selected
-        pane.examination = self.examination
-        pane.verification = self.verification
+        pane.preflight_state = self.preflight_state
+        pane.verify_state = self.verify_state
         pane.snapshot = self.snapshot
         pane.take_focus()
         self.query_one(TabLine).current = new
@@ -145,19 +143,19 @@ def _make(view: ViewName) -> Pane:
     """The other views are imported when they are first looked at, which keeps the first paint early."""
     match view:
         case "host":
-            from console.ui.host_pane import HostPane
+            from console.ui.host.pane import HostPane
 
             return HostPane(id="host")
         case "live":
-            from console.ui.live_pane import LivePane
+            from console.ui.live.pane import LivePane
 
             return LivePane(id="live")
         case "results":
-            from console.ui.results_pane import ResultsPane
+            from console.ui.results.pane import ResultsPane
 
             return ResultsPane(id="results")
         case "items":
-            from console.ui.items_pane import ItemsPane
+            from console.ui.items.pane import ItemsPane
 
             return ItemsPane(id="items")
         case "runs":

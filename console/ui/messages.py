@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-    from console.hosts.home_check import HomeCheck
-    from console.hosts.preflight.check import Check
-    from console.hosts.prompts import Question
+    from console.hosts.preflight.checks import Check
+    from console.hosts.pull.verify import VerifyResult
+    from console.hosts.ssh.prompts import Question
     from console.results.summary import FailedItem, Results
-    from console.ui.core import Core
+    from console.ui.session_protocol import SessionProtocol
 
 
 class SessionOpened(Message):
     """The headless core is there."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, session: SessionProtocol) -> None:
         super().__init__()
-        self.core = core
+        self.session = session
 
 
 class RunSelected(Message):
@@ -106,10 +106,10 @@ class VerifyWanted(Message):
     """The operator wants what is at home compared with its manifests."""
 
 
-class HomeChecked(Message):
+class Verified(Message):
     """A check of what is at home got on."""
 
-    def __init__(self, check: HomeCheck) -> None:
+    def __init__(self, check: VerifyResult) -> None:
         super().__init__()
         self.check = check
 

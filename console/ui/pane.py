@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.reactive import reactive
+from textual.widgets import Static
 
-from console.snapshot import Snapshot
+from console.runs.snapshot import Snapshot
 from console.ui.actions import Scope, bindings
-from console.ui.core import Core
-from console.ui.examination import Examination
-from console.ui.stage_clock import StageClock
-from console.ui.verification import Verification
+from console.ui.host.preflight_state import PreflightState
+from console.ui.host.sync_text import VerifyState
+from console.ui.runs.state_text import StageClock
+from console.ui.session_protocol import SessionProtocol
 from engine.contract.experiment import RunId
+
+
+class UpdatingText(Static):
+    """Content, never markup."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id, markup=False)
+        self._words = Content("")
+
+    def say(self, words: Content) -> None:
+        """Show ``words``."""
+        if words.is_same(self._words):
+            return
+        width = max(1, self.size.width)
+        same_height = len(words.wrap(width)) == len(self._words.wrap(width)) and bool(self._words)
+        self._words = words
+        self.update(words, layout=not same_height)
 
 
 class Reading(VerticalScroll, inherit_bindings=False):
@@ -26,16 +45,16 @@ class Pane(Reading):
     SCOPE: Scope = "reading"
 
     snapshot: reactive[Snapshot | None] = reactive(None, init=False, always_update=True)
-    examination: reactive[Examination] = reactive(Examination(), init=False)
-    verification: reactive[Verification] = reactive(Verification(), init=False)
+    preflight_state: reactive[PreflightState] = reactive(PreflightState(), init=False)
+    verify_state: reactive[VerifyState] = reactive(VerifyState(), init=False)
     selected: reactive[RunId | None] = reactive(None, init=False)
-    core: Core | None = None
+    session: SessionProtocol | None = None
     clock: StageClock  # the screen's
 
     @property
     def stopped(self) -> bool:
         """The link is lost and not tried again until the operator says so."""
-        return self.core is not None and self.core.stopped.is_set()
+        return self.session is not None and self.session.stopped.is_set()
 
     def take_focus(self) -> None:
         """Put the focus where the view's keys work."""

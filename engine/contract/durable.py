@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -44,3 +46,20 @@ def writing_durably(path: Path) -> Iterator[BinaryIO]:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def write_dir_atomically(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write ``files`` by name beside ``folder`` and rename; an empty folder of that name gives way.
+
+    Raises:
+        OSError: the disk said no, or ``folder`` holds something; nothing is left beside it then.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        for name, content in files.items():
+            write_durably(beside / name, content)
+        beside.chmod(0o755)
+        beside.rename(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)

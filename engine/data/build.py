@@ -11,7 +11,10 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
+from engine.contract.durable import write_dir_atomically
 from engine.contract.experiment import Slice, Verification
+from engine.data.bundles.editions import Editions, make_editions
+from engine.data.bundles.encoder_text import Embed, EmbeddedTexts
 from engine.data.dataset_files import (
     ATTENTION,
     COHERENCE,
@@ -27,16 +30,13 @@ from engine.data.dataset_files import (
     fingerprint_of,
     load,
 )
-from engine.data.editions import Editions, make_editions
-from engine.data.embedded_texts import Embed, EmbeddedTexts
-from engine.data.evaluation_items import with_tiers
-from engine.data.killers import killer_set
-from engine.data.leakage import check_leakage
+from engine.data.evaluation.items import with_tiers
+from engine.data.evaluation.killers import killer_set
+from engine.data.leakage.check import check_leakage
 from engine.data.plan import make_plan
 from engine.data.records import Bundle, RetrievalItem
-from engine.data.usage_events import read_lexicon
-from engine.data.whole_folder import write_folder
-from engine.data.wordnet import WordNet
+from engine.data.wordnet.database import WordNet
+from engine.data.wordnet.usage_events import read_lexicon
 
 __all__ = ["BUILDER_VERSION", "build_all", "build_key", "load"]
 
@@ -91,7 +91,7 @@ def build_all(
     plan = make_plan(part, data_seed, wordnet, read_lexicon(wordnet))
     report(1, _STAGES, "stages")
     texts = EmbeddedTexts(embed)
-    texts.add(plan.readings())
+    texts.add(plan.encoder_texts())
     report(2, _STAGES, "stages")
     wanted = ADVERSARIAL_BUNDLES if part.adversarial_bundles is None else part.adversarial_bundles
     editions = make_editions(plan, texts, wanted, verification)
@@ -155,7 +155,7 @@ def _sorted(counts: Mapping[str, int]) -> dict[str, int]:
 
 def _put(files: Mapping[str, bytes], folder: Path) -> None:
     try:
-        write_folder(folder, files)
+        write_dir_atomically(folder, files)
     except OSError:
         # another process may have finished the same build first; the same inputs give the same bytes
         if not (folder / MANIFEST).is_file():

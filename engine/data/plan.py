@@ -2,26 +2,72 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Literal
 
 from msgspec import Struct
 
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import Slice
-from engine.data.cues import Cues
-from engine.data.drafts import Draft, SeenSense, draft_v22, draft_v23, without
-from engine.data.enrichment import claims_of, gives_enrichment
-from engine.data.evaluation_items import coherence_items, gives_retrieval, retrieval_items
-from engine.data.frozen_evaluation import FrozenEvaluation
-from engine.data.held_out import HeldOut
-from engine.data.probes import attention_probes
-from engine.data.reading import reading_of
-from engine.data.split import choose_lemmas
-from engine.data.synthetic import Substitution
-from engine.data.usage_events import Lexicon, normalised
-from engine.data.verification import Claim
-from engine.data.wordnet import WordNet
+from engine.data.bundles.drafts import Draft, SeenSense, draft_v22, draft_v23, without
+from engine.data.bundles.encoder_text import encoder_text_of
+from engine.data.bundles.enrichment import claims_of, gives_enrichment
+from engine.data.bundles.synthetic import Substitution
+from engine.data.bundles.verification import Claim
+from engine.data.evaluation.items import attention_probes, coherence_items, gives_retrieval, retrieval_items
+from engine.data.leakage.held_out import FrozenEvaluation, HeldOut
+from engine.data.wordnet.cues import Cues
+from engine.data.wordnet.database import WordNet
+from engine.data.wordnet.usage_events import Lexicon, normalised
+
+Split = Literal["train", "dev", "eval"]
+SHARES: dict[Split, float] = {"eval": 0.20, "dev": 0.08, "train": 0.72}
+
+
+def position(lemma: str, data_seed: int) -> float:
+    """Where a lemma stands in [0, 1): uniform over lemmas, the same everywhere."""
+    hashed = hashlib.sha256(f"split\x1f{data_seed}\x1f{lemma}".encode()).digest()
+    return int.from_bytes(hashed[:8], "big") / 2**64
+
+
+def split_of(lemma: str, data_seed: int) -> Split:
+    """The split of a lemma, in the shares of ``SHARES``."""
+    place, end = position(lemma, data_seed), 0.0
+    for name, share in SHARES.items():
+        end += share
+        if place < end:
+            return name
+    return "train"
+
+
+def choose_lemmas(
+    lemmas: Iterable[str],
+    split: Split,
+    data_seed: int,
+    limit: int | None,
+    useful: Callable[[str], bool],
+    hit: Callable[[Sequence[str]], Container[str]] = lambda _: (),
+) -> tuple[str, ...]:
+    """The first ``limit`` lemmas of a split, in the order of their hashes, of which ``useful`` says yes.
+
+    Args:
+        lemmas: to choose from.
+        split, data_seed: which of them belong to the split.
+        limit: how many at most; None is all.
+        useful: whether a lemma is of use.
+        hit: takes something away from lemmas about to be chosen, many at once, and says from which; whether these are
+            still ``useful`` is asked again, and others take the places of those that are not.
+    """
+    ordered = sorted((position(lemma, data_seed), lemma) for lemma in lemmas if split_of(lemma, data_seed) == split)
+    candidates = (lemma for _, lemma in ordered if useful(lemma))
+    chosen: list[str] = []
+    while batch := list(islice(candidates, None if limit is None else limit - len(chosen))):
+        fewer = hit(batch)
+        chosen += [lemma for lemma in batch if lemma not in fewer or useful(lemma)]
+    return tuple(chosen)
 
 
 class Plan(Struct, frozen=True):
@@ -36,11 +82,11 @@ class Plan(Struct, frozen=True):
     claims: tuple[Claim, ...]
     excluded: Counter[str]
 
-    def readings(self) -> Iterator[str]:
+    def encoder_texts(self) -> Iterator[str]:
         """The texts to embed before the claims are verified, with repetitions."""
-        yield from self.evaluation.readings()
+        yield from self.evaluation.encoder_texts()
         for draft in (*self.dev, *self.v22, *self.v23):
-            yield from map(reading_of, draft.events)
+            yield from map(encoder_text_of, draft.events)
         for claim in self.claims:
             yield from (claim.synthetic.event.text, claim.synthetic.original, *claim.siblings)
 

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from engine.contract.items import AttentionRow
-from engine.data.reading import reading_of
+from engine.data.bundles.encoder_text import encoder_text_of
 from engine.data.records import AttentionProbe, Dataset
 from engine.encoder.token_states import TokenStates
 from engine.evaluation.tables import read_attention, write_attention
 from engine.model.embed import relative_entropy
 from engine.model.sense_head import SenseHead
-from engine.training.target_tokens import covers
+from engine.training.batch_loss import covers
 
 QUERIES = 32
 TOP_TOKENS = 3
@@ -50,14 +50,14 @@ def attention_rows(
     head: SenseHead, states: TokenStates, probes: Sequence[AttentionProbe], epoch: int
 ) -> list[AttentionRow]:
     """A row a probe: how even the attention is, how much lies on the target word and on the cues, its heaviest tokens."""
-    batch = states.gather(states.rows([reading_of(probe.event) for probe in probes]))
+    batch = states.gather(states.rows([encoder_text_of(probe.event) for probe in probes]))
     with torch.no_grad():
         attention = head(batch).attention
         entropy = relative_entropy(attention, batch.offsets).tolist()
     weights = attention.cpu().split((batch.offsets[1:] - batch.offsets[:-1]).tolist())
     rows = []
     for probe, mine, even in zip(probes, weights, entropy, strict=True):
-        event, text = probe.event, reading_of(probe.event)
+        event, text = probe.event, encoder_text_of(probe.event)
         start, end = states.span(text)
         characters = states.characters[start:end]
         lemma_mass = float(mine[covers(characters, event)].sum())

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.data.ranking import Ranked, rank_candidates
-from engine.data.reading import definitions_of, reading_of
+from engine.data.bundles.encoder_text import definitions_of, encoder_text_of
+from engine.data.evaluation.killers import Ranked, rank_candidates
 from engine.data.records import CoherenceItem, CoherenceStep
 from engine.evaluation.text_vectors import TextVectors
 
@@ -32,7 +32,7 @@ def rank_coherence(items: Iterable[CoherenceItem], vectors: TextVectors) -> list
     """The outcome of each step: its item's glosses ranked by nearness to the step's context."""
     return [
         rank_candidates(
-            vectors.similarities(reading_of(step.event), definitions_of(item)),
+            vectors.similarities(encoder_text_of(step.event), definitions_of(item)),
             np.arange(len(item.glosses)) == step.sense,
         )
         for item, _, step in steps_of(items)
@@ -47,5 +47,5 @@ def expected_random(items: Sequence[CoherenceItem]) -> float:
 def texts_of_coherence(items: Iterable[CoherenceItem]) -> set[str]:
     texts = set()
     for item in items:
-        texts |= {*definitions_of(item), *(reading_of(step.event) for step in item.steps)}
+        texts |= {*definitions_of(item), *(encoder_text_of(step.event) for step in item.steps)}
     return texts

@@ -9,8 +9,7 @@ from torch import Tensor
 
 from engine.contract.items import ItemRow
 from engine.contract.metrics import Scores
-from engine.data.killers import reason_code
-from engine.data.ranking import Ranked
+from engine.data.evaluation.killers import Ranked, reason_code
 from engine.data.records import Dataset
 from engine.encoder.token_states import TokenStates
 from engine.evaluation import coherence, retrieval

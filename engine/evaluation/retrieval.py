@@ -7,8 +7,8 @@ from math import comb
 
 import numpy as np
 
-from engine.data.ranking import Ranked, rank_candidates
-from engine.data.reading import reading_of
+from engine.data.bundles.encoder_text import encoder_text_of
+from engine.data.evaluation.killers import Ranked, rank_candidates
 from engine.data.records import RetrievalItem
 from engine.evaluation.text_vectors import TextVectors
 
@@ -17,7 +17,7 @@ def rank_retrieval(items: Iterable[RetrievalItem], vectors: TextVectors) -> list
     """The outcome of each item."""
     return [
         rank_candidates(
-            vectors.similarities(reading_of(item.query), [reading_of(one.event) for one in item.candidates]),
+            vectors.similarities(encoder_text_of(item.query), [encoder_text_of(one.event) for one in item.candidates]),
             np.array([candidate.right for candidate in item.candidates]),
         )
         for item in items
@@ -37,5 +37,5 @@ def expected_random(items: Sequence[RetrievalItem], top: int) -> float:
 def texts_of_retrieval(items: Iterable[RetrievalItem]) -> set[str]:
     texts = set()
     for item in items:
-        texts |= {reading_of(item.query), *(reading_of(candidate.event) for candidate in item.candidates)}
+        texts |= {encoder_text_of(item.query), *(encoder_text_of(candidate.event) for candidate in item.candidates)}
     return texts

@@ -9,7 +9,7 @@ import numpy as np
 from engine.contract.experiment import TIERS
 from engine.contract.items import ItemRow
 from engine.contract.metrics import Margins, Scores, TierScore
-from engine.data.ranking import Ranked
+from engine.data.evaluation.killers import Ranked
 from engine.data.records import Killer
 
 

@@ -1,4 +1,4 @@
-"""The baseline: frozen mean pooling, which every number of the head is shown beside."""
+"""Initial weights under which the SenseHead is, nearly, frozen mean pooling: training then starts where the baseline is."""
 
 from __future__ import annotations
 

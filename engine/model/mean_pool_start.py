@@ -13,6 +13,8 @@ from engine.model.embed import mean_states
 from engine.model.sense_head import SenseHead
 
 GELU_CENTRE = 1.0
+
+
 GELU_SPREAD = 0.5
 
 

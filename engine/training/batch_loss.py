@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
 from engine.contract.experiment import TIERS, Training
+from engine.data.bundles.encoder_text import encoder_text_of
+from engine.data.records import Bundle, UsageEvent
 from engine.encoder.token_states import RaggedBatch, TokenStates
 from engine.model.sense_head import SenseHead
 from engine.training.bundle_arrays import BundleArrays
 from engine.training.comparison import among_sentences, both_ways, similarities
 from engine.training.losses import comparison_loss, entropy_floor, hard_negative, is_hard, target_mass
+
+
+def covers(characters: Tensor, event: UsageEvent) -> Tensor:
+    """Which of a text's tokens overlap its target word: spans (T, 2) -> (T,) bool. A gloss has none."""
+    starts, ends = characters.unbind(1)
+    return (ends > starts) & (event.end > event.start) & (starts < event.end) & (ends > event.start)
+
+
+def target_tokens(bundles: Iterable[Bundle], states: TokenStates) -> Tensor:
+    """(N,) bool over the whole table: the token is part of a target word of some event with that text."""
+    marked = torch.zeros(len(states.characters), dtype=torch.bool)
+    for bundle in bundles:
+        for event in (bundle.anchor, bundle.positive, *bundle.siblings, *bundle.cross_lemma):
+            if event.source != "gloss":
+                start, end = states.span(encoder_text_of(event))
+                marked[start:end] |= covers(states.characters[start:end], event)
+    return marked.to(states.device)
 
 
 class Inputs(NamedTuple):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from engine.contract.experiment import TIERS
-from engine.data.reading import reading_of
+from engine.data.bundles.encoder_text import encoder_text_of
 from engine.data.records import Bundle
 from engine.encoder.token_states import TokenStates
 
@@ -42,17 +42,17 @@ class BundleArrays(NamedTuple):
             KeyError: a text is not in the table.
         """
         most = max((len(bundle.siblings) for bundle in bundles), default=0)
-        anchors = states.rows([reading_of(bundle.anchor) for bundle in bundles]).cpu()
+        anchors = states.rows([encoder_text_of(bundle.anchor) for bundle in bundles]).cpu()
         siblings = anchors.repeat_interleave(most).view(len(bundles), most)
         real, gloss = torch.zeros(2, len(bundles), most, dtype=torch.bool)
         for place, bundle in enumerate(bundles):
             count = len(bundle.siblings)
-            siblings[place, :count] = torch.tensor([states.row(reading_of(event)) for event in bundle.siblings])
+            siblings[place, :count] = torch.tensor([states.row(encoder_text_of(event)) for event in bundle.siblings])
             gloss[place, :count] = torch.tensor([event.source == "gloss" for event in bundle.siblings])
             real[place, :count] = True
         arrays = cls(
             anchor=anchors,
-            positive=states.rows([reading_of(bundle.positive) for bundle in bundles]),
+            positive=states.rows([encoder_text_of(bundle.positive) for bundle in bundles]),
             siblings=siblings,
             real=real,
             tier=torch.tensor([tier_index(bundle.tier) for bundle in bundles], dtype=torch.int64),

@@ -17,16 +17,14 @@ from engine.contract.run_folder import RunFolder
 from engine.data.records import Bundle
 from engine.encoder.token_states import TokenStates
 from engine.model.sense_head import SenseHead
-from engine.training.adamw import AdamW
-from engine.training.batch_loss import Inputs, batch_loss
+from engine.training.adamw import AdamW, cosine
+from engine.training.batch_loss import Inputs, batch_loss, target_tokens
 from engine.training.bundle_arrays import TIER_NAMES, BundleArrays
 from engine.training.checkpoint import Position, load_checkpoint, save_checkpoint
 from engine.training.comparison import among_sentences, both_ways
 from engine.training.curriculum import EpochSampler, sampling_weights
 from engine.training.guardrails import SPIKE_WINDOW, dilution, early_warning, loss_spike
-from engine.training.schedule import cosine
-from engine.training.target_tokens import target_tokens
-from engine.training.trainee import Trainee
+from engine.training.train_state import TrainState
 from engine.training.validation import rank, validate
 from engine.training.warm_start import warm_start
 
@@ -76,20 +74,20 @@ def train(
     weights = sampling_weights([bundle.tier for bundle in bundles], settings.curriculum)
     sampler = EpochSampler(weights, recipe.batch_size, settings.seed)
     total_steps = recipe.epochs * sampler.batches
-    trainee = Trainee(
+    train_state = TrainState(
         head, {}, AdamW(head, recipe.weight_decay), torch.Generator(states.device).manual_seed(settings.seed)
     )
 
     def saved(at: Position) -> Checkpoint:
-        return Checkpoint(at.step, at.epoch, save_checkpoint(folder, trainee.tensors(), at))
+        return Checkpoint(at.step, at.epoch, save_checkpoint(folder, train_state.tensors(), at))
 
     def after_epoch(at: Position, epoch: int) -> Generator[Body, None, Position]:
         ranking, loss, entropy = validate(head, states, mean_pool, held_out, recipe)
         top1, margin, tiers = ranking
         if not math.isfinite(loss):
             yield from _fail(at.step, f"development loss after epoch {epoch}: {loss}")
-        if not trainee.best or top1 > at.best_top1:
-            trainee.keep_as_best()
+        if not train_state.best or top1 > at.best_top1:
+            train_state.keep_as_best()
             at = replace(at, best_epoch=epoch, best_top1=top1)
         yield Epoch(epoch, at.step, top1, margin, loss, tiers, entropy, baseline.top1)
         at = replace(at, epoch=epoch + 1, taken=0)
@@ -97,10 +95,10 @@ def train(
         return at
 
     if resumed := load_checkpoint(folder, inputs):
-        trainee.restore(resumed[0])
+        train_state.restore(resumed[0])
         at = resumed[1]
     else:
-        yield from _warm_start(trainee, data, settings)
+        yield from _warm_start(train_state, data, settings)
         at = yield from after_epoch(Position(inputs, step=0, epoch=0, taken=0, best_epoch=0, best_top1=-1.0), 0)
 
     yield Stage("train", f"{len(bundles)} bundles, {recipe.epochs} epochs")
@@ -109,17 +107,17 @@ def train(
 
     for epoch in range(at.epoch, recipe.epochs + 1):
         for chosen in sampler.epoch(epoch, at.taken):
-            loss, watched = batch_loss(head, data, chosen.to(states.device), recipe, trainee.dropout)
-            trainee.optimizer.clear()
+            loss, watched = batch_loss(head, data, chosen.to(states.device), recipe, train_state.dropout)
+            train_state.optimizer.clear()
             loss.backward()  # type: ignore[no-untyped-call]
-            slope = trainee.optimizer.clip(recipe.gradient_clip)
+            slope = train_state.optimizer.clip(recipe.gradient_clip)
             # one transfer a step: counts are exact in double precision
             value, length, *counts = torch.cat([torch.stack([loss.detach(), slope]).double(), watched]).tolist()
             step = at.step + 1
             if not math.isfinite(value + length):
                 yield from _fail(step, f"step {step}: loss {value}, gradient {length}")
             rate = cosine(at.step, total_steps, recipe.learning_rate, recipe.final_learning_rate_ratio)
-            trainee.optimizer.step(rate)
+            train_state.optimizer.step(rate)
 
             pairs, negative, *kinds = map(int, counts)
             at, warnings = _after_step(at, value, pairs, negative)
@@ -130,7 +128,7 @@ def train(
                 yield saved(at)
         at = yield from after_epoch(at, epoch)
 
-    head.load_state_dict(trainee.best)
+    head.load_state_dict(train_state.best)
     return Fit(at.best_epoch, at.step)
 
 
@@ -159,10 +157,10 @@ def _dilution(draws: int, weights: Tensor, bundles: Sequence[Bundle]) -> Iterato
         yield warning
 
 
-def _warm_start(trainee: Trainee, data: Inputs, settings: Settings) -> Iterator[Stage | Progress]:
+def _warm_start(train_state: TrainState, data: Inputs, settings: Settings) -> Iterator[Stage | Progress]:
     total = settings.training.warm_start_steps
     yield Stage("warm_start", f"{total} steps of matching mean pooling")
-    for done in warm_start(trainee.head, trainee.optimizer, data, settings.training, settings.seed):
+    for done in warm_start(train_state.head, train_state.optimizer, data, settings.training, settings.seed):
         if done % REPORT_EVERY == 0 or done == total:
             yield Progress(done, total, "steps")
 

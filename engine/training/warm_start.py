@@ -10,10 +10,9 @@ from torch import Tensor
 from engine.contract.experiment import Training
 from engine.model.mean_pool_start import start_from_mean_pool
 from engine.model.sense_head import SenseHead
-from engine.training.adamw import AdamW
+from engine.training.adamw import AdamW, cosine
 from engine.training.batch_loss import Inputs
 from engine.training.curriculum import EpochSampler
-from engine.training.schedule import cosine
 
 
 def similarity_gap(embedding: Tensor, mean_pool: Tensor) -> Tensor:

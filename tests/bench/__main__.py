@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from console.commands.table import table
+from console.commands.output import table
 from tests.bench import first_paint, ragged_head, sync_big_file, sync_no_op, sync_small_files
 
 COLUMNS = ("name", "ours", "peer", "ratio", "goal", "met", "spread", "note")

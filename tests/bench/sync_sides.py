@@ -22,10 +22,11 @@ from pathlib import Path
 
 import msgspec
 
-from console.hosts.connection import Reached, reach
-from console.hosts.sync.folder_sync import push
-from console.hosts.sync.request import SyncRequest
-from console.hosts.sync.verdict import Verdict
+from console.hosts.open_connection import open_connection
+from console.hosts.ssh.channels import HostConnection
+from console.hosts.transfer.folder_sync import push
+from console.hosts.transfer.request import SyncRequest
+from console.hosts.transfer.verdict import Verdict
 from tests.bench.row import Row, row
 from tests.console.hosts.sshd import Sshd, started
 
@@ -43,11 +44,11 @@ class Sides:
         run: runs a coroutine on the link's event loop.
     """
 
-    def __init__(self, folder: Path, sshd: Sshd, reached: Reached, runner: asyncio.Runner) -> None:
+    def __init__(self, folder: Path, sshd: Sshd, connection: HostConnection, runner: asyncio.Runner) -> None:
         self.source = folder / "source"
         self.source.mkdir()
         self._folder = folder
-        self._reached = reached
+        self._reached = connection
         self._runner = runner
         known = folder / "operator" / "known_hosts"
         ssh = (
@@ -96,19 +97,19 @@ def sides() -> Iterator[Sides]:
         sshd = stack.enter_context(started(Sshd(folder / "sshd", getpass.getuser())))
         runner = stack.enter_context(asyncio.Runner())
         host = msgspec.structs.replace(sshd.host(folder), python=sys.executable)
-        link = reach(host, folder, sshd.access(folder / "operator"))
-        reached = runner.run(_enter(link))
+        link = open_connection(host, folder, sshd.access(folder / "operator"))
+        connection = runner.run(_enter(link))
         try:
-            yield Sides(folder, sshd, reached, runner)
+            yield Sides(folder, sshd, connection, runner)
         finally:
             runner.run(_leave(link))
 
 
-async def _enter(link: contextlib.AbstractAsyncContextManager[Reached]) -> Reached:
+async def _enter(link: contextlib.AbstractAsyncContextManager[HostConnection]) -> HostConnection:
     return await link.__aenter__()
 
 
-async def _leave(link: contextlib.AbstractAsyncContextManager[Reached]) -> None:
+async def _leave(link: contextlib.AbstractAsyncContextManager[HostConnection]) -> None:
     await link.__aexit__(None, None, None)
 
 

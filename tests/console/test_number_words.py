@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from console.number_words import age, counted, duration, number, percent, size
+from console.format import age, counted, duration, number, percent, size
 
 
 @pytest.mark.parametrize(

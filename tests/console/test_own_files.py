@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from console.hosts.access import Access
-from console.hosts.connection import reach
 from console.hosts.host_config import HostConfig
-from console.hosts.inputs import send_inputs
+from console.hosts.open_connection import open_connection
+from console.hosts.remote.uploads import send_inputs
+from console.hosts.ssh.access import Access
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import read_experiment
 from engine.contract.input_files import pushed_name
@@ -72,7 +72,7 @@ async def test_a_file_that_changed_since_it_was_read_is_not_sent(tmp_path: Path)
     experiment = write_own_experiment(tmp_path / "mine")
     files = read_experiment(experiment).files
     (tmp_path / "mine" / "grouped.jsonl").write_text("{}\n")
-    async with reach(HostConfig("here", "embedded"), tmp_path / "workspace", Access()) as reached:
+    async with open_connection(HostConfig("here", "embedded"), tmp_path / "workspace", Access()) as connection:
         with pytest.raises(BadInput, match=r"grouped\.jsonl.*has changed since it was read"):
-            await send_inputs(reached, "here", tmp_path / "home", experiment.read_text(), files)
+            await send_inputs(connection, "here", tmp_path / "home", experiment.read_text(), files)
         assert not (tmp_path / "workspace" / "inputs").exists()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from console.log_buffer import MAX_LINE_BYTES, MAX_LINES, LogBuffer
+from console.runs.log_buffer import MAX_LINE_BYTES, MAX_LINES, LogBuffer
 from console.sanitize import sanitize, sanitize_line
 
 HOSTILE = st.text(

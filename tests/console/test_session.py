@@ -9,11 +9,12 @@ import psutil
 import pytest
 from msgspec.structs import replace
 
-from console.hosts.agent.files import seal
+from console.hosts.agent.workspace import seal
 from console.hosts.host_config import HostConfig
-from console.hosts.preflight.check import Repair
-from console.session import LinkDown, Session
-from console.snapshot import Home, Snapshot
+from console.hosts.preflight.checks import Repair
+from console.hosts.ssh.errors import LinkDown
+from console.runs.snapshot import Snapshot, SyncState
+from console.session import Session
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import RunId, read_experiment
 from engine.contract.state import Name, RunState
@@ -132,18 +133,18 @@ async def test_what_is_at_home_is_read_again_and_what_differs_comes_again(tmp_pa
 
     async def at_home() -> None:
         async with asyncio.timeout(20):
-            while session.snapshot.homes[run].status != "home":
+            while session.snapshot.sync_states[run].status != "synced":
                 changed.clear()
                 await changed.wait()
 
     await at_home()
     here = tmp_path / "runs" / "tiny-tiny" / str(run) / "items.parquet"
-    checks = [check async for check in session.verify_home()]
+    checks = [check async for check in session.verify_synced()]
     assert (checks[-1].files, checks[-1].differing) == (2, ())
     here.write_bytes(b"wrong")
-    checks = [check async for check in session.verify_home()]
+    checks = [check async for check in session.verify_synced()]
     assert [(one.path, one.why) for one in checks[-1].differing] == [("items.parquet", "its SHA-256 is another")]
-    assert session.snapshot.homes[run].status == "damaged"
+    assert session.snapshot.sync_states[run].status == "damaged"
     assert session.pull_again() == (run,)
     await at_home()
     assert here.read_bytes() == b"right"
@@ -155,10 +156,13 @@ async def test_what_a_newer_launch_replaced_is_in_neither_view(tmp_path: Path) -
     """The capsule at home is of launch 000...; on the host the run was launched anew, as 111..."""
     session = make_session(tmp_path, read_only=True)
     experiment, run = read_experiment(tmp_path / "experiment.toml"), RunId("A", 42)
-    home, on_host = tmp_path / "runs" / "tiny-tiny", tmp_path / "runs" / ".local-host" / "runs" / "tiny-tiny" / str(run)
+    runs_dir, on_host = (
+        tmp_path / "runs" / "tiny-tiny",
+        tmp_path / "runs" / ".local-host" / "runs" / "tiny-tiny" / str(run),
+    )
     wrong = [row("r0", 2, margin=-0.1), row("c0", 1, kind="coherence")]
-    write_capsule(home, experiment, run, wrong, profile=PROFILE)
-    seal(home / str(run), "0" * 32)
+    write_capsule(runs_dir, experiment, run, wrong, profile=PROFILE)
+    seal(runs_dir / str(run), "0" * 32)
     assert [item.item_id for item in session.failed_items()] == ["r0"] and session.results().runs[0].counts
     on_host.mkdir(parents=True)
     (on_host / "state.json").write_text(f'{{"key": "{"1" * 32}", "state": "queued"}}')
@@ -172,21 +176,21 @@ async def test_what_a_newer_launch_replaced_is_in_neither_view(tmp_path: Path) -
 async def test_a_capsule_found_damaged_is_in_neither_view(tmp_path: Path) -> None:
     session = make_session(tmp_path, read_only=True)
     experiment, run = read_experiment(tmp_path / "experiment.toml"), RunId("A", 42)
-    home = tmp_path / "runs" / "tiny-tiny"
-    write_capsule(home, experiment, run, [row("r0", 2), row("c0", 1, kind="coherence")], profile=PROFILE)
-    seal(home / str(run), "0" * 32)
+    runs_dir = tmp_path / "runs" / "tiny-tiny"
+    write_capsule(runs_dir, experiment, run, [row("r0", 2), row("c0", 1, kind="coherence")], profile=PROFILE)
+    seal(runs_dir / str(run), "0" * 32)
     looked = asyncio.Event()
-    session.subscribe(lambda snapshot: looked.set() if snapshot.homes[run].status == "home" else None)
+    session.subscribe(lambda snapshot: looked.set() if snapshot.sync_states[run].status == "synced" else None)
     following = asyncio.create_task(session.run())
     await looked.wait()
-    assert session.snapshot.homes[run].key == "0" * 32 and session.failed_items()
-    with (home / str(run) / "metrics.json").open("ab") as metrics:
+    assert session.snapshot.sync_states[run].key == "0" * 32 and session.failed_items()
+    with (runs_dir / str(run) / "metrics.json").open("ab") as metrics:
         metrics.write(b" ")  # it can be read all the same
-    async for _ in session.verify_home():
+    async for _ in session.verify_synced():
         pass
     result = session.results().runs[0]
     assert not result.counts and result.problem.startswith("damaged: metrics.json") and session.failed_items() == ()
-    session._link.homecoming.homes[run] = Home("pulling")  # it comes again, and is not here yet
+    session._link.run_sync.sync_states[run] = SyncState("pulling")  # it comes again, and is not here yet
     assert session.results().runs[0].problem == "damaged" and session.failed_items() == ()
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
@@ -196,7 +200,7 @@ async def test_without_a_link_nothing_is_pulled_again_and_what_is_here_is_read(t
     session = make_session(tmp_path)
     with pytest.raises(LinkDown):
         session.pull_again()
-    assert [check.runs async for check in session.verify_home()] == [0]
+    assert [check.runs async for check in session.verify_synced()] == [0]
 
 
 async def test_a_server_that_dies_is_replaced_and_the_link_comes_back(tmp_path: Path) -> None:
@@ -213,7 +217,7 @@ async def test_a_server_that_dies_is_replaced_and_the_link_comes_back(tmp_path: 
 
     session.subscribe(lambda snapshot: note(snapshot.host.link))
     for child in psutil.Process().children():
-        if "console.hosts.embedded_server" in " ".join(child.cmdline()):
+        if "console.hosts.ssh.embedded_server" in " ".join(child.cmdline()):
             child.kill()
     async with asyncio.timeout(20):
         await back.wait()

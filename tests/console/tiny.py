@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from engine.contract.config_files import find_config
+from engine.contract.toml_file import find_config
 
 PROFILE = "tiny"
 SLICE = """

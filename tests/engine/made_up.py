@@ -9,17 +9,8 @@ import torch
 from torch import Tensor
 
 from engine.contract.experiment import Curriculum, EncoderSettings, Gates, Settings, Slice, Tier, Training
-from engine.data.reading import definition
-from engine.data.records import (
-    Bundle,
-    Candidate,
-    CoherenceItem,
-    CoherenceStep,
-    Dataset,
-    Pos,
-    RetrievalItem,
-    UsageEvent,
-)
+from engine.data.bundles.encoder_text import definition
+from engine.data.records import Bundle, Candidate, CoherenceItem, CoherenceStep, Dataset, Pos, RetrievalItem, UsageEvent
 from engine.encoder.token_states import TokenStates
 
 torch.set_num_threads(1)  # as a run does: threads that wait for a busy core are slower than none

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.contract.config_files import find_config
 from engine.contract.experiment import Experiment, RunId, Settings, read_experiment, resolve
-from tests.engine.data.importing import made_lines as made
+from engine.contract.toml_file import find_config
+from tests.engine.data.formats import made_lines as made
 
 EVALUATION = """
 [evaluation]

@@ -16,13 +16,13 @@ from engine.contract.input_files import INPUTS, pushed_name, write_listing
 from engine.contract.run_folder import RunFolder
 from engine.contract.spec import decode as decode_spec
 from engine.data.dataset_files import load, read_manifest
-from engine.data.near_copies import near_copies
+from engine.data.leakage.near_copies import near_copies
 from engine.data.records import Dataset
 from engine.encoder.encoder import Encoder
 from engine.encoder.token_cache import TokenCache, cache_folder
-from engine.pipeline import run_pipeline
-from engine.prepared_data import prepare
-from tests.engine.data.importing import made_lines as made
+from engine.pipeline.prepare import prepare
+from engine.pipeline.run import run_pipeline
+from tests.engine.data.formats import made_lines as made
 from tests.engine.own_experiment import own_settings, paths_of, write_own_experiment
 
 

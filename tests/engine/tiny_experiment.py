@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.contract.config_files import find_config
 from engine.contract.experiment import RunId, Settings, read_experiment, resolve
+from engine.contract.toml_file import find_config
 
 TINY = """
 [profiles.tiny]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .files import Refused, Workspace, is_locked, locked, read_json, take_lock, write_json
+from console.hosts.agent.workspace import Refused, Workspace, is_locked, locked, read_json, take_lock, write_json
 
 SEAL_WAIT_S = 10.0
 

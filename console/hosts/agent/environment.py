@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .files import NAME, Refused, Workspace, last_words, read_json, take_lock, write_json
+from console.hosts.agent.workspace import NAME, Refused, Workspace, last_lines, read_json, take_lock, write_json
 
 
 def folder(workspace: Workspace, name: str) -> Path:
@@ -31,7 +31,7 @@ def state(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
             again = read_json(place.with_suffix(".json")) or said
             said = again if again["state"] != "making" else {"state": "failed", "error": "its making was cut off"}
     if said["state"] == "making":
-        said["step"] = last_words(place.with_suffix(".log")) or said.get("step", "")
+        said["step"] = last_lines(place.with_suffix(".log")) or said.get("step", "")
     return said
 
 
@@ -102,7 +102,7 @@ def main(root: str, name: str, lock: str, wheel: str, constraints: str, extra: s
         write_json(said, {"state": "making", "step": step})
         done = subprocess.run(command, stdin=subprocess.DEVNULL, check=False)
         if done.returncode:
-            error = last_words(place.with_suffix(".log")) or f"{step} ended with {done.returncode}"
+            error = last_lines(place.with_suffix(".log")) or f"{step} ended with {done.returncode}"
             shutil.rmtree(place, ignore_errors=True)
             write_json(said, {"state": "failed", "step": step, "error": error})
             return

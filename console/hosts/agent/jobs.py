@@ -10,11 +10,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import process, slurm_jobs, slurm_truth
-from .claims import claim
-from .endings import ENDED, as_recorded, end_orphan
-from .files import Refused, Workspace, is_locked, read_json, refusal, take_lock, write_json
-from .heartbeat import HeartbeatWatch
+from console.hosts.agent import process
+from console.hosts.agent.claims import claim
+from console.hosts.agent.heartbeat import HeartbeatWatch
+from console.hosts.agent.run_end import ENDED, as_recorded, end_orphan
+from console.hosts.agent.slurm import jobs as slurm_jobs
+from console.hosts.agent.slurm import state as slurm_truth
+from console.hosts.agent.workspace import Refused, Workspace, is_locked, read_json, refusal, take_lock, write_json
 
 ABORT_WAIT_S = 20.0
 PATIENCE_S = 12.0  # a supervisor that lives needs less to end its job; one that stands still is killed after this

@@ -10,8 +10,8 @@ import signal
 import time
 from typing import Any
 
-from . import process
-from .files import Refused, Workspace, is_locked, read_json, take_lock, write_json
+from console.hosts.agent import process
+from console.hosts.agent.workspace import Refused, Workspace, is_locked, read_json, take_lock, write_json
 
 HAND_OVER_S = 5.0
 FREE_S = 1.0

@@ -11,10 +11,11 @@ import threading
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from . import environment, jobs, reading
-from .files import Refused, Workspace, refusal
-from .lease import Lease
-from .premises import premises
+from console.hosts.agent import environment, jobs
+from console.hosts.agent import poll as reading
+from console.hosts.agent.lease import Lease
+from console.hosts.agent.preflight_facts import preflight_facts
+from console.hosts.agent.workspace import Refused, Workspace, refusal
 
 LEASE = Lease()
 VERBS = {
@@ -24,7 +25,7 @@ VERBS = {
     "poll": reading.poll,
     "facts": reading.facts,
     "lease": LEASE.request,
-    "premises": premises,
+    "premises": preflight_facts,
     "environment": environment.state,
     "make_environment": environment.make,
 }

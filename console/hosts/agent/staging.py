@@ -7,9 +7,9 @@ import hashlib
 import os
 from contextlib import suppress
 
-from .census import Entry, hash_of
-from .names import RESERVED
-from .rooted import InTheWay, Rooted
+from console.hosts.agent.file_index import Entry, hash_of
+from console.hosts.agent.safe_dir import InTheWay, SafeDir
+from console.hosts.agent.safe_names import RESERVED
 
 STAGING = (RESERVED, "staging")
 GO_ON = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -25,7 +25,7 @@ def staged_name(entry: Entry) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def staged(root: Rooted) -> dict[str, tuple[int, str]]:
+def staged(root: SafeDir) -> dict[str, tuple[int, str]]:
     """What a broken sync left on its way: staged name -> bytes that came, and their SHA-256."""
     found: dict[str, tuple[int, str]] = {}
     try:
@@ -44,7 +44,7 @@ def staged(root: Rooted) -> dict[str, tuple[int, str]]:
     return found
 
 
-def lock(root: Rooted) -> int:
+def lock(root: SafeDir) -> int:
     """A descriptor that keeps every other batch out of ``root`` as long as it is open.
 
     Raises:

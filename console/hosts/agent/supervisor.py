@@ -12,8 +12,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from . import gpu, process
-from .files import Workspace, is_locked, last_words, locked, read_json, seal, take_lock, write_json
+from console.hosts.agent import gpu, process
+from console.hosts.agent.workspace import (
+    Workspace,
+    is_locked,
+    last_lines,
+    locked,
+    read_json,
+    seal,
+    take_lock,
+    write_json,
+)
 
 QUEUE_POLL_S = 0.2
 HEARTBEAT_S = 2.0
@@ -149,7 +158,7 @@ class Supervisor:
         """The reason of a failure: the last line of the log, where a program says why it ended."""
         if code == 0:
             return ""
-        last = last_words(self.run_folder / "log.txt")
+        last = last_lines(self.run_folder / "log.txt")
         if code is not None and code < 0:
             try:
                 name = signal.Signals(-code).name

@@ -16,15 +16,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from .census import Entry, HashCache, count
-from .disk import DiskFull, as_full
-from .files import Refused, write_json
-from .frames import MESSAGE, Frame, Frames, Garbled, decoded, message
-from .intake import Intake
-from .names import why_unsafe
-from .outflow import Outgoing, outflow
-from .rooted import InTheWay, Rooted
-from .staging import Busy, staged
+from console.hosts.agent.disk import DiskFull, as_full
+from console.hosts.agent.file_index import Entry, HashCache, count
+from console.hosts.agent.frames import MESSAGE, Frame, Frames, Garbled, decoded, message
+from console.hosts.agent.receive import Receiver
+from console.hosts.agent.safe_dir import InTheWay, SafeDir
+from console.hosts.agent.safe_names import why_unsafe
+from console.hosts.agent.send import Outgoing, send_files
+from console.hosts.agent.staging import Busy, staged
+from console.hosts.agent.workspace import Refused, write_json
 
 F_SETPIPE_SZ = 1031  # as Linux has it; named by Python from 3.10 on
 PIPE = 1 << 20  # bytes that the SSH server may be ahead: each change between it and this process costs
@@ -84,9 +84,9 @@ class Transfer:
             return {"files": [], "refused": [], "staged": {}, "exists": False}
         with root:
             cache = HashCache(None if request.get("afresh") else self._hashes(str(request["root"])))
-            census = count(root, list(request.get("excludes", ())), cache)
+            file_index = count(root, list(request.get("excludes", ())), cache)
             cache.save()
-            return {"files": census.files, "refused": census.refused, "staged": staged(root), "exists": True}
+            return {"files": file_index.files, "refused": file_index.refused, "staged": staged(root), "exists": True}
 
     def _do_receive(self, request: dict[str, Any]) -> dict[str, Any]:
         """Take in ``files``, whose frames follow, ended by a message; then delete ``remove``."""
@@ -95,18 +95,18 @@ class Transfer:
             if why := why_unsafe(entry.path):
                 raise Refused(f"{entry.path!r}: {why}")
         with self._writable(str(request["root"])) as root:
-            intake = Intake(root, files)
+            receiver = Receiver(root, files)
             self._patience = float(request.get("patience", IDLE_S))
             try:
                 while (frame := next(self._frames)).kind != MESSAGE:
-                    intake.take(frame.kind, frame.payload)
-                gone = intake.commit([Entry(*entry) for entry in request.get("remove", ())])
+                    receiver.take(frame.kind, frame.payload)
+                gone = receiver.commit([Entry(*entry) for entry in request.get("remove", ())])
             finally:
                 self._patience = None
-                intake.close()
-            if intake.read_back:
-                HashCache(self._hashes(str(request["root"]))).add(intake.read_back)
-            return {"failures": intake.failures, "bytes": intake.bytes, "removed": gone}
+                receiver.close()
+            if receiver.read_back:
+                HashCache(self._hashes(str(request["root"]))).add(receiver.read_back)
+            return {"failures": receiver.failures, "bytes": receiver.bytes, "removed": gone}
 
     def _do_send(self, request: dict[str, Any]) -> dict[str, Any]:
         """Send ``files``, each the fields of ``Outgoing``, below ``root``: their frames, then the answer."""
@@ -115,7 +115,7 @@ class Transfer:
             for file in wanted:
                 if why := why_unsafe(file.path):
                     raise Refused(f"{file.path!r}: {why}")
-            for piece in outflow(root, wanted):
+            for piece in send_files(root, wanted):
                 self._write(piece)
         return {}
 
@@ -131,20 +131,20 @@ class Transfer:
             old.unlink()
         return {}
 
-    def _open(self, root: str) -> Rooted:
+    def _open(self, root: str) -> SafeDir:
         """``root`` for reading: a path of this host, or one below the workspace."""
         if Path(root).is_absolute():
-            return Rooted(Path(root))
-        with Rooted(self._root) as workspace:
+            return SafeDir(Path(root))
+        with SafeDir(self._root) as workspace:
             return workspace.below(self._checked(root))
 
     @contextmanager
-    def _writable(self, root: str) -> Iterator[Rooted]:
+    def _writable(self, root: str) -> Iterator[SafeDir]:
         """``root`` for writing: below the workspace, and none of its own folders."""
         if self._checked(root).split("/")[0].casefold() in OWN or root.startswith("."):
             raise Refused(f"{root} is not for pushes")
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with Rooted(self._root) as workspace:
+        with SafeDir(self._root) as workspace:
             try:
                 inner = workspace.below(root, create=True)
             except OSError as error:

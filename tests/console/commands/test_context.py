@@ -49,4 +49,4 @@ async def test_only_what_changes_the_host_may_write_there(tmp_path: Path, words:
 async def test_a_command_that_is_soon_over_begins_to_bring_nothing_home(
     tmp_path: Path, words: list[str], brings: bool
 ) -> None:
-    assert context(tmp_path, *words).session()._link._brings_home is brings
+    assert context(tmp_path, *words).session()._link._syncs_runs is brings

@@ -13,15 +13,15 @@ import pytest
 
 from console.commands.context import Context
 from console.commands.run import run
-from console.plan import LaunchPlan, plan_launch
 from console.results.collect import collect
 from console.results.summary import Results
-from console.run_view import RunView
+from console.runs.launch_plan import LaunchPlan, plan_launch
+from console.runs.run_view import RunView
+from console.runs.snapshot import HostView, Snapshot, SyncState
 from console.session import Outcome
-from console.snapshot import Home, HostView, Snapshot
-from engine.contract.config_files import find_config
 from engine.contract.experiment import RunId, read_experiment
 from engine.contract.state import Name, RunState
+from engine.contract.toml_file import find_config
 
 RUN = RunId("A", 42)
 EXPERIMENT = read_experiment(find_config("scaling.toml"))
@@ -41,19 +41,19 @@ class ScriptedSession:
         brings_home: what ended is at home at once; else what lies there stays that of the older launch.
     """
 
-    def __init__(self, polls: Iterable[RunView] = (), refuse: str = "", *, brings_home: bool = True) -> None:
+    def __init__(self, polls: Iterable[RunView] = (), refuse: str = "", *, syncs_runs: bool = True) -> None:
         self.ready, self.stopped = asyncio.Event(), asyncio.Event()
         self.asked = 0.0
         self.views = {RUN: view("finished", "0")}
         self.at_home = "0"
-        self._polls, self._refuse, self._brings_home = list(polls), refuse, brings_home
+        self._polls, self._refuse, self._syncs_runs = list(polls), refuse, syncs_runs
         self._launched = asyncio.Event()
         self._tell: list[Callable[[Snapshot], None]] = []
 
     @property
     def snapshot(self) -> Snapshot:
         host = HostView("box", "box", "ssh", "", link="lost", detail="its host key has changed", heard=1.0)
-        return Snapshot(host, "scaling", "full", dict(self.views), {RUN: Home("home", key=self.at_home * 32)})
+        return Snapshot(host, "scaling", "full", dict(self.views), {RUN: SyncState("synced", key=self.at_home * 32)})
 
     def subscribe(self, callback: Callable[[Snapshot], None]) -> None:
         self._tell.append(callback)
@@ -64,7 +64,7 @@ class ScriptedSession:
         for polled in self._polls:
             await asyncio.sleep(0)  # the launch was answered before the host was polled again
             self.views[RUN] = polled
-            if polled.state is not None and polled.state.ended and self._brings_home:
+            if polled.state is not None and polled.state.ended and self._syncs_runs:
                 self.at_home = polled.state.key[0]
             self.ready.set()
             self._tell_all()
@@ -141,7 +141,7 @@ def test_detached_it_tells_of_each_launch(capsys: pytest.CaptureFixture[str], re
 @pytest.mark.timeout(20)
 def test_the_capsule_of_an_older_launch_is_not_taken_for_the_new_ones(capsys: pytest.CaptureFixture[str]) -> None:
     later = [view("queued", "1"), view("running", "1"), view("finished", "1")]
-    assert outcome(ScriptedSession(later, brings_home=False), capsys)[:2] == (4, None)
+    assert outcome(ScriptedSession(later, syncs_runs=False), capsys)[:2] == (4, None)
     assert outcome(ScriptedSession(later), capsys)[0] == 0
 
 

@@ -13,10 +13,12 @@ from typing import Any, cast
 
 import pytest
 
-from console.hosts.access import Access
-from console.hosts.agent_link import AgentLink, open_agent
-from console.hosts.connection import Reached, reach
 from console.hosts.host_config import HostConfig
+from console.hosts.open_connection import open_connection
+from console.hosts.remote.agent_client import AgentClient, open_agent
+from console.hosts.ssh.access import Access
+from console.hosts.ssh.channels import HostConnection
+from tests.console.hosts.folder_pair import Pair
 from tests.console.hosts.slurm import LinkToSlurm, Slurm, running_slurm
 from tests.console.hosts.small_disk import mounted
 from tests.console.hosts.sshd import ME, Sshd, open_folder, ordinary_user, require_root, require_sshd, started
@@ -35,9 +37,12 @@ class Host:
         self.run_folder = workspace / "runs" / FOLDER
 
     @asynccontextmanager
-    async def reach(self) -> AsyncIterator[tuple[Reached, AgentLink]]:
-        async with reach(self.config, self.workspace, self.access) as reached, open_agent(reached) as link:
-            yield reached, link
+    async def open_connection(self) -> AsyncIterator[tuple[HostConnection, AgentClient]]:
+        async with (
+            open_connection(self.config, self.workspace, self.access) as connection,
+            open_agent(connection) as link,
+        ):
+            yield connection, link
 
 
 @contextmanager
@@ -57,17 +62,17 @@ def sshd_as_root(request: pytest.FixtureRequest) -> Iterator[Host]:
 def sshd_as_an_ordinary_user(request: pytest.FixtureRequest) -> Iterator[Host]:
     require_sshd()
     user = request.getfixturevalue("user")
-    with open_folder() as folder, open_folder(user) as home, started(Sshd(folder, user)) as sshd:
-        yield Host(home / "host", sshd.host(home / "host"), sshd.access(folder / "operator"))
+    with open_folder() as folder, open_folder(user) as runs_dir, started(Sshd(folder, user)) as sshd:
+        yield Host(runs_dir / "host", sshd.host(runs_dir / "host"), sshd.access(folder / "operator"))
 
 
 class SlurmHost(Host):
     """The embedded host as one that hands its runs to Slurm: which server carries the link does not matter."""
 
     @asynccontextmanager
-    async def reach(self) -> AsyncIterator[tuple[Reached, AgentLink]]:
-        async with super().reach() as (reached, link):
-            yield reached, cast(AgentLink, LinkToSlurm(link))
+    async def open_connection(self) -> AsyncIterator[tuple[HostConnection, AgentClient]]:
+        async with super().open_connection() as (connection, link):
+            yield connection, cast(AgentClient, LinkToSlurm(link))
 
 
 @contextmanager
@@ -149,12 +154,12 @@ def user() -> Iterator[str]:
 
 
 @pytest.fixture
-async def link(host: Host) -> AsyncIterator[AgentLink]:
-    async with host.reach() as (_, link):
+async def link(host: Host) -> AsyncIterator[AgentClient]:
+    async with host.open_connection() as (_, link):
         yield link
 
 
-async def launch(link: AgentLink, run: str, code: str, *, key: str | None = None, slots: int = 1) -> str:
+async def launch(link: AgentClient, run: str, code: str, *, key: str | None = None, slots: int = 1) -> str:
     """Launch Python ``code`` as a job; returns the key that the run is active under."""
     reply = await link.request(
         "launch",
@@ -171,7 +176,7 @@ async def launch(link: AgentLink, run: str, code: str, *, key: str | None = None
 
 
 async def states_when(
-    link: AgentLink, condition: Callable[[dict[str, dict[str, Any]]], bool], timeout: float = 30.0
+    link: AgentClient, condition: Callable[[dict[str, dict[str, Any]]], bool], timeout: float = 30.0
 ) -> dict[str, dict[str, Any]]:
     """The states of all runs as soon as they fulfil ``condition``."""
     digest = ""
@@ -185,3 +190,15 @@ async def states_when(
 
 def in_state(run: str, *names: str) -> Callable[[dict[str, dict[str, Any]]], bool]:
     return lambda states: run in states and states[run]["state"] in names
+
+
+@pytest.fixture
+def pair(host: Host, tmp_path: Path) -> Pair:
+    return Pair(host, tmp_path)
+
+
+@pytest.fixture
+async def connection(host: Host) -> AsyncIterator[HostConnection]:
+    """One link to the host."""
+    async with open_connection(host.config, host.workspace, host.access) as there:
+        yield there

@@ -23,7 +23,7 @@ async def main(experiment: Path, runs: Path) -> None:
     changed = asyncio.Event()
     session.subscribe(lambda _: changed.set())
     following = asyncio.create_task(session.run())
-    while session.snapshot.homes[RUN].status != "home":
+    while session.snapshot.sync_states[RUN].status != "synced":
         await changed.wait()
         changed.clear()
     following.cancel()

@@ -16,7 +16,7 @@ CODE = "import os, pathlib; pathlib.Path(os.environ['QLLM_JOB_KEY'] + '.ran').op
 
 
 async def main(workspace: Path, runs: list[str]) -> None:
-    async with Host(workspace).reach() as (_, link):
+    async with Host(workspace).open_connection() as (_, link):
         states = (await link.request("poll", folder=FOLDER, wait=0.0))["states"]
         for run in runs:
             if run not in states:

@@ -94,7 +94,7 @@ class Proxy:
         except OSError:
             pass
         finally:
-            self.dropped += cut.reached
+            self.dropped += cut.connection
             if cut.remaining:
                 self._cuts = itertools.chain((cut.remaining,), self._cuts)
             for end in ends:
@@ -134,7 +134,7 @@ class _Way:
 
     async def arrive(self) -> None:
         """Hand it on; returns at the end or at the cut."""
-        while not self._cut.reached:
+        while not self._cut.connection:
             due, chunk = await self._under_way.get()
             await asyncio.sleep(due - asyncio.get_running_loop().time())
             await self._proxy.flowing()
@@ -156,7 +156,7 @@ class _Cut:
         self.remaining = size
 
     @property
-    def reached(self) -> bool:
+    def connection(self) -> bool:
         return self.remaining == 0
 
     def left(self, wanted: int) -> int:

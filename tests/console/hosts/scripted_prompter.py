@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from console.hosts.prompts import NobodyToAsk, Question
+from console.hosts.ssh.prompts import NobodyToAsk, Question
 
 
 class ScriptedPrompter:

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from console.hosts.agent_link import REPLY_TIMEOUT_S, AgentLink
+from console.hosts.remote.agent_client import REPLY_TIMEOUT_S, AgentClient
 from tests.console.hosts.sshd import free_port, open_folder
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol")
@@ -179,7 +179,7 @@ class Slurm:
 class LinkToSlurm:
     """A link over which every launch goes to Slurm, where GPUs stand for slots; everything else is the link's."""
 
-    def __init__(self, link: AgentLink) -> None:
+    def __init__(self, link: AgentClient) -> None:
         self._link = link
 
     async def request(self, verb: str, timeout: float = REPLY_TIMEOUT_S, **arguments: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from console.hosts.agent_link import AgentLink
+from console.hosts.remote.agent_client import AgentClient
 from tests.console.hosts.conftest import FOLDER, Host, states_when
 from tests.console.hosts.slurm import Slurm
 
@@ -23,13 +23,13 @@ def a_request(run: str, code: str, **more: Any) -> dict[str, Any]:
     return {"key": uuid.uuid4().hex, "folder": FOLDER, "run": run, "argv": argv, "slurm": {}, **more}
 
 
-async def launch(link: AgentLink, run: str, code: str, **more: Any) -> str:
+async def launch(link: AgentClient, run: str, code: str, **more: Any) -> str:
     reply = await link.request("launch", **a_request(run, code, **more))
     assert reply["new"]
     return str(reply["key"])
 
 
-async def state_when(link: AgentLink, run: str, condition: Callable[[State], bool], timeout: float = 30.0) -> State:
+async def state_when(link: AgentClient, run: str, condition: Callable[[State], bool], timeout: float = 30.0) -> State:
     """The state of ``run`` as soon as it fulfils ``condition``."""
     states = await states_when(link, lambda states: run in states and condition(states[run]), timeout)
     return dict(states[run])

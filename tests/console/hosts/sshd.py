@@ -18,12 +18,12 @@ import asyncssh
 import psutil
 import pytest
 
-from console.hosts.access import Access
 from console.hosts.host_config import HostConfig
-from console.hosts.known_hosts import entry_name
-from console.hosts.pace import Pace
-from console.hosts.prompts import Prompter
-from console.hosts.ssh_files import SshFiles
+from console.hosts.ssh.access import Access
+from console.hosts.ssh.known_hosts import entry_name
+from console.hosts.ssh.prompts import Prompter
+from console.hosts.ssh.route import SshFiles
+from console.hosts.ssh.timeouts import Timeouts
 
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 PASSWORD = "correct horse battery staple"  # noqa: S105 - of a user who lives as long as the tests
@@ -132,9 +132,9 @@ class Sshd:
         )
 
     def access(
-        self, folder: Path, prompter: Prompter | None = None, pace: Pace | None = None, **files: object
+        self, folder: Path, prompter: Prompter | None = None, timeouts: Timeouts | None = None, **files: object
     ) -> Access:
-        return Access(self.files(folder, **files), prompter, pace)  # type: ignore[arg-type]
+        return Access(self.files(folder, **files), prompter, timeouts)  # type: ignore[arg-type]
 
     def host(self, workspace: Path | str, port: int | None = None) -> HostConfig:
         return HostConfig(

@@ -29,12 +29,12 @@ async def test_order_and_states_do_not_depend_on_the_clock(host: Host, monkeypat
             with monkeypatch.context() as clock:
                 clock.setenv("LD_PRELOAD", str(FAKETIME))
                 clock.setenv("FAKETIME", offset)
-                _, link = await links.enter_async_context(host.reach())
+                _, link = await links.enter_async_context(host.open_connection())
             for half in range(2):
                 run = f"A_seed{10 * (5 - number) + half}"  # by name they would sort the other way round
                 await launch(link, run, CODE.replace("RUN", run))
                 runs.append(run)
-        _, link = await links.enter_async_context(host.reach())
+        _, link = await links.enter_async_context(host.open_connection())
         states = await states_when(
             link, lambda states: all(one["state"] not in ("queued", "running") for one in states.values())
         )

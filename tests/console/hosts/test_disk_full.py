@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from console.hosts.agent.files import write_json
 from console.hosts.agent.process import members
-from console.hosts.agent_link import AgentRefused
+from console.hosts.agent.workspace import write_json
+from console.hosts.remote.agent_client import AgentRefused
 from tests.console.hosts.conftest import Host, in_state, launch, states_when
 from tests.console.hosts.small_disk import fill
 
@@ -27,7 +27,7 @@ def test_a_write_on_a_full_disk_leaves_the_old_file(small_disk: Path) -> None:
 @pytest.mark.fault("the host's disk is full at a launch", "old files intact, the error names the disk, resumes later")
 async def test_a_launch_on_a_full_disk_says_so_and_goes_through_once_there_is_room(small_disk: Path) -> None:
     host = Host(small_disk / "host")
-    async with host.reach() as (_, link):
+    async with host.open_connection() as (_, link):
         await launch(link, "A_seed1", "print('one')")
         before = await states_when(link, in_state("A_seed1", "finished"))
         filler = fill(small_disk)
@@ -44,7 +44,7 @@ async def test_a_launch_on_a_full_disk_says_so_and_goes_through_once_there_is_ro
 async def test_an_end_on_a_full_disk_is_recorded_once_there_is_room(small_disk: Path) -> None:
     host = Host(small_disk / "host")
     code = "import pathlib, time\nwhile not pathlib.Path('../go').exists(): time.sleep(0.02)"
-    async with host.reach() as (_, link):
+    async with host.open_connection() as (_, link):
         key = await launch(link, "A_seed1", code)
         await states_when(link, lambda states: bool(states.get("A_seed1", {}).get("job")))
         (small_disk / "go").touch()  # made before the disk is full, seen by the job right after

@@ -45,7 +45,7 @@ async def test_nothing_is_launched_twice_and_no_exit_is_lost(tmp_path: Path, fau
             await killed_after(fault.random.uniform(0.2, SPAN_S), host)
             points -= 1
         await killed_after(60.0, host)  # one that is left alone
-        async with host.reach() as (_, link):
+        async with host.open_connection() as (_, link):
             states = await states_when(
                 link,
                 lambda states: len(states) == len(RUNS) and all(one["state"] != "running" for one in states.values()),

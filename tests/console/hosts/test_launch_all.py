@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from console.hosts.agent_link import AgentLink
+from console.hosts.remote.agent_client import AgentClient
 from tests.console.hosts.conftest import FOLDER, Host, states_when
 
 pytestmark = pytest.mark.every_host
@@ -18,7 +18,9 @@ def a_request(run: str) -> dict[str, Any]:
     return {"key": uuid.uuid4().hex, "folder": FOLDER, "run": run, "argv": argv}
 
 
-async def test_one_that_is_refused_does_not_keep_the_others_from_running_in_order(link: AgentLink, host: Host) -> None:
+async def test_one_that_is_refused_does_not_keep_the_others_from_running_in_order(
+    link: AgentClient, host: Host
+) -> None:
     requests = [a_request(run) for run in ("B_seed2", "../B_seed1", "A_seed3", "A_seed1")]
     reply = await link.request("launch_all", requests=requests)
     first, second, *others = reply["outcomes"]
@@ -28,7 +30,7 @@ async def test_one_that_is_refused_does_not_keep_the_others_from_running_in_orde
     assert (host.workspace / "order").read_text().split() == ["B_seed2", "A_seed3", "A_seed1"]
 
 
-async def test_asked_again_nothing_is_launched_twice(link: AgentLink, host: Host) -> None:
+async def test_asked_again_nothing_is_launched_twice(link: AgentClient, host: Host) -> None:
     requests = [a_request(run) for run in ("A_seed1", "A_seed2")]
     await link.request("launch_all", requests=requests)
     reply = await link.request("launch_all", requests=requests)
@@ -37,5 +39,5 @@ async def test_asked_again_nothing_is_launched_twice(link: AgentLink, host: Host
     assert sorted((host.workspace / "order").read_text().split()) == ["A_seed1", "A_seed2"]
 
 
-async def test_nothing_asked_nothing_launched(link: AgentLink) -> None:
+async def test_nothing_asked_nothing_launched(link: AgentClient) -> None:
     assert await link.request("launch_all", requests=[]) == {"outcomes": []}

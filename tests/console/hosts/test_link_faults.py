@@ -16,13 +16,14 @@ import asyncssh
 import psutil
 import pytest
 
-from console.hosts.access import Access
-from console.hosts.connection import LinkDown, reach
-from console.hosts.follower import Follower
 from console.hosts.host_config import HostConfig
 from console.hosts.host_link import POLL_WAIT_S, HostLink
-from console.hosts.pace import Pace
-from console.snapshot import HostView
+from console.hosts.open_connection import open_connection
+from console.hosts.pull.follower import RunFollower
+from console.hosts.ssh.access import Access
+from console.hosts.ssh.errors import LinkDown
+from console.hosts.ssh.timeouts import Timeouts
+from console.runs.snapshot import HostView
 from engine.contract.experiment import RunId
 from tests.conftest import Fault
 from tests.console.hosts.conftest import FOLDER, Host, launch
@@ -31,7 +32,7 @@ from tests.console.hosts.scripted_prompter import ScriptedPrompter
 from tests.console.hosts.sshd import ME, Sshd
 
 RUN = RunId("A", 42)
-QUICK = Pace(handshake=3.0, keepalive=0.4, misses=3, backoff=(0.05, 1.0))
+QUICK = Timeouts(handshake=3.0, keepalive=0.4, misses=3, backoff=(0.05, 1.0))
 LOST_WITHIN_S = 20.0
 BACK_WITHIN_S = 5.0
 STREAM = """
@@ -48,7 +49,7 @@ with open(run / "events.jsonl", "w") as events:
 """
 
 
-class Recorder(Follower):
+class Recorder(RunFollower):
     """A follower that also keeps the hash of all it was brought, and refuses a gap or a byte brought twice."""
 
     def __init__(self) -> None:
@@ -102,10 +103,10 @@ class Watched:
 
 
 @asynccontextmanager
-async def watched(config: HostConfig, access: Access, home: Path, seconds: float = 20.0) -> AsyncIterator[Watched]:
+async def watched(config: HostConfig, access: Access, runs_dir: Path, seconds: float = 20.0) -> AsyncIterator[Watched]:
     changed = asyncio.Event()
     link = HostLink(
-        "sshd", config, FOLDER, home, (RUN,), wants_lease=False, take_over=False, tell=changed.set, access=access
+        "sshd", config, FOLDER, runs_dir, (RUN,), wants_lease=False, take_over=False, tell=changed.set, access=access
     )
     link.follower = Recorder()
     following = asyncio.create_task(link.run())
@@ -120,11 +121,11 @@ async def watched(config: HostConfig, access: Access, home: Path, seconds: float
 
 @asynccontextmanager
 async def through_a_proxy(
-    sshd: Sshd, operator: Path, tmp_path: Path, pace: Pace
+    sshd: Sshd, operator: Path, tmp_path: Path, timeouts: Timeouts
 ) -> AsyncIterator[tuple[Proxy, HostConfig, Access]]:
     async with proxy_to(sshd.port) as proxy:
         config = sshd.host(tmp_path / "host", port=proxy.port)
-        yield proxy, config, sshd.access(operator, pace=pace, port=proxy.port)
+        yield proxy, config, sshd.access(operator, timeouts=timeouts, port=proxy.port)
 
 
 @pytest.mark.timeout(1800, func_only=True)
@@ -132,7 +133,7 @@ async def through_a_proxy(
 async def test_drops_lose_and_double_nothing(sshd: Sshd, operator: Path, tmp_path: Path, fault: Fault) -> None:
     drops, lines = fault.size(10, 200), fault.size(40_000, 1_000_000)
     host = Host(tmp_path / "host", sshd.host(tmp_path / "host"), sshd.access(operator))
-    async with host.reach() as (_, agent):
+    async with host.open_connection() as (_, agent):
         seconds = 2.0 if drops == 10 else 60.0
         await launch(agent, str(RUN), STREAM.format(folder=FOLDER, run=RUN, lines=lines, seconds=seconds))
     async with through_a_proxy(sshd, operator, tmp_path, QUICK) as (proxy, config, access):
@@ -161,11 +162,11 @@ async def test_drops_lose_and_double_nothing(sshd: Sshd, operator: Path, tmp_pat
 async def test_a_frozen_peer_is_lost_and_found_again(
     sshd: Sshd, operator: Path, tmp_path: Path, fault: Fault, how: str
 ) -> None:
-    pace = Pace() if fault.full else QUICK
+    timeouts = Timeouts() if fault.full else QUICK
     frozen_s = fault.random.uniform(20, 60) if fault.full else fault.random.uniform(0, 3)
-    async with through_a_proxy(sshd, operator, tmp_path, pace) as (proxy, config, access):
-        home = tmp_path / "home"
-        async with watched(config, access, home) as console:
+    async with through_a_proxy(sshd, operator, tmp_path, timeouts) as (proxy, config, access):
+        runs_dir = tmp_path / "home"
+        async with watched(config, access, runs_dir) as console:
             stopped: list[psutil.Process] = []
             if how == "the network":
                 proxy.freeze()
@@ -196,26 +197,26 @@ async def test_a_frozen_peer_is_lost_though_nothing_is_asked_of_it(
     sshd: Sshd, operator: Path, tmp_path: Path, fault: Fault
 ) -> None:
     """By keepalives alone: what waits for nothing but a run's end would wait for ever."""
-    pace = Pace() if fault.full else QUICK
+    timeouts = Timeouts() if fault.full else QUICK
     async with (
-        through_a_proxy(sshd, operator, tmp_path, pace) as (proxy, config, access),
-        reach(config, tmp_path / "host", access) as there,
+        through_a_proxy(sshd, operator, tmp_path, timeouts) as (proxy, config, access),
+        open_connection(config, tmp_path / "host", access) as there,
     ):
-        waiting = await there.connection.create_process("sleep 600")
+        waiting = await there.channels.create_process("sleep 600")
         proxy.freeze()
         start = time.monotonic()
         with pytest.raises(asyncssh.ConnectionLost, match="keepalive"):
             async with asyncio.timeout(LOST_WITHIN_S):
                 await waiting.stdout.read()
         lost = time.monotonic() - start
-        assert lost < pace.silence + 2.0
+        assert lost < timeouts.silence + 2.0
     fault.note(f"nothing asked: LOST after {lost:.1f} s")
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.fault("server killed and restarted", "LOST shown within 20 s; re-attached within 5 s of its return")
 async def test_a_restarted_server_is_found_again(sshd: Sshd, operator: Path, tmp_path: Path, fault: Fault) -> None:
-    access = sshd.access(operator, pace=Pace())
+    access = sshd.access(operator, timeouts=Timeouts())
     async with watched(sshd.host(tmp_path / "host"), access, tmp_path / "home") as console:
         sshd.stop()
         lost = await console.lost()
@@ -230,7 +231,7 @@ async def test_a_restarted_server_is_found_again(sshd: Sshd, operator: Path, tmp
 @pytest.mark.fault("a reply that takes longer than silence is borne", "the link stays up")
 async def test_a_slow_link_is_not_a_silent_one(sshd: Sshd, operator: Path, tmp_path: Path, fault: Fault) -> None:
     host = Host(tmp_path / "host", sshd.host(tmp_path / "host"), sshd.access(operator))
-    async with host.reach() as (_, agent):
+    async with host.open_connection() as (_, agent):
         await launch(agent, str(RUN), "for number in range(40_000): print('line', number)")
         while not (host.run_folder / str(RUN) / "exit.json").exists():
             await asyncio.sleep(0.05)
@@ -248,8 +249,8 @@ async def test_a_changed_key_at_a_reconnect_is_not_tried_again_until_asked(
     sshd: Sshd, operator: Path, tmp_path: Path
 ) -> None:
     prompter = ScriptedPrompter()
-    pace = Pace(handshake=QUICK.handshake, keepalive=QUICK.keepalive, misses=QUICK.misses, backoff=(0.05, 0.1))
-    access = sshd.access(operator, prompter, pace)
+    timeouts = Timeouts(handshake=QUICK.handshake, keepalive=QUICK.keepalive, misses=QUICK.misses, backoff=(0.05, 0.1))
+    access = sshd.access(operator, prompter, timeouts)
     async with watched(sshd.host(tmp_path / "host"), access, tmp_path / "home") as console:
         (tmp_path / "other").mkdir()
         (operator / "known_hosts").write_text(Sshd(tmp_path / "other", ME).known_hosts_line(port=sshd.port))
@@ -259,7 +260,7 @@ async def test_a_changed_key_at_a_reconnect_is_not_tried_again_until_asked(
         async with asyncio.timeout(5):
             await console.link.retry.stopped.wait()
         tried = sshd.log().count("Connection from")
-        await asyncio.sleep(5 * pace.backoff[1])  # it would have tried five times at the least
+        await asyncio.sleep(5 * timeouts.backoff[1])  # it would have tried five times at the least
         assert console.link.retry.stopped.is_set()
         assert sshd.log().count("Connection from") == tried and not prompter.questions
         (operator / "known_hosts").write_text(sshd.known_hosts_line())
@@ -268,14 +269,16 @@ async def test_a_changed_key_at_a_reconnect_is_not_tried_again_until_asked(
 
 
 async def test_without_a_link_requests_fail_at_once(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
-    async with watched(sshd.host(tmp_path / "host"), sshd.access(operator, pace=QUICK), tmp_path / "home") as console:
+    async with watched(
+        sshd.host(tmp_path / "host"), sshd.access(operator, timeouts=QUICK), tmp_path / "home"
+    ) as console:
         sshd.stop()
         await console.lost()
         with pytest.raises(LinkDown):
             console.link.connected()
 
 
-def ended(follower: Follower) -> bool:
+def ended(follower: RunFollower) -> bool:
     state = follower.views[RUN].state
     return state is not None and state.ended
 

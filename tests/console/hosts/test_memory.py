@@ -32,7 +32,7 @@ async def test_a_huge_line_and_a_huge_log_cost_no_memory(tmp_path: Path, fault: 
     line, log = fault.size(8, 100) << 20, fault.size(48, 1024) << 20
     experiment = write_experiment(tmp_path)
     host = Host(tmp_path / "runs" / ".local-host")
-    async with host.reach() as (_, link):
+    async with host.open_connection() as (_, link):
         argv = [sys.executable, "-c", CODE, str(line), str(log)]
         await link.request("launch", key=uuid.uuid4().hex, folder="tiny-tiny", run="A_seed42", argv=argv, settings="")
     child = await asyncio.create_subprocess_exec(

@@ -38,15 +38,15 @@ Host ramp
 @pytest.fixture
 def status(sshd: Sshd, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     """Starts ``qllm-console status --json --host ramp`` with a home of its own."""
-    home = tmp_path / "home"
-    (home / ".ssh").mkdir(parents=True)
+    runs_dir = tmp_path / "home"
+    (runs_dir / ".ssh").mkdir(parents=True)
     config = CONFIG.format(port=sshd.port, user=sshd.user, identity=sshd.identity)
-    (home / ".ssh" / "config").write_text(config)
+    (runs_dir / ".ssh" / "config").write_text(config)
     hosts = tmp_path / "hosts.toml"
     hosts.write_text(HOSTS.format(workspace=tmp_path / "host"))
     command = arguments("status", write_experiment(tmp_path), tmp_path / "runs", "--json", "--host", "ramp")
     environ = {name: value for name, value in os.environ.items() if name != "SSH_AUTH_SOCK"}
-    environ |= {"HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config")}
+    environ |= {"HOME": str(runs_dir), "XDG_CONFIG_HOME": str(runs_dir / ".config")}
 
     def start(**more: Any) -> subprocess.Popen[str]:
         return subprocess.Popen(

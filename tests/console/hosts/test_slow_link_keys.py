@@ -88,7 +88,7 @@ async def test_keys_are_answered_at_once_while_the_link_is_full(sshd: Sshd, tmp_
 async def busy_host(sshd: Sshd, tmp_path: Path) -> AsyncIterator[None]:
     """One run has left more than comes home within the test, another one talks without end."""
     host = Host(tmp_path / "host", sshd.host(tmp_path / "host"), sshd.access(tmp_path / "operator"))
-    async with host.reach() as (_, link):
+    async with host.open_connection() as (_, link):
         keys = {run: uuid.uuid4().hex for run in CODE}
         for run, code in CODE.items():
             argv = ["python3", "-c", code, "{run}"]
@@ -104,13 +104,13 @@ async def busy_host(sshd: Sshd, tmp_path: Path) -> AsyncIterator[None]:
 
 def console_at(port: int, sshd: Sshd, tmp_path: Path) -> Terminal:
     """The console as an operator starts it; it leaves the lease to the test."""
-    home, hosts = tmp_path / "home", tmp_path / "hosts.toml"
-    (home / ".ssh").mkdir(parents=True)
-    (home / ".ssh" / "known_hosts").write_text(sshd.known_hosts_line(port=port))
+    runs_dir, hosts = tmp_path / "home", tmp_path / "hosts.toml"
+    (runs_dir / ".ssh").mkdir(parents=True)
+    (runs_dir / ".ssh" / "known_hosts").write_text(sshd.known_hosts_line(port=port))
     hosts.write_text(HOSTS.format(port=port, user=sshd.user, identity=sshd.identity, workspace=tmp_path / "host"))
     options = ("--host", "far", "--hosts", str(hosts), "--read-only")
     command = arguments(None, write_experiment(tmp_path), tmp_path / "runs", *options)
-    return Terminal(command, {**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config")})
+    return Terminal(command, {**os.environ, "HOME": str(runs_dir), "XDG_CONFIG_HOME": str(runs_dir / ".config")})
 
 
 def press_all(terminal: Terminal, chance: random.Random) -> list[float]:

@@ -12,12 +12,12 @@ from msgspec.structs import replace
 
 from console.results.collect import collect
 from console.results.failures import failed_items
-from console.results.other_settings import difference
 from console.results.report import as_json, as_text
-from engine.contract.config_files import find_config
+from console.results.settings_difference import difference
 from engine.contract.experiment import Experiment, RunId, read_experiment, resolve
 from engine.contract.items import ItemRow
 from engine.contract.state import RunState
+from engine.contract.toml_file import find_config
 from tests.console.results.rows import row, write_capsule
 
 GOOD = [row(f"r{n}", 1, margin=0.1 * n) for n in range(4)] + [row(f"c{n}", 1, kind="coherence") for n in range(5)]

@@ -11,8 +11,8 @@ from textual.app import App
 from textual.pilot import Pilot
 
 from console.ui.app import ConsoleApp
-from console.ui.checklist import Checklist
-from console.ui.commands import Severity
+from console.ui.host.checklist import Checklist
+from console.ui.runs.run_actions import Severity
 from tests.console.ui.fake_session import FakeSession
 
 SMALL, LARGE = (80, 24), (120, 40)
@@ -76,6 +76,6 @@ async def select_check(pilot: Pilot[None], name: str) -> None:
     """Go down to a check, as one would, one at a time."""
     checklist = pilot.app.screen.query_one(Checklist)
     await until(pilot, lambda: checklist.selected, "there are checks")
-    await pilot.press("pageup", *["up"] * len(checklist.examination.checks))
+    await pilot.press("pageup", *["up"] * len(checklist.preflight_state.checks))
     while checklist.selected and checklist.selected.name != name:
         await pilot.press("down")

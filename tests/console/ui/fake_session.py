@@ -10,13 +10,13 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from console.hosts.home_check import HomeCheck
-from console.hosts.preflight.check import Check, Repair
-from console.log_buffer import LogBuffer
-from console.plan import AbortPlan, LaunchPlan, plan_abort, plan_launch
+from console.hosts.preflight.checks import Check, Repair
+from console.hosts.pull.verify import VerifyResult
 from console.results.summary import FailedItem, Results
-from console.run_view import RunView, with_state
-from console.snapshot import Gpu, Home, HostFacts, HostView, Snapshot
+from console.runs.launch_plan import AbortPlan, LaunchPlan, plan_abort, plan_launch
+from console.runs.log_buffer import LogBuffer
+from console.runs.run_view import RunView, with_state
+from console.runs.snapshot import Gpu, HostFacts, HostView, Snapshot, SyncState
 from engine.contract.experiment import Experiment, RunId, folder_name, read_experiment, run_ids
 from engine.contract.state import RunState
 from tests.console.ui.scenes import results_of
@@ -87,7 +87,7 @@ class FakeSession:
             folder=folder_name(experiment, profile),
             profile=profile,
             runs={run: RunView(run) for run in runs},
-            homes={run: Home() for run in runs},
+            sync_states={run: SyncState() for run in runs},
         )
         self.launched: list[LaunchPlan] = []
         self.aborted: list[AbortPlan] = []
@@ -108,16 +108,16 @@ class FakeSession:
         self.repairing = False
         self.repair_says: asyncio.Queue[str | Exception | None] = asyncio.Queue()
         self.pulled: list[tuple[RunId, ...]] = []
-        self.checks_home: asyncio.Queue[HomeCheck | None] = asyncio.Queue()
+        self.checks_home: asyncio.Queue[VerifyResult | None] = asyncio.Queue()
         self._logs: dict[RunId, LogBuffer] = {}
 
-    def show(self, *views: RunView, homes: dict[RunId, Home] | None = None, **host: object) -> None:
+    def show(self, *views: RunView, sync_states: dict[RunId, SyncState] | None = None, **host: object) -> None:
         """A new snapshot: these runs, homes and facts of the host changed."""
         self.snapshot = replace(
             self.snapshot,
             host=replace(self.snapshot.host, **host),
             runs=self.snapshot.runs | {view.run: view for view in views},
-            homes=self.snapshot.homes | (homes or {}),
+            sync_states=self.snapshot.sync_states | (sync_states or {}),
             version=self.snapshot.version + 1,
         )
 
@@ -199,11 +199,11 @@ class FakeSession:
         """What is damaged or waits comes, if a test lets it."""
         if self.refuse is not None:
             raise self.refuse
-        runs = tuple(run for run, home in self.snapshot.homes.items() if home.status == "damaged" or home.note)
+        runs = tuple(run for run, sync in self.snapshot.sync_states.items() if sync.status == "damaged" or sync.note)
         self.pulled.append(runs)
         return runs
 
-    async def verify_home(self) -> AsyncIterator[HomeCheck]:
+    async def verify_synced(self) -> AsyncIterator[VerifyResult]:
         """What a test puts into ``checks_home``; None ends it."""
         while (check := await self.checks_home.get()) is not None:
             yield check

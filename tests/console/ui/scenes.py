@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from statistics import fmean, stdev
 
 from console.results.summary import ConditionResult, FailedItem, Results, RunResult, ScoreLine, Spread
-from console.run_view import RunView, reduce
-from console.snapshot import Snapshot
+from console.runs.run_view import RunView, reduce
+from console.runs.snapshot import Snapshot
 from engine.contract.events import Body, End, Epoch, Evaluation, Event, Progress, Stage, Step
 from engine.contract.experiment import TIERS, Experiment, RunId
 from engine.contract.metrics import Margins, TierScore, judge

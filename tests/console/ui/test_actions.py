@@ -12,16 +12,16 @@ from textual.dom import DOMNode
 from console import ui
 from console.ui.actions import ACTIONS, VIEWS, Scope, bindings, in_scope
 from console.ui.app import ConsoleApp
-from console.ui.dialogue import Dialogue
-from console.ui.help_screen import HelpScreen
-from console.ui.host_pane import HostPane
-from console.ui.items_pane import ItemsPane, ItemTable
+from console.ui.dialogs.confirm import ConfirmDialog
+from console.ui.dialogs.help import HelpScreen
+from console.ui.dialogs.prompt import AnswerInput, PromptDialog
+from console.ui.host.pane import HostPane
+from console.ui.items.pane import ItemsPane, ItemTable
 from console.ui.key_line import KeyLine
-from console.ui.live_pane import LivePane, LogSearch
-from console.ui.log_view import LogView
+from console.ui.live.log_view import LogView
+from console.ui.live.pane import LivePane, LogSearch
 from console.ui.pane import Reading
-from console.ui.prompt_dialogue import AnswerInput, PromptDialogue
-from console.ui.runs_pane import RunsPane
+from console.ui.runs.pane import RunsPane
 from tests.console.ui.driving import LARGE, SMALL, console, screen, until, until_shown
 from tests.console.ui.fake_session import FakeSession
 
@@ -35,8 +35,8 @@ OWNERS: dict[Scope, type[DOMNode]] = {
     "search": LogSearch,
     "items": ItemsPane,
     "table": ItemTable,
-    "confirm": Dialogue,
-    "prompt": PromptDialogue,
+    "confirm": ConfirmDialog,
+    "prompt": PromptDialog,
     "answer": AnswerInput,
     "help": HelpScreen,
 }

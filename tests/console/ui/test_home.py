@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from console.hosts.home_check import Differing, HomeCheck
-from console.snapshot import Home
-from console.ui.home_words import home_short, home_words
-from console.ui.verification import Verification
+from console.hosts.pull.verify import Differing, VerifyResult
+from console.runs.snapshot import SyncState
+from console.ui.host.sync_text import VerifyState, sync_text, sync_text_short
 from engine.contract.experiment import RunId
 from tests.console.ui.driving import LARGE, SMALL, console, notices, screen, until, until_shown
 from tests.console.ui.fake_session import FakeSession
@@ -15,18 +14,18 @@ from tests.console.ui.scenes import finished, training, view_of
 
 A42, A123, B42, C42 = RunId("A", 42), RunId("A", 123), RunId("B", 42), RunId("C", 42)
 SIZES = pytest.mark.parametrize("size", [SMALL, LARGE])
-HERE = Home("home", 9, 9, 1_200_000, 1_200_000)
+HERE = SyncState("synced", 9, 9, 1_200_000, 1_200_000)
 HOSTILE = "[bold red]x[/] [/] [link=http://a]b"
 
 
 def said(session: FakeSession, width: int = 120, now: float | None = None) -> str:
-    words = home_words(session.snapshot, Verification(), session.snapshot.host.heard if now is None else now, width)
+    words = sync_text(session.snapshot, VerifyState(), session.snapshot.host.heard if now is None else now, width)
     return "\n".join(line.rstrip() for line in words.plain.splitlines())
 
 
-def two_ended(**homes: Home) -> FakeSession:
+def two_ended(**sync_states: SyncState) -> FakeSession:
     session = FakeSession()
-    session.show(finished(A42), finished(A123), homes={A42: HERE, A123: homes.get("second", HERE)})
+    session.show(finished(A42), finished(A123), sync_states={A42: HERE, A123: sync_states.get("second", HERE)})
     return session
 
 
@@ -34,43 +33,45 @@ def test_the_verdict_is_full_sync_once_every_ended_run_is_at_home() -> None:
     text = said(two_ended())
     assert text.splitlines()[0] == ("Home         ✓ full sync: 2 of 2 ended runs, 18 files, 2.4 MB, verified")
     assert text.splitlines()[1] == "Verified     as they came; v reads all of it again"
-    assert home_short(two_ended().snapshot).plain == "full sync: 2 runs, 2.4 MB"
+    assert sync_text_short(two_ended().snapshot).plain == "full sync: 2 runs, 2.4 MB"
 
 
 @pytest.mark.parametrize(
     ("second", "line", "short"),
     [
         (
-            Home("pulling", 0, 9, 630_000, 1_000_000, left=4.0),
+            SyncState("pulling", 0, 9, 630_000, 1_000_000, left=4.0),
             "A / 123 comes: 63%, 630 kB of 1.0 MB, 0:04 left",
             "home 1/2, coming 63%, 0:04",
         ),
-        (Home(), "1 run to come", "home 1/2, 1 to come"),
+        (SyncState(), "1 run to come", "home 1/2, 1 to come"),
         (
-            Home(note="the disk at / is full"),
+            SyncState(note="the disk at / is full"),
             "A / 123 waits, s tries now: the disk at / is full",
             "home 1/2, 1 to come",
         ),
         (
-            Home("damaged", note="items.parquet is not what its manifest says"),
+            SyncState("damaged", note="items.parquet is not what its manifest says"),
             "✗ A / 123 damaged, s pulls it again: items.parquet is not what its manifest says",
             "home 1/2, 1 damaged: s",
         ),
     ],
     ids=["coming", "to come", "waiting", "damaged"],
 )
-def test_what_is_not_at_home_is_named_with_what_there_is_to_do(second: Home, line: str, short: str) -> None:
+def test_what_is_not_at_home_is_named_with_what_there_is_to_do(second: SyncState, line: str, short: str) -> None:
     session = two_ended(second=second)
     text = said(session)
     assert text.splitlines()[0] == "Home         not in full sync: 1 of 2 ended runs, 9 files, 1.2 MB"
     assert text.splitlines()[1] == f"             {line}"
-    assert home_short(session.snapshot).plain == short
+    assert sync_text_short(session.snapshot).plain == short
 
 
 def test_what_still_runs_and_what_was_lost_is_said_apart_from_the_verdict() -> None:
     session = two_ended()
-    mirrored = Home("mirroring", bytes_done=34_000, as_of=99.0)
-    session.show(view_of(B42, "running", training(5)), view_of(C42, "lost"), homes=dict.fromkeys((B42, C42), mirrored))
+    mirrored = SyncState("syncing", bytes_done=34_000, as_of=99.0)
+    session.show(
+        view_of(B42, "running", training(5)), view_of(C42, "lost"), sync_states=dict.fromkeys((B42, C42), mirrored)
+    )
     lines = said(session, now=100.0).splitlines()
     assert "full sync: 2 of 2" in lines[0]
     assert lines[1].strip() == "1 run still running: 34.0 kB of events and logs here, 1.0 s old"
@@ -81,7 +82,7 @@ def test_without_the_hosts_word_nothing_is_called_full() -> None:
     session = two_ended()
     session.show(heard=0.0)
     assert "2 runs here, 18 files, 2.4 MB; the host has not said yet whether there is more" in said(session)
-    assert home_short(session.snapshot).plain == "home 2/2"
+    assert sync_text_short(session.snapshot).plain == "home 2/2"
 
 
 def test_a_lost_link_gives_the_verdict_its_age() -> None:
@@ -93,26 +94,26 @@ def test_a_lost_link_gives_the_verdict_its_age() -> None:
 def test_of_many_damaged_runs_some_are_named_and_the_others_counted() -> None:
     session = FakeSession()
     runs = list(session.snapshot.runs)
-    session.show(*map(finished, runs), homes=dict.fromkeys(runs, Home("damaged", note="x")))
+    session.show(*map(finished, runs), sync_states=dict.fromkeys(runs, SyncState("damaged", note="x")))
     text = said(session)
     assert text.count("pulls it again: x") == 3 and "and 6 more damaged; s pulls all again" in text
 
 
 @pytest.mark.parametrize("width", [0, 20, 40, 80, 200])
 def test_no_line_is_wider_than_its_place(width: int) -> None:
-    session = two_ended(second=Home("damaged", note="items.parquet is not what its manifest says " * 3))
-    for line in home_words(session.snapshot, Verification(), 1.0, width).plain.splitlines():
+    session = two_ended(second=SyncState("damaged", note="items.parquet is not what its manifest says " * 3))
+    for line in sync_text(session.snapshot, VerifyState(), 1.0, width).plain.splitlines():
         assert len(line) <= max(width, 21)
 
 
 @SIZES
 async def test_every_view_says_in_short_what_is_at_home(size: tuple[int, int]) -> None:
-    session = two_ended(second=Home("pulling", 0, 9, 600_000, 1_200_000, left=4.0))
+    session = two_ended(second=SyncState("pulling", 0, 9, 600_000, 1_200_000, left=4.0))
     async with console(session, size) as pilot:
         for key in "12345":
             await pilot.press(key)
             await until(pilot, lambda: "home 1/2, coming 50%, 0:04" in screen(pilot).splitlines()[1])
-        session.show(homes={A123: HERE})
+        session.show(sync_states={A123: HERE})
         await until(pilot, lambda: "full sync: 2 runs, 2.4 MB" in screen(pilot).splitlines()[1])
         await pilot.press("1")
         await until_shown(pilot, "✓ full sync: 2 of 2 ended runs, 18 files, 2.4 MB")
@@ -123,7 +124,7 @@ async def test_every_view_says_in_short_what_is_at_home(size: tuple[int, int]) -
 async def test_one_key_asks_again_for_what_is_damaged_even_of_a_console_that_looks_on(
     size: tuple[int, int], view: str
 ) -> None:
-    session = two_ended(second=Home("damaged", note=HOSTILE))
+    session = two_ended(second=SyncState("damaged", note=HOSTILE))
     session.show(lease="ann@laptop")
     async with console(session, size, read_only=True) as pilot:
         await pilot.press(view)
@@ -131,21 +132,21 @@ async def test_one_key_asks_again_for_what_is_damaged_even_of_a_console_that_loo
         await pilot.press("right", "s")
         await until(pilot, lambda: session.pulled == [(A123,)])
         await until(pilot, lambda: "Asking for 1 run again." in notices(pilot))
-        session.show(homes={A123: HERE})
+        session.show(sync_states={A123: HERE})
         await pilot.press("s")
         await until(pilot, lambda: "Every ended run is at home already." in notices(pilot))
 
 
 async def test_without_a_link_asking_again_says_so() -> None:
-    session = two_ended(second=Home("damaged"))
+    session = two_ended(second=SyncState("damaged"))
     session.refuse = ConnectionError("there is no link to the host")
     async with console(session) as pilot:
         await pilot.press("s")
         await until(pilot, lambda: "Could not pull again: there is no link to the host" in notices(pilot))
 
 
-def step(read: int, files: int, *differing: Differing) -> HomeCheck:
-    return HomeCheck(2, files, 18, read, read, 2_400_000, differing)
+def step(read: int, files: int, *differing: Differing) -> VerifyResult:
+    return VerifyResult(2, files, 18, read, read, 2_400_000, differing)
 
 
 @SIZES

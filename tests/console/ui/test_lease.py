@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from console.ui.dialogue import Dialogue
+from console.ui.dialogs.confirm import ConfirmDialog
 from engine.contract.experiment import RunId
 from tests.console.ui.driving import LARGE, console, notices, screen, until, until_shown
 from tests.console.ui.fake_session import FakeSession
@@ -12,7 +12,7 @@ A42 = RunId("A", 42)
 
 
 def asked(pilot: object) -> bool:
-    return isinstance(pilot.app.screen, Dialogue)  # type: ignore[attr-defined]
+    return isinstance(pilot.app.screen, ConfirmDialog)  # type: ignore[attr-defined]
 
 
 async def test_a_console_without_the_lease_looks_on_until_it_takes_over() -> None:

@@ -8,7 +8,7 @@ import time
 import pytest
 from msgspec.structs import replace
 
-from console.ui.checklist import Checklist
+from console.ui.host.checklist import Checklist
 from tests.console.ui.driving import LARGE, SMALL, console, notices, screen, select_check, until, until_shown
 from tests.console.ui.fake_session import ILL, FakeSession, ill_session
 

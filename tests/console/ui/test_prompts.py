@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 import pytest
 from textual.pilot import Pilot
 
-from console.hosts.prompts import NobodyToAsk, Prompter, Question
+from console.hosts.ssh.prompts import NobodyToAsk, Prompter, Question
 from console.ui.app import ConsoleApp
-from console.ui.dialogue import Dialogue
-from console.ui.help_screen import HelpScreen
-from console.ui.prompt_dialogue import AnswerInput, PromptDialogue
+from console.ui.dialogs.confirm import ConfirmDialog
+from console.ui.dialogs.help import HelpScreen
+from console.ui.dialogs.prompt import AnswerInput, PromptDialog
 from engine.contract.experiment import RunId
 from tests.console.ui.driving import SMALL, console, notices, screen, until, until_shown
 from tests.console.ui.fake_session import FakeSession
@@ -50,7 +50,7 @@ async def asked(
 
 
 def prompted(pilot: Pilot[None]) -> bool:
-    return isinstance(pilot.app.screen, PromptDialogue)
+    return isinstance(pilot.app.screen, PromptDialog)
 
 
 async def type_in(pilot: Pilot[None], text: str) -> None:
@@ -143,7 +143,7 @@ async def test_a_question_waits_for_the_dialogue_that_is_open() -> None:
     session = FakeSession()
     session.show(view_of(RunId("A", 42), "running", training(5)))
     async with console(session) as pilot:
-        for key, kind in (("x", Dialogue), ("question_mark", HelpScreen)):
+        for key, kind in (("x", ConfirmDialog), ("question_mark", HelpScreen)):
             await pilot.press(key)
             await until(pilot, lambda kind=kind: isinstance(pilot.app.screen, kind))  # type: ignore[misc]
             asking = ask(pilot, PASSWORD)

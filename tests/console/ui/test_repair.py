@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from textual.pilot import Pilot
 
-from console.hosts.preflight.check import Check
-from console.ui.dialogue import Dialogue
+from console.hosts.preflight.checks import Check
+from console.ui.dialogs.confirm import ConfirmDialog
 from tests.console.ui.driving import LARGE, SMALL, console, notices, screen, select_check, until, until_shown
 from tests.console.ui.fake_session import WELL, FakeSession, ill_session
 
@@ -15,7 +15,7 @@ HOSTILE = "[bold red]x[/] [/] [link=http://a]b"
 
 
 def asked(pilot: Pilot[None]) -> bool:
-    return isinstance(pilot.app.screen, Dialogue)
+    return isinstance(pilot.app.screen, ConfirmDialog)
 
 
 async def repairing(pilot: Pilot[None], session: FakeSession) -> None:

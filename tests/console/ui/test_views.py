@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from console.results.summary import Results
-from console.snapshot import Home
+from console.runs.snapshot import SyncState
 from engine.contract.events import Stage, Warning
 from engine.contract.experiment import RunId
 from tests.console.ui.driving import LARGE, SMALL, console, screen, until, until_shown
@@ -33,9 +33,9 @@ def busy_session() -> FakeSession:
         view_of(runs[5], "queued"),
         view_of(runs[6], "aborted", reason="by the operator"),
         view_of(runs[7], "lost", reason="the host restarted"),
-        homes={
-            runs[0]: Home("home", 9, 9, 120_000, 120_000),
-            runs[1]: Home("pulling", 0, 9, 60_000, 120_000, left=4.0),
+        sync_states={
+            runs[0]: SyncState("synced", 9, 9, 120_000, 120_000),
+            runs[1]: SyncState("pulling", 0, 9, 60_000, 120_000, left=4.0),
         },
     )
     session.items = (item("bank", item_id="r1"), item("spring", item_id="r2", failed=5))
@@ -100,9 +100,9 @@ async def test_live_shows_curves_the_level_of_mean_pooling_and_the_log(size: tup
     async with console(session, size) as pilot:
         await pilot.press("down", "enter")
         text = await until_shown(
-            pilot, "Loss", "Dev top-1 %", "mean pooling 45.2", "B / 42", "following", "step 299", "50%"
+            pilot, "Loss", "Dev top-1 %", "mean pooling 45.2", "B / 42", "syncing", "step 299", "50%"
         )
-        assert "step 200" not in text.split("following")[1] or size == LARGE
+        assert "step 200" not in text.split("syncing")[1] or size == LARGE
         await until(pilot, lambda: "▄" in screen(pilot) or "▀" in screen(pilot), "a curve in blocks")
         await pilot.press("m")
         await until(pilot, lambda: "BBB" in screen(pilot), "a curve in letters")
@@ -132,7 +132,7 @@ async def test_a_long_name_gives_way_to_state_progress_and_log() -> None:
         SCALING, conditions=conditions, profiles={"demo": replace(SCALING.profiles["demo"], conditions=None)}
     )
     session, run = FakeSession(experiment), RunId(name, 42)
-    session.show(view_of(run, "running", training(100)), homes={run: Home("mirroring", bytes_done=1200)})
+    session.show(view_of(run, "running", training(100)), sync_states={run: SyncState("syncing", bytes_done=1200)})
     async with console(session) as pilot:
         text = await until_shown(pilot, "aaa… / 42  ▶ running  Coming home, 1.2 kB here", name)
         await pilot.press("3")
@@ -204,7 +204,7 @@ async def test_results_of_capsules_at_home_are_shown_though_the_host_was_never_r
         await pilot.press("4")
         await until_shown(pilot, "No results yet")
         session.at_home = ran.results()
-        session.show(homes={RunId("A", 42): Home("home", 9, 9, 1000, 1000)})
+        session.show(sync_states={RunId("A", 42): SyncState("synced", 9, 9, 1000, 1000)})
         await until_shown(pilot, "1 of 9 runs evaluated", "46.1")
 
 
@@ -284,7 +284,7 @@ async def test_hostile_text_is_shown_as_it_is_and_never_obeyed() -> None:
         view_of(runs[0], "failed", warned, reason=HOSTILE),
         finished(runs[1]),
         view_of(runs[2], "running", [Stage("data", HOSTILE)]),
-        homes={runs[1]: Home("damaged", note=HOSTILE)},
+        sync_states={runs[1]: SyncState("damaged", note=HOSTILE)},
         detail=HOSTILE,
         title="[red]box",
     )

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from engine.contract.bad_input import BadInput
-from engine.contract.config_files import find_config
 from engine.contract.experiment import read_experiment
+from engine.contract.toml_file import find_config
 
 
 def test_a_file_beside_the_operator_comes_before_the_projects_own(

@@ -8,16 +8,8 @@ import msgspec
 import pytest
 
 from engine.contract.bad_input import BadInput
-from engine.contract.config_files import find_config
-from engine.contract.experiment import (
-    Curriculum,
-    Experiment,
-    RunId,
-    folder_name,
-    read_experiment,
-    resolve,
-    run_ids,
-)
+from engine.contract.experiment import Curriculum, Experiment, RunId, folder_name, read_experiment, resolve, run_ids
+from engine.contract.toml_file import find_config
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.hosts.agent.files import seal
+from console.hosts.agent.workspace import seal
 from engine.contract import manifest
 from engine.contract.bad_input import BadInput
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from engine.contract.experiment import Slice, Verification
 from engine.data.build import build_all
-from engine.data.usage_events import Lexicon, read_lexicon
-from engine.data.wordnet import WordNet, find_wordnet, read_wordnet
+from engine.data.wordnet.database import WordNet, find_wordnet, read_wordnet
+from engine.data.wordnet.usage_events import Lexicon, read_lexicon
 
 SMALL = Slice(
     train_lemmas=60,

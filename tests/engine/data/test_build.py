@@ -21,12 +21,12 @@ from engine.contract.bad_input import BadInput
 from engine.contract.experiment import TIERS, Slice, Verification
 from engine.data import build
 from engine.data.build import build_all, build_key, load
+from engine.data.bundles.editions import Editions, make_editions
+from engine.data.bundles.encoder_text import EmbeddedTexts
 from engine.data.dataset_files import load_rejected, read_manifest
-from engine.data.editions import Editions, make_editions
-from engine.data.embedded_texts import EmbeddedTexts
-from engine.data.leakage import Leakage
+from engine.data.leakage.check import Leakage
 from engine.data.plan import Plan
-from engine.data.wordnet import WordNet
+from engine.data.wordnet.database import WordNet
 from tests.engine.data.conftest import SMALL, bag_of_words, silent
 
 FILES = {
@@ -82,7 +82,7 @@ def test_the_same_inputs_give_the_same_bytes_in_another_process(built: Path, tmp
     again = tmp_path / "again"
     program = (
         "import os, sys; from pathlib import Path\n"
-        "from engine.data.build import build_all; from engine.data.wordnet import find_wordnet, read_wordnet\n"
+        "from engine.data.build import build_all; from engine.data.wordnet.database import find_wordnet, read_wordnet\n"
         "from engine.contract.experiment import Verification\n"
         "from tests.engine.data.conftest import SMALL, bag_of_words, silent\n"
         "wordnet = read_wordnet(find_wordnet(os.environ))\n"

@@ -8,13 +8,13 @@ import pytest
 from msgspec import structs
 
 from engine.contract.bad_input import BadInput
-from engine.data.held_out import HeldOut
-from engine.data.near_copies import near_copies
+from engine.data.bundles.synthetic import Synthetic
+from engine.data.bundles.verification import Claim
+from engine.data.leakage.held_out import HeldOut
+from engine.data.leakage.near_copies import near_copies
 from engine.data.plan import Plan, _without_copies, make_plan
-from engine.data.synthetic import Synthetic
-from engine.data.usage_events import Lexicon, Sense, digest, normalised, usage_event
-from engine.data.verification import Claim
-from engine.data.wordnet import WordNet
+from engine.data.wordnet.database import WordNet
+from engine.data.wordnet.usage_events import Lexicon, Sense, digest, normalised, usage_event
 from tests.engine.data.conftest import SMALL
 
 
@@ -53,7 +53,7 @@ def test_a_lemma_that_near_copies_leave_nothing_gives_its_place_to_another(
 ) -> None:
     lemma = plan.lemmas["train"][3]
     queries = sorted((item.query.text for item in plan.evaluation.retrieval), key=len, reverse=True)
-    spoiled = tuple(
+    damaged_runs = tuple(
         structs.replace(
             sense,
             gloss=structs.replace(sense.gloss, text=f"{queries[0]} {digest(sense.sense_id)[:2]}"),
@@ -63,7 +63,7 @@ def test_a_lemma_that_near_copies_leave_nothing_gives_its_place_to_another(
         )
         for sense in lexicon[lemma]
     )
-    again = make_plan(SMALL, 0, wordnet, {**lexicon, lemma: spoiled})
+    again = make_plan(SMALL, 0, wordnet, {**lexicon, lemma: damaged_runs})
     assert lemma not in again.lemmas["train"]
     assert len(again.lemmas["train"]) == SMALL.train_lemmas
     assert set(plan.lemmas["train"]) - set(again.lemmas["train"]) == {lemma}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.data.split import SHARES, Split, choose_lemmas, split_of
+from engine.data.plan import SHARES, Split, choose_lemmas, split_of
 
 LEMMAS = [f"lemma{number}" for number in range(4000)]
 SPLITS: tuple[Split, ...] = ("train", "dev", "eval")
@@ -53,19 +53,19 @@ def test_splits_are_disjoint_and_new_lemmas_move_none(seed: int, lemmas: list[st
 
 @given(st.sets(st.sampled_from(LEMMAS[:60])), st.integers(1, 20))
 def test_lemmas_that_are_spoiled_when_they_are_looked_at_give_their_places_to_others(
-    spoiled: set[str], few: int
+    damaged_runs: set[str], few: int
 ) -> None:
     looked_at: list[str] = []
 
     def hit(lemmas: Sequence[str]) -> set[str]:
         looked_at.extend(lemmas)
-        return spoiled & set(lemmas)
+        return damaged_runs & set(lemmas)
 
     def useful(lemma: str) -> bool:
-        return lemma not in looked_at or lemma not in spoiled
+        return lemma not in looked_at or lemma not in damaged_runs
 
     chosen = choose_lemmas(LEMMAS[:60], "train", 3, few, useful, hit)
-    expected = choose_lemmas(LEMMAS[:60], "train", 3, few, lambda lemma: lemma not in spoiled)
+    expected = choose_lemmas(LEMMAS[:60], "train", 3, few, lambda lemma: lemma not in damaged_runs)
     assert chosen == expected
     assert len(set(looked_at)) == len(looked_at)
     assert set(chosen) <= set(looked_at)

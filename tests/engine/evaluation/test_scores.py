@@ -7,7 +7,7 @@ import statistics
 import pytest
 
 from engine.contract.items import ItemRow
-from engine.data.ranking import Ranked
+from engine.data.evaluation.killers import Ranked
 from engine.data.records import Killer
 from engine.evaluation.scores import killer_top1, scores
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.training.schedule import cosine
+from engine.training.adamw import cosine
 
 
 @given(total=st.integers(2, 500), ratio=st.floats(0.0, 1.0))

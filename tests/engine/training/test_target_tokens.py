@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.training.target_tokens import covers, target_tokens
+from engine.training.batch_loss import covers, target_tokens
 from tests.engine.made_up import bundle, event, random_states
 
 

@@ -9,43 +9,45 @@ import msgspec
 import pytest
 
 from console.hosts.agent import environment as agent_environment
-from console.hosts.agent.files import Workspace
-from console.hosts.preflight.examine import engine_python, environment_name, examine, make_environment
-from console.hosts.preflight.judge import judge
-from console.hosts.wheel import wheel
+from console.hosts.agent.workspace import Workspace
+from console.hosts.preflight.checks import judge
+from console.hosts.preflight.repairs import engine_python, environment_name, examine, make_environment
+from console.hosts.remote.wheel import wheel
 from tests.console.hosts.conftest import EMBEDDED, Host
 
 REMOTE = msgspec.structs.replace(EMBEDDED, launcher="ssh", address="127.0.0.1", workspace="/w")
 
 
 async def test_the_embedded_host_passes_preflight(host: Host) -> None:
-    async with host.reach() as (reached, link):
-        found = await examine(EMBEDDED, reached, link)
+    async with host.open_connection() as (connection, link):
+        found = await examine(EMBEDDED, connection, link)
     checks = {check.name: check for check in judge(found, EMBEDDED, runs=9)}
     assert checks["engine"].status == "ok", checks["engine"]
-    assert checks["login"].found.startswith("root" if found.premises.user == "root" else found.premises.user)
+    assert checks["login"].found.startswith(
+        "root" if found.preflight_facts.user == "root" else found.preflight_facts.user
+    )
     assert abs(found.clock_offset) < 5 and 0 < found.round_trip < 5
 
 
 async def test_an_environment_is_made_once_and_runs_the_engine(host: Host) -> None:
-    async with host.reach() as (reached, link):
-        assert (await examine(REMOTE, reached, link)).environment.state == "none"
-        states = [now async for now in make_environment(REMOTE, reached, link, extra="")]
+    async with host.open_connection() as (connection, link):
+        assert (await examine(REMOTE, connection, link)).environment.state == "none"
+        states = [now async for now in make_environment(REMOTE, connection, link, extra="")]
         assert states[0].state == "making" and states[-1].state == "ready", states[-1]
-        python = engine_python(REMOTE, reached)
+        python = engine_python(REMOTE, connection)
         said = subprocess.run([python, "-m", "engine.cli", "--help"], capture_output=True, text=True, check=True)
         assert "qllm-engine" in said.stdout and Path(python).is_relative_to(host.workspace)
-        config = "from engine.contract.config_files import find_config; print(find_config('scaling.toml'))"
+        config = "from engine.contract.toml_file import find_config; print(find_config('scaling.toml'))"
         found = subprocess.run([python, "-c", config], capture_output=True, text=True, check=True, cwd="/")
         assert Path(found.stdout.strip()).is_relative_to(host.workspace)
         before = Path(python).stat().st_ctime_ns
-        assert [now.state async for now in make_environment(REMOTE, reached, link, extra="")] == ["ready"]
+        assert [now.state async for now in make_environment(REMOTE, connection, link, extra="")] == ["ready"]
         assert Path(python).stat().st_ctime_ns == before, "it is not made again"
 
 
 async def test_an_environment_that_cannot_be_made_says_why_and_leaves_nothing(host: Host) -> None:
-    async with host.reach() as (reached, link):
-        states = [now async for now in make_environment(REMOTE, reached, link, extra="no-such-extra\n--bad")]
+    async with host.open_connection() as (connection, link):
+        states = [now async for now in make_environment(REMOTE, connection, link, extra="no-such-extra\n--bad")]
         assert states[-1].state == "failed" and states[-1].error
         assert not (host.workspace / "env" / environment_name()).exists()
 
@@ -67,7 +69,7 @@ def test_the_wheel_has_the_same_bytes_each_time_and_what_it_needs() -> None:
 
 @pytest.mark.parametrize("name", ["..", "a/b", "", "-x"])
 def test_environment_names_stay_in_their_folder(tmp_path: Path, name: str) -> None:
-    from console.hosts.agent.files import Refused
+    from console.hosts.agent.workspace import Refused
 
     with pytest.raises(Refused):
         agent_environment.folder(Workspace(tmp_path), name)

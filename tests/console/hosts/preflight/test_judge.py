@@ -6,10 +6,9 @@ import msgspec
 import pytest
 
 from console.hosts.host_config import HostConfig
-from console.hosts.preflight.check import Check, worst
-from console.hosts.preflight.findings import Environment, Findings, GpuUser, Premises
-from console.hosts.preflight.judge import GIB, judge
-from console.snapshot import Gpu, HostFacts
+from console.hosts.preflight.checks import GIB, Check, judge, worst
+from console.hosts.preflight.facts import Environment, Findings, GpuUser, PreflightFacts
+from console.runs.snapshot import Gpu, HostFacts
 
 RAMP = HostConfig("RAMP", "ssh", address="ramp", workspace="/w", gpu_memory_gb=48)
 FACTS = HostFacts(
@@ -25,7 +24,7 @@ FACTS = HostFacts(
     "/w",
     (Gpu("L40S", 46068, 1, 0, "550"),),
 )
-PREMISES = Premises(0.0, "root", "3.11.2", True, (), True, True)
+PREMISES = PreflightFacts(0.0, "root", "3.11.2", True, (), True, True)
 READY = Environment("ready", python="/w/env/x/bin/python", complaint="")
 GOOD = Findings("root at ramp:22", "SHA256:x", FACTS, PREMISES, READY, 0.1, 0.02)
 
@@ -39,7 +38,7 @@ def with_facts(**changes: object) -> Findings:
 
 
 def with_premises(**changes: object) -> Findings:
-    return msgspec.structs.replace(GOOD, premises=msgspec.structs.replace(PREMISES, **changes))
+    return msgspec.structs.replace(GOOD, preflight_facts=msgspec.structs.replace(PREMISES, **changes))
 
 
 def test_a_good_host_is_all_ok() -> None:

@@ -1,0 +1,154 @@
+"""Judges findings: pure, from what was found and what the host promises to a checklist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from msgspec import Struct
+
+from console.hosts.host_config import HostConfig
+from console.hosts.preflight.facts import Findings
+
+Status = Literal["ok", "warning", "blocker"]
+Repair = Literal["environment", "wordnet"]
+
+
+class Check(Struct, frozen=True):
+    """What was looked at, how it is, what was found, what to do, and which repair does it, if one does."""
+
+    name: str
+    status: Status
+    found: str
+    advice: str = ""
+    repair: Repair | None = None
+
+
+def worst(checks: tuple[Check, ...]) -> Status:
+    """The worst status of all."""
+    statuses = {check.status for check in checks}
+    return "blocker" if "blocker" in statuses else "warning" if "warning" in statuses else "ok"
+
+
+GIB = 2**30
+LEAST_PYTHON = (3, 11)
+LEAST_MEMORY = 4 * GIB  # one run holds the token states of the whole data set and the encoder
+ENVIRONMENT_CPU, ENVIRONMENT_CUDA = 2 * GIB, 8 * GIB  # PyTorch's builds, measured after installation, rounded up
+DATA = 2 * GIB  # data and token cache of the full profile
+CAPSULE = 16 * 2**20  # one run's folder
+CLOCK_OK_S = 2.0
+MEMORY_TOLERANCE = 0.9  # a "48 GB" card shows 45 to 48 GiB, depending on ECC and on who counts
+
+
+def judge(found: Findings, host: HostConfig, runs: int) -> tuple[Check, ...]:
+    """The checklist for ``runs`` runs on ``host``."""
+    return (
+        Check("login", "ok", f"{found.login}, host key {found.fingerprint}"),
+        *_gpu(found, host),
+        _machine(found),
+        _disk(found, runs),
+        _python(found, host),
+        _environment(found, host),
+        _clock(found),
+        _logout(found),
+    )
+
+
+def _gpu(found: Findings, host: HostConfig) -> Iterator[Check]:
+    gpus = found.facts.gpus
+    if not gpus:
+        needed = host.device == "cuda" or host.gpu_memory_gb is not None
+        advice = "Check the driver with nvidia-smi on the host." if needed else "Runs will use the processors."
+        yield Check("GPU", "blocker" if needed else "ok", found.facts.gpu_note or "none", advice if needed else "")
+        return
+    for gpu in gpus:
+        memory = "memory unknown" if gpu.memory_total is None else f"{gpu.memory_total / 1024:.0f} GiB"
+        text = f"{gpu.name}, {memory}, driver {gpu.driver}"
+        if gpu.memory_total is None:
+            yield Check(
+                "GPU", "warning", text, "nvidia-smi does not tell its memory: it may be failing or be a MIG slice."
+            )
+        elif host.gpu_memory_gb and gpu.memory_total / 1024 < host.gpu_memory_gb * MEMORY_TOLERANCE:
+            yield Check("GPU", "warning", text, f"The host promises {host.gpu_memory_gb:g} GB.")
+        else:
+            yield Check("GPU", "ok", text)
+    if users := found.preflight_facts.gpu_users:
+        names = ", ".join(f"{user.name} ({user.pid}, {user.memory or '?'} MiB)" for user in users)
+        yield Check("GPU users", "warning", names, "Others use the GPU: runs will be slower, or may not fit.")
+
+
+def _machine(found: Findings) -> Check:
+    facts = found.facts
+    text = (
+        f"{facts.cpus} processors, {facts.memory_available / GIB:.0f} of {facts.memory_total / GIB:.0f} GiB memory free"
+    )
+    if facts.memory_available < LEAST_MEMORY:
+        return Check("processors and memory", "warning", text, f"A run wants {LEAST_MEMORY / GIB:.0f} GiB free.")
+    return Check("processors and memory", "ok", text)
+
+
+def _disk(found: Findings, runs: int) -> Check:
+    facts = found.facts
+    needed = DATA + runs * CAPSULE
+    if found.environment.state != "ready":
+        needed += ENVIRONMENT_CUDA if facts.gpus else ENVIRONMENT_CPU
+    text = f"{facts.disk_free / GIB:.1f} of {facts.disk_total / GIB:.0f} GiB free in {facts.workspace}, {needed / GIB:.1f} needed"
+    if not found.preflight_facts.writable:
+        return Check("disk", "blocker", text, f"{found.preflight_facts.user} may not write there.")
+    if facts.disk_free < needed:
+        return Check("disk", "blocker", text, "Free some, or name another workspace in hosts.toml.")
+    return Check("disk", "ok", text)
+
+
+def _python(found: Findings, host: HostConfig) -> Check:
+    version = found.preflight_facts.python
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if numbers < LEAST_PYTHON:
+        return Check(
+            "Python", "blocker", version, "The engine needs 3.11 or newer: name one as `python` in hosts.toml."
+        )
+    if not found.preflight_facts.has_venv and host.launcher != "embedded":
+        return Check(
+            "Python", "blocker", f"{version} without venv", "Install it (on Debian: apt-get install python3-venv)."
+        )
+    return Check("Python", "ok", version)
+
+
+def _environment(found: Findings, host: HostConfig) -> Check:
+    environment = found.environment
+    if host.launcher == "embedded" and environment.complaint:
+        return Check("engine", "blocker", environment.complaint)
+    match environment.state:
+        case "none":
+            return Check("engine", "blocker", "not installed on the host", "Make its environment.", "environment")
+        case "making":
+            return Check("engine", "blocker", f"being installed: {environment.step}", "Wait for it.")
+        case "failed":
+            return Check(
+                "engine", "blocker", environment.error, "Mend what it says, then make it again.", "environment"
+            )
+    if environment.complaint:
+        if "WordNet" in environment.complaint:
+            return Check("engine", "blocker", environment.complaint, "Fetch it.", "wordnet")
+        return Check("engine", "blocker", environment.complaint)
+    return Check("engine", "ok", f"installed, {environment.python}")
+
+
+def _clock(found: Findings) -> Check:
+    text = f"{round(found.clock_offset, 1) + 0.0:+.1f} s against ours, round trip {found.round_trip * 1000:.0f} ms"
+    if abs(found.clock_offset) > CLOCK_OK_S + found.round_trip:
+        return Check("clock", "warning", text, "Nothing depends on it, but times shown of the host are its own.")
+    return Check("clock", "ok", text)
+
+
+def _logout(found: Findings) -> Check:
+    match found.preflight_facts.survives:
+        case True:
+            return Check("runs survive logout", "ok", "detached processes stay")
+        case False:
+            advice = f"On the host: loginctl enable-linger {found.preflight_facts.user}"
+            return Check("runs survive logout", "blocker", "systemd ends what a user leaves behind", advice)
+        case None:
+            return Check(
+                "runs survive logout", "warning", "the host does not say", "Launch the smoke profile and log out once."
+            )

@@ -1,0 +1,1 @@
+"""Runs synced from the host: tailed while they run, pulled once they have ended, verified."""

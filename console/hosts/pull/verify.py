@@ -1,0 +1,109 @@
+"""What is at home by its manifests, and whether it still is: every byte read and hashed again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from msgspec import Struct
+
+from console.hosts.agent.safe_dir import InTheWay, SafeDir
+from console.sanitize import sanitize_line
+from engine.contract import manifest as manifests
+from engine.contract.bad_input import BadInput
+from engine.contract.experiment import RunId
+from engine.contract.run_folder import MANIFEST
+
+PIECE = 8 << 20  # bytes between two reports
+
+
+class Differing(Struct, frozen=True):
+    """A file at home, of launch ``key`` of ``run``, that is not what its manifest says; both texts are safe to show."""
+
+    run: RunId
+    key: str
+    path: str
+    why: str
+
+
+class VerifyResult(Struct, frozen=True):
+    """How far a check is: ``files`` of ``bytes`` in all are right so far, ``bytes_read`` of ``bytes_total`` were read."""
+
+    runs: int
+    files: int = 0
+    files_total: int = 0
+    bytes: int = 0
+    bytes_read: int = 0
+    bytes_total: int = 0
+    differing: tuple[Differing, ...] = ()
+
+
+def local_manifest(folder: Path, run: RunId) -> manifests.Manifest | None:
+    """The manifest of the sealed capsule that lies at home; None if there is none."""
+    try:
+        return manifests.decode((folder / str(run) / MANIFEST).read_bytes())
+    except (OSError, BadInput):
+        return None
+
+
+def verify_runs(folder: Path, runs: Iterable[RunId]) -> Iterator[VerifyResult]:
+    """Check the capsules of ``runs`` in ``folder``; yields how far it is, at last the whole. Blocks at each step.
+
+    A capsule that is replaced meanwhile is checked as it was when its turn came.
+    """
+    capsules = {run: manifest for run in runs if (manifest := local_manifest(folder, run)) is not None}
+    entries = [entry for manifest in capsules.values() for entry in manifest.files]
+    files, right, read, total = 0, 0, 0, sum(entry.size for entry in entries)
+    differing: tuple[Differing, ...] = ()
+
+    def now() -> VerifyResult:
+        return VerifyResult(len(capsules), files, len(entries), right, read, total, differing)
+
+    yield now()
+    for run, manifest in capsules.items():
+        for entry, step in _checked(folder / str(run), manifest):
+            if isinstance(step, int):
+                read += step
+            elif step:
+                differing += (Differing(run, manifest.key, sanitize_line(entry.path), sanitize_line(step)),)
+            else:
+                files, right = files + 1, right + entry.size
+            yield now()
+
+
+def _checked(capsule: Path, manifest: manifests.Manifest) -> Iterator[tuple[manifests.FileEntry, int | str]]:
+    """Of each file: bytes as they are read, then why it differs; empty if it does not."""
+    try:
+        root = SafeDir(capsule)
+    except OSError as error:
+        yield from ((entry, f"it cannot be read: {error.strerror}") for entry in manifest.files)
+        return
+    with root:
+        for entry in manifest.files:
+            try:
+                handle = root.open_file(entry.path)
+            except FileNotFoundError:
+                yield entry, "it is gone"
+                continue
+            except (OSError, InTheWay) as error:
+                yield entry, f"it cannot be read: {error}"
+                continue
+            try:
+                yield from ((entry, step) for step in _compared(handle, entry))
+            except OSError as error:
+                yield entry, f"it cannot be read: {error.strerror}"
+            finally:
+                os.close(handle)
+
+
+def _compared(handle: int, entry: manifests.FileEntry) -> Iterator[int | str]:
+    if (size := os.fstat(handle).st_size) != entry.size:
+        yield f"it has {size:,} bytes instead of {entry.size:,}"
+        return
+    digest = hashlib.sha256()
+    while piece := os.read(handle, PIECE):
+        digest.update(piece)
+        yield len(piece)
+    yield "" if digest.hexdigest() == entry.sha256 else "its SHA-256 is another"

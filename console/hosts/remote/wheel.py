@@ -1,0 +1,65 @@
+"""The project as a wheel for the host, put together from what is installed here: the same bytes for the same code.
+
+Format: the binary distribution format of the Python packaging specifications (PEP 427).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import zipfile
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+import console
+import engine
+from engine.contract.toml_file import find_config
+
+DISTRIBUTION = "qllm-console"
+SUFFIXES = (".py", ".tcss", ".toml", ".txt")
+
+
+@cache
+def wheel() -> tuple[str, bytes]:
+    """The wheel's file name and content.
+
+    Raises:
+        BadInput: the configuration files that belong into it are not here.
+    """
+    about = metadata.distribution(DISTRIBUTION)
+    stem = f"qllm_console-{about.version}"
+    info = f"{stem}.dist-info"
+    files: dict[str, bytes] = {}
+    for package in (console, engine):
+        root = Path(str(package.__file__)).parent
+        for path in sorted(root.rglob("*")):
+            if path.is_file() and path.suffix in SUFFIXES:
+                files[f"{root.name}/{path.relative_to(root).as_posix()}"] = path.read_bytes()
+    for name in ("scaling.toml", "hosts.toml", "constraints.txt"):
+        files[f"console/configs/{name}"] = find_config(name).read_bytes()
+    files[f"{info}/METADATA"] = (about.read_text("METADATA") or "").encode()
+    files[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: qllm-console\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    files[f"{info}/entry_points.txt"] = (
+        b"[console_scripts]\nqllm-console = console.cli:main\nqllm-engine = engine.cli:main\n"
+    )
+    record = [f"{name},{_hash(content)},{len(content)}" for name, content in files.items()]
+    files[f"{info}/RECORD"] = ("\n".join([*record, f"{info}/RECORD,,"]) + "\n").encode()
+    return f"{stem}-py3-none-any.whl", _zip(files)
+
+
+def _hash(content: bytes) -> str:
+    return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+
+
+def _zip(files: dict[str, bytes]) -> bytes:
+    """With fixed dates and modes, so that the content alone makes the bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            entry.external_attr = 0o644 << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, content)
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""SSH connections: route, login, host keys, channels, retry, and the embedded server."""

@@ -1,0 +1,93 @@
+"""The embedded host: reached over real SSH, in a server process that lives as long as the connection."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncssh
+
+from console.hosts.host_config import HostConfig
+from console.hosts.ssh.channels import Channels, HostConnection
+from console.hosts.ssh.errors import LinkDown
+from console.hosts.ssh.route import CIPHERS
+from console.hosts.ssh.timeouts import Timeouts
+from console.sanitize import sanitize_line
+
+START_S = 15.0
+
+
+@asynccontextmanager
+async def open_embedded(host: HostConfig, workspace: Path, timeouts: Timeouts) -> AsyncIterator[HostConnection]:
+    """Start the server and connect to it; ``workspace`` is used unless ``host`` names one.
+
+    Raises:
+        LinkDown: it does not start.
+    """
+    async with embedded_server() as (port, host_key, client_key):
+        known_hosts = asyncssh.import_known_hosts(f"[127.0.0.1]:{port} {host_key}\n")
+        try:
+            async with asyncio.timeout(START_S):
+                connection = await asyncssh.connect(
+                    "127.0.0.1",
+                    port,
+                    username="operator",
+                    client_keys=[client_key],
+                    known_hosts=known_hosts,
+                    config=None,
+                    agent_path=None,
+                    encryption_algs=CIPHERS,
+                    keepalive_interval=timeouts.keepalive,
+                    keepalive_count_max=timeouts.unanswered,
+                )
+        except (OSError, asyncssh.Error, TimeoutError) as error:
+            raise LinkDown(f"the embedded host cannot be reached: {sanitize_line(str(error))}") from error
+        channels = Channels(connection)
+        try:
+            yield HostConnection(
+                channels=channels,
+                workspace=str((Path(host.workspace).expanduser() if host.workspace else workspace).absolute()),
+                python=sys.executable,
+                address=f"127.0.0.1:{port}",
+                fingerprint=asyncssh.import_public_key(host_key).get_fingerprint(),
+            )
+        finally:
+            await channels.close()
+
+
+@asynccontextmanager
+async def embedded_server() -> AsyncIterator[tuple[int, str, asyncssh.SSHKey]]:
+    """Start the embedded server; yields its port, its public host key, and the only client key that it accepts."""
+    client_key = asyncssh.generate_private_key("ssh-ed25519")
+    server = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "console.hosts.ssh.embedded_server",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl+C in the terminal is the console's
+    )
+    assert server.stdin is not None and server.stdout is not None
+    try:
+        public = client_key.export_public_key().decode()
+        server.stdin.write(json.dumps({"client_key": public}).encode() + b"\n")
+        try:
+            async with asyncio.timeout(START_S):
+                said = json.loads(await server.stdout.readline())
+            port, host_key = int(said["port"]), str(said["host_key"])
+        except (ValueError, KeyError, TypeError, TimeoutError) as error:
+            raise LinkDown("the embedded host did not start") from error
+        yield port, host_key, client_key
+    finally:
+        server.stdin.close()
+        try:
+            async with asyncio.timeout(2.0):
+                await server.wait()
+        except TimeoutError:
+            server.kill()
+            await server.wait()

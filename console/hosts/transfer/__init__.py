@@ -1,0 +1,1 @@
+"""Folders synced with a host, both ways: plan, channel, batches, verdict."""

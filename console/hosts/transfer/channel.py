@@ -1,0 +1,253 @@
+"""The console's end of a transfer: one channel to the host's agent, requests in order, files as a stream of frames."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+import asyncssh
+import msgspec
+from msgspec import Struct
+
+from console.hosts.agent.file_index import Entry, FileIndex
+from console.hosts.agent.frames import MESSAGE, Frames, Garbled, decoded, message
+from console.hosts.remote.agent_package import START, agent_file
+from console.hosts.remote.remote_python import MarkedPython
+from console.hosts.ssh.channels import HostConnection
+from console.hosts.ssh.errors import LinkDown
+from console.hosts.transfer.errors import NoRoom, NotNow, SyncFailed
+from console.sanitize import sanitize_line
+
+
+class HostFolder(Struct, frozen=True):
+    """What the host said of a folder; ``staged`` is what a broken sync left on its way: name -> (bytes, SHA-256)."""
+
+    files: list[Entry]
+    refused: list[tuple[str, str]]
+    staged: dict[str, tuple[int, str]]
+    exists: bool
+
+    @property
+    def file_index(self) -> FileIndex:
+        return FileIndex(self.files, self.refused)
+
+
+WINDOW = 8 << 20  # bytes the host may send ahead: at 200 ms there and back, 40 MB/s
+START_TIMEOUT_S = 30.0
+LEAVE_TIMEOUT_S = 2.0
+AHEAD = 1 << 20  # bytes read while those before them are sent
+MAX_BEHIND = 8 << 20  # bytes read and not yet on the disk
+
+
+class Sink(Protocol):
+    """Takes the frames of files."""
+
+    def take(self, kind: int, payload: bytes | memoryview) -> None: ...
+
+
+class TransferChannel:
+    """One transfer process on the host behind one channel. Every method raises LinkDown when it is gone."""
+
+    def __init__(self, process: asyncssh.SSHClientProcess[bytes]) -> None:
+        self._process = process
+        self._frames = Frames()
+        self._messages: deque[dict[str, Any]] = deque()
+        self._reading: asyncio.Task[bytes] | None = None
+        self._behind: list[bytes] = []
+        self._stderr = b""
+
+    async def count(self, root: str, excludes: Sequence[str] = (), *, afresh: bool = False) -> HostFolder:
+        """What the host holds below ``root``; ``afresh`` trusts no hash from before.
+
+        Raises:
+            SyncFailed: the host cannot, or its answer cannot be understood.
+        """
+        self.post_count(root, excludes, afresh=afresh)
+        return await self.counted()
+
+    def post_count(self, root: str, excludes: Sequence[str] = (), *, afresh: bool = False) -> None:
+        """Ask for a count, whose answer comes with ``counted``, in turn."""
+        self.post({"op": "count", "root": root, "excludes": list(excludes), "afresh": afresh})
+
+    async def counted(self) -> HostFolder:
+        """The answer to ``post_count``."""
+        answer = await self.answer()
+        try:
+            return msgspec.convert(answer, HostFolder)
+        except msgspec.ValidationError as error:
+            raise SyncFailed(f"the host's list of files cannot be understood: {sanitize_line(str(error))}") from error
+
+    def post(self, request: dict[str, Any]) -> None:
+        """Send ``request``; its answer comes with ``answer``, in turn."""
+        with _link_errors():
+            self._process.stdin.write(message(request))
+
+    async def answer(self, sink: Sink | None = None, tick: Callable[[], None] | None = None) -> dict[str, Any]:
+        """The next answer; files that come before it go to ``sink``, in a thread, while more are read.
+
+        Raises:
+            NoRoom, SyncFailed: the host will not, or cannot.
+            DiskFull, OSError: ``sink`` does.
+        """
+        work: asyncio.Task[None] | None = None
+        try:
+            while not self._messages:
+                if self._behind and work is None:
+                    behind, self._behind = self._behind, []
+                    if sink is None:
+                        self._sort(behind, None)
+                        continue
+                    work = asyncio.create_task(asyncio.to_thread(self._sort, behind, sink))
+                await self._more(work)
+                if work is not None and work.done():
+                    work.result()
+                    work = None
+                    if tick is not None:
+                        tick()
+        finally:
+            if work is not None:
+                await asyncio.gather(work, return_exceptions=True)
+        return _checked(self._messages.popleft())
+
+    async def _more(self, work: asyncio.Task[None] | None) -> None:
+        """Wait until more was read or ``work`` is done; too far ahead of it, nothing more is read."""
+        if work is not None and sum(map(len, self._behind)) >= MAX_BEHIND:
+            await asyncio.wait({work})
+            return
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._process.stdout.read(1 << 20))
+        await asyncio.wait({self._reading, *([work] if work else [])}, return_when=asyncio.FIRST_COMPLETED)
+        if self._reading.done():
+            reading, self._reading = self._reading, None
+            with _link_errors():
+                chunk = reading.result()
+            if not chunk:
+                said = self._stderr.decode("utf-8", "replace").strip().splitlines()
+                raise LinkDown(sanitize_line(said[-1], 400) if said else "the host's end of the transfer is gone")
+            self._behind.append(chunk)
+
+    async def stream(self, pieces: Iterator[bytes], sent: Callable[[int], None]) -> dict[str, Any]:
+        """Send the frames ``pieces``, read in a thread while others travel, and the message that ends them.
+
+        Args:
+            sent: told the length of each piece when it is on its way.
+
+        Raises:
+            NoRoom, SyncFailed: the host could not take them.
+        """
+        early = asyncio.create_task(self.answer())
+        ahead = asyncio.create_task(asyncio.to_thread(_some, pieces))
+        try:
+            with _link_errors():
+                while (some := await ahead) and not early.done():
+                    ahead = asyncio.create_task(asyncio.to_thread(_some, pieces))
+                    for piece in some:
+                        self._process.stdin.write(piece)
+                        await self._process.stdin.drain()
+                        sent(len(piece))
+                if not early.done():
+                    self._process.stdin.write(message({"op": "end"}))
+            return await early
+        except LinkDown:
+            return await early  # the host's own reason, if it gave one, says more
+        finally:
+            early.cancel()
+            await asyncio.gather(early, ahead, return_exceptions=True)
+
+    async def drain_stderr(self) -> None:
+        """Keep the end of what the host says on stderr; undrained, it would block the channel."""
+        with contextlib.suppress(OSError, asyncssh.Error):
+            while chunk := await self._process.stderr.read(4096):
+                self._stderr = (self._stderr + chunk)[-4096:]
+
+    async def leave(self) -> None:
+        """Say that nothing more comes, and let the host's end finish by itself."""
+        with contextlib.suppress(OSError, asyncssh.Error, TimeoutError):
+            async with asyncio.timeout(LEAVE_TIMEOUT_S):
+                self._process.stdin.write_eof()
+                await self._process.wait_closed()
+
+    def close(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+        self._process.close()
+
+    def _sort(self, chunks: list[bytes], sink: Sink | None) -> None:
+        """Messages to those who wait for them, everything else to ``sink``."""
+        try:
+            for chunk in chunks:
+                for frame in self._frames.feed(chunk):
+                    if frame.kind == MESSAGE:
+                        self._messages.append(decoded(frame.payload))
+                    elif sink is not None:
+                        sink.take(frame.kind, frame.payload)
+                    else:
+                        raise Garbled("files that nobody asked for")
+        except Garbled as error:
+            raise LinkDown(f"the host's answer cannot be understood: {sanitize_line(str(error))}") from error
+
+
+@asynccontextmanager
+async def open_transfer(connection: HostConnection) -> AsyncIterator[TransferChannel]:
+    """A transfer for the length of the block; the agent is shipped first if it is not there.
+
+    Raises:
+        LinkDown: the link failed, or the host runs another file than the one shipped.
+    """
+    content, digest = agent_file()
+    program = MarkedPython(connection.python, START, connection.workspace, digest, str(len(content)), "transfer")
+    with _link_errors():
+        process = await connection.channels.create_process(program.command, encoding=None, window=WINDOW)
+    channel = TransferChannel(process)
+    draining: asyncio.Task[None] | None = None
+    try:
+        with _link_errors():
+            async with asyncio.timeout(START_TIMEOUT_S):
+                if await program.marked_line(process) == "want":
+                    process.stdin.write(content)
+        draining = asyncio.create_task(channel.drain_stderr())
+        hello = await channel.answer()
+        if hello.get("sha256") != digest:
+            raise LinkDown("the host runs another agent than the one that was shipped")
+        yield channel
+        await channel.leave()
+    finally:
+        channel.close()
+        if draining is not None:
+            draining.cancel()
+            await asyncio.gather(draining, return_exceptions=True)
+
+
+def _some(pieces: Iterator[bytes]) -> list[bytes]:
+    """The next pieces, enough to be worth a change of thread; empty at the end."""
+    some, size = [], 0
+    for piece in pieces:
+        some.append(piece)
+        size += len(piece)
+        if size >= AHEAD:
+            break
+    return some
+
+
+def _checked(answer: dict[str, Any]) -> dict[str, Any]:
+    if "error" not in answer:
+        return answer
+    if answer["error"] == "full":
+        missing = answer.get("missing")
+        raise NoRoom("the host", sanitize_line(str(answer.get("disk"))), missing if isinstance(missing, int) else None)
+    text = f"the host: {sanitize_line(str(answer.get('text') or 'no reason given'))}"
+    raise NotNow(text) if answer["error"] == "busy" else SyncFailed(text)
+
+
+@contextlib.contextmanager
+def _link_errors() -> Generator[None, None, None]:
+    try:
+        yield
+    except TimeoutError as error:
+        raise LinkDown("the host is silent") from error
+    except (OSError, asyncssh.Error) as error:
+        raise LinkDown(sanitize_line(str(error)) or "the link is down") from error

@@ -1,0 +1,1 @@
+"""Dialogs: confirmation, questions of the host, help."""

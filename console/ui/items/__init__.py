@@ -1,0 +1,1 @@
+"""View 5, Items: the evaluation items that runs got wrong."""

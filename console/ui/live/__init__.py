@@ -1,0 +1,1 @@
+"""View 3, Live: charts and the log."""

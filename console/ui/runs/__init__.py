@@ -1,0 +1,1 @@
+"""View 2, Runs: the condition x seed matrix, launch and abort."""

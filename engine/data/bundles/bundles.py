@@ -1,0 +1,124 @@
+"""Cross-lemma negatives: the events of other lemmas that lie nearest to an anchor under frozen mean pooling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.contract.experiment import Tier
+from engine.data.bundles.danger import dangers, rounded
+from engine.data.bundles.drafts import Draft
+from engine.data.bundles.encoder_text import EmbeddedTexts, encoder_text_of
+from engine.data.records import Bundle, UsageEvent
+from engine.data.wordnet.usage_events import digest, normalised, synset_of
+
+_BLOCK = 256
+
+
+def nearest_other_lemmas(
+    anchors: Sequence[UsageEvent], pool: Sequence[UsageEvent], texts: EmbeddedTexts, count: int
+) -> list[tuple[UsageEvent, ...]]:
+    """For each anchor its ``count`` nearest events of ``pool``, the nearest first, fewer if the pool is small.
+
+    Never an event of the anchor's lemma, of a synonym in its synset, or with its text; no text twice.
+    """
+    if not anchors or not pool:
+        return [() for _ in anchors]
+    lemma, synset, text = (_codes(key, anchors, pool) for key in (_lemma, synset_of, _text))
+    size = len(anchors)
+    matrix = texts.matrix[texts.rows(event.text for event in pool)]
+    queries = texts.rows(event.text for event in anchors)
+    wanted = min(len(pool), count * 4)
+    found: list[tuple[UsageEvent, ...]] = []
+    for start in range(0, size, _BLOCK):
+        stop = min(start + _BLOCK, size)
+        similarity = texts.matrix[queries[start:stop]] @ matrix.T
+        for codes in (lemma, synset, text):
+            similarity[codes[start:stop, None] == codes[None, size:]] = -2.0
+        best = np.argpartition(-similarity, wanted - 1, axis=1)[:, :wanted]
+        scores = np.take_along_axis(similarity, best, axis=1)
+        # ties by place in the pool, so that the order never depends on how the partition fell
+        order = np.lexsort((best, -np.round(scores, 5)), axis=1)
+        ranked, scores = np.take_along_axis(best, order, axis=1), np.take_along_axis(scores, order, axis=1)
+        for row, row_scores in zip(ranked, scores, strict=True):
+            found.append(_distinct([pool[i] for i, score in zip(row, row_scores, strict=True) if score > -1.5], count))
+    return found
+
+
+def _distinct(events: Sequence[UsageEvent], count: int) -> tuple[UsageEvent, ...]:
+    by_text: dict[str, UsageEvent] = {}
+    for event in events:
+        by_text.setdefault(event.text, event)
+    return tuple(by_text.values())[:count]
+
+
+def _lemma(event: UsageEvent) -> str:
+    return event.lemma
+
+
+def _text(event: UsageEvent) -> str:
+    return normalised(event.text)
+
+
+def _codes(
+    key: Callable[[UsageEvent], str], anchors: Sequence[UsageEvent], pool: Sequence[UsageEvent]
+) -> NDArray[np.int64]:
+    """A whole number for each event of ``anchors`` then ``pool``, equal where ``key`` is equal."""
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(key(event), len(numbers)) for event in (*anchors, *pool)], dtype=np.int64)
+
+
+CROSS_LEMMA = 3
+
+
+def finish(
+    edition: str, drafts: Sequence[Draft], cross: Sequence[Sequence[UsageEvent]], texts: EmbeddedTexts
+) -> tuple[Bundle, ...]:
+    """The drafts as bundles without tiers, in the order of the drafts.
+
+    Args:
+        edition: part of the bundle's id, for one draft may stand in several editions.
+        drafts: anchors, positives and siblings.
+        cross: for each draft its cross-lemma negatives, in other texts; the first ``CROSS_LEMMA`` are taken.
+        texts: embeddings of every reading of the drafts and their cross-lemma negatives.
+    """
+    chosen = [tuple(row[:CROSS_LEMMA]) for row in cross]
+    anchors = [encoder_text_of(draft.anchor) for draft in drafts]
+    danger = dangers(
+        anchors,
+        [[encoder_text_of(draft.positive)] for draft in drafts],
+        [
+            [encoder_text_of(event) for event in (*draft.siblings, *row)]
+            for draft, row in zip(drafts, chosen, strict=True)
+        ],
+        texts,
+    )
+    repeated = [anchor for anchor, row in zip(anchors, chosen, strict=True) for _ in row]
+    near = iter(
+        rounded(texts.similarities(repeated, [encoder_text_of(event) for row in chosen for event in row])).tolist()
+    )
+    return tuple(
+        bundle_of(edition, draft, row, tuple(islice(near, len(row))), float(value))
+        for draft, row, value in zip(drafts, chosen, danger, strict=True)
+    )
+
+
+def bundle_of(
+    edition: str,
+    draft: Draft,
+    cross: tuple[UsageEvent, ...],
+    similarities: tuple[float, ...],
+    danger: float,
+    tier: Tier | None = None,
+    *,
+    adversarial: bool = False,
+) -> Bundle:
+    """A bundle whose id is a hash of its edition and its events."""
+    events = (*draft.events, *cross)
+    bundle_id = digest("bundle", edition, str(adversarial), *(event.event_id for event in events))
+    return Bundle(
+        bundle_id, draft.anchor, draft.positive, draft.siblings, cross, danger, tier, adversarial, similarities
+    )

@@ -1,0 +1,1 @@
+"""The evaluation: retrieval and coherence items, probes, killers."""

@@ -1,0 +1,211 @@
+"""Writes a build into a folder of the operator's, in his own formats, with a manifest that says what it is."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from engine.contract.bad_input import BadInput
+from engine.contract.durable import write_dir_atomically
+from engine.contract.experiment import TIERS, Edition, Expected, Experiment
+from engine.data.dataset_files import (
+    DEV,
+    MANIFEST,
+    REJECTED,
+    RETRIEVAL,
+    DataManifest,
+    encode_lines,
+    load,
+    load_rejected,
+    read_manifest,
+)
+from engine.data.formats.interchange import (
+    attention_line,
+    bundle_line,
+    coherence_line,
+    killer_line,
+    rejected_line,
+    retrieval_line,
+)
+from engine.data.records import Bundle, Dataset
+from engine.data.wordnet.obtain import WORDNET_3_0
+
+EDITIONS: tuple[Edition, ...] = ("v2.2", "v2.3", "enriched")
+Wanted = Literal["v2.2", "v2.3", "enriched", "all"]
+
+
+class EditionCounts(Struct, frozen=True):
+    """How many bundles an edition has beside what was expected; no expectation where only a slice was built.
+
+    ``tiers`` and ``tier_shares`` are of the bundles that are not adversarial; ``synthetic`` counts the bundles whose
+    anchor or positive is.
+    """
+
+    file: str
+    data_fingerprint: str
+    bundles: int
+    adversarial: int
+    synthetic: int
+    tiers: dict[str, int]
+    tier_shares: dict[str, float]
+    expected: Expected | None
+
+
+class ExportManifest(Struct, frozen=True):
+    """What the folder holds and what it came from.
+
+    Attributes:
+        experiment, profile, data_seed, slice, verification: what was asked.
+        build: the key of the build it was written from.
+        sources: WordNet's version with its fingerprint, the encoder's name with its.
+        editions: counts by edition.
+        evaluation: items by file; scores under different ``eval_fingerprint`` are never compared.
+        lemmas: how many per split.
+        synthetics, excluded, killers, nearest_other_lemma, tier_cuts, checked_texts: as the build's manifest has them.
+        sha256: of every file beside this one.
+    """
+
+    experiment: str
+    profile: str
+    data_seed: int
+    slice: dict[str, int | None]
+    verification: dict[str, float]
+    builder_version: int
+    build: str
+    sources: dict[str, dict[str, str]]
+    editions: dict[str, EditionCounts]
+    evaluation: dict[str, int]
+    eval_fingerprint: str
+    lemmas: dict[str, int]
+    synthetics: dict[str, int]
+    excluded: dict[str, int]
+    killers: dict[str, int]
+    nearest_other_lemma: dict[str, float]
+    tier_cuts: tuple[float, float]
+    checked_texts: int
+    sha256: dict[str, str]
+
+
+def bundles_file(edition: str) -> str:
+    return f"bundles_{edition}.jsonl"
+
+
+def check_destination(folder: Path) -> None:
+    """Refuse, before any work is done, a folder that holds something other than an export.
+
+    Raises:
+        BadInput: it does, or it is no folder.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise BadInput("is no folder", file=folder)
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
+        raise BadInput("holds other files; name a new or an empty folder", file=folder)
+
+
+def export(build: Path, wanted: Wanted, folder: Path, experiment: Experiment, profile: str) -> ExportManifest:
+    """Write one edition or all, development bundles and the frozen evaluation to ``folder``, whole or not at all.
+
+    A folder that holds just this is left as it is.
+
+    Args:
+        build: a finished build.
+        wanted: which edition.
+        folder: new, empty, or holding the same export.
+        experiment, profile: what was built.
+
+    Raises:
+        BadInput: the folder holds something else.
+    """
+    check_destination(folder)
+    built = read_manifest(build)
+    editions = EDITIONS if wanted == "all" else (wanted,)
+    files: dict[str, bytes] = {}
+    counts: dict[str, EditionCounts] = {}
+    whole = not any(built.slice.values())
+    for edition in editions:
+        data = load(build, edition)
+        name = bundles_file(edition)
+        files[name] = encode_lines(bundle_line(bundle, edition) for bundle in data.train)
+        counts[edition] = _counted(data, name, experiment.expected.get(edition) if whole else None)
+        if edition == editions[-1]:
+            files |= _evaluation_files(data)
+    if "enriched" in editions:
+        files[REJECTED] = encode_lines(map(rejected_line, load_rejected(build)))
+    manifest = _manifest(built, counts, files, experiment, profile)
+    files[MANIFEST] = msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+    if folder.is_dir() and any(folder.iterdir()):
+        if any(not (folder / name).is_file() or (folder / name).read_bytes() != files[name] for name in files):
+            raise BadInput("holds another export; name a new or an empty folder", file=folder)
+        return manifest
+    write_dir_atomically(folder, files)
+    return manifest
+
+
+def _evaluation_files(data: Dataset) -> dict[str, bytes]:
+    lemma_of = {item.item_id: item.lemma for item in data.retrieval}
+    return {
+        DEV: encode_lines(bundle_line(bundle, "dev") for bundle in data.dev),
+        RETRIEVAL: encode_lines(map(retrieval_line, data.retrieval)),
+        "coherence.jsonl": encode_lines(map(coherence_line, data.coherence)),
+        "attention_audit.jsonl": encode_lines(map(attention_line, data.probes)),
+        "tier4_killers.jsonl": encode_lines(killer_line(killer, lemma_of[killer.item_id]) for killer in data.killers),
+    }
+
+
+def _counted(data: Dataset, name: str, expected: Expected | None) -> EditionCounts:
+    core = [bundle for bundle in data.train if not bundle.adversarial]
+    tiers: dict[str, int] = {tier: sum(bundle.tier == tier for bundle in core) for tier in TIERS}
+    tiers = {tier: count for tier, count in tiers.items() if count}
+    return EditionCounts(
+        file=name,
+        data_fingerprint=data.data_fingerprint,
+        bundles=len(core),
+        adversarial=len(data.train) - len(core),
+        synthetic=sum(_is_synthetic(bundle) for bundle in core),
+        tiers=tiers,
+        tier_shares={tier: round(count / len(core), 4) for tier, count in tiers.items()},
+        expected=expected,
+    )
+
+
+def _is_synthetic(bundle: Bundle) -> bool:
+    return "synthetic" in (bundle.anchor.source, bundle.positive.source)
+
+
+def _manifest(
+    built: DataManifest,
+    counts: dict[str, EditionCounts],
+    files: dict[str, bytes],
+    experiment: Experiment,
+    profile: str,
+) -> ExportManifest:
+    bundle_files = {count.file for count in counts.values()} | {REJECTED}
+    version = "3.0" if built.wordnet_fingerprint == WORDNET_3_0 else "another"
+    return ExportManifest(
+        experiment=experiment.name,
+        profile=profile,
+        data_seed=built.data_seed,
+        slice=built.slice,
+        verification=built.verification,
+        builder_version=built.builder_version,
+        build=built.key,
+        sources={
+            "wordnet": {"version": version, "fingerprint": built.wordnet_fingerprint},
+            "encoder": {"name": experiment.encoder.model, "fingerprint": built.encoder_fingerprint},
+        },
+        editions=counts,
+        evaluation={name: content.count(b"\n") for name, content in files.items() if name not in bundle_files},
+        eval_fingerprint=built.eval_fingerprint,
+        lemmas=built.lemmas,
+        synthetics=built.synthetics,
+        excluded=built.excluded,
+        killers=built.killers,
+        nearest_other_lemma=built.nearest_other_lemma,
+        tier_cuts=built.tier_cuts,
+        checked_texts=built.checked_texts,
+        sha256={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+    )

@@ -1,0 +1,1 @@
+"""Keeps evaluation texts out of the training data, and proves it."""

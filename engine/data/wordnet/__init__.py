@@ -1,0 +1,1 @@
+"""WordNet: its files, morphology, glosses, usage events."""

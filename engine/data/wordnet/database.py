@@ -1,0 +1,243 @@
+"""WordNet as its own files state it: synsets, the order of a lemma's senses, exception lists, a content fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from msgspec import Struct, structs
+
+from engine.contract.bad_input import BadInput
+from engine.data.records import Pos
+from engine.data.wordnet.gloss import split_gloss
+
+FILE_OF: dict[Pos, str] = {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}
+REQUIRED = tuple(f"{kind}.{name}" for name in FILE_OF.values() for kind in ("data", "index")) + tuple(
+    f"{name}.exc" for name in FILE_OF.values()
+)
+_USUAL_PLACES = (
+    "/usr/share/wordnet",
+    "/usr/local/share/wordnet",
+    "/usr/share/WordNet",
+    "/usr/local/WordNet-3.0",
+    "/usr/local/share/WordNet",
+    "/opt/homebrew/opt/wordnet",
+    "/usr/share/wordnet-3.0",
+    "/usr/share/wordnet/wordnet-3.0",
+)
+
+
+_Place = tuple[Pos, str]
+"""A part of speech and a byte offset in its data file."""
+_POS_OF: dict[str, Pos] = {"n": "n", "v": "v", "a": "a", "s": "a", "r": "r"}
+_ANTONYM = "!"
+
+
+class Synset(Struct, frozen=True):
+    """One meaning: ``name`` as in ``flip.v.06`` (a satellite adjective's has an ``s``), lemmas with case and spaces.
+
+    ``markers`` are the lemmas' places in a sentence, which some adjectives have: ``p`` predicate, ``a`` before a noun,
+    ``ip`` right behind one, else "". ``related`` names the synsets it points to: broader, narrower, part and whole,
+    similar, derived; not its antonyms.
+    """
+
+    name: str
+    pos: Pos
+    lemmas: tuple[str, ...]
+    definition: str
+    examples: tuple[str, ...]
+    markers: tuple[str, ...]
+    related: tuple[str, ...] = ()
+
+
+class WordNet(Struct, frozen=True):
+    """A whole WordNet.
+
+    Attributes:
+        synsets: by name, in the order of the files.
+        senses: synset names by (lemma in lower case with spaces, part of speech), the commonest sense first.
+        exceptions: base forms by irregular surface form, both with spaces, by part of speech.
+        fingerprint: SHA-256 of the content; equal for two copies that differ in byte offsets and white space only.
+    """
+
+    synsets: dict[str, Synset]
+    senses: dict[tuple[str, Pos], tuple[str, ...]]
+    exceptions: dict[Pos, dict[str, tuple[str, ...]]]
+    fingerprint: str
+
+
+def find_wordnet(environ: Mapping[str, str], prefix: Path | None = None) -> Path:
+    """The folder that holds WordNet's files: ``WNHOME`` (or its ``dict``), else the usual places.
+
+    Args:
+        environ: the environment; only ``WNHOME`` is read.
+        prefix: of the installation whose ``share/wordnet`` is looked into first; ``sys.prefix`` if None.
+
+    Raises:
+        BadInput: ``WNHOME`` is set and holds no WordNet (nothing else is tried then), or no place holds one.
+    """
+    if named := environ.get("WNHOME"):
+        for folder in (Path(named), Path(named) / "dict"):
+            if is_wordnet(folder):
+                return folder
+        raise BadInput(
+            "WNHOME names a folder without WordNet's data.*, index.* and *.exc files; mend it or unset it",
+            file=Path(named),
+        )
+    for place in (default_place(prefix), *map(Path, _USUAL_PLACES)):
+        for folder in (place, place / "dict"):
+            if is_wordnet(folder):
+                return folder
+    raise BadInput("WordNet 3.0 was not found: set WNHOME to its folder, or run `qllm-engine data obtain`")
+
+
+def default_place(prefix: Path | None = None) -> Path:
+    """Where an obtained WordNet goes: ``share/wordnet`` of the installation."""
+    return (prefix or Path(sys.prefix)) / "share" / "wordnet"
+
+
+def is_wordnet(folder: Path) -> bool:
+    """Whether all of WordNet's files are in ``folder``; their content is not looked at."""
+    return all((folder / name).is_file() for name in REQUIRED)
+
+
+def read_wordnet(folder: Path) -> WordNet:
+    """Read WordNet's ``data.*``, ``index.*`` and ``*.exc`` files from ``folder``.
+
+    Raises:
+        BadInput: a file is missing or malformed; the error names the file and the line.
+    """
+    by_place: dict[_Place, Synset] = {}
+    senses: dict[tuple[str, Pos], tuple[str, ...]] = {}
+    exceptions: dict[Pos, dict[str, tuple[str, ...]]] = {}
+    pointers: dict[_Place, _Pointers] = {}
+    for pos, name in FILE_OF.items():
+        index = dict(_read_index(folder / f"index.{name}"))
+        by_offset: dict[str, Synset] = {}
+        for found, pointed in _read_data(folder / f"data.{name}", pos, index):
+            offset = pointed.place[1]
+            by_offset[offset] = by_place[pointed.place] = found
+            pointers[pointed.place] = pointed
+        for lemma, offsets in index.items():
+            try:
+                names = tuple(by_offset[offset].name for offset in offsets)
+            except KeyError as missing:
+                message = f"{lemma!r} points to {missing}, which data.{name} does not have"
+                raise BadInput(message, file=folder / f"index.{name}") from None
+            senses[lemma.replace("_", " "), pos] = names
+        exceptions[pos] = _read_exceptions(folder / f"{name}.exc")
+    synsets = {
+        synset.name: structs.replace(synset, related=_related(folder, pointers[place], by_place))
+        for place, synset in by_place.items()
+    }
+    return WordNet(synsets, senses, exceptions, _fingerprint(synsets, senses, exceptions))
+
+
+class _Pointers(NamedTuple):
+    """Where a synset stands, on which line, and which places it points to."""
+
+    place: _Place
+    line: int
+    targets: tuple[_Place, ...]
+
+
+def _related(folder: Path, pointers: _Pointers, by_place: Mapping[_Place, Synset]) -> tuple[str, ...]:
+    try:
+        return tuple(dict.fromkeys(by_place[target].name for target in pointers.targets))
+    except KeyError as missing:
+        message = f"a pointer to {missing}, which is nowhere"
+        path = folder / f"data.{FILE_OF[pointers.place[0]]}"
+        raise BadInput(message, file=path, line=pointers.line) from None
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The numbered lines of a file, without the licence that opens it (its lines begin with a space)."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise BadInput("no such file; WordNet is not complete without it", file=path) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"cannot be read: {error}", file=path) from error
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip() and not line.startswith(" "):
+            yield number, line
+
+
+def _read_index(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Each lemma with the offsets of its synsets, the commonest first."""
+    for number, line in _lines(path):
+        fields = line.split()
+        try:
+            count, pointers = int(fields[2]), int(fields[3])
+            offsets = fields[6 + pointers :]
+        except (IndexError, ValueError):
+            count, offsets = -1, []
+        if len(offsets) != count:
+            raise BadInput(
+                "not an index line: lemma, pos, synset_cnt, p_cnt, pointers, ..., offsets", file=path, line=number
+            )
+        yield fields[0], tuple(offsets)
+
+
+def _read_data(path: Path, pos: Pos, index: dict[str, tuple[str, ...]]) -> Iterator[tuple[Synset, _Pointers]]:
+    """The synsets and what they point to.
+
+    A synset is named by its first lemma and that lemma's number for it in the index.
+    """
+    for number, line in _lines(path):
+        columns, bar, gloss = line.partition("|")
+        fields = columns.split()
+        try:
+            offset, kind, count = fields[0], fields[2], int(fields[3], 16)
+            words = [word.partition("(") for word in fields[4 : 4 + 2 * count : 2]]
+            first = words[0][0].lower()
+            sense = index[first].index(offset) + 1
+            targets = _targets(fields[4 + 2 * count :])
+        except (IndexError, KeyError, ValueError):
+            bar = ""
+        if not bar or len(words) != count:
+            raise BadInput("not a data line, or its first word is not in the index", file=path, line=number)
+        definition, examples = split_gloss(gloss)
+        lemmas = tuple(word.replace("_", " ") for word, _, _ in words)
+        markers = tuple(marker.removesuffix(")") for _, _, marker in words)
+        synset = Synset(f"{first}.{kind}.{sense:02d}", pos, lemmas, definition, examples, markers)
+        yield synset, _Pointers((pos, offset), number, targets)
+
+
+def _targets(fields: list[str]) -> tuple[_Place, ...]:
+    """The places in ``p_cnt`` and the pointers after it (symbol, offset, part of speech, source/target)."""
+    count = int(fields[0])
+    symbols, offsets, kinds = (fields[1 + first : 1 + 4 * count : 4] for first in range(3))
+    return tuple(
+        (_POS_OF[kind], offset)
+        for symbol, offset, kind in zip(symbols, offsets, kinds, strict=True)
+        if symbol != _ANTONYM
+    )
+
+
+def _read_exceptions(path: Path) -> dict[str, tuple[str, ...]]:
+    exceptions: dict[str, tuple[str, ...]] = {}
+    for number, line in _lines(path):
+        surface, *bases = (word.replace("_", " ") for word in line.split())
+        if not bases:
+            raise BadInput("not an exception line: a surface form, then its base forms", file=path, line=number)
+        exceptions[surface] = tuple(dict.fromkeys((*exceptions.get(surface, ()), *bases)))
+    return exceptions
+
+
+def _fingerprint(
+    synsets: dict[str, Synset],
+    senses: dict[tuple[str, Pos], tuple[str, ...]],
+    exceptions: dict[Pos, dict[str, tuple[str, ...]]],
+) -> str:
+    """SHA-256 over every name, lemma, definition, example, sense order and exception, in sorted order."""
+    digest = hashlib.sha256()
+    rows = [(s.name, s.pos, *s.lemmas, "|", s.definition, *s.examples) for s in synsets.values()]
+    rows += [(lemma, pos, *names) for (lemma, pos), names in senses.items()]
+    rows += [(pos, surface, *bases) for pos, table in exceptions.items() for surface, bases in table.items()]
+    for row in sorted(rows):
+        digest.update("\x1f".join(row).encode() + b"\n")
+    return digest.hexdigest()

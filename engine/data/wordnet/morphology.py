@@ -1,0 +1,96 @@
+"""Morphy: the base forms of an inflected word, by WordNet's exception lists and rules of detachment."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from itertools import pairwise
+
+from engine.data.records import Pos
+from engine.data.wordnet.database import WordNet
+
+# Source: WordNet's morphy(7WN); "ves" -> "f" is the usual addition for thieves and wolves' regular cousins.
+DETACHMENTS: dict[Pos, tuple[tuple[str, str], ...]] = {
+    "n": (
+        ("s", ""),
+        ("ses", "s"),
+        ("ves", "f"),
+        ("xes", "x"),
+        ("zes", "z"),
+        ("ches", "ch"),
+        ("shes", "sh"),
+        ("men", "man"),
+        ("ies", "y"),
+    ),
+    "v": (("s", ""), ("ies", "y"), ("es", "e"), ("es", ""), ("ed", "e"), ("ed", ""), ("ing", "e"), ("ing", "")),
+    "a": (("er", ""), ("est", ""), ("er", "e"), ("est", "e")),
+    "r": (),
+}
+_WORD = re.compile(r"[^\W_]+")
+_GAP = re.compile(r"[\s\-'’./]{1,3}\Z")
+_ODD = re.compile(r"[^\w\s\-'’./]")
+
+
+class Morphology:
+    """Base forms and occurrences of lemmas, for one WordNet."""
+
+    def __init__(self, wordnet: WordNet) -> None:
+        self._exceptions = wordnet.exceptions
+        self.bases = lru_cache(maxsize=200_000)(self._bases)
+
+    def _bases(self, surface: str, pos: Pos) -> tuple[str, ...]:
+        """Possible base forms of ``surface`` (any case), the irregular ones first; not checked against the lemmas."""
+        word = surface.lower()
+        found = list(self._exceptions[pos].get(word, ()))
+        if pos == "n" and word.endswith("ful"):
+            return (*found, *(f"{base}ful" for base in self._bases(word.removesuffix("ful"), pos)))
+        for suffix, ending in DETACHMENTS[pos]:
+            stem = word.removesuffix(suffix)
+            if stem != word and len(stem) + len(ending) > 1:
+                found.append(stem + ending)
+        return tuple(dict.fromkeys(found))
+
+    def find(self, lemma: str, pos: Pos, sentence: str) -> tuple[int, int] | None:
+        """The span ``[start, end)`` in characters of ``lemma`` or an inflection of it in ``sentence``; None if absent.
+
+        Case does not matter. Words of a lemma of several words may be parted by spaces, hyphens or apostrophes, and
+        one of them may be inflected. An exact occurrence goes before an inflected one, a free-standing one before one
+        that is part of a hyphenated word, and the first before the later.
+        """
+        if _ODD.search(lemma):
+            start = sentence.lower().find(lemma.lower())
+            return None if start < 0 else (start, start + len(lemma))
+        parts = [part.lower() for part in _WORD.findall(lemma)]
+        words = list(_WORD.finditer(sentence))
+        best: tuple[bool, bool, int, int] | None = None
+        for first in range(len(words) - len(parts) + 1):
+            window = words[first : first + len(parts)]
+            inflected = self._inflections(parts, window, pos)
+            if inflected is None or not _adjacent(sentence, window):
+                continue
+            start, end = window[0].start(), window[-1].end()
+            if lemma.endswith(".") and sentence[end : end + 1] == ".":
+                end += 1
+            found = (inflected > 0, _in_compound(sentence, start, end), start, end)
+            best = found if best is None else min(best, found)
+        return None if best is None else best[2:]
+
+    def _inflections(self, parts: list[str], window: list[re.Match[str]], pos: Pos) -> int | None:
+        """How many of the words are inflected forms of the parts, at most one; None if they do not match."""
+        count = 0
+        for part, word in zip(parts, window, strict=True):
+            text = word.group()
+            if text.lower() == part:
+                continue
+            count += 1
+            if count > 1 or part not in self.bases(text, pos):
+                return None
+        return count
+
+
+def _adjacent(sentence: str, window: list[re.Match[str]]) -> bool:
+    return all(_GAP.match(sentence[left.end() : right.start()]) for left, right in pairwise(window))
+
+
+def _in_compound(sentence: str, start: int, end: int) -> bool:
+    return sentence[start - 1 : start] == "-" or sentence[end : end + 1] == "-"

@@ -1,0 +1,140 @@
+"""``qllm-console sync`` as a user types it, over the embedded host."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+
+from console import cli, exit_codes
+from console.cli import add_sync
+from console.commands.context import Context
+from console.commands.sync import sync
+from console.hosts.agent.workspace import seal
+from engine.contract.bad_input import BadInput
+from tests.console.hosts.folder_pair import tree, write
+from tests.console.tiny import PROFILE, write_experiment
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    write(tmp_path / "here", {"a": b"1", "sub/b": b"2", "model.pt": b"left out"})
+    return tmp_path
+
+
+def run(place: Path, *arguments: str) -> int:
+    """What the command exits with."""
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--json", action="store_true")
+    shared.add_argument("--read-only", action="store_true")
+    parser = argparse.ArgumentParser()
+    add_sync(parser.add_subparsers(dest="command"), [shared])
+    options = parser.parse_args(["sync", *arguments])
+    options.experiment = write_experiment(place / "experiment")
+    options.profile, options.runs = PROFILE, place / "runs"
+    for name, value in cli.DEFAULTS.items():
+        if not hasattr(options, name):
+            setattr(options, name, value)
+    return sync(Context(options))
+
+
+def workspace(place: Path) -> Path:
+    return place / "runs" / ".local-host"
+
+
+def test_a_push_says_full_sync_with_its_files_and_bytes(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(place, "push", str(place / "here")) == exit_codes.DONE
+    assert capsys.readouterr().out.startswith("full sync: 2 files, 2 bytes (2 files moved, 2 bytes, ")
+    assert tree(workspace(place) / "project") == {"a": b"1", "sub/b": b"2"}
+
+
+def test_a_push_that_leaves_something_behind_says_so_and_fails(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "here" / "link").symlink_to("a")
+    assert run(place, "push", str(place / "here"), "--json") == exit_codes.FAILED
+    said = json.loads(capsys.readouterr().out)
+    assert said["full"] is False and said["files"] == 2
+    assert said["refused"] == [{"path": "link", "why": "it is a symlink"}]
+
+
+def test_deletions_need_a_confirmation_which_yes_gives(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(workspace(place) / "data", {"old": b"x"})
+    push = ("push", str(place / "here"), "--to", "data", "--delete")
+    assert run(place, *push, "--max-delete", "0", "--yes") == exit_codes.FAILED
+    assert "1 of 1 files would be deleted, 0 may be: old" in capsys.readouterr().err
+    assert (workspace(place) / "data" / "old").exists()
+    assert run(place, *push, "--yes") == exit_codes.DONE
+    assert tree(workspace(place) / "data") == {"a": b"1", "sub/b": b"2"}
+
+
+def test_a_folder_comes_back_by_a_pull(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(workspace(place) / "data", {"x/y": b"theirs", "z.tmp": b""})
+    arguments = ("pull", str(place / "back"), "--from", "data", "--exclude", "*.tmp")
+    assert run(place, *arguments, "--dry-run") == exit_codes.DONE
+    assert not (place / "back").exists() and "rehearsal" in capsys.readouterr().out
+    assert run(place, *arguments) == exit_codes.DONE
+    assert tree(place / "back") == {"x/y": b"theirs"}
+
+
+def test_without_a_run_that_ended_all_of_them_are_home(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(place, "pull") == exit_codes.DONE
+    assert capsys.readouterr().out == "full sync: 0 ended runs at home, 0 files, 0 bytes\n"
+
+
+def ended_run(place: Path) -> Path:
+    """A sealed run on the host; returns its folder there."""
+    run, key = workspace(place) / "runs" / "tiny-tiny" / "A_seed42", "a" * 32
+    write(run, {"items.parquet": b"right"})
+    (run / "state.json").write_text(json.dumps({"key": key, "state": "finished", "ended_at": 1.0}))
+    seal(run, key)
+    return run
+
+
+def test_an_ended_run_comes_home_and_the_verdict_has_its_numbers(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on_host = ended_run(place)
+    assert run(place, "pull", "--json") == exit_codes.DONE
+    size = sum((on_host / name).stat().st_size for name in ("items.parquet", "state.json"))
+    assert json.loads(capsys.readouterr().out) == {"full": True, "runs": 1, "files": 2, "bytes": size, "lacking": {}}
+    assert tree(place / "runs" / "tiny-tiny" / "A_seed42") == tree(on_host)
+
+
+def test_rehash_reads_what_is_at_home_again_and_brings_anew_what_differs(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on_host, here = ended_run(place), place / "runs" / "tiny-tiny" / "A_seed42"
+    assert run(place, "pull") == exit_codes.DONE
+    (here / "items.parquet").write_bytes(b"wrong")
+    assert run(place, "pull") == exit_codes.DONE, "what came once is trusted"
+    assert run(place, "pull", "--rehash") == exit_codes.DONE
+    said = capsys.readouterr().err
+    assert "at home 1 of 2 files are what their manifests say" in said
+    assert "A_seed42: items.parquet: its SHA-256 is another; asked for again" in said
+    assert tree(here) == tree(on_host)
+
+
+def test_a_damaged_run_is_named_and_fails(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (ended_run(place) / "items.parquet").write_bytes(b"other")
+    assert run(place, "pull") == exit_codes.FAILED
+    out = capsys.readouterr().out
+    assert out.startswith("NOT in full sync: 1 of 1 runs are lacking: 0 ended runs at home, 0 files, 0 bytes\n")
+    assert "  A_seed42: items.parquet is not what its manifest says" in out
+
+
+def test_wrong_input_is_bad_input(place: Path) -> None:
+    for arguments in (
+        ("push", str(place / "nowhere")),
+        ("push", str(place / "here"), "--read-only"),
+        ("push", str(place / "here"), "--delete", "--max-delete", "few"),
+        ("push", "~nobody-is-called-so"),
+    ):
+        with pytest.raises(BadInput):
+            run(place, *arguments)
+
+
+@pytest.mark.parametrize("more", [("there",), ("--dry-run",), ("--exclude", "x"), ("--no-excludes",)])
+def test_bringing_runs_home_takes_nothing_that_is_said_of_a_folder(place: Path, more: tuple[str, ...]) -> None:
+    with pytest.raises(BadInput, match="goes with --from only"):
+        run(place, "pull", *more)

@@ -1,0 +1,199 @@
+"""What a real Slurm does to runs behind our back: it cancels, puts back, falls silent, forgets."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from console.hosts.open_connection import open_connection
+from console.hosts.remote.agent_client import AgentClient, AgentRefused, open_agent
+from engine.contract.state import decode as decode_state
+from tests.console.hosts.conftest import EMBEDDED, Host, in_state, states_when
+from tests.console.hosts.slurm import Slurm
+from tests.console.hosts.slurm_runs import (
+    ONE_AT_A_TIME,
+    UNTIL_TOLD,
+    WAIT_FOR_EVER,
+    a_request,
+    has_job,
+    jobs_of,
+    launch,
+    log_of,
+    state_when,
+    until,
+)
+
+pytestmark = pytest.mark.on_slurm
+
+
+async def test_while_slurms_controller_is_down_runs_go_on_and_nothing_is_concluded(
+    link: AgentClient, slurm: Slurm, host: Host
+) -> None:
+    await launch(link, "A_seed1", UNTIL_TOLD)
+    doomed = await launch(link, "A_seed3", WAIT_FOR_EVER)
+    await states_when(link, lambda states: has_job(states["A_seed1"]) and has_job(states["A_seed3"]))
+    slurm.stop_controller()
+    request = a_request("A_seed2", "")
+    try:
+        launching = asyncio.create_task(link.request("launch", **request))
+        aborting = asyncio.create_task(link.request("abort", key=doomed, by="the test"))
+        state = await state_when(link, "A_seed1", lambda state: "does not answer" in state.get("reason", ""))
+        assert state["state"] == "running"
+        (host.workspace / "go").touch()
+        await states_when(link, in_state("A_seed1", "finished"))
+        assert (await aborting)["state"] == "aborted", "its supervisor needs no Slurm for that"
+        with pytest.raises(AgentRefused, match="does not answer"):
+            await launching
+        state = await state_when(link, "A_seed2", lambda state: bool(state.get("reason")))
+        assert state["state"] == "queued", "it may have been submitted: nobody knows"
+    finally:
+        slurm.start_controller()
+    reply = await link.request("launch", **request)
+    assert reply["key"] == request["key"]
+    state = await state_when(link, "A_seed2", lambda state: state["state"] == "finished")
+    assert not state.get("reason")
+    assert len(jobs_of(slurm, request["key"])) == 1
+
+
+class LongAgo(NamedTuple):
+    """Runs that go on while the other tests run, in a workspace of their own."""
+
+    workspace: Path
+    finished: str
+    limited: str
+
+    @asynccontextmanager
+    async def open_connection(self) -> AsyncIterator[AgentClient]:
+        async with open_connection(EMBEDDED, self.workspace) as connection, open_agent(connection) as link:
+            yield link
+
+
+@pytest.fixture(scope="module")
+def long_ago(slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> LongAgo:
+    """One run that is over long before Slurm is asked about it again, and one whose time is up.
+
+    Slurm looks for such every 30 s, counted from the start of its controller.
+    """
+    runs = LongAgo(tmp_path_factory.mktemp("long_ago") / "host", uuid.uuid4().hex, uuid.uuid4().hex)
+    slurm.kept |= {runs.finished, runs.limited}
+
+    async def begin() -> None:
+        async with runs.open_connection() as link:
+            await launch(link, "A_seed1", "", key=runs.finished)
+            await launch(link, "A_seed2", WAIT_FOR_EVER, key=runs.limited, slurm={"time": "1"})
+            await state_when(link, "A_seed2", has_job)
+
+    asyncio.run(begin())
+    slurm.say("scontrol", "update", f"JobId={jobs_of(slurm, runs.limited)[0][0]}", "EndTime=now+1")
+    return runs
+
+
+@pytest.mark.usefixtures("long_ago")
+@pytest.mark.parametrize(
+    "code",
+    [
+        pytest.param(WAIT_FOR_EVER, id="dies of SIGTERM"),
+        pytest.param(f"import signal\nsignal.signal(15, lambda *_: exit(0))\n{WAIT_FOR_EVER}", id="exits with 0 on it"),
+    ],
+)
+async def test_what_somebody_cancels_in_slurm_has_failed(
+    link: AgentClient, slurm: Slurm, host: Host, code: str
+) -> None:
+    key = await launch(link, "A_seed1", code)
+    await until(lambda: "ready" in log_of(host, "A_seed1"))
+    ((job, _),) = jobs_of(slurm, key)
+    slurm.say("scancel", job)
+    state = await state_when(link, "A_seed1", lambda state: state["state"] not in ("queued", "running"))
+    assert (state["state"], state["reason"], state["exit_code"]) == ("failed", "Slurm ended it: cancelled", None)
+
+
+async def test_what_somebody_cancels_while_it_waits_has_failed(link: AgentClient, slurm: Slurm, host: Host) -> None:
+    await launch(link, "A_seed1", WAIT_FOR_EVER, slurm=ONE_AT_A_TIME)
+    key = await launch(link, "A_seed2", "", slurm=ONE_AT_A_TIME)
+    ((job, _),) = jobs_of(slurm, key)
+    slurm.say("scancel", job)
+    state = await state_when(link, "A_seed2", lambda state: state["state"] != "queued")
+    assert (state["state"], state["reason"]) == ("failed", "Slurm ended it before it began: cancelled")
+    written = decode_state((host.run_folder / "A_seed2" / "state.json").read_bytes())
+    assert written.state == "failed", "recorded, since Slurm forgets"
+    assert (host.run_folder / "A_seed2" / "manifest.json").exists()
+
+
+async def test_a_run_that_reached_its_time_limit_has_failed(long_ago: LongAgo) -> None:
+    """Before the tests in which the node fails: what that puts back in the queue has all its time again."""
+    async with long_ago.open_connection() as link:
+        state = await state_when(link, "A_seed2", lambda state: state["state"] not in ("queued", "running"), 60.0)
+    assert (state["state"], state["reason"]) == ("failed", "Slurm ended it: time limit")
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "cause"), [(True, "job requeue"), (False, "preemption"), (True, "node failure")]
+)
+async def test_what_slurm_puts_back_in_its_queue_goes_on_or_starts_over(
+    link: AgentClient, slurm: Slurm, host: Host, checkpoint: bool, cause: str
+) -> None:
+    code = (
+        "import pathlib, sys, time\n"
+        "run, *more = sys.argv[1:]\n"
+        "print('attempt', *more, flush=True)\n"
+        f"pathlib.Path(run, {'checkpoint.json' if checkpoint else 'events.jsonl'!r}).touch()\n"
+        "while not pathlib.Path('go').exists(): time.sleep(0.02)"
+    )
+    restart = {"checkpoint": "checkpoint.json", "argv": ["--resume"]}
+    key = await launch(link, "A_seed1", code, restart=restart, slurm=ONE_AT_A_TIME)
+    await until(lambda: "attempt" in log_of(host, "A_seed1"))
+    ((job, _),) = jobs_of(slurm, key)
+    if cause == "preemption":
+        await launch(link, "B_seed1", "", slurm={**ONE_AT_A_TIME, "partition": "urgent"})
+        await states_when(link, in_state("B_seed1", "finished"))
+    elif cause == "node failure":
+        slurm.node_is("DOWN")
+    else:
+        slurm.say("scontrol", "requeue", job)
+    await until(lambda: jobs_of(slurm, key) == [(job, "PENDING")])
+    record = host.run_folder / "A_seed1" / "state.json"
+    await until(lambda: decode_state(record.read_bytes()).state == "queued")
+    slurm.node_is("IDLE")
+    assert decode_state(record.read_bytes()).reason.startswith(f"Slurm puts it back in its queue: {cause}")
+    assert not (host.run_folder / "A_seed1" / "exit.json").exists(), "it has not ended"
+    await states_when(link, in_state("A_seed1", "queued"))
+    slurm.say("scontrol", "update", f"JobId={job}", "StartTime=now+2")  # it revokes what it granted up to this second
+    (host.workspace / "go").touch()
+    state = await state_when(link, "A_seed1", lambda state: state["state"] not in ("queued", "running"))
+    assert (state["state"], state["key"], state["slurm"]["restart"]) == ("finished", key, 1)
+    lines = log_of(host, "A_seed1").splitlines()
+    aside = host.run_folder / ".previous" / f"A_seed1-{key}-attempt1"
+    if checkpoint:
+        assert lines[0] == "attempt" and lines[-1] == "attempt --resume"
+        assert "it goes on from its checkpoint" in lines[-2]
+        assert not aside.exists()
+    else:
+        assert len(lines) == 2 and "it starts over" in lines[0] and lines[1] == "attempt"
+        assert {path.name for path in aside.iterdir()} == {"events.jsonl", "log.txt"}
+        assert (aside / "log.txt").read_text() == "attempt\n"
+
+
+async def test_a_run_that_slurm_forgot_is_what_its_supervisor_recorded(long_ago: LongAgo, slurm: Slurm) -> None:
+    await until(lambda: not jobs_of(slurm, long_ago.finished), timeout=60.0)
+    async with long_ago.open_connection() as link:
+        state = await state_when(link, "A_seed1", lambda _: True)
+    assert (state["state"], state["key"]) == ("finished", long_ago.finished)
+
+
+async def test_a_run_that_slurm_forgot_before_it_began_is_lost(link: AgentClient, slurm: Slurm) -> None:
+    """The last of these tests: what forgets is the controller, started anew with an empty memory."""
+    await launch(link, "A_seed1", WAIT_FOR_EVER, slurm={"gres": "gpu:2"})
+    key = await launch(link, "A_seed2", "", slurm={"gres": "gpu:2"})
+    await state_when(link, "A_seed2", lambda state: "waits" in state.get("reason", ""))
+    slurm.stop_controller()
+    slurm.start_controller("-c")
+    state = await state_when(link, "A_seed2", lambda state: state["state"] not in ("queued", "running"))
+    assert (state["state"], state["reason"]) == ("lost", "Slurm does not know it any more")
+    assert await launch(link, "A_seed2", "") != key, "what is lost can be launched again"
+    await states_when(link, in_state("A_seed2", "finished"))

@@ -1,0 +1,107 @@
+"""Claims: what a launch takes over from the run before it, and what a refused one leaves as it was."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from console.hosts.agent import jobs
+from console.hosts.agent.claims import Claim, claim
+from console.hosts.agent.workspace import Refused, Workspace, read_json, take_lock, write_json
+
+CARRIED = ["checkpoint.json", "events.jsonl"]
+
+
+class Host:
+    """A workspace in which one run is launched over and over; nothing is ever started."""
+
+    def __init__(self, root: Path) -> None:
+        self.workspace = Workspace(root)
+        self.run_folder = self.workspace.run("experiment", "A_seed1")
+
+    def launch(self, settings: str, **more: Any) -> Claim:
+        request = {"key": uuid.uuid4().hex, "folder": "experiment", "run": "A_seed1", "argv": ["true"], **more}
+        made = claim(self.workspace, {**request, "settings": settings}, lambda *_: None)
+        assert isinstance(made, Claim)
+        made.release()
+        return made
+
+    def contents(self) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in self.run_folder.iterdir()}
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    """A run that stopped after a checkpoint."""
+    host = Host(tmp_path / "host")
+    first = host.launch("one")
+    write_json(host.run_folder / "state.json", {"state": "aborted", "key": first.key, "settings": "one"})
+    for name in (*CARRIED, "exit.json"):
+        (host.run_folder / name).write_text(f"{name} of the first")
+    return host
+
+
+def test_a_launch_that_goes_on_takes_copies_and_the_run_before_stays_whole(host: Host) -> None:
+    before = host.contents()
+    made = host.launch("one", carry=CARRIED)
+    assert set(host.contents()) == {*CARRIED, "state.json"}, "its end is not the new one's"
+    assert all(host.contents()[name] == before[name] for name in CARRIED)
+    (host.run_folder / "events.jsonl").write_text("more")
+    assert made.previous is not None
+    assert {path.name: path.read_bytes() for path in made.previous.iterdir()} == before
+
+
+def test_nothing_is_taken_over_of_a_run_with_other_settings_or_unless_asked(host: Host) -> None:
+    host.launch("another", carry=CARRIED)
+    assert set(host.contents()) == {"state.json"}
+    host.launch("another")
+    assert set(host.contents()) == {"state.json"}
+
+
+@pytest.mark.parametrize("wrong", [{"carry": ["../state.json"]}, {"files": {"../evil": ""}}, {"slots": "many"}])
+def test_a_refused_launch_leaves_the_run_before_in_its_place(host: Host, wrong: dict[str, Any]) -> None:
+    before = host.contents()
+    with pytest.raises((Refused, ValueError)):
+        host.launch("one", **wrong)
+    assert host.contents() == before
+    assert list((host.workspace.runs("experiment") / ".previous").iterdir()) == []
+    assert (read_json(host.run_folder / "state.json") or {})["settings"] == "one"
+
+
+def test_a_launch_waits_until_the_end_of_the_run_before_it_is_sealed(host: Host) -> None:
+    (host.run_folder / "state.json").write_text(json.dumps({"state": "aborted", "key": "a" * 32, "settings": "one"}))
+    recording = host.workspace.job("a" * 32)
+    recording.mkdir(parents=True)
+    lock = take_lock(recording / "lock", wait=True)
+    assert lock is not None
+    with ThreadPoolExecutor() as pool:
+        launching = pool.submit(host.launch, "one", carry=CARRIED)
+        with pytest.raises(TimeoutError):
+            launching.result(0.3)
+        (host.run_folder / "manifest.json").write_text("the seal")
+        os.close(lock)
+        previous = launching.result(10).previous
+    assert previous is not None and (previous / "manifest.json").read_text() == "the seal"
+    assert "manifest.json" not in host.contents()
+
+
+def test_a_launch_whose_supervisor_does_not_start_can_be_asked_for_again(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = host.contents()
+
+    def fails(*_: object) -> None:
+        raise Refused("the supervisor did not start")
+
+    monkeypatch.setattr(jobs, "_start_supervisor", fails)
+    request = {"key": "b" * 32, "folder": "experiment", "run": "A_seed1", "argv": ["true"]}
+    for _ in range(2):  # the second time as the first: it is not taken for a launch that stands
+        with pytest.raises(Refused, match="did not start"):
+            jobs.launch(host.workspace, request)
+    assert host.contents() == before

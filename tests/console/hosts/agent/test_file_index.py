@@ -1,0 +1,136 @@
+"""Counting a folder: right after every kind of change, and quick when nothing changed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from console.hosts.agent import file_index as module
+from console.hosts.agent.file_index import Entry, FileIndex, HashCache, count, fingerprint
+from console.hosts.agent.safe_dir import SafeDir
+from console.hosts.transfer.request import EXCLUDES
+from engine.contract import manifest
+from tests.console.hosts.folder_pair import write
+
+LONG_AGO = 1_600_000_000_123_456_789
+
+
+def counted(folder: Path, cache: Path | None = None, excludes: tuple[str, ...] = ()) -> FileIndex:
+    with SafeDir(folder) as root:
+        hashes = HashCache(cache)
+        found = count(root, excludes, hashes)
+        hashes.save()
+        return found
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The files that were read, not remembered."""
+    read: list[str] = []
+    real = module._hash
+
+    def note(folder: int, name: str) -> Any:
+        read.append(name)
+        return real(folder, name)
+
+    monkeypatch.setattr(module, "_hash", note)
+    return read
+
+
+@pytest.fixture
+def settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two files, and a clock that is past the moment in which a change could go unseen."""
+    folder = write(tmp_path / "folder", {"a": b"one", "sub/b": b"two"})
+    now = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: now() + module.COARSE_NS)
+    return folder
+
+
+def test_it_says_what_is_there_and_its_fingerprint_is_the_capsules(tmp_path: Path) -> None:
+    folder = write(tmp_path / "folder", {"sub/b": b"two", "a": b"one"})
+    (folder / "a").chmod(0o755)
+    found = counted(folder)
+    assert found.files == [
+        Entry("a", 3, hashlib.sha256(b"one").hexdigest(), True),
+        Entry("sub/b", 3, hashlib.sha256(b"two").hexdigest(), False),
+    ]
+    listed = tuple(manifest.FileEntry(entry.path, entry.size, entry.sha256) for entry in found.files)
+    assert fingerprint(found.files) == manifest.fingerprint(listed)
+
+
+def test_links_pipes_and_hostile_names_are_refused_by_name_and_not_followed(tmp_path: Path) -> None:
+    folder = write(tmp_path / "folder", {"a": b"one"})
+    (folder / "link").symlink_to("/etc/passwd")
+    (folder / "outside").symlink_to("/etc")
+    os.mkfifo(folder / "pipe")
+    (folder / "-n").touch()
+    (folder / "new\nline").touch()
+    Path(os.fsdecode(os.fsencode(folder) + b"/\xff")).touch()
+    found = counted(folder)
+    assert [entry.path for entry in found.files] == ["a"]
+    assert {path for path, _ in found.refused} == {"link", "outside", "pipe", "-n", "new\nline", "\udcff"}
+
+
+def test_the_experiments_excludes_are_not_even_looked_into(tmp_path: Path) -> None:
+    left_out = {"m.pt": b"", "x/m.pth": b"", "x/__pycache__/y": b"", ".git/config": b"", ".venv/p": b"", "runs/r": b""}
+    folder = write(tmp_path / "folder", {"a": b"one", "x/b": b"", **left_out})
+    assert [entry.path for entry in counted(folder, excludes=EXCLUDES).files] == ["a", "x/b"]
+
+
+def test_what_did_not_change_is_not_read_again(settled: Path, tmp_path: Path, reads: list[str]) -> None:
+    first = counted(settled, tmp_path / "cache")
+    assert sorted(reads) == ["a", "b"]
+    assert counted(settled, tmp_path / "cache") == first and len(reads) == 2
+
+
+def test_a_change_that_hides_behind_the_same_size_and_time_is_seen(settled: Path, tmp_path: Path) -> None:
+    path = settled / "a"
+    os.utime(path, ns=(LONG_AGO, LONG_AGO))
+    before = counted(settled, tmp_path / "cache")
+    path.write_bytes(b"ONE")
+    os.utime(path, ns=(LONG_AGO, LONG_AGO))
+    assert counted(settled, tmp_path / "cache") != before
+
+
+def test_a_file_replaced_by_another_of_the_same_size_and_time_is_seen(settled: Path, tmp_path: Path) -> None:
+    os.utime(settled / "a", ns=(LONG_AGO, LONG_AGO))
+    before = counted(settled, tmp_path / "cache")
+    write(tmp_path, {"other": b"ONE"})
+    os.utime(tmp_path / "other", ns=(LONG_AGO, LONG_AGO))
+    (tmp_path / "other").replace(settled / "a")
+    assert counted(settled, tmp_path / "cache") != before
+
+
+def test_a_hash_taken_within_a_tick_of_the_change_is_not_trusted(tmp_path: Path, reads: list[str]) -> None:
+    folder = write(tmp_path / "folder", {"a": b"one"})
+    counted(folder, tmp_path / "cache")
+    counted(folder, tmp_path / "cache")
+    assert reads == ["a", "a"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"a": 3}', b'{"a": [3, 0, 0, 0, 0, "x"]}', b"\xff"])
+def test_a_broken_cache_is_done_without(tmp_path: Path, content: bytes) -> None:
+    folder = write(tmp_path / "folder", {"a": b"one"})
+    right = counted(folder)
+    (tmp_path / "cache").write_bytes(content)
+    assert counted(folder, tmp_path / "cache") == right
+
+
+def test_a_file_that_will_not_stand_still_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write(tmp_path / "folder", {"a": b"one", "b": b"two"})
+    real = module.hash_of
+
+    def moving(handle: int, limit: int) -> Any:
+        found = real(handle, limit)
+        with open(folder / "a", "ab") as file:
+            file.write(b".")
+        return found
+
+    monkeypatch.setattr(module, "hash_of", moving)
+    found = counted(folder)
+    assert ("a", "it changes while it is read") in found.refused and [entry.path for entry in found.files] == ["b"]

@@ -1,0 +1,100 @@
+"""After an abort nvidia-smi, where there is one, says whether the run is off the GPU; whatever it answers is only said."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.console.hosts.conftest import Host, in_state, launch, states_when
+
+SMI = """#!/bin/sh
+case "$1" in --query-compute-apps=*) ;; *) echo 'NVIDIA X, 49140, 3, 0, 550.1'; exit;; esac
+{answer}
+"""
+RUN = """
+import os, pathlib, time
+pathlib.Path("apps").write_text(f"{os.getpid()}, python3, 512\\n")
+print("ready", flush=True)
+while True: time.sleep(60)
+"""
+LOST = "Unable to determine the device handle for GPU 0000:01:00.0: GPU is lost.  Reboot the system to recover this GPU"
+UNKNOWN = "; whether the GPU is free is not known: "
+
+
+async def reason_of_an_abort(host: Host, *, orphan: bool = False) -> tuple[str, int]:
+    """Launch a run that is on the GPU, abort it; the reason recorded, and its pid."""
+    async with host.open_connection() as (_, link):
+        key = await launch(link, "A_seed1", RUN)
+        ready = host.run_folder / "A_seed1" / "log.txt"
+        states = await states_when(link, lambda _: ready.exists() and ready.read_text() != "")
+        if orphan:
+            os.kill(states["A_seed1"]["supervisor"]["pid"], signal.SIGKILL)
+            await states_when(link, in_state("A_seed1", "lost"))
+        state = await link.request("abort", key=key, by="the test")
+    assert state["state"] == "aborted"
+    return str(state["reason"]), int(states["A_seed1"]["job"]["pid"])
+
+
+@pytest.fixture
+def smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the host's agent looks for nvidia-smi."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
+    return folder / "nvidia-smi"
+
+
+def answers(smi: Path, answer: str) -> None:
+    smi.write_text(SMI.replace("{answer}", answer))
+    smi.chmod(0o755)
+
+
+@pytest.mark.parametrize("orphan", [False, True], ids=["by its supervisor", "after its supervisor"])
+@pytest.mark.parametrize(
+    ("apps", "expected"),
+    [
+        pytest.param("", "GPU free, by nvidia-smi", id="nobody is on it"),
+        pytest.param("1, some, other, 9 MiB", "GPU free of it, by nvidia-smi; others use it", id="others are"),
+    ],
+)
+async def test_the_gpu_is_confirmed_free(host: Host, smi: Path, apps: str, expected: str, orphan: bool) -> None:
+    answers(smi, f"echo '{apps}'")
+    reason, _ = await reason_of_an_abort(host, orphan=orphan)
+    assert reason == f"{'aborted after its supervisor was gone' if orphan else 'aborted by the test'}; {expected}"
+
+
+@pytest.mark.parametrize("orphan", [False, True], ids=["by its supervisor", "after its supervisor"])
+async def test_who_is_still_on_the_gpu_is_named(host: Host, smi: Path, orphan: bool) -> None:
+    answers(smi, f"cat {host.workspace}/apps")
+    reason, pid = await reason_of_an_abort(host, orphan=orphan)
+    assert reason.endswith(f"; STILL ON THE GPU, by nvidia-smi: process {pid}")
+
+
+async def test_a_driver_that_lets_go_late_is_waited_for(host: Host, smi: Path) -> None:
+    answers(smi, f"cd {host.workspace}; cat apps; test -e asked && rm -f apps; touch asked; touch apps")
+    reason, _ = await reason_of_an_abort(host)
+    assert reason == "aborted by the test; GPU free, by nvidia-smi"
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        pytest.param("echo '[N/A], [N/A], [N/A]'", "nvidia-smi answers [N/A], [N/A], [N/A]", id="N/A"),
+        pytest.param(f"echo '{LOST}'; exit 15", LOST, id="lost"),
+        pytest.param("echo NVML: Driver/library version mismatch >&2; exit 18", "NVML: Driver/library", id="mismatch"),
+        pytest.param("exit 3", "nvidia-smi ended with 3", id="says nothing"),
+        pytest.param("exec sleep 60", "nvidia-smi does not answer within 3 s", id="hangs"),
+    ],
+)
+async def test_a_gpu_that_cannot_be_asked_is_said_and_holds_nothing_up(
+    host: Host, smi: Path, answer: str, expected: str
+) -> None:
+    answers(smi, answer)
+    began = time.monotonic()
+    reason, _ = await reason_of_an_abort(host)
+    assert reason.startswith(f"aborted by the test{UNKNOWN}{expected}")
+    assert time.monotonic() - began < 15

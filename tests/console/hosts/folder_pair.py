@@ -1,0 +1,43 @@
+"""Folders to sync, with a real host at the other end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from console.hosts.transfer.request import SyncRequest
+
+if TYPE_CHECKING:
+    from tests.console.hosts.conftest import Host
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file of ``folder`` but a sync's own, by path."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and not path.is_symlink() and ".qllm-sync" not in path.parts
+    }
+
+
+def write(folder: Path, files: dict[str, bytes]) -> Path:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return folder
+
+
+class Pair:
+    """A local folder and one of the host's."""
+
+    def __init__(self, host: Host, place: Path) -> None:
+        self.host = host
+        self.here = place / "here"
+        self.there = host.workspace / "project"
+        self.notes = place / "notes"
+        self.here.mkdir()
+
+    def request(self, **settings: object) -> SyncRequest:
+        fixed = {"local": self.here, "remote": "project", "notes": self.notes, "host": "here"}
+        return SyncRequest(**(fixed | settings))  # type: ignore[arg-type]

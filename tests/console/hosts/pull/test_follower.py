@@ -1,0 +1,153 @@
+"""The follower: however the bytes are cut, the runs come out the same; what is broken is counted and passed over."""
+
+from __future__ import annotations
+
+import base64
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console.hosts.pull.follower import MAX_EVENT_LINE, RunFollower
+from console.hosts.ssh.errors import LinkDown
+from engine.contract import events
+from engine.contract.experiment import RunId
+from tests.conftest import Fault
+
+RUN = RunId("A", 42)
+KEY = "0" * 32
+BODIES: list[events.Body] = [
+    events.Stage("train"),
+    *(events.Step(step, 20, 1, 1.0 / step, 1e-3, {"tier1_easy": 8}) for step in range(1, 21)),
+    events.Epoch(1, 20, 0.5, 0.1, 0.2, {}, 0.9, 0.4),
+    events.End(),
+]
+
+
+def event(body: events.Body, *, seq: int = 0, t: float = 0.0) -> bytes:
+    """A line of a stream, whatever it says."""
+    return events.encode(events.Event(seq, t, body))
+
+
+STREAM = b"".join(
+    events.encode(events.Event(number, 100.0 + number, body)) + b"\n" for number, body in enumerate(BODIES)
+)
+
+
+def reply(*chunks: tuple[str, int, bytes], state: str = "running", key: str = KEY) -> dict[str, Any]:
+    encoded = [[str(RUN), key, file, offset, base64.b64encode(content).decode()] for file, offset, content in chunks]
+    return {"states": {str(RUN): {"state": state, "key": key}}, "digest": "d", "chunks": encoded, "sealed": {}}
+
+
+def followed(*replies: dict[str, Any]) -> RunFollower:
+    follower = RunFollower((RUN,))
+    for one in replies:
+        follower.absorb(one)
+    return follower
+
+
+WHOLE = followed(reply(("events", 0, STREAM))).views[RUN]
+
+
+def test_a_whole_stream_becomes_a_view() -> None:
+    assert len(WHOLE.steps) == 20 and WHOLE.total_steps == 20 and WHOLE.evaluated
+    assert WHOLE.tiers_seen == {"tier1_easy": 160} and WHOLE.rejected == 0
+
+
+@given(st.lists(st.integers(0, len(STREAM)), max_size=12))
+def test_any_cut_of_the_stream_gives_the_same_view(cuts: list[int]) -> None:
+    edges = [0, *sorted(cuts), len(STREAM)]
+    pieces = [(start, STREAM[start:end]) for start, end in pairwise(edges)]
+    assert followed(*(reply(("events", start, piece)) for start, piece in pieces)).views[RUN] == WHOLE
+
+
+def test_what_was_seen_before_changes_nothing() -> None:
+    assert followed(*[reply(("events", 0, STREAM))] * 3).views[RUN] == WHOLE
+
+
+@pytest.mark.fault(
+    "broken events: deep JSON, NaN, 1e400, wrong types, numbers beyond all measure",
+    "rejected, counted, the stream goes on",
+)
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"{",
+        b"null",
+        b"[" * 100_000,
+        b'{"seq": "x", "t": 0, "body": {"type": "end"}}',
+        b'{"seq": 0, "t": NaN, "body": {"type": "end"}}',
+        b'{"seq": 0, "t": 0, "body": {"type": "unheard of"}}',
+        b'{"seq": 0, "t": 0, "body": {"type": "progress", "done": 1e400, "total": 1, "unit": ""}}',
+        event(events.Progress(2**53 + 1, 1, "texts")),
+        event(events.Progress(-1, 1, "texts")),
+        event(events.Step(1, 1, 1, 1e39, 1e-3, {})),
+        event(events.Step(1, 1, 1, 1.0, 1e-3, {"tier1_easy": -8})),
+        event(events.Epoch(1, 20, 1.5, 0.1, 0.2, {}, 0.9, 0.4)),
+        event(events.Epoch(1, 20, 0.5, 1e300, 0.2, {}, 0.9, 0.4)),
+        event(events.Epoch(10**18, 20, 0.5, 0.1, 0.2, {}, 0.9, 0.4)),
+        event(events.Epoch(7, 20, 0.5, 0.1, 0.2, {}, 0.9, 0.4)).replace(b"7", b"7" * 400),
+        event(events.Epoch(7, 20, 0.5, 0.1, 0.2, {}, 0.9, 0.4)).replace(b"7", b"7" * 5000),
+        event(events.Evaluation(0.5, 0.7, -0.8, 0.4, 0.6, 0.75)),
+        event(events.End(), seq=2**60),
+        event(events.End(), t=1e300),
+        b"\xff\xfe",
+    ],
+)
+def test_a_line_that_is_no_event_is_counted_and_the_stream_goes_on(line: bytes) -> None:
+    view = followed(reply(("events", 0, line + b"\n" + STREAM))).views[RUN]
+    assert view.rejected == 1 and view.steps == WHOLE.steps
+
+
+@pytest.mark.fault("an event line of 50 MB", "rejected, counted, the stream goes on")
+def test_a_line_without_end_costs_no_memory_and_is_passed_over(fault: Fault) -> None:
+    follower = RunFollower((RUN,))
+    size = fault.size(4 * MAX_EVENT_LINE, 50_000_000)
+    at, piece = 0, b"x" * (1 << 18)
+    while at <= size:
+        follower.absorb(reply(("events", at, piece)))
+        at += len(piece)
+    follower.absorb(reply(("events", at, b"\n" + STREAM)))
+    view = follower.views[RUN]
+    assert view.rejected == 1 and view.steps == WHOLE.steps
+
+
+def test_another_launch_starts_from_a_clean_view() -> None:
+    other = "1" * 32
+    follower = followed(reply(("events", 0, STREAM), ("log", 0, b"old\n")), reply(state="queued", key=other))
+    assert follower.views[RUN].steps == () and not follower.logs[RUN].lines
+    assert follower.request()["offsets"][str(RUN)] == {"key": other, "events": 0}
+
+
+def test_a_run_that_starts_over_in_its_place_is_followed_from_its_new_beginning() -> None:
+    again = b"".join(STREAM.splitlines(keepends=True)[:4])
+    view = followed(reply(("events", 0, STREAM)), reply(("events", 0, again))).views[RUN]
+    assert view.steps == (1, 2, 3) and not view.evaluated
+
+
+def test_hostile_text_of_the_host_is_made_safe() -> None:
+    follower = RunFollower((RUN,))
+    hostile = reply(("log", 0, b"a\x1b]0;pwned\x07b\x1b[2Jc\r\n"))
+    hostile["states"][str(RUN)]["reason"] = "no\x1b[31m \u202edisk"
+    follower.absorb(hostile)
+    assert follower.views[RUN].state.reason == "no disk"  # type: ignore[union-attr]
+    assert list(follower.logs[RUN].lines) == ["abc"]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [{}, {"states": 3}, {**reply(), "chunks": [["A_seed42"]]}, {**reply(), "states": {str(RUN): {"state": "?"}}}],
+)
+def test_a_reply_of_another_shape_takes_the_link_down(broken: dict[str, Any]) -> None:
+    with pytest.raises(LinkDown, match="cannot be understood"):
+        RunFollower((RUN,)).absorb(broken)
+
+
+def test_the_last_words_of_a_run_that_ended_in_mid_line_are_shown_once_all_of_its_log_is_here() -> None:
+    follower = followed(reply(("log", 0, b"one\nKil")), reply(("log", 7, b"led"), state="failed"))
+    assert list(follower.logs[RUN].lines) == ["one"], "more of it may come"
+    assert follower.absorb(reply(state="failed"))
+    assert list(follower.logs[RUN].lines) == ["one", "Killed"]
+    assert not follower.absorb(reply(state="failed"))

@@ -1,0 +1,130 @@
+"""A host's user may have any login shell, and that shell may say anything before it runs what it is told."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from console.hosts.preflight.repairs import environment_name, examine
+from console.hosts.remote.remote_python import MarkedPython
+from console.hosts.ssh.errors import LinkDown
+from console.hosts.transfer.folder_sync import pull, push
+from console.hosts.transfer.request import SyncRequest
+from tests.console.hosts.conftest import Host, in_state, launch, states_when
+from tests.console.hosts.connecting import connect, connection
+from tests.console.hosts.folder_pair import tree, write
+from tests.console.hosts.sshd import Sshd, open_folder, require_root, started
+
+NOISE = 'echo "Welcome! {\\"id\\": 0, \\"ok\\": {}}"; echo have; printf "no newline at the end"; echo told you >&2\n'
+AWKWARD = 'it\'s a "workspace" with $HOME, \\\\ and ; touch x!'  # fish makes one of two backslashes
+PROFILES = {
+    "bash": ".bashrc",
+    "dash": None,
+    "zsh": ".zshenv",
+    "fish": ".config/fish/config.fish",
+    "tcsh": ".tcshrc",
+}
+
+
+@pytest.fixture
+def noisy_user(user: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The ordinary user with the shell that the test names, which talks at login where it reads anything then."""
+    require_root()
+    shell, profile = request.param, PROFILES[request.param]
+    path = shutil.which(shell)
+    if path is None:
+        pytest.skip(f"{shell} is not installed")
+    runs_dir = Path(f"~{user}").expanduser()
+    subprocess.run(["usermod", "-s", path, user], check=True)  # noqa: S607
+    before = (runs_dir / profile).read_text() if profile and (runs_dir / profile).exists() else None
+    if profile:
+        (runs_dir / profile).parent.mkdir(parents=True, exist_ok=True)
+        (runs_dir / profile).write_text(NOISE)
+    yield user
+    if profile:
+        (runs_dir / profile).unlink()
+        if before is not None:
+            (runs_dir / profile).write_text(before)
+    subprocess.run(["usermod", "-s", "/bin/bash", user], check=True)  # noqa: S607
+
+
+@pytest.mark.parametrize("noisy_user", PROFILES, indirect=True)
+async def test_a_run_goes_through_any_shell_whatever_it_says(noisy_user: str, operator: Path) -> None:
+    with open_folder() as folder, open_folder(noisy_user) as runs_dir, started(Sshd(folder, noisy_user)) as sshd:
+        workspace = runs_dir / AWKWARD
+        host = Host(workspace, sshd.host(workspace), sshd.access(operator))
+        for _ in range(2):  # the agent is shipped, and found again
+            async with host.open_connection() as (connection, link):
+                assert connection.workspace == str(workspace)
+                await launch(link, "A_seed1", "print('hello')")
+                await states_when(link, in_state("A_seed1", "finished"))
+        assert (host.run_folder / "A_seed1" / "log.txt").read_text() == "hello\n"
+
+
+COMPLAINT = 'qllm-engine: error: WordNet is not here; it\'s in "$WNHOME" or nowhere'
+
+
+@pytest.mark.parametrize("noisy_user", PROFILES, indirect=True)
+async def test_preflight_hears_the_engine_through_any_shell(noisy_user: str, operator: Path) -> None:
+    with open_folder() as folder, open_folder(noisy_user) as runs_dir, started(Sshd(folder, noisy_user)) as sshd:
+        workspace = runs_dir / AWKWARD
+        host = Host(workspace, sshd.host(workspace), sshd.access(operator))
+        async with host.open_connection() as (connection, link):
+            place = workspace / "env" / environment_name()
+            (place / "bin").mkdir(parents=True)
+            place.with_suffix(".json").write_text('{"state": "ready"}')
+            engine = place / "bin" / "python"
+            for complaint, code in ((COMPLAINT, 2), ("", 0)):
+                engine.write_text(f"#!/bin/sh\necho noise\nprintf '%s\\n' {shlex.quote(complaint)} >&2\nexit {code}\n")
+                engine.chmod(0o755)
+                found = await examine(host.config, connection, link)
+                assert found.environment.state == "ready"
+                assert found.environment.complaint == complaint.removeprefix("qllm-engine: error: ")
+
+
+@pytest.mark.parametrize("noisy_user", PROFILES, indirect=True)
+async def test_files_go_both_ways_through_any_shell(noisy_user: str, operator: Path, tmp_path: Path) -> None:
+    files = {"a.txt": b"one", "sub/b.bin": bytes(range(256)) * 100}
+    source = write(tmp_path / "source", files)
+    with open_folder() as folder, open_folder(noisy_user) as runs_dir, started(Sshd(folder, noisy_user)) as sshd:
+        workspace = runs_dir / AWKWARD
+        async with connection(sshd.host(workspace), sshd.access(operator)) as there:
+            sent = await push(there, SyncRequest(source, "project", tmp_path / "notes"))
+            brought = await pull(there, SyncRequest(tmp_path / "back", "project", tmp_path / "more notes"))
+        assert sent.full and brought.full
+        assert tree(workspace / "project") == tree(tmp_path / "back") == files
+
+
+async def test_an_account_that_lets_nobody_in_says_why(user: str, operator: Path) -> None:
+    require_root()
+    subprocess.run(["usermod", "-s", "/usr/sbin/nologin", user], check=True)  # noqa: S607
+    try:
+        with (
+            open_folder() as folder,
+            started(Sshd(folder, user)) as sshd,
+            pytest.raises(LinkDown, match="This account is currently not available"),
+        ):
+            await connect(sshd.host("~/host"), sshd.access(operator))
+    finally:
+        subprocess.run(["usermod", "-s", "/bin/bash", user], check=True)  # noqa: S607
+
+
+async def test_endless_noise_is_not_read_for_ever(host: Host) -> None:
+    async with host.open_connection() as (connection, _):
+        program = MarkedPython(connection.python, "while True: print('x' * 1000)")
+        process = await connection.channels.create_process(program.command)
+        with pytest.raises(LinkDown, match="printed more than 1 MiB"):
+            await program.marked_line(process)
+        process.close()
+
+
+def test_arguments_of_any_kind_cannot_be_read_by_a_shell() -> None:
+    command = MarkedPython("~/env/bin/python3", "pass", "'; rm -rf /", "$(id)", "`id`", "a\nb", "!!").command
+    before, quoted, after = command.split("'")
+    assert not set(before + after) & set('`$!\n\\"*?[]{}<>|&;#()')
+    assert not set(quoted) & set("\n\\!")

@@ -1,0 +1,75 @@
+"""Channels on one connection: six at most, given back whatever happens, fewer where the server grants fewer."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import asyncssh
+import pytest
+
+from console.hosts.remote.remote_python import MarkedPython
+from console.hosts.ssh.channels import MOST_CHANNELS, Channels
+from console.hosts.ssh.errors import LinkDown
+from tests.console.hosts.conftest import Host
+from tests.console.hosts.connecting import connect, connection
+from tests.console.hosts.sshd import ME, Sshd, started
+
+
+async def output_of(channels: Channels, command: str) -> bytes:
+    process = await channels.create_process(command)
+    try:
+        return bytes(await process.stdout.read())
+    finally:
+        process.close()
+
+
+async def test_no_more_than_six_are_open_at_once(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
+    async with connection(sshd.host(tmp_path), sshd.access(operator)) as there:
+        command = "echo in; cat > /dev/null; echo out"
+        opened = [await there.channels.create_process(command) for _ in range(MOST_CHANNELS)]
+        seventh = asyncio.create_task(output_of(there.channels, "echo seventh"))
+        for process in opened:
+            assert await process.stdout.readline() == b"in\n"
+        assert not seventh.done()
+        opened[0].stdin.write_eof()
+        async with asyncio.timeout(10):
+            assert await seventh == b"seventh\n"
+
+
+async def test_a_program_that_is_called_off_gives_its_channel_back(host: Host) -> None:
+    async with host.open_connection() as (there, _):
+        silent = MarkedPython(there.python, "import time; time.sleep(60)")
+        for _ in range(2 * MOST_CHANNELS):
+            with pytest.raises(LinkDown, match="does not answer"):
+                await silent.answer(there.channels, 0.05)
+        speaking = MarkedPython(there.python, "import sys; print(sys.argv[2], 'still here')")
+        assert await speaking.answer(there.channels, 10.0) == "still here"
+
+
+@pytest.mark.parametrize("granted", [1, 2])
+async def test_a_server_that_grants_fewer_is_believed(operator: Path, tmp_path: Path, granted: int) -> None:
+    folder = tmp_path / "mean"
+    folder.mkdir()
+    with started(Sshd(folder, ME, settings=(f"MaxSessions {granted}",))) as sshd:
+        async with connection(sshd.host(tmp_path), sshd.access(operator)) as there, asyncio.timeout(20):
+            commands = (f"sleep 0.1; echo {number}" for number in range(8))
+            said = await asyncio.gather(*(output_of(there.channels, command) for command in commands))
+    assert sorted(map(int, said)) == list(range(8))
+
+
+async def test_a_server_that_grants_none_is_an_error_not_a_wait(operator: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "mean"
+    folder.mkdir()
+    with started(Sshd(folder, ME, settings=("MaxSessions 0",))) as sshd, pytest.raises(LinkDown, match="cannot be run"):
+        await connect(sshd.host("~/host"), sshd.access(operator))
+
+
+async def test_a_cut_connection_frees_everybody(host: Host) -> None:
+    async with host.open_connection() as (there, _):
+        waiting = [asyncio.create_task(output_of(there.channels, "sleep 60")) for _ in range(2 * MOST_CHANNELS)]
+        await asyncio.sleep(0)
+        there.channels.abort()
+        async with asyncio.timeout(10):
+            for outcome in await asyncio.gather(*waiting, return_exceptions=True):
+                assert isinstance(outcome, (asyncssh.Error, OSError)), outcome

@@ -1,0 +1,88 @@
+"""The way to a host by way of others, through real servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from console.hosts.ssh.errors import HostKeyChanged, LinkDown, Unreachable
+from console.hosts.ssh.route import Resolved
+from tests.console.hosts.connecting import connect, connection
+from tests.console.hosts.scripted_prompter import ScriptedPrompter
+from tests.console.hosts.sshd import ME, Sshd, free_port, started
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Sshd]:
+    (tmp_path / "gate").mkdir()
+    with started(Sshd(tmp_path / "gate", ME)) as server:
+        yield server
+
+
+def config_of(gate: Sshd, more: str = "") -> str:
+    return f"Host gate\n Hostname 127.0.0.1\n Port {gate.port}\n User {ME}\n IdentityFile {gate.identity}\n{more}"
+
+
+async def test_every_host_on_the_way_is_verified(sshd: Sshd, gate: Sshd, operator: Path, tmp_path: Path) -> None:
+    prompter = ScriptedPrompter("yes", "yes")
+    access = sshd.access(operator, prompter, known=False, config=config_of(gate))
+    said: list[Resolved] = []
+    host = replace(sshd.host(tmp_path), jump="gate")
+    assert await connect(host, access, said) == sshd.host_keys[0].get_fingerprint()
+    assert said[0].jumps == (f"{ME}@127.0.0.1:{gate.port}",)
+    assert [question.title.split(":")[-1] for question in prompter.questions] == [str(gate.port), str(sshd.port)]
+    assert access.files.own_known_hosts.read_text() == gate.known_hosts_line() + sshd.known_hosts_line()
+    assert "Accepted publickey" in gate.log() and "Accepted publickey" in sshd.log()
+
+
+async def test_a_changed_key_of_a_jump_stops_before_the_host_is_spoken_to(
+    sshd: Sshd, gate: Sshd, operator: Path, tmp_path: Path
+) -> None:
+    access = sshd.access(operator, config=config_of(gate))
+    (operator / "known_hosts").write_text(sshd.known_hosts_line() + sshd.known_hosts_line(port=gate.port))
+    with pytest.raises(HostKeyChanged, match=str(gate.port)):
+        await connect(replace(sshd.host(tmp_path), jump="gate"), access)
+    assert "publickey" not in sshd.log()
+
+
+async def test_the_configuration_says_the_way(sshd: Sshd, gate: Sshd, operator: Path, tmp_path: Path) -> None:
+    config = config_of(gate, f"Host 127.0.0.1\n ProxyJump {ME}@gate:{gate.port}\n")
+    access = sshd.access(operator, ScriptedPrompter("yes"), config=config)
+    await connect(sshd.host(tmp_path), access)
+    assert "Accepted publickey" in gate.log()
+    assert await connect(replace(sshd.host(tmp_path), jump="none"), access)
+
+
+async def test_jumps_in_a_circle_are_seen(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
+    access = sshd.access(operator, config="Host a\n ProxyJump b\nHost b\n ProxyJump a\n")
+    with pytest.raises(LinkDown, match="circle"):
+        await connect(replace(sshd.host(tmp_path), jump="a"), access)
+
+
+async def test_of_several_hosts_the_one_that_fails_is_named(
+    sshd: Sshd, gate: Sshd, operator: Path, tmp_path: Path
+) -> None:
+    access = sshd.access(operator, ScriptedPrompter("yes"), config=config_of(gate))
+    host = replace(sshd.host(tmp_path), jump="gate", port=free_port())
+    target, way = rf"{ME}@127\.0\.0\.1:{host.port}", rf"{ME}@127\.0\.0\.1:{gate.port}"
+    with pytest.raises(LinkDown, match=f"^{target}, by way of {way}: the way there is refused") as caught:
+        await connect(host, access)
+    assert caught.value.door is None, "that the jump answers is no sign of the host's return"
+    gate.stop()
+    with pytest.raises(Unreachable, match=f"^{way}, on the way to {target}: the connection is refused") as caught:
+        await connect(host, access)
+    assert caught.value.door == ("127.0.0.1", gate.port)
+
+
+@pytest.mark.parametrize(
+    ("ciphers", "expected"),
+    [("", "aes128-gcm@openssh.com"), ("Ciphers aes256-ctr\n", "aes256-ctr")],
+    ids=["the fastest", "what the operator says"],
+)
+async def test_the_cipher(sshd: Sshd, operator: Path, tmp_path: Path, ciphers: str, expected: str) -> None:
+    async with connection(sshd.host(tmp_path), sshd.access(operator, config=ciphers)) as there:
+        assert there.channels._connection.get_extra_info("send_cipher") == expected
+        assert there.channels._connection.get_extra_info("recv_cipher") == expected

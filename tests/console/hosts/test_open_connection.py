@@ -1,0 +1,65 @@
+"""The embedded host lets in its own client and nobody else, and the client speaks to it and nobody else."""
+
+from __future__ import annotations
+
+import asyncssh
+import psutil
+import pytest
+
+from console.hosts.ssh.embedded_host import embedded_server
+from tests.console.hosts.conftest import Host
+
+
+async def test_another_key_is_not_let_in() -> None:
+    async with embedded_server() as (port, host_key, _):
+        known = asyncssh.import_known_hosts(f"[127.0.0.1]:{port} {host_key}\n")
+        with pytest.raises(asyncssh.PermissionDenied):
+            await asyncssh.connect(
+                "127.0.0.1",
+                port,
+                username="operator",
+                client_keys=[asyncssh.generate_private_key("ssh-ed25519")],
+                known_hosts=known,
+                config=None,
+                agent_path=None,
+            )
+
+
+async def test_a_password_is_not_let_in() -> None:
+    async with embedded_server() as (port, host_key, _):
+        known = asyncssh.import_known_hosts(f"[127.0.0.1]:{port} {host_key}\n")
+        with pytest.raises(asyncssh.PermissionDenied):
+            await asyncssh.connect(
+                "127.0.0.1", port, username="root", password="", client_keys=None, known_hosts=known, config=None
+            )
+
+
+async def test_a_server_with_another_host_key_is_not_spoken_to() -> None:
+    async with embedded_server() as (port, _, client_key):
+        stranger = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
+        with pytest.raises(asyncssh.HostKeyNotVerifiable):
+            await asyncssh.connect(
+                "127.0.0.1",
+                port,
+                username="operator",
+                client_keys=[client_key],
+                known_hosts=asyncssh.import_known_hosts(f"[127.0.0.1]:{port} {stranger}\n"),
+                config=None,
+            )
+
+
+async def test_the_server_listens_on_the_loopback_only() -> None:
+    async with embedded_server() as (port, _, _):
+        listening = {(entry.laddr.ip, entry.laddr.port) for entry in psutil.net_connections("tcp") if entry.laddr}
+        assert {ip for ip, at in listening if at == port} == {"127.0.0.1"}
+
+
+async def test_a_damaged_agent_on_the_host_is_replaced_before_it_is_used(host: Host) -> None:
+    async with host.open_connection():
+        pass
+    (agent,) = (host.workspace / "agent").glob("*.pyz")
+    content = agent.read_bytes()
+    agent.write_bytes(content.replace(b"import signal", b"import sIgnal"))
+    async with host.open_connection() as (_, link):
+        assert (await link.request("facts"))["workspace"] == str(host.workspace)
+    assert agent.read_bytes() == content

@@ -1,0 +1,323 @@
+"""Folders in step over a real host: only what changed travels, and the verdict is the truth."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from console.hosts.agent.receive import BIG
+from console.hosts.host_config import HostConfig
+from console.hosts.open_connection import open_connection
+from console.hosts.remote.agent_client import open_agent
+from console.hosts.ssh.channels import HostConnection
+from console.hosts.ssh.errors import LinkDown
+from console.hosts.transfer import batch as outbound
+from console.hosts.transfer import folder_sync
+from console.hosts.transfer.channel import TransferChannel, open_transfer
+from console.hosts.transfer.errors import NotNow, SyncFailed, TooManyDeletions
+from console.hosts.transfer.folder_sync import pull, push
+from console.hosts.transfer.plan import DeletionCap, SyncPlan
+from console.hosts.transfer.verdict import Progress, Verdict
+from tests.console.hosts.folder_pair import Pair, tree, write
+from tests.console.hosts.proxy import proxy_to
+from tests.console.hosts.sshd import Sshd
+
+FILES = {"train.py": b"print(1)\n", "data/a.txt": b"a" * 5000, "data/b/empty": b"", "été.txt": b"x"}
+LEFT_OUT = {"model.pt": b"x", "data/w.pth": b"x", "__pycache__/m.pyc": b"x", ".git/HEAD": b"x", "runs/r/log.txt": b"x"}
+
+
+async def agree(_: SyncPlan) -> bool:
+    return True
+
+
+@pytest.mark.every_host
+async def test_a_folder_arrives_whole_without_what_the_experiment_leaves_out(
+    pair: Pair, connection: HostConnection
+) -> None:
+    write(pair.here, FILES | LEFT_OUT)
+    (pair.here / "train.py").chmod(0o755)
+    verdict = await push(connection, pair.request())
+    assert verdict.full and verdict.files == len(FILES) and verdict.bytes == sum(map(len, FILES.values()))
+    assert tree(pair.there) == FILES
+    assert os.access(pair.there / "train.py", os.X_OK) and not os.access(pair.there / "data/a.txt", os.X_OK)
+
+
+async def test_only_what_changed_travels_and_a_second_push_moves_nothing(
+    pair: Pair, connection: HostConnection
+) -> None:
+    write(pair.here, FILES)
+    first = await push(connection, pair.request())
+    write(pair.here, {"train.py": b"print(2)\n", "new": b"n"})
+    (pair.here / "data" / "a.txt").touch()
+    changed = await push(connection, pair.request())
+    nothing = await push(connection, pair.request())
+    afresh = await push(connection, pair.request(afresh=True))
+    assert (first.moved_files, changed.moved_files, nothing.moved_files, afresh.moved_files) == (4, 2, 0, 0)
+    assert changed.moved_bytes == len(b"print(2)\n") + 1
+    assert nothing.full and nothing.fingerprint == afresh.fingerprint == changed.fingerprint != first.fingerprint
+    assert tree(pair.there) == tree(pair.here)
+
+
+async def test_both_ends_keep_a_receipt(pair: Pair, connection: HostConnection) -> None:
+    write(pair.here, FILES)
+    verdict = await push(connection, pair.request())
+    (here,) = (pair.notes / "receipts").iterdir()
+    (there,) = pair.host.workspace.glob(".sync/*/receipts/*.json")
+    assert json.loads(here.read_bytes()) == json.loads(there.read_bytes())
+    kept = json.loads(here.read_bytes())
+    assert kept["verdict"]["fingerprint"] == verdict.fingerprint and kept["verdict"]["files"] == 4
+    assert kept["host_key"].startswith("SHA256:") and kept["local"] == str(pair.here)
+
+
+async def test_a_rehearsal_changes_nothing(pair: Pair, connection: HostConnection) -> None:
+    write(pair.here, FILES)
+    verdict = await push(connection, pair.request(rehearse=True))
+    assert verdict.planned and not verdict.full and len(verdict.differing) == 4 and not pair.there.exists()
+
+
+async def test_what_only_the_host_has_stays_unless_deletions_are_asked_for_and_confirmed(
+    pair: Pair, connection: HostConnection
+) -> None:
+    write(pair.here, {"a": b"1"})
+    write(pair.there, {"extra/one": b"1", "extra/two": b"2", "a": b"0", "kept.pt": b"left out, so not deleted"})
+    cap, asked = DeletionCap(files=2), []
+
+    async def refuse(plan: SyncPlan) -> bool:
+        asked.append([entry.path for entry in plan.remove])
+        return False
+
+    before = tree(pair.there)
+    for settings in (
+        {"delete": cap},
+        {"delete": cap, "confirm": refuse},
+        {"delete": DeletionCap(files=1), "confirm": agree},
+    ):
+        with pytest.raises(SyncFailed):
+            await push(connection, pair.request(), **settings)
+        assert tree(pair.there) == before
+    with pytest.raises(TooManyDeletions, match="extra/one"):
+        await push(connection, pair.request(), delete=DeletionCap(share=0.5), confirm=agree)
+    assert asked == [["extra/one", "extra/two"]]
+    assert (await push(connection, pair.request())).full and tree(pair.there) == before | {"a": b"1"}
+    verdict = await push(connection, pair.request(), delete=cap, confirm=agree)
+    assert verdict.full and verdict.removed == 2
+    assert tree(pair.there) == {"a": b"1", "kept.pt": before["kept.pt"]}
+
+
+async def test_symlinks_and_hostile_names_are_refused_by_name_and_the_rest_arrives(
+    pair: Pair, connection: HostConnection
+) -> None:
+    write(pair.here, {"a": b"1", "-rf": b"", "b\n": b"", "Case": b"", "case": b""})
+    (pair.here / "link").symlink_to("/etc/passwd")
+    verdict = await push(connection, pair.request())
+    assert not verdict.full and tree(pair.there) == {"a": b"1"}
+    assert {refusal.path for refusal in verdict.refused} == {"-rf", "b ", "Case", "case", "link"}
+    assert "refused" in verdict.sentence() and verdict.sentence().startswith("NOT in full sync")
+
+
+async def test_a_symlink_on_the_host_is_not_written_through(
+    pair: Pair, connection: HostConnection, tmp_path: Path
+) -> None:
+    write(pair.here, {"d/a": b"1", "e": b"2", "f": b"3"})
+    write(tmp_path / "outside", {"mine": b"mine"})
+    pair.there.mkdir(parents=True)
+    (pair.there / "d").symlink_to(tmp_path / "outside")
+    (pair.there / "e").symlink_to(tmp_path / "outside" / "mine")
+    verdict = await push(connection, pair.request())
+    assert {refusal.path for refusal in verdict.refused} == {"d/a", "e"} and not verdict.full
+    assert tree(tmp_path / "outside") == {"mine": b"mine"} and (pair.there / "f").read_bytes() == b"3"
+
+
+@pytest.mark.parametrize(
+    "remote", ["jobs", "runs/x", "agent", "slots/x", ".sync", "../x", "/elsewhere/x", "-x", "Runs"]
+)
+async def test_a_push_elsewhere_than_into_a_folder_for_pushes_is_refused(
+    pair: Pair, connection: HostConnection, remote: str
+) -> None:
+    write(pair.here, FILES)
+    with pytest.raises(SyncFailed):
+        await push(connection, pair.request(remote=remote))
+
+
+async def test_a_workspace_folder_that_is_a_symlink_is_not_pushed_into(
+    pair: Pair, connection: HostConnection, tmp_path: Path
+) -> None:
+    write(pair.here, FILES)
+    (tmp_path / "outside").mkdir()
+    pair.there.parent.mkdir()
+    pair.there.symlink_to(tmp_path / "outside")
+    with pytest.raises(SyncFailed, match="not a folder"):
+        await push(connection, pair.request())
+    assert not list((tmp_path / "outside").iterdir())
+
+
+async def test_a_file_that_changes_meanwhile_is_planned_once_more(
+    pair: Pair, connection: HostConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(pair.here, {"a": b"1" * 1000, "b": b"2"})
+    _when_sending(monkeypatch, lambda time: write(pair.here, {"a": b"now longer" * 200}) if time == 0 else None)
+    verdict = await push(connection, pair.request())
+    assert verdict.full and tree(pair.there) == tree(pair.here)
+
+
+@pytest.mark.parametrize("change", ["cut", "rewritten", "deleted"])
+async def test_a_file_that_never_stands_still_is_reported_not_called_a_success(
+    pair: Pair, connection: HostConnection, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    write(pair.here, {"a": b"0" * 3000, "b": b"2"})
+
+    def disturb(time: int) -> None:
+        content = {"cut": b"0" * (1000 - time), "rewritten": bytes([65 + time]) * 3000, "deleted": b""}[change]
+        write(pair.here, {"a": content})
+        if change == "deleted":
+            (pair.here / "a").unlink()
+            write(pair.here, {f"other{time}": b""})
+
+    _when_sending(monkeypatch, disturb)
+    verdict = await push(connection, pair.request())
+    assert not verdict.full and len(verdict.differing) == 1
+    assert verdict.differing[0].path == {"deleted": "other1"}.get(change, "a")
+    assert (pair.there / "b").read_bytes() == b"2"
+    assert not (pair.there / "a").exists()
+
+
+def _when_sending(monkeypatch: pytest.MonkeyPatch, disturb: Any) -> None:
+    """Call ``disturb`` with 0, 1, ... between each plan and the sending of its files."""
+    real, times = outbound.send, iter(range(10))
+
+    async def send(*arguments: Any) -> Any:
+        disturb(next(times))
+        return await real(*arguments)
+
+    monkeypatch.setattr(folder_sync, "send", send)
+
+
+async def test_two_pushes_at_once_do_not_mix(pair: Pair, connection: HostConnection) -> None:
+    write(pair.here, {"a": b"1"})
+    async with open_transfer(connection) as other:
+        other.post({"op": "receive", "root": "project", "files": [["a", 1, "0" * 64, False]]})
+        await _until((pair.there / ".qllm-sync" / "lock").exists)
+        with pytest.raises(NotNow, match="another sync"):
+            await push(connection, pair.request())
+    assert (await push(connection, pair.request())).full
+
+
+async def test_a_sender_that_falls_silent_does_not_keep_others_out(pair: Pair, connection: HostConnection) -> None:
+    write(pair.here, {"a": b"1"})
+    async with open_transfer(connection) as silent:
+        silent.post({"op": "receive", "root": "project", "files": [], "patience": 0.05})
+        with pytest.raises(LinkDown):
+            await silent.answer()
+        assert (await push(connection, pair.request())).full
+
+
+async def _until(condition: Any) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("direction", ["push", "pull"])
+async def test_after_a_broken_link_it_goes_on_from_the_byte_it_came_to(
+    pair: Pair, sshd: Sshd, tmp_path: Path, direction: str
+) -> None:
+    content = os.urandom(3 * BIG)
+    source, target = (pair.here, pair.there) if direction == "push" else (pair.there, pair.here)
+    write(source, {"big": content, "a": b"1", "z": b"2"})
+    move = push if direction == "push" else pull
+    async with proxy_to(sshd.port) as proxy:
+        config = sshd.host(pair.host.workspace, proxy.port)
+        access = sshd.access(tmp_path / "operator", port=proxy.port)
+        async with open_connection(config, tmp_path, access) as connection:
+            async with open_agent(connection):
+                pass
+
+            def cut(progress: Progress) -> None:
+                if progress.bytes_done > 2 * BIG:
+                    proxy.drop()
+
+            with pytest.raises(LinkDown):
+                await move(connection, pair.request(), report=cut)
+        assert "big" not in tree(target)
+        async with open_connection(config, tmp_path, access) as connection:
+            verdict = await _when_free(connection, pair, move)
+    assert verdict.full and tree(target) == {"big": content, "a": b"1", "z": b"2"}
+    assert verdict.moved_bytes < 2 * BIG
+
+
+async def _when_free(connection: HostConnection, pair: Pair, move: Any) -> Verdict:
+    """The host may need a moment to notice that the other link is gone."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                verdict: Verdict = await move(connection, pair.request())
+                return verdict
+            except NotNow:
+                await asyncio.sleep(0.05)
+
+
+async def test_round_trips_do_not_grow_with_the_number_of_files(pair: Pair, sshd: Sshd, tmp_path: Path) -> None:
+    round_trip = 0.2
+    seconds = []
+    async with proxy_to(sshd.port) as proxy:
+        config: HostConfig = sshd.host(pair.host.workspace, proxy.port)
+        async with open_connection(config, tmp_path, sshd.access(tmp_path / "operator", port=proxy.port)) as connection:
+            async with open_agent(connection):
+                pass
+            proxy.round_trip = round_trip
+            for number in (3, 1000):
+                write(pair.here, {f"{number}/{name}": str(name).encode() for name in range(number)})
+                started = asyncio.get_running_loop().time()
+                assert (await push(connection, pair.request())).moved_files == number
+                seconds.append(asyncio.get_running_loop().time() - started)
+    assert seconds[1] - seconds[0] < 10 * round_trip, seconds
+
+
+async def test_a_pull_brings_what_changed_deletes_nothing_and_sets_aside_what_it_replaces(
+    pair: Pair, connection: HostConnection
+) -> None:
+    write(pair.there, FILES)
+    write(pair.here, {"train.py": b"my own edit", "mine": b"mine"})
+    verdict = await pull(connection, pair.request())
+    again = await pull(connection, pair.request())
+    absolute = await pull(connection, pair.request(remote=str(pair.there)))
+    assert verdict.full and verdict.moved_files == 4 and again.moved_files == absolute.moved_files == 0
+    assert tree(pair.here) == FILES | {"mine": b"mine"}
+    (kept,) = (pair.here / ".qllm-sync" / "replaced").glob("*/train.py")
+    assert kept.read_bytes() == b"my own edit"
+
+
+async def test_a_pull_of_what_the_host_does_not_have_is_refused(pair: Pair, connection: HostConnection) -> None:
+    with pytest.raises(SyncFailed, match="no folder"):
+        await pull(connection, pair.request())
+
+
+async def test_a_host_that_sends_hostile_names_writes_nothing_outside(
+    pair: Pair, connection: HostConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(pair.there, {"a": b"1"})
+    real = TransferChannel.count
+
+    async def hostile(channel: Any, *arguments: Any, **settings: Any) -> Any:
+        folder = await real(channel, *arguments, **settings)
+        names = ["../stolen", str(tmp_path / "stolen"), "x/../../stolen", "a\0b", ".qllm-sync/staging/x"]
+        folder.files.extend(folder.files[0]._replace(path=name) for name in names)
+        return folder
+
+    monkeypatch.setattr(TransferChannel, "count", hostile)
+    verdict = await pull(connection, pair.request())
+    assert tree(pair.here) == {"a": b"1"} and not list(tmp_path.rglob("stolen"))
+    assert not verdict.full or verdict.files == 1
+
+
+async def test_notes_within_the_folder_are_not_pushed(pair: Pair, connection: HostConnection) -> None:
+    write(pair.here, FILES)
+    request = pair.request(notes=pair.here / "my-runs" / ".sync")
+    assert (await push(connection, request)).files == (await push(connection, request)).files == len(FILES)
+    shutil.rmtree(pair.here / "my-runs")

@@ -1,0 +1,80 @@
+"""Plans: what a key would do, before it does it."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from console.runs.launch_plan import plan_abort, plan_launch
+from console.runs.run_view import RunView
+from engine.contract.events import Checkpoint
+from engine.contract.experiment import RunId
+from engine.contract.state import ENDED, Name, RunState
+
+RUNS = tuple(RunId(condition, seed) for condition in "ABC" for seed in (42, 123, 456))
+STATES: tuple[Name, ...] = ("queued", "running", "finished", "failed", "aborted", "lost")
+
+
+def view(run: RunId, state: Name | None, evaluated: bool = False) -> RunView:
+    told = RunState(state, "0" * 32) if state else None
+    return RunView(run, state=told, failed_gates=() if evaluated else None)
+
+
+matrices = st.fixed_dictionaries({run: st.sampled_from((None, *STATES)) for run in RUNS}).map(
+    lambda states: {run: view(run, state, state == "finished") for run, state in states.items()}
+)
+
+
+@given(matrices, st.booleans())
+def test_a_launch_never_touches_an_active_run(views: dict[RunId, RunView], again: bool) -> None:
+    plan = plan_launch(views, RUNS, same_settings=frozenset(RUNS), again=again)
+    assert not [run for run in plan.launch if views[run].active]
+    assert sorted((*plan.launch, *(run for run, _ in plan.leave))) == sorted(RUNS)
+    assert set(plan.replaces) == {run for run in plan.launch if views[run].evaluated}
+
+
+@given(matrices)
+def test_an_abort_is_of_active_runs_only(views: dict[RunId, RunView]) -> None:
+    plan = plan_abort(views, RUNS)
+    assert set(plan.abort) == {run for run in RUNS if views[run].name in ("queued", "running")}
+    assert set(plan.running) == {run for run in RUNS if views[run].name == "running"}
+
+
+def test_finished_runs_are_kept_unless_asked_again_or_asked_otherwise() -> None:
+    views = {RUNS[0]: view(RUNS[0], "finished", True)}
+    assert plan_launch(views, RUNS[:1], same_settings=frozenset(RUNS)).launch == ()
+    assert plan_launch(views, RUNS[:1]).launch == RUNS[:1], "other settings were asked for"
+    again = plan_launch(views, RUNS[:1], same_settings=frozenset(RUNS), again=True)
+    assert again.replaces == RUNS[:1] and "set aside" in again.question
+
+
+def test_a_finished_run_has_results_before_its_events_have_come() -> None:
+    views = {RUNS[0]: view(RUNS[0], "finished", evaluated=False)}
+    assert plan_launch(views, RUNS[:1]).replaces == RUNS[:1]
+
+
+def test_a_run_that_ended_early_goes_on_from_its_checkpoint_unless_asked_otherwise() -> None:
+    ended = replace(view(RUNS[0], "aborted"), checkpoint=Checkpoint(500, 2, "0" * 64))
+    views = {RUNS[0]: ended, RUNS[1]: view(RUNS[1], "lost"), RUNS[2]: replace(ended, failed_gates=("top1",))}
+    plan = plan_launch(views, RUNS[:3], same_settings=frozenset(RUNS))
+    assert (plan.launch, plan.resumes, plan.replaces) == (RUNS[:3], RUNS[:1], RUNS[2:3])
+    assert "A/42 goes on from the last checkpoint" in plan.question
+    assert plan_launch(views, RUNS[:1]).resumes == (), "other settings were asked for"
+    assert plan_launch(views, RUNS[:1], same_settings=frozenset(RUNS), again=True).resumes == ()
+
+
+def test_questions_name_what_would_happen() -> None:
+    nothing: dict[RunId, RunView] = {}
+    assert plan_launch(nothing, RUNS).question == "Launch 9 runs (A, B, C)."
+    assert plan_launch(nothing, RUNS[:2]).question == "Launch A/42 and A/123."
+    assert plan_launch(nothing, RUNS[:3]).question == "Launch A/42, A/123 and A/456."
+    views = {RUNS[0]: view(RUNS[0], "running"), RUNS[1]: view(RUNS[1], "queued")}
+    assert plan_launch(views, RUNS[:2]).question == "Nothing to launch: 1 already running, 1 already queued"
+    question = plan_abort(views, RUNS).question
+    assert question.startswith("End A/42 in mid-run") and question.endswith("take A/123 out of the queue.")
+    assert plan_abort(nothing, RUNS).question == "Nothing to abort: no run is queued or running."
+
+
+def test_every_state_is_either_active_or_ended() -> None:
+    assert {state for state in STATES if not view(RUNS[0], state).active} == ENDED

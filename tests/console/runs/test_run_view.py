@@ -1,0 +1,97 @@
+"""The reduction of events to a view."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console.runs.run_view import RunView, fraction_done, reduce, smooth, training_seconds_left, with_state
+from engine.contract.events import Body, End, Event, Progress, Stage, Step, Warning
+from engine.contract.experiment import RunId
+from engine.contract.state import RunState
+
+EMPTY = RunView(RunId("A", 42))
+
+
+def events(*bodies: Body) -> list[Event]:
+    return [Event(number, 10.0 * number, body) for number, body in enumerate(bodies)]
+
+
+def step(number: int, loss: float = 1.0) -> Step:
+    return Step(number, 10, 1, loss, 1e-3, {"tier1_easy": 3, "tier2_robust": 1})
+
+
+STREAM = events(Stage("data"), Progress(1, 4, "texts"), Stage("train"), *(step(n) for n in range(1, 6)), End(("x",)))
+
+
+@given(st.lists(st.integers(0, len(STREAM))))
+def test_reducing_in_parts_or_again_is_reducing_once(cuts: list[int]) -> None:
+    view, start = EMPTY, 0
+    for end in [*sorted(cuts), len(STREAM)]:
+        view = reduce(view, STREAM[:end])  # from the beginning each time: what was seen is ignored
+        view = reduce(view, STREAM[start:end])
+        start = end
+    assert view == reduce(EMPTY, STREAM)
+
+
+def test_a_view_tells_stage_curve_and_end() -> None:
+    view = reduce(EMPTY, STREAM)
+    assert (view.stage, view.steps, view.failed_gates) == ("train", (1, 2, 3, 4, 5), ("x",))
+    assert view.tiers_seen == {"tier1_easy": 15, "tier2_robust": 5} and view.evaluated
+
+
+def test_progress_is_of_the_present_stage() -> None:
+    assert fraction_done(EMPTY) is None
+    assert fraction_done(reduce(EMPTY, STREAM[:2])) == 0.25
+    assert fraction_done(reduce(EMPTY, STREAM[:3])) is None
+    assert fraction_done(reduce(EMPTY, STREAM[:5])) == 0.2
+
+
+def test_time_left_is_at_the_pace_so_far() -> None:
+    assert training_seconds_left(reduce(EMPTY, STREAM[:4])) is None, "one step has no pace"
+    assert training_seconds_left(reduce(EMPTY, STREAM[:6])) == pytest.approx(7 * 10.0)
+
+
+def test_a_run_beyond_its_total_is_done_and_has_no_time_left() -> None:
+    assert fraction_done(reduce(EMPTY, events(Stage("data"), Progress(5, 3, "texts")))) == 1.0
+    beyond = reduce(EMPTY, events(Stage("train"), step(1), step(11)))
+    assert (fraction_done(beyond), training_seconds_left(beyond)) == (1.0, 0.0)
+    assert fraction_done(reduce(EMPTY, events(Stage("data"), Progress(0, 0, "texts")))) is None
+
+
+def test_no_text_of_an_event_steers_the_terminal() -> None:
+    hostile = "\x1b]0;owned\x07a\nb\u202e"
+    told = events(
+        Stage("data", hostile), Progress(1, 2, hostile), Warning("loss_spike", hostile), End((hostile, "coherence"))
+    )
+    view = reduce(EMPTY, told)
+    assert view.progress and (view.stage_note, view.progress.unit, view.warnings[0].message) == ("a b",) * 3
+    assert view.failed_gates == ("a b", "coherence")
+
+
+def test_another_launch_clears_the_view_and_the_same_one_does_not() -> None:
+    first = RunState("running", "a" * 32)
+    view = reduce(with_state(EMPTY, first), STREAM)
+    assert with_state(view, RunState("finished", "a" * 32)).steps == view.steps
+    assert with_state(view, RunState("queued", "b" * 32)) == RunView(view.run, RunState("queued", "b" * 32))
+
+
+def test_warnings_are_bounded() -> None:
+    many = events(*(Warning("loss_spike", str(number)) for number in range(500)))
+    assert [warning.message for warning in reduce(EMPTY, many).warnings][-1] == "499"
+    assert len(reduce(EMPTY, many).warnings) == 100
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1), st.floats(0, 0.99))
+def test_smoothing_stays_within_the_values(values: list[float], weight: float) -> None:
+    smoothed = smooth(values, weight)
+    assert len(smoothed) == len(values) and math.isclose(smoothed[0], values[0], rel_tol=1e-9, abs_tol=1e-9)
+    slack = 1e-6 * max(1.0, *(abs(value) for value in values))
+    assert all(min(values) - slack <= value <= max(values) + slack for value in smoothed)
+
+
+def test_no_smoothing_is_the_curve_itself() -> None:
+    assert smooth([3.0, 1.0, 2.0], 0.0) == [3.0, 1.0, 2.0]

@@ -1,0 +1,57 @@
+"""Which curves are drawn, how they are told apart, and which lies on top."""
+
+from __future__ import annotations
+
+from console.runs.run_view import RunView
+from console.ui.live.curves import letters, loss_series, mean_pool_level, top1_series
+from engine.contract.experiment import RunId
+from tests.console.ui.scenes import training, view_of
+
+A, B = RunId("A", 42), RunId("B", 42)
+
+
+def views() -> dict[RunId, RunView]:
+    return {
+        A: view_of(A, "running", training(100)),
+        B: view_of(B, "running", training(50)),
+        RunId("C", 1): RunView(RunId("C", 1)),
+    }
+
+
+def test_letters_are_the_conditions_own_where_they_differ() -> None:
+    assert letters(["A", "B", "C"]) == {"A": "a", "B": "b", "C": "c"}
+    clash = letters(["base", "big"])
+    assert clash["base"] == "b"
+    assert len(set(clash.values())) == 2
+
+
+def test_the_selected_run_is_capital_and_last() -> None:
+    series = loss_series(views(), A, smoothed=False)
+    assert [one.letter for one in series] == ["b", "A"]
+
+
+def test_smoothed_the_raw_values_of_the_selected_run_stay_below() -> None:
+    series = loss_series(views(), A, smoothed=True)
+    assert [(one.letter, one.smoothing > 0) for one in series] == [("b", True), (".", False), ("A", True)]
+    assert series[1].ys == series[2].ys
+
+
+def test_top1_stands_over_the_level_of_mean_pooling() -> None:
+    series = top1_series(views(), B)
+    assert series[0].letter == "-"
+    assert set(series[0].ys) == {45.2}
+    assert [one.letter for one in series[1:]] == ["a", "B"]
+    assert mean_pool_level(views(), RunId("C", 1)) == 45.2
+
+
+def test_without_validation_there_is_neither_curve_nor_level() -> None:
+    none = {A: RunView(A)}
+    assert top1_series(none, A) == []
+    assert mean_pool_level(none, A) is None
+
+
+def test_a_version_changes_when_the_curve_does() -> None:
+    short = loss_series({A: view_of(A, "running", training(50))}, None, smoothed=False)[0].version
+    long = loss_series({A: view_of(A, "running", training(51))}, None, smoothed=False)[0].version
+    again = loss_series({A: view_of(A, "running", training(50), key="other")}, None, smoothed=False)[0].version
+    assert len({short, long, again}) == 3

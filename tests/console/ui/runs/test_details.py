@@ -1,0 +1,101 @@
+"""What is said of the selected run: how long, how far, and whether it came home."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from msgspec.structs import replace
+
+from console.runs.run_view import RunView
+from console.runs.snapshot import SyncState
+from console.ui.runs.details import details
+from engine.contract.events import Progress, Stage
+from engine.contract.experiment import RunId
+from engine.contract.state import RunState
+from tests.console.ui.driving import LARGE, SMALL, console, until, until_shown
+from tests.console.ui.fake_session import FakeSession
+from tests.console.ui.scenes import finished, view_of
+
+RUN = RunId("A", 42)
+
+
+def said(view: RunView, sync: SyncState | None = None, in_stage: float | None = None) -> list[str]:
+    session = FakeSession()
+    session.show(view, sync_states={RUN: sync or SyncState()})
+    return details(session.snapshot, RUN, in_stage, now=100.0).plain.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("sync", "words"),
+    [
+        (SyncState("pulling", 0, 11, 2_100_000, 2_900_000, left=4.2), "Coming home: 2.1 MB of 2.9 MB, 0:04 left"),
+        (SyncState("pulling", 0, 11, 0, 2_900_000), "Coming home: 0 B of 2.9 MB"),
+        (SyncState("syncing", bytes_done=1_200_000, as_of=99.2), "Coming home, 1.2 MB here, 0.8 s old"),
+        (SyncState("syncing", bytes_done=900), "Coming home, 900 B here"),
+        (SyncState("synced", 11, 11, 2_900_000, 2_900_000), "At home: 11 files, 2.9 MB, checksums right"),
+        (SyncState("synced", 1, 1, 512, 512), "At home: 1 file, 512 B, checksums right"),
+        (SyncState(), "Not at home yet"),
+    ],
+)
+def test_how_far_a_run_is_home(sync: SyncState, words: str) -> None:
+    assert said(finished(RUN), sync)[0] == f"A / 42  ✓ finished  Took 1:23. {words}"
+
+
+def test_damage_on_the_way_home_has_a_line_of_its_own_with_the_reason() -> None:
+    lines = said(finished(RUN), SyncState("damaged", note="items.parquet: its checksum is another"))
+    assert lines[1] == "! Damaged, s pulls it again: items.parquet: its checksum is another"
+    assert "home" not in lines[0]
+    assert said(finished(RUN), SyncState("damaged"))[1] == "! Damaged, s pulls it again: a checksum was wrong"
+
+
+def test_what_has_not_ended_is_not_expected_at_home() -> None:
+    assert said(view_of(RUN, "running", [Stage("data")]))[0] == "A / 42  ▶ running"
+
+
+def test_a_stage_says_how_long_it_takes_already() -> None:
+    view = view_of(RUN, "running", [Stage("data", "edition v2.3")])
+    assert said(view, in_stage=41.2)[1] == "building data (edition v2.3), for 0:41"
+    encoding = view_of(RUN, "running", [Stage("encode"), Progress(10, 40, "texts")])
+    assert said(encoding, in_stage=12.0)[1] == "encoding, 10 of 40 texts, for 0:12"
+    starting = RunView(RUN, state=RunState("running", "k"))
+    assert said(starting, in_stage=3.0)[1] == "starting, for 0:03"
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+async def test_the_time_of_a_stage_goes_on_in_every_view_without_any_news(size: tuple[int, int]) -> None:
+    session = FakeSession()
+    stage = replace(view_of(RUN, "running", [Stage("evaluate")]), last_event=time.time())
+    session.show(stage)
+    async with console(session, size) as pilot:
+        for seconds in ("0:00", "0:01"):
+            await until_shown(pilot, f"evaluating, for {seconds}", f"│for {seconds}".replace("│", "┃"))
+        await pilot.press("3")
+        await until_shown(pilot, "evaluating  for 0:02")
+
+
+async def test_a_notice_at_80_columns_leaves_the_details_and_the_keys_in_sight() -> None:
+    session = FakeSession()
+    session.show(finished(RUN))
+    async with console(session) as pilot:
+        await pilot.press("l")
+        await until(pilot, lambda: pilot.app.screen.query("Toast"))
+        text = await until_shown(pilot, "finished with these settings")
+        last = text.splitlines()[-4:]
+        assert last[0].startswith(" A / 42  ✓ finished  Took 1:23. Not at home yet")
+        assert last[1].startswith(" Top-1 46.1, top-3 76.1, coherence 83.0  (mean pooling 45.2, 77.1, 74.0)")
+        assert last[2].startswith(" After epoch 4: dev top-1 52.0 (mean pooling 45.2), attention entropy 0.93 of")
+        assert "? help" in last[3]
+
+
+@pytest.mark.parametrize(
+    ("sync", "words"),
+    [
+        (SyncState(), "No runs yet, and the host is not reached yet."),
+        (SyncState("synced"), "The host is not reached yet."),
+    ],
+)
+def test_a_host_that_was_never_reached_does_not_deny_what_is_at_home(sync: SyncState, words: str) -> None:
+    session = FakeSession()
+    session.show(link="lost", detail="no route", sync_states={RUN: sync})
+    assert details(session.snapshot, RUN, None, now=100.0).plain.splitlines()[0] == f"{words} no route"

@@ -1,0 +1,258 @@
+"""What keys ask of the host: launches, aborts, and leaving, with a question where something would be lost."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from console.hosts.ssh.prompts import Prompter
+from console.runs.run_view import RunView
+from console.runs.snapshot import SyncState
+from console.ui.app import ConsoleApp
+from console.ui.dialogs.confirm import ConfirmDialog
+from console.ui.runs.run_actions import told
+from engine.contract.experiment import RunId
+from tests.console.ui.driving import LARGE, console, listen, notices, screen, until, until_shown
+from tests.console.ui.fake_session import FakeOutcome, FakeSession
+from tests.console.ui.scenes import finished, training, view_of
+
+A42, A123, B42 = RunId("A", 42), RunId("A", 123), RunId("B", 42)
+
+
+def asked(pilot: object) -> bool:
+    return isinstance(pilot.app.screen, ConfirmDialog)  # type: ignore[attr-defined]
+
+
+async def test_one_key_launches_all_nine() -> None:
+    session = FakeSession()
+    async with console(session) as pilot:
+        await until_shown(pilot, "No runs yet: press a to launch all nine.")
+        await pilot.press("a")
+        await until_shown(pilot, "9 queued", "Launched 9 runs.")
+    assert [len(plan.launch) for plan in session.launched] == [9]
+
+
+async def test_one_run_and_one_condition_are_launched_from_the_cursor() -> None:
+    session = FakeSession()
+    async with console(session) as pilot:
+        await pilot.press("down", "right", "l")
+        await until(pilot, lambda: session.launched)
+        await until_shown(pilot, "1 queued")
+        await pilot.press("down", "L")
+        await until(pilot, lambda: len(session.launched) == 2)
+    assert session.launched[0].launch == (RunId("B", 123),)
+    assert {run.condition for run in session.launched[1].launch} == {"C"}
+    assert len(session.launched[1].launch) == 3
+
+
+async def test_the_cursor_stops_at_the_edges_of_the_matrix() -> None:
+    async with console(FakeSession()) as pilot:
+        await pilot.press("left", "up", *["down"] * 5, *["right"] * 5)
+        await until_shown(pilot, "C / 456  · not launched")
+
+
+async def test_launching_what_is_active_only_says_so() -> None:
+    session = FakeSession()
+    session.show(view_of(A42, "running", training(5)))
+    async with console(session) as pilot:
+        await pilot.press("l")
+        await until(pilot, lambda: notices(pilot))
+        assert notices(pilot) == ["Nothing to launch: 1 already running"]
+        assert not asked(pilot)
+    assert not session.launched
+
+
+async def test_running_again_asks_because_results_give_way() -> None:
+    session = FakeSession()
+    session.show(finished(A42))
+    async with console(session) as pilot:
+        await pilot.press("l")
+        await until(pilot, lambda: "finished with these settings" in "".join(notices(pilot)))
+        await pilot.press("r")
+        await until(pilot, lambda: asked(pilot))
+        assert "results of A/42 are set aside" in screen(pilot)
+        assert not session.launched
+        await pilot.press("y")
+        await until(pilot, lambda: session.launched)
+    assert session.launched[0].launch == (A42,)
+
+
+@pytest.mark.parametrize("key", ["x", "X"])
+async def test_an_abort_is_carried_out_by_y(key: str) -> None:
+    session = FakeSession()
+    session.show(view_of(A42, "running", training(5)), view_of(B42, "queued"))
+    async with console(session) as pilot:
+        await pilot.press(key)
+        await until(pilot, lambda: asked(pilot))
+        assert "End A/42 in mid-run" in screen(pilot)
+        assert ("B/42" in screen(pilot)) is (key == "X")
+        await pilot.press("y")
+        await until_shown(pilot, "1 aborted" if key == "x" else "2 aborted")
+    assert len(session.aborted) == 1
+
+
+@pytest.mark.parametrize("answer", ["x", "X", "enter", "space", "a", "q", "1"])
+async def test_no_other_key_than_y_aborts(answer: str) -> None:
+    session = FakeSession()
+    session.show(view_of(A42, "running", training(5)))
+    async with console(session) as pilot:
+        await pilot.press("X")
+        await until(pilot, lambda: asked(pilot))
+        await pilot.press(answer)
+        await pilot.pause()
+        assert asked(pilot), "the question must stay until it is answered"
+        await pilot.press("n")
+        await until(pilot, lambda: not asked(pilot))
+    assert not session.aborted
+
+
+@pytest.mark.parametrize("no", ["n", "escape"])
+async def test_a_no_leaves_everything_as_it_is(no: str) -> None:
+    session = FakeSession()
+    session.show(view_of(A42, "running", training(5)))
+    async with console(session) as pilot:
+        await pilot.press("x")
+        await until(pilot, lambda: asked(pilot))
+        await pilot.press(no)
+        await until(pilot, lambda: not asked(pilot))
+        await until_shown(pilot, "running")
+    assert not session.aborted
+
+
+async def test_nothing_to_abort_is_said_in_one_line() -> None:
+    async with console(FakeSession()) as pilot:
+        await pilot.press("X")
+        await until(pilot, lambda: notices(pilot))
+        assert notices(pilot) == ["Nothing to abort: no run is queued or running."]
+        assert not asked(pilot)
+
+
+@pytest.mark.parametrize("key", ["a", "l", "L", "r", "x", "X"])
+async def test_read_only_launches_and_aborts_nothing_and_says_why(key: str) -> None:
+    session = FakeSession()
+    session.show(view_of(A42, "running", training(5)))
+    async with console(session, read_only=True) as pilot:
+        assert "read-only" in screen(pilot)
+        await pilot.press(key)
+        await until(pilot, lambda: notices(pilot))
+        assert notices(pilot)[0].startswith("Read-only")
+        assert not asked(pilot)
+    assert not session.launched
+    assert not session.aborted
+
+
+async def test_a_command_over_a_broken_link_says_so_and_can_be_tried_again() -> None:
+    session = FakeSession()
+    session.refuse = ConnectionError("there is no link to the host [bold]now[/bold]")
+    async with console(session) as pilot:
+        await pilot.press("a")
+        await until_shown(pilot, "Could not launch: ", "[bold]now[/bold]")
+        session.refuse = None
+        await pilot.press("a")
+        await until_shown(pilot, "9 queued")
+
+
+async def test_while_the_host_thinks_the_console_shows_it_and_goes_on() -> None:
+    session = FakeSession()
+    session.gate = asyncio.Event()
+    async with console(session) as pilot:
+        await pilot.press("a")
+        await until_shown(pilot, "launching 9 runs")
+        await pilot.press("a")
+        await until(pilot, lambda: notices(pilot))
+        assert "Still launching 9 runs" in notices(pilot)[0]
+        await pilot.press("1")
+        await until_shown(pilot, "Host key")
+        session.gate.set()
+        await until_shown(pilot, "9 queued")
+        await until(pilot, lambda: "launching" not in screen(pilot).splitlines()[1])
+    assert len(session.launched) == 1
+
+
+async def test_before_the_core_is_there_a_launch_says_wait() -> None:
+    session = FakeSession()
+    opened = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def slowly(_: Prompter) -> FakeSession:
+        asyncio.run_coroutine_threadsafe(opened.wait(), loop).result()
+        return session
+
+    app = ConsoleApp(slowly, session.experiment, "demo", "this machine", False)
+    listen(app)
+    async with app.run_test(size=LARGE, notifications=True) as pilot:
+        await until_shown(pilot, "starting")
+        await pilot.press("a")
+        await until(pilot, lambda: notices(pilot))
+        assert "still starting" in notices(pilot)[0]
+        opened.set()
+        await until_shown(pilot, "press a to launch all nine")
+
+
+async def test_a_core_that_cannot_be_opened_ends_the_console_with_its_line() -> None:
+    def broken(_: Prompter) -> FakeSession:
+        raise ValueError("configs/hosts.toml: no host 'x'")
+
+    app = ConsoleApp(broken, FakeSession().experiment, "demo", "x", False)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.return_code == 2)
+
+
+async def test_leaving_with_nothing_running_asks_nothing() -> None:
+    session = FakeSession()
+    session.show(finished(A42), sync_states={A42: SyncState("synced", 9, 9, 120_000, 120_000)})
+    async with console(session) as pilot:
+        await pilot.press("q")
+        await until(pilot, lambda: pilot.app.return_code == 0)
+    assert session.closed
+
+
+async def test_leaving_while_a_run_comes_home_is_asked() -> None:
+    session = FakeSession()
+    session.show(finished(A42), sync_states={A42: SyncState("pulling", 0, 9, 60_000, 120_000)})
+    async with console(session) as pilot:
+        await pilot.press("q")
+        await until_shown(pilot, "1 ended run not at home yet: what is missing comes with", "next start.")
+        await pilot.press("y")
+        await until(pilot, lambda: pilot.app.return_code == 0)
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+c"])
+async def test_leaving_runs_behind_is_asked_and_they_go_on(key: str) -> None:
+    session = FakeSession()
+    session.show(view_of(A42, "running", training(5)), view_of(A123, "queued"))
+    async with console(session) as pilot:
+        await pilot.press(key)
+        await until_shown(pilot, "2 runs go on without the console")
+        await pilot.press(key)
+        await pilot.pause()
+        assert asked(pilot)
+        await pilot.press("y")
+        await until(pilot, lambda: pilot.app.return_code == 0)
+    assert session.closed
+    assert not session.aborted
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "words"),
+    [
+        ([("A", True, "queued"), ("B", True, "queued")], "Launched 2 runs."),
+        ([("A", True, "queued"), ("B", False, "no room")], "Launched 1 run. 1 not: no room."),
+        ([("A", False, "no room"), ("B", False, "no room")], "2 not: no room."),
+    ],
+)
+def test_what_came_of_a_command_fits_one_line(outcomes: list[tuple[str, bool, str]], words: str) -> None:
+    said = told("Launched", [FakeOutcome(RunId(name, 1), done, note) for name, done, note in outcomes])
+    assert said.words == words
+
+
+async def test_a_run_the_host_forgot_can_be_launched_anew() -> None:
+    session = FakeSession()
+    session.show(view_of(A42, "lost", reason="the host restarted"))
+    async with console(session) as pilot:
+        await until_shown(pilot, "the host restarted")
+        await pilot.press("l")
+        await until(pilot, lambda: session.launched)
+        assert not asked(pilot)
+    assert isinstance(session.snapshot.runs[A42], RunView)

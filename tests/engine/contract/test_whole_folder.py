@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.contract import durable as whole_folder
+from engine.contract.durable import write_dir_atomically
+
+
+def test_a_folder_is_written_over_nothing_or_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for name in ("new/deep", "empty"):
+        write_dir_atomically(tmp_path / name, {"a": b"1", "b": b"2"})
+        assert {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} == {"a": b"1", "b": b"2"}
+
+
+def test_a_full_folder_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine").write_text("x")
+    with pytest.raises(OSError, match="not empty"):
+        write_dir_atomically(tmp_path / "full", {"a": b"1"})
+    assert [path.name for path in tmp_path.rglob("*")] == ["full", "mine"]
+
+
+def test_a_failure_in_the_middle_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(path: Path, content: bytes) -> None:
+        if path.name == "b":
+            raise OSError("disk full")
+        path.write_bytes(content)
+
+    monkeypatch.setattr(whole_folder, "write_durably", broken)
+    with pytest.raises(OSError, match="disk full"):
+        write_dir_atomically(tmp_path / "folder", {"a": b"1", "b": b"2"})
+    assert list(tmp_path.iterdir()) == []

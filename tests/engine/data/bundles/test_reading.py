@@ -1,0 +1,26 @@
+"""What the encoder reads."""
+
+from __future__ import annotations
+
+from engine.data.bundles.encoder_text import definitions_of, encoder_text_of, encoder_texts_of
+from tests.engine.made_up import Task, bundle, coherence_item, dataset_of, event
+
+
+def test_a_definition_is_read_with_its_word_and_a_sentence_as_it_stands() -> None:
+    assert encoder_text_of(event("sloping land", source="gloss", lemma="bank")) == "bank: sloping land"
+    assert encoder_text_of(event("we sat on the bank")) == "we sat on the bank"
+    assert definitions_of(coherence_item([("we sat", 0)], ["sloping land", "an office"])) == [
+        "bank: sloping land",
+        "bank: an office",
+    ]
+
+
+def test_a_run_reads_every_text_of_its_data_once() -> None:
+    dataset = dataset_of(Task(lemmas=4))
+    read = encoder_texts_of(dataset)
+    assert read == tuple(sorted(set(read)))
+    for made in (*dataset.train, *dataset.dev):
+        assert {encoder_text_of(one) for one in (made.anchor, made.positive, *made.siblings)} <= set(read)
+    for item in dataset.coherence:
+        assert set(definitions_of(item)) <= set(read)
+    assert bundle("a", "b", ["c"]).anchor.text not in read

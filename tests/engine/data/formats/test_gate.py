@@ -1,0 +1,259 @@
+"""The integrity gate: each reason and each repair by a line that has it, and every line accounted for."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from engine.data.formats.gate import Gate, Verdict
+from engine.data.formats.lines import LONGEST, Line, read_lines
+from engine.data.formats.reasons import REASONS, REPAIRS, Reason, Repair
+from engine.data.records import AttentionProbe, Bundle, CoherenceItem, Killer, RetrievalItem
+from tests.engine.data.formats import made_lines as made
+from tests.engine.data.formats.made_lines import Record, line
+
+
+def verdict(content: bytes | Record) -> Verdict:
+    raw = content if isinstance(content, bytes) else line(content)
+    return Gate(items={"eval0000"}).verdict(Line(1, raw, len(raw)))
+
+
+def damaged_runs(record: Record, path: str, value: Any) -> Record:
+    """``record`` with the field at ``path`` (dotted; numbers are places) set, or taken out if ``value`` is ``...``."""
+    changed = copy.deepcopy(record)
+    *way, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+    place: Any = changed
+    for part in way:
+        place = place[part]
+    if value is ...:
+        del place[last]
+    else:
+        place[last] = value
+    return changed
+
+
+G, L, B, R, C, A, K = (build(0) for build in made.FORMATS.values())
+
+BAD: list[tuple[Reason, bytes | Record]] = [
+    ("not_utf8", b'{"id": "\xff"}'),
+    ("not_utf8", b'{"id": "\\ud800"}'),
+    ("unreadable_json", b'{"id": 1'),
+    ("unreadable_json", b'{"id": 1} {"id": 2}'),
+    ("unreadable_json", b'\x00"a"'),
+    ("too_deep", b"[" * 101),
+    ("too_deep", b'{"anchor": ' * 5000),
+    ("bad_number", b'{"margin": NaN}'),
+    ("bad_number", b'{"margin": -Infinity}'),
+    ("bad_number", b'{"margin": 1e400}'),
+    ("bad_number", b'{"margin": ' + b"9" * 5000 + b"}"),
+    ("duplicate_key", line(G)[:-1] + b', "lemma": "bank"}'),
+    ("duplicate_key", line(G).replace(b'"surface": "bank"', b'"surface": "bank", "surf\\u0061ce": "bank"', 1)),
+    ("duplicate_key", line(G)[:-1] + b', "x" :1, "x":2}'),
+    ("duplicate_key", line(G)[:-1] + b', "x":"\\u0022:", "lemma":"y"}'),
+    ("unknown_format", b'{"hello": "world"}'),
+    ("unknown_format", b"[1, 2]"),
+    ("unknown_format", b"12"),
+    ("unknown_format", damaged_runs(B, "schema_version", "1.0")),
+    ("wrong_type", damaged_runs(G, "anchor", "a text")),
+    ("wrong_type", damaged_runs(G, "anchor.span", [1, 2, 3])),
+    ("wrong_type", damaged_runs(G, "metadata.tier", "\x1b[31mred")),
+    ("wrong_type", damaged_runs(R, "candidates.0.is_correct_sense", "yes")),
+    ("wrong_type", damaged_runs(R, "eval_id", "x" * 1000)),
+    ("wrong_type", damaged_runs(K, "reason_code", "bad luck")),
+    ("wrong_type", damaged_runs(K, "margin", ...)),
+    ("wrong_type", damaged_runs(K, "best_correct_rank", 0)),
+    ("no_id", damaged_runs(G, "id", ...)),
+    ("no_lemma", damaged_runs(damaged_runs(G, "lemma", ...), "anchor.sense_id", "s1")),
+    ("no_sense", damaged_runs(G, "negatives.within_lemma.1.sense_id", ...)),
+    ("no_sense", damaged_runs(C, "steps.0.expected_sense", "")),
+    ("empty_text", damaged_runs(G, "anchor.text", "")),
+    ("empty_text", damaged_runs(G, "negatives.cross_lemma.0.text", " \n ")),
+    ("empty_text", damaged_runs(B, "items.2.context", "")),
+    ("empty_text", damaged_runs(C, "steps.1.sense_gloss", "")),
+    ("span_outside", damaged_runs(G, "anchor", made.usage("bank", "one", 0, span=[900, 904], text="A bank, a bank."))),
+    (
+        "span_outside",
+        damaged_runs(B, "items.0", {**B["items"][0], "target_span": [-4, 2], "context": "Not a word of it."}),
+    ),
+    ("span_differs", damaged_runs(G, "anchor.span", {"start": 5, "end": 9, "surface": "shore"})),
+    ("span_differs", damaged_runs(R, "query.span", {"start": 0, "end": 1, "surface": "a"})),
+    ("no_anchor", damaged_runs(G, "anchor", None)),
+    ("no_anchor", damaged_runs(B, "items.1.role", "anchor")),
+    ("no_positive", damaged_runs(G, "positive", ...)),
+    ("no_positive", damaged_runs(L, "positive", None)),
+    ("no_positive", damaged_runs(B, "items", [B["items"][0], *B["items"][3:]])),
+    ("positive_sense", damaged_runs(L, "positive.sense", "bank#two")),
+    ("positive_is_anchor", damaged_runs(L, "positive.text", L["anchor"]["text"].upper() + "!")),
+    ("no_negative", damaged_runs(G, "negatives", {})),
+    ("no_negative", damaged_runs(L, "negatives", ...)),
+    ("negative_sense", damaged_runs(L, "negatives.0.sense", "bank#one")),
+    ("negative_is_answer", damaged_runs(L, "negatives.0.text", L["positive"]["text"])),
+    ("no_right", damaged_runs(damaged_runs(R, "correct_passage_ids", []), "candidates.1.is_correct_sense", False)),
+    ("no_right", damaged_runs(damaged_runs(R, "correct_passage_ids", ...), "candidates.1.is_correct_sense", ...)),
+    ("no_right", damaged_runs(R, "candidates", []) | {"correct_passage_ids": None}),
+    ("no_wrong", damaged_runs(R, "candidates", R["candidates"][1:2])),
+    ("no_wrong", damaged_runs(C, "steps", C["steps"][:1])),
+    ("no_wrong", damaged_runs(C, "steps", [])),
+    ("right_contradicted", damaged_runs(R, "correct_passage_ids", ["p17"])),
+    ("right_contradicted", damaged_runs(R, "correct_passage_ids", ["p18", "p99"])),
+    ("right_contradicted", damaged_runs(R, "candidates.0.is_correct_sense", True)),
+    ("right_contradicted", damaged_runs(R, "candidates.1.sense_id", "wp:bank.n.bank#two")),
+    ("right_contradicted", damaged_runs(R, "candidates.0.text", R["candidates"][1]["text"])),
+    ("query_leaked", damaged_runs(R, "candidates.1.text", R["query"]["text"])),
+    ("query_leaked", damaged_runs(C, "steps.0.sense_gloss", C["steps"][0]["context"])),
+    ("duplicate_candidate", damaged_runs(R, "candidates.2.passage_id", "p18")),
+    ("gloss_contradicted", damaged_runs(C, "steps", [*C["steps"], {**C["steps"][0], "sense_gloss": "another"}])),
+    ("gloss_contradicted", damaged_runs(C, "steps.0.sense_gloss", C["steps"][1]["sense_gloss"])),
+    ("no_cue", damaged_runs(A, "cue_tokens", [])),
+    ("no_cue", damaged_runs(A, "cue_tokens", ["bank", "absent", ""])),
+    ("unknown_item", made.killer(7)),
+]
+
+
+@pytest.mark.parametrize(("reason", "content"), BAD)
+def test_a_bad_line_is_quarantined_for_its_reason(reason: Reason, content: bytes | Record) -> None:
+    found = verdict(content)
+    assert found.quarantined is not None and found.quarantined.reason == reason
+    assert found.records == () and found.quarantined.detail.isprintable()
+
+
+def test_every_reason_and_repair_has_a_sentence_and_a_test() -> None:
+    assert set(REASONS) == set(get_args(Reason)) and set(REPAIRS) == set(get_args(Repair))
+    elsewhere = {"line_too_long", "other_format", "duplicate_id"}
+    assert {reason for reason, _ in BAD} | elsewhere == set(REASONS)
+
+
+def test_a_line_that_is_too_long_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "long.jsonl"
+    too_long = ((LONGEST + more, "line_too_long") for more in (1, 100, LONGEST))
+    for length, expected in ((LONGEST, "unreadable_json"), *too_long):
+        for mark, end in ((b"", b"\n"), (b"\xef\xbb\xbf", b"\n"), (b"", b"")):
+            path.write_bytes(mark + b"x" * length + end + (line(K) if end else b""))
+            verdicts = list(Gate().judge(read_lines(path)))
+            first = verdicts[0].quarantined
+            assert first is not None and first.reason == expected
+            assert len(verdicts) == 1 + bool(end) and verdicts[0].line.length == length
+            assert all(after.records for after in verdicts[1:])
+
+
+def test_an_id_is_unique_among_the_lines_that_pass() -> None:
+    gate = Gate()
+    bad = damaged_runs(G, "anchor.text", "")
+    lines = [line(record) for record in (bad, G, made.grouped(1), G, {**L, "bundle_id": G["id"]}, A)]
+    verdicts = gate.judge(Line(number, content, len(content)) for number, content in enumerate(lines, start=1))
+    reasons = [found.quarantined.reason if found.quarantined else None for found in verdicts]
+    assert reasons == ["empty_text", None, None, "duplicate_id", "duplicate_id", None]
+
+
+def test_a_file_named_for_one_role_holds_nothing_else() -> None:
+    found = Gate(frozenset({"retrieval"})).verdict(Line(1, line(G), len(line(G))))
+    assert found.quarantined is not None and found.quarantined.reason == "other_format"
+
+
+@pytest.mark.parametrize(("name", "build"), made.FORMATS.items())
+def test_a_good_line_of_each_format_is_recognised_and_kept(name: str, build: Callable[[int], Record]) -> None:
+    found = verdict(build(0))
+    assert (found.format, found.quarantined) == (name, None) and found.records
+    unspaced = json.dumps(build(0), separators=(",", ":")).encode()
+    assert verdict(unspaced).records == verdict(line(build(0)).replace(b'": ', b'" : ')).records == found.records
+
+
+def test_many_brackets_are_not_deep() -> None:
+    wide = {**G, "wide": [[]] * 200, "text": "[" * 200 + '"' + "{" * 200}
+    assert verdict(wide).records == verdict(G).records
+    assert verdict({**G, "deep": json.loads("[" * 99 + "]" * 99)}).records == verdict(G).records
+
+
+def test_a_contrastive_bundle_becomes_a_bundle() -> None:
+    (bundle,) = verdict(G).records
+    assert isinstance(bundle, Bundle)
+    assert (bundle.bundle_id, bundle.tier, bundle.adversarial) == (G["id"], "tier1_easy", False)
+    anchor = bundle.anchor
+    assert anchor.text == G["anchor"]["text"] and anchor.text[anchor.start : anchor.end] == "bank"
+    assert (anchor.lemma, anchor.pos, anchor.sense_id, anchor.source) == ("bank", "n", "wp:bank.n.bank#one", "example")
+    assert [event.lemma for event in (*bundle.siblings, *bundle.cross_lemma)] == ["bank"] * 3 + ["bark"]
+
+
+def test_a_listed_bundle_has_its_spans_found_and_its_lemmas_from_the_senses() -> None:
+    found = verdict(L)
+    (bundle,) = found.records
+    assert isinstance(bundle, Bundle) and bundle.adversarial and bundle.tier == "tier3_adversarial"
+    assert [repair for repair, _ in found.repairs] == ["span_found"] * 5
+    for event in (bundle.anchor, bundle.positive, *bundle.siblings, *bundle.cross_lemma):
+        assert event.text[event.start : event.end] == event.lemma
+    assert [event.lemma for event in bundle.cross_lemma] == ["bark"] and len(bundle.siblings) == 2
+
+
+def test_listed_negatives_of_no_stated_kind_are_told_by_their_lemma() -> None:
+    plain = [{name: value for name, value in negative.items() if name != "source"} for negative in L["negatives"]]
+    assert verdict(L | {"negatives": plain}).records == verdict(L).records
+
+
+def test_each_positive_of_a_bundle_21_gives_a_bundle() -> None:
+    first, second = verdict(B).records
+    assert isinstance(first, Bundle) and isinstance(second, Bundle)
+    assert (first.bundle_id, second.bundle_id) == (B["bundle_id"], B["bundle_id"] + "/2")
+    assert first.anchor == second.anchor and first.positive != second.positive
+    assert len(first.siblings) == 2 and first.tier is None
+    strange = {"sense_id": "shore#one", "context": "The shore was far away.", "target_span": [4, 9]}
+    (with_other, _) = verdict(damaged_runs(B, "items.3", {**B["items"][3], **strange})).records
+    assert isinstance(with_other, Bundle)
+    assert [event.lemma for event in with_other.cross_lemma] == ["shore"] and len(with_other.siblings) == 1
+
+
+def test_right_candidates_are_told_by_flags_or_by_the_list_of_passages() -> None:
+    both = verdict(R).records
+    flags = verdict(damaged_runs(R, "correct_passage_ids", ...)).records
+    for candidate in (bare := copy.deepcopy(R))["candidates"]:
+        del candidate["is_correct_sense"]
+    assert both == flags == verdict(bare).records
+    (item,) = both
+    assert isinstance(item, RetrievalItem) and [one.right for one in item.candidates] == [False, True, False]
+
+
+def test_a_candidate_without_span_is_found_or_read_as_a_gloss() -> None:
+    spanless = damaged_runs(damaged_runs(R, "candidates.0.span", ...), "candidates.2.span", None)
+    found = verdict(damaged_runs(spanless, "candidates.2.text", "sloping land\nbeside “water”"))
+    (item,) = found.records
+    assert isinstance(item, RetrievalItem)
+    first, _, last = (candidate.event for candidate in item.candidates)
+    assert (first.start, first.end, first.source) == (5, 9, "example")
+    assert (last.start, last.end, last.source, last.text) == (0, 0, "gloss", "sloping land\nbeside “water”")
+    assert found.repairs == (("span_found", "candidate 1"), ("read_as_gloss", "candidate 3"))
+
+
+def test_the_place_of_a_sense_in_a_coherence_item_gives_nothing_away() -> None:
+    (item,) = verdict(C).records
+    (turned,) = verdict(damaged_runs(C, "steps", C["steps"][::-1])).records
+    assert isinstance(item, CoherenceItem) and isinstance(turned, CoherenceItem)
+    assert item.sense_ids == turned.sense_ids and item.glosses == turned.glosses
+    assert [step.sense for step in item.steps] == [0, 1] and [step.sense for step in turned.steps] == [1, 0]
+
+
+def test_cues_are_taken_as_they_stand_and_never_from_the_target() -> None:
+    found = verdict(damaged_runs(A, "cue_tokens", ["OFFICE", "absent", "bank", "busy", "office"]))
+    (probe,) = found.records
+    assert isinstance(probe, AttentionProbe) and probe.cues == ("office", "busy")
+    assert [repair for repair, _ in found.repairs] == ["cue_dropped", "cue_dropped"]
+
+
+def test_a_killer_keeps_its_figures() -> None:
+    (found,) = verdict(K).records
+    assert found == Killer("eval0000", "within_lemma_collision", -0.25, 1.25, 3, "wp:bank.n.bank#two")
+    assert verdict(damaged_runs(K, "severity", ...)).records == (found,)
+
+
+def test_a_span_as_a_pair_is_as_good_as_an_object() -> None:
+    pair = damaged_runs(G, "anchor.span", [5, 9])
+    assert verdict(pair).records == verdict(G).records and verdict(pair).repairs == ()
+
+
+def test_texts_are_never_altered() -> None:
+    odd = "“Bank” – the\u2029 ‘bank’s’ cafe\u0301 \t bank"
+    (bundle,) = verdict(damaged_runs(damaged_runs(G, "anchor.text", odd), "anchor.span", [1, 5])).records
+    assert isinstance(bundle, Bundle) and bundle.anchor.text == odd

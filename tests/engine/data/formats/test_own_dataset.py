@@ -1,0 +1,190 @@
+"""Preparing the user's own files: read, cleaned, split and tiered into the shape of a build."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from engine.contract.bad_input import BadInput
+from engine.contract.experiment import Settings, Slice
+from engine.data.dataset_files import load, read_manifest
+from engine.data.formats.gate import Gate
+from engine.data.formats.lines import Line
+from engine.data.formats.own_dataset import own_key, prepare_own
+from engine.data.formats.own_files import MOST_DEV_BUNDLES, split_dev
+from engine.data.leakage.near_copies import near_copies
+from engine.data.records import Bundle, Dataset, Killer
+from tests.engine.data.conftest import bag_of_words, silent
+from tests.engine.data.formats import made_lines as made
+from tests.engine.own_experiment import own_settings, paths_of, write_own_experiment
+
+
+def prepared(path: Path, folder: Path) -> tuple[Dataset, Settings]:
+    experiment, settings = own_settings(path)
+    prepare_own(settings, paths_of(experiment), None, bag_of_words, "bag", folder, silent)
+    return load(folder, settings.bundles), settings
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return write_own_experiment(tmp_path / "here")
+
+
+def test_all_of_the_files_is_there_and_each_lemma_on_one_side(path: Path, tmp_path: Path) -> None:
+    dataset, _ = prepared(path, tmp_path / "made")
+    assert len(dataset.train) + len(dataset.dev) == 36 + 12 + 2 * 12
+    train, dev = ({bundle.anchor.lemma for bundle in bundles} for bundles in (dataset.train, dataset.dev))
+    assert len(train) == 11 and len(dev) == 1 and not train & dev
+    assert len(dataset.retrieval) == len(dataset.coherence) == len(dataset.probes) == 12
+    assert [killer.item_id for killer in dataset.killers] == ["eval0000", "eval0003", "eval0006", "eval0009"]
+
+
+def test_the_same_files_give_the_same_bytes_wherever_they_lie(path: Path, tmp_path: Path) -> None:
+    _, settings = prepared(path, tmp_path / "one")
+    _, again = prepared(write_own_experiment(tmp_path / "elsewhere"), tmp_path / "two")
+    assert own_key(settings, None, "bag") == own_key(again, None, "bag") != own_key(again, None, "other")
+    names = sorted(file.name for file in (tmp_path / "one").iterdir())
+    assert names == sorted(file.name for file in (tmp_path / "two").iterdir())
+    assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in names)
+
+
+def test_a_tier_is_the_files_own_or_by_rank_of_danger(path: Path, tmp_path: Path) -> None:
+    dataset, _ = prepared(path, tmp_path / "made")
+    stated = {bundle.bundle_id: bundle.tier for bundle in dataset.train if "poly" not in bundle.bundle_id}
+    assert set(stated.values()) == {"tier1_easy", "tier3_adversarial"}
+    assert all((tier == "tier3_adversarial") == name.startswith("bnd_") for name, tier in stated.items())
+    for bundle in dataset.train:
+        texts = [bundle.anchor.text, bundle.positive.text, *(e.text for e in (*bundle.siblings, *bundle.cross_lemma))]
+        anchor, *others = bag_of_words(texts)
+        near = [float(anchor @ other) for other in others]
+        assert bundle.danger == pytest.approx(max(near[1:]) - near[0], abs=1e-4)
+        assert bundle.tier is not None
+    by_rank = sorted(
+        (bundle for bundle in dataset.train if "poly" in bundle.bundle_id), key=lambda bundle: bundle.danger
+    )
+    assert [bundle.tier for bundle in by_rank] == sorted(str(bundle.tier) for bundle in by_rank)
+
+
+def test_what_stands_in_the_evaluation_is_left_out_and_counted(path: Path, tmp_path: Path) -> None:
+    asked, step = made.retrieval(3)["query"]["text"], made.coherence(4)["steps"][0]["context"]
+    exact, near, nearer = map(made.grouped, (36, 37, 38))
+    exact["negatives"]["cross_lemma"][0].update(text=asked.upper(), span=None)
+    for bundle, word in ((near, " today."), (nearer, ", I hear.")):
+        bundle["positive"].update(text=step.replace(".", word), span=None)
+    file = path.with_name("grouped.jsonl")
+    made.write(file, [*map(made.grouped, range(36)), exact, near, nearer])
+    dataset, _ = prepared(path, tmp_path / "made")
+    manifest = read_manifest(tmp_path / "made")
+    assert manifest.excluded == {
+        "training bundle with a near-copy of the evaluation": 2,
+        "training bundle with a text of the evaluation": 1,
+    }
+    texts = {
+        e.text for b in (*dataset.train, *dataset.dev) for e in (b.anchor, b.positive, *b.siblings, *b.cross_lemma)
+    }
+    held_out = {item.query.text for item in dataset.retrieval} | {
+        step.event.text for item in dataset.coherence for step in item.steps
+    }
+    assert not near_copies(texts, held_out) and manifest.checked_texts > len(texts)
+
+
+def test_files_for_development_take_the_place_of_the_split(path: Path, tmp_path: Path) -> None:
+    text = path.read_text()
+    shared = made.write(path.with_name("dev.jsonl"), map(made.grouped, range(24, 36)))
+    path.write_text(text.replace('"listed.jsonl", "bundles21.jsonl"]', f']\ndev = ["{shared.name}"]'))
+    dataset, _ = prepared(path, tmp_path / "made")
+    assert (len(dataset.dev), len(dataset.train)) == (10, 26)  # the slice takes ten lemmas
+    asked = {text for bundle in dataset.dev for text in (bundle.anchor.text, bundle.positive.text)}
+    assert not asked & {text for bundle in dataset.train for text in (bundle.anchor.text, bundle.positive.text)}
+    assert read_manifest(tmp_path / "made").excluded["training bundle with a text of development"] == 10
+
+
+def test_killers_that_no_file_names_are_found(path: Path, tmp_path: Path) -> None:
+    path.write_text(path.read_text().replace('killers = "killers.jsonl"\n', ""))
+
+    def misled(texts: Sequence[str]) -> NDArray[np.float32]:
+        """The right answer, which tells of ducks, is unlike everything else."""
+        angles = [float("ducks" in text) for text in texts]
+        return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+    experiment, settings = own_settings(path)
+    prepare_own(settings, paths_of(experiment), None, misled, "misled", tmp_path / "made", silent)
+    killers = load(tmp_path / "made", "own").killers
+    assert len(killers) == 12 and all(isinstance(killer, Killer) and killer.margin < 0 for killer in killers)
+
+
+def test_a_slice_takes_whole_lemmas_and_every_lemmas_first_item(path: Path, tmp_path: Path) -> None:
+    experiment, settings = own_settings(path)
+    part = Slice(train_lemmas=3, dev_lemmas=1, eval_lemmas=4, retrieval_items=2, coherence_items=3)
+    settings = msgspec.structs.replace(settings, data=part)
+    prepare_own(settings, paths_of(experiment), None, bag_of_words, "bag", tmp_path / "made", silent)
+    dataset = load(tmp_path / "made", "own")
+    assert len({bundle.anchor.lemma for bundle in dataset.train}) == 3 and len(dataset.train) == 3 * 6
+    assert (len(dataset.retrieval), len(dataset.coherence), len(dataset.probes)) == (2, 3, 4)
+    assert {killer.item_id for killer in dataset.killers} <= {item.item_id for item in dataset.retrieval}
+
+
+@pytest.mark.parametrize(
+    ("name", "records", "said"),
+    [
+        ("grouped.jsonl", [{}, *map(made.grouped, range(3))], "1 of 4 records quarantined"),
+        ("retrieval.jsonl", [*map(made.coherence, range(3))], "another format than this file is named for"),
+        ("grouped.jsonl", [made.grouped(0)], "no development bundle is left"),
+        (
+            "grouped.jsonl",
+            [{**made.grouped(0), "negatives": {"cross_lemma": made.grouped(0)["negatives"]["cross_lemma"]}}],
+            "no training bundle is left",
+        ),
+        ("coherence.jsonl", [b"", b""], "coherence.jsonl: holds no records"),
+    ],
+)
+def test_files_that_must_not_be_used_leave_nothing_behind(
+    path: Path, tmp_path: Path, name: str, records: list[made.Record], said: str
+) -> None:
+    path.write_text(path.read_text().replace(', "listed.jsonl", "bundles21.jsonl"', ""))
+    made.write(path.with_name(name), records)
+    with pytest.raises(BadInput, match=said):
+        prepared(path, tmp_path / "made")
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_file_that_changes_after_it_was_asked_for_is_refused(path: Path, tmp_path: Path) -> None:
+    experiment, settings = own_settings(path)
+    made.write(path.with_name("grouped.jsonl"), map(made.grouped, range(35)))
+    with pytest.raises(BadInput, match="has changed since the run was asked for"):
+        prepare_own(settings, paths_of(experiment), None, bag_of_words, "bag", tmp_path / "made", silent)
+
+
+def bundles_of(count: int) -> tuple[Bundle, ...]:
+    gate, found = Gate(), []
+    for number in range(count):
+        content = made.line(made.grouped(number))
+        found += [
+            record for record in gate.verdict(Line(1, content, len(content))).records if isinstance(record, Bundle)
+        ]
+    return tuple(found)
+
+
+@given(st.integers(1, 60), st.integers(0, 2**31 - 1))
+def test_the_split_keeps_lemmas_together_and_leaves_something_to_train_on(count: int, seed: int) -> None:
+    bundles = bundles_of(count)
+    train, dev = split_dev(bundles, seed)
+    assert sorted((*train, *dev), key=lambda one: one.bundle_id) == list(bundles)
+    assert not {one.anchor.lemma for one in train} & {one.anchor.lemma for one in dev}
+    assert train and (bool(dev) == (count > 1))
+
+
+def test_development_stops_at_about_fifteen_hundred_bundles() -> None:
+    bundles = tuple(
+        msgspec.structs.replace(one, anchor=msgspec.structs.replace(one.anchor, lemma=f"lemma{number // 100}"))
+        for number, one in enumerate(bundles_of(1) * 30_000)
+    )
+    _, dev = split_dev(bundles, 0)
+    assert MOST_DEV_BUNDLES <= len(dev) < MOST_DEV_BUNDLES + 100

@@ -1,0 +1,82 @@
+"""``events.jsonl``: a line an event, numbered without gaps, whatever became of the process before."""
+
+from __future__ import annotations
+
+import os
+import resource
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.contract.events import End, Progress, Stage, Step, decode
+from engine.pipeline.event_log import EventWriter
+
+
+def bodies(path: Path) -> list[tuple[int, object]]:
+    return [(event.seq, event.body) for event in map(decode, path.read_bytes().splitlines())]
+
+
+def test_events_are_numbered_and_timed_and_out_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "made" / "events.jsonl"
+    clock = iter([1.5, 2.5])
+    writer = EventWriter(path, lambda: next(clock))
+    assert not path.parent.exists()
+    writer.write(Stage("data"))
+    assert [(event.seq, event.t) for event in map(decode, path.read_bytes().splitlines())] == [(0, 1.5)]
+    writer.write(Progress(1, 2, "texts"))
+    assert bodies(path) == [(0, Stage("data")), (1, Progress(1, 2, "texts"))]
+
+
+def test_a_second_writer_goes_on_after_the_last_event(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    for number in range(3):
+        EventWriter(path).write(Progress(number, 3, "texts"))
+    assert bodies(path) == [(number, Progress(number, 3, "texts")) for number in range(3)]
+
+
+def test_a_line_that_the_disk_takes_in_part_is_an_error_and_leaves_no_trace_in_the_next_writers(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    writer = EventWriter(path)
+    writer.write(Stage("data"))
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, unlimited[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            writer.write(Progress(1, 2, "texts"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    EventWriter(path).write(Progress(1, 2, "texts"))
+    assert bodies(path) == [(0, Stage("data")), (1, Progress(1, 2, "texts"))]
+
+
+def test_what_is_rare_is_flushed_to_the_disk_with_all_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "events.jsonl"
+    flushed: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: flushed.append(path.read_bytes().count(b"\n")))
+    writer = EventWriter(path)
+    for body in (Stage("train"), Progress(1, 2, "steps"), Step(1, 1, 1, 0.5, 1e-3, {}), End()):
+        writer.write(body)
+    assert flushed == [1, 4]
+
+
+@pytest.mark.parametrize("events", [0, 1, 3])
+@given(cut=st.integers(0, 40))
+def test_a_line_cut_short_by_a_crash_is_dropped(
+    tmp_path_factory: pytest.TempPathFactory, events: int, cut: int
+) -> None:
+    path = tmp_path_factory.mktemp("events") / "events.jsonl"
+    writer = EventWriter(path)
+    for number in range(events + 1):
+        writer.write(Progress(number, 3, "texts"))
+    whole = path.read_bytes()
+    last = whole[: whole[:-1].rfind(b"\n") + 1]
+    path.write_bytes(whole[: max(len(last), len(whole) - 1 - cut)])
+    EventWriter(path).write(Stage("train"))
+    assert bodies(path) == [
+        *((number, Progress(number, 3, "texts")) for number in range(events)),
+        (events, Stage("train")),
+    ]

@@ -1,0 +1,117 @@
+"""The data of a workspace: built by one, waited for by others, not read again when nothing changed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine.contract.events import Progress
+from engine.contract.experiment import Settings
+from engine.data.build import build_all, load
+from engine.encoder.encoder import Encoder
+from engine.encoder.token_cache import TokenCache, cache_folder
+from engine.pipeline import prepare as prepared_data
+from engine.pipeline.prepare import prepare
+from tests.engine.tiny_experiment import tiny_settings, write_experiment
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return tiny_settings(write_experiment(tmp_path / "experiment.toml"))
+
+
+def prepared(settings: Settings, workspace: Path) -> tuple[Path, list[Progress]]:
+    encoder = Encoder(settings.encoder, "cpu")
+    preparing = prepare(settings, workspace, TokenCache(cache_folder(workspace, encoder), encoder))
+    said: list[Progress] = []
+    while True:
+        try:
+            said.append(next(preparing))
+        except StopIteration as end:
+            folder: Path = end.value
+            return folder, said
+
+
+def test_what_is_built_is_not_built_again_nor_is_wordnet_read_again(
+    settings: Settings, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = prepared(settings, workspace)
+    assert load(folder, "v2.2").train
+
+    def never(*_: object) -> None:
+        raise AssertionError("read again")
+
+    monkeypatch.setattr(prepared_data, "read_wordnet", never)
+    assert prepared(settings, workspace) == (folder, [])
+
+
+def test_two_that_start_at_once_build_once(
+    settings: Settings, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared(settings, workspace)
+    builds: list[int] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(*arguments: object) -> None:
+        builds.append(1)
+        begun.set()
+        assert go_on.wait(30)
+        real(*arguments)
+
+    real: Callable[..., None] = build_all
+    monkeypatch.setattr(prepared_data, "build_all", slow)
+    place = tmp_path / "other"
+    place.mkdir()
+    (place / "cache").symlink_to(workspace / "cache")
+    made: list[tuple[Path, list[Progress]]] = []
+    threads = [threading.Thread(target=lambda: made.append(prepared(settings, place))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    assert begun.wait(60)
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert len(builds) == 1
+    assert made[0][0] == made[1][0]
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from engine.encoder import token_cache
+from engine.encoder.encoder import Encoder
+from engine.pipeline.prepare import prepare
+from tests.engine.tiny_experiment import tiny_settings
+token_cache._SHARD_TOKENS = 2_000
+settings, workspace = tiny_settings(Path(sys.argv[1])), Path(sys.argv[2])
+encoder = Encoder(settings.encoder, "cpu")
+cache = token_cache.TokenCache(token_cache.cache_folder(workspace, encoder), encoder)
+for progress in prepare(settings, workspace, cache):
+    print(progress.done, progress.total, progress.unit, flush=True)
+"""
+
+
+def test_a_build_that_is_killed_in_the_middle_is_taken_up_where_its_encoding_was(
+    settings: Settings, tmp_path: Path, workspace: Path
+) -> None:
+    expected, _ = prepared(settings, workspace)
+    place = tmp_path / "killed"
+    experiment = write_experiment(tmp_path / "again.toml")
+    command = [sys.executable, "-c", KILLED, str(experiment), str(place)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = (line.split() for line in process.stdout)
+        done, total = next((int(done), int(total)) for done, total, unit in said if unit == "texts" and int(done) > 200)
+        process.kill()
+    assert done < total
+    folder, progress = prepared(settings, place)
+    rest = next(step.total for step in progress if step.unit == "texts")
+    assert rest <= total - done
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+        path.name: path.read_bytes() for path in expected.iterdir()
+    }
