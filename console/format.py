@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 
 _LONGEST_S = 1e9  # 30 years: what takes longer, or no finite time, is no time but a host's odd number
 

@@ -27,7 +27,8 @@ from console.runs.log_buffer import LogBuffer
 from console.runs.snapshot import Snapshot
 from console.sanitize import sanitize_line
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import Experiment, RunId, folder_name, profile_of, resolve, run_ids
+from engine.contract.experiment import Experiment, folder_name, profile_of
+from engine.contract.settings import RunId, resolve, run_ids
 
 LAUNCH_S = 30.0  # for one of them: a cluster answers late
 READ_ONLY = "the console is read-only: it launches, aborts and repairs nothing"

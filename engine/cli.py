@@ -15,9 +15,9 @@ from typing import NoReturn
 from engine.commands.data import add_data
 from engine.commands.options import add_settings, check_wordnet, device_of, experiment_of, paths_of, workspace_of
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import RunId, Settings, resolve, run_ids
 from engine.contract.input_files import InputFile
 from engine.contract.run_folder import RunFolder
+from engine.contract.settings import RunId, Settings, resolve, run_ids
 
 DONE, MACHINE_FAILED, BAD_INPUT, BLOCKED, FAILED = 0, 1, 2, 5, 6
 

@@ -17,7 +17,7 @@ from console.runs.launch_plan import LaunchPlan
 from console.runs.run_view import RunView
 from console.runs.snapshot import Snapshot, SyncState
 from console.session import Outcome, Session
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 from engine.contract.state import SEALED
 
 ENGINE_BAD_INPUT = 2

@@ -27,7 +27,7 @@ from console.runs.sync_status import SyncStatus, sync_status
 from console.sanitize import sanitize_line
 from console.session import Session
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 
 REPORT_EVERY_S = 2.0
 NAMED = 20  # paths named of a list

@@ -26,7 +26,7 @@ from console.hosts.ssh.retry import Retry
 from console.hosts.ssh.route import Resolved
 from console.runs.snapshot import HostFacts, HostView
 from console.sanitize import sanitize_line
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 
 POLL_WAIT_S = 2.0
 FACTS_EVERY_S = 5.0

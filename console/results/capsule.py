@@ -11,10 +11,9 @@ from console.results.scores import read_items, score_line
 from console.results.summary import ScoreLine
 from console.sanitize import sanitize_line
 from engine.contract import metrics as metrics_file
-from engine.contract import spec as spec_file
-from engine.contract.experiment import Settings
 from engine.contract.metrics import Metrics, Scores
 from engine.contract.run_folder import RunFolder
+from engine.contract.settings import Settings, decode_spec
 
 
 class Missing(Exception):
@@ -45,7 +44,7 @@ def read_capsule(folder: RunFolder) -> Capsule:
     try:
         metrics = metrics_file.decode(folder.metrics.read_bytes())
         items = read_items(folder.items)
-        settings = spec_file.decode(folder.spec.read_bytes()).settings
+        settings = decode_spec(folder.spec.read_bytes()).settings
         head, mean_pool = score_line(items, "head"), score_line(items, "mean_pool")
     except FileNotFoundError as error:
         files = (folder.metrics, folder.items, folder.spec)

@@ -12,9 +12,10 @@ from console.results.capsule import Missing, Unusable, read_capsule
 from console.results.settings_difference import difference
 from console.results.summary import Results, RunResult
 from console.sanitize import sanitize_line
-from engine.contract.experiment import Experiment, RunId, Settings, resolve, run_ids
+from engine.contract.experiment import Experiment
 from engine.contract.metrics import judge
 from engine.contract.run_folder import RunFolder
+from engine.contract.settings import RunId, Settings, resolve, run_ids
 from engine.contract.state import RunState
 from engine.contract.state import decode as decode_state
 

@@ -10,8 +10,8 @@ import polars as pl
 from console.results.capsule import Missing, Unusable, read_capsule
 from console.results.summary import FailedItem
 from console.sanitize import sanitize_line
-from engine.contract.experiment import RunId
 from engine.contract.run_folder import RunFolder
+from engine.contract.settings import RunId
 
 LIMIT = 500
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from console.sanitize import sanitize_line
-from engine.contract.experiment import Settings
+from engine.contract.settings import Settings
 
 NAMED = 3
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from console.sanitize import sanitize_line
 from engine.contract.events import Checkpoint, End, Epoch, Evaluation, Event, Progress, Stage, Step, Warning
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 from engine.contract.state import RunState
 
 MAX_WARNINGS = 100

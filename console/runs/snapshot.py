@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from console.runs.run_view import RunView
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 
 Link = Literal["starting", "connecting", "up", "lost", "closed"]
 RunSync = Literal["not synced", "syncing", "pulling", "synced", "damaged"]

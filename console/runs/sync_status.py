@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from console.runs.run_view import RunView
 from console.runs.snapshot import Snapshot, SyncState
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 from engine.contract.state import SEALED
 
 

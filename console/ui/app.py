@@ -27,7 +27,8 @@ from console.ui.host.sync_text import VerifyState
 from console.ui.main_screen import TICK, MainScreen
 from console.ui.messages import ReconnectWanted, SessionOpened
 from console.ui.session_protocol import SessionProtocol
-from engine.contract.experiment import Experiment, folder_name, run_ids
+from engine.contract.experiment import Experiment, folder_name
+from engine.contract.settings import run_ids
 
 _CLOSING_SECONDS = 5.0
 

@@ -22,7 +22,8 @@ from console.ui.pane import Pane
 from console.ui.runs.pane import RunsPane
 from console.ui.runs.state_text import StageClock
 from console.ui.session_protocol import SessionProtocol
-from engine.contract.experiment import Experiment, RunId
+from engine.contract.experiment import Experiment
+from engine.contract.settings import RunId
 
 TICK = 0.25  # seconds: snapshots are shown, and ages counted on, at 4 Hz
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from textual.message import Message
 
 from console.ui.actions import ViewName
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 
 if TYPE_CHECKING:
     import asyncio

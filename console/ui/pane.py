@@ -13,7 +13,7 @@ from console.ui.host.preflight_state import PreflightState
 from console.ui.host.sync_text import VerifyState
 from console.ui.runs.state_text import StageClock
 from console.ui.session_protocol import SessionProtocol
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 
 
 class UpdatingText(Static):

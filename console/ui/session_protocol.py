@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from console.runs.launch_plan import AbortPlan, LaunchPlan
     from console.runs.log_buffer import LogBuffer
     from console.runs.snapshot import Snapshot
-    from engine.contract.experiment import RunId
+    from engine.contract.settings import RunId
 
 
 class OutcomeProtocol(Protocol):

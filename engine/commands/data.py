@@ -12,7 +12,7 @@ import msgspec
 
 from engine.commands.options import add_settings, check_wordnet, device_of, experiment_of, paths_of, workspace_of
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import resolve, run_ids
+from engine.contract.settings import resolve, run_ids
 from engine.data.formats.check import as_json, check_files, table
 from engine.data.formats.tally import Tally
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from engine.contract.durable import write_durably
 from engine.contract.events import Progress
-from engine.contract.experiment import Settings
 from engine.contract.file_lock import FileLock
+from engine.contract.settings import Settings
 from engine.data.build import build_all, build_key
 from engine.data.bundles.encoder_text import Embed
 from engine.data.formats.own_dataset import own_key, prepare_own

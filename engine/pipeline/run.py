@@ -12,11 +12,9 @@ import msgspec
 from engine.contract.bad_input import BadInput
 from engine.contract.durable import write_durably
 from engine.contract.events import Body, End, Epoch, Evaluation, Stage
-from engine.contract.experiment import Settings
 from engine.contract.metrics import GATE_NAMES, Metrics, judge
 from engine.contract.run_folder import RunFolder
-from engine.contract.spec import Spec
-from engine.contract.spec import decode as decode_spec
+from engine.contract.settings import Settings, Spec, decode_spec
 from engine.data.build import load
 from engine.data.bundles.encoder_text import encoder_texts_of
 from engine.data.records import Dataset

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from engine.contract.bad_input import BadInput
 from engine.contract.events import Body, Checkpoint, Epoch, Progress, Stage, Step, Warning
-from engine.contract.experiment import Settings, Training
+from engine.contract.experiment import Training
 from engine.contract.run_folder import RunFolder
+from engine.contract.settings import Settings
 from engine.data.records import Bundle
 from engine.encoder.token_states import TokenStates
 from engine.model.sense_head import SenseHead

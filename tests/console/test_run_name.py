@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from console.format import run_name
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 
 
 @pytest.mark.parametrize(

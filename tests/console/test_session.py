@@ -16,7 +16,8 @@ from console.hosts.ssh.errors import LinkDown
 from console.runs.snapshot import Snapshot, SyncState
 from console.session import Session
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import RunId, read_experiment
+from engine.contract.experiment import read_experiment
+from engine.contract.settings import RunId
 from engine.contract.state import Name, RunState
 from tests.console.results.rows import row, write_capsule
 from tests.console.tiny import PROFILE, write_experiment

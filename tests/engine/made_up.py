@@ -8,7 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from engine.contract.experiment import Curriculum, EncoderSettings, Gates, Settings, Slice, Tier, Training
+from engine.contract.experiment import Curriculum, EncoderSettings, Gates, Slice, Tier, Training
+from engine.contract.settings import Settings
 from engine.data.bundles.encoder_text import definition
 from engine.data.records import Bundle, Candidate, CoherenceItem, CoherenceStep, Dataset, Pos, RetrievalItem, UsageEvent
 from engine.encoder.token_states import TokenStates

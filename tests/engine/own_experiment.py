@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.contract.experiment import Experiment, RunId, Settings, read_experiment, resolve
+from engine.contract.experiment import Experiment, read_experiment
+from engine.contract.settings import RunId, Settings, resolve
 from engine.contract.toml_file import find_config
 from tests.engine.data.formats import made_lines as made
 

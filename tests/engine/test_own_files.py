@@ -11,10 +11,10 @@ import pytest
 from engine import cli
 from engine.contract import metrics as metrics_file
 from engine.contract.events import Stage
-from engine.contract.experiment import Settings, read_experiment
+from engine.contract.experiment import read_experiment
 from engine.contract.input_files import INPUTS, pushed_name, write_listing
 from engine.contract.run_folder import RunFolder
-from engine.contract.spec import decode as decode_spec
+from engine.contract.settings import Settings, decode_spec
 from engine.data.dataset_files import load, read_manifest
 from engine.data.leakage.near_copies import near_copies
 from engine.data.records import Dataset

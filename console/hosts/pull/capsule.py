@@ -27,8 +27,8 @@ from console.sanitize import sanitize_line
 from engine.contract import manifest as manifests
 from engine.contract.bad_input import BadInput
 from engine.contract.durable import write_durably
-from engine.contract.experiment import RunId
 from engine.contract.run_folder import MANIFEST
+from engine.contract.settings import RunId
 
 MAX_MANIFEST = 4 << 20
 LOOK_ENDS_S = 10.0  # a look at the beginnings lasts a round trip; from a console that stands still they are not taken

@@ -13,7 +13,7 @@ from console.runs.log_buffer import LogBuffer
 from console.runs.run_view import RunView, reduce, with_state
 from console.sanitize import sanitize_line
 from engine.contract import events, state
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 
 MAX_EVENT_LINE = 1 << 20
 

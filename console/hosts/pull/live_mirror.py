@@ -25,7 +25,7 @@ from console.hosts.pull.tail import GROWING, HeldPlace, LiveLook
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.transfer.channel import TransferChannel, open_transfer
 from console.hosts.transfer.errors import NoRoom, SyncFailed
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 
 EVERY_S = 2.0
 RETRY_S = 30.0  # after a full disk

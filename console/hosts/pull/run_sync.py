@@ -19,7 +19,7 @@ from console.hosts.ssh.channels import HostConnection
 from console.hosts.transfer.errors import NoRoom, NotNow
 from console.runs.run_view import RunView
 from console.runs.snapshot import SyncState
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 
 ROOM_AGAIN_S = 30.0  # when a full disk kept a run from coming home
 TURN_AGAIN_S = 2.0  # when another console brings it home

@@ -13,8 +13,8 @@ from console.hosts.agent.safe_dir import InTheWay, SafeDir
 from console.sanitize import sanitize_line
 from engine.contract import manifest as manifests
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import RunId
 from engine.contract.run_folder import MANIFEST
+from engine.contract.settings import RunId
 
 PIECE = 8 << 20  # bytes between two reports
 

@@ -9,9 +9,9 @@ import msgspec
 
 from console.hosts.host_config import HostConfig, SlurmSettings
 from console.hosts.remote import uploads as inputs
-from engine.contract.experiment import Settings
 from engine.contract.input_files import INPUTS, FoundFile, write_listing
 from engine.contract.run_folder import ATTENTION, CHECKPOINT, CHECKPOINT_STATE, EVENTS, LOG, SPEC
+from engine.contract.settings import Settings
 
 ENGINE = "engine.cli"
 CARRIED = (SPEC, EVENTS, LOG, CHECKPOINT, CHECKPOINT_STATE, ATTENTION)

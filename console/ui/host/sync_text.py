@@ -13,7 +13,7 @@ from console.hosts.pull.verify import VerifyResult
 from console.runs.snapshot import Snapshot, SyncState
 from console.runs.sync_status import SyncStatus, sync_status
 from console.ui.actions import in_scope, shown_key
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 
 
 class VerifyState(Struct, frozen=True):

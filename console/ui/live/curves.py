@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from console.runs.run_view import RunView
 from console.ui.live.chart import Colour, Series
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 
 SMOOTHING = 0.95
 _COLOURS: tuple[Colour, ...] = (

@@ -23,7 +23,7 @@ from console.ui.live.log_view import LogView
 from console.ui.messages import AbortWanted, RunSelected
 from console.ui.pane import Pane, UpdatingText
 from console.ui.runs.state_text import STAGES, mark_of
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 
 _LAYOUTS = ("both", "loss", "top1", "none")
 _TWO_CHARTS = 2 * (MIN_WIDTH + 1)  # columns that hold both side by side

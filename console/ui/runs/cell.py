@@ -12,7 +12,7 @@ from console.runs.run_view import RunView, fraction_done, training_seconds_left
 from console.runs.snapshot import SyncState
 from console.ui.messages import RunSelected
 from console.ui.runs.state_text import SHORT_GATES, STAGES, mark_of
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 
 
 class RunCell(Widget):

@@ -9,7 +9,7 @@ from console.runs.run_view import RunView, training_seconds_left
 from console.runs.snapshot import Snapshot, SyncState
 from console.ui.actions import in_scope, shown_key
 from console.ui.runs.state_text import STAGES, mark_of
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 
 _AGAIN = next(shown_key(action.keys[0]) for action in in_scope("runs") if action.call == "pull_again")
 _NAME_ROOM = 24  # the whole name stands over the row of cells

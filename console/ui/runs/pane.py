@@ -15,7 +15,8 @@ from console.ui.messages import AbortWanted, LaunchWanted, PullAgainWanted, RunS
 from console.ui.pane import Pane, UpdatingText
 from console.ui.runs.cell import RunCell
 from console.ui.runs.details import details
-from engine.contract.experiment import OWN, Experiment, RunId
+from engine.contract.experiment import OWN, Experiment
+from engine.contract.settings import RunId
 
 _TALL = 26  # lines of the view that hold three rows of cells and more than three lines of details
 

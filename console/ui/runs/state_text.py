@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from console.runs.run_view import RunView
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 
 
 class Mark(Struct, frozen=True):

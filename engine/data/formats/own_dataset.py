@@ -14,8 +14,8 @@ from msgspec import Struct, structs
 
 from engine.contract.bad_input import BadInput
 from engine.contract.durable import write_dir_atomically
-from engine.contract.experiment import Settings
 from engine.contract.input_files import InputFile
+from engine.contract.settings import Settings
 from engine.data.bundles.danger import cuts_of
 from engine.data.bundles.encoder_text import Embed, EmbeddedTexts
 from engine.data.dataset_files import (

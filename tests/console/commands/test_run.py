@@ -19,7 +19,8 @@ from console.runs.launch_plan import LaunchPlan, plan_launch
 from console.runs.run_view import RunView
 from console.runs.snapshot import HostView, Snapshot, SyncState
 from console.session import Outcome
-from engine.contract.experiment import RunId, read_experiment
+from engine.contract.experiment import read_experiment
+from engine.contract.settings import RunId
 from engine.contract.state import Name, RunState
 from engine.contract.toml_file import find_config
 

@@ -24,7 +24,7 @@ from console.hosts.ssh.access import Access
 from console.hosts.ssh.errors import LinkDown
 from console.hosts.ssh.timeouts import Timeouts
 from console.runs.snapshot import HostView
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 from tests.conftest import Fault
 from tests.console.hosts.conftest import FOLDER, Host, launch
 from tests.console.hosts.proxy import Proxy, proxy_to

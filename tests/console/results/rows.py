@@ -8,10 +8,10 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from engine.contract.experiment import Experiment, RunId, resolve
+from engine.contract.experiment import Experiment
 from engine.contract.items import ItemRow
 from engine.contract.metrics import Margins, Metrics, Scores, TierScore, judge
-from engine.contract.spec import Spec
+from engine.contract.settings import RunId, Spec, resolve
 from engine.contract.state import RunState
 
 

@@ -13,8 +13,9 @@ from console.results.capsule import Missing, Unusable, read_capsule
 from console.results.collect import collect
 from console.results.failures import failed_items
 from console.results.report import as_json, as_text
-from engine.contract.experiment import Experiment, RunId, read_experiment
+from engine.contract.experiment import Experiment, read_experiment
 from engine.contract.run_folder import RunFolder
+from engine.contract.settings import RunId
 from engine.contract.toml_file import find_config
 from tests.console.results.rows import row, write_capsule
 

@@ -14,8 +14,9 @@ from console.results.collect import collect
 from console.results.failures import failed_items
 from console.results.report import as_json, as_text
 from console.results.settings_difference import difference
-from engine.contract.experiment import Experiment, RunId, read_experiment, resolve
+from engine.contract.experiment import Experiment, read_experiment
 from engine.contract.items import ItemRow
+from engine.contract.settings import RunId, resolve
 from engine.contract.state import RunState
 from engine.contract.toml_file import find_config
 from tests.console.results.rows import row, write_capsule

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from console.runs.launch_plan import plan_abort, plan_launch
 from console.runs.run_view import RunView
 from engine.contract.events import Checkpoint
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 from engine.contract.state import ENDED, Name, RunState
 
 RUNS = tuple(RunId(condition, seed) for condition in "ABC" for seed in (42, 123, 456))

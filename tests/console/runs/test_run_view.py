@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from console.runs.run_view import RunView, fraction_done, reduce, smooth, training_seconds_left, with_state
 from engine.contract.events import Body, End, Event, Progress, Stage, Step, Warning
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 from engine.contract.state import RunState
 
 EMPTY = RunView(RunId("A", 42))

@@ -7,7 +7,7 @@ import pytest
 from console.runs.run_view import RunView
 from console.runs.snapshot import HostView, Snapshot, SyncState
 from console.runs.sync_status import SyncStatus, sync_status
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 from engine.contract.state import RunState
 
 RUN, OTHER = RunId("A", 42), RunId("B", 42)

@@ -17,7 +17,8 @@ from console.runs.launch_plan import AbortPlan, LaunchPlan, plan_abort, plan_lau
 from console.runs.log_buffer import LogBuffer
 from console.runs.run_view import RunView, with_state
 from console.runs.snapshot import Gpu, HostFacts, HostView, Snapshot, SyncState
-from engine.contract.experiment import Experiment, RunId, folder_name, read_experiment, run_ids
+from engine.contract.experiment import Experiment, folder_name, read_experiment
+from engine.contract.settings import RunId, run_ids
 from engine.contract.state import RunState
 from tests.console.ui.scenes import results_of
 

@@ -10,8 +10,9 @@ from console.results.summary import ConditionResult, FailedItem, Results, RunRes
 from console.runs.run_view import RunView, reduce
 from console.runs.snapshot import Snapshot
 from engine.contract.events import Body, End, Epoch, Evaluation, Event, Progress, Stage, Step
-from engine.contract.experiment import TIERS, Experiment, RunId
+from engine.contract.experiment import TIERS, Experiment
 from engine.contract.metrics import Margins, TierScore, judge
+from engine.contract.settings import RunId
 from engine.contract.state import RunState
 
 

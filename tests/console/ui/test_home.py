@@ -7,7 +7,7 @@ import pytest
 from console.hosts.pull.verify import Differing, VerifyResult
 from console.runs.snapshot import SyncState
 from console.ui.host.sync_text import VerifyState, sync_text, sync_text_short
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 from tests.console.ui.driving import LARGE, SMALL, console, notices, screen, until, until_shown
 from tests.console.ui.fake_session import FakeSession
 from tests.console.ui.scenes import finished, training, view_of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from console.ui.dialogs.confirm import ConfirmDialog
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 from tests.console.ui.driving import LARGE, console, notices, screen, until, until_shown
 from tests.console.ui.fake_session import FakeSession
 from tests.console.ui.scenes import training, view_of

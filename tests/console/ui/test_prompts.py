@@ -14,7 +14,7 @@ from console.ui.app import ConsoleApp
 from console.ui.dialogs.confirm import ConfirmDialog
 from console.ui.dialogs.help import HelpScreen
 from console.ui.dialogs.prompt import AnswerInput, PromptDialog
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 from tests.console.ui.driving import SMALL, console, notices, screen, until, until_shown
 from tests.console.ui.fake_session import FakeSession
 from tests.console.ui.scenes import training, view_of

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from console.results.summary import Results
 from console.runs.snapshot import SyncState
 from engine.contract.events import Stage, Warning
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 from tests.console.ui.driving import LARGE, SMALL, console, screen, until, until_shown
 from tests.console.ui.fake_session import SCALING, FakeSession
 from tests.console.ui.scenes import finished, item, training, view_of

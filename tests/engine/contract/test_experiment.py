@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import Curriculum, Experiment, RunId, folder_name, read_experiment, resolve, run_ids
+from engine.contract.experiment import Curriculum, Experiment, folder_name, read_experiment
+from engine.contract.settings import RunId, resolve, run_ids
 from engine.contract.toml_file import find_config
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import RunId, read_experiment, resolve
+from engine.contract.experiment import read_experiment
 from engine.contract.input_files import INPUTS, pushed_name, read_listing, write_listing
+from engine.contract.settings import RunId, resolve
 from tests.engine.own_experiment import EVALUATION, own_settings, write_own_experiment
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.contract.events import Progress
-from engine.contract.experiment import Settings
+from engine.contract.settings import Settings
 from engine.data.build import build_all, load
 from engine.encoder.encoder import Encoder
 from engine.encoder.token_cache import TokenCache, cache_folder

@@ -11,12 +11,11 @@ import polars as pl
 import pytest
 
 from engine.contract import metrics as metrics_file
-from engine.contract import spec as spec_file
 from engine.contract.bad_input import BadInput
 from engine.contract.events import Body, Checkpoint, End, Epoch, Evaluation, Stage
-from engine.contract.experiment import Settings
 from engine.contract.metrics import Metrics
 from engine.contract.run_folder import RunFolder
+from engine.contract.settings import Settings, decode_spec
 from engine.encoder.encoder import Encoder
 from engine.pipeline.run import run_pipeline
 from tests.engine.tiny_experiment import tiny_settings, write_experiment
@@ -90,7 +89,7 @@ def test_attention_is_kept_for_every_epoch(finished: Finished) -> None:
 
 
 def test_the_spec_holds_what_determines_the_run(finished: Finished) -> None:
-    spec = spec_file.decode(finished.folder.spec.read_bytes())
+    spec = decode_spec(finished.folder.spec.read_bytes())
     assert spec.settings == finished.settings
     assert spec.settings_fingerprint == finished.settings.fingerprint()
     assert spec.encoder_fingerprint == Encoder(finished.settings.encoder, "cpu").fingerprint
@@ -143,7 +142,7 @@ def test_a_folder_of_another_run_is_refused(finished: Finished, experiment: Path
 
 
 def test_a_run_that_another_version_began_is_not_gone_on_with(finished: Finished, workspace: Path) -> None:
-    spec = spec_file.decode(finished.folder.spec.read_bytes())
+    spec = decode_spec(finished.folder.spec.read_bytes())
     older = msgspec.structs.replace(spec, versions={**spec.versions, "torch": "1.0"})
     kept = finished.folder.spec.read_bytes()
     finished.folder.spec.write_bytes(msgspec.json.encode(older))

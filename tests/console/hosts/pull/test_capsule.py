@@ -14,7 +14,7 @@ from console.hosts.pull.verify import local_manifest
 from console.hosts.ssh.errors import LinkDown
 from console.hosts.transfer.errors import NotNow
 from console.runs.snapshot import SyncState
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 from tests.console.hosts.conftest import Host
 
 RUN = RunId("A", 42)

@@ -19,7 +19,7 @@ from console.hosts.ssh.errors import LinkDown
 from console.hosts.ssh.timeouts import Timeouts
 from console.hosts.transfer.errors import NotNow
 from console.runs.snapshot import SyncState
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 from tests.console.hosts.conftest import Host
 from tests.console.hosts.folder_pair import tree, write
 from tests.console.hosts.proxy import proxy_to

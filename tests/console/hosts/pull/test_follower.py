@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from console.hosts.pull.follower import MAX_EVENT_LINE, RunFollower
 from console.hosts.ssh.errors import LinkDown
 from engine.contract import events
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 from tests.conftest import Fault
 
 RUN = RunId("A", 42)

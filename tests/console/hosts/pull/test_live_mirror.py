@@ -24,7 +24,7 @@ from console.hosts.ssh.errors import LinkDown
 from console.hosts.ssh.timeouts import Timeouts
 from console.hosts.transfer.channel import TransferChannel, open_transfer
 from console.runs.snapshot import SyncState
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 from tests.console.hosts.conftest import Host
 from tests.console.hosts.folder_pair import tree
 from tests.console.hosts.proxy import proxy_to

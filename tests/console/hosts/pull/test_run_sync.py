@@ -21,7 +21,7 @@ from console.hosts.ssh.access import Access
 from console.hosts.ssh.timeouts import Timeouts
 from console.runs.run_view import RunView
 from console.runs.snapshot import SyncState
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 from engine.contract.state import RunState
 from tests.console.hosts.conftest import FOLDER, Host, in_state, launch, states_when
 from tests.console.hosts.folder_pair import tree

@@ -9,7 +9,7 @@ import pytest
 
 from console.hosts.agent.workspace import seal
 from console.hosts.pull.verify import PIECE, VerifyResult, verify_runs
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 
 RUN, OTHER, ABSENT = RunId("A", 42), RunId("B", 42), RunId("C", 42)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from console.runs.run_view import RunView
 from console.ui.live.curves import letters, loss_series, mean_pool_level, top1_series
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 from tests.console.ui.scenes import training, view_of
 
 A, B = RunId("A", 42), RunId("B", 42)

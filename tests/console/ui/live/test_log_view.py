@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 from console.runs.log_buffer import LogBuffer
 from console.ui.live.log_filter import LogFilter
 from console.ui.live.log_view import LogView
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 from tests.console.ui.driving import console, screen, until, until_shown
 from tests.console.ui.fake_session import FakeSession
 from tests.console.ui.scenes import training, view_of

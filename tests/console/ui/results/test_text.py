@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from console.results.summary import Results
 from console.ui.results.text import nothing_yet, results_text
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 from tests.console.ui.fake_session import SCALING, FakeSession
 from tests.console.ui.scenes import finished, results_of
 

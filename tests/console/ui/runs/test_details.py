@@ -11,7 +11,7 @@ from console.runs.run_view import RunView
 from console.runs.snapshot import SyncState
 from console.ui.runs.details import details
 from engine.contract.events import Progress, Stage
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 from engine.contract.state import RunState
 from tests.console.ui.driving import LARGE, SMALL, console, until, until_shown
 from tests.console.ui.fake_session import FakeSession

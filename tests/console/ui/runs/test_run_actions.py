@@ -12,7 +12,7 @@ from console.runs.snapshot import SyncState
 from console.ui.app import ConsoleApp
 from console.ui.dialogs.confirm import ConfirmDialog
 from console.ui.runs.run_actions import told
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 from tests.console.ui.driving import LARGE, console, listen, notices, screen, until, until_shown
 from tests.console.ui.fake_session import FakeOutcome, FakeSession
 from tests.console.ui.scenes import finished, training, view_of

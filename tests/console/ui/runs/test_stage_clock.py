@@ -9,7 +9,7 @@ import pytest
 from console.runs.run_view import RunView
 from console.ui.runs.state_text import StageClock
 from engine.contract.events import Stage, Step, Warning
-from engine.contract.experiment import RunId
+from engine.contract.settings import RunId
 from engine.contract.state import RunState
 from tests.console.ui.scenes import view_of
 

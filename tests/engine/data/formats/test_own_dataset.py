@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import Settings, Slice
+from engine.contract.experiment import Slice
+from engine.contract.settings import Settings
 from engine.data.dataset_files import load, read_manifest
 from engine.data.formats.gate import Gate
 from engine.data.formats.lines import Line

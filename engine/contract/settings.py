@@ -1,0 +1,149 @@
+"""The settings of one run, resolved from an experiment and a profile, and ``spec.json``, which keeps them in its folder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import msgspec
+from msgspec import Struct
+
+from engine.contract.bad_input import BadInput
+from engine.contract.experiment import (
+    OWN,
+    Condition,
+    Curriculum,
+    Edition,
+    EncoderSettings,
+    Experiment,
+    Gates,
+    Slice,
+    Training,
+    Verification,
+    profile_of,
+)
+from engine.contract.input_files import InputFile, Role
+
+
+class RunId(Struct, frozen=True, order=True):
+    """One run of the matrix: a condition and a seed. ``str()`` is the name of its folder, such as ``A_seed42``."""
+
+    condition: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.condition}_seed{self.seed}"
+
+    @property
+    def label(self) -> str:
+        """How people read it, such as ``A/42``."""
+        return f"{self.condition}/{self.seed}"
+
+
+class Settings(Struct, frozen=True):
+    """Everything the operator's side determines of one run; resolved from an experiment and a profile."""
+
+    experiment: str
+    profile: str
+    condition: str
+    seed: int
+    edition: Edition | None
+    curriculum: Curriculum
+    encoder: EncoderSettings
+    training: Training
+    gates: Gates
+    data: Slice
+    data_seed: int
+    synthetics: Verification = Verification()
+    inputs: tuple[InputFile, ...] = ()
+
+    @property
+    def run(self) -> RunId:
+        return RunId(self.condition, self.seed)
+
+    @property
+    def bundles(self) -> str:
+        """The name under which prepared data hold this run's bundles: its edition, or ``own``."""
+        return self.edition or OWN
+
+    @property
+    def own_evaluation(self) -> bool:
+        """Whether it is evaluated on files of the user's own."""
+        return any(file.role == "retrieval" for file in self.inputs)
+
+    @property
+    def builds(self) -> bool:
+        """Whether anything it needs is built from WordNet."""
+        return self.edition is not None or not self.own_evaluation
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the settings; two runs with one fingerprint were asked the same thing."""
+        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
+
+
+class Spec(Struct, frozen=True):
+    """Content of ``spec.json``, written before training: the settings, and fingerprints, versions and device of the host."""
+
+    settings: Settings
+    settings_fingerprint: str
+    data_fingerprint: str
+    encoder_fingerprint: str
+    eval_fingerprint: str
+    device: str
+    versions: dict[str, str]
+    git: str
+
+
+decode_spec = msgspec.json.Decoder(Spec).decode
+
+
+def run_ids(experiment: Experiment, profile: str) -> tuple[RunId, ...]:
+    """The matrix of a profile: every condition with every seed, condition by condition."""
+    chosen = profile_of(experiment, profile)
+    conditions = chosen.conditions or tuple(experiment.conditions)
+    return tuple(RunId(condition, seed) for condition in conditions for seed in chosen.seeds or experiment.seeds)
+
+
+def resolve(experiment: Experiment, profile: str, run: RunId) -> Settings:
+    """The settings of one run.
+
+    Raises:
+        BadInput: the experiment has no such profile, condition, or the seed is out of range.
+    """
+    chosen = profile_of(experiment, profile)
+    if run.condition not in experiment.conditions:
+        raise BadInput(
+            f"no condition {run.condition!r}; known: {', '.join(experiment.conditions)}", field="--condition"
+        )
+    if not 0 <= run.seed < 2**31:
+        raise BadInput("a seed is a whole number from 0 to 2147483647", field="--seed")
+    condition = experiment.conditions[run.condition]
+    training = experiment.training
+    if chosen.epochs is not None:
+        training = msgspec.structs.replace(training, epochs=chosen.epochs)
+    if chosen.warm_start_steps is not None:
+        training = msgspec.structs.replace(training, warm_start_steps=chosen.warm_start_steps)
+    return Settings(
+        experiment=experiment.name,
+        profile=profile,
+        condition=run.condition,
+        seed=run.seed,
+        edition=condition.edition,
+        curriculum=experiment.curricula[condition.curriculum],
+        encoder=experiment.encoder,
+        training=training,
+        gates=experiment.gates,
+        data=chosen.data,
+        data_seed=experiment.data_seed,
+        synthetics=experiment.synthetics,
+        inputs=tuple(_inputs(experiment, condition)),
+    )
+
+
+def _inputs(experiment: Experiment, condition: Condition) -> Iterator[InputFile]:
+    """The files of the user's own that a run of ``condition`` reads."""
+    named: list[tuple[Role, str]] = [("bundles", name) for name in condition.bundles]
+    named += [("dev", name) for name in condition.dev]
+    named += experiment.evaluation.files() if experiment.evaluation is not None else ()
+    for role, name in named:
+        yield InputFile(role, name, experiment.files[name].sha256, experiment.files[name].size)
