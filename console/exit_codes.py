@@ -1,7 +1,7 @@
 """Exit codes of ``qllm-console``; the README lists them."""
 
 DONE = 0
-FAILED = 1  # a run failed, was aborted, was lost, or did not come home whole
+FAILED = 1  # a run failed, was aborted, was lost, or is not synced
 BAD_INPUT = 2  # wrong usage or unusable input: one line on stderr says which
 UNREACHABLE = 4  # the host cannot be reached
 SHIP_BLOCKER = 5  # a ship blocker failed under --strict

@@ -2,41 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import msgspec
 
 from console import exit_codes
-from console.commands.connect import attached
+from console.commands.connect import connected, run_until_done
 from console.commands.context import Context
-from console.commands.output import put, say
-from console.hosts.ssh.errors import LinkDown
-from console.session import Outcome
+from console.commands.output import print_line, report
 from engine.contract.bad_input import BadInput
 
 
 def abort(context: Context) -> int:
-    """Abort what ``--all``, ``--condition`` and ``--seed`` name; naming it is the confirmation."""
+    """Abort the runs that ``--all``, ``--condition`` and ``--seed`` name; naming them is the confirmation."""
     options = context.options
     if not (options.all or options.condition or options.seed):
         raise BadInput("say what to abort: --all, --condition or --seed", field="abort")
-    try:
-        outcomes = asyncio.run(_abort(context))
-    except LinkDown as error:
-        say(f"qllm-console: {error}")
-        return exit_codes.UNREACHABLE
-    if options.json:
-        put(msgspec.json.encode(outcomes).decode())
-    else:
-        for outcome in outcomes:
-            put(f"{outcome.run}: {outcome.note}")
-    return exit_codes.DONE if all(outcome.done for outcome in outcomes) else exit_codes.FAILED
+    return run_until_done(_abort(context))
 
 
-async def _abort(context: Context) -> tuple[Outcome, ...]:
+async def _abort(context: Context) -> int:
     chosen = context.chosen_runs()
     session = context.session()
-    async with attached(session):
+    async with connected(session):
         plan = session.plan_abort(chosen)
-        say(plan.question)
-        return await session.abort(plan)
+        report(plan.question)
+        outcomes = await session.abort(plan)
+    if context.options.json:
+        print_line(msgspec.json.encode(outcomes).decode())
+    else:
+        for outcome in outcomes:
+            print_line(f"{outcome.run}: {outcome.note}")
+    return exit_codes.DONE if all(outcome.done for outcome in outcomes) else exit_codes.FAILED

@@ -1,14 +1,15 @@
-"""Opens a session without a screen and says on stderr what happens to the link."""
+"""Runs a command against a session without a screen, reporting on stderr what happens to the link."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from console.commands.output import say
+from console import exit_codes
+from console.commands.output import report
 from console.hosts.ssh.errors import LinkDown
 from console.runs.snapshot import Snapshot
 from console.session import Session
@@ -16,46 +17,55 @@ from console.session import Session
 FIRST_ANSWER_S = 30.0
 
 
+def run_until_done(command: Coroutine[Any, Any, int]) -> int:
+    """Exit code of ``command``; a host that cannot be reached is one line on stderr and exit code 4."""
+    try:
+        return asyncio.run(command)
+    except LinkDown as error:
+        report(f"qllm-console: {error}")
+        return exit_codes.UNREACHABLE
+
+
 @asynccontextmanager
-async def attached(session: Session) -> AsyncIterator[None]:
-    """Follow the host within the block, entered once it has answered for the first time.
+async def connected(session: Session) -> AsyncIterator[None]:
+    """Keep ``session`` connected within the block, which is entered after the host's first answer.
 
     Raises:
-        LinkDown: it did not answer in time, or something about it must be settled, at first or later: the block is
-            left then, for nothing more would come of waiting.
+        LinkDown: the host did not answer in time, or the connection needs the operator's input, at first or later;
+            the block is cancelled then, because waiting longer would change nothing.
     """
-    session.subscribe(_LinkReporter().take)
+    session.subscribe(_LinkReporter().update)
     following = asyncio.create_task(session.run())
-    first: list[asyncio.Task[Any]] = [asyncio.create_task(event.wait()) for event in (session.ready, session.stopped)]
+    ready, stopped = (asyncio.create_task(event.wait()) for event in (session.ready, session.stopped))
     try:
-        await _first_of({following, *first}, session)
+        await _wait_for_first({following, ready, stopped}, session)
         if following.done() or session.stopped.is_set():
-            await _end_of(following, first[1], session)
+            await _fail_when_over(following, stopped, session)
         if not session.ready.is_set():
             raise LinkDown(f"the host did not answer: {session.snapshot.host.detail}")
         async with asyncio.TaskGroup() as group:
-            watching = group.create_task(_end_of(following, first[1], session))
+            watching = group.create_task(_fail_when_over(following, stopped, session))
             yield
             watching.cancel()
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
     finally:
-        for task in (following, *first):
+        for task in (following, ready, stopped):
             task.cancel()
-        await asyncio.gather(following, *first, return_exceptions=True)
+        await asyncio.gather(following, ready, stopped, return_exceptions=True)
         await session.close()
 
 
-async def _end_of(following: asyncio.Task[None], stopped: asyncio.Task[Any], session: Session) -> None:
-    """Raises once nothing more will come of ``session``."""
+async def _fail_when_over(following: asyncio.Task[None], stopped: asyncio.Task[Any], session: Session) -> None:
+    """Raise once ``session`` has ended or needs the operator's input."""
     await asyncio.wait({following, stopped}, return_when=asyncio.FIRST_COMPLETED)
     if following.done():
         following.result()
     raise LinkDown(session.snapshot.host.detail)
 
 
-async def _first_of(tasks: set[asyncio.Task[Any]], session: Session) -> None:
-    """Wait for the first of ``tasks``, but not for ever; while the operator is asked something, time stands still."""
+async def _wait_for_first(tasks: set[asyncio.Task[Any]], session: Session) -> None:
+    """Wait for the first of ``tasks``, at most 30 s; the clock starts again when the operator is asked something."""
     start = time.monotonic()
     while (left := max(start, session.asked) + FIRST_ANSWER_S - time.monotonic()) > 0:
         done, _ = await asyncio.wait(tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
@@ -64,14 +74,14 @@ async def _first_of(tasks: set[asyncio.Task[Any]], session: Session) -> None:
 
 
 class _LinkReporter:
-    """Says once when the link is lost and once when it is back."""
+    """Reports once when the link is lost and once when it is up again."""
 
     def __init__(self) -> None:
         self._link = "up"
 
-    def take(self, snapshot: Snapshot) -> None:
+    def update(self, snapshot: Snapshot) -> None:
         link = snapshot.host.link
         if link == self._link or link not in ("up", "lost"):
             return
         self._link = link
-        say(f"link: {link}" + (f" ({snapshot.host.detail})" if snapshot.host.detail else ""))
+        report(f"link: {link}" + (f" ({snapshot.host.detail})" if snapshot.host.detail else ""))

@@ -1,4 +1,4 @@
-"""What the options of a command say, read and checked."""
+"""Options of a command, read and checked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 
 class Context:
-    """What the options say, read and checked: the experiment, the profile, the host, where runs come home."""
+    """What the options name: the experiment, the profile, the host, the local runs folder.
+
+    Raises:
+        BadInput: a file or a name is unusable.
+    """
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
@@ -31,10 +35,10 @@ class Context:
         self.host = read_host(options.hosts or find_config("hosts.toml"), self.host_name)
 
     def session(self, prompter: Prompter | None = None) -> Session:
-        """A session; importing it takes most of a second, so it is done when it is needed.
+        """A session on the host. Its import takes most of a second, so it happens here and not earlier.
 
         Args:
-            prompter: who asks the operator; commands ask on the terminal.
+            prompter: asks the operator for passwords and consent; commands ask on the terminal by default.
         """
         from console.hosts.ssh.access import Access
         from console.hosts.ssh.prompts import TerminalPrompter
@@ -43,14 +47,14 @@ class Context:
         command = self.options.command
         if prompter is None and command is not None:
             prompter = TerminalPrompter()
-        only_looks = command == "status" or (command == "preflight" and not self.options.repair)
+        reads_only = command == "status" or (command == "preflight" and not self.options.repair)
         return Session(
             self.host,
             self.experiment,
             self.experiment_file,
             self.profile,
             self.runs_dir,
-            read_only=self.options.read_only or only_looks,
+            read_only=self.options.read_only or reads_only,
             take_over=getattr(self.options, "take_over", False),
             strict=getattr(self.options, "strict", None),
             host_name=self.host_name,
@@ -62,7 +66,7 @@ class Context:
         """The runs that ``--condition`` and ``--seed`` choose of the profile's matrix.
 
         Raises:
-            BadInput: none.
+            BadInput: a condition or seed is not in the matrix.
         """
         runs = run_ids(self.experiment, self.profile)
         conditions, seeds = self.options.condition, self.options.seed
@@ -82,10 +86,10 @@ class Context:
 
 
 def absolute(folder: Path, field: str) -> Path:
-    """``folder`` from the root, with ``~`` resolved.
+    """``folder`` as an absolute path with ``~`` expanded.
 
     Raises:
-        BadInput: ``~`` names no user; ``field`` is where it was said.
+        BadInput: ``~name`` is no user; the error names ``field``.
     """
     try:
         return folder.expanduser().absolute()

@@ -1,4 +1,4 @@
-"""What a command prints. A reader that has gone changes nothing of what the command does, or of how it exits."""
+"""Output of commands: lines on stdout and stderr, and plain text tables. A closed pipe never changes the exit code."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from contextlib import suppress
 from typing import TextIO
 
 
-def put(text: str) -> None:
+def print_line(text: str) -> None:
     """Write ``text`` and a newline to stdout.
 
     Raises:
-        OSError: it cannot be written, for want of room, say.
+        OSError: it cannot be written, for example because the disk is full.
     """
     _write(sys.stdout, text)
 
 
-def say(text: str) -> None:
-    """A line for a person, on stderr; stdout is kept for what was asked for."""
+def report(text: str) -> None:
+    """Write a line of progress or an error to stderr; stdout holds only the result."""
     _write(sys.stderr, text)
 
 
 def _write(stream: TextIO | None, text: str) -> None:
-    """Write at once; what the stream's encoding lacks becomes ``?``."""
-    if stream is None:  # closed by whoever started the command
+    """Write and flush; characters that the stream cannot encode become ``?``."""
+    if stream is None:  # the parent process closed it
         return
     encoding = stream.encoding or "utf-8"
     with suppress(BrokenPipeError):

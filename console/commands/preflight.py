@@ -1,43 +1,40 @@
-"""``qllm-console preflight``: what a run needs of its host, looked at and, if asked, repaired."""
+"""``qllm-console preflight``: checks of what a run needs on its host, repaired on request."""
 
 from __future__ import annotations
-
-import asyncio
 
 import msgspec
 
 from console import exit_codes
-from console.commands.connect import attached
+from console.commands.connect import connected, run_until_done
 from console.commands.context import Context
-from console.commands.output import put, say, table
+from console.commands.output import print_line, report, table
 from console.hosts.preflight.checks import Check, worst
-from console.hosts.ssh.errors import LinkDown
 
 
 def preflight(context: Context) -> int:
-    """Print the checklist; 0 if nothing blocks a run."""
-    try:
-        checks = asyncio.run(_look(context))
-    except LinkDown as error:
-        say(f"qllm-console: {error}")
-        return exit_codes.UNREACHABLE
+    """Print the checks; exit code 0 if none of them blocks a run."""
+    return run_until_done(_preflight(context))
+
+
+async def _preflight(context: Context) -> int:
+    checks = await _checks(context)
     if context.options.json:
         body = {"host": context.host_name, "status": worst(checks), "checks": checks}
-        put(msgspec.json.encode(body).decode())
+        print_line(msgspec.json.encode(body).decode())
     else:
         rows = [[check.status, check.name, check.found, check.advice] for check in checks]
-        put(table(("status", "check", "found", "what to do"), rows))
+        print_line(table(("status", "check", "found", "what to do"), rows))
     return exit_codes.FAILED if worst(checks) == "blocker" else exit_codes.DONE
 
 
-async def _look(context: Context) -> tuple[Check, ...]:
+async def _checks(context: Context) -> tuple[Check, ...]:
     session = context.session()
-    async with attached(session):
+    async with connected(session):
         checks = await session.preflight()
         if context.options.repair:
             for check in checks:
                 if check.repair is not None:
                     async for step in session.repair(check.repair):
-                        say(f"{check.name}: {step}")
+                        report(f"{check.name}: {step}")
             checks = await session.preflight()
     return checks

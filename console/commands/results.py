@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from console import exit_codes
 from console.commands.context import Context
-from console.commands.output import put
+from console.commands.output import print_line
 from console.results.report import as_json, as_text
 from console.results.summary import Results
 from engine.contract.experiment import folder_name
@@ -21,4 +21,4 @@ def results(context: Context) -> int:
 
 def print_results(found: Results, json: bool) -> None:
     """On stdout, as JSON or as text."""
-    put(as_json(found) if json else as_text(found))
+    print_line(as_json(found) if json else as_text(found))

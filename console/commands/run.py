@@ -1,4 +1,4 @@
-"""``qllm-console run``: launch, follow to the end, bring home, print the results."""
+"""``qllm-console run``: launch runs, follow and sync them until they have ended, print the results."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterable
 import msgspec
 
 from console import exit_codes
-from console.commands.connect import attached
+from console.commands.connect import connected, run_until_done
 from console.commands.context import Context
-from console.commands.output import put, say
+from console.commands.output import print_line, report
 from console.commands.results import print_results
 from console.hosts.ssh.errors import LinkDown
 from console.runs.launch_plan import LaunchPlan
@@ -25,17 +25,13 @@ ENGINE_SHIP_BLOCKER = 5
 
 
 def run(context: Context) -> int:
-    """Launch what the options choose and wait until it has ended and is home.
+    """Launch what the options choose and wait until it has ended and is synced.
 
     Returns:
-        0 when every chosen run finished; else the exit code of the worst that happened. Detached, 0 when each run
-        that was to be launched was.
+        0 when every chosen run finished; else the exit code of the worst that happened. With ``--detach``, 0 when every
+        run that was to be launched is queued.
     """
-    try:
-        return asyncio.run(_run(context))
-    except LinkDown as error:
-        say(f"qllm-console: {error}")
-        return exit_codes.UNREACHABLE
+    return run_until_done(_run(context))
 
 
 async def _run(context: Context) -> int:
@@ -43,82 +39,83 @@ async def _run(context: Context) -> int:
     session = context.session()
     changed = asyncio.Event()
     session.subscribe(lambda _: changed.set())
-    async with attached(session):
-        reporter = _Reporter(chosen)
-        reporter.take(session.snapshot)
-        outcomes = await _launch(session, session.plan_launch(chosen, again=context.options.fresh))
+    async with connected(session):
+        reporter = _RunReporter(chosen)
+        reporter.update(session.snapshot)
+        outcomes = await _launch(session, session.plan_launch(chosen, again=context.options.restart))
         launched = exit_codes.DONE if all(outcome.done for outcome in outcomes) else exit_codes.FAILED
         if context.options.detach:
             if context.options.json:
-                put(msgspec.json.encode(outcomes).decode())
+                print_line(msgspec.json.encode(outcomes).decode())
             return launched
-        while not _over(session.snapshot, chosen):
+        while not _all_over(session.snapshot, chosen):
             await changed.wait()
             changed.clear()
-            reporter.take(session.snapshot)
+            reporter.update(session.snapshot)
         snapshot = session.snapshot
     print_results(session.results(), context.options.json)
     return _exit_code(snapshot, chosen) or launched
 
 
 async def _launch(session: Session, plan: LaunchPlan) -> tuple[Outcome, ...]:
-    """Launch; a broken link is waited for, and the same launch asked for again, which starts nothing twice.
+    """Launch the plan's runs; when the link breaks, wait for it and repeat the same request, which starts nothing twice.
 
-    Returns when the session follows what was launched, and no longer what it replaced.
+    Returns once the session follows the new launches and no longer those that they replaced.
     """
-    say(plan.question)
-    before = {run: _key(session, run) for run in plan.launch}
+    report(plan.question)
+    before = {run: _launch_key(session, run) for run in plan.launch}
     while True:
         try:
             outcomes = await session.launch(plan)
             break
         except LinkDown as error:
-            say(f"not launched yet: {error}")
+            report(f"not launched yet: {error}")
             session.ready.clear()
             await session.ready.wait()
     for outcome in outcomes:
         if not outcome.done:
-            say(f"{outcome.run}: {outcome.note}")
+            report(f"{outcome.run}: {outcome.note}")
     launched = {outcome.run for outcome in outcomes if outcome.done}
-    while any(_key(session, run) in (before[run], None) for run in launched):
+    # a poll under way may still tell of the launch before: its end must not be taken for the end of the new one
+    while any(_launch_key(session, run) in (before[run], None) for run in launched):
         session.ready.clear()
         await session.ready.wait()
     return outcomes
 
 
-def _key(session: Session, run: RunId) -> str | None:
-    """The launch that is known of a run."""
+def _launch_key(session: Session, run: RunId) -> str | None:
+    """Key of the run's launch that the host reported last."""
     state = session.snapshot.runs[run].state
     return state.key if state else None
 
 
-def _over(snapshot: Snapshot, chosen: Iterable[RunId]) -> bool:
-    """Every run has ended, and what its launch left is at home or was found damaged."""
+def _all_over(snapshot: Snapshot, chosen: Iterable[RunId]) -> bool:
+    """Whether every run has ended, and is synced or found damaged."""
     for run in chosen:
-        view, runs_dir = snapshot.runs[run], snapshot.sync_states[run]
+        view, sync = snapshot.runs[run], snapshot.sync_states[run]
         if view.active:
             return False
-        if view.name in SEALED and not _synced(view, runs_dir) and runs_dir.status != "damaged":
+        if view.name in SEALED and not _synced(view, sync) and sync.status != "damaged":
             return False
     return True
 
 
-def _synced(view: RunView, runs_dir: SyncState) -> bool:
-    """The capsule at home is of the launch that is known now, and of no older one."""
-    return view.state is not None and runs_dir.status == "synced" and runs_dir.key == view.state.key
+def _synced(view: RunView, sync: SyncState) -> bool:
+    """Whether the local capsule is of the launch that the host reported last, not of an older one."""
+    return view.state is not None and sync.status == "synced" and sync.key == view.state.key
 
 
 def _exit_code(snapshot: Snapshot, chosen: Iterable[RunId]) -> int:
-    codes = {_code_of(snapshot.runs[run], snapshot.sync_states[run]) for run in chosen}
+    codes = {_exit_code_of(snapshot.runs[run], snapshot.sync_states[run]) for run in chosen}
     for code in (exit_codes.BAD_INPUT, exit_codes.FAILED, exit_codes.SHIP_BLOCKER):
         if code in codes:
             return code
     return exit_codes.DONE
 
 
-def _code_of(view: RunView, runs_dir: SyncState) -> int:
+def _exit_code_of(view: RunView, sync: SyncState) -> int:
     if view.name == "finished":
-        return exit_codes.DONE if _synced(view, runs_dir) else exit_codes.FAILED
+        return exit_codes.DONE if _synced(view, sync) else exit_codes.FAILED
     code = view.state.exit_code if view.state else None
     if view.name == "failed" and code == ENGINE_BAD_INPUT:
         return exit_codes.BAD_INPUT
@@ -127,19 +124,18 @@ def _code_of(view: RunView, runs_dir: SyncState) -> int:
     return exit_codes.FAILED
 
 
-class _Reporter:
-    """Says a line when a run changes its state or its stage."""
+class _RunReporter:
+    """Reports a line when a run changes its state or its stage."""
 
     def __init__(self, runs: Iterable[RunId]) -> None:
-        self._runs = tuple(runs)
-        self._said: dict[RunId, str] = {}
+        self._lines: dict[RunId, str] = dict.fromkeys(runs, "")
 
-    def take(self, snapshot: Snapshot) -> None:
-        for run in self._runs:
+    def update(self, snapshot: Snapshot) -> None:
+        for run, before in self._lines.items():
             view = snapshot.runs[run]
             line = view.name if view.name != "running" else f"running: {view.stage or 'starting'}"
             if view.state and view.state.ended and view.state.reason:
                 line += f" ({view.state.reason})"
-            if line != self._said.get(run) and view.state is not None:
-                self._said[run] = line
-                say(f"{run}: {line}")
+            if line != before and view.state is not None:
+                self._lines[run] = line
+                report(f"{run}: {line}")

@@ -1,4 +1,4 @@
-"""``qllm-console sync``: a folder pushed to the host, one pulled from it, or every ended run brought home."""
+"""``qllm-console sync``: push a folder to the host, pull one from it, or pull every ended run."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from pathlib import Path
 import msgspec
 
 from console import exit_codes
-from console.commands.connect import attached
+from console.commands.connect import connected, run_until_done
 from console.commands.context import Context, absolute
-from console.commands.output import put, say
+from console.commands.output import print_line, report
 from console.hosts.open_connection import open_connection
 from console.hosts.ssh.access import Access
-from console.hosts.ssh.errors import LinkDown
 from console.hosts.ssh.prompts import NobodyToAsk, Question, TerminalPrompter
 from console.hosts.transfer.errors import SyncFailed
 from console.hosts.transfer.folder_sync import pull, push
@@ -30,51 +29,51 @@ from engine.contract.bad_input import BadInput
 from engine.contract.settings import RunId
 
 REPORT_EVERY_S = 2.0
-NAMED = 20  # paths named of a list
+MAX_LISTED = 20  # paths printed of a longer list
 
 
 def sync(context: Context) -> int:
     """Carry out ``sync push`` or ``sync pull``, and print the verdict.
 
     Returns:
-        0 for a full sync or a rehearsal; 1 when something is not in step.
+        0 when everything is synced, or for a dry run; 1 when something differs.
     """
-    options = context.options
+    if context.options.direction == "pull" and context.options.remote is None:
+        _refuse_folder_options(context.options)
+        return run_until_done(_sync_runs(context))
+    return run_until_done(_sync_folder(context))
+
+
+async def _sync_folder(context: Context) -> int:
     try:
-        if options.direction == "pull" and options.remote is None:
-            _refuse_folder_options(options)
-            return asyncio.run(_sync_runs(context))
-        verdict = asyncio.run(_sync_folder(context))
-    except LinkDown as error:
-        say(f"qllm-console: {error}")
-        return exit_codes.UNREACHABLE
+        verdict = await _transfer_folder(context)
     except SyncFailed as error:
-        say(f"qllm-console: not in sync: {error}")
+        report(f"qllm-console: not synced: {error}")
         return exit_codes.FAILED
-    if options.json:
-        put(msgspec.json.encode({"full": verdict.full, **msgspec.to_builtins(verdict)}).decode())
+    if context.options.json:
+        print_line(msgspec.json.encode({"full": verdict.full, **msgspec.to_builtins(verdict)}).decode())
     else:
-        _print(verdict)
+        _print_verdict(verdict)
     return exit_codes.DONE if verdict.full or verdict.planned else exit_codes.FAILED
 
 
-async def _sync_folder(context: Context) -> Verdict:
+async def _transfer_folder(context: Context) -> Verdict:
     request = request_of(context)
     access = Access(prompter=TerminalPrompter())
     async with open_connection(context.host, context.runs_dir / ".local-host", access) as connection:
-        reporter = _Reporter()
+        reporter = _ProgressReporter()
         if context.options.direction == "pull":
-            return await pull(connection, request, report=reporter.take)
+            return await pull(connection, request, report=reporter.update)
         cap = read_cap(context.options.max_delete) if context.options.delete else None
         confirm = _always if context.options.yes else _ask
-        return await push(connection, request, delete=cap, confirm=confirm, report=reporter.take)
+        return await push(connection, request, delete=cap, confirm=confirm, report=reporter.update)
 
 
 def _refuse_folder_options(options: argparse.Namespace) -> None:
-    """Runs come home where ``--runs`` says, whole and at once: what is said of a folder would go unheard.
+    """Without ``--from`` whole runs are pulled into the runs folder; options about a folder would be ignored.
 
     Raises:
-        BadInput: it was said.
+        BadInput: one of them was given.
     """
     for field, given in (
         ("FOLDER", options.folder),
@@ -83,14 +82,14 @@ def _refuse_folder_options(options: argparse.Namespace) -> None:
         ("--no-excludes", options.no_excludes),
     ):
         if given:
-            raise BadInput("goes with --from only; runs come home where --runs says", field=field)
+            raise BadInput("needs --from; without it, runs are pulled into the folder of --runs", field=field)
 
 
 def request_of(context: Context) -> SyncRequest:
-    """What the options ask for.
+    """The folder sync that the options describe.
 
     Raises:
-        BadInput: a push of something that is no folder, or in a read-only console.
+        BadInput: the folder to push does not exist, or the console is read-only.
     """
     options = context.options
     local = absolute(options.folder or Path(), "FOLDER")
@@ -98,87 +97,87 @@ def request_of(context: Context) -> SyncRequest:
         if context.options.read_only:
             raise BadInput("the console is read-only: it pushes nothing", field="--read-only")
         if not local.is_dir():
-            raise BadInput(f"{local} is no folder", field="FOLDER")
+            raise BadInput(f"{local} is not a folder", field="FOLDER")
     return SyncRequest(
         local=local,
         remote=options.remote or "project",
         notes=notes_of(context.runs_dir, context.host_name, local, options.remote or "project"),
         host=context.host_name,
         excludes=(*(() if options.no_excludes else EXCLUDES), *(options.exclude or ())),
-        afresh=options.afresh,
+        afresh=options.rehash,
         rehearse=options.dry_run,
     )
 
 
 async def _sync_runs(context: Context) -> int:
-    """Wait until every run that has ended is at home, or is found damaged; the verdict is over all of them."""
+    """Wait until every ended run is synced or found damaged; print and return the verdict over all of them."""
     session = context.session()
     changed = asyncio.Event()
     session.subscribe(lambda _: changed.set())
-    waits = _Waits()
-    async with attached(session):
-        if context.options.afresh:
+    waits = _WaitReporter()
+    async with connected(session):
+        if context.options.rehash:
             await _verify(session)
         while True:
             changed.clear()
             verdict = sync_status(session.snapshot)
-            waits.take(session.snapshot, verdict)
+            waits.update(session.snapshot, verdict)
             if verdict.heard and not verdict.waiting and verdict.coming is None:
                 break
             await changed.wait()
         sync_states = session.snapshot.sync_states
-    lacking = {str(run): sync_states[run].note for run in verdict.damaged}
+    not_synced = {str(run): sync_states[run].note for run in verdict.damaged}
     if context.options.json:
         numbers = {"runs": len(verdict.due), "files": verdict.files, "bytes": verdict.bytes}
-        answer = {"full": verdict.full, **numbers, "lacking": lacking}
-        put(msgspec.json.encode(answer).decode())
+        answer = {"full": verdict.full, **numbers, "not_synced": not_synced}
+        print_line(msgspec.json.encode(answer).decode())
     else:
-        many = f"NOT in full sync: {len(lacking)} of {len(verdict.due)} runs are lacking"
-        put(
-            f"{'full sync' if verdict.full else many}: {len(verdict.synced)} ended runs at home, "
+        many = f"NOT in full sync: {len(not_synced)} of {len(verdict.due)} runs are not synced"
+        print_line(
+            f"{'full sync' if verdict.full else many}: {len(verdict.synced)} ended runs synced, "
             f"{verdict.files:,} files, {verdict.bytes:,} bytes"
         )
-        for run, note in lacking.items():
-            put(f"  {run}: {note}")
+        for run, note in not_synced.items():
+            print_line(f"  {run}: {note}")
     return exit_codes.DONE if verdict.full else exit_codes.FAILED
 
 
 async def _verify(session: Session) -> None:
-    """Read again what is at home; what is not what its manifest says is asked for again."""
+    """Hash the local files again; runs that differ from their manifests are pulled again."""
     check = [one async for one in session.verify_synced()][-1]
-    say(f"at home {check.files:,} of {check.files_total:,} files are what their manifests say, {check.bytes:,} bytes")
-    for one in check.differing[:NAMED]:
-        say(f"  {one.run}: {one.path}: {one.why}; asked for again")
+    report(f"verified {check.files:,} of {check.files_total:,} local files, {check.bytes:,} bytes")
+    for one in check.differing[:MAX_LISTED]:
+        report(f"  {one.run}: {one.path}: {one.why}; pulling it again")
     session.pull_again()
 
 
-class _Waits:
-    """Says why a run does not come home, once for each reason."""
+class _WaitReporter:
+    """Reports why a run is not synced yet, once for each reason."""
 
     def __init__(self) -> None:
-        self._said: dict[RunId, str] = {}
+        self._notes: dict[RunId, str] = {}
 
-    def take(self, snapshot: Snapshot, verdict: SyncStatus) -> None:
+    def update(self, snapshot: Snapshot, verdict: SyncStatus) -> None:
         for run in verdict.waiting:
             note = snapshot.sync_states[run].note
-            if note and self._said.get(run) != note:
-                say(f"{run}: {note}")
-                self._said[run] = note
+            if note and self._notes.get(run) != note:
+                report(f"{run}: {note}")
+                self._notes[run] = note
 
 
 async def _ask(plan: SyncPlan) -> bool:
-    """Name what would be deleted, and have the number typed; where nobody can be asked, nobody has agreed."""
+    """List what would be deleted and have its number typed; without a terminal the answer is no."""
     size = sum(entry.size for entry in plan.remove)
-    lines = [sanitize_line(entry.path, 200) for entry in plan.remove[:NAMED]]
-    if len(plan.remove) > NAMED:
-        lines.append(f"and {len(plan.remove) - NAMED:,} more")
+    lines = [sanitize_line(entry.path, 200) for entry in plan.remove[:MAX_LISTED]]
+    if len(plan.remove) > MAX_LISTED:
+        lines.append(f"and {len(plan.remove) - MAX_LISTED:,} more")
     title = f"To be deleted on the host: {len(plan.remove):,} files, {size:,} bytes"
     try:
         number = str(len(plan.remove))
         question = Question(title, tuple(lines), f"Type {number} to delete them:", consent=number)
         answer = await TerminalPrompter().ask(question)
     except NobodyToAsk:
-        say(f"{title}; say --yes where nobody can be asked")
+        report(f"{title}; use --yes where there is no terminal")
         return False
     return (answer or "").strip() == number
 
@@ -187,29 +186,29 @@ async def _always(_: SyncPlan) -> bool:
     return True
 
 
-def _print(verdict: Verdict) -> None:
-    put(verdict.sentence())
+def _print_verdict(verdict: Verdict) -> None:
+    print_line(verdict.sentence())
     for what, part in (("differs", verdict.differing), ("refused", verdict.refused)):
-        for one in part[:NAMED]:
-            put(f"  {what}: {one.path}: {one.why}")
-        if len(part) > NAMED:
-            put(f"  and {len(part) - NAMED:,} more")
+        for one in part[:MAX_LISTED]:
+            print_line(f"  {what}: {one.path}: {one.why}")
+        if len(part) > MAX_LISTED:
+            print_line(f"  and {len(part) - MAX_LISTED:,} more")
 
 
-class _Reporter:
-    """Says how far it is, now and then, with the time that is left."""
+class _ProgressReporter:
+    """Reports every two seconds how far a transfer is and how long it will take."""
 
     def __init__(self) -> None:
-        self._started = self._said = time.monotonic()
+        self._started = self._reported = time.monotonic()
         self._first: int | None = None
 
-    def take(self, progress: Progress) -> None:
+    def update(self, progress: Progress) -> None:
         now = time.monotonic()
         if self._first is None:
             self._first = progress.bytes_done
-        if now - self._said < REPORT_EVERY_S:
+        if now - self._reported < REPORT_EVERY_S:
             return
-        self._said = now
+        self._reported = now
         rate = (progress.bytes_done - self._first) / (now - self._started)
         left = f", {(progress.bytes - progress.bytes_done) / rate:,.0f} s left" if rate else ""
-        say(f"{progress.bytes_done:,} of {progress.bytes:,} bytes of {progress.files:,} files{left}")
+        report(f"{progress.bytes_done:,} of {progress.bytes:,} bytes of {progress.files:,} files{left}")

@@ -26,7 +26,7 @@ from engine.contract.toml_file import find_config
 
 RUN = RunId("A", 42)
 EXPERIMENT = read_experiment(find_config("scaling.toml"))
-FRESH = Namespace(fresh=True, detach=False, json=True)
+RESTART = Namespace(restart=True, detach=False, json=True)
 
 
 def view(state: Name, key: str) -> RunView:
@@ -39,15 +39,15 @@ class ScriptedSession:
     Args:
         polls: the views that come after a launch; ``stopped`` is set once they are over.
         refuse: why a launch is refused.
-        brings_home: what ended is at home at once; else what lies there stays that of the older launch.
+        syncs_at_once: ended runs are synced at once; else the local capsule stays that of the older launch.
     """
 
-    def __init__(self, polls: Iterable[RunView] = (), refuse: str = "", *, syncs_runs: bool = True) -> None:
+    def __init__(self, polls: Iterable[RunView] = (), refuse: str = "", *, syncs_at_once: bool = True) -> None:
         self.ready, self.stopped = asyncio.Event(), asyncio.Event()
         self.asked = 0.0
         self.views = {RUN: view("finished", "0")}
         self.at_home = "0"
-        self._polls, self._refuse, self._syncs_runs = list(polls), refuse, syncs_runs
+        self._polls, self._refuse, self._syncs_at_once = list(polls), refuse, syncs_at_once
         self._launched = asyncio.Event()
         self._tell: list[Callable[[Snapshot], None]] = []
 
@@ -65,7 +65,7 @@ class ScriptedSession:
         for polled in self._polls:
             await asyncio.sleep(0)  # the launch was answered before the host was polled again
             self.views[RUN] = polled
-            if polled.state is not None and polled.state.ended and self._syncs_runs:
+            if polled.state is not None and polled.state.ended and self._syncs_at_once:
                 self.at_home = polled.state.key[0]
             self.ready.set()
             self._tell_all()
@@ -93,9 +93,9 @@ class ScriptedSession:
 
 
 def outcome(
-    session: ScriptedSession, capsys: pytest.CaptureFixture[str], options: Namespace = FRESH
+    session: ScriptedSession, capsys: pytest.CaptureFixture[str], options: Namespace = RESTART
 ) -> tuple[int, Any, str]:
-    """The exit code, the JSON on stdout, and stderr of a ``run --fresh`` over ``session``."""
+    """The exit code, the JSON on stdout, and stderr of a ``run --restart`` over ``session``."""
 
     class Scripted:
         def __init__(self) -> None:
@@ -134,7 +134,7 @@ def test_a_refused_launch_fails_whatever_an_older_one_left(capsys: pytest.Captur
 
 @pytest.mark.parametrize(("refuse", "expected"), [("", 0), ("the disk is full", 1)])
 def test_detached_it_tells_of_each_launch(capsys: pytest.CaptureFixture[str], refuse: str, expected: int) -> None:
-    options = Namespace(fresh=True, detach=True, json=True)
+    options = Namespace(restart=True, detach=True, json=True)
     code, printed, _ = outcome(ScriptedSession([view("queued", "1")], refuse), capsys, options)
     assert code == expected and [one["done"] for one in printed] == [not refuse]
 
@@ -142,7 +142,7 @@ def test_detached_it_tells_of_each_launch(capsys: pytest.CaptureFixture[str], re
 @pytest.mark.timeout(20)
 def test_the_capsule_of_an_older_launch_is_not_taken_for_the_new_ones(capsys: pytest.CaptureFixture[str]) -> None:
     later = [view("queued", "1"), view("running", "1"), view("finished", "1")]
-    assert outcome(ScriptedSession(later, syncs_runs=False), capsys)[:2] == (4, None)
+    assert outcome(ScriptedSession(later, syncs_at_once=False), capsys)[:2] == (4, None)
     assert outcome(ScriptedSession(later), capsys)[0] == 0
 
 

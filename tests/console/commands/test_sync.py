@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
 import pytest
 
 from console import cli, exit_codes
-from console.cli import add_sync
 from console.commands.context import Context
 from console.commands.sync import sync
 from console.hosts.agent.workspace import seal
@@ -26,12 +24,7 @@ def place(tmp_path: Path) -> Path:
 
 def run(place: Path, *arguments: str) -> int:
     """What the command exits with."""
-    shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--json", action="store_true")
-    shared.add_argument("--read-only", action="store_true")
-    parser = argparse.ArgumentParser()
-    add_sync(parser.add_subparsers(dest="command"), [shared])
-    options = parser.parse_args(["sync", *arguments])
+    options = cli.parser().parse_args(["sync", *arguments])
     options.experiment = write_experiment(place / "experiment")
     options.profile, options.runs = PROFILE, place / "runs"
     for name, value in cli.DEFAULTS.items():
@@ -79,7 +72,7 @@ def test_a_folder_comes_back_by_a_pull(place: Path, capsys: pytest.CaptureFixtur
 
 def test_without_a_run_that_ended_all_of_them_are_home(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(place, "pull") == exit_codes.DONE
-    assert capsys.readouterr().out == "full sync: 0 ended runs at home, 0 files, 0 bytes\n"
+    assert capsys.readouterr().out == "full sync: 0 ended runs synced, 0 files, 0 bytes\n"
 
 
 def ended_run(place: Path) -> Path:
@@ -97,7 +90,7 @@ def test_an_ended_run_comes_home_and_the_verdict_has_its_numbers(
     on_host = ended_run(place)
     assert run(place, "pull", "--json") == exit_codes.DONE
     size = sum((on_host / name).stat().st_size for name in ("items.parquet", "state.json"))
-    assert json.loads(capsys.readouterr().out) == {"full": True, "runs": 1, "files": 2, "bytes": size, "lacking": {}}
+    assert json.loads(capsys.readouterr().out) == {"full": True, "runs": 1, "files": 2, "bytes": size, "not_synced": {}}
     assert tree(place / "runs" / "tiny-tiny" / "A_seed42") == tree(on_host)
 
 
@@ -110,7 +103,7 @@ def test_rehash_reads_what_is_at_home_again_and_brings_anew_what_differs(
     assert run(place, "pull") == exit_codes.DONE, "what came once is trusted"
     assert run(place, "pull", "--rehash") == exit_codes.DONE
     said = capsys.readouterr().err
-    assert "at home 1 of 2 files are what their manifests say" in said
+    assert "verified 1 of 2 local files" in said
     assert "A_seed42: items.parquet: its SHA-256 is another; asked for again" in said
     assert tree(here) == tree(on_host)
 
@@ -119,7 +112,7 @@ def test_a_damaged_run_is_named_and_fails(place: Path, capsys: pytest.CaptureFix
     (ended_run(place) / "items.parquet").write_bytes(b"other")
     assert run(place, "pull") == exit_codes.FAILED
     out = capsys.readouterr().out
-    assert out.startswith("NOT in full sync: 1 of 1 runs are lacking: 0 ended runs at home, 0 files, 0 bytes\n")
+    assert out.startswith("NOT in full sync: 1 of 1 runs are not synced: 0 ended runs synced, 0 files, 0 bytes\n")
     assert "  A_seed42: items.parquet is not what its manifest says" in out
 
 
