@@ -14,13 +14,13 @@ from msgspec import Struct
 from console.hosts.host_config import HostConfig
 from console.hosts.host_link import HostLink
 from console.hosts.preflight.checks import Check, Repair, judge
-from console.hosts.preflight.repairs import engine_complaint, engine_python, examine, make_environment, obtain_wordnet
+from console.hosts.preflight.examine import engine_complaint, engine_python, examine, make_environment, obtain_wordnet
 from console.hosts.pull.verify import VerifyResult, verify_runs
 from console.hosts.remote.agent_client import AgentClient, AgentRefused
 from console.hosts.remote.launch_request import launch_request
-from console.hosts.remote.uploads import send_inputs
 from console.hosts.ssh.access import Access
 from console.hosts.ssh.channels import HostConnection
+from console.hosts.transfer.uploads import send_inputs
 from console.results.summary import FailedItem, Results
 from console.runs.launch_plan import AbortPlan, LaunchPlan, plan_abort, plan_launch
 from console.runs.log_buffer import LogBuffer

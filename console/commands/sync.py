@@ -13,8 +13,8 @@ from console import exit_codes
 from console.commands.connect import connected, run_until_done
 from console.commands.context import Context, absolute
 from console.commands.output import print_line, report
-from console.hosts.open_connection import open_connection
 from console.hosts.ssh.access import Access
+from console.hosts.ssh.connection import open_connection
 from console.hosts.ssh.prompts import NobodyToAsk, Question, TerminalPrompter
 from console.hosts.transfer.errors import SyncFailed
 from console.hosts.transfer.folder_sync import pull, push

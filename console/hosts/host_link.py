@@ -15,12 +15,12 @@ import msgspec
 from msgspec.structs import replace
 
 from console.hosts.host_config import HostConfig
-from console.hosts.open_connection import open_connection
 from console.hosts.pull.follower import RunFollower
 from console.hosts.pull.run_sync import RunSync
 from console.hosts.remote.agent_client import AgentClient, AgentRefused, open_agent
 from console.hosts.ssh.access import Access
 from console.hosts.ssh.channels import HostConnection
+from console.hosts.ssh.connection import open_connection
 from console.hosts.ssh.errors import LinkDown
 from console.hosts.ssh.retry import Retry
 from console.hosts.ssh.route import Resolved

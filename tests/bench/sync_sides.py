@@ -22,8 +22,8 @@ from pathlib import Path
 
 import msgspec
 
-from console.hosts.open_connection import open_connection
 from console.hosts.ssh.channels import HostConnection
+from console.hosts.ssh.connection import open_connection
 from console.hosts.transfer.folder_sync import push
 from console.hosts.transfer.request import SyncRequest
 from console.hosts.transfer.verdict import Verdict

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from console.hosts.host_config import HostConfig
-from console.hosts.open_connection import open_connection
-from console.hosts.remote.uploads import send_inputs
 from console.hosts.ssh.access import Access
+from console.hosts.ssh.connection import open_connection
+from console.hosts.transfer.uploads import send_inputs
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import read_experiment
 from engine.contract.input_files import pushed_name

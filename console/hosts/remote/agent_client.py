@@ -13,9 +13,9 @@ from typing import Any
 import asyncssh
 
 from console.hosts.remote.agent_package import START, agent_file
-from console.hosts.remote.remote_python import MarkedPython
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.errors import LinkDown
+from console.hosts.ssh.remote_python import MarkedPython
 from console.sanitize import sanitize_line
 
 MAX_REPLY = 64 * 1024 * 1024

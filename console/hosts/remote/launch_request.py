@@ -8,12 +8,13 @@ from typing import Any
 import msgspec
 
 from console.hosts.host_config import HostConfig, SlurmSettings
-from console.hosts.remote import uploads as inputs
 from engine.contract.input_files import INPUTS, FoundFile, write_listing
 from engine.contract.run_folder import ATTENTION, CHECKPOINT, CHECKPOINT_STATE, EVENTS, LOG, SPEC
 from engine.contract.settings import Settings
 
 ENGINE = "engine.cli"
+INPUTS_FOLDER = "inputs"  # below the workspace
+EXPERIMENT_FILE = "experiment.toml"
 CARRIED = (SPEC, EVENTS, LOG, CHECKPOINT, CHECKPOINT_STATE, ATTENTION)
 """What a run goes on from."""
 
@@ -36,14 +37,14 @@ def launch_request(
         resume: go on from the checkpoint of the run before it, if that was asked the same.
     """
     argv = [python, "-m", ENGINE, "run"]
-    argv += ["--experiment", f"{{job}}/{inputs.EXPERIMENT}", "--profile", settings.profile]
+    argv += ["--experiment", f"{{job}}/{EXPERIMENT_FILE}", "--profile", settings.profile]
     argv += ["--condition", settings.condition, "--seed", str(settings.seed), "--device", host.device]
     argv += ["--workspace", "{workspace}", "--output", "{run}"]
     if strict:
         argv.append("--strict")
-    sent = {inputs.EXPERIMENT: experiment_text}
+    sent = {EXPERIMENT_FILE: experiment_text}
     if files:
-        argv += ["--inputs", f"{{workspace}}/{inputs.FOLDER}"]
+        argv += ["--inputs", f"{{workspace}}/{INPUTS_FOLDER}"]
         sent[INPUTS] = write_listing(files).decode()
     if resume:
         argv.append("--resume")

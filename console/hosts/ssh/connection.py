@@ -1,4 +1,4 @@
-"""A connection to a host over SSH, by way of others if need be: every host key on the way is verified."""
+"""SSH connections to hosts: embedded or remote, through jump hosts, with every host key verified."""
 
 from __future__ import annotations
 
@@ -6,21 +6,48 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import asyncssh
 
 from console.hosts.host_config import HostConfig
-from console.hosts.remote.remote_python import MarkedPython
 from console.hosts.ssh.access import Access
 from console.hosts.ssh.channels import Channels, HostConnection, hang_up
+from console.hosts.ssh.embedded_host import open_embedded
 from console.hosts.ssh.errors import HostKeyRefused, LoginRefused, explained
-from console.hosts.ssh.host_key import consent
-from console.hosts.ssh.known_hosts import KnownHosts
+from console.hosts.ssh.known_hosts import KnownHosts, consent
 from console.hosts.ssh.login import Login
+from console.hosts.ssh.remote_python import MarkedPython
 from console.hosts.ssh.route import Hop, Resolved, leg, resolved, route_to
 from console.hosts.ssh.tcp import dial
 from console.sanitize import sanitize_line
+
+
+@asynccontextmanager
+async def open_connection(
+    host: HostConfig,
+    workspace: Path,
+    access: Access | None = None,
+    report: Callable[[Resolved], None] = lambda resolved: None,
+) -> AsyncIterator[HostConnection]:
+    """Connect to ``host`` for the length of the block.
+
+    Args:
+        workspace: the embedded host's, unless ``host`` names one.
+        access: with whose files, asking whom; the operator's files and nobody by default.
+        report: told whom and what will be used, before it is.
+
+    Raises:
+        LinkDown: it cannot be reached, or it is not who it should be.
+    """
+    access = access or Access()
+    if host.launcher == "embedded":
+        async with open_embedded(host, workspace, access.timeouts) as connection:
+            yield connection
+    else:
+        async with open_ssh(host, access, report) as connection:
+            yield connection
+
 
 CLOSE_S = 2.0
 FIND_WORKSPACE = """

@@ -12,10 +12,10 @@ from pathlib import Path
 import asyncssh
 
 from console.hosts.host_config import HostConfig
+from console.hosts.ssh.access import Timeouts
 from console.hosts.ssh.channels import Channels, HostConnection
 from console.hosts.ssh.errors import LinkDown
 from console.hosts.ssh.route import CIPHERS
-from console.hosts.ssh.timeouts import Timeouts
 from console.sanitize import sanitize_line
 
 START_S = 15.0

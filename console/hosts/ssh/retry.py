@@ -6,9 +6,9 @@ import asyncio
 import random
 from typing import Any
 
+from console.hosts.ssh.access import Timeouts
 from console.hosts.ssh.errors import LinkDown, LoginRefused, NeedsOperator, Unreachable
 from console.hosts.ssh.tcp import answers
-from console.hosts.ssh.timeouts import Timeouts
 
 
 class Retry:

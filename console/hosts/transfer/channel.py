@@ -16,9 +16,9 @@ from msgspec import Struct
 from console.hosts.agent.file_index import Entry, FileIndex
 from console.hosts.agent.frames import MESSAGE, Frames, Garbled, decoded, message
 from console.hosts.remote.agent_package import START, agent_file
-from console.hosts.remote.remote_python import MarkedPython
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.errors import LinkDown
+from console.hosts.ssh.remote_python import MarkedPython
 from console.hosts.transfer.errors import NoRoom, NotNow, SyncFailed
 from console.sanitize import sanitize_line
 

@@ -14,10 +14,10 @@ from typing import Any, cast
 import pytest
 
 from console.hosts.host_config import HostConfig
-from console.hosts.open_connection import open_connection
 from console.hosts.remote.agent_client import AgentClient, open_agent
 from console.hosts.ssh.access import Access
 from console.hosts.ssh.channels import HostConnection
+from console.hosts.ssh.connection import open_connection
 from tests.console.hosts.folder_pair import Pair
 from tests.console.hosts.slurm import LinkToSlurm, Slurm, running_slurm
 from tests.console.hosts.small_disk import mounted

@@ -11,7 +11,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncssh
@@ -19,11 +20,12 @@ import psutil
 import pytest
 
 from console.hosts.host_config import HostConfig
-from console.hosts.ssh.access import Access
+from console.hosts.ssh.access import Access, Timeouts
+from console.hosts.ssh.channels import HostConnection
+from console.hosts.ssh.connection import open_connection
 from console.hosts.ssh.known_hosts import entry_name
-from console.hosts.ssh.prompts import Prompter
-from console.hosts.ssh.route import SshFiles
-from console.hosts.ssh.timeouts import Timeouts
+from console.hosts.ssh.prompts import NobodyToAsk, Prompter, Question
+from console.hosts.ssh.route import Resolved, SshFiles
 
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 PASSWORD = "correct horse battery staple"  # noqa: S105 - of a user who lives as long as the tests
@@ -151,6 +153,34 @@ class Sshd:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1.0) as knocking:
             return knocking.recv(4) == b"SSH-"
         return False
+
+
+class ScriptedPrompter:
+    """Gives ``answers`` in their order (None: would rather not); a question beyond them fails the test's connection."""
+
+    def __init__(self, *answers: str | None) -> None:
+        self.questions: list[Question] = []
+        self._answers = list(answers)
+
+    async def ask(self, question: Question) -> str | None:
+        self.questions.append(question)
+        if not self._answers:
+            raise NobodyToAsk("the test has no answer to that")
+        return self._answers.pop(0)
+
+
+@asynccontextmanager
+async def connection(
+    host: HostConfig, access: Access, said: list[Resolved] | None = None
+) -> AsyncIterator[HostConnection]:
+    async with open_connection(host, Path("/nowhere"), access, (said if said is not None else []).append) as there:
+        yield there
+
+
+async def connect(host: HostConfig, access: Access, said: list[Resolved] | None = None) -> str:
+    """Connect once; returns the fingerprint of the host's key."""
+    async with connection(host, access, said) as there:
+        return there.fingerprint
 
 
 def free_port() -> int:

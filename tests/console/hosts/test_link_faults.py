@@ -18,18 +18,16 @@ import pytest
 
 from console.hosts.host_config import HostConfig
 from console.hosts.host_link import POLL_WAIT_S, HostLink
-from console.hosts.open_connection import open_connection
 from console.hosts.pull.follower import RunFollower
-from console.hosts.ssh.access import Access
+from console.hosts.ssh.access import Access, Timeouts
+from console.hosts.ssh.connection import open_connection
 from console.hosts.ssh.errors import LinkDown
-from console.hosts.ssh.timeouts import Timeouts
 from console.runs.snapshot import HostView
 from engine.contract.settings import RunId
 from tests.conftest import Fault
 from tests.console.hosts.conftest import FOLDER, Host, launch
 from tests.console.hosts.proxy import Proxy, proxy_to
-from tests.console.hosts.scripted_prompter import ScriptedPrompter
-from tests.console.hosts.sshd import ME, Sshd
+from tests.console.hosts.sshd import ME, ScriptedPrompter, Sshd
 
 RUN = RunId("A", 42)
 QUICK = Timeouts(handshake=3.0, keepalive=0.4, misses=3, backoff=(0.05, 1.0))

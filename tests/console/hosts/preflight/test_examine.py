@@ -11,8 +11,7 @@ import pytest
 from console.hosts.agent import environment as agent_environment
 from console.hosts.agent.workspace import Workspace
 from console.hosts.preflight.checks import judge
-from console.hosts.preflight.repairs import engine_python, environment_name, examine, make_environment
-from console.hosts.remote.wheel import wheel
+from console.hosts.preflight.examine import engine_python, environment_name, examine, make_environment
 from tests.console.hosts.conftest import EMBEDDED, Host
 
 REMOTE = msgspec.structs.replace(EMBEDDED, launcher="ssh", address="127.0.0.1", workspace="/w")
@@ -57,14 +56,6 @@ def test_a_making_that_was_cut_off_is_a_failure(tmp_path: Path) -> None:
     (tmp_path / "env").mkdir()
     (tmp_path / "env" / "x.json").write_text('{"state": "making"}')
     assert agent_environment.state(workspace, {"name": "x"}) == {"state": "failed", "error": "its making was cut off"}
-
-
-def test_the_wheel_has_the_same_bytes_each_time_and_what_it_needs() -> None:
-    wheel.cache_clear()
-    name, content = wheel()
-    assert wheel.__wrapped__() == (name, content)
-    assert name.startswith("qllm_console-") and name.endswith("-py3-none-any.whl")
-    assert len(content) < 1_000_000
 
 
 @pytest.mark.parametrize("name", ["..", "a/b", "", "-x"])

@@ -14,14 +14,14 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from console.hosts.agent.workspace import seal
-from console.hosts.open_connection import open_connection
 from console.hosts.pull.capsule import pull
 from console.hosts.pull.live_mirror import LiveMirror, Mirrored, keep_mirrored
 from console.hosts.pull.tail import HeldPlace
 from console.hosts.pull.verify import local_manifest
+from console.hosts.ssh.access import Timeouts
 from console.hosts.ssh.channels import HostConnection
+from console.hosts.ssh.connection import open_connection
 from console.hosts.ssh.errors import LinkDown
-from console.hosts.ssh.timeouts import Timeouts
 from console.hosts.transfer.channel import TransferChannel, open_transfer
 from console.runs.snapshot import SyncState
 from engine.contract.settings import RunId

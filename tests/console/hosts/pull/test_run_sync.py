@@ -17,8 +17,7 @@ from console.hosts.pull import live_mirror, run_sync
 from console.hosts.pull.run_sync import RunSync
 from console.hosts.pull.verify import local_manifest
 from console.hosts.remote.agent_client import AgentClient
-from console.hosts.ssh.access import Access
-from console.hosts.ssh.timeouts import Timeouts
+from console.hosts.ssh.access import Access, Timeouts
 from console.runs.run_view import RunView
 from console.runs.snapshot import SyncState
 from engine.contract.settings import RunId

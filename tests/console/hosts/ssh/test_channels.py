@@ -8,12 +8,11 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from console.hosts.remote.remote_python import MarkedPython
 from console.hosts.ssh.channels import MOST_CHANNELS, Channels
 from console.hosts.ssh.errors import LinkDown
+from console.hosts.ssh.remote_python import MarkedPython
 from tests.console.hosts.conftest import Host
-from tests.console.hosts.connecting import connect, connection
-from tests.console.hosts.sshd import ME, Sshd, started
+from tests.console.hosts.sshd import ME, Sshd, connect, connection, started
 
 
 async def output_of(channels: Channels, command: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Known hosts: what is read of the user's files, what is asked for, and what is written to our own."""
+"""Host keys: what known_hosts files say, what the operator confirms, and a hard stop when a key has changed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from pathlib import Path
 
 import asyncssh
 import pytest
+from msgspec.structs import replace
 
+import console
+from console.hosts.ssh.access import Access
+from console.hosts.ssh.errors import HostKeyChanged, HostKeyRefused
 from console.hosts.ssh.known_hosts import KnownHosts, entry_name, remember
+from tests.console.hosts.sshd import ME, ScriptedPrompter, Sshd, connect, started
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
 OTHER = asyncssh.generate_private_key("ecdsa-sha2-nistp256")
@@ -99,3 +104,117 @@ def test_a_name_that_would_mean_other_hosts_is_not_remembered(tmp_path: Path, na
 
 def test_entries_are_named_as_ssh_names_them() -> None:
     assert entry_name("ramp", 22) == "ramp" and entry_name("ramp", 2222) == "[ramp]:2222"
+
+
+async def test_an_unknown_key_is_shown_consented_to_and_remembered(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
+    prompter = ScriptedPrompter("yes")
+    access = sshd.access(operator, prompter, known=False)
+    fingerprint = await connect(sshd.host(tmp_path), access)
+    (question,) = prompter.questions
+    assert fingerprint.startswith("SHA256:") and any(fingerprint in line for line in question.lines)
+    assert question.consent == "yes" and not question.secret
+    assert access.files.own_known_hosts.read_text() == sshd.known_hosts_line()
+    assert stat.S_IMODE(access.files.own_known_hosts.stat().st_mode) == 0o600
+    assert await connect(sshd.host(tmp_path), access) == fingerprint
+    assert len(prompter.questions) == 1
+
+
+@pytest.mark.parametrize("answer", ["no", "y", "YES", "", None])
+async def test_anything_but_the_word_is_no_consent(
+    sshd: Sshd, operator: Path, tmp_path: Path, answer: str | None
+) -> None:
+    access = sshd.access(operator, ScriptedPrompter(answer), known=False)
+    with pytest.raises(HostKeyRefused, match="not consented"):
+        await connect(sshd.host(tmp_path), access)
+    assert not access.files.own_known_hosts.exists()
+    assert "Accepted" not in sshd.log() and "Postponed" not in sshd.log()
+
+
+async def test_with_nobody_to_ask_an_unknown_key_is_refused(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
+    with pytest.raises(HostKeyRefused, match=r"is unknown \(ssh-ed25519 SHA256:.*\), and there is nobody to ask"):
+        await connect(sshd.host(tmp_path), sshd.access(operator, known=False))
+
+
+@pytest.mark.parametrize("kind", ["ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa"])
+@pytest.mark.parametrize("whose", ["known_hosts", "own/known_hosts"])
+async def test_a_changed_key_is_a_hard_stop_without_a_question(
+    sshd: Sshd, operator: Path, tmp_path: Path, kind: str, whose: str
+) -> None:
+    prompter = ScriptedPrompter("yes")
+    access = sshd.access(operator, prompter, known=False)
+    before = asyncssh.generate_private_key(kind).export_public_key().decode()
+    (operator / "own").mkdir()
+    (operator / whose).write_text(f"# mine\n[127.0.0.1]:{sshd.port} {before}")
+    with pytest.raises(HostKeyChanged) as caught:
+        await connect(sshd.host(tmp_path), access)
+    said = str(caught.value)
+    assert "HAS CHANGED" in said and f"{operator / whose} line 2" in said and "\n" not in said
+    assert sshd.host_keys[0].get_fingerprint() in said
+    assert not prompter.questions and "Accepted" not in sshd.log()
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+async def test_a_host_with_several_keys_shows_the_one_that_is_known(
+    operator: Path, tmp_path: Path, number: int
+) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    with started(Sshd(folder, ME, key_types=("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa"))) as sshd:
+        access = sshd.access(operator, known=False)
+        (operator / "known_hosts").write_text(sshd.known_hosts_line(number))
+        assert await connect(sshd.host(tmp_path), access) == sshd.host_keys[number].get_fingerprint()
+
+
+@pytest.mark.parametrize("files", ["none", "/dev/null"])
+async def test_no_configuration_turns_verification_off(sshd: Sshd, operator: Path, tmp_path: Path, files: str) -> None:
+    config = f"Host *\n StrictHostKeyChecking no\n UserKnownHostsFile {files}\n CheckHostIP no\n"
+    with pytest.raises(HostKeyRefused):
+        await connect(sshd.host(tmp_path), sshd.access(operator, known=False, config=config))
+
+
+async def test_a_revoked_key_is_refused_though_it_is_known(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
+    prompter = ScriptedPrompter("yes")
+    access = sshd.access(operator, prompter)
+    line = sshd.known_hosts_line()
+    (operator / "known_hosts").write_text(f"{line}@revoked * {line.split(' ', 1)[1]}")
+    with pytest.raises(HostKeyRefused, match="revoked"):
+        await connect(sshd.host(tmp_path), access)
+    assert not prompter.questions
+
+
+async def test_a_certificate_of_a_known_authority_needs_no_question(operator: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "certified"
+    folder.mkdir()
+    authority = asyncssh.generate_private_key("ssh-ed25519")
+    sshd = Sshd(folder, ME, settings=(f"HostCertificate {folder}/host_0-cert.pub",))
+    certificate = authority.generate_host_certificate(sshd.host_keys[0], "ramp", principals=["127.0.0.1"])
+    certificate.write_certificate(folder / "host_0-cert.pub")
+    with started(sshd):
+        access = sshd.access(operator, known=False)
+        with pytest.raises(HostKeyRefused, match="unknown"):
+            await connect(sshd.host(tmp_path), access)
+        public = authority.export_public_key().decode()
+        (operator / "known_hosts").write_text(f"@cert-authority [127.0.0.1]:* {public}")
+        assert await connect(sshd.host(tmp_path), access)
+
+
+async def test_a_key_that_cannot_be_remembered_is_not_trusted(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
+    files = replace(sshd.files(operator, known=False), own_known_hosts=Path("/proc/none/known_hosts"))
+    access = Access(files, ScriptedPrompter("yes"))
+    with pytest.raises(HostKeyRefused, match="cannot be remembered"):
+        await connect(sshd.host(tmp_path), access)
+
+
+async def test_known_hosts_that_cannot_be_read_trust_nobody(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
+    access = sshd.access(operator, ScriptedPrompter("yes"))
+    (operator / "known_hosts").unlink()
+    (operator / "known_hosts").mkdir()
+    with pytest.raises(HostKeyRefused, match="cannot be read"):
+        await connect(sshd.host(tmp_path), access)
+
+
+def test_no_connection_is_made_without_known_hosts() -> None:
+    sources = {path: path.read_text() for path in Path(console.__file__).parent.rglob("*.py")}
+    connecting = {path.name for path, text in sources.items() if "asyncssh.connect(" in text}
+    assert connecting == {"connection.py", "embedded_host.py"}
+    assert not [path for path, text in sources.items() if "known_hosts=None" in text or "known_hosts=()" in text]

@@ -13,15 +13,23 @@ import asyncssh
 import pytest
 from msgspec.structs import replace
 
-from console.hosts.ssh.access import Access
+from console.hosts.ssh.access import Access, Timeouts
 from console.hosts.ssh.errors import LinkDown, LoginRefused
 from console.hosts.ssh.login import Login
 from console.hosts.ssh.prompts import Question
 from console.hosts.ssh.route import route_to
-from console.hosts.ssh.timeouts import Timeouts
-from tests.console.hosts.connecting import connect
-from tests.console.hosts.scripted_prompter import ScriptedPrompter
-from tests.console.hosts.sshd import ME, PASSWORD, Sshd, open_folder, require_root, require_sshd, started, write_key
+from tests.console.hosts.sshd import (
+    ME,
+    PASSWORD,
+    ScriptedPrompter,
+    Sshd,
+    connect,
+    open_folder,
+    require_root,
+    require_sshd,
+    started,
+    write_key,
+)
 
 SESAME = "sesame"
 

@@ -8,9 +8,9 @@ import socket
 
 import pytest
 
+from console.hosts.ssh.access import Timeouts
 from console.hosts.ssh.errors import HostKeyChanged, HostKeyRefused, LinkDown, LoginRefused, Unreachable
 from console.hosts.ssh.retry import Retry
-from console.hosts.ssh.timeouts import Timeouts
 from tests.console.hosts.sshd import free_port
 
 DOWN = LinkDown("down")

@@ -16,8 +16,8 @@ from console.hosts.agent.receive import Receiver
 from console.hosts.agent.safe_dir import SafeDir
 from console.hosts.agent.send import Outgoing, send_files
 from console.hosts.host_config import HostConfig
-from console.hosts.open_connection import open_connection
 from console.hosts.ssh.channels import HostConnection
+from console.hosts.ssh.connection import open_connection
 from console.hosts.transfer.errors import NoRoom
 from console.hosts.transfer.folder_sync import pull, push
 from console.hosts.transfer.request import SyncRequest

@@ -13,9 +13,9 @@ import pytest
 
 from console.hosts.agent.receive import BIG
 from console.hosts.host_config import HostConfig
-from console.hosts.open_connection import open_connection
 from console.hosts.remote.agent_client import open_agent
 from console.hosts.ssh.channels import HostConnection
+from console.hosts.ssh.connection import open_connection
 from console.hosts.ssh.errors import LinkDown
 from console.hosts.transfer import batch as outbound
 from console.hosts.transfer import folder_sync

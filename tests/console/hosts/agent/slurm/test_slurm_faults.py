@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import pytest
 
-from console.hosts.open_connection import open_connection
 from console.hosts.remote.agent_client import AgentClient, AgentRefused, open_agent
+from console.hosts.ssh.connection import open_connection
 from engine.contract.state import decode as decode_state
 from tests.console.hosts.conftest import EMBEDDED, Host, in_state, states_when
 from tests.console.hosts.slurm import Slurm

@@ -10,11 +10,10 @@ import pytest
 from msgspec.structs import replace
 
 from console.hosts.host_config import HostConfig
+from console.hosts.ssh.access import Timeouts
 from console.hosts.ssh.errors import LinkDown, Unreachable
 from console.hosts.ssh.route import Resolved
-from console.hosts.ssh.timeouts import Timeouts
-from tests.console.hosts.connecting import connect, connection
-from tests.console.hosts.sshd import ME, Sshd, free_port, open_folder, started
+from tests.console.hosts.sshd import ME, Sshd, connect, connection, free_port, open_folder, started
 
 
 async def test_what_will_be_used_is_told_before_it_is(sshd: Sshd, operator: Path, tmp_path: Path) -> None:

@@ -6,8 +6,7 @@ import msgspec
 import pytest
 
 from console.hosts.host_config import HostConfig
-from console.hosts.preflight.checks import GIB, Check, judge, worst
-from console.hosts.preflight.facts import Environment, Findings, GpuUser, PreflightFacts
+from console.hosts.preflight.checks import GIB, Check, Environment, Findings, GpuUser, PreflightFacts, judge, worst
 from console.runs.snapshot import Gpu, HostFacts
 
 RAMP = HostConfig("RAMP", "ssh", address="ramp", workspace="/w", gpu_memory_gb=48)

@@ -13,13 +13,13 @@ from pathlib import PurePosixPath
 import msgspec
 
 from console.hosts.host_config import HostConfig
-from console.hosts.preflight.facts import Environment, Findings, PreflightFacts
+from console.hosts.preflight.checks import Environment, Findings, PreflightFacts
 from console.hosts.remote.agent_client import AgentClient, AgentRefused
 from console.hosts.remote.launch_request import ENGINE
-from console.hosts.remote.remote_python import complaint_of
 from console.hosts.remote.wheel import wheel
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.errors import LinkDown
+from console.hosts.ssh.remote_python import complaint_of
 from console.runs.snapshot import HostFacts
 from console.sanitize import sanitize_line
 from engine.contract.toml_file import find_config

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from console.hosts.remote.launch_request import EXPERIMENT_FILE, INPUTS_FOLDER
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.transfer.errors import SyncFailed
 from console.hosts.transfer.folder_sync import push
@@ -19,9 +20,6 @@ from console.hosts.transfer.request import SyncRequest, notes_of
 from engine.contract.bad_input import BadInput
 from engine.contract.durable import write_durably
 from engine.contract.input_files import INPUTS, FoundFile, found, pushed_name, write_listing
-
-FOLDER = "inputs"
-EXPERIMENT = "experiment.toml"
 
 
 async def send_inputs(
@@ -43,13 +41,13 @@ async def send_inputs(
     store = runs_dir / ".inputs"
     try:
         place = await asyncio.to_thread(_gather, store, experiment_text, files)
-        notes = notes_of(runs_dir, host, store, FOLDER)
-        verdict = await push(connection, SyncRequest(store, FOLDER, notes, host, excludes=()))
+        notes = notes_of(runs_dir, host, store, INPUTS_FOLDER)
+        verdict = await push(connection, SyncRequest(store, INPUTS_FOLDER, notes, host, excludes=()))
     except (SyncFailed, OSError) as error:
         raise BadInput(f"the experiment's files cannot be sent: {error}") from error
     if not verdict.full:
         raise BadInput(f"the experiment's files cannot be sent: {verdict.sentence()}")
-    return PurePosixPath(connection.workspace) / FOLDER / place / EXPERIMENT
+    return PurePosixPath(connection.workspace) / INPUTS_FOLDER / place / EXPERIMENT_FILE
 
 
 def _gather(store: Path, experiment_text: str, files: Mapping[str, FoundFile]) -> str:
@@ -65,7 +63,7 @@ def _gather(store: Path, experiment_text: str, files: Mapping[str, FoundFile]) -
         if not (store / name).exists():
             _copy(file, store / name)
     (store / place).mkdir(exist_ok=True)
-    write_durably(store / place / EXPERIMENT, experiment_text.encode())
+    write_durably(store / place / EXPERIMENT_FILE, experiment_text.encode())
     write_durably(store / place / INPUTS, listing)
     return place
 

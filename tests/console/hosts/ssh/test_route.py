@@ -10,9 +10,7 @@ from msgspec.structs import replace
 
 from console.hosts.ssh.errors import HostKeyChanged, LinkDown, Unreachable
 from console.hosts.ssh.route import Resolved
-from tests.console.hosts.connecting import connect, connection
-from tests.console.hosts.scripted_prompter import ScriptedPrompter
-from tests.console.hosts.sshd import ME, Sshd, free_port, started
+from tests.console.hosts.sshd import ME, ScriptedPrompter, Sshd, connect, connection, free_port, started
 
 
 @pytest.fixture

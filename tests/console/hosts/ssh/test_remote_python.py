@@ -10,15 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from console.hosts.preflight.repairs import environment_name, examine
-from console.hosts.remote.remote_python import MarkedPython
+from console.hosts.preflight.examine import environment_name, examine
 from console.hosts.ssh.errors import LinkDown
+from console.hosts.ssh.remote_python import MarkedPython
 from console.hosts.transfer.folder_sync import pull, push
 from console.hosts.transfer.request import SyncRequest
 from tests.console.hosts.conftest import Host, in_state, launch, states_when
-from tests.console.hosts.connecting import connect, connection
 from tests.console.hosts.folder_pair import tree, write
-from tests.console.hosts.sshd import Sshd, open_folder, require_root, started
+from tests.console.hosts.sshd import Sshd, connect, connection, open_folder, require_root, started
 
 NOISE = 'echo "Welcome! {\\"id\\": 0, \\"ok\\": {}}"; echo have; printf "no newline at the end"; echo told you >&2\n'
 AWKWARD = 'it\'s a "workspace" with $HOME, \\\\ and ; touch x!'  # fish makes one of two backslashes
