@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Literal
 
 import polars as pl
 
 from console.results.summary import ScoreLine
 from console.sanitize import sanitize_line
-from engine.contract.items import ItemRow
+from engine.contract.items import ItemRow, column_types
 from engine.contract.metrics import Margins, TierScore
 
 Model = Literal["head", "mean_pool"]
 RANK = {"head": "rank", "mean_pool": "mean_pool_rank"}
 MARGIN = {"head": "margin", "mean_pool": "mean_pool_margin"}
-_POLARS: dict[Any, pl.DataType] = {str: pl.String(), int: pl.Int64(), float: pl.Float64(), bool: pl.Boolean()}
 _COSINES = (-2.001, 2.001)  # a difference of two cosine similarities, and its rounding
 _RANGES = {**dict.fromkeys(RANK.values(), (1, 2**31)), **dict.fromkeys(MARGIN.values(), _COSINES)}
-_TYPES = {name: _POLARS[kind] for name, kind in get_type_hints(ItemRow).items()}
+_TYPES: dict[str, pl.DataType] = {name: getattr(pl, kind)() for name, kind in column_types(ItemRow).items()}
 
 
 def read_items(path: Path) -> pl.DataFrame:

@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_type_hints
 
 ReasonCode = Literal[
     "within_lemma_collision",
@@ -58,3 +58,20 @@ class AttentionRow(NamedTuple):
     cue_mass: float | None
     top_tokens: str
     text: str
+
+
+_COLUMN_TYPES: dict[Any, str] = {
+    str: "String",
+    int: "Int64",
+    float: "Float64",
+    float | None: "Float64",
+    bool: "Boolean",
+}
+
+
+def column_types(row: type[ItemRow] | type[AttentionRow]) -> dict[str, str]:
+    """The columns of ``row`` in their order, each with the name of its polars type, such as ``Int64``.
+
+    Names, because contract modules import nothing heavy.
+    """
+    return {name: _COLUMN_TYPES[kind] for name, kind in get_type_hints(row).items()}

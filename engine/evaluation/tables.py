@@ -5,20 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import polars as pl
 
 from engine.contract.durable import write_durably
-from engine.contract.items import AttentionRow, ItemRow
-
-_POLARS: dict[Any, pl.DataType] = {
-    str: pl.String(),
-    int: pl.Int64(),
-    float: pl.Float64(),
-    float | None: pl.Float64(),
-    bool: pl.Boolean(),
-}
+from engine.contract.items import AttentionRow, ItemRow, column_types
 
 
 def write_items(path: Path, rows: Sequence[ItemRow]) -> None:
@@ -37,9 +29,9 @@ def read_attention(path: Path) -> list[AttentionRow]:
         return []
 
 
-def _write(path: Path, rows: Sequence[Any], shape: type) -> None:
+def _write(path: Path, rows: Sequence[Any], shape: type[ItemRow] | type[AttentionRow]) -> None:
     """Write ``rows`` durably as Parquet with the columns of ``shape``."""
-    schema = {name: _POLARS[kind] for name, kind in get_type_hints(shape).items()}
+    schema = {name: getattr(pl, kind)() for name, kind in column_types(shape).items()}
     buffer = BytesIO()
     pl.DataFrame([tuple(row) for row in rows], schema=schema, orient="row").write_parquet(buffer)
     write_durably(path, buffer.getvalue())
