@@ -132,10 +132,9 @@ async def _sync_runs(context: Context) -> int:
         answer = {"full": verdict.full, **numbers, "not_synced": not_synced}
         print_line(msgspec.json.encode(answer).decode())
     else:
-        many = f"NOT in full sync: {len(not_synced)} of {len(verdict.due)} runs are not synced"
         print_line(
-            f"{'full sync' if verdict.full else many}: {len(verdict.synced)} ended runs synced, "
-            f"{verdict.files:,} files, {verdict.bytes:,} bytes"
+            f"{'full sync' if verdict.full else 'NOT in full sync'}: {len(verdict.synced)} of {len(verdict.due)} "
+            f"ended runs synced, {verdict.files:,} files, {verdict.bytes:,} bytes"
         )
         for run, note in not_synced.items():
             print_line(f"  {run}: {note}")

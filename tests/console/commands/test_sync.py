@@ -72,7 +72,7 @@ def test_a_folder_comes_back_by_a_pull(place: Path, capsys: pytest.CaptureFixtur
 
 def test_without_a_run_that_ended_all_of_them_are_home(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(place, "pull") == exit_codes.DONE
-    assert capsys.readouterr().out == "full sync: 0 ended runs synced, 0 files, 0 bytes\n"
+    assert capsys.readouterr().out == "full sync: 0 of 0 ended runs synced, 0 files, 0 bytes\n"
 
 
 def ended_run(place: Path) -> Path:
@@ -94,7 +94,7 @@ def test_an_ended_run_comes_home_and_the_verdict_has_its_numbers(
     assert tree(place / "runs" / "tiny-tiny" / "A_seed42") == tree(on_host)
 
 
-def test_rehash_reads_what_is_at_home_again_and_brings_anew_what_differs(
+def test_rehash_verifies_local_runs_and_pulls_again_those_that_differ(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     on_host, here = ended_run(place), place / "runs" / "tiny-tiny" / "A_seed42"
@@ -104,7 +104,7 @@ def test_rehash_reads_what_is_at_home_again_and_brings_anew_what_differs(
     assert run(place, "pull", "--rehash") == exit_codes.DONE
     said = capsys.readouterr().err
     assert "verified 1 of 2 local files" in said
-    assert "A_seed42: items.parquet: its SHA-256 is another; asked for again" in said
+    assert "A_seed42: items.parquet: its SHA-256 is another; pulling it again" in said
     assert tree(here) == tree(on_host)
 
 
@@ -112,7 +112,7 @@ def test_a_damaged_run_is_named_and_fails(place: Path, capsys: pytest.CaptureFix
     (ended_run(place) / "items.parquet").write_bytes(b"other")
     assert run(place, "pull") == exit_codes.FAILED
     out = capsys.readouterr().out
-    assert out.startswith("NOT in full sync: 1 of 1 runs are not synced: 0 ended runs synced, 0 files, 0 bytes\n")
+    assert out.startswith("NOT in full sync: 0 of 1 ended runs synced, 0 files, 0 bytes\n")
     assert "  A_seed42: items.parquet is not what its manifest says" in out
 
 
@@ -128,6 +128,6 @@ def test_wrong_input_is_bad_input(place: Path) -> None:
 
 
 @pytest.mark.parametrize("more", [("there",), ("--dry-run",), ("--exclude", "x"), ("--no-excludes",)])
-def test_bringing_runs_home_takes_nothing_that_is_said_of_a_folder(place: Path, more: tuple[str, ...]) -> None:
-    with pytest.raises(BadInput, match="goes with --from only"):
+def test_pulling_runs_refuses_options_about_a_folder(place: Path, more: tuple[str, ...]) -> None:
+    with pytest.raises(BadInput, match="needs --from"):
         run(place, "pull", *more)
