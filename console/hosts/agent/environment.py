@@ -40,7 +40,7 @@ def make(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         request: ``name``; ``wheel``: its file name; ``content``: of the wheel, in base64; ``constraints``: text;
-            ``extra``: which extra of the wheel, or "".
+            ``requirements``: what the engine needs, one a line.
     """
     name = str(request["name"])
     place = folder(workspace, name)
@@ -52,11 +52,11 @@ def make(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
     if lock is None:
         return state(workspace, request)
     try:
-        arguments = [*_unpacked(place.parent / "wheels" / name, request), str(request["extra"])]
+        files = _write_inputs(place.parent / "wheels" / name, request)
         write_json(place.with_suffix(".json"), {"state": "making", "step": "starting"})
         with open(place.with_suffix(".log"), "wb") as log:
             starter = subprocess.Popen(
-                [sys.executable, sys.argv[0], "make-environment", str(workspace.root), name, str(lock), *arguments],
+                [sys.executable, sys.argv[0], "make-environment", str(workspace.root), name, str(lock), *files],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -69,18 +69,19 @@ def make(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
     return state(workspace, request)
 
 
-def _unpacked(place: Path, request: dict[str, Any]) -> tuple[str, str]:
-    """Paths of the wheel and of its constraints, put into ``place``."""
+def _write_inputs(place: Path, request: dict[str, Any]) -> tuple[str, str, str]:
+    """Write the wheel, its constraints and its requirements into ``place``; returns their paths."""
     name = str(request["wheel"])
     if not NAME.match(name):
         raise Refused(f"not a wheel's name: {name!r}")
     place.mkdir(parents=True, exist_ok=True)
     (place / name).write_bytes(base64.b64decode(request["content"]))
     (place / "constraints.txt").write_text(str(request["constraints"]), encoding="utf-8")
-    return str(place / name), str(place / "constraints.txt")
+    (place / "requirements.txt").write_text(str(request["requirements"]), encoding="utf-8")
+    return str(place / name), str(place / "constraints.txt"), str(place / "requirements.txt")
 
 
-def main(root: str, name: str, lock: str, wheel: str, constraints: str, extra: str) -> None:
+def main(root: str, name: str, lock: str, wheel: str, constraints: str, requirements: str) -> None:
     """Make the environment; only when it is whole does its state say so, and a half-made one is removed.
 
     It is made in its place, since a virtual environment cannot be moved.
@@ -91,11 +92,12 @@ def main(root: str, name: str, lock: str, wheel: str, constraints: str, extra: s
     place = folder(Workspace(Path(root)), name)
     said = place.with_suffix(".json")
     shutil.rmtree(place, ignore_errors=True)
-    target = f"{wheel}[{extra}]" if extra else wheel
     pip = [str(place / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
     steps = (
         ("making a virtual environment", [sys.executable, "-m", "venv", str(place)]),
-        ("installing", [*pip, "-c", constraints, target]),
+        ("installing what the engine needs", [*pip, "-c", constraints, "-r", requirements]),
+        # the wheel's own dependencies are the console's: a terminal UI and an SSH client have no use on a host
+        ("installing the engine", [*pip, "--no-deps", wheel]),
     )
     for step, command in steps:
         print(f"{step}: {' '.join(command)}", flush=True)

@@ -7,7 +7,7 @@ import base64
 import hashlib
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import PurePosixPath
 
 import msgspec
@@ -16,7 +16,7 @@ from console.hosts.host_config import HostConfig
 from console.hosts.preflight.checks import Environment, Findings, PreflightFacts
 from console.hosts.remote.agent_client import AgentClient, AgentRefused
 from console.hosts.remote.launch_request import ENGINE
-from console.hosts.remote.wheel import wheel
+from console.hosts.remote.wheel import engine_requirements, wheel
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.errors import LinkDown
 from console.hosts.ssh.remote_python import complaint_of
@@ -80,9 +80,12 @@ async def environment(host: HostConfig, connection: HostConnection, link: AgentC
 
 
 async def make_environment(
-    host: HostConfig, connection: HostConnection, link: AgentClient, extra: str = "engine"
+    host: HostConfig, connection: HostConnection, link: AgentClient, requirements: Iterable[str] | None = None
 ) -> AsyncIterator[Environment]:
-    """Upload the wheel and its constraints, have the environment made, and yield how far it is until it has ended.
+    """Have the engine's environment made on the host; yields its state until it is ready or has failed.
+
+    Args:
+        requirements: pip's requirement lines; None is what the wheel declares for the engine.
 
     Raises:
         LinkDown: the link failed; the making goes on, and asking again finds it.
@@ -96,7 +99,7 @@ async def make_environment(
             wheel=name,
             content=base64.b64encode(content).decode(),
             constraints=find_config("constraints.txt").read_text(encoding="utf-8"),
-            extra=extra,
+            requirements="\n".join(engine_requirements() if requirements is None else requirements),
         )
     except AgentRefused as refusal:
         yield Environment("failed", error=str(refusal))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import re
 import zipfile
 from functools import cache
 from importlib import metadata
@@ -18,6 +19,7 @@ import engine
 from engine.contract.toml_file import find_config
 
 DISTRIBUTION = "qllm-console"
+EXTRA = re.compile(r"""\s*(?:;|\band\b)?\s*extra\s*==\s*['"]engine['"]""")
 SUFFIXES = (".py", ".tcss", ".toml", ".txt")
 
 
@@ -41,12 +43,20 @@ def wheel() -> tuple[str, bytes]:
         files[f"console/configs/{name}"] = find_config(name).read_bytes()
     files[f"{info}/METADATA"] = (about.read_text("METADATA") or "").encode()
     files[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: qllm-console\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-    files[f"{info}/entry_points.txt"] = (
-        b"[console_scripts]\nqllm-console = console.cli:main\nqllm-engine = engine.cli:main\n"
-    )
+    files[f"{info}/entry_points.txt"] = (about.read_text("entry_points.txt") or "").encode()
     record = [f"{name},{_hash(content)},{len(content)}" for name, content in files.items()]
     files[f"{info}/RECORD"] = ("\n".join([*record, f"{info}/RECORD,,"]) + "\n").encode()
     return f"{stem}-py3-none-any.whl", _zip(files)
+
+
+def engine_requirements() -> tuple[str, ...]:
+    """What the engine needs on a host, as pip's requirement lines: the extra ``engine`` without the console's own."""
+    declared = (
+        EXTRA.sub("", line).partition(";") for line in metadata.requires(DISTRIBUTION) or () if EXTRA.search(line)
+    )
+    return tuple(
+        f"{name.strip()}; {marker.strip()}" if marker.strip() else name.strip() for name, _, marker in declared
+    )
 
 
 def _hash(content: bytes) -> str:

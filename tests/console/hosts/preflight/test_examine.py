@@ -12,8 +12,10 @@ from console.hosts.agent import environment as agent_environment
 from console.hosts.agent.workspace import Workspace
 from console.hosts.preflight.checks import judge
 from console.hosts.preflight.examine import engine_python, environment_name, examine, make_environment
+from console.hosts.remote.wheel import engine_requirements
 from tests.console.hosts.conftest import EMBEDDED, Host
 
+FEW = [line for line in engine_requirements() if line.startswith("msgspec")]  # enough for ``--help``
 REMOTE = msgspec.structs.replace(EMBEDDED, launcher="ssh", address="127.0.0.1", workspace="/w")
 
 
@@ -31,7 +33,7 @@ async def test_the_embedded_host_passes_preflight(host: Host) -> None:
 async def test_an_environment_is_made_once_and_runs_the_engine(host: Host) -> None:
     async with host.open_connection() as (connection, link):
         assert (await examine(REMOTE, connection, link)).environment.state == "none"
-        states = [now async for now in make_environment(REMOTE, connection, link, extra="")]
+        states = [now async for now in make_environment(REMOTE, connection, link, requirements=FEW)]
         assert states[0].state == "making" and states[-1].state == "ready", states[-1]
         python = engine_python(REMOTE, connection)
         said = subprocess.run([python, "-m", "engine.cli", "--help"], capture_output=True, text=True, check=True)
@@ -40,13 +42,13 @@ async def test_an_environment_is_made_once_and_runs_the_engine(host: Host) -> No
         found = subprocess.run([python, "-c", config], capture_output=True, text=True, check=True, cwd="/")
         assert Path(found.stdout.strip()).is_relative_to(host.workspace)
         before = Path(python).stat().st_ctime_ns
-        assert [now.state async for now in make_environment(REMOTE, connection, link, extra="")] == ["ready"]
+        assert [now.state async for now in make_environment(REMOTE, connection, link, requirements=FEW)] == ["ready"]
         assert Path(python).stat().st_ctime_ns == before, "it is not made again"
 
 
 async def test_an_environment_that_cannot_be_made_says_why_and_leaves_nothing(host: Host) -> None:
     async with host.open_connection() as (connection, link):
-        states = [now async for now in make_environment(REMOTE, connection, link, extra="no-such-extra\n--bad")]
+        states = [now async for now in make_environment(REMOTE, connection, link, requirements=["no such requirement"])]
         assert states[-1].state == "failed" and states[-1].error
         assert not (host.workspace / "env" / environment_name()).exists()
 
