@@ -17,8 +17,8 @@ from console.runs.launch_plan import LaunchPlan
 from console.runs.run_view import RunView
 from console.runs.snapshot import Snapshot, SyncState
 from console.session import Outcome, Session
+from engine.contract.run_folder import SEALED
 from engine.contract.settings import RunId
-from engine.contract.state import SEALED
 
 ENGINE_BAD_INPUT = 2
 ENGINE_SHIP_BLOCKER = 5

@@ -6,8 +6,8 @@ from msgspec import Struct
 
 from console.runs.run_view import RunView
 from console.runs.snapshot import Snapshot, SyncState
+from engine.contract.run_folder import SEALED
 from engine.contract.settings import RunId
-from engine.contract.state import SEALED
 
 
 class SyncStatus(Struct, frozen=True):

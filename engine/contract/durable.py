@@ -1,4 +1,7 @@
-"""Writes that survive a crash: a reader sees the old file whole or the new file whole, never a part."""
+"""Atomic, durable writes: a reader sees the old file whole or the new file whole, never a part.
+
+Standard library and Python 3.8 only: this module is also shipped to the host, inside the agent.
+"""
 
 from __future__ import annotations
 
@@ -6,60 +9,67 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-LEFT_BEHIND = ".*.tmp"
-"""Matches the temporary files of writers that were killed, and of those still writing."""
+TEMPORARY_FILES = ".*.tmp"
+"""Glob pattern of the temporary files of writers that were killed, and of those still writing."""
 
 
-def write_durably(path: Path, content: bytes) -> None:
-    """Write ``content`` to ``path`` by a temporary file, fsync and rename, then fsync the folder.
+def write_durably(path: Path, content: bytes, wait: bool = True) -> None:
+    """Replace ``path`` by ``content``.
+
+    Args:
+        wait: until the disk holds it, so that it survives a power cut; without it only a crash of the process.
 
     Raises:
-        OSError: the disk said no; ``path`` is then as it was, and no temporary file is left.
+        OSError: it cannot be written; ``path`` is then as it was, and no temporary file is left.
     """
-    with writing_durably(path) as file:
+    with writing_durably(path, wait) as file:
         file.write(content)
 
 
 @contextmanager
-def writing_durably(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that becomes ``path`` when the block ends without an exception, as ``write_durably`` does it.
-
-    Raises:
-        OSError: the disk said no; ``path`` is then as it was, and no temporary file is left.
-    """
+def writing_durably(path: Path, wait: bool = True) -> Iterator[BinaryIO]:
+    """A file to write that replaces ``path`` when the block ends without an exception; as ``write_durably``."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if wait:
+                os.fsync(file.fileno())  # before the rename: else a power cut may leave the new name with no content
         temporary.replace(path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
+    if wait:
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in ``folder`` survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)
 
 
 def write_dir_atomically(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write ``files`` by name beside ``folder`` and rename; an empty folder of that name gives way.
+    """Make ``folder`` with ``files`` by name: all of them, or no folder. An empty ``folder`` is replaced.
 
     Raises:
-        OSError: the disk said no, or ``folder`` holds something; nothing is left beside it then.
+        OSError: it cannot be written, or ``folder`` is not empty; nothing is left beside it then.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         for name, content in files.items():
-            write_durably(beside / name, content)
-        beside.chmod(0o755)
-        beside.rename(folder)
+            write_durably(temporary / name, content)
+        temporary.chmod(0o755)
+        temporary.rename(folder)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,61 +1,99 @@
-"""A lock between processes: one does the work, the others wait and see how far it is."""
+"""Locks between processes (``flock``): the kernel frees one when its holder dies, however it dies.
+
+Standard library and Python 3.8 only: this module is also shipped to the host, inside the agent.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+
+
+def take_lock(path: str | Path, wait: bool, dir_fd: int | None = None) -> int | None:
+    """Lock the file ``path``, made if missing, exclusively; None if another process holds it and ``wait`` is False.
+
+    The lock lasts as long as the returned descriptor, or a copy that a child process inherited, is open. The file is
+    never deleted: a process that waits for the deleted file would lock another file than the next one that comes.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    handle = os.open(path, flags, 0o600, dir_fd=dir_fd)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a living process holds the lock."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two that check at once do not see each other
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock on ``path`` within the block."""
+    handle = take_lock(path, wait=True)
+    try:
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
 
 
 class FileLock:
-    """An exclusive ``flock`` on ``path``; the kernel frees it when its holder dies, however it dies.
-
-    The file itself stays: it carries the holder's last note, which those who wait may show.
+    """A lock whose file carries a note of its holder, which waiting processes can show as progress.
 
     Args:
-        path: the lock file; its folder is made when missing.
-        poll_seconds: how often a waiting process looks again.
+        path: the lock file; its folder is made if missing.
+        poll_seconds: how often a waiting process tries again.
     """
 
     def __init__(self, path: Path, poll_seconds: float = 0.2) -> None:
         self.path = path
         self.poll_seconds = poll_seconds
-        self._descriptor: int | None = None
+        self._handle: int | None = None
 
     def waiting(self) -> Generator[str, None, None]:
-        """Acquire the lock; while another process holds it, yield that holder's note once per look."""
+        """Acquire the lock; while another process holds it, yield the holder's note once per try."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            while True:
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    yield os.pread(descriptor, 200, 0).decode("utf-8", "replace").strip()
-                    time.sleep(self.poll_seconds)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.ftruncate(descriptor, 0)
-        self._descriptor = descriptor
+        while (handle := take_lock(self.path, wait=False)) is None:
+            yield self.path.read_bytes()[:200].decode("utf-8", "replace").strip()
+            time.sleep(self.poll_seconds)
+        os.ftruncate(handle, 0)
+        self._handle = handle
 
     def note(self, text: str) -> None:
-        """Tell those who wait how far the work is."""
-        if self._descriptor is not None:
-            os.pwrite(self._descriptor, text.encode()[:199].ljust(200), 0)
+        """Set the note that waiting processes see; no effect unless the lock is held."""
+        if self._handle is not None:
+            os.pwrite(self._handle, text.encode()[:199].ljust(200), 0)
 
     def release(self) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
 
-    def __enter__(self) -> Self:
-        for _ in self.waiting() if self._descriptor is None else ():
-            pass
+    def __enter__(self) -> FileLock:
+        if self._handle is None:
+            for _ in self.waiting():
+                pass
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,20 +1,15 @@
-"""The state of a run as the host keeps it in ``state.json``. What is unknown is never success."""
+"""State of a run as the host records it in ``state.json``, and how it ended, in ``exit.json``."""
 
 from __future__ import annotations
-
-from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
-Name = Literal["queued", "running", "finished", "failed", "aborted", "lost"]
-ENDED: frozenset[Name] = frozenset({"finished", "failed", "aborted", "lost"})
-SEALED: frozenset[Name] = frozenset({"finished", "failed", "aborted"})
-"""States of a run that has left a sealed capsule."""
+from engine.contract.run_folder import ENDED, StateName
 
 
 class Identity(Struct, frozen=True):
-    """A process that cannot be mistaken for another: its pid, its start time in clock ticks since boot, the boot's id."""
+    """One process, unique even after its pid is reused: pid, start time in clock ticks since boot, boot id."""
 
     pid: int
     start: int
@@ -22,21 +17,20 @@ class Identity(Struct, frozen=True):
 
 
 class RunState(Struct, frozen=True, omit_defaults=True):
-    """One run's state.
+    """State of one run.
 
     Attributes:
-        state: where it is in its life.
-        key: the launch it belongs to; minted by the console, so that launching twice is launching once.
-        settings: fingerprint of what was asked for.
+        key: idempotency key of the launch, made by the console: launching twice with it is launching once.
+        settings: fingerprint of the requested settings.
         reason: why it failed, was aborted (and by whom) or was lost.
-        exit_code: of the job, when it ended by itself; negative is the signal that ended it.
-        ticket: its place in the host's queue, smaller first.
-        heartbeat: a counter that its supervisor raises; it stands still when the supervisor does.
+        exit_code: of the job if it ended by itself; negative: the signal that ended it.
+        ticket: position in the host's queue, smaller first.
+        heartbeat: a counter that the supervisor increments as long as it works.
         supervisor, job: the processes.
-        queued_at, started_at, ended_at: the host's Unix time in seconds, for reading only.
+        queued_at, started_at, ended_at: the host's Unix time in seconds, for display only.
     """
 
-    state: Name
+    state: StateName
     key: str
     settings: str = ""
     ticket: int = 0
@@ -55,10 +49,10 @@ class RunState(Struct, frozen=True, omit_defaults=True):
 
 
 class Exit(Struct, frozen=True, omit_defaults=True):
-    """``exit.json``: how the job ended, written durably by its supervisor before anything else is said of it."""
+    """``exit.json``: how the job ended; the supervisor writes it durably before it changes the state."""
 
     key: str
-    state: Name
+    state: StateName
     exit_code: int | None = None
     reason: str = ""
     ended_at: float = 0.0

@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from engine.contract.durable import LEFT_BEHIND, write_durably
+from engine.contract.durable import TEMPORARY_FILES, write_durably
 from engine.contract.events import Progress
 from engine.contract.file_lock import FileLock
 from engine.encoder.encoder import Encoder, TextStates
@@ -101,7 +101,7 @@ class TokenCache:
 
     def _tidy(self) -> None:
         """Remove broken shards and what a killed writer left; only who holds the lock may, as nobody else writes then."""
-        for path in (*self._open_new_shards(), *self.folder.glob(LEFT_BEHIND)):
+        for path in (*self._open_new_shards(), *self.folder.glob(TEMPORARY_FILES)):
             path.unlink(missing_ok=True)
 
     def _make(self, texts: list[str], before: int, total: int) -> Generator[Progress, None, None]:

@@ -16,6 +16,7 @@ import pytest
 
 from console.hosts.agent import process
 from engine.contract import manifest
+from engine.contract.run_folder import size_and_sha256
 from tests.console.conftest import FinishedExperiment
 from tests.console.tiny import LONG, arguments, console, status, warm, write_experiment
 from tests.console.waiting import until
@@ -73,7 +74,7 @@ def test_capsules_at_home_are_what_their_manifests_say(finished: FinishedExperim
         assert {"spec.json", "events.jsonl", "log.txt", "items.parquet", "checkpoint.safetensors"} <= {
             entry.path for entry in sealed.files
         }
-        assert all(manifest.sha256_of(folder / entry.path) == entry.sha256 for entry in sealed.files)
+        assert all(size_and_sha256(folder / entry.path)[1] == entry.sha256 for entry in sealed.files)
 
 
 def test_running_again_keeps_what_finished_with_the_same_settings(finished: FinishedExperiment) -> None:

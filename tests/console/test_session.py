@@ -17,8 +17,9 @@ from console.runs.snapshot import Snapshot, SyncState
 from console.session import Session
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import read_experiment
+from engine.contract.run_folder import StateName
 from engine.contract.settings import RunId
-from engine.contract.state import Name, RunState
+from engine.contract.state import RunState
 from tests.console.results.rows import row, write_capsule
 from tests.console.tiny import PROFILE, write_experiment
 
@@ -84,7 +85,7 @@ async def test_without_a_link_nothing_is_launched(tmp_path: Path) -> None:
 
 async def test_the_key_of_a_launch_that_has_ended_is_not_used_again(tmp_path: Path) -> None:
     session, run = make_session(tmp_path), RunId("A", 42)
-    states: tuple[tuple[Name, bool], ...] = (("running", True), ("lost", False))
+    states: tuple[tuple[StateName, bool], ...] = (("running", True), ("lost", False))
     for state, kept in states:
         session._keys[run] = "a" * 32  # its answer was lost
         view = session._link.follower.views[run]

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from console.hosts.agent.workspace import Refused, Workspace, is_locked, locked, read_json, take_lock, write_json
+from console.hosts.agent.workspace import Refused, Workspace, read_json, write_json
+from engine.contract.file_lock import is_locked, locked, take_lock
+from engine.contract.run_folder import STATE
 
 SEAL_WAIT_S = 10.0
 
@@ -72,7 +74,7 @@ def claim(
 
 def _await_seal(workspace: Workspace, run_folder: Path) -> None:
     """Whoever records the end of the run that stands here writes to its path until the seal: it must be done first."""
-    key = (read_json(run_folder / "state.json") or {}).get("key")
+    key = (read_json(run_folder / STATE) or {}).get("key")
     deadline = time.monotonic() + SEAL_WAIT_S
     while key and is_locked(workspace.job(str(key)) / "lock"):
         if time.monotonic() > deadline:
@@ -85,7 +87,7 @@ def set_aside(run_folder: Path, previous: Path) -> Path | None:
     if not run_folder.exists():
         return None
     previous.mkdir(parents=True, exist_ok=True)
-    old = (read_json(run_folder / "state.json") or {}).get("key") or f"unknown-{time.time_ns()}"
+    old = (read_json(run_folder / STATE) or {}).get("key") or f"unknown-{time.time_ns()}"
     return run_folder.rename(previous / f"{run_folder.name}-{old}")
 
 
@@ -117,7 +119,7 @@ def _fill(workspace: Workspace, request: dict[str, Any], job: Path, run_folder: 
 
 def _carry_over(previous: Path, run_folder: Path, request: dict[str, Any]) -> None:
     """Copy what the launch goes on from, if the run before it was asked the same; what it was stays whole."""
-    settings = (read_json(previous / "state.json") or {}).get("settings")
+    settings = (read_json(previous / STATE) or {}).get("settings")
     if not settings or settings != request.get("settings"):
         return
     for name in request.get("carry", ()):
@@ -153,7 +155,7 @@ def _write_claim(
     if request.get("slurm") is not None:
         state["slurm"] = {}  # Slurm is asked about it, and the supervisor says here where it runs
         spec["restart"] = dict(request.get("restart", {}))
-    write_json(run_folder / "state.json", state)
+    write_json(run_folder / STATE, state)
     write_json(job / "job.json", spec)
 
 

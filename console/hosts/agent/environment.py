@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from console.hosts.agent.workspace import NAME, Refused, Workspace, last_lines, read_json, take_lock, write_json
+from console.hosts.agent.workspace import NAME, Refused, Workspace, last_lines, read_json, write_json
+from engine.contract.file_lock import take_lock
 
 
 def folder(workspace: Workspace, name: str) -> Path:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from console.hosts.agent.safe_dir import MAX_OPEN, InTheWay, SafeDir
 from console.hosts.agent.safe_names import RESERVED, excluded, why_unsafe
+from engine.contract.run_folder import capsule_fingerprint
 
 READ_SIZE = 1 << 20
 TICK_NS = 100_000_000  # a change this soon after hashing may leave the time stamps as they were
@@ -38,10 +39,7 @@ class FileIndex(NamedTuple):
 
 def fingerprint(files: Iterable[Entry]) -> str:
     """SHA-256 over ``sha256  size  path`` lines in path order, as of a capsule's manifest."""
-    digest = hashlib.sha256()
-    for entry in sorted(files):
-        digest.update(f"{entry.sha256}  {entry.size}  {entry.path}\n".encode())
-    return digest.hexdigest()
+    return capsule_fingerprint(entry[:3] for entry in files)
 
 
 def count(root: SafeDir, excludes: Sequence[str], cache: HashCache) -> FileIndex:

@@ -35,8 +35,16 @@ def gpus() -> tuple[list[dict[str, Any]], str]:
     for line in lines:
         parts = [part.strip() for part in line.split(",")]
         if len(parts) == len(FIELDS):
-            numbers = zip(("memory_total", "memory_used", "utilization"), map(_number, parts[1:4]), strict=True)
-            found.append({"name": parts[0], "driver": parts[4], **dict(numbers)})
+            total, used, utilization = map(_number, parts[1:4])
+            found.append(
+                {
+                    "name": parts[0],
+                    "driver": parts[4],
+                    "memory_total": total,
+                    "memory_used": used,
+                    "utilization": utilization,
+                }
+            )
     return found, ""
 
 

@@ -13,10 +13,12 @@ from typing import Any
 from console.hosts.agent import process
 from console.hosts.agent.claims import claim
 from console.hosts.agent.heartbeat import HeartbeatWatch
-from console.hosts.agent.run_end import ENDED, as_recorded, end_orphan
+from console.hosts.agent.run_end import as_recorded, end_orphan
 from console.hosts.agent.slurm import jobs as slurm_jobs
 from console.hosts.agent.slurm import state as slurm_truth
-from console.hosts.agent.workspace import Refused, Workspace, is_locked, read_json, refusal, take_lock, write_json
+from console.hosts.agent.workspace import Refused, Workspace, read_json, refusal, write_json
+from engine.contract.file_lock import is_locked, take_lock
+from engine.contract.run_folder import ENDED, SEALED, STATE
 
 ABORT_WAIT_S = 20.0
 PATIENCE_S = 12.0  # a supervisor that lives needs less to end its job; one that stands still is killed after this
@@ -74,7 +76,7 @@ def states(workspace: Workspace, folder: str) -> dict[str, dict[str, Any]]:
     for run_folder in sorted(runs.iterdir()):
         if run_folder.name.startswith(".") or not run_folder.is_dir():
             continue
-        state = read_json(run_folder / "state.json")
+        state = read_json(run_folder / STATE)
         if state is not None:
             found[run_folder.name] = HEARTBEATS.judge(true_state(workspace, run_folder, state))
     return found
@@ -86,7 +88,7 @@ def true_state(workspace: Workspace, run_folder: Path, state: dict[str, Any]) ->
         return slurm_truth.true_state(workspace, run_folder, str(state["key"]))
     if state.get("state") in ENDED or is_locked(workspace.job(str(state["key"])) / "lock"):
         return state
-    fresh = read_json(run_folder / "state.json") or state  # it may have ended between the two looks
+    fresh = read_json(run_folder / STATE) or state  # it may have ended between the two looks
     if fresh.get("state") in ENDED or fresh.get("key") != state["key"]:
         return fresh
     fresh = as_recorded(run_folder, fresh)
@@ -101,7 +103,7 @@ def true_state(workspace: Workspace, run_folder: Path, state: dict[str, Any]) ->
 
 def active_key(workspace: Workspace, run_folder: Path) -> str | None:
     """The launch that a run is active under; None if nothing of it runs or waits."""
-    state = read_json(run_folder / "state.json")
+    state = read_json(run_folder / STATE)
     if state is None:
         return None
     now = true_state(workspace, run_folder, state)
@@ -117,16 +119,16 @@ def abort(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
     if spec is None:
         raise Refused(f"no run was launched with key {key}")
     run_folder = Path(spec["run_folder"])
-    state = read_json(run_folder / "state.json") or {}
+    state = read_json(run_folder / STATE) or {}
     if state.get("key") != key:
         raise Refused("that launch was replaced by another")
-    if not (job / "abort.json").exists() and true_state(workspace, run_folder, state)["state"] not in ENDED[:3]:
+    if not (job / "abort.json").exists() and true_state(workspace, run_folder, state)["state"] not in SEALED:
         write_json(job / "abort.json", {"by": str(request.get("by", "the operator"))})
     if "slurm" in state:
         return slurm_jobs.abort(workspace, run_folder, key)
     deadline = time.monotonic() + ABORT_WAIT_S
     while time.monotonic() < deadline:
-        state = read_json(run_folder / "state.json") or state
+        state = read_json(run_folder / STATE) or state
         if state.get("state") in ENDED:
             return state
         lock = take_lock(job / "lock", wait=False)

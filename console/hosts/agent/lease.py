@@ -11,7 +11,8 @@ import time
 from typing import Any
 
 from console.hosts.agent import process
-from console.hosts.agent.workspace import Refused, Workspace, is_locked, read_json, take_lock, write_json
+from console.hosts.agent.workspace import Refused, Workspace, read_json, write_json
+from engine.contract.file_lock import is_locked, take_lock
 
 HAND_OVER_S = 5.0
 FREE_S = 1.0

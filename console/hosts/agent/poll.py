@@ -15,10 +15,11 @@ from typing import Any
 
 from console.hosts.agent import gpu, jobs
 from console.hosts.agent.workspace import Workspace, read_json
+from engine.contract.run_folder import EVENTS, LOG, MANIFEST
 
 CHUNK = 256 * 1024
 LOOK_EVERY_S = 0.1
-FILES = {"events": "events.jsonl", "log": "log.txt"}
+FILES = {"events": EVENTS, "log": LOG}
 
 
 def poll(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
@@ -52,7 +53,7 @@ def _digest(states: dict[str, dict[str, Any]]) -> str:
 
 
 def _sealed_key(workspace: Workspace, folder: str, run: str) -> str:
-    return str((read_json(workspace.run(folder, run) / "manifest.json") or {}).get("key", ""))
+    return str((read_json(workspace.run(folder, run) / MANIFEST) or {}).get("key", ""))
 
 
 def _new_bytes(

@@ -8,13 +8,12 @@ from typing import Any
 
 from console.hosts.agent import gpu, process
 from console.hosts.agent.workspace import read_json, seal, write_json
-
-ENDED = ("finished", "failed", "aborted", "lost")
+from engine.contract.run_folder import ENDED, EXIT, STATE
 
 
 def as_recorded(run_folder: Path, state: dict[str, Any]) -> dict[str, Any]:
     """``state``, or the end that ``exit.json`` records of that very launch: it is written first and outlives a crash."""
-    recorded = read_json(run_folder / "exit.json")
+    recorded = read_json(run_folder / EXIT)
     return {**state, **recorded} if recorded and recorded.get("key") == state.get("key") else state
 
 
@@ -23,22 +22,22 @@ def record_end(run_folder: Path, key: str, end: str, reason: str) -> dict[str, A
 
     The life's lock must be held.
     """
-    written = read_json(run_folder / "state.json") or {"key": key}
+    written = read_json(run_folder / STATE) or {"key": key}
     if written.get("state") in ENDED or written.get("key") != key:
         return written
     state = as_recorded(run_folder, written)
     if state.get("state") not in ENDED:
         record = {"key": key, "state": end, "exit_code": None, "reason": reason, "ended_at": time.time()}
-        write_json(run_folder / "exit.json", record)
+        write_json(run_folder / EXIT, record)
         state = {**written, **record}
-    write_json(run_folder / "state.json", state)
+    write_json(run_folder / STATE, state)
     seal(run_folder, key)
     return state
 
 
 def end_orphan(run_folder: Path, key: str, reason: str = "aborted after its supervisor was gone") -> dict[str, Any]:
     """End what a dead supervisor left running, and record the abort in its place."""
-    state = read_json(run_folder / "state.json") or {"key": key}
+    state = read_json(run_folder / STATE) or {"key": key}
     if state.get("state") in ENDED:
         return state
     job = state.get("job")

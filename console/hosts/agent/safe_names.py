@@ -6,27 +6,16 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
+from engine.contract.run_folder import unsafe_path_reason
+
 RESERVED = ".qllm-sync"  # a sync's own folder at the root of what it writes to
-MAX_PART = 255  # bytes of one name, as nearly every file system has it
-MAX_PATH = 4000
 
 
 def why_unsafe(path: str) -> str:
     """Why ``path``, relative and with ``/`` between parts, must not be used; empty if it may."""
-    parts = path.split("/")
-    if path.startswith("/"):
-        return "its path is absolute"
-    if "" in parts or "." in parts or ".." in parts:
-        return "its path does not stay inside its folder"
-    if not path.isprintable() or "\\" in path:
-        return "its name holds control, invisible, undecodable or direction-changing characters, or a backslash"
-    if any(part.startswith("-") for part in parts):
-        return "its name begins with a dash"
-    if RESERVED in (part.casefold() for part in parts):
+    if RESERVED in path.casefold().split("/"):
         return f"{RESERVED} is kept for syncs"
-    if len(path.encode()) > MAX_PATH or any(len(part.encode()) > MAX_PART for part in parts):
-        return "its name is too long"
-    return ""
+    return unsafe_path_reason(path)
 
 
 def clashes(paths: Iterable[str]) -> set[str]:

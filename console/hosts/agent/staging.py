@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 from contextlib import suppress
@@ -10,6 +9,7 @@ from contextlib import suppress
 from console.hosts.agent.file_index import Entry, hash_of
 from console.hosts.agent.safe_dir import InTheWay, SafeDir
 from console.hosts.agent.safe_names import RESERVED
+from engine.contract.file_lock import take_lock
 
 STAGING = (RESERVED, "staging")
 GO_ON = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -50,11 +50,7 @@ def lock(root: SafeDir) -> int:
     Raises:
         Busy: another batch has one.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    handle = os.open("lock", flags, 0o600, dir_fd=root.folder(STAGING[:1]))
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        raise Busy(f"another sync writes into {root.path}") from None
+    handle = take_lock("lock", wait=False, dir_fd=root.folder(STAGING[:1]))
+    if handle is None:
+        raise Busy(f"another sync writes into {root.path}")
     return handle

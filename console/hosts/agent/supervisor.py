@@ -13,16 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from console.hosts.agent import gpu, process
-from console.hosts.agent.workspace import (
-    Workspace,
-    is_locked,
-    last_lines,
-    locked,
-    read_json,
-    seal,
-    take_lock,
-    write_json,
-)
+from console.hosts.agent.workspace import Workspace, last_lines, read_json, seal, write_json
+from engine.contract.file_lock import is_locked, locked, take_lock
+from engine.contract.run_folder import EXIT, LOG, STATE
 
 QUEUE_POLL_S = 0.2
 HEARTBEAT_S = 2.0
@@ -43,7 +36,7 @@ class Supervisor:
             raise SystemExit(f"{self.job_folder}/job.json cannot be read")
         self.spec: dict[str, Any] = spec
         self.run_folder = Path(spec["run_folder"])
-        self.state: dict[str, Any] = read_json(self.run_folder / "state.json") or {"key": key, "state": "queued"}
+        self.state: dict[str, Any] = read_json(self.run_folder / STATE) or {"key": key, "state": "queued"}
         self.job: subprocess.Popen[bytes] | None = None
         self.wake, self._wake_write = os.pipe()
 
@@ -118,7 +111,7 @@ class Supervisor:
             spec = read_json(folder / "job.json")
             if spec is None or spec["ticket"] >= self.spec["ticket"]:
                 continue
-            state = read_json(Path(spec["run_folder"]) / "state.json") or {}
+            state = read_json(Path(spec["run_folder"]) / STATE) or {}
             waits = state.get("key") == spec["key"] and state.get("state") == "queued"
             if waits and is_locked(folder / "lock"):
                 return True
@@ -126,7 +119,7 @@ class Supervisor:
 
     def _start(self, slots: list[int]) -> None:
         """Start the job in a session of its own: a signal to it never reaches its recorder."""
-        with open(self.run_folder / "log.txt", "ab") as log:
+        with open(self.run_folder / LOG, "ab") as log:
             self.job = subprocess.Popen(
                 self.spec["argv"],
                 stdin=subprocess.DEVNULL,
@@ -158,7 +151,7 @@ class Supervisor:
         """The reason of a failure: the last line of the log, where a program says why it ended."""
         if code == 0:
             return ""
-        last = last_lines(self.run_folder / "log.txt")
+        last = last_lines(self.run_folder / LOG)
         if code is not None and code < 0:
             try:
                 name = signal.Signals(-code).name
@@ -171,7 +164,7 @@ class Supervisor:
         """Write the state. A heartbeat that cannot be written is let go: a full disk must not end the run's recorder."""
         self.state = {**self.state, **more, "state": state, "key": self.key}
         try:
-            write_json(self.run_folder / "state.json", self.state, durable)
+            write_json(self.run_folder / STATE, self.state, durable)
         except OSError as error:
             if durable:
                 raise
@@ -181,7 +174,7 @@ class Supervisor:
         """Record the end: the exit first, since all else can be told from it; the seal last, since it covers all."""
         ended = time.time()
         record = {"key": self.key, "state": state, "exit_code": code, "reason": reason, "ended_at": ended}
-        self._insist(lambda: write_json(self.run_folder / "exit.json", record))
+        self._insist(lambda: write_json(self.run_folder / EXIT, record))
         self._insist(lambda: self._say(state, exit_code=code, reason=reason, ended_at=ended))
         self._insist(lambda: seal(self.run_folder, self.key))
 

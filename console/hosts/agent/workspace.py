@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from console.hosts.agent.disk import FULL, mounted_at
+from engine.contract.durable import write_durably
+from engine.contract.run_folder import MANIFEST, build_manifest
 
 KEY = re.compile(r"[0-9a-f]{32}\Z")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
@@ -62,30 +60,8 @@ class Workspace:
 
 
 def write_json(path: Path, value: Any, durable: bool = True) -> None:
-    """Replace ``path`` by ``value`` as JSON, whole or not at all; ``durable`` also waits for the disk."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            json.dump(value, file)
-            file.flush()
-            if durable:
-                os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
-    if durable:
-        sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames in ``folder`` survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    """Replace ``path`` by ``value`` as JSON; ``durable`` also waits for the disk."""
+    write_durably(path, json.dumps(value).encode(), wait=durable)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -108,60 +84,6 @@ def last_lines(log: Path) -> str:
     return next((line.strip()[:400] for line in reversed(lines) if line.strip()), "")
 
 
-def take_lock(path: Path, wait: bool) -> int | None:
-    """Lock ``path`` for as long as the returned descriptor, or a copy a child inherited, is open; None if it is held."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        os.close(handle)
-        return None
-    except BaseException:
-        os.close(handle)
-        raise
-    return handle
-
-
-def is_locked(path: Path) -> bool:
-    """Whether somebody living holds the lock. Looks with a shared lock, so that onlookers do not see each other."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(handle)
-    return False
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock on ``path`` within the block."""
-    handle = take_lock(path, wait=True)
-    try:
-        yield
-    finally:
-        if handle is not None:
-            os.close(handle)
-
-
 def seal(folder: Path, key: str) -> None:
-    """Write ``manifest.json``: size and SHA-256 of every file of the run, and the fingerprint over that list."""
-    files = []
-    for path in sorted(folder.rglob("*")):
-        relative = path.relative_to(folder).as_posix()
-        if path.is_symlink() or not path.is_file() or relative == "manifest.json" or path.name.startswith("."):
-            continue
-        with open(path, "rb") as file:
-            digest = hashlib.sha256()
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-            files.append({"path": relative, "size": file.tell(), "sha256": digest.hexdigest()})
-    files.sort(key=lambda entry: str(entry["path"]))
-    total = hashlib.sha256()
-    for entry in files:
-        total.update(f"{entry['sha256']}  {entry['size']}  {entry['path']}\n".encode())
-    write_json(folder / "manifest.json", {"key": key, "files": files, "fingerprint": total.hexdigest()})
+    """Write the manifest of a run that has ended."""
+    write_json(folder / MANIFEST, build_manifest(folder, key))

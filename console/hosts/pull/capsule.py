@@ -13,7 +13,6 @@ from console.hosts.agent.disk import as_full
 from console.hosts.agent.file_index import Entry
 from console.hosts.agent.safe_names import RESERVED
 from console.hosts.agent.staging import STAGING, staged_name
-from console.hosts.agent.workspace import sync_folder, take_lock
 from console.hosts.pull.shielded_thread import shielded_thread
 from console.hosts.pull.tail import HeldPlace
 from console.hosts.pull.verify import local_manifest
@@ -26,7 +25,8 @@ from console.runs.snapshot import SyncState
 from console.sanitize import sanitize_line
 from engine.contract import manifest as manifests
 from engine.contract.bad_input import BadInput
-from engine.contract.durable import write_durably
+from engine.contract.durable import sync_folder, write_durably
+from engine.contract.file_lock import take_lock
 from engine.contract.run_folder import MANIFEST
 from engine.contract.settings import RunId
 

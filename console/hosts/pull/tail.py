@@ -11,8 +11,7 @@ from pathlib import Path
 from console.hosts.agent.frames import DATA, END, FILE, SHRANK, WHOLE
 from console.hosts.agent.send import Outgoing
 from console.hosts.agent.workspace import KEY
-from engine.contract.manifest import sha256_of
-from engine.contract.run_folder import EVENTS, LOG, STATE
+from engine.contract.run_folder import EVENTS, LOG, STATE, size_and_sha256
 
 AGAIN_S = 0.05
 
@@ -114,7 +113,7 @@ class LiveLook:
             for slot, name in enumerate(GROWING, 1):
                 self._handles[slot] = os.open(self._path(slot), APPEND, 0o666)
                 size = self._before[slot] = os.fstat(self._handles[slot]).st_size
-                prefix = "" if self._sure or not size else sha256_of(self._path(slot))
+                prefix = "" if self._sure or not size else size_and_sha256(self._path(slot))[1]
                 growing.append(Outgoing(f"{self._run}/{name}", None, size, prefix))
         self.files = [state, *growing, state]
         return True

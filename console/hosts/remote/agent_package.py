@@ -9,8 +9,17 @@ from functools import cache
 from importlib import resources
 
 ENTRY = b"from console.hosts.agent.entry import main\n\nmain()\n"
-# the packages of which it is made, under their own names, so that an import reads the same here and on the host
-PACKAGES = ("console", "console/hosts", "console/hosts/agent", "console/hosts/agent/slurm")
+# Modules keep their packages' names, so that an import reads the same on both machines. The zip comes first on the
+# host's sys.path: another ``engine`` or ``console`` that is installed there is never imported instead.
+PACKAGES = {
+    "console": ("__init__",),
+    "console/hosts": ("__init__",),
+    "console/hosts/agent": (),
+    "console/hosts/agent/slurm": (),
+    "engine": ("__init__",),
+    "engine/contract": ("__init__", "durable", "file_lock", "run_folder"),
+}
+"""Package -> its modules in the shipped file; all of them where none is named."""
 # run on the host as MarkedPython: asks for the file unless exactly it is there, puts it in place whole, and becomes it
 START = """
 import hashlib, os, sys
@@ -49,11 +58,11 @@ def agent_file() -> tuple[bytes, str]:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         _add(archive, "__main__.py", ENTRY)
-        for package in PACKAGES:
-            whole = package.startswith("console/hosts/agent")
+        for package, modules in PACKAGES.items():
             folder = resources.files(package.replace("/", "."))
             for module in sorted(folder.iterdir(), key=lambda entry: entry.name):
-                if module.name.endswith(".py") and (whole or module.name == "__init__.py"):
+                name, _, suffix = module.name.partition(".")
+                if suffix == "py" and (not modules or name in modules):
                     _add(archive, f"{package}/{module.name}", module.read_bytes())
     content = buffer.getvalue()
     return content, hashlib.sha256(content).hexdigest()

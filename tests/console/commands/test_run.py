@@ -20,8 +20,9 @@ from console.runs.run_view import RunView
 from console.runs.snapshot import HostView, Snapshot, SyncState
 from console.session import Outcome
 from engine.contract.experiment import read_experiment
+from engine.contract.run_folder import StateName
 from engine.contract.settings import RunId
-from engine.contract.state import Name, RunState
+from engine.contract.state import RunState
 from engine.contract.toml_file import find_config
 
 RUN = RunId("A", 42)
@@ -29,7 +30,7 @@ EXPERIMENT = read_experiment(find_config("scaling.toml"))
 RESTART = Namespace(restart=True, detach=False, json=True)
 
 
-def view(state: Name, key: str) -> RunView:
+def view(state: StateName, key: str) -> RunView:
     return RunView(RUN, state=RunState(state, key * 32, reason=f"launch {key}"))
 
 

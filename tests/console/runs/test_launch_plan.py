@@ -9,14 +9,15 @@ from msgspec.structs import replace
 from console.runs.launch_plan import plan_abort, plan_launch
 from console.runs.run_view import RunView
 from engine.contract.events import Checkpoint
+from engine.contract.run_folder import ENDED, StateName
 from engine.contract.settings import RunId
-from engine.contract.state import ENDED, Name, RunState
+from engine.contract.state import RunState
 
 RUNS = tuple(RunId(condition, seed) for condition in "ABC" for seed in (42, 123, 456))
-STATES: tuple[Name, ...] = ("queued", "running", "finished", "failed", "aborted", "lost")
+STATES: tuple[StateName, ...] = ("queued", "running", "finished", "failed", "aborted", "lost")
 
 
-def view(run: RunId, state: Name | None, evaluated: bool = False) -> RunView:
+def view(run: RunId, state: StateName | None, evaluated: bool = False) -> RunView:
     told = RunState(state, "0" * 32) if state else None
     return RunView(run, state=told, failed_gates=() if evaluated else None)
 

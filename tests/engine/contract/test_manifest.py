@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from console.hosts.agent.workspace import seal
 from engine.contract import manifest
 from engine.contract.bad_input import BadInput
+from engine.contract.run_folder import size_and_sha256, unsafe_path_reason
 
 HASH = "0" * 64
 
@@ -27,7 +28,7 @@ def test_what_the_agent_seals_the_contract_reads(tmp_path: Path) -> None:
     seal(tmp_path, "k")  # sealing again finds the same files
     sealed = manifest.decode((tmp_path / "manifest.json").read_bytes())
     assert [entry.path for entry in sealed.files] == ["a.bin", "sub/b.txt"]
-    assert all(manifest.sha256_of(tmp_path / entry.path) == entry.sha256 for entry in sealed.files)
+    assert all(size_and_sha256(tmp_path / entry.path)[1] == entry.sha256 for entry in sealed.files)
 
 
 @pytest.mark.parametrize(
@@ -50,18 +51,13 @@ def test_what_the_agent_seals_the_contract_reads(tmp_path: Path) -> None:
     ],
 )
 def test_paths_that_could_leave_or_mislead_are_refused(path: str) -> None:
-    with pytest.raises(BadInput):
-        manifest.safe_path(path)
+    assert unsafe_path_reason(path)
 
 
 @given(st.text())
 def test_a_safe_path_stays_inside(path: str) -> None:
-    try:
-        pure = manifest.safe_path(path)
-    except BadInput:
-        return
     root = Path("/root/of/runs")
-    assert root in (root / pure).resolve().parents
+    assert unsafe_path_reason(path) or root in (root / path).resolve().parents
 
 
 @given(st.lists(st.tuples(st.from_regex(r"[a-z]{1,8}", fullmatch=True), st.integers(0, 99)), unique_by=lambda t: t[0]))

@@ -11,11 +11,13 @@ import time
 from pathlib import Path
 
 from console.hosts.agent.process import Sweep
-from console.hosts.agent.run_end import ENDED, as_recorded
+from console.hosts.agent.run_end import as_recorded
 from console.hosts.agent.slurm import commands as slurm
 from console.hosts.agent.slurm.queue import array_keys
 from console.hosts.agent.supervisor import Supervisor, complain
-from console.hosts.agent.workspace import Workspace, read_json, take_lock
+from console.hosts.agent.workspace import Workspace, read_json
+from engine.contract.file_lock import take_lock
+from engine.contract.run_folder import ENDED, LOG, STATE
 
 LIFE_WAIT_S = 120.0  # the launch holds the life's lock until Slurm has told it the job's id
 FIRST_HEARD_S = 0.5  # by so much may the job hear of the allocation's end before its supervisor does
@@ -82,7 +84,7 @@ class AllocatedSupervisor(Supervisor):
 
     def _follow_on(self) -> None:
         """After an attempt that Slurm cut off: go on from its checkpoint, else set what it left aside and start over."""
-        left = [path for path in self.run_folder.iterdir() if path.name != "state.json" and path.name[0] != "."]
+        left = [path for path in self.run_folder.iterdir() if path.name != STATE and path.name[0] != "."]
         if not left:
             return
         again = self.spec.get("restart") or {}
@@ -98,7 +100,7 @@ class AllocatedSupervisor(Supervisor):
             for path in left:
                 path.rename(aside / path.name)
             how = f"it starts over; what it left before is in {aside}"
-        with open(self.run_folder / "log.txt", "a", encoding="utf-8") as log:
+        with open(self.run_folder / LOG, "a", encoding="utf-8") as log:
             log.write(f"--- Slurm started this run again on {socket.gethostname()}: {how} ---\n")
 
     def _aside(self) -> Path:
@@ -128,7 +130,7 @@ def main(root: str, name: str, index: str | None = None) -> None:
         return
     spec = read_json(job / "job.json") or {}
     run_folder = Path(spec.get("run_folder", job))
-    state = as_recorded(run_folder, read_json(run_folder / "state.json") or {})
+    state = as_recorded(run_folder, read_json(run_folder / STATE) or {})
     if state.get("key") != key or state.get("state") in ENDED:
         print(f"nothing to do: {run_folder} is {state.get('state')} under {state.get('key')}", file=sys.stderr)
         return

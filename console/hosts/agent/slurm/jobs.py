@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from console.hosts.agent.claims import Claim, claim
-from console.hosts.agent.run_end import ENDED, end_orphan
+from console.hosts.agent.run_end import end_orphan
 from console.hosts.agent.slurm import commands as slurm
 from console.hosts.agent.slurm.queue import queue_of
 from console.hosts.agent.slurm.state import was_submitted
-from console.hosts.agent.workspace import NAME, Refused, Workspace, read_json, refusal, take_lock, write_json
+from console.hosts.agent.workspace import NAME, Refused, Workspace, read_json, refusal, write_json
+from engine.contract.file_lock import take_lock
+from engine.contract.run_folder import ENDED, STATE
 
 CLAIM_WAIT_S = 25.0
 ABORT_WAIT_S = 20.0
@@ -74,7 +76,7 @@ def abort(workspace: Workspace, run_folder: Path, key: str) -> dict[str, Any]:
     began = time.monotonic()
     asked: set[tuple[str, bool]] = set()
     while True:
-        state = read_json(run_folder / "state.json") or {"key": key}
+        state = read_json(run_folder / STATE) or {"key": key}
         if state.get("state") in ENDED:
             return state
         look = queue.look(max(began, time.monotonic() - LOOK_EVERY_S))
@@ -150,7 +152,7 @@ def _take_up(workspace: Workspace, key: str) -> Claim | dict[str, Any] | None:
         if spec is None or was_submitted(job):
             return None
         run_folder = Path(spec["run_folder"])
-        state = read_json(run_folder / "state.json") or {}
+        state = read_json(run_folder / STATE) or {}
         if state.get("key") != key or state.get("state") in ENDED:
             return {"new": False, "key": key}
         look = queue_of(workspace).look(time.monotonic())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -125,7 +125,7 @@ class Queue:
         return keys[int(index)] if index.isdigit() and int(index) < len(keys) else None
 
 
-@cache
+@lru_cache(maxsize=None)  # noqa: UP033 - the host may have Python 3.8
 def queue_of(workspace: Workspace) -> Queue:
     """The workspace's one view of the queue."""
     return Queue(workspace.arrays)

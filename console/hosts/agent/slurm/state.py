@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from console.hosts.agent import process
-from console.hosts.agent.run_end import ENDED, as_recorded, record_end
+from console.hosts.agent.run_end import as_recorded, record_end
 from console.hosts.agent.slurm.queue import Entry, queue_of
-from console.hosts.agent.workspace import Workspace, is_locked, last_lines, read_json, take_lock
+from console.hosts.agent.workspace import Workspace, last_lines, read_json
+from engine.contract.file_lock import is_locked, take_lock
+from engine.contract.run_folder import ENDED, STATE
 
 BY_SLURM = frozenset(
     ["BOOT_FAIL", "CANCELLED", "DEADLINE", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT"]
@@ -48,7 +50,7 @@ def true_state(workspace: Workspace, run_folder: Path, key: str) -> dict[str, An
 
 def _written(run_folder: Path, key: str, supervised: bool) -> dict[str, Any]:
     """What the supervisor wrote; while it lives, it is left to it to say that the run has ended."""
-    state = read_json(run_folder / "state.json") or {"state": "queued", "key": key, "slurm": {}}
+    state = read_json(run_folder / STATE) or {"state": "queued", "key": key, "slurm": {}}
     return state if supervised else as_recorded(run_folder, state)
 
 

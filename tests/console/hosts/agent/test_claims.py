@@ -13,7 +13,8 @@ import pytest
 
 from console.hosts.agent import jobs
 from console.hosts.agent.claims import Claim, claim
-from console.hosts.agent.workspace import Refused, Workspace, read_json, take_lock, write_json
+from console.hosts.agent.workspace import Refused, Workspace, read_json, write_json
+from engine.contract.file_lock import take_lock
 
 CARRIED = ["checkpoint.json", "events.jsonl"]
 

@@ -19,6 +19,7 @@ from console.hosts.agent import jobs, process
 from console.hosts.agent.workspace import Workspace, write_json
 from console.hosts.remote.agent_client import AgentClient, AgentRefused
 from engine.contract import manifest
+from engine.contract.run_folder import size_and_sha256
 from engine.contract.state import decode as decode_state
 from tests.console.hosts.conftest import FOLDER, Host, in_state, launch, states_when
 
@@ -43,7 +44,7 @@ async def test_a_run_finishes_and_its_capsule_is_sealed(link: AgentClient, host:
     sealed = manifest.decode((folder / "manifest.json").read_bytes())
     assert sealed.key == key
     assert {entry.path for entry in sealed.files} == {"exit.json", "log.txt", "state.json"}
-    assert all(manifest.sha256_of(folder / entry.path) == entry.sha256 for entry in sealed.files)
+    assert all(size_and_sha256(folder / entry.path)[1] == entry.sha256 for entry in sealed.files)
     assert (folder / "log.txt").read_text() == "hello\n"
 
 

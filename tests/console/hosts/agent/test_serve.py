@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from console.hosts.agent.workspace import Workspace, locked, read_json
+from console.hosts.agent.workspace import Workspace, read_json
 from console.hosts.remote.agent_package import agent_file
+from engine.contract.file_lock import locked
 from tests.console.waiting import until
 
 

@@ -8,12 +8,13 @@ from pathlib import Path, PurePosixPath
 import asyncssh
 import pytest
 
-from console.hosts.agent.workspace import seal, take_lock
+from console.hosts.agent.workspace import seal
 from console.hosts.pull.capsule import Damaged, pull
 from console.hosts.pull.verify import local_manifest
 from console.hosts.ssh.errors import LinkDown
 from console.hosts.transfer.errors import NotNow
 from console.runs.snapshot import SyncState
+from engine.contract.file_lock import take_lock
 from engine.contract.settings import RunId
 from tests.console.hosts.conftest import Host
 
