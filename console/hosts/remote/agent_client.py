@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import json
 from collections.abc import AsyncIterator
@@ -12,15 +11,13 @@ from typing import Any
 
 import asyncssh
 
-from console.hosts.remote.agent_package import START, agent_file
+from console.hosts.remote.agent_package import AgentProcess, start_agent
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.errors import LinkDown
-from console.hosts.ssh.remote_python import MarkedPython
 from console.sanitize import sanitize_line
 
 MAX_REPLY = 64 * 1024 * 1024
 REPLY_TIMEOUT_S = 30.0
-START_TIMEOUT_S = 30.0
 
 
 class AgentRefused(Exception):
@@ -30,13 +27,12 @@ class AgentRefused(Exception):
 class AgentClient:
     """One agent process behind one channel."""
 
-    def __init__(self, process: asyncssh.SSHClientProcess[bytes]) -> None:
+    def __init__(self, process: AgentProcess) -> None:
         self._process = process
         self._numbers = itertools.count()
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._arriving = 0.0
         self._down: str | None = None
-        self._stderr = b""
 
     async def request(self, verb: str, timeout: float = REPLY_TIMEOUT_S, **arguments: Any) -> dict[str, Any]:  # noqa: ASYNC109
         """Ask for ``verb``; waits up to ``timeout`` seconds, and on while a reply is on its way, however slow the link.
@@ -92,15 +88,9 @@ class AgentClient:
                     self._arriving = asyncio.get_running_loop().time()
                 if len(partial) > MAX_REPLY:
                     raise LinkDown(f"a reply of more than {MAX_REPLY >> 20} MiB")
-            self._fail(self._last_words() or "the link is down")
+            self._fail(self._process.last_error() or "the link is down")
         except (OSError, asyncssh.Error, LinkDown) as error:
             self._fail(sanitize_line(str(error)) or "the link is down")
-
-    async def drain_stderr(self) -> None:
-        """Keep the end of what the agent says on stderr; undrained, it would block the channel."""
-        with contextlib.suppress(OSError, asyncssh.Error):
-            while chunk := await self._process.stderr.read(4096):
-                self._stderr = (self._stderr + chunk)[-4096:]
 
     def _deliver(self, line: bytes) -> None:
         try:
@@ -117,47 +107,20 @@ class AgentClient:
             if not future.done():
                 future.set_exception(LinkDown(why))
 
-    def _last_words(self) -> str:
-        lines = self._stderr.decode("utf-8", "replace").strip().splitlines()
-        return sanitize_line(lines[-1]) if lines else ""
-
 
 @asynccontextmanager
 async def open_agent(connection: HostConnection) -> AsyncIterator[AgentClient]:
-    """Ship the agent if it is not there, start it, and check that it is the one that was shipped.
+    """An agent that answers requests, for the length of the block.
 
     Raises:
         LinkDown: the link failed, or the host runs another file than the one shipped.
     """
-    content, digest = agent_file()
-    program = MarkedPython(connection.python, START, connection.workspace, digest, str(len(content)))
-    try:
-        process = await connection.channels.create_process(program.command, encoding=None)
-    except (OSError, asyncssh.Error) as error:
-        raise LinkDown(f"the agent cannot be started: {sanitize_line(str(error))}") from error
-    link = AgentClient(process)
-    tasks: list[asyncio.Task[None]] = []
-    try:
-        await _ship(program, process, content)
-        tasks += [asyncio.create_task(link.listen()), asyncio.create_task(link.drain_stderr())]
-        hello = await link.request("hello")
-        if hello.get("sha256") != digest:
-            raise LinkDown("the host runs another agent than the one that was shipped")
-        yield link
-    finally:
-        process.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _ship(program: MarkedPython, process: asyncssh.SSHClientProcess[bytes], content: bytes) -> None:
-    """Send the agent if the host wants it: it is put in place there whole or not at all, and a damaged one is replaced."""
-    try:
-        async with asyncio.timeout(START_TIMEOUT_S):
-            if await program.marked_line(process) == "want":
-                process.stdin.write(content)
-    except TimeoutError as error:
-        raise LinkDown("the agent does not start: the host is silent") from error
-    except (OSError, asyncssh.Error, LinkDown) as error:
-        raise LinkDown(f"the agent cannot be started: {sanitize_line(str(error))}") from error
+    async with start_agent(connection, "serve") as process:
+        client = AgentClient(process)
+        listening = asyncio.create_task(client.listen())
+        try:
+            process.check_hello(await client.request("hello"))
+            yield client
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)

@@ -1,12 +1,24 @@
-"""The agent as the one file that is shipped: a zip of its modules with the same bytes everywhere; and how it starts."""
+"""The agent as one shipped file, a zip of its modules that is equal byte for byte everywhere; and its start on a host."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import io
 import zipfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import cache
 from importlib import resources
+from typing import Any
+
+import asyncssh
+
+from console.hosts.ssh.channels import HostConnection
+from console.hosts.ssh.errors import LinkDown
+from console.hosts.ssh.remote_python import MarkedPython
+from console.sanitize import sanitize_line
 
 ENTRY = b"from console.hosts.agent.entry import main\n\nmain()\n"
 # Modules keep their packages' names, so that an import reads the same on both machines. The zip comes first on the
@@ -20,7 +32,8 @@ PACKAGES = {
     "engine/contract": ("__init__", "durable", "file_lock", "run_folder"),
 }
 """Package -> its modules in the shipped file; all of them where none is named."""
-# run on the host as MarkedPython: asks for the file unless exactly it is there, puts it in place whole, and becomes it
+START_TIMEOUT_S = 30.0
+# Run on the host as MarkedPython: asks for the file unless exactly this one exists, writes it atomically, and executes it.
 START = """
 import hashlib, os, sys
 
@@ -28,11 +41,11 @@ mark, root, digest, size = sys.argv[2], sys.argv[3], sys.argv[4], int(sys.argv[5
 path = os.path.join(root, "agent", digest + ".pyz")
 try:
     with open(path, "rb") as file:
-        there = hashlib.sha256(file.read()).hexdigest() == digest
+        exists = hashlib.sha256(file.read()).hexdigest() == digest
 except OSError:
-    there = False
-os.write(1, ("\\n" + mark + (" have" if there else " want") + "\\n").encode())
-if not there:
+    exists = False
+os.write(1, ("\\n" + mark + (" have" if exists else " want") + "\\n").encode())
+if not exists:
     content = b""
     while len(content) < size:
         chunk = os.read(0, size - len(content))
@@ -40,7 +53,7 @@ if not there:
             sys.exit("the link broke while the agent was sent")
         content += chunk
     if hashlib.sha256(content).hexdigest() != digest:
-        sys.exit("the agent did not arrive whole")
+        sys.exit("the agent was damaged on its way")
     os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
     temporary = path + "." + str(os.getpid()) + ".tmp"
     with open(temporary, "wb") as file:
@@ -48,13 +61,13 @@ if not there:
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
-os.execv(sys.executable, [sys.executable, path, *(sys.argv[6:] or ["serve"]), root])
+os.execv(sys.executable, [sys.executable, path, sys.argv[6], root])
 """
 
 
 @cache
 def agent_file() -> tuple[bytes, str]:
-    """Content of the shipped file, which Python runs as it is, and its SHA-256 in hex."""
+    """Content of the shipped file, which Python can execute, and its SHA-256 in hex."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         _add(archive, "__main__.py", ENTRY)
@@ -69,7 +82,75 @@ def agent_file() -> tuple[bytes, str]:
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
-    """With a fixed date and mode, so that the hash is of the content alone."""
+    """Add with a fixed date and mode, so that the file's hash depends on the modules' text alone."""
     entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
     entry.external_attr = 0o644 << 16
     archive.writestr(entry, content)
+
+
+class AgentProcess:
+    """A started agent behind one channel; the end of its stderr is kept, for it says why the agent ended."""
+
+    def __init__(self, process: asyncssh.SSHClientProcess[bytes], digest: str) -> None:
+        self.stdin, self.stdout = process.stdin, process.stdout
+        self.wait_closed = process.wait_closed
+        self._process = process
+        self._digest = digest
+        self._stderr = b""
+
+    def check_hello(self, hello: dict[str, Any]) -> None:
+        """Check the agent's first message, in which it gives the hash of the file that it runs from.
+
+        Raises:
+            LinkDown: it is not the file that was shipped.
+        """
+        if hello.get("sha256") != self._digest:
+            raise LinkDown("the host runs another agent than the one that was shipped")
+
+    def last_error(self) -> str:
+        """The last line on stderr, safe to show; "" if there is none."""
+        lines = self._stderr.decode("utf-8", "replace").strip().splitlines()
+        return sanitize_line(lines[-1], 400) if lines else ""
+
+    async def drain_stderr(self) -> None:
+        """Read stderr until the channel ends; unread, it would block the channel."""
+        with contextlib.suppress(OSError, asyncssh.Error):
+            while chunk := await self._process.stderr.read(4096):
+                self._stderr = (self._stderr + chunk)[-4096:]
+
+
+@asynccontextmanager
+async def start_agent(connection: HostConnection, mode: str, **channel: Any) -> AsyncIterator[AgentProcess]:
+    """Start the agent for the length of the block; its file is shipped first unless the host has it undamaged.
+
+    Args:
+        mode: ``serve`` (requests) or ``transfer`` (files).
+        channel: asyncssh's settings of the channel.
+
+    Raises:
+        LinkDown: the link failed, or the agent cannot be started.
+    """
+    content, digest = agent_file()
+    program = MarkedPython(connection.python, START, connection.workspace, digest, str(len(content)), mode)
+    try:
+        process = await connection.channels.create_process(program.command, encoding=None, **channel)
+    except (OSError, asyncssh.Error) as error:
+        raise LinkDown(f"the agent cannot be started: {sanitize_line(str(error))}") from error
+    agent = AgentProcess(process, digest)
+    draining: asyncio.Task[None] | None = None
+    try:
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                if await program.marked_line(process) == "want":
+                    process.stdin.write(content)
+        except TimeoutError as error:
+            raise LinkDown("the agent does not start: the host does not answer") from error
+        except (OSError, asyncssh.Error, LinkDown) as error:
+            raise LinkDown(f"the agent cannot be started: {sanitize_line(str(error))}") from error
+        draining = asyncio.create_task(agent.drain_stderr())
+        yield agent
+    finally:
+        process.close()
+        if draining is not None:
+            draining.cancel()
+            await asyncio.gather(draining, return_exceptions=True)

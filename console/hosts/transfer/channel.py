@@ -15,10 +15,9 @@ from msgspec import Struct
 
 from console.hosts.agent.file_index import Entry, FileIndex
 from console.hosts.agent.frames import MESSAGE, Frames, Garbled, decoded, message
-from console.hosts.remote.agent_package import START, agent_file
+from console.hosts.remote.agent_package import AgentProcess, start_agent
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.errors import LinkDown
-from console.hosts.ssh.remote_python import MarkedPython
 from console.hosts.transfer.errors import NoRoom, NotNow, SyncFailed
 from console.sanitize import sanitize_line
 
@@ -37,7 +36,6 @@ class HostFolder(Struct, frozen=True):
 
 
 WINDOW = 8 << 20  # bytes the host may send ahead: at 200 ms there and back, 40 MB/s
-START_TIMEOUT_S = 30.0
 LEAVE_TIMEOUT_S = 2.0
 AHEAD = 1 << 20  # bytes read while those before them are sent
 MAX_BEHIND = 8 << 20  # bytes read and not yet on the disk
@@ -52,13 +50,12 @@ class Sink(Protocol):
 class TransferChannel:
     """One transfer process on the host behind one channel. Every method raises LinkDown when it is gone."""
 
-    def __init__(self, process: asyncssh.SSHClientProcess[bytes]) -> None:
+    def __init__(self, process: AgentProcess) -> None:
         self._process = process
         self._frames = Frames()
         self._messages: deque[dict[str, Any]] = deque()
         self._reading: asyncio.Task[bytes] | None = None
         self._behind: list[bytes] = []
-        self._stderr = b""
 
     async def count(self, root: str, excludes: Sequence[str] = (), *, afresh: bool = False) -> HostFolder:
         """What the host holds below ``root``; ``afresh`` trusts no hash from before.
@@ -126,8 +123,7 @@ class TransferChannel:
             with _link_errors():
                 chunk = reading.result()
             if not chunk:
-                said = self._stderr.decode("utf-8", "replace").strip().splitlines()
-                raise LinkDown(sanitize_line(said[-1], 400) if said else "the host's end of the transfer is gone")
+                raise LinkDown(self._process.last_error() or "the host's end of the transfer is gone")
             self._behind.append(chunk)
 
     async def stream(self, pieces: Iterator[bytes], sent: Callable[[int], None]) -> dict[str, Any]:
@@ -158,12 +154,6 @@ class TransferChannel:
             early.cancel()
             await asyncio.gather(early, ahead, return_exceptions=True)
 
-    async def drain_stderr(self) -> None:
-        """Keep the end of what the host says on stderr; undrained, it would block the channel."""
-        with contextlib.suppress(OSError, asyncssh.Error):
-            while chunk := await self._process.stderr.read(4096):
-                self._stderr = (self._stderr + chunk)[-4096:]
-
     async def leave(self) -> None:
         """Say that nothing more comes, and let the host's end finish by itself."""
         with contextlib.suppress(OSError, asyncssh.Error, TimeoutError):
@@ -174,7 +164,6 @@ class TransferChannel:
     def close(self) -> None:
         if self._reading is not None:
             self._reading.cancel()
-        self._process.close()
 
     def _sort(self, chunks: list[bytes], sink: Sink | None) -> None:
         """Messages to those who wait for them, everything else to ``sink``."""
@@ -198,28 +187,14 @@ async def open_transfer(connection: HostConnection) -> AsyncIterator[TransferCha
     Raises:
         LinkDown: the link failed, or the host runs another file than the one shipped.
     """
-    content, digest = agent_file()
-    program = MarkedPython(connection.python, START, connection.workspace, digest, str(len(content)), "transfer")
-    with _link_errors():
-        process = await connection.channels.create_process(program.command, encoding=None, window=WINDOW)
-    channel = TransferChannel(process)
-    draining: asyncio.Task[None] | None = None
-    try:
-        with _link_errors():
-            async with asyncio.timeout(START_TIMEOUT_S):
-                if await program.marked_line(process) == "want":
-                    process.stdin.write(content)
-        draining = asyncio.create_task(channel.drain_stderr())
-        hello = await channel.answer()
-        if hello.get("sha256") != digest:
-            raise LinkDown("the host runs another agent than the one that was shipped")
-        yield channel
-        await channel.leave()
-    finally:
-        channel.close()
-        if draining is not None:
-            draining.cancel()
-            await asyncio.gather(draining, return_exceptions=True)
+    async with start_agent(connection, "transfer", window=WINDOW) as process:
+        channel = TransferChannel(process)
+        try:
+            process.check_hello(await channel.answer())
+            yield channel
+            await channel.leave()
+        finally:
+            channel.close()
 
 
 def _some(pieces: Iterator[bytes]) -> list[bytes]:
