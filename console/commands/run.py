@@ -95,7 +95,7 @@ def _all_over(snapshot: Snapshot, chosen: Iterable[RunId]) -> bool:
         view, sync = snapshot.runs[run], snapshot.sync_states[run]
         if view.active:
             return False
-        if view.name in SEALED and not _synced(view, sync) and sync.status != "damaged":
+        if view.state_name in SEALED and not _synced(view, sync) and sync.status != "damaged":
             return False
     return True
 
@@ -114,12 +114,12 @@ def _exit_code(snapshot: Snapshot, chosen: Iterable[RunId]) -> int:
 
 
 def _exit_code_of(view: RunView, sync: SyncState) -> int:
-    if view.name == "finished":
+    if view.state_name == "finished":
         return exit_codes.DONE if _synced(view, sync) else exit_codes.FAILED
     code = view.state.exit_code if view.state else None
-    if view.name == "failed" and code == ENGINE_BAD_INPUT:
+    if view.state_name == "failed" and code == ENGINE_BAD_INPUT:
         return exit_codes.BAD_INPUT
-    if view.name == "failed" and code == ENGINE_SHIP_BLOCKER:
+    if view.state_name == "failed" and code == ENGINE_SHIP_BLOCKER:
         return exit_codes.SHIP_BLOCKER
     return exit_codes.FAILED
 
@@ -133,7 +133,7 @@ class _RunReporter:
     def update(self, snapshot: Snapshot) -> None:
         for run, before in self._lines.items():
             view = snapshot.runs[run]
-            line = view.name if view.name != "running" else f"running: {view.stage or 'starting'}"
+            line = view.state_name if view.state_name != "running" else f"running: {view.stage or 'starting'}"
             if view.state and view.state.ended and view.state.reason:
                 line += f" ({view.state.reason})"
             if line != before and view.state is not None:

@@ -36,12 +36,12 @@ async def _status(context: Context) -> int:
 
 
 def _row(view: RunView, snapshot: Snapshot) -> dict[str, Any]:
-    running = view.name == "running"
+    running = view.state_name == "running"
     sync = snapshot.sync_states[view.run]
     return {
         "condition": view.run.condition,
         "seed": view.run.seed,
-        "state": view.name,
+        "state": view.state_name,
         "stage": view.stage if running else "",
         "done": fraction_done(view) if running else None,
         "left_s": training_seconds_left(view) if running else None,

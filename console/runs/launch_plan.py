@@ -74,12 +74,14 @@ def plan_launch(
     for run in wanted:
         view = views.get(run)
         if view is not None and view.active:
-            leave.append((run, f"already {view.name}"))
-        elif view is not None and view.name == "finished" and run in same_settings and not again:
+            leave.append((run, f"already {view.state_name}"))
+        elif view is not None and view.state_name == "finished" and run in same_settings and not again:
             leave.append((run, "finished with these settings"))
         else:
             launch.append(run)
-            if view is not None and (view.evaluated or view.name == "finished"):  # its events may not have come yet
+            if view is not None and (
+                view.evaluated or view.state_name == "finished"
+            ):  # its events may not have come yet
                 replaces.append(run)
             elif view is not None and view.checkpoint is not None and run in same_settings and not again:
                 resumes.append(run)
@@ -89,7 +91,7 @@ def plan_launch(
 def plan_abort(views: Mapping[RunId, RunView], wanted: Iterable[RunId]) -> AbortPlan:
     """Which of ``wanted`` there is something to abort of."""
     active = [run for run in wanted if run in views and views[run].active]
-    return AbortPlan(tuple(active), tuple(run for run in active if views[run].name == "running"))
+    return AbortPlan(tuple(active), tuple(run for run in active if views[run].state_name == "running"))
 
 
 def _named(runs: tuple[RunId, ...]) -> str:

@@ -55,8 +55,10 @@ def sync_status(snapshot: Snapshot) -> SyncStatus:
     known = [(run, view, snapshot.sync_states[run]) for run, view in snapshot.runs.items()]
     due = [(run, synced) for run, view, synced in known if _due(view, synced)]
     synced = [(run, one) for run, one in due if one.status == "synced"]
-    growing = [(run, synced) for run, view, synced in known if synced.status == "syncing" and view.name == "running"]
-    unsealed = [(run, synced) for run, view, synced in known if view.name == "lost" and not _due(view, synced)]
+    growing = [
+        (run, synced) for run, view, synced in known if synced.status == "syncing" and view.state_name == "running"
+    ]
+    unsealed = [(run, synced) for run, view, synced in known if view.state_name == "lost" and not _due(view, synced)]
     return SyncStatus(
         due=tuple(run for run, _ in due),
         synced=tuple(run for run, _ in synced),
@@ -75,4 +77,4 @@ def sync_status(snapshot: Snapshot) -> SyncStatus:
 
 
 def _due(view: RunView, synced: SyncState) -> bool:
-    return view.name in SEALED or synced.status in ("synced", "pulling", "damaged")
+    return view.state_name in SEALED or synced.status in ("synced", "pulling", "damaged")

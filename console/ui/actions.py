@@ -153,7 +153,7 @@ ACTIONS: tuple[Action, ...] = (
     # Live
     Action("select_run(-1)", ("left_square_bracket",), "", "Select the previous run", ("live",)),
     Action("select_run(1)", ("right_square_bracket",), "run", "Select the next run", ("live",), shown="[ ]"),
-    Action("toggle_follow", ("f", "space"), "follow", "Follow the log, or hold it still", ("live",)),
+    Action("toggle_follow", ("f", "space"), "follow", "Follow the log, or pause it", ("live",)),
     Action("search", ("slash",), "filter", "Only log lines with a text; !text leaves lines out", ("live",)),
     Action("cycle_charts", ("c",), "charts", "Both charts, loss alone, top-1 alone, or none", ("live",)),
     Action("toggle_smooth", ("s",), "smooth", "Smooth the loss; the selected run's raw line stays", ("live",)),
@@ -175,7 +175,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("page_up", ("pageup",), "", "A page up", ("reading", "host", "log")),
     Action("page_down", ("pagedown",), "", "A page down", ("reading", "host", "log")),
     Action("scroll_home", ("home",), "", "To the beginning", ("reading", "host", "log")),
-    Action("scroll_end", ("end",), "", "To the end; the log is followed again", ("reading", "host", "log")),
+    Action("scroll_end", ("end",), "", "To the end; follows the log again", ("reading", "host", "log")),
     Action("scroll_left", ("left",), "", "To the left of long lines", ("log",)),
     Action("scroll_right", ("right",), "", "To the right of long lines", ("log",)),
     # Dialogues

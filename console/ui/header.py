@@ -98,7 +98,7 @@ def link_mark(host: HostView) -> tuple[str, str]:
 
 def run_counts(snapshot: Snapshot, *, short: bool = False) -> str:
     """``3 running  4 queued  2 done``, short ``▶3 ◦4 ✓2``; ``9 to launch`` before the first."""
-    counts = Counter(view.name for view in snapshot.runs.values())
+    counts = Counter(view.state_name for view in snapshot.runs.values())
     words = {"running": "running", "queued": "queued", "finished": "done"}
     words |= {name: name for name in ("failed", "aborted", "lost")}
     there = {name: word for name, word in words.items() if counts[name]}

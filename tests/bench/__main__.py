@@ -8,14 +8,16 @@ from pathlib import Path
 import msgspec
 
 from console.commands.output import table
-from tests.bench import first_paint, ragged_head, sync_big_file, sync_no_op, sync_small_files
+from tests.bench import chart_redraw, first_paint, ragged_head, run_view, sync_big_file, sync_no_op, sync_small_files
+
+BENCHES = (first_paint, run_view, chart_redraw, ragged_head, sync_no_op, sync_small_files, sync_big_file)
 
 COLUMNS = ("name", "ours", "peer", "ratio", "goal", "met", "spread", "note")
 
 
 def main() -> None:
     rows = []
-    for bench in (first_paint, ragged_head, sync_no_op, sync_small_files, sync_big_file):
+    for bench in BENCHES:
         print(f"{bench.__name__.rpartition('.')[2]} ...", file=sys.stderr, flush=True)
         rows.append(bench.measure())
     Path("bench.json").write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=2) + b"\n")

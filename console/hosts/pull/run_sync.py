@@ -165,7 +165,7 @@ class RunSync:
         return tuple(run for run, view in self._views.items() if self._grows(run, view))
 
     def _grows(self, run: RunId, view: RunView) -> bool:
-        if view.state is None or self._sealed.get(run) or view.name == "queued":
+        if view.state is None or self._sealed.get(run) or view.state_name == "queued":
             return False
         return not (view.state.ended and run in self._whole)
 

@@ -1,90 +1,45 @@
-"""Line charts as text: series, size and options in, a drawing out. The only module that knows plotext.
+"""Line charts as text, and the widget that shows one; the only module that knows plotext.
 
-plotext keeps its figure in global state, raises on infinity and on the log of 0: so the figure is reset each time under
-a lock, non-finite values are dropped and marked at the upper edge, and the logarithm is taken here.
+plotext keeps its figure in global state and raises on infinity and on the log of 0: so each drawing resets it under a lock,
+draws finite values only, and takes the logarithm itself.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Sequence
 from threading import Lock
+from weakref import WeakKeyDictionary
 
 from msgspec import Struct
 from rich.text import Text
+from textual import on, work
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
+from textual.worker import Worker, WorkerState
 
-from console.runs.run_view import smooth
-
-LIMIT = 1e100
-
-
-def finite(xs: Sequence[float], ys: Sequence[float]) -> tuple[list[float], list[float], list[float]]:
-    """The points whose both coordinates can be drawn, and the x of those whose y cannot.
-
-    Beyond ``LIMIT`` a number is treated like infinity: sums and squares of such numbers overflow.
-    """
-    kept_xs: list[float] = []
-    kept_ys: list[float] = []
-    broken: list[float] = []
-    for x, y in zip(xs, ys, strict=True):
-        if not abs(x) <= LIMIT:
-            continue
-        if abs(y) <= LIMIT:
-            kept_xs.append(x)
-            kept_ys.append(y)
-        else:
-            broken.append(x)
-    return kept_xs, kept_ys, broken
-
-
-def min_max(xs: Sequence[float], ys: Sequence[float], width: int) -> tuple[list[float], list[float]]:
-    """At most ``2 * width`` of the points: the lowest and the highest of each of ``width`` buckets, in their order.
-
-    Buckets are cut by index and of one power-of-two size, so while a curve grows its old buckets hold the same points
-    (they merge when the size doubles) and the drawn curve does not jump. The lowest and highest points always stay.
-
-    Raises:
-        ValueError: ``width`` is not positive, or the lengths differ.
-    """
-    if width < 1:
-        raise ValueError("a curve needs a width of at least 1")
-    if len(xs) != len(ys):
-        raise ValueError(f"{len(xs)} x for {len(ys)} y")
-    count = len(xs)
-    if count <= 2 * width:
-        return list(xs), list(ys)
-    bucket = 4
-    while bucket * width < count:
-        bucket *= 2
-    kept: list[int] = []
-    for start in range(0, count, bucket):
-        block = ys[start : start + bucket]
-        low, high = start + block.index(min(block)), start + block.index(max(block))
-        kept.extend((low,) if low == high else (min(low, high), max(low, high)))
-    return [xs[index] for index in kept], [ys[index] for index in kept]
-
+from console.runs.series import PointStorage, Series, SeriesReduction
+from console.ui.messages import ChartDrawn
 
 Colour = tuple[int, int, int]
 MIN_WIDTH, MIN_HEIGHT = 20, 5
 _BLOCKS = "hd"
 _BROKEN = "!"
 _lock = Lock()
-_curves: dict[Hashable, tuple[list[float], list[float], list[float]]] = {}
-_MAX_CURVES = 256
+# By storage, so a reduction is updated while its series grows and dropped with the last version of it.
+_reductions: WeakKeyDictionary[PointStorage, dict[tuple[float, bool], SeriesReduction]] = WeakKeyDictionary()
 
 
-class Series(Struct, frozen=True):
-    """One curve.
+class Curve(Struct, frozen=True):
+    """A series and how it is drawn.
 
     Attributes:
-        version: changes whenever ``xs`` or ``ys`` do, unique among all series; what was worked out for it is kept.
         letter: the marker where curves are told apart without colour.
         smoothing: weight of the moving average, 0 for none.
     """
 
-    version: Hashable
-    xs: Sequence[float]
-    ys: Sequence[float]
+    series: Series
     colour: Colour
     letter: str
     smoothing: float = 0.0
@@ -99,43 +54,36 @@ class ChartOptions(Struct, frozen=True):
     whole_x: bool = False
 
 
-def draw(series: Sequence[Series], width: int, height: int, options: ChartOptions) -> Text:
-    """The chart of ``series`` in ``width`` x ``height`` cells, later series on top.
+def draw(curves: Sequence[Curve], width: int, height: int, options: ChartOptions) -> Text:
+    """The chart of ``curves`` in ``width`` x ``height`` cells, later curves on top.
 
     Returns:
-        At most ``height`` lines of at most ``width`` cells; a line of words where there is no room or no finite value;
-        nothing where there are no values at all.
+        At most ``height`` lines of at most ``width`` cells; one line of text if there is no room or no finite value;
+        nothing if there are no values at all.
     """
     with _lock:
-        curves = [(one, *_curve(one, width, options.log_scale)) for one in series] if width > 0 else []
-        if not any(xs for _, xs, _, _ in curves):
-            broken = any(marks for _, _, _, marks in curves)
+        reduced = [(curve, *_reduced(curve, width, options.log_scale)) for curve in curves] if width > 0 else []
+        if not any(xs for _, xs, _, _ in reduced):
+            broken = any(marks for _, _, _, marks in reduced)
             return Text("no finite value to draw"[: max(0, width)] if broken else "")
         if width < MIN_WIDTH or height < MIN_HEIGHT:
             return Text("no room for a chart"[: max(0, width)])
-        return Text.from_ansi(_plot(curves, width, height, options), no_wrap=True)
+        return Text.from_ansi(_plot(reduced, width, height, options), no_wrap=True)
 
 
-def _curve(one: Series, width: int, log_scale: bool) -> tuple[list[float], list[float], list[float]]:
-    """The points of ``one`` to draw, and the x of what could not be drawn; kept by version, the oldest given up first."""
-    key = (one.version, one.smoothing, width, log_scale)
-    kept = _curves.get(key)
-    if kept is None:
-        xs, ys, broken = finite(one.xs, one.ys)
-        if one.smoothing:
-            ys = smooth(ys, one.smoothing)
-        if log_scale:
-            xs, ys, unplaced = finite(xs, [math.log10(y) if y > 0 else math.nan for y in ys])
-            broken = sorted(broken + unplaced)
-        kept = (*min_max(xs, ys, width), broken[:: max(1, len(broken) // width)])
-        while len(_curves) >= _MAX_CURVES:
-            _curves.pop(next(iter(_curves)), None)
-        _curves[key] = kept
-    return kept
+def _reduced(curve: Curve, width: int, log_scale: bool) -> tuple[list[float], list[float], list[float]]:
+    """The x and y of the points of ``curve`` to draw, and the x of those that cannot be drawn."""
+    kept = _reductions.setdefault(curve.series.storage, {})
+    key = (curve.smoothing, log_scale)
+    reduction = kept.get(key)
+    if reduction is None or reduction.read > len(curve.series):  # an older version of the series starts again
+        reduction = kept[key] = SeriesReduction(smoothing=curve.smoothing, log_scale=log_scale)
+    reduction.update(curve.series)
+    return (*reduction.points(width), reduction.marks(width))
 
 
 def _plot(
-    curves: Sequence[tuple[Series, list[float], list[float], list[float]]],
+    curves: Sequence[tuple[Curve, list[float], list[float], list[float]]],
     width: int,
     height: int,
     options: ChartOptions,
@@ -146,16 +94,16 @@ def _plot(
     left, right = _span([axis for _, xs, _, marks in curves for axis in (xs, marks) if axis])
     low, high = _span([ys for _, _, ys, _ in curves if ys])
     plotext.clear_figure()
-    plotext.limit_size(False, False)  # its own idea of the terminal is that of the process, not of the widget
+    plotext.limit_size(False, False)  # it would cut to the process's terminal, not to the widget
     plotext.plot_size(width, height)
     for paint in (plotext.canvas_color, plotext.axes_color, plotext.ticks_color):
         paint("default")
     plotext.xaxes(True, False)
     plotext.yaxes(True, False)
-    for one, xs, ys, marks in curves:
-        colour = one.colour if options.colour else "default"
+    for curve, xs, ys, marks in curves:
+        colour = curve.colour if options.colour else "default"
         if xs:
-            marker = _BLOCKS if options.blocks else one.letter[:1] or "*"
+            marker = _BLOCKS if options.blocks else curve.letter[:1] or "*"
             plotext.plot(xs, ys, marker=marker, color=colour)
         if marks:
             plotext.scatter(marks, [high] * len(marks), marker=_BROKEN, color=colour)
@@ -169,7 +117,7 @@ def _plot(
 
 
 def _span(axes: Sequence[Sequence[float]]) -> tuple[float, float]:
-    """The least and the greatest value, a little apart where they are one."""
+    """Lowest and highest value, moved apart where they are equal."""
     low, high = min(map(min, axes)), max(map(max, axes))
     if low == high:
         pad = abs(low) * 0.1 or 0.5
@@ -187,7 +135,7 @@ def nice_ticks(low: float, high: float, wanted: int, *, whole: bool = False) -> 
     if whole:
         step = max(1.0, step)
     first = math.ceil(low / step - 1e-9)
-    ticks = [step * place for place in range(first, first + 4 * wanted + 4) if step * place <= high + step * 1e-9]
+    ticks = [step * number for number in range(first, first + 4 * wanted + 4) if step * number <= high + step * 1e-9]
     return ticks or [low, high]
 
 
@@ -196,3 +144,53 @@ def _label(value: float, digits: int = 5) -> str:
     if value == 0 or 0.001 <= abs(value) < 100_000:
         return f"{value:.{digits}g}"
     return f"{value:.0e}"
+
+
+class ChartPanel(Widget):
+    """A chart under its title; a thread draws, one drawing at a time, and of several requests the newest is drawn."""
+
+    title: reactive[Content] = reactive(Content(""), init=False)
+    drawing: reactive[Text] = reactive(Text(""), init=False)
+
+    def __init__(self, empty: str, *, id: str) -> None:
+        super().__init__(id=id)
+        self._empty = empty
+        self._busy = False
+        self._request: tuple[Callable[[], Sequence[Curve]], ChartOptions] | None = None
+
+    def request(self, curves: Callable[[], Sequence[Curve]], options: ChartOptions) -> None:
+        """Ask for a drawing of ``curves``, which the thread calls; the last drawing stays until the new one is ready."""
+        self._request = (curves, options)
+        self._start()
+
+    def _start(self) -> None:
+        width, height = self.size.width, self.size.height - 1
+        if self._request is None or self._busy or width <= 0 or height <= 0:
+            return
+        self._busy = True
+        request, self._request = self._request, None
+        self._draw(*request, width, height)
+
+    @work(thread=True, exit_on_error=False)
+    def _draw(self, curves: Callable[[], Sequence[Curve]], options: ChartOptions, width: int, height: int) -> None:
+        self.post_message(ChartDrawn(draw(curves(), width, height, options)))
+
+    @on(ChartDrawn)
+    def _show(self, message: ChartDrawn) -> None:
+        message.stop()
+        self.drawing = message.drawing
+
+    @on(Worker.StateChanged)
+    def _start_next(self, event: Worker.StateChanged) -> None:
+        if event.state in (WorkerState.SUCCESS, WorkerState.ERROR, WorkerState.CANCELLED):
+            self._busy = False
+            if event.state is WorkerState.ERROR:
+                self.drawing = Text(f"The chart could not be drawn: {event.worker.error}")
+            self._start()
+
+    def render(self) -> Content:
+        """The title and the drawing, or a sentence on when there will be one."""
+        title = self.title.truncate(self.size.width, ellipsis=True)
+        if not self.drawing.plain:
+            return Content("\n").join([title, Content.styled(self._empty, "italic $text-muted")])
+        return Content("\n").join([title, Content.from_rich_text(self.drawing, console=self.app.console)])

@@ -1,14 +1,15 @@
-"""Which curves the Live view draws: the loss of every run, and its validation beside mean pooling."""
+"""The curves of the Live view: training loss of every run, and its validation beside mean pooling."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from console.runs.run_view import RunView
-from console.ui.live.chart import Colour, Series
+from console.runs.series import Series
+from console.ui.live.chart import Colour, Curve
 from engine.contract.settings import RunId
 
-SMOOTHING = 0.95
+SMOOTHING = 0.95  # averages about the last 20 steps
 _COLOURS: tuple[Colour, ...] = (
     (86, 156, 255),
     (255, 166, 64),
@@ -23,7 +24,7 @@ _REFERENCE: Colour = (170, 170, 170)
 
 
 def letters(conditions: Iterable[str]) -> dict[str, str]:
-    """A small letter a condition: its own first one, or the next of the alphabet where that is taken."""
+    """A small letter for each condition: its own first one, or the next free one of the alphabet."""
     chosen: dict[str, str] = {}
     for condition in conditions:
         free = [letter for letter in "abcdefghijklmnopqrstuvwxyz" if letter not in chosen.values()]
@@ -33,49 +34,43 @@ def letters(conditions: Iterable[str]) -> dict[str, str]:
 
 
 def colours(conditions: Iterable[str]) -> dict[str, Colour]:
-    """A colour a condition."""
-    return {condition: _COLOURS[place % len(_COLOURS)] for place, condition in enumerate(dict.fromkeys(conditions))}
+    """A colour for each condition, by its position; they repeat after six."""
+    return {condition: _COLOURS[index % len(_COLOURS)] for index, condition in enumerate(dict.fromkeys(conditions))}
 
 
-def loss_series(views: dict[RunId, RunView], selected: RunId | None, *, smoothed: bool) -> list[Series]:
-    """The training loss of every run by step, the selected one white, capital and on top.
+def loss_curves(views: dict[RunId, RunView], selected: RunId | None, *, smoothed: bool) -> list[Curve]:
+    """Training loss of every run by step; the selected run last, so on top.
 
-    Smoothed, the selected run's raw values stay below its curve, dim.
+    Smoothed, the selected run's raw values are drawn dim below its curve.
     """
-    series = []
-    for run, colour, letter in _looks(views, selected):
-        view = views[run]
-        if not view.steps:
+    curves = []
+    for run, colour, letter in _styles(views, selected):
+        losses = views[run].losses
+        if not losses:
             continue
-        version = ("loss", run, view.state.key if view.state else "", len(view.steps))
-        one = Series(version, view.steps, view.losses, colour, letter)
-        if smoothed:
-            if run == selected:
-                series.append(Series(version, view.steps, view.losses, _RAW, "."))
-            one = Series(version, view.steps, view.losses, colour, letter, SMOOTHING)
-        series.append(one)
-    return series
+        if smoothed and run == selected:
+            curves.append(Curve(losses, _RAW, "."))
+        curves.append(Curve(losses, colour, letter, SMOOTHING if smoothed else 0.0))
+    return curves
 
 
-def top1_series(views: dict[RunId, RunView], selected: RunId | None) -> list[Series]:
-    """Top-1 on the development bundles in percent by epoch, over the level of mean pooling."""
-    series = []
-    for run, colour, letter in _looks(views, selected):
-        view = views[run]
-        if not view.epochs:
-            continue
-        version = ("top1", run, view.state.key if view.state else "", len(view.epochs))
-        xs = [float(epoch.epoch) for epoch in view.epochs]
-        series.append(Series(version, xs, [100 * epoch.top1 for epoch in view.epochs], colour, letter))
+def top1_curves(views: dict[RunId, RunView], selected: RunId | None) -> list[Curve]:
+    """Top-1 on the development bundles in percent by epoch, above a level line of mean pooling."""
+    curves = []
+    last = 1.0
+    for run, colour, letter in _styles(views, selected):
+        if epochs := views[run].epochs:
+            last = max(last, epochs[-1].epoch)
+            points = Series((epoch.epoch for epoch in epochs), (100 * epoch.top1 for epoch in epochs))
+            curves.append(Curve(points, colour, letter))
     level = mean_pool_level(views, selected)
-    if level is not None and series:
-        last = max(one.xs[-1] for one in series)
-        series.insert(0, Series(("mean pooling", level, last), (0.0, max(1.0, last)), (level, level), _REFERENCE, "-"))
-    return series
+    if level is not None:
+        curves.insert(0, Curve(Series((0.0, last), (level, level)), _REFERENCE, "-"))
+    return curves
 
 
 def mean_pool_level(views: dict[RunId, RunView], selected: RunId | None) -> float | None:
-    """Mean pooling's top-1 in percent on the selected run's development bundles, or the first run's that has any."""
+    """Top-1 of mean pooling in percent on the selected run's development bundles, or of the first run that has any."""
     chosen = [views[selected]] if selected in views else []
     for view in [*chosen, *views.values()]:
         if view.epochs:
@@ -83,18 +78,21 @@ def mean_pool_level(views: dict[RunId, RunView], selected: RunId | None) -> floa
     return None
 
 
-def _looks(views: dict[RunId, RunView], selected: RunId | None) -> list[tuple[RunId, Colour, str]]:
-    """Each run's colour and letter, seeds in shades of their condition's colour; the selected run comes last."""
+def _styles(views: dict[RunId, RunView], selected: RunId | None) -> list[tuple[RunId, Colour, str]]:
+    """Colour and letter of each run, seeds in shades of their condition's colour.
+
+    The selected run comes last, in white and with a capital letter.
+    """
     names = dict.fromkeys(run.condition for run in views)
     colour_of, letter_of = colours(names), letters(names)
-    seen: dict[str, int] = {}
-    looks, last = [], []
+    seeds_seen: dict[str, int] = {}
+    styles, last = [], []
     for run in views:
-        shade = max(0.55, 1.0 - 0.18 * seen.get(run.condition, 0))
-        seen[run.condition] = seen.get(run.condition, 0) + 1
+        shade = max(0.55, 1.0 - 0.18 * seeds_seen.get(run.condition, 0))
+        seeds_seen[run.condition] = seeds_seen.get(run.condition, 0) + 1
         red, green, blue = colour_of[run.condition]
         if run == selected:
             last.append((run, _SELECTED, letter_of[run.condition].upper()))
         else:
-            looks.append((run, (int(red * shade), int(green * shade), int(blue * shade)), letter_of[run.condition]))
-    return looks + last
+            styles.append((run, (int(red * shade), int(green * shade), int(blue * shade)), letter_of[run.condition]))
+    return styles + last

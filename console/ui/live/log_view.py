@@ -1,9 +1,12 @@
-"""The log of one run: a scrolled window over its bounded buffer, drawn line by line, never parsed as markup."""
+"""The log of one run: a filtered, scrolled window over its bounded buffer, rendered line by line and never as markup."""
 
 from __future__ import annotations
 
 import re
+from collections import deque
+from itertools import islice
 
+from msgspec import Struct
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
@@ -11,17 +14,75 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from console.runs.log_buffer import LogBuffer
+from console.runs.log_buffer import MAX_LINES, LogBuffer
 from console.ui.actions import bindings
-from console.ui.live.log_filter import LogFilter, ShownLines
 
-_SIDEWAYS = 20
-_NOTHING = "No log yet: it begins when the run does."
-_FILTERED = "No line passes the filter; Esc shows every line."
+_SIDEWAYS = 20  # columns
+_EMPTY = "No log yet: it begins when the run does."
+_NO_MATCH = "No line passes the filter; Esc shows every line."
+
+
+class LogFilter(Struct, frozen=True):
+    """Accepts lines that contain every text of ``include`` and none of ``exclude``, ignoring case."""
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> LogFilter:
+        """``loss !nan`` shows lines with "loss" and without "nan"; a lone ``!`` is ignored."""
+        terms = text.lower().split()
+        exclude = tuple(term[1:] for term in terms if term.startswith("!") and len(term) > 1)
+        return cls(tuple(term for term in terms if not term.startswith("!")), exclude)
+
+    def __bool__(self) -> bool:
+        return bool(self.include or self.exclude)
+
+    def accepts(self, line: str) -> bool:
+        """Whether ``line`` passes."""
+        lowered = line.lower()
+        return all(text in lowered for text in self.include) and not any(text in lowered for text in self.exclude)
+
+
+class FilteredLines:
+    """Lines of a buffer that pass a filter, oldest first, each with its number in the whole log; updated by new lines only."""
+
+    def __init__(self, buffer: LogBuffer, line_filter: LogFilter) -> None:
+        self.lines: deque[tuple[int, str]] = deque(maxlen=MAX_LINES)
+        self.widest = 0
+        self._buffer = buffer
+        self._filter = line_filter
+        self._seen = 0
+
+    def update(self) -> tuple[bool, int]:
+        """Add the lines that the buffer has received since the last update.
+
+        Returns:
+            Whether anything changed, and how many lines were dropped from the front.
+        """
+        if self._buffer.total < self._seen:  # the buffer was cleared for another launch
+            dropped = len(self.lines)
+            self.lines.clear()
+            self.widest = self._seen = 0
+            return True, dropped
+        kept = self._buffer.lines
+        first = self._buffer.total - len(kept)
+        dropped = 0
+        while self.lines and self.lines[0][0] < first:
+            self.lines.popleft()
+            dropped += 1
+        start = max(self._seen, first)
+        changed = dropped > 0 or start < self._buffer.total
+        for number, line in enumerate(islice(kept, start - first, None), start=start):
+            if self._filter.accepts(line):
+                self.lines.append((number, line))
+                self.widest = max(self.widest, len(line) if line.isascii() else cell_len(line))
+        self._seen = self._buffer.total
+        return changed, dropped
 
 
 class LogView(ScrollView, inherit_bindings=False):
-    """Follows the end of the log until the operator scrolls up; then it holds still, whatever arrives."""
+    """Scrollable log that follows its end until the operator scrolls up; then its lines stay in place while new ones arrive."""
 
     BINDINGS = bindings("log")
     can_focus = True
@@ -29,51 +90,51 @@ class LogView(ScrollView, inherit_bindings=False):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.following = True
-        self.wanted = LogFilter()
+        self.filter = LogFilter()
         self._buffer = LogBuffer()
-        self._shown = ShownLines(self._buffer, self.wanted)
+        self._shown = FilteredLines(self._buffer, self.filter)
         self._matches: re.Pattern[str] | None = None
 
     @property
     def counts(self) -> tuple[int, int]:
-        """Lines shown, and lines the log has had in all."""
+        """Lines that pass the filter, and lines of the whole log."""
         return len(self._shown.lines), self._buffer.total
 
     def show(self, buffer: LogBuffer) -> None:
-        """Turn to another log, following it."""
+        """Show another log and follow it."""
         self._buffer = buffer
         self._restart()
         self.follow(True)
 
-    def set_filter(self, wanted: LogFilter) -> None:
-        """Show only what ``wanted`` admits."""
-        self.wanted = wanted
-        texts = "|".join(re.escape(text) for text in wanted.include)
+    def set_filter(self, line_filter: LogFilter) -> None:
+        """Show only the lines that ``line_filter`` accepts."""
+        self.filter = line_filter
+        texts = "|".join(re.escape(text) for text in line_filter.include)
         self._matches = re.compile(texts, re.IGNORECASE) if texts else None
         self._restart()
 
     def follow(self, following: bool) -> None:
-        """Follow the end from here on, or hold still."""
+        """Follow the end from now on, or pause."""
         self.following = following
         if following:
             self._to_end()
 
     def poll(self) -> bool:
-        """Take in new lines; returns whether anything changed."""
-        changed, gone = self._shown.update()
+        """Show the lines that arrived since the last call; returns whether anything changed."""
+        changed, dropped = self._shown.update()
         if changed:
             self._resize()
             if self.following:
                 self._to_end()
-            elif gone:
-                self.scroll_to(y=max(0, self.scroll_offset.y - gone), animate=False, immediate=True)
+            elif dropped:
+                self.scroll_to(y=max(0, self.scroll_offset.y - dropped), animate=False, immediate=True)
             self.refresh()
         elif self.following and self.scroll_offset.y < self.max_scroll_y:
-            self._to_end()  # the room became smaller, or known at last
+            self._to_end()  # the widget shrank, or has just got its size
         return changed
 
     def _restart(self) -> None:
-        self._shown = ShownLines(self._buffer, self.wanted)
+        self._shown = FilteredLines(self._buffer, self.filter)
         self._shown.update()
         self._resize()
         if self.following:
@@ -87,24 +148,24 @@ class LogView(ScrollView, inherit_bindings=False):
         self.scroll_to(y=max(0, len(self._shown.lines) - self.size.height), animate=False, immediate=True)
 
     def on_resize(self) -> None:
-        """Keep the end in sight, once the new size is in force."""
+        """Keep the end visible, once the new size applies."""
         if self.following:
             self.call_after_refresh(self._to_end)
 
     def action_scroll_left(self) -> None:
-        """A quarter of the usual width to the left."""
+        """Scroll 20 columns to the left."""
         self.scroll_relative(x=-_SIDEWAYS, animate=False)
 
     def action_scroll_right(self) -> None:
-        """A quarter of the usual width to the right."""
+        """Scroll 20 columns to the right."""
         self.scroll_relative(x=_SIDEWAYS, animate=False)
 
     def action_scroll_end(self) -> None:
-        """To the end, and follow it."""
+        """Scroll to the end and follow it."""
         self.follow(True)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Reaching the end follows again, leaving it holds still."""
+        """Reaching the end follows again, leaving it pauses."""
         super().watch_scroll_y(old_value, new_value)
         if new_value < old_value:
             self.following = new_value >= self.max_scroll_y
@@ -112,20 +173,20 @@ class LogView(ScrollView, inherit_bindings=False):
             self.following = True
 
     def render_line(self, y: int) -> Strip:
-        """The line at ``y`` of the window; costs no more for a longer log."""
+        """Line ``y`` of the visible window; the cost does not grow with the log."""
         x, top = self.scroll_offset
         width, base = self.size.width, self.rich_style
         lines = self._shown.lines
         index = top + y
         if index >= len(lines):
-            words = (_FILTERED if self.wanted and self._buffer.total else _NOTHING) if y == 0 and not lines else ""
-            return Strip([Segment(words, base + Style(italic=True))]).adjust_cell_length(width, base)
+            text = (_NO_MATCH if self.filter and self._buffer.total else _EMPTY) if y == 0 and not lines else ""
+            return Strip([Segment(text, base + Style(italic=True))]).adjust_cell_length(width, base)
         line = lines[index][1]
         strip = Strip(self._segments(line, base), cell_len(line))
         return strip.crop_extend(x, x + width, base)
 
     def _segments(self, line: str, base: Style) -> list[Segment]:
-        """``line`` with what the filter found set off."""
+        """``line`` with the texts of the filter in reverse video."""
         if self._matches is None:
             return [Segment(line, base)]
         segments, end = [], 0

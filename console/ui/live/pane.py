@@ -1,4 +1,4 @@
-"""View 3: the curves of all runs, and the log of the selected one."""
+"""View 3, Live: curves of all runs, and the log of the selected run."""
 
 from __future__ import annotations
 
@@ -15,11 +15,9 @@ from textual.widgets import Input
 from console.format import counted, duration, run_name
 from console.runs.run_view import fraction_done, training_seconds_left
 from console.ui.actions import bindings
-from console.ui.live.chart import MIN_WIDTH, ChartOptions
-from console.ui.live.chart_panel import ChartPanel
-from console.ui.live.curves import colours, letters, loss_series, mean_pool_level, top1_series
-from console.ui.live.log_filter import LogFilter
-from console.ui.live.log_view import LogView
+from console.ui.live.chart import MIN_WIDTH, ChartOptions, ChartPanel
+from console.ui.live.curves import colours, letters, loss_curves, mean_pool_level, top1_curves
+from console.ui.live.log_view import LogFilter, LogView
 from console.ui.messages import AbortWanted, RunSelected
 from console.ui.pane import Pane, UpdatingText
 from console.ui.runs.state_text import STAGES, mark_of
@@ -27,17 +25,17 @@ from engine.contract.settings import RunId
 
 _LAYOUTS = ("both", "loss", "top1", "none")
 _TWO_CHARTS = 2 * (MIN_WIDTH + 1)  # columns that hold both side by side
-_TICKS_A_DRAWING = 2  # a tick is a quarter of a second, so charts follow at 2 Hz
+_TICKS_PER_DRAWING = 2  # a tick is a quarter of a second, so charts follow at 2 Hz
 
 
 class LogSearch(Input):
-    """Where the filter of the log is typed."""
+    """Input line of the log filter."""
 
     BINDINGS = bindings("search")
 
 
 class LivePane(Pane, inherit_bindings=False):
-    """Charts above, one line on the selected run, its log below."""
+    """Charts on top, one status line of the selected run, its log below."""
 
     SCOPE = "live"
     BINDINGS = bindings("live")
@@ -49,15 +47,15 @@ class LivePane(Pane, inherit_bindings=False):
         self._blocks: bool | None = None
         self._layout = "both"
         self._ticks = 0
-        self._drawn: object = None
-        self._log_of: tuple[RunId, str] | None = None
+        self._requested: object = None
+        self._shown_log: tuple[RunId, str] | None = None
 
     def compose(self) -> ComposeResult:
-        """Two charts, a line, the log."""
+        """Two charts, the status line, the log."""
         with Horizontal(id="charts"):
             yield ChartPanel("No training step yet: the curves begin when a run trains.", id="loss")
             yield ChartPanel("No validation yet: the first comes before the first step.", id="top1")
-        yield UpdatingText(id="live-line")
+        yield UpdatingText(id="live-status")
         yield LogView(id="log")
 
     @property
@@ -66,44 +64,44 @@ class LivePane(Pane, inherit_bindings=False):
         return self.query_one(LogView)
 
     def take_focus(self) -> None:
-        """The log has the keys that scroll."""
+        """Focus the log: it has the scroll keys."""
         self.log_view.focus(scroll_visible=False)
 
     def watch_snapshot(self) -> None:
-        """Turn to the log of the run's present launch; the charts follow on the tick."""
-        self._turn_to_log()
-        self._show_line()
+        """Show the log of the run's present launch; the charts follow on the next tick."""
+        self._show_log()
+        self._show_status()
 
     def watch_selected(self) -> None:
-        """Another run: its log, and its curve on top."""
-        self._turn_to_log()
-        self._show_line()
-        self._draw()
+        """Show the run's log, and its curve on top of the others."""
+        self._show_log()
+        self._show_status()
+        self._request_drawings()
 
     def tick(self) -> None:
-        """New lines at every tick, new curves at every other."""
+        """Show new log lines at every tick, new curves at every other."""
         self._ticks += 1
         self.log_view.poll()
-        self._show_line()
-        if self._ticks % _TICKS_A_DRAWING == 0:
-            self._draw()
+        self._show_status()
+        if self._ticks % _TICKS_PER_DRAWING == 0:
+            self._request_drawings()
 
     def on_resize(self) -> None:
-        """Charts and a line of the new size."""
-        self._show_line()
-        self._lay_out()
+        """Fit the charts and the status line to the new size."""
+        self._show_status()
+        self._update_layout()
 
-    def _turn_to_log(self) -> None:
+    def _show_log(self) -> None:
         if self.session is None or self.snapshot is None or self.selected is None:
             return
         state = self.snapshot.runs[self.selected].state
-        log_of = (self.selected, state.key if state else "")
-        if log_of != self._log_of:
-            self._log_of = log_of
+        shown_log = (self.selected, state.key if state else "")
+        if shown_log != self._shown_log:
+            self._shown_log = shown_log
             self.log_view.show(self.session.log(self.selected))
 
-    def _draw(self) -> None:
-        """Ask for both charts anew, if what they show changed."""
+    def _request_drawings(self) -> None:
+        """Ask for new drawings of the visible charts, if what they show has changed."""
         snapshot = self.snapshot
         if snapshot is None:
             return
@@ -111,24 +109,24 @@ class LivePane(Pane, inherit_bindings=False):
         colour = not self.app.no_color
         blocks = colour if self._blocks is None else self._blocks
         shown = (snapshot.version, self.selected, self._smooth, self._log_scale, blocks, loss.size, top1.size)
-        if shown == self._drawn:
+        if shown == self._requested:
             return
-        self._drawn = shown
+        self._requested = shown
         legend = self._legend(blocks)
-        words = ", ".join(word for word, on in (("smooth", self._smooth), ("log", self._log_scale)) if on)
-        loss.title = Content.assemble(("Loss", "bold"), f" {words} ", legend)
+        modes = ", ".join(name for name, on in (("smooth", self._smooth), ("log", self._log_scale)) if on)
+        loss.title = Content.assemble(("Loss", "bold"), f" {modes} ", legend)
         level = mean_pool_level(snapshot.runs, self.selected)
         reference = f"  - mean pooling {level:.1f}" if level is not None else ""
         top1.title = Content.assemble(("Dev top-1 %", "bold"), reference)
         options = ChartOptions(log_scale=self._log_scale, blocks=blocks, colour=colour)
         if loss.display:
-            loss.wish(partial(loss_series, snapshot.runs, self.selected, smoothed=self._smooth), options)
+            loss.request(partial(loss_curves, snapshot.runs, self.selected, smoothed=self._smooth), options)
         if top1.display:
             whole = ChartOptions(blocks=blocks, colour=colour, whole_x=True)
-            top1.wish(partial(top1_series, snapshot.runs, self.selected), whole)
+            top1.request(partial(top1_curves, snapshot.runs, self.selected), whole)
 
     def _legend(self, blocks: bool) -> Content:
-        """The conditions as they are drawn."""
+        """Each condition in its colour, with its letter where curves are drawn in letters; the selected run last."""
         names = dict.fromkeys(run.condition for run in self.snapshot.runs) if self.snapshot else {}
         parts = []
         for name, colour in colours(names).items():
@@ -140,33 +138,33 @@ class LivePane(Pane, inherit_bindings=False):
             parts.append(Content.styled(f"{sign}{self.selected.condition}/{self.selected.seed}", "bold"))
         return Content(" ").join(parts)
 
-    def _show_line(self) -> None:
-        """The selected run and its log in one line."""
+    def _show_status(self) -> None:
+        """Update the status line: state and progress of the selected run, length of its log."""
         if self.snapshot is None or self.selected is None:
             return
         view, log = self.snapshot.runs[self.selected], self.log_view
         mark = mark_of(view)
         done, left = fraction_done(view), training_seconds_left(view)
-        words = []
-        if view.name == "running":
+        details = []
+        if view.state_name == "running":
             in_stage = self.clock.seconds(view, time.time())
-            words = [STAGES.get(view.stage, view.stage or "starting")]
-            words += [f"for {duration(in_stage)}"] if in_stage is not None else []
-            words += [f"{100 * done:.0f}%"] if done is not None else []
-            words += [f"ETA {duration(left)}"] if left is not None else []
+            details = [STAGES.get(view.stage, view.stage or "starting")]
+            details += [f"for {duration(in_stage)}"] if in_stage is not None else []
+            details += [f"{100 * done:.0f}%"] if done is not None else []
+            details += [f"ETA {duration(left)}"] if left is not None else []
         elif view.state and view.state.reason:
-            words = [view.state.reason]
-        state = Content.assemble("  ", (f"{mark.sign} {mark.word}", mark.style), "  " + "  ".join(words))
+            details = [view.state.reason]
+        state = Content.assemble("  ", (f"{mark.sign} {mark.word}", mark.style), "  " + "  ".join(details))
         shown, total = log.counts
-        lines = (f"{shown:,} of " if log.wanted else "") + counted(total, "line")
-        tail = Content.assemble(f"log: {lines}, ", ("syncing" if log.following else "held still", "bold"))
+        lines = (f"{shown:,} of " if log.filter else "") + counted(total, "line")
+        tail = Content.assemble(f"log: {lines}, ", ("following" if log.following else "paused", "bold"))
         room = max(0, self.size.width - tail.cell_length - 2)
         head = Content.styled(run_name(self.selected, room - state.cell_length), "bold") + state
         head = head.truncate(room, ellipsis=True).pad_right(max(0, room - head.cell_length))
-        self.query_one("#live-line", UpdatingText).say(head + Content("  ") + tail)
+        self.query_one("#live-status", UpdatingText).say(head + Content("  ") + tail)
 
     def action_select_run(self, by: int) -> None:
-        """Turn to another run, round and round."""
+        """Select the run ``by`` places further on, first after last."""
         if self.snapshot is not None and self.selected is not None:
             runs = list(self.snapshot.runs)
             self.post_message(RunSelected(runs[(runs.index(self.selected) + by) % len(runs)]))
@@ -177,45 +175,45 @@ class LivePane(Pane, inherit_bindings=False):
             self.post_message(AbortWanted((self.selected,)))
 
     def action_toggle_smooth(self) -> None:
-        """Smooth or raw."""
+        """Switch between smoothed and raw loss."""
         self._smooth = not self._smooth
-        self._draw()
+        self._request_drawings()
 
     def action_toggle_log_scale(self) -> None:
-        """Logarithmic or linear."""
+        """Switch between a logarithmic and a linear loss axis."""
         self._log_scale = not self._log_scale
-        self._draw()
+        self._request_drawings()
 
     def action_toggle_markers(self) -> None:
-        """Blocks or letters."""
+        """Switch between block and letter markers."""
         self._blocks = not (not self.app.no_color if self._blocks is None else self._blocks)
-        self._draw()
+        self._request_drawings()
 
     def action_cycle_charts(self) -> None:
-        """Both charts where there is room for them, one of them, or all the room for the log."""
+        """Go on to the next layout: both charts if there is room, loss alone, top-1 alone, no chart."""
         layouts = _LAYOUTS if self.size.width >= _TWO_CHARTS else _LAYOUTS[1:]
-        self._layout = layouts[(layouts.index(self._charts_in_sight) + 1) % len(layouts)]
-        self._lay_out()
+        self._layout = layouts[(layouts.index(self._visible_charts) + 1) % len(layouts)]
+        self._update_layout()
 
     @property
-    def _charts_in_sight(self) -> str:
+    def _visible_charts(self) -> str:
         return "loss" if self._layout == "both" and self.size.width < _TWO_CHARTS else self._layout
 
-    def _lay_out(self) -> None:
-        in_sight = self._charts_in_sight
-        self.query_one("#loss").display = in_sight in ("both", "loss")
-        self.query_one("#top1").display = in_sight in ("both", "top1")
-        self.query_one("#charts").display = in_sight != "none"
-        self._drawn = None
-        self.call_after_refresh(self._draw)
+    def _update_layout(self) -> None:
+        visible = self._visible_charts
+        self.query_one("#loss").display = visible in ("both", "loss")
+        self.query_one("#top1").display = visible in ("both", "top1")
+        self.query_one("#charts").display = visible != "none"
+        self._requested = None
+        self.call_after_refresh(self._request_drawings)
 
     def action_toggle_follow(self) -> None:
-        """Follow or hold still."""
+        """Follow or pause the log."""
         self.log_view.follow(not self.log_view.following)
-        self._show_line()
+        self._show_status()
 
     def action_search(self) -> None:
-        """Type a filter."""
+        """Open the input line of the log filter."""
         try:
             search = self.query_one(LogSearch)
         except NoMatches:
@@ -227,19 +225,19 @@ class LivePane(Pane, inherit_bindings=False):
         search.focus()
 
     def action_clear_search(self) -> None:
-        """Show every line."""
+        """Remove the filter and show every line."""
         for search in self.query(LogSearch):
             search.value = ""
             search.display = False
         self.log_view.set_filter(LogFilter())
         self.take_focus()
-        self._show_line()
+        self._show_status()
 
     @on(Input.Changed)
     def _filter(self, event: Input.Changed) -> None:
         event.stop()
         self.log_view.set_filter(LogFilter.parse(event.value))
-        self._show_line()
+        self._show_status()
 
     @on(Input.Submitted)
     def _keep_filter(self, event: Input.Submitted) -> None:

@@ -18,7 +18,7 @@ from console.ui.session_protocol import SessionProtocol
 def results_key(snapshot: Snapshot) -> object:
     """What the results depend on: each run's launch, its state, and how far it is home."""
     return tuple(
-        (run, view.state.key if view.state else "", view.name, view.evaluated, snapshot.sync_states[run].status)
+        (run, view.state.key if view.state else "", view.state_name, view.evaluated, snapshot.sync_states[run].status)
         for run, view in snapshot.runs.items()
     )
 

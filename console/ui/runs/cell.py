@@ -48,14 +48,14 @@ class RunCell(Widget):
 def cell_text(view: RunView, sync: SyncState, in_stage: float | None, width: int) -> Content:
     """Three lines of at most ``width`` cells; ``in_stage`` is for how many seconds it has been in its stage, if known."""
     mark = mark_of(view)
-    aside = STAGES.get(view.stage, view.stage or "starting") if view.name == "running" else _homecoming(sync)
+    aside = STAGES.get(view.stage, view.stage or "starting") if view.state_name == "running" else _homecoming(sync)
     head = Content.assemble((f"{mark.sign} {mark.word}", mark.style), f"  {aside}" if aside else "")
     lines = [head, *_below(view, in_stage, width)]
     return Content("\n").join(line.truncate(width, ellipsis=True) for line in lines[:3])
 
 
 def _below(view: RunView, in_stage: float | None, width: int) -> list[Content]:
-    match view.name:
+    match view.state_name:
         case "none":
             return []
         case "running":
@@ -79,7 +79,7 @@ def _progress(view: RunView, width: int) -> Content:
 def _pace(view: RunView, in_stage: float | None) -> str:
     left = training_seconds_left(view)
     if left is not None:
-        loss = f"  loss {number(view.losses[-1])}" if view.losses else ""
+        loss = f"  loss {number(view.losses.last_y)}" if view.losses else ""
         return f"ETA {duration(left)}{loss}"
     took = duration(in_stage) if in_stage is not None else ""
     if view.progress:

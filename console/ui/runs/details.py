@@ -26,7 +26,7 @@ def details(snapshot: Snapshot, run: RunId, in_stage: float | None, now: float) 
     head = Content.assemble((run_name(run, _NAME_ROOM), "bold"), "  ", (f"{mark.sign} {mark.word}", mark.style))
     facts = [fact for fact in (_took(view), _home(view, sync, now)) if fact]
     lines = [head + Content("  " + ". ".join(facts)) if facts else head]
-    if all(other.name == "none" for other in snapshot.runs.values()):
+    if all(other.state_name == "none" for other in snapshot.runs.values()):
         lines.insert(0, _first_step(snapshot))
     if sync.status == "damaged":
         why = sync.note or "a checksum was wrong"
@@ -67,7 +67,7 @@ def _took(view: RunView) -> str:
 
 
 def _now(view: RunView, in_stage: float | None) -> str:
-    if view.name != "running":
+    if view.state_name != "running":
         return ""
     parts = [STAGES.get(view.stage, view.stage or "starting") + (f" ({view.stage_note})" if view.stage_note else "")]
     if view.progress:
@@ -75,7 +75,7 @@ def _now(view: RunView, in_stage: float | None) -> str:
     if view.last_step:
         parts.append(f"step {view.last_step[0]:,} of {view.total_steps:,}")
     if view.losses:
-        parts.append(f"loss {number(view.losses[-1])}")
+        parts.append(f"loss {number(view.losses.last_y)}")
         parts.append(f"rate {view.learning_rate:.1e}")
     left = training_seconds_left(view)
     if left is not None:
@@ -120,4 +120,4 @@ def _home(view: RunView, sync: SyncState, now: float) -> str:
         case "damaged":
             return ""
         case "not synced":
-            return sync.note or ("Not at home yet" if view.name == "finished" else "")
+            return sync.note or ("Not at home yet" if view.state_name == "finished" else "")

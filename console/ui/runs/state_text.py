@@ -40,7 +40,7 @@ STAGES = {
 
 def mark_of(view: RunView) -> Mark:
     """The look of ``view``'s state."""
-    return MARKS[view.name]
+    return MARKS[view.state_name]
 
 
 _LATEST = 1e11  # Unix time: beyond it no clock stands
@@ -60,7 +60,7 @@ class StageClock:
     def look(self, views: Iterable[RunView], now: float) -> None:
         """Take note of ``views`` as they came at ``now``, our Unix time in seconds."""
         for view in views:
-            if view.name != "running" or view.state is None:
+            if view.state_name != "running" or view.state is None:
                 self._began.pop(view.run, None)
                 continue
             news = view.last_event or view.state.started_at
@@ -74,7 +74,7 @@ class StageClock:
     def seconds(self, view: RunView, now: float) -> float | None:
         """How long ``view`` has been in its stage at ``now``; None where training's ETA tells more, or nothing is known."""
         began = self._began.get(view.run)
-        if began is None or self._behind is None or view.name != "running":
+        if began is None or self._behind is None or view.state_name != "running":
             return None
         if view.stage == "train" and view.last_step is not None:
             return None

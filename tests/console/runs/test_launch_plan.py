@@ -38,8 +38,8 @@ def test_a_launch_never_touches_an_active_run(views: dict[RunId, RunView], again
 @given(matrices)
 def test_an_abort_is_of_active_runs_only(views: dict[RunId, RunView]) -> None:
     plan = plan_abort(views, RUNS)
-    assert set(plan.abort) == {run for run in RUNS if views[run].name in ("queued", "running")}
-    assert set(plan.running) == {run for run in RUNS if views[run].name == "running"}
+    assert set(plan.abort) == {run for run in RUNS if views[run].state_name in ("queued", "running")}
+    assert set(plan.running) == {run for run in RUNS if views[run].state_name == "running"}
 
 
 def test_finished_runs_are_kept_unless_asked_again_or_asked_otherwise() -> None:

@@ -1,14 +1,14 @@
-"""The reduction of events to a view."""
+"""Events are reduced to a view, in any batches, at a cost that does not grow."""
 
 from __future__ import annotations
 
-import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.runs.run_view import RunView, fraction_done, reduce, smooth, training_seconds_left, with_state
+from console.runs.run_view import RunView, fraction_done, reduce, training_seconds_left, with_state
 from engine.contract.events import Body, End, Event, Progress, Stage, Step, Warning
 from engine.contract.settings import RunId
 from engine.contract.state import RunState
@@ -37,10 +37,32 @@ def test_reducing_in_parts_or_again_is_reducing_once(cuts: list[int]) -> None:
     assert view == reduce(EMPTY, STREAM)
 
 
+@given(st.lists(st.integers(0, len(STREAM))))
+def test_older_views_do_not_change_and_can_be_continued_apart(cuts: list[int]) -> None:
+    ends = [0, *sorted(cuts), len(STREAM)]
+    views = [EMPTY]
+    for start, end in pairwise(ends):
+        views.append(reduce(views[-1], STREAM[start:end]))
+    other = [Event(event.seq, event.t, step(99)) for event in STREAM]
+    branches = [reduce(view, other[end:]) for view, end in zip(views, ends, strict=True)]
+    for view, branch, end in zip(views, branches, ends, strict=True):
+        assert view == reduce(EMPTY, STREAM[:end])
+        assert branch == reduce(EMPTY, STREAM[:end] + other[end:])
+
+
+def test_views_without_steps_share_nothing() -> None:
+    assert reduce(EMPTY, STREAM).losses and not EMPTY.losses and not RunView(RunId("B", 42)).losses
+
+
+def test_events_seen_before_leave_the_very_same_view() -> None:
+    view = reduce(EMPTY, STREAM)
+    assert reduce(view, STREAM) is view
+
+
 def test_a_view_tells_stage_curve_and_end() -> None:
     view = reduce(EMPTY, STREAM)
-    assert (view.stage, view.steps, view.failed_gates) == ("train", (1, 2, 3, 4, 5), ("x",))
-    assert view.tiers_seen == {"tier1_easy": 15, "tier2_robust": 5} and view.evaluated
+    assert (view.stage, list(view.losses.points()[0]), view.failed_gates) == ("train", [1, 2, 3, 4, 5], ("x",))
+    assert (view.first_step, view.last_step, view.evaluated) == ((1, 30.0), (5, 70.0), True)
 
 
 def test_progress_is_of_the_present_stage() -> None:
@@ -64,10 +86,10 @@ def test_a_run_beyond_its_total_is_done_and_has_no_time_left() -> None:
 
 def test_no_text_of_an_event_steers_the_terminal() -> None:
     hostile = "\x1b]0;owned\x07a\nb\u202e"
-    told = events(
+    hostile_events = events(
         Stage("data", hostile), Progress(1, 2, hostile), Warning("loss_spike", hostile), End((hostile, "coherence"))
     )
-    view = reduce(EMPTY, told)
+    view = reduce(EMPTY, hostile_events)
     assert view.progress and (view.stage_note, view.progress.unit, view.warnings[0].message) == ("a b",) * 3
     assert view.failed_gates == ("a b", "coherence")
 
@@ -75,7 +97,7 @@ def test_no_text_of_an_event_steers_the_terminal() -> None:
 def test_another_launch_clears_the_view_and_the_same_one_does_not() -> None:
     first = RunState("running", "a" * 32)
     view = reduce(with_state(EMPTY, first), STREAM)
-    assert with_state(view, RunState("finished", "a" * 32)).steps == view.steps
+    assert with_state(view, RunState("finished", "a" * 32)).losses == view.losses
     assert with_state(view, RunState("queued", "b" * 32)) == RunView(view.run, RunState("queued", "b" * 32))
 
 
@@ -83,15 +105,3 @@ def test_warnings_are_bounded() -> None:
     many = events(*(Warning("loss_spike", str(number)) for number in range(500)))
     assert [warning.message for warning in reduce(EMPTY, many).warnings][-1] == "499"
     assert len(reduce(EMPTY, many).warnings) == 100
-
-
-@given(st.lists(st.floats(-1e6, 1e6), min_size=1), st.floats(0, 0.99))
-def test_smoothing_stays_within_the_values(values: list[float], weight: float) -> None:
-    smoothed = smooth(values, weight)
-    assert len(smoothed) == len(values) and math.isclose(smoothed[0], values[0], rel_tol=1e-9, abs_tol=1e-9)
-    slack = 1e-6 * max(1.0, *(abs(value) for value in values))
-    assert all(min(values) - slack <= value <= max(values) + slack for value in smoothed)
-
-
-def test_no_smoothing_is_the_curve_itself() -> None:
-    assert smooth([3.0, 1.0, 2.0], 0.0) == [3.0, 1.0, 2.0]

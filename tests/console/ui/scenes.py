@@ -56,12 +56,12 @@ def results_of(experiment: Experiment, snapshot: Snapshot) -> Results:
 
 def _result(view: RunView) -> RunResult:
     if view.evaluation is None:
-        return RunResult(view.run.condition, view.run.seed, view.name, view.state.reason if view.state else "")
+        return RunResult(view.run.condition, view.run.seed, view.state_name, view.state.reason if view.state else "")
     one = view.evaluation
     return RunResult(
         view.run.condition,
         view.run.seed,
-        view.name,
+        view.state_name,
         head=_line(one.top1, one.top3, one.coherence, 0.012),
         mean_pool=_line(one.mean_pool_top1, one.mean_pool_top3, one.mean_pool_coherence, 0.010),
     )

@@ -35,7 +35,7 @@ def snapshot_names(pilot: Pilot[None]) -> set[str]:
     """The states of all runs as the console has them."""
     assert isinstance(pilot.app, ConsoleApp)
     assert pilot.app.main.snapshot is not None
-    return {view.name for view in pilot.app.main.snapshot.runs.values()}
+    return {view.state_name for view in pilot.app.main.snapshot.runs.values()}
 
 
 async def test_what_finished_is_there_when_the_console_comes(finished: FinishedExperiment) -> None:
@@ -70,7 +70,7 @@ async def test_one_key_launches_all_curves_move_and_all_are_aborted(
 
         def steps() -> int:
             assert app.main.snapshot is not None
-            return len(app.main.snapshot.runs[RunId("A", 42)].steps)
+            return len(app.main.snapshot.runs[RunId("A", 42)].losses)
 
         seen = steps()
         await until(pilot, lambda: steps() > seen, "the curve grows")

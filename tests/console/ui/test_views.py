@@ -100,9 +100,9 @@ async def test_live_shows_curves_the_level_of_mean_pooling_and_the_log(size: tup
     async with console(session, size) as pilot:
         await pilot.press("down", "enter")
         text = await until_shown(
-            pilot, "Loss", "Dev top-1 %", "mean pooling 45.2", "B / 42", "syncing", "step 299", "50%"
+            pilot, "Loss", "Dev top-1 %", "mean pooling 45.2", "B / 42", "following", "step 299", "50%"
         )
-        assert "step 200" not in text.split("syncing")[1] or size == LARGE
+        assert "step 200" not in text.split("following")[1] or size == LARGE
         await until(pilot, lambda: "▄" in screen(pilot) or "▀" in screen(pilot), "a curve in blocks")
         await pilot.press("m")
         await until(pilot, lambda: "BBB" in screen(pilot), "a curve in letters")

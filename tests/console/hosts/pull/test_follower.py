@@ -52,8 +52,8 @@ WHOLE = followed(reply(("events", 0, STREAM))).views[RUN]
 
 
 def test_a_whole_stream_becomes_a_view() -> None:
-    assert len(WHOLE.steps) == 20 and WHOLE.total_steps == 20 and WHOLE.evaluated
-    assert WHOLE.tiers_seen == {"tier1_easy": 160} and WHOLE.rejected == 0
+    assert len(WHOLE.losses) == 20 and WHOLE.total_steps == 20 and WHOLE.evaluated
+    assert WHOLE.rejected == 0
 
 
 @given(st.lists(st.integers(0, len(STREAM)), max_size=12))
@@ -98,7 +98,7 @@ def test_what_was_seen_before_changes_nothing() -> None:
 )
 def test_a_line_that_is_no_event_is_counted_and_the_stream_goes_on(line: bytes) -> None:
     view = followed(reply(("events", 0, line + b"\n" + STREAM))).views[RUN]
-    assert view.rejected == 1 and view.steps == WHOLE.steps
+    assert view.rejected == 1 and view.losses == WHOLE.losses
 
 
 @pytest.mark.fault("an event line of 50 MB", "rejected, counted, the stream goes on")
@@ -111,20 +111,20 @@ def test_a_line_without_end_costs_no_memory_and_is_passed_over(fault: Fault) -> 
         at += len(piece)
     follower.absorb(reply(("events", at, b"\n" + STREAM)))
     view = follower.views[RUN]
-    assert view.rejected == 1 and view.steps == WHOLE.steps
+    assert view.rejected == 1 and view.losses == WHOLE.losses
 
 
 def test_another_launch_starts_from_a_clean_view() -> None:
     other = "1" * 32
     follower = followed(reply(("events", 0, STREAM), ("log", 0, b"old\n")), reply(state="queued", key=other))
-    assert follower.views[RUN].steps == () and not follower.logs[RUN].lines
+    assert not follower.views[RUN].losses and not follower.logs[RUN].lines
     assert follower.request()["offsets"][str(RUN)] == {"key": other, "events": 0}
 
 
 def test_a_run_that_starts_over_in_its_place_is_followed_from_its_new_beginning() -> None:
     again = b"".join(STREAM.splitlines(keepends=True)[:4])
     view = followed(reply(("events", 0, STREAM)), reply(("events", 0, again))).views[RUN]
-    assert view.steps == (1, 2, 3) and not view.evaluated
+    assert list(view.losses.points()[0]) == [1, 2, 3] and not view.evaluated
 
 
 def test_hostile_text_of_the_host_is_made_safe() -> None:

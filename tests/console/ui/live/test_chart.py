@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from console.ui.live.chart import ChartOptions, Series, draw, nice_ticks
+from console.runs.series import Series
+from console.ui.live.chart import ChartOptions, Curve, draw, nice_ticks
 
 WIDTH, HEIGHT = 60, 12
 LETTERS = ChartOptions(blocks=False, colour=False)
 
 
-def series(ys: Sequence[float], *, letter: str = "a", xs: Sequence[float] | None = None, **more: float) -> Series:
-    places = list(range(1, len(ys) + 1)) if xs is None else xs
-    return Series((letter, tuple(map(repr, ys)), tuple(places)), places, ys, (90, 150, 250), letter, **more)
+def curve(ys: Sequence[float], *, letter: str = "a", smoothing: float = 0.0) -> Curve:
+    return Curve(Series(range(1, len(ys) + 1), ys), (90, 150, 250), letter, smoothing)
 
 
 def drawn(ys: Sequence[float], options: ChartOptions = LETTERS) -> str:
-    return draw([series(ys)], WIDTH, HEIGHT, options).plain
+    return draw([curve(ys)], WIDTH, HEIGHT, options).plain
 
 
 @settings(deadline=None, max_examples=60)
@@ -37,7 +38,7 @@ def test_nothing_a_run_says_breaks_it_or_leaves_its_room(
     curves: list[list[float]], width: int, height: int, log_scale: bool, blocks: bool
 ) -> None:
     options = ChartOptions(log_scale=log_scale, blocks=blocks)
-    lines = draw([series(ys, letter="abcd"[at]) for at, ys in enumerate(curves)], width, height, options).plain.split(
+    lines = draw([curve(ys, letter="abcd"[at]) for at, ys in enumerate(curves)], width, height, options).plain.split(
         "\n"
     )
     assert len(lines) <= max(1, height)
@@ -73,7 +74,7 @@ def test_the_log_scale_has_no_place_for_zero_but_marks_it() -> None:
 
 
 def test_without_colour_there_is_no_style_and_conditions_differ_by_letter() -> None:
-    text = draw([series([1, 2, 3]), series([3, 2, 1], letter="b")], WIDTH, HEIGHT, LETTERS)
+    text = draw([curve([1, 2, 3]), curve([3, 2, 1], letter="b")], WIDTH, HEIGHT, LETTERS)
     assert not text.spans or all(not str(span.style).strip() or str(span.style) == "none" for span in text.spans)
     assert "a" in text.plain
     assert "b" in text.plain
@@ -86,43 +87,50 @@ def test_no_braille_is_ever_used() -> None:
 
 def test_smoothing_evens_out_what_is_finite() -> None:
     noisy = [1.0 if step % 2 else 2.0 for step in range(400)]
-    smooth = draw([series(noisy, smoothing=0.95)], WIDTH, HEIGHT, LETTERS).plain
-    rows = {line.index("a") for line in smooth.split("\n") if "a" in line}
+    smoothed = draw([curve(noisy, smoothing=0.95)], WIDTH, HEIGHT, LETTERS).plain
+    rows = {line.index("a") for line in smoothed.split("\n") if "a" in line}
     assert rows
-    assert smooth.count("a") < drawn(noisy).count("a")
+    assert smoothed.count("a") < drawn(noisy).count("a")
 
 
 def test_one_drawing_leaves_nothing_to_the_next() -> None:
     first = drawn([1.0, 2.0, 3.0])
-    draw([series([50.0, -50.0], letter="z")], 90, 20, ChartOptions(log_scale=True))
+    draw([curve([50.0, -50.0], letter="z")], 90, 20, ChartOptions(log_scale=True))
     assert drawn([1.0, 2.0, 3.0]) == first
 
 
 def test_nine_curves_of_twenty_thousand_points_are_quick() -> None:
     ys = [[math.exp(-x / 5000) + at for x in range(20_000)] for at in range(9)]
     start = time.perf_counter()
-    draw([series(one, letter=letter) for one, letter in zip(ys, "abcdefghi", strict=True)], 160, 30, ChartOptions())
+    draw([curve(one, letter=letter) for one, letter in zip(ys, "abcdefghi", strict=True)], 160, 30, ChartOptions())
     assert time.perf_counter() - start < 2.0
 
 
-class Counted(list[float]):
-    """Values that count how often they are gone through."""
+def test_a_longer_series_is_drawn_as_if_drawn_for_the_first_time_and_so_is_an_older_one() -> None:
+    ys = [math.sin(index * 1.3) + 2 for index in range(3000)]
+    short = Series(range(2000), ys[:2000])
+    long = short.extended(array("d", range(2000, 3000)), array("d", ys[2000:]))
+    for options in (LETTERS, ChartOptions(log_scale=True, blocks=False, colour=False)):
+        for series in (short, long, short):
+            fresh = Series(*series.points())
+            expected = draw([Curve(fresh, (1, 2, 3), "a", 0.9)], WIDTH, HEIGHT, options)
+            assert draw([Curve(series, (1, 2, 3), "a", 0.9)], WIDTH, HEIGHT, options) == expected
 
-    times = 0
 
-    def __iter__(self) -> Iterator[float]:
-        self.times += 1
-        return super().__iter__()
+def test_a_redraw_reads_only_the_points_that_are_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    starts: list[int] = []
+    points = Series.points
 
+    def counted(series: Series, start: int = 0) -> tuple[array[float], array[float]]:
+        starts.append(start)
+        return points(series, start)
 
-def test_a_curve_that_did_not_change_is_worked_out_once_for_a_width() -> None:
-    ys = Counted([1.0, 2.0, 3.0])
-    one = Series("counted", [1, 2, 3], ys, (1, 2, 3), "a")
-    for _ in range(3):
-        draw([one], WIDTH, HEIGHT, LETTERS)
-    assert ys.times == 1
-    draw([one], WIDTH + 1, HEIGHT, LETTERS)
-    assert ys.times == 2
+    monkeypatch.setattr(Series, "points", counted)
+    series = Series([1, 2, 3], [1, 2, 3])
+    draw([Curve(series, (1, 2, 3), "a")], WIDTH, HEIGHT, LETTERS)
+    draw([Curve(series, (1, 2, 3), "a")], WIDTH + 1, HEIGHT, LETTERS)
+    draw([Curve(series.extended(array("d", [4]), array("d", [4])), (1, 2, 3), "a")], WIDTH, HEIGHT, LETTERS)
+    assert starts == [0, 3, 3]
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6), st.integers(1, 12))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from console.runs.run_view import RunView
-from console.ui.live.curves import letters, loss_series, mean_pool_level, top1_series
+from console.ui.live.curves import letters, loss_curves, mean_pool_level, top1_curves
 from engine.contract.settings import RunId
 from tests.console.ui.scenes import training, view_of
 
@@ -26,32 +26,25 @@ def test_letters_are_the_conditions_own_where_they_differ() -> None:
 
 
 def test_the_selected_run_is_capital_and_last() -> None:
-    series = loss_series(views(), A, smoothed=False)
-    assert [one.letter for one in series] == ["b", "A"]
+    curves = loss_curves(views(), A, smoothed=False)
+    assert [one.letter for one in curves] == ["b", "A"]
 
 
 def test_smoothed_the_raw_values_of_the_selected_run_stay_below() -> None:
-    series = loss_series(views(), A, smoothed=True)
-    assert [(one.letter, one.smoothing > 0) for one in series] == [("b", True), (".", False), ("A", True)]
-    assert series[1].ys == series[2].ys
+    curves = loss_curves(views(), A, smoothed=True)
+    assert [(one.letter, one.smoothing > 0) for one in curves] == [("b", True), (".", False), ("A", True)]
+    assert curves[1].series is curves[2].series
 
 
 def test_top1_stands_over_the_level_of_mean_pooling() -> None:
-    series = top1_series(views(), B)
-    assert series[0].letter == "-"
-    assert set(series[0].ys) == {45.2}
-    assert [one.letter for one in series[1:]] == ["a", "B"]
+    curves = top1_curves(views(), B)
+    assert curves[0].letter == "-"
+    assert set(curves[0].series.points()[1]) == {45.2}
+    assert [one.letter for one in curves[1:]] == ["a", "B"]
     assert mean_pool_level(views(), RunId("C", 1)) == 45.2
 
 
 def test_without_validation_there_is_neither_curve_nor_level() -> None:
     none = {A: RunView(A)}
-    assert top1_series(none, A) == []
+    assert top1_curves(none, A) == []
     assert mean_pool_level(none, A) is None
-
-
-def test_a_version_changes_when_the_curve_does() -> None:
-    short = loss_series({A: view_of(A, "running", training(50))}, None, smoothed=False)[0].version
-    long = loss_series({A: view_of(A, "running", training(51))}, None, smoothed=False)[0].version
-    again = loss_series({A: view_of(A, "running", training(50), key="other")}, None, smoothed=False)[0].version
-    assert len({short, long, again}) == 3

@@ -1,15 +1,17 @@
-"""The log follows, holds still, is searched while it grows, and costs what is in sight."""
+"""The log follows, pauses, is filtered while it grows, and costs what is visible."""
 
 from __future__ import annotations
 
 import time
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
-from console.runs.log_buffer import LogBuffer
-from console.ui.live.log_filter import LogFilter
-from console.ui.live.log_view import LogView
+from console.runs.log_buffer import MAX_LINES, LogBuffer
+from console.ui.live.log_view import FilteredLines, LogFilter, LogView
 from engine.contract.settings import RunId
 from tests.console.ui.driving import console, screen, until, until_shown
 from tests.console.ui.fake_session import FakeSession
@@ -34,17 +36,17 @@ async def test_new_lines_are_followed_until_the_operator_scrolls_up() -> None:
     session = session_with(100)
     async with console(session) as pilot:
         await pilot.press("3")
-        await until_shown(pilot, "line 99", "syncing")
+        await until_shown(pilot, "line 99", "following")
         session.log(RUN).feed(b"the newest\n")
         await until_shown(pilot, "the newest")
         await pilot.press("pageup")
-        await until_shown(pilot, "held still")
+        await until_shown(pilot, "paused")
         held = log_lines(pilot)
         session.log(RUN).feed(b"unseen\n" * 50)
         await until_shown(pilot, "151 lines")
         assert log_lines(pilot) == held
         await pilot.press("end")
-        await until_shown(pilot, "unseen", "syncing")
+        await until_shown(pilot, "unseen", "following")
 
 
 async def test_lines_held_stay_in_place_while_the_oldest_go() -> None:
@@ -53,25 +55,25 @@ async def test_lines_held_stay_in_place_while_the_oldest_go() -> None:
         await pilot.press("3")
         await until_shown(pilot, "line 19999")
         await pilot.press("pageup")
-        await until_shown(pilot, "held still")
+        await until_shown(pilot, "paused")
         held = log_lines(pilot)
         session.log(RUN).feed(b"more\n" * 1000)
         await until_shown(pilot, "21,000 lines")
         await until(pilot, lambda: log_lines(pilot) == held, "the same lines in the same place")
 
 
-async def test_space_holds_still_and_follows_again() -> None:
+async def test_space_pauses_and_follows_again() -> None:
     session = session_with(100)
     async with console(session) as pilot:
         await pilot.press("3")
-        await until_shown(pilot, "syncing")
+        await until_shown(pilot, "following")
         await pilot.press("space")
-        await until_shown(pilot, "held still")
+        await until_shown(pilot, "paused")
         session.log(RUN).feed(b"later\n" * 30)
         await until_shown(pilot, "130 lines")
         assert "later" not in screen(pilot)
         await pilot.press("f")
-        await until_shown(pilot, "syncing", "later")
+        await until_shown(pilot, "following", "later")
 
 
 async def test_a_filter_shows_what_it_names_while_following_and_keys_are_text_there() -> None:
@@ -90,7 +92,7 @@ async def test_a_filter_shows_what_it_names_while_following_and_keys_are_text_th
         await until_shown(pilot, "log: 104 lines", "line 99")
 
 
-async def test_a_filter_that_finds_nothing_says_how_to_go_on() -> None:
+async def test_a_filter_that_finds_nothing_says_how_to_see_every_line() -> None:
     async with console(session_with(5)) as pilot:
         await pilot.press("3", "slash", *"qqq")
         await until_shown(pilot, "No line passes the filter")
@@ -104,9 +106,9 @@ async def test_another_launch_of_the_run_shows_its_own_log() -> None:
         await pilot.press("3")
         await until_shown(pilot, "line 29")
         session.log(RUN).clear()
-        session.log(RUN).feed(b"".join(b"second life %d\n" % number for number in range(40)))
+        session.log(RUN).feed(b"".join(b"second launch %d\n" % number for number in range(40)))
         session.show(view_of(RUN, "running", key="another"))
-        text = await until_shown(pilot, "second life 39", "40 lines")
+        text = await until_shown(pilot, "second launch 39", "40 lines")
         assert "line 29" not in text
 
 
@@ -140,3 +142,57 @@ async def test_twenty_thousand_lines_at_once_cost_less_than_a_tick() -> None:
         view.show(buffer)
         view.set_filter(LogFilter.parse("loss !nan"))
         assert await feed_cost(pilot, view, buffer, 20_000) < 0.25
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "accepted"),
+    [
+        ("", "anything", True),
+        ("loss", "epoch 1 LOSS 0.3", True),
+        ("loss", "epoch 1", False),
+        ("loss !nan", "loss nan", False),
+        ("loss !nan", "loss 0.3", True),
+        ("!", "anything", True),
+        ("a b", "b a", True),
+        ("[bold", "[bold]x", True),
+    ],
+)
+def test_a_filter_includes_and_excludes_texts(text: str, line: str, accepted: bool) -> None:
+    assert LogFilter.parse(text).accepts(line) is accepted
+
+
+def test_new_lines_come_and_old_lines_go() -> None:
+    buffer = LogBuffer()
+    shown = FilteredLines(buffer, LogFilter())
+    assert shown.update() == (False, 0)
+    buffer.feed(b"one\ntwo\nthr")
+    assert shown.update() == (True, 0)
+    assert [line for _, line in shown.lines] == ["one", "two"]
+    buffer.feed(b"ee\n" + b"x\n" * MAX_LINES)
+    changed, gone = shown.update()
+    assert changed
+    assert gone == 2
+    assert len(shown.lines) == MAX_LINES
+    assert shown.lines[0][0] == 3
+
+
+def test_a_cleared_log_is_shown_from_its_start() -> None:
+    buffer = LogBuffer()
+    shown = FilteredLines(buffer, LogFilter())
+    buffer.feed(b"old\nold\n")
+    shown.update()
+    buffer.clear()
+    assert shown.update() == (True, 2)
+    buffer.feed(b"new\n")
+    shown.update()
+    assert [line for _, line in shown.lines] == ["new"]
+
+
+@given(st.lists(st.lists(st.sampled_from(["loss 1", "nan", "loss nan", "x"]), max_size=30), max_size=8))
+def test_filtering_as_it_comes_equals_filtering_at_the_end(chunks: list[list[str]]) -> None:
+    buffer, line_filter = LogBuffer(), LogFilter.parse("loss !nan")
+    shown = FilteredLines(buffer, line_filter)
+    for chunk in chunks:
+        buffer.feed("".join(f"{line}\n" for line in chunk).encode())
+        shown.update()
+    assert [line for _, line in shown.lines] == [line for line in buffer.lines if line_filter.accepts(line)]
