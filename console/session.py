@@ -119,7 +119,7 @@ class Session:
     @property
     def asked(self) -> float:
         """``time.monotonic()`` of when the operator was last asked something for the link's sake; 0.0: never."""
-        return self._link.access.asked
+        return self._link.access.last_question_at
 
     def reconnect(self) -> None:
         """Try a lost link now; the only way on once it is ``stopped``, waiting for the operator to settle something."""

@@ -15,7 +15,7 @@ from console.commands.context import Context, absolute
 from console.commands.output import print_line, report
 from console.hosts.ssh.access import Access
 from console.hosts.ssh.connection import open_connection
-from console.hosts.ssh.prompts import NobodyToAsk, Question, TerminalPrompter
+from console.hosts.ssh.prompts import OperatorUnavailable, Question, TerminalPrompter
 from console.hosts.transfer.errors import SyncFailed
 from console.hosts.transfer.folder_sync import pull, push
 from console.hosts.transfer.plan import SyncPlan, read_cap
@@ -173,9 +173,9 @@ async def _ask(plan: SyncPlan) -> bool:
     title = f"To be deleted on the host: {len(plan.remove):,} files, {size:,} bytes"
     try:
         number = str(len(plan.remove))
-        question = Question(title, tuple(lines), f"Type {number} to delete them:", consent=number)
+        question = Question(title, tuple(lines), f"Type {number} to delete them:", confirm_word=number)
         answer = await TerminalPrompter().ask(question)
-    except NobodyToAsk:
+    except OperatorUnavailable:
         report(f"{title}; use --yes where there is no terminal")
         return False
     return (answer or "").strip() == number

@@ -1,4 +1,4 @@
-"""Where the experiment can run: ``configs/hosts.toml``."""
+"""Hosts that experiments can run on, read from ``hosts.toml``."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from engine.contract.toml_file import line_of, read_toml
 
 
 class SlurmSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """How runs are submitted to Slurm; what is None is left to the cluster.
+    """Options of Slurm jobs; None leaves a choice to the cluster.
 
     Attributes:
         partition, account, gres, time: as ``sbatch`` takes them; ``time`` such as ``02:00:00``.
-        array: runs of one condition that are launched together go as one array.
+        array: submit the runs of one condition that are launched together as one job array.
     """
 
     partition: str | None = None
@@ -29,19 +29,19 @@ class SlurmSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HostConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """One host.
+    """One host of ``hosts.toml``.
 
     Attributes:
-        title: how it is called on screen.
+        title: its name on screen.
         launcher: ``embedded`` is a loopback SSH server in a process of its own; ``ssh`` runs jobs on the host itself;
             ``slurm`` submits them there.
-        workspace: folder on the host that holds runs, data and cache; None, for ``embedded`` only, is a folder beside
-            the runs at home.
-        slots: how many runs go at a time; Slurm decides that by itself.
-        device: ``auto`` takes CUDA where there is a GPU.
-        address, user, port, identity, jump: as ssh takes them; what is None comes from ``~/.ssh/config``.
-        python: the host's Python that runs the agent and makes the engine's environment.
-        gpu_memory_gb: what the host promises; preflight compares.
+        workspace: folder on the host for runs, data and cache; None, for ``embedded`` only, is a folder in the local
+            runs folder.
+        slots: number of runs at the same time; ignored with Slurm.
+        device: ``auto`` is CUDA if there is a GPU.
+        address, user, port, identity, jump: as in ssh; None takes them from ``~/.ssh/config``.
+        python: the host's Python, which runs the agent and creates the engine's environment.
+        gpu_memory_gb: expected memory of each GPU, which preflight checks.
     """
 
     title: str

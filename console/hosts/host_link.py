@@ -23,7 +23,7 @@ from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.connection import open_connection
 from console.hosts.ssh.errors import LinkDown
 from console.hosts.ssh.retry import Retry
-from console.hosts.ssh.route import Resolved
+from console.hosts.ssh.route import RouteSummary
 from console.runs.snapshot import HostFacts, HostView
 from console.sanitize import sanitize_line
 from engine.contract.settings import RunId
@@ -94,7 +94,7 @@ class HostLink:
             try:
                 await self._connect_and_follow()
             except (LinkDown, OSError, asyncssh.Error) as error:
-                pause = self.retry.next_pause(error, met_before=bool(self.view.heard))
+                pause = self.retry.next_pause(error, connected_before=bool(self.view.heard))
                 what_now = "" if pause is None else f"; trying again in {pause:.0f} s"
                 self.note(link="lost", detail=sanitize_line(str(error)) + what_now)
                 await self.retry.wait(pause, error)
@@ -113,8 +113,8 @@ class HostLink:
             finally:
                 self._open = None
 
-    def _about_to_connect(self, resolved: Resolved) -> None:
-        self.note(address=resolved.where, detail=f"connecting: {resolved.text}")
+    def _about_to_connect(self, route: RouteSummary) -> None:
+        self.note(address=route.login, detail=f"connecting: {route.text}")
 
     async def take_over(self) -> None:
         """Take the host's lease from the console that holds it; that one looks on from then on.
@@ -171,7 +171,7 @@ class HostLink:
             self.view = replace(self.view, heard=time.monotonic())
             changed = self.follower.absorb(reply)
             self.run_sync.heard(self.follower.views, self.follower.sealed)
-            self.retry.worked()
+            self.retry.succeeded()
             self.ready.set()
             if changed:
                 self._tell()

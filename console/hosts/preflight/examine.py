@@ -19,7 +19,7 @@ from console.hosts.remote.launch_request import ENGINE
 from console.hosts.remote.wheel import engine_requirements, wheel
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.errors import LinkDown
-from console.hosts.ssh.remote_python import complaint_of
+from console.hosts.ssh.remote_python import command_error
 from console.runs.snapshot import HostFacts
 from console.sanitize import sanitize_line
 from engine.contract.toml_file import find_config
@@ -130,5 +130,5 @@ async def engine_complaint(host: HostConfig, connection: HostConnection, *about:
 
 
 async def _engine(host: HostConfig, connection: HostConnection, *words: str, seconds: float) -> str:
-    complaint = await complaint_of(connection, (engine_python(host, connection), "-m", ENGINE, *words), seconds)
+    complaint = await command_error(connection, (engine_python(host, connection), "-m", ENGINE, *words), seconds)
     return complaint.removeprefix("qllm-engine: error: ")

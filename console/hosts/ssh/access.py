@@ -11,48 +11,51 @@ from typing import Any
 import asyncssh
 from msgspec import Struct
 
-from console.hosts.ssh.prompts import Nobody, Prompter, Question
-from console.hosts.ssh.route import SshFiles, operators_files
+from console.hosts.ssh.prompts import NonInteractive, Prompter, Question
+from console.hosts.ssh.route import SshFiles, default_ssh_files
+
+MAX_TRIES = 3
+
+AskPassphrase = Callable[[Path, bool], Coroutine[Any, Any, str | None]]
+"""Asks for the passphrase of a key file; the flag says whether the previous answer was wrong."""
 
 
 class Timeouts(Struct, frozen=True):
-    """Seconds, all of them.
+    """Timeouts and pauses of a connection, all in seconds.
 
     Attributes:
-        dial: for a TCP connection to come about. Short: the kernel repeats an unanswered SYN after 1, 3 and 7 s, so that
-            one long attempt would miss a host's return for longer than a new one.
-        handshake: for the host to get from there to the next thing it says or asks; while the operator is asked
-            something, no clock runs.
-        keepalive, misses: a host that says nothing for ``misses`` keepalives in a row is lost.
+        connect: for the TCP connection. Short: the kernel repeats an unanswered SYN after 1, 3 and 7 s, so one long
+            attempt would miss a host's return for longer than a new attempt.
+        handshake: for each step of the SSH handshake and login; it does not run while the operator is being asked.
+        keepalive, misses: a host that sends nothing for ``misses`` keepalives in a row is lost.
         backoff: the shortest and the longest pause before the next attempt.
-        knock: how often, in a pause, a port that did not answer is tried.
+        probe: how often, during a pause, a port that did not answer is probed.
     """
 
-    dial: float = 6.0
+    connect: float = 6.0
     handshake: float = 15.0
     keepalive: float = 5.0
     misses: int = 3
     backoff: tuple[float, float] = (1.0, 30.0)
-    knock: float = 2.0
+    probe: float = 2.0
 
     @property
     def silence(self) -> float:
-        """After so many seconds without a byte a host is lost."""
+        """Seconds without a byte after which a host is lost."""
         return self.keepalive * self.misses
 
     @property
-    def unanswered(self) -> int:
-        """asyncssh counts the keepalives that may stay unanswered, and gives up at the next one."""
+    def keepalive_count_max(self) -> int:
+        """asyncssh's limit: it counts the keepalives that may stay unanswered, and gives up at the next one."""
         return max(1, self.misses - 1)
 
 
-TRIES = 3
-
-AskPassphrase = Callable[[Path, bool], Coroutine[Any, Any, str | None]]
-
-
 class Keyring:
-    """What was unlocked so far."""
+    """Keys unlocked and passwords accepted in this session: in memory only, never written, logged or passed on.
+
+    Attributes:
+        passwords: by ``user@address:port``.
+    """
 
     def __init__(self) -> None:
         self.passwords: dict[str, str] = {}
@@ -62,9 +65,9 @@ class Keyring:
         return "Keyring()"
 
     def unlocked(self, file: Path, certificates: tuple[str, ...] = ()) -> list[asyncssh.SSHKeyPair] | None:
-        """The pairs of a key file that needs no passphrase, or no longer does; None if it needs one. Blocking.
+        """Key pairs of a file that needs no passphrase, or no longer; None if it needs one. Blocking.
 
-        A file that is missing or is no private key has no pairs, as with ssh.
+        A file that is missing or holds no private key has no pairs, as with ssh.
         """
         if file not in self._pairs:
             try:
@@ -82,18 +85,18 @@ class Keyring:
     async def unlock(
         self, file: Path, ask: AskPassphrase, certificates: tuple[str, ...] = ()
     ) -> list[asyncssh.SSHKeyPair]:
-        """The pairs of a key file, by asking for its passphrase if need be; none if the operator would rather not."""
+        """Key pairs of a file, asking for its passphrase if it needs one; none if the operator declines."""
         pairs = await asyncio.to_thread(self.unlocked, file, certificates)
-        again = False
-        for _ in range(TRIES):
+        was_wrong = False
+        for _ in range(MAX_TRIES):
             if pairs is not None:
                 break
-            passphrase = await ask(file, again)
+            passphrase = await ask(file, was_wrong)
             if not passphrase:
                 return []
-            again = True
+            was_wrong = True
             try:
-                # a passphrase is slow to check, by intent
+                # in a thread: checking a passphrase is slow by design
                 pairs = self._pairs[file] = await asyncio.to_thread(_load, file, passphrase, certificates)
             except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError):
                 continue
@@ -106,11 +109,11 @@ def _load(file: Path, passphrase: str | None, certificates: tuple[str, ...]) -> 
 
 
 class Access:
-    """Kept for the length of a session, so that a reconnect at night asks for nothing that was answered by day.
+    """Everything a session needs to log in; kept between connections, so a reconnect does not ask again.
 
     Args:
-        files: the operator's own unless others are given.
-        prompter: who asks the operator; nobody by default.
+        files: SSH files to use; the operator's own by default.
+        prompter: asks the operator; by default every question is refused.
 
     Attributes:
         keyring: what was unlocked so far.
@@ -119,27 +122,27 @@ class Access:
     def __init__(
         self, files: SshFiles | None = None, prompter: Prompter | None = None, timeouts: Timeouts | None = None
     ) -> None:
-        self.files = files or operators_files()
+        self.files = files or default_ssh_files()
         self.timeouts = timeouts or Timeouts()
         self.keyring = Keyring()
-        self._prompter: Prompter = prompter or Nobody()
-        self._asking = 0
-        self._asked = 0.0
+        self._prompter: Prompter = prompter or NonInteractive()
+        self._open_questions = 0
+        self._last_question_at = 0.0
 
     async def ask(self, question: Question) -> str | None:
-        """The operator's answer; None if there would rather be none.
+        """The operator's answer; None if the operator declines.
 
         Raises:
-            NobodyToAsk: there is nobody to ask.
+            OperatorUnavailable: nobody can be asked.
         """
-        self._asking += 1
+        self._open_questions += 1
         try:
             return await self._prompter.ask(question)
         finally:
-            self._asking -= 1
-            self._asked = time.monotonic()
+            self._open_questions -= 1
+            self._last_question_at = time.monotonic()
 
     @property
-    def asked(self) -> float:
-        """``time.monotonic()`` of when the operator was last asked something: now, while a question is open; or 0.0."""
-        return time.monotonic() if self._asking else self._asked
+    def last_question_at(self) -> float:
+        """``time.monotonic()`` when the operator was last busy with a question: now while one is open, 0.0 if never."""
+        return time.monotonic() if self._open_questions else self._last_question_at

@@ -1,4 +1,4 @@
-"""One SSH connection and the channels on it: the one place where they are counted."""
+"""Channels of one SSH connection, limited to what the server grants."""
 
 from __future__ import annotations
 
@@ -9,33 +9,35 @@ from typing import Any
 import asyncssh
 from msgspec import Struct
 
-MOST_CHANNELS = 6  # sshd grants 10 unless it is told otherwise
+MAX_CHANNELS = 6  # sshd's default MaxSessions is 10
+CLOSE_TIMEOUT_S = 2.0
 
 
 class Channels:
-    """Opens channels on ``connection``, at most six at a time; who comes too early waits.
+    """Opens channels on ``connection``, at most ``limit`` at a time; further requests wait.
 
-    A server that grants fewer is believed: after a refusal no more are asked of it than it had granted by then.
+    After a refusal the limit drops to the number that the server had granted by then.
     """
 
-    def __init__(self, connection: asyncssh.SSHClientConnection, most: int = MOST_CHANNELS) -> None:
+    def __init__(self, connection: asyncssh.SSHClientConnection, limit: int = MAX_CHANNELS) -> None:
         self._connection = connection
-        self._most = most
+        self._limit = limit
         self._open = 0
         self._freed = asyncio.Event()
-        self._watching: set[asyncio.Task[None]] = set()
+        self._watchers: set[asyncio.Task[None]] = set()
 
     async def create_process(
         self, command: str, *, encoding: None = None, **settings: Any
     ) -> asyncssh.SSHClientProcess[bytes]:
-        """Start ``command``, with asyncssh's ``settings``; its channel counts until it is closed.
+        """Start ``command``, with asyncssh's ``settings``, as soon as a channel is free.
 
         Raises:
             OSError, asyncssh.Error: the link is gone, or the server grants no channel at all.
         """
-        lingering = iter((0.05, 0.1, 0.2, 0.4))  # a server counts a session until its process has ended
+        # a server counts a session until its process has ended, which may be a moment after its channel has closed
+        retry_pauses = iter((0.05, 0.1, 0.2, 0.4))
         while True:
-            while self._open >= self._most:
+            while self._open >= self._limit:
                 self._freed.clear()
                 await self._freed.wait()
             self._open += 1
@@ -44,8 +46,8 @@ class Channels:
             except asyncssh.ChannelOpenError:
                 self._free()
                 if self._open:
-                    self._most = self._open
-                elif (pause := next(lingering, None)) is not None:
+                    self._limit = self._open
+                elif (pause := next(retry_pauses, None)) is not None:
                     await asyncio.sleep(pause)
                 else:
                     raise
@@ -57,15 +59,15 @@ class Channels:
                 return process
 
     def abort(self) -> None:
-        """Cut the connection without a word to the other side."""
+        """Drop the connection without telling the server."""
         self._connection.abort()
 
-    async def close(self, seconds: float = 2.0) -> None:
-        """Say goodbye; who does not answer within ``seconds`` is left."""
-        await hang_up(self._connection, seconds)
-        for task in self._watching:
+    async def close(self) -> None:
+        """Close the connection."""
+        await close_connection(self._connection)
+        for task in self._watchers:
             task.cancel()
-        await asyncio.gather(*self._watching, return_exceptions=True)
+        await asyncio.gather(*self._watchers, return_exceptions=True)
 
     def _count_until_closed(self, process: asyncssh.SSHClientProcess[bytes]) -> None:
         async def watch() -> None:
@@ -75,25 +77,32 @@ class Channels:
                 self._free()
 
         task = asyncio.create_task(watch())
-        self._watching.add(task)
-        task.add_done_callback(self._watching.discard)
+        self._watchers.add(task)
+        task.add_done_callback(self._watchers.discard)
 
     def _free(self) -> None:
         self._open -= 1
         self._freed.set()
 
 
-async def hang_up(connection: asyncssh.SSHClientConnection, seconds: float) -> None:
-    """Close ``connection``; after ``seconds`` without an answer, cut it."""
+async def close_connection(connection: asyncssh.SSHClientConnection) -> None:
+    """Close ``connection``; drop it if the server does not answer in time."""
     connection.close()
     with contextlib.suppress(asyncssh.Error, OSError, TimeoutError):
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
             await connection.wait_closed()
     connection.abort()
 
 
 class HostConnection(Struct, frozen=True):
-    """Its connection, its workspace as an absolute path, which Python runs its jobs, its verified key's hash."""
+    """An open, verified connection to a host.
+
+    Attributes:
+        workspace: absolute path on the host.
+        python: the host's Python, which runs the agent.
+        address: ``user@address:port``, safe to show.
+        fingerprint: SHA-256 of its verified host key, as OpenSSH writes it.
+    """
 
     channels: Channels
     workspace: str

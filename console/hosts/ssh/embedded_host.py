@@ -1,4 +1,4 @@
-"""The embedded host: reached over real SSH, in a server process that lives as long as the connection."""
+"""Client side of the embedded host: starts its SSH server as a child process, and connects to it."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ from console.hosts.ssh.errors import LinkDown
 from console.hosts.ssh.route import CIPHERS
 from console.sanitize import sanitize_line
 
-START_S = 15.0
+START_TIMEOUT_S = 15.0
+STOP_TIMEOUT_S = 2.0
 
 
 @asynccontextmanager
 async def open_embedded(host: HostConfig, workspace: Path, timeouts: Timeouts) -> AsyncIterator[HostConnection]:
-    """Start the server and connect to it; ``workspace`` is used unless ``host`` names one.
+    """Start the embedded server and connect to it; ``workspace`` is used unless ``host`` names one.
 
     Raises:
-        LinkDown: it does not start.
+        LinkDown: it does not start or cannot be reached.
     """
     async with embedded_server() as (port, host_key, client_key):
         known_hosts = asyncssh.import_known_hosts(f"[127.0.0.1]:{port} {host_key}\n")
         try:
-            async with asyncio.timeout(START_S):
+            async with asyncio.timeout(START_TIMEOUT_S):
                 connection = await asyncssh.connect(
                     "127.0.0.1",
                     port,
@@ -42,7 +43,7 @@ async def open_embedded(host: HostConfig, workspace: Path, timeouts: Timeouts) -
                     agent_path=None,
                     encryption_algs=CIPHERS,
                     keepalive_interval=timeouts.keepalive,
-                    keepalive_count_max=timeouts.unanswered,
+                    keepalive_count_max=timeouts.keepalive_count_max,
                 )
         except (OSError, asyncssh.Error, TimeoutError) as error:
             raise LinkDown(f"the embedded host cannot be reached: {sanitize_line(str(error))}") from error
@@ -70,23 +71,23 @@ async def embedded_server() -> AsyncIterator[tuple[int, str, asyncssh.SSHKey]]:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl+C in the terminal is the console's
+        start_new_session=True,  # Ctrl+C in the terminal must not end it
     )
     assert server.stdin is not None and server.stdout is not None
     try:
         public = client_key.export_public_key().decode()
         server.stdin.write(json.dumps({"client_key": public}).encode() + b"\n")
         try:
-            async with asyncio.timeout(START_S):
-                said = json.loads(await server.stdout.readline())
-            port, host_key = int(said["port"]), str(said["host_key"])
+            async with asyncio.timeout(START_TIMEOUT_S):
+                reply = json.loads(await server.stdout.readline())
+            port, host_key = int(reply["port"]), str(reply["host_key"])
         except (ValueError, KeyError, TypeError, TimeoutError) as error:
             raise LinkDown("the embedded host did not start") from error
         yield port, host_key, client_key
     finally:
         server.stdin.close()
         try:
-            async with asyncio.timeout(2.0):
+            async with asyncio.timeout(STOP_TIMEOUT_S):
                 await server.wait()
         except TimeoutError:
             server.kill()

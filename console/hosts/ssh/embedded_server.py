@@ -1,7 +1,7 @@
-"""The embedded host: an SSH server on the loopback, in a process of its own, for one client with one key.
+"""Embedded SSH server: a process that listens on the loopback for one client with one key.
 
-Reads one line on stdin, ``{"client_key": ...}``; writes one on stdout, ``{"port": ..., "host_key": ...}``; ends when
-stdin does, so that it never outlives its console. What it launched goes on: supervisors are detached.
+It reads one line on stdin, ``{"client_key": ...}``, and writes one on stdout, ``{"port": ..., "host_key": ...}``. It ends
+when stdin does, so it never outlives its console. Runs continue, since their supervisors are detached.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CHUNK = 1 << 18
 
 
 class _Server(asyncssh.SSHServer):
-    """Accepts one public key and nothing else."""
+    """Accepts one public key, and no password."""
 
     def __init__(self, client_key: asyncssh.SSHKey) -> None:
         self._client_key = client_key
@@ -37,7 +37,7 @@ class _Server(asyncssh.SSHServer):
 
 
 async def _run_command(channel: asyncssh.SSHServerProcess[bytes]) -> None:
-    """Run the command of an exec request as this user, without a shell in between."""
+    """Run the command of an exec request as this user, without a shell."""
     try:
         argv = shlex.split(channel.command or "")
         child = await asyncio.create_subprocess_exec(
@@ -48,21 +48,23 @@ async def _run_command(channel: asyncssh.SSHServerProcess[bytes]) -> None:
         channel.exit(127)
         return
     assert child.stdin and child.stdout and child.stderr
-    feeding = asyncio.create_task(_feed(channel, child.stdin))
+    forwarding = asyncio.create_task(_forward_input(channel, child.stdin))
     try:
-        await asyncio.gather(_pass_on(child.stdout, channel.stdout), _pass_on(child.stderr, channel.stderr))
+        await asyncio.gather(
+            _forward_output(child.stdout, channel.stdout), _forward_output(child.stderr, channel.stderr)
+        )
         channel.exit(await child.wait())
     finally:
-        feeding.cancel()
-        if child.returncode is None:  # the channel is gone; its command goes too
+        forwarding.cancel()
+        if child.returncode is None:  # the channel was closed: end its command
             with contextlib.suppress(ProcessLookupError):
                 child.terminate()
 
 
-async def _feed(channel: asyncssh.SSHServerProcess[bytes], stdin: asyncio.StreamWriter) -> None:
-    """What the client sends, to the command; the end of it too, however it comes.
+async def _forward_input(channel: asyncssh.SSHServerProcess[bytes], stdin: asyncio.StreamWriter) -> None:
+    """Copy the client's input to the command, and close the command's stdin at its end.
 
-    asyncssh's own redirection takes the whole connection down when a client closes a channel before its command ends.
+    asyncssh's own redirection drops the whole connection if a client closes a channel before its command ends.
     """
     try:
         while chunk := await channel.stdin.read(CHUNK):
@@ -74,16 +76,16 @@ async def _feed(channel: asyncssh.SSHServerProcess[bytes], stdin: asyncio.Stream
         stdin.close()
 
 
-async def _pass_on(source: asyncio.StreamReader, sink: asyncssh.SSHWriter[bytes]) -> None:
-    """What the command says, to the client as long as there is one; the rest is drained, so that nothing blocks it."""
-    listening = True
+async def _forward_output(source: asyncio.StreamReader, sink: asyncssh.SSHWriter[bytes]) -> None:
+    """Copy the command's output to the client; without a client the rest is discarded, so the command never blocks."""
+    connected = True
     while chunk := await source.read(CHUNK):
         try:
-            if listening:
+            if connected:
                 sink.write(chunk)
                 await sink.drain()
         except (OSError, asyncssh.Error):
-            listening = False
+            connected = False
 
 
 async def _serve() -> None:

@@ -1,4 +1,4 @@
-"""Why there is no link to a host, each reason in one clear line that is safe to show."""
+"""Errors of a connection to a host, each with a one-line text that is safe to show."""
 
 from __future__ import annotations
 
@@ -10,68 +10,68 @@ from console.sanitize import sanitize_line
 
 
 class LinkDown(Exception):
-    """The host cannot be reached, or stopped answering; what runs there goes on.
+    """The host cannot be reached, or stopped answering; its runs continue.
 
     Attributes:
-        door: address and port to knock at to learn of its return; None where one cannot knock.
+        probe_address: address and port to probe for the host's return; None if it cannot be probed.
     """
 
-    def __init__(self, text: str, door: tuple[str, int] | None = None) -> None:
+    def __init__(self, text: str, probe_address: tuple[str, int] | None = None) -> None:
         super().__init__(text)
-        self.door = door
+        self.probe_address = probe_address
 
 
 class Unreachable(LinkDown):
-    """Nothing answered at the host's port, or what answered was silent."""
+    """Nothing answers at the host's port, or the server stays silent."""
 
 
 class LoginRefused(LinkDown):
-    """The host is the right one and lets us in with nothing we have.
+    """The host's key is verified, but it accepts none of our keys and passwords.
 
     Attributes:
-        asked: whether the operator was asked for something on the way.
+        operator_asked: whether the operator was asked for something during the attempt.
     """
 
-    def __init__(self, text: str, asked: bool = False) -> None:
+    def __init__(self, text: str, operator_asked: bool = False) -> None:
         super().__init__(text)
-        self.asked = asked
+        self.operator_asked = operator_asked
 
 
 class NeedsOperator(LinkDown):
-    """Trying again by itself would change nothing: a person must do or decide something."""
+    """A retry would fail in the same way until a person does or decides something."""
 
 
 class HostKeyChanged(NeedsOperator):
-    """The host shows another key than the one it is known by: it may be somebody else."""
+    """The host shows another key than the one it is known by: it may be an impostor."""
 
 
 class HostKeyRefused(NeedsOperator):
-    """The host's key is unknown and nobody consented to it, or it is revoked."""
+    """The host's key is unknown and was not confirmed, or it is revoked."""
 
 
-def explained(error: Exception, where: str, door: tuple[str, int] | None) -> LinkDown:
-    """``error`` of a connection to ``where`` (``user@address:port``) as one line."""
-    name = sanitize_line(where)
+def link_error(error: Exception, host: str, probe_address: tuple[str, int] | None) -> LinkDown:
+    """Translate ``error`` of a connection to ``host`` (``user@address:port``) to a LinkDown with a clear text."""
+    name = sanitize_line(host)
     match error:
         case socket.gaierror():
-            return Unreachable(f"{name}: the name cannot be resolved", door)
+            return Unreachable(f"{name}: the name cannot be resolved", probe_address)
         case ConnectionRefusedError():
-            return Unreachable(f"{name}: the connection is refused; no SSH server listens there", door)
+            return Unreachable(f"{name}: connection refused; no SSH server listens there", probe_address)
         case TimeoutError():
-            return Unreachable(f"{name}: no answer", door)
+            return Unreachable(f"{name}: no answer", probe_address)
         case asyncssh.KeyExchangeFailed() | asyncssh.ProtocolNotSupported() | asyncssh.ProtocolError():
-            return LinkDown(f"{name}: no common way of speaking SSH: {_words(error)}")
+            return LinkDown(f"{name}: SSH protocol error: {_error_text(error)}")
         case asyncssh.ConnectionLost() | ConnectionError():
-            return LinkDown(f"{name}: the connection was cut: {_words(error)}", door)
+            return LinkDown(f"{name}: connection lost: {_error_text(error)}", probe_address)
         case asyncssh.ChannelOpenError():
-            return LinkDown(f"{name}: the way there is refused: {_words(error)}")
+            return LinkDown(f"{name}: the jump host refuses to connect to it: {_error_text(error)}")
         case OSError() if error.strerror:
-            return Unreachable(f"{name}: {_words(error)}", door)
+            return Unreachable(f"{name}: {_error_text(error)}", probe_address)
         case _:
-            return LinkDown(f"{name}: {_words(error)}")
+            return LinkDown(f"{name}: {_error_text(error)}")
 
 
-def _words(error: Exception) -> str:
-    """What an exception says, without its number and class."""
-    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return sanitize_line(said, 400) or type(error).__name__
+def _error_text(error: Exception) -> str:
+    """The message of an exception, without its number and class."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return sanitize_line(text, 400) or type(error).__name__

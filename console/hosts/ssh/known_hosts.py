@@ -14,16 +14,17 @@ from msgspec import Struct
 
 from console.hosts.ssh.access import Access
 from console.hosts.ssh.errors import HostKeyChanged, HostKeyRefused
-from console.hosts.ssh.prompts import NobodyToAsk, Question
+from console.hosts.ssh.prompts import OperatorUnavailable, Question
 from console.hosts.ssh.route import Hop
 from console.sanitize import sanitize_line
 
 DEFAULT_PORT = 22
-UNSAFE = frozenset(" \t\r\n,*?!|@#\"'")
+CONFIRM_WORD = "yes"
+PATTERN_CHARACTERS = frozenset(" \t\r\n,*?!|@#\"'")  # in a name they would make the line trust more than one host
 
 
-class Line(Struct, frozen=True):
-    """One usable line of a file."""
+class KnownHostsLine(Struct, frozen=True):
+    """One readable line of a known_hosts file; ``number`` counts from 1."""
 
     file: Path
     number: int
@@ -31,19 +32,19 @@ class Line(Struct, frozen=True):
 
 
 class KnownHosts:
-    """The lines of all files; a line that cannot be read is passed over, as ssh does."""
+    """The lines of all known_hosts files; lines that cannot be read are skipped, as ssh does."""
 
-    def __init__(self, lines: tuple[Line, ...]) -> None:
+    def __init__(self, lines: tuple[KnownHostsLine, ...]) -> None:
         self._lines = lines
 
     @classmethod
     def read(cls, files: Iterable[Path]) -> KnownHosts:
-        """Read ``files``, blocking; one that is missing is empty.
+        """Read ``files``; a missing one is empty. Blocking.
 
         Raises:
-            OSError: one is there and cannot be read.
+            OSError: a file exists and cannot be read.
         """
-        lines: list[Line] = []
+        lines: list[KnownHostsLine] = []
         for file in files:
             try:
                 text = file.read_text(encoding="utf-8", errors="replace")
@@ -51,7 +52,7 @@ class KnownHosts:
                 continue
             for number, content in enumerate(text.splitlines(), 1):
                 try:
-                    lines.append(Line(file, number, asyncssh.import_known_hosts(content)))
+                    lines.append(KnownHostsLine(file, number, asyncssh.import_known_hosts(content)))
                 except ValueError:
                     continue
         return cls(tuple(lines))
@@ -61,60 +62,61 @@ class KnownHosts:
     ) -> tuple[list[asyncssh.SSHKey], list[asyncssh.SSHKey], list[asyncssh.SSHKey]]:
         """Trusted keys, trusted certificate authorities and revoked keys of a host.
 
-        A host at another port than 22 may also show a key it is known by without its port, as with ssh. Addresses count
-        for nothing unless the host is called by its address: a name must not become trusted by where it points.
+        A host at another port than 22 may also show a key that is known without a port, as with ssh. Lines for an address
+        count only if the host is named by its address: a name must not become trusted through the address it resolves to.
         """
         keys: list[asyncssh.SSHKey] = []
         authorities: list[asyncssh.SSHKey] = []
         revoked: list[asyncssh.SSHKey] = []
         for line in self._lines:
-            for called in {entry_name(name, port), name}:
-                found = line.hosts.match(called, "", None)
+            for entry in {entry_name(name, port), name}:
+                found = line.hosts.match(entry, "", None)
                 keys += found[0]
                 authorities += found[1]
                 revoked += found[2]
         return keys, authorities, revoked
 
-    def known_by(self, name: str, port: int) -> list[Line]:
-        """The lines that say which key the host at that very port has."""
+    def lines_for(self, name: str, port: int) -> list[KnownHostsLine]:
+        """The lines with a key of the host at exactly this port."""
         return [line for line in self._lines if line.hosts.match(entry_name(name, port), "", None)[0]]
 
-    def algorithms(self, name: str, port: int) -> list[str]:
-        """Host key algorithms to ask for: first those of known keys, so that a host with several shows the known one.
+    def host_key_algorithms(self, name: str, port: int) -> list[str]:
+        """Algorithms to request, those of known keys first, so that a host with several keys shows the known one.
 
-        All others follow: a host that shows a key of another type than the known one must be seen to do so.
+        All others follow, so that a host that has only a key of another type is seen as changed.
         """
         keys, authorities, _ = self.trusted(name, port)
-        wanted = [algorithm for key in keys for algorithm in key.sig_algorithms]
+        known = [algorithm for key in keys for algorithm in key.sig_algorithms]
         certificates = get_default_certificate_algs() if authorities else []
-        ordered = dict.fromkeys([*certificates, *wanted, *get_default_public_key_algs()])
+        ordered = dict.fromkeys([*certificates, *known, *get_default_public_key_algs()])
         return [algorithm.decode("ascii") for algorithm in ordered]
 
 
 def entry_name(name: str, port: int) -> str:
-    """How a host is called in a known_hosts file."""
+    """A host's name in a known_hosts file, such as ``[ramp.example]:2222``."""
     return name if port == DEFAULT_PORT else f"[{name}]:{port}"
 
 
-def remember(file: Path, name: str, port: int, key: asyncssh.SSHKey) -> None:
-    """Append ``key`` to ``file`` (mode 600) so that it survives a crash; blocking.
+def append_key(file: Path, name: str, port: int, key: asyncssh.SSHKey) -> None:
+    """Append ``key`` to ``file`` (mode 600), durably. Blocking.
 
     Raises:
-        ValueError: the name would mean more than one host there.
-        OSError: the disk said no.
+        ValueError: the name is a pattern that would match more than one host.
+        OSError: the file cannot be written.
     """
-    if not name or UNSAFE & set(name):
-        raise ValueError(f"not the name of one host: {name!r}")
+    if not name or PATTERN_CHARACTERS & set(name):
+        raise ValueError(f"not the name of a single host: {name!r}")
     kind, data = key.export_public_key().decode("ascii").split()[:2]
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)  # two consoles may consent at once
+        fcntl.flock(handle, fcntl.LOCK_EX)  # two consoles may append at the same time
         os.fchmod(handle, 0o600)
         size = os.fstat(handle).st_size
-        torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
+        # a file that was cut off or edited by hand may lack its last newline
+        needs_newline = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
         entry = f"{entry_name(name, port)} {kind} {data}\n".encode()
-        os.write(handle, (b"\n" if torn else b"") + entry)
+        os.write(handle, (b"\n" if needs_newline else b"") + entry)
         os.fsync(handle)
     finally:
         os.close(handle)
@@ -125,44 +127,41 @@ def remember(file: Path, name: str, port: int, key: asyncssh.SSHKey) -> None:
         os.close(folder)
 
 
-CONSENT = "yes"
-
-
-async def consent(hop: Hop, key: asyncssh.SSHKey, known: KnownHosts, access: Access) -> None:
-    """Have the operator consent to ``key``, and remember it.
+async def confirm_host_key(hop: Hop, key: asyncssh.SSHKey, known: KnownHosts, access: Access) -> None:
+    """Ask the operator to confirm an untrusted ``key``, and append it to the console's own known_hosts file.
 
     Raises:
-        HostKeyChanged: the host is known by another key. Nobody is asked: the way out is outside of this console.
-        HostKeyRefused: the operator said no, or nobody could be asked, or the key cannot be remembered.
+        HostKeyChanged: the host is known by another key. This is not a question: it is settled outside of the console.
+        HostKeyRefused: the operator declines, nobody can be asked, or the key cannot be saved.
     """
-    name = sanitize_line(entry_name(hop.known_as, hop.port))
+    name = sanitize_line(entry_name(hop.host_key_name, hop.port))
     shown = f"{key.get_algorithm()} {key.get_fingerprint()}"
-    lines = known.known_by(hop.known_as, hop.port)
+    lines = known.lines_for(hop.host_key_name, hop.port)
     if lines:
-        places = ", ".join(f"{line.file} line {line.number}" for line in lines)
+        locations = ", ".join(f"{line.file} line {line.number}" for line in lines)
         raise HostKeyChanged(
-            f"THE HOST KEY OF {name} HAS CHANGED: it shows {shown}, but is known by another ({places}). Either the host was "
-            "set up anew, or somebody stands between. Not connected. Ask its administrator for the fingerprint; only if "
-            "it is the one shown, delete those lines and connect again"
+            f"THE HOST KEY OF {name} HAS CHANGED: it shows {shown}, but another key is known ({locations}). The host was "
+            "reinstalled, or somebody intercepts the connection. Not connected. Ask its administrator for the fingerprint; "
+            "only if it is the one shown, delete those lines and connect again"
         )
     question = Question(
         title=f"Unknown host {name}",
         lines=(
-            f"{sanitize_line(hop.where)} has never been connected to from here, and no file knows its key.",
+            f"The host key of {sanitize_line(hop.login)} is in no known_hosts file.",
             f"It shows {shown}.",
-            "Compare this with what its administrator says: whoever consents to a wrong one talks to a stranger.",
-            f"The key is kept in {access.files.own_known_hosts}.",
+            "Compare this with the fingerprint that its administrator gives: a wrong key means an impostor.",
+            f"A trusted key is saved in {access.files.own_known_hosts}.",
         ),
-        prompt=f"Type {CONSENT} to trust it:",
-        consent=CONSENT,
+        prompt=f"Type {CONFIRM_WORD} to trust it:",
+        confirm_word=CONFIRM_WORD,
     )
     try:
         answer = await access.ask(question)
-    except NobodyToAsk as nobody:
-        raise HostKeyRefused(f"the key of {name} is unknown ({shown}), and {nobody}") from nobody
-    if answer is None or answer.strip() != CONSENT:
-        raise HostKeyRefused(f"the key of {name} is unknown ({shown}), and was not consented to")
+    except OperatorUnavailable as unavailable:
+        raise HostKeyRefused(f"the host key of {name} is unknown ({shown}), and {unavailable}") from unavailable
+    if answer is None or answer.strip() != CONFIRM_WORD:
+        raise HostKeyRefused(f"the host key of {name} is unknown ({shown}), and was not confirmed")
     try:
-        await asyncio.to_thread(remember, access.files.own_known_hosts, hop.known_as, hop.port, key)
+        await asyncio.to_thread(append_key, access.files.own_known_hosts, hop.host_key_name, hop.port, key)
     except (OSError, ValueError) as error:
-        raise HostKeyRefused(f"the key of {name} cannot be remembered: {sanitize_line(str(error))}") from error
+        raise HostKeyRefused(f"the host key of {name} cannot be saved: {sanitize_line(str(error))}") from error

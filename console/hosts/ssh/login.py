@@ -1,4 +1,4 @@
-"""One attempt to log in to one server: offers keys, asks the operator for what only a person can give."""
+"""SSH login: offers keys and passwords, and asks the operator for passphrases, passwords and codes."""
 
 from __future__ import annotations
 
@@ -9,133 +9,137 @@ from pathlib import Path
 
 import asyncssh
 
-from console.hosts.ssh.access import Access
-from console.hosts.ssh.prompts import NobodyToAsk, Question
+from console.hosts.ssh.access import MAX_TRIES, Access
+from console.hosts.ssh.prompts import OperatorUnavailable, Question
 from console.hosts.ssh.route import Hop
 from console.sanitize import sanitize_line
 
-TRIES = 3
-
 
 class Login(asyncssh.SSHClient):
-    """What asyncssh turns to while it connects to ``hop``. It trusts no host key: only known_hosts files do.
+    """asyncssh's callbacks during one attempt to log in to ``hop``. It trusts no host key: only known_hosts files do.
+
+    Args:
+        deadline: of the attempt; suspended while the operator is asked, and restarted whenever the host answers.
 
     Attributes:
-        offered: the host key that no file vouches for.
-        asked: whether the operator was asked for anything.
-        unasked: why the operator could not be asked.
+        unknown_key: the host's key, if no known_hosts file has it.
+        operator_asked: whether the operator was asked for anything.
     """
 
     def __init__(self, hop: Hop, access: Access, deadline: asyncio.Timeout) -> None:
-        self.offered: asyncssh.SSHKey | None = None
-        self.asked = False
-        self.unasked = ""
+        self.unknown_key: asyncssh.SSHKey | None = None
+        self.operator_asked = False
         self._hop = hop
         self._access = access
         self._keyring = access.keyring
         self._deadline = deadline
         self._agent: asyncssh.SSHAgentClient | None = None
         self._pairs: AsyncIterator[asyncssh.SSHKeyPair] | None = None
-        self._tried = 0
+        self._keys_tried = 0
         self._password: str | None = None
-        self._passwords = 0
-        self._rounds = 0
+        self._passwords_tried = 0
+        self._kbdint_rounds = 0
+        self._not_asked = ""
 
     @property
-    def tried(self) -> str:
-        """What was tried, for the line that says that it did not help."""
-        said = [f"{self._tried} key{'s' * (self._tried != 1)}"] if self._tried else ["no key"]
-        if self._passwords:
-            said.append("a password")
-        return " and ".join(said) + (f"; {self.unasked}" if self.unasked else "")
+    def attempts_text(self) -> str:
+        """What was tried, such as ``2 keys and a password``, and what could not be asked for."""
+        tried = [f"{self._keys_tried} key{'s' * (self._keys_tried != 1)}"] if self._keys_tried else ["no key"]
+        if self._passwords_tried:
+            tried.append("a password")
+        return " and ".join(tried) + (f"; {self._not_asked}" if self._not_asked else "")
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._agent is not None:
             self._agent.close()
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
-        """Asked of keys that no known_hosts file vouches for: keep it to be shown, and refuse it."""
-        self.offered = key
+        """Called for a key that no known_hosts file has: refuse it, and keep it to be shown."""
+        self.unknown_key = key
         return False
 
     def begin_auth(self, username: str) -> None:
-        self._host_spoke()
+        self._restart_deadline()
 
     def auth_completed(self) -> None:
-        if self._password is not None:
-            self._keyring.passwords[self._hop.where] = self._password
+        if self._password is not None:  # only a password that was accepted is kept
+            self._keyring.passwords[self._hop.login] = self._password
 
     async def public_key_auth_requested(self) -> list[asyncssh.SSHKeyPair] | None:
-        """The next key to try; None when there is no other."""
-        self._host_spoke()
+        """The next key to try; None if there are no more."""
+        self._restart_deadline()
         if self._pairs is None:
-            self._pairs = self._candidates()
+            self._pairs = self._key_pairs()
         async for pair in self._pairs:
-            self._tried += 1
+            self._keys_tried += 1
             return [pair]
         return None
 
     async def password_auth_requested(self) -> str | None:
-        self._host_spoke()
-        title = f"Password for {self._hop.where}"
-        return await self._secret(Question(sanitize_line(title), (), "Password:", secret=True))
+        self._restart_deadline()
+        title = f"Password for {self._hop.login}"
+        return await self._password_for(Question(sanitize_line(title), (), "Password:", secret=True))
 
     def kbdint_auth_requested(self) -> str | None:
-        self._rounds += 1
-        return "" if self._rounds <= TRIES else None
+        self._kbdint_rounds += 1
+        return "" if self._kbdint_rounds <= MAX_TRIES else None
 
     async def kbdint_challenge_received(
         self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
     ) -> list[str] | None:
-        """Answer each of the server's questions; None gives up."""
-        self._host_spoke()
-        words = tuple(sanitize_line(line, 400) for line in (name, *instructions.splitlines()) if line.strip())
-        title = sanitize_line(f"{self._hop.where} asks")
+        """Answers to the server's questions; None gives up."""
+        self._restart_deadline()
+        lines = tuple(sanitize_line(line, 400) for line in (name, *instructions.splitlines()) if line.strip())
+        title = sanitize_line(f"{self._hop.login} asks")
         answers: list[str] = []
         for prompt, echo in prompts:
-            question = Question(title, words, sanitize_line(prompt.strip(), 200), secret=not echo)
-            alone = len(prompts) == 1 and "password" in prompt.lower()
-            answer = await (self._secret(question) if alone else self._ask(question))
+            question = Question(title, lines, sanitize_line(prompt.strip(), 200), secret=not echo)
+            # PAM asks for the password in this way: it is kept like one, while codes and other answers are not
+            is_password = len(prompts) == 1 and "password" in prompt.lower()
+            answer = await (self._password_for(question) if is_password else self._ask(question))
             if answer is None:
                 return None
             answers.append(answer)
         return answers
 
-    async def _secret(self, question: Question) -> str | None:
-        """A password: the one accepted before, else the operator's; a few tries and no more."""
-        if self._passwords >= TRIES:
+    async def _password_for(self, question: Question) -> str | None:
+        """A password: the one accepted earlier, else the operator's; None after a few tries."""
+        if self._passwords_tried >= MAX_TRIES:
             return None
-        self._passwords += 1
-        remembered = self._keyring.passwords.pop(self._hop.where, None)  # if it is refused, it is not tried again
-        self._password = remembered if remembered is not None else await self._ask(question)
+        self._passwords_tried += 1
+        accepted_before = self._keyring.passwords.pop(self._hop.login, None)  # if now refused, it is not tried again
+        self._password = accepted_before if accepted_before is not None else await self._ask(question)
         return self._password
 
-    async def _candidates(self) -> AsyncIterator[asyncssh.SSHKeyPair]:
-        """Key pairs in order: the named ones, the agent's others, and at last those that need a passphrase."""
+    async def _key_pairs(self) -> AsyncIterator[asyncssh.SSHKeyPair]:
+        """Key pairs in the order to try: named files, the agent's other keys, default files, files with a passphrase.
+
+        A server closes the connection after a few wrong keys (MaxAuthTries), so the likely ones come first.
+        """
         in_agent = {pair.public_data: pair for pair in await self._agent_pairs()}
         locked: list[Path] = []
-        plain: list[asyncssh.SSHKeyPair] = []
+        defaults: list[asyncssh.SSHKeyPair] = []
         for file in self._hop.identities:
-            if (held := in_agent.pop(_public_data(file), None)) is not None:
-                yield held
+            if (agent_pair := in_agent.pop(_public_data(file), None)) is not None:
+                yield agent_pair
                 continue
             pairs = await asyncio.to_thread(self._keyring.unlocked, file, self._hop.certificates)
             if pairs is None:
                 locked.append(file)
-            elif self._hop.explicit:
+            elif self._hop.identities_named:
                 for pair in pairs:
                     yield pair
             else:
-                plain += pairs
+                defaults += pairs
         if not self._hop.only_identities:
             for pair in in_agent.values():
                 yield pair
-        for pair in plain:
+        for pair in defaults:
             yield pair
         for file in locked:
-            self._deadline.reschedule(None)  # checking a passphrase is slow, by intent
+            self._deadline.reschedule(None)  # checking a passphrase is slow by design
             unlocked = await self._keyring.unlock(file, self._ask_passphrase, self._hop.certificates)
-            self._host_spoke()
+            self._restart_deadline()
             for pair in unlocked:
                 yield pair
 
@@ -147,35 +151,35 @@ class Login(asyncssh.SSHClient):
             return await self._agent.get_keys()
         return ()
 
-    async def _ask_passphrase(self, file: Path, again: bool) -> str | None:
+    async def _ask_passphrase(self, file: Path, was_wrong: bool) -> str | None:
         title = f"Passphrase of the key {file}"
-        lines = (f"to log in to {self._hop.where}", *(["that was not it"] if again else []))
+        lines = (f"to log in to {self._hop.login}", *(["wrong passphrase, try again"] if was_wrong else []))
         question = Question(sanitize_line(title), tuple(map(sanitize_line, lines)), "Passphrase:", secret=True)
         answer = await self._ask(question)
         self._deadline.reschedule(None)
         return answer
 
     async def _ask(self, question: Question) -> str | None:
-        """Ask the operator; no clock of ours runs meanwhile."""
+        """Ask the operator; the deadline is suspended meanwhile."""
         self._deadline.reschedule(None)
         try:
             answer = await self._access.ask(question)
-        except NobodyToAsk as nobody:
-            self.unasked = f"{question.title}: {nobody}"
+        except OperatorUnavailable as unavailable:
+            self._not_asked = f"{question.title}: {unavailable}"
             return None
         finally:
-            self._host_spoke()
-        self.asked = True
+            self._restart_deadline()
+        self.operator_asked = True
         return answer
 
-    def _host_spoke(self) -> None:
-        """Wait for the host's next word as long as for its first."""
+    def _restart_deadline(self) -> None:
+        """Give the host the full timeout again for its next answer."""
         with contextlib.suppress(RuntimeError):  # the attempt is over
             self._deadline.reschedule(asyncio.get_running_loop().time() + self._access.timeouts.handshake)
 
 
 def _public_data(file: Path) -> bytes:
-    """The public half beside a key file, by which the agent's copy is found; empty if there is none."""
+    """The public key beside a key file, which identifies the agent's copy; empty if there is none."""
     try:
         return asyncssh.read_public_key(file.with_name(f"{file.name}.pub")).public_data
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Python run on a host, through whatever shell its user has and whatever that shell prints at login."""
+"""Python programs and commands on a host, run through any login shell, whatever that shell prints."""
 
 from __future__ import annotations
 
@@ -14,39 +14,38 @@ from console.hosts.ssh.channels import Channels, HostConnection
 from console.hosts.ssh.errors import LinkDown
 from console.sanitize import sanitize_line
 
-NOISE_LIMIT = 1 << 20
-SAFE = re.compile(r"[A-Za-z0-9_./+@%:,~-]+")
+MAX_NOISE_BYTES = 1 << 20
+REPLY_TIMEOUT_S = 20.0  # for the reply to arrive, beyond what the command may take
+SHELL_SAFE = re.compile(r"[A-Za-z0-9_./+@%:,~-]+")
 UNPACK = "import os,sys;exec(bytes.fromhex(sys.argv[1]).decode())"
 
 
 class MarkedPython:
-    """A Python program for the host whose output starts at a line with a mark of its own: what comes before is noise.
+    """Python program for a host; its reply is a line that begins with a random mark, all output before it is noise.
 
-    The code and its arguments go as hexadecimal digits: bash, dash, zsh, fish and csh quote in different ways.
-    It sees the standard library and nothing else (``-IS``); ``sys.argv`` there is ``["-c", the code, the mark, *arguments]``,
-    the arguments as they are.
+    Code and arguments are sent as hexadecimal digits, since bash, dash, zsh, fish and csh quote in different ways.
+    The program sees the standard library only (``-IS``); its ``sys.argv`` is ``["-c", code, mark, *arguments]``.
 
     Args:
         python: the host's Python.
-        code: what it runs; it must print a line that begins with the mark.
-        arguments: text for it.
+        code: program text; it must print a line that begins with the mark.
     """
 
     def __init__(self, python: str, code: str, *arguments: str) -> None:
-        if not SAFE.fullmatch(python):
+        if not SHELL_SAFE.fullmatch(python):
             raise LinkDown(f"python {sanitize_line(python)!r} cannot be passed safely through every shell")
         self.mark = uuid.uuid4().hex
         self._python = python
         decode = "import sys;sys.argv[3:]=[bytes.fromhex(a[1:]).decode() for a in sys.argv[3:]]\n"
         packed = [self.mark, *(f"x{argument.encode().hex()}" for argument in arguments)]
-        words = (decode + code).encode().hex()
-        self.command = f"{python} -IS -c '{UNPACK}' {words} {' '.join(packed)}"
+        program = (decode + code).encode().hex()
+        self.command = f"{python} -IS -c '{UNPACK}' {program} {' '.join(packed)}"
 
-    async def answer(self, channels: Channels, seconds: float) -> str:
-        """Run it to its end; returns what stands behind the mark.
+    async def run(self, channels: Channels, seconds: float) -> str:
+        """Run it to its end; returns the text after the mark.
 
         Raises:
-            LinkDown: it cannot be run, ended without a mark, or did not end within ``seconds``.
+            LinkDown: it cannot be run, printed no mark, or did not end within ``seconds``.
         """
         try:
             async with asyncio.timeout(seconds):
@@ -58,15 +57,15 @@ class MarkedPython:
                 finally:
                     process.close()
         except TimeoutError as error:
-            raise LinkDown(f"{self._python} does not answer there") from error
+            raise LinkDown(f"{self._python} does not answer on the host") from error
         except (OSError, asyncssh.Error) as error:
-            raise LinkDown(f"{self._python} cannot be run there: {sanitize_line(str(error))}") from error
+            raise LinkDown(f"{self._python} cannot be run on the host: {sanitize_line(str(error))}") from error
 
     async def marked_line(self, process: asyncssh.SSHClientProcess[bytes]) -> str:
-        """What stands behind the mark; all before it is passed over.
+        """Read up to the line with the mark; returns the text after it.
 
         Raises:
-            LinkDown: the program ended without it; the text is its last line, or the shell's.
+            LinkDown: the program ended without it; the text is the last line that it or the shell printed.
         """
         size = 0
         last = b""
@@ -76,51 +75,52 @@ class MarkedPython:
                 return sanitize_line(line[len(start) :].decode("utf-8", "replace").strip())
             last = line.strip() or last
             size += len(line)
-            if size > NOISE_LIMIT:
-                raise LinkDown(f"the host's shell printed more than {NOISE_LIMIT >> 20} MiB before it ran anything")
-        said = (await process.stderr.read(NOISE_LIMIT)).strip().splitlines()
-        words = sanitize_line((said[-1] if said else last).decode("utf-8", "replace"), 400)
-        raise LinkDown(words or "the host's shell ended without a word")
+            if size > MAX_NOISE_BYTES:
+                raise LinkDown(
+                    f"the host's shell printed more than {MAX_NOISE_BYTES >> 20} MiB before it ran the program"
+                )
+        stderr = (await process.stderr.read(MAX_NOISE_BYTES)).strip().splitlines()
+        text = sanitize_line((stderr[-1] if stderr else last).decode("utf-8", "replace"), 400)
+        raise LinkDown(text or "the host's shell ended without a message")
 
 
-LINK_S = 20.0  # for the answer to come, beyond what the command may take
-# run on the host as MarkedPython: no shell reads the command, and nobody's words get among its own
+# Run on the host as MarkedPython: no shell parses the command, and its output cannot be mistaken for the reply.
 RUN = """
 import json, os, subprocess, sys
 
 mark, seconds, *command = sys.argv[2:]
-nothing, said = subprocess.DEVNULL, ""
+nothing, last_line = subprocess.DEVNULL, ""
 try:
     done = subprocess.run(command, stdin=nothing, stdout=nothing, stderr=subprocess.PIPE, timeout=float(seconds))
     code = done.returncode
     lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
-    said = lines[-1][:1000] if lines else ""
+    last_line = lines[-1][:1000] if lines else ""
 except subprocess.TimeoutExpired:
-    code, said = -1, command[0] + " did not end within " + seconds + " s"
+    code, last_line = -1, command[0] + " did not end within " + seconds + " s"
 except OSError as error:
-    code, said = -1, command[0] + " cannot be run: " + error.strerror
-os.write(1, ("\\n" + mark + json.dumps({"code": code, "said": said}) + "\\n").encode())
+    code, last_line = -1, command[0] + " cannot be run: " + error.strerror
+os.write(1, ("\\n" + mark + json.dumps({"code": code, "last_line": last_line}) + "\\n").encode())
 """
 
 
-class Ended(Struct, frozen=True):
-    """How a command ended, and its last line on stderr."""
+class CommandEnd(Struct, frozen=True):
+    """Exit code of a command (-1: it could not be run or did not end in time), and its last line on stderr."""
 
     code: int
-    said: str
+    last_line: str
 
 
-async def complaint_of(connection: HostConnection, command: tuple[str, ...], seconds: float) -> str:
-    """The last line that a failing ``command`` says on stderr; "" if it does not fail.
+async def command_error(connection: HostConnection, command: tuple[str, ...], seconds: float) -> str:
+    """Run ``command`` on the host; returns the last line of its stderr if it fails, "" if it succeeds.
 
     Raises:
         LinkDown: the link failed.
     """
-    line = await MarkedPython(connection.python, RUN, f"{seconds:g}", *command).answer(
-        connection.channels, seconds + LINK_S
+    line = await MarkedPython(connection.python, RUN, f"{seconds:g}", *command).run(
+        connection.channels, seconds + REPLY_TIMEOUT_S
     )
     try:
-        ended = msgspec.json.decode(line, type=Ended)
+        ended = msgspec.json.decode(line, type=CommandEnd)
     except msgspec.DecodeError as error:
-        raise LinkDown(f"what the host says of {sanitize_line(command[0])} cannot be read") from error
-    return "" if ended.code == 0 else sanitize_line(ended.said) or f"ended with {ended.code}"
+        raise LinkDown(f"the host's reply about {sanitize_line(command[0])} cannot be read") from error
+    return "" if ended.code == 0 else sanitize_line(ended.last_line) or f"ended with {ended.code}"

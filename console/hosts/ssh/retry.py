@@ -1,4 +1,4 @@
-"""When a lost host is tried again: after growing, jittered pauses, at once when its port answers again, or when asked."""
+"""When to reconnect to a lost host: after growing random pauses, as soon as its port answers again, or on request."""
 
 from __future__ import annotations
 
@@ -8,64 +8,64 @@ from typing import Any
 
 from console.hosts.ssh.access import Timeouts
 from console.hosts.ssh.errors import LinkDown, LoginRefused, NeedsOperator, Unreachable
-from console.hosts.ssh.tcp import answers
+from console.hosts.ssh.tcp import ssh_server_answers
 
 
 class Retry:
-    """Attempts without limit.
+    """Pauses between connection attempts, whose number is not limited.
 
-    A pause doubles with each failure in a row, from the pace's shortest to its longest, of which half is random, so that
-    many consoles do not knock together. What a person must settle (a changed host key, a consent or a login refused) is
-    not tried again until ``now`` says so: it would only be refused again, ask the same question again, or get the
-    operator's account locked.
+    A pause doubles with each failure in a row, within ``Timeouts.backoff``; half of it is random, so that many consoles
+    do not reconnect at the same moment. Errors that only a person can settle (a changed host key, a refused login) stop
+    the attempts until ``now`` is called: a retry would be refused again, ask the same question, or lock the account.
 
     Attributes:
-        stopped: set while nothing is tried until ``now`` says so.
+        stopped: set while no attempt is made until ``now`` is called.
     """
 
-    def __init__(self, timeouts: Timeouts, chance: random.Random | None = None) -> None:
+    def __init__(self, timeouts: Timeouts, rng: random.Random | None = None) -> None:
         self.stopped = asyncio.Event()
-        self._pace = timeouts
-        self._chance = chance or random.Random()
-        self._asked = asyncio.Event()
+        self._timeouts = timeouts
+        self._rng = rng or random.Random()
+        self._requested = asyncio.Event()
         self._failures = 0
 
-    def worked(self) -> None:
-        """The link came up and said something: the next pause is a short one."""
+    def succeeded(self) -> None:
+        """The link works: the next pause is a short one."""
         self._failures = 0
 
     def now(self) -> None:
         """End the pause or the stop."""
-        self._asked.set()
+        self._requested.set()
 
-    def next_pause(self, error: Exception, met_before: bool) -> float | None:
+    def next_pause(self, error: Exception, connected_before: bool) -> float | None:
         """Seconds until the next attempt; None if a person must act first.
 
-        A login that was refused is tried again only where it worked before without a person's help: the host may be
-        starting up. Where it never did, or the operator was asked on the way, it stops.
+        A refused login is retried only if it worked earlier in this session without a person's help: then the host may
+        just be starting up.
         """
         if isinstance(error, NeedsOperator):
             return None
-        if isinstance(error, LoginRefused) and (error.asked or not met_before):
+        if isinstance(error, LoginRefused) and (error.operator_asked or not connected_before):
             return None
-        shortest, longest = self._pace.backoff
-        pause: float = min(longest, shortest * 2 ** min(self._failures, 16)) * self._chance.uniform(0.5, 1.0)
+        shortest, longest = self._timeouts.backoff
+        pause: float = min(longest, shortest * 2 ** min(self._failures, 16)) * self._rng.uniform(0.5, 1.0)
         self._failures += 1
         return pause
 
     async def wait(self, pause: float | None, error: Exception) -> None:
-        """Wait for ``pause`` seconds, or for the operator if it is None; for less if the host is back before."""
-        self._asked.clear()
+        """Wait ``pause`` seconds, less if the host is back earlier; if ``pause`` is None, until ``now`` is called."""
+        self._requested.clear()
         if pause is None:
             self.stopped.set()
             try:
-                await self._asked.wait()
+                await self._requested.wait()
             finally:
                 self.stopped.clear()
             return
-        reasons: list[asyncio.Task[Any]] = [asyncio.create_task(self._asked.wait())]
-        if isinstance(error, LinkDown) and error.door is not None:
-            reasons.append(asyncio.create_task(self._return_at(*error.door, silent=isinstance(error, Unreachable))))
+        reasons: list[asyncio.Task[Any]] = [asyncio.create_task(self._requested.wait())]
+        if isinstance(error, LinkDown) and error.probe_address is not None:
+            is_silent = isinstance(error, Unreachable)
+            reasons.append(asyncio.create_task(self._wait_for_return(*error.probe_address, is_silent)))
         try:
             await asyncio.wait(reasons, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -73,16 +73,16 @@ class Retry:
                 reason.cancel()
             await asyncio.gather(*reasons, return_exceptions=True)
 
-    async def _return_at(self, address: str, port: int, silent: bool) -> None:
-        """Returns when a port answers that was ``silent``.
+    async def _wait_for_return(self, host: str, port: int, is_silent: bool) -> None:
+        """Return when a port answers after it ``is_silent``.
 
-        A port that answers all the while is no return: that host is up and fails in another way, so the pause is kept.
+        A port that answered all the time is no return: that host is up and fails in another way, so the pause is kept.
         """
         while True:
-            if not await answers(address, port, self._pace.knock):
-                silent = True
-            elif silent:
+            if not await ssh_server_answers(host, port, self._timeouts.probe):
+                is_silent = True
+            elif is_silent:
                 return
             else:
                 await asyncio.Event().wait()
-            await asyncio.sleep(self._pace.knock / 2)
+            await asyncio.sleep(self._timeouts.probe / 2)

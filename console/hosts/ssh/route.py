@@ -1,4 +1,7 @@
-"""The way to a host, hop by hop, as ``hosts.toml`` and the operator's ssh configuration say, known before it is taken."""
+"""Route to a host: its jump hosts and login settings, from ``hosts.toml`` and the operator's ssh configuration.
+
+It is resolved before anything is connected, so that the operator sees what will be used.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +18,21 @@ from console.hosts.host_config import HostConfig
 from console.hosts.ssh.errors import LinkDown
 from console.sanitize import sanitize_line
 
+MAX_HOPS = 8
+# AES-GCM has hardware support: several times as fast as ChaCha20, which asyncssh and OpenSSH prefer
+CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa", "id_ed25519_sk", "id_ecdsa_sk")
 
 
 class SshFiles(Struct, frozen=True):
-    """What a connection reads of the operator's, and the one file it writes.
+    """SSH files of the operator; all are only read, except ``own_known_hosts``.
 
     Attributes:
-        config: as ``~/.ssh/config``; None for none.
-        known_hosts: read only, unless the configuration names others.
-        own_known_hosts: hosts whose key the operator consented to in this console; the only file written.
-        keys: tried where neither the host nor the configuration names any.
-        agent: the agent's socket; None for none.
+        own_known_hosts: keys that the operator confirmed in this console.
+        config: ssh configuration file; None for none.
+        known_hosts: used unless the configuration names others.
+        keys: key files to try if neither the host nor the configuration names any.
+        agent: socket of the ssh agent; None for none.
     """
 
     own_known_hosts: Path
@@ -36,8 +42,8 @@ class SshFiles(Struct, frozen=True):
     agent: str | None = None
 
 
-def operators_files() -> SshFiles:
-    """The files of whoever runs the console."""
+def default_ssh_files() -> SshFiles:
+    """The SSH files of the user who runs the console."""
     folder = Path.home() / ".ssh"
     config = folder / "config"
     return SshFiles(
@@ -49,49 +55,53 @@ def operators_files() -> SshFiles:
     )
 
 
-MOST_HOPS = 8
-# with AES in hardware, the first is several times as fast as ChaCha20, which asyncssh and OpenSSH would take
-CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
-
-
 class Hop(Struct, frozen=True):
-    """One SSH server on the way.
+    """One SSH server on the route.
 
     Attributes:
-        name: as the operator calls it.
-        known_as: the name that its host key is known by.
-        identities, explicit: key files to try; whether somebody named them.
-        only_identities: nothing else of the agent's is tried.
-        jump: the way to it that the configuration says.
-        knocks: whether it is reached by a TCP connection of ours, so that one can knock at its port.
-        asked_for: what asyncssh is to be given: the configuration and what overrides it.
+        name: name in ``hosts.toml`` or the configuration; ``address`` is what it resolves to there.
+        host_key_name: name to look up in known_hosts.
+        identities, identities_named: key files to try; whether they were named rather than the defaults.
+        only_identities: no other keys of the agent are tried.
+        host_key_algorithms_set: the configuration sets HostKeyAlgorithms.
+        family, local_address: of the TCP connection.
+        jump: the configuration's ProxyJump.
+        direct: it is reached by a TCP connection from here, so its port can be probed.
+        options: asyncssh's options: the configuration file and what overrides it.
     """
 
     name: str
     address: str
     port: int
     user: str
-    known_as: str
+    host_key_name: str
     identities: tuple[Path, ...]
-    explicit: bool
+    identities_named: bool
     only_identities: bool
     certificates: tuple[str, ...]
     agent: str | None
     known_hosts: tuple[Path, ...]
-    algorithms_set: bool
+    host_key_algorithms_set: bool
     family: int
-    source: tuple[str, int] | None
+    local_address: tuple[str, int] | None
     jump: str | None
-    knocks: bool
-    asked_for: dict[str, Any]
+    direct: bool
+    options: dict[str, Any]
 
     @property
-    def where(self) -> str:
+    def login(self) -> str:
+        """``user@address:port``."""
         return f"{self.user}@{self.address}:{self.port}"
 
 
-class Resolved(Struct, frozen=True):
-    """What is about to be used, for the operator to see."""
+class RouteSummary(Struct, frozen=True):
+    """What a connection is about to use, shown to the operator.
+
+    Attributes:
+        jumps: ``user@address:port`` of each jump host, nearest first.
+        keys: existing key files that will be tried.
+        agent: whether the ssh agent is asked for keys.
+    """
 
     user: str
     address: str
@@ -101,65 +111,67 @@ class Resolved(Struct, frozen=True):
     agent: bool = False
 
     @property
-    def where(self) -> str:
+    def login(self) -> str:
+        """``user@address:port``."""
         return sanitize_line(f"{self.user}@{self.address}:{self.port}")
 
     @property
     def text(self) -> str:
-        """For example ``operator@ramp.example:22 by way of me@gate:22, with key ~/.ssh/id_ed25519 and the agent``."""
-        way = f" by way of {' and '.join(self.jumps)}" if self.jumps else ""
+        """For example ``operator@ramp.example:22 via me@gate:22, with key ~/.ssh/id_ed25519 and the agent``."""
+        via = f" via {' and '.join(self.jumps)}" if self.jumps else ""
         keys = [f"key {key}" for key in self.keys] + ["the agent"] * self.agent
-        return sanitize_line(f"{self.where}{way}, with {' and '.join(keys) if keys else 'no key'}")
+        return sanitize_line(f"{self.login}{via}, with {' and '.join(keys) if keys else 'no key'}")
 
 
 async def route_to(host: HostConfig, files: SshFiles) -> tuple[Hop, ...]:
-    """The hops to ``host``, itself last.
+    """The hops to ``host``, in order; the host itself is the last.
 
     Raises:
-        LinkDown: the configuration is unusable.
+        LinkDown: the ssh configuration is unusable.
     """
     assert host.address is not None
     hops = [await _hop(host.address, host.port, host.user, host.identity, files)]
     jump = host.jump if host.jump is not None else hops[0].jump
     while jump and jump.lower() != "none":
+        # a list of jumps is in order of travel, so its last one is next to the hop already known
         before, _, nearest = jump.rpartition(",")
-        user, name, port = _parse(nearest.strip())
+        user, name, port = _parse_jump(nearest.strip())
         hops.insert(0, await _hop(name, port, user, None, files))
         jump = before or hops[0].jump
-        if len(hops) > MOST_HOPS:
-            raise LinkDown(f"more than {MOST_HOPS} hosts on the way to {host.address}: do they jump in a circle?")
-    return (hops[0], *(_behind(hop) for hop in hops[1:]))
+        if len(hops) > MAX_HOPS:
+            raise LinkDown(f"more than {MAX_HOPS} jump hosts to {host.address}: check ProxyJump for a circle")
+    return (hops[0], *(_through_tunnel(hop) for hop in hops[1:]))
 
 
-def resolved(hops: tuple[Hop, ...]) -> Resolved:
-    """What the operator is shown of ``hops``."""
+def summarize(hops: tuple[Hop, ...]) -> RouteSummary:
+    """Summary of the route ``hops``."""
     target = hops[-1]
     home = str(Path.home())
-    return Resolved(
+    return RouteSummary(
         user=target.user,
         address=target.address,
         port=target.port,
-        jumps=tuple(hop.where for hop in hops[:-1]),
+        jumps=tuple(hop.login for hop in hops[:-1]),
         keys=tuple(str(key).replace(home, "~", 1) for key in target.identities if key.is_file()),
         agent=target.agent is not None,
     )
 
 
-def leg(hops: tuple[Hop, ...], number: int) -> str:
-    """Which of several hosts it is that does not answer: one on the way, or the last one."""
-    where = hops[number].where
+def hop_text(hops: tuple[Hop, ...], number: int) -> str:
+    """Names hop ``number`` in an error: as the host itself, or as a jump host to it."""
+    login = hops[number].login
     if number < len(hops) - 1:
-        return f"{where}, on the way to {hops[-1].where}"
-    return f"{where}, by way of {hops[number - 1].where}" if number else where
+        return f"{login}, jump host to {hops[-1].login}"
+    return f"{login}, via {hops[number - 1].login}" if number else login
 
 
-def _behind(hop: Hop) -> Hop:
-    """``hop`` as reached through another one, which takes the place of a proxy command."""
-    return replace(hop, knocks=False, asked_for={**hop.asked_for, "proxy_command": None})
+def _through_tunnel(hop: Hop) -> Hop:
+    """``hop`` reached through the previous one, which replaces a configured ProxyCommand."""
+    return replace(hop, direct=False, options={**hop.options, "proxy_command": None})
 
 
-def _parse(jump: str) -> tuple[str | None, str, int | None]:
-    """``[user@]host[:port]`` as ssh takes it; an IPv6 address stands in brackets."""
+def _parse_jump(jump: str) -> tuple[str | None, str, int | None]:
+    """``[user@]host[:port]`` as ssh reads it; an IPv6 address is in brackets."""
     user, _, rest = jump.rpartition("@")
     name, colon, port = rest.rpartition(":")
     if not colon or (":" in name and not name.endswith("]")):
@@ -170,48 +182,48 @@ def _parse(jump: str) -> tuple[str | None, str, int | None]:
 
 
 async def _hop(name: str, port: int | None, user: str | None, identity: str | None, files: SshFiles) -> Hop:
-    """``name`` looked up in the operator's configuration; what is given here goes before it."""
-    asked_for: dict[str, Any] = {"config": [str(files.config)] if files.config else None}
+    """``name`` looked up in the operator's configuration; the arguments take precedence over it."""
+    options: dict[str, Any] = {"config": [str(files.config)] if files.config else None}
     if port is not None:
-        asked_for["port"] = port
+        options["port"] = port
     if user is not None:
-        asked_for["username"] = user
+        options["username"] = user
     try:
-        options = await asyncssh.SSHClientConnectionOptions.construct(
-            None, host=name, known_hosts=b"#", client_keys=None, tunnel=None, x509_trusted_certs=None, **asked_for
+        resolved = await asyncssh.SSHClientConnectionOptions.construct(
+            None, host=name, known_hosts=b"#", client_keys=None, tunnel=None, x509_trusted_certs=None, **options
         )
     except (asyncssh.Error, ValueError, OSError) as error:
         raise LinkDown(f"the ssh configuration for {sanitize_line(name)}: {sanitize_line(str(error))}") from error
-    config = options.config
+    config = resolved.config
     if config.get("Ciphers") is None:
-        asked_for["encryption_algs"] = CIPHERS
+        options["encryption_algs"] = CIPHERS
     named = [identity] if identity else _strings(config.get("IdentityFile"))
     agent = config.get("IdentityAgent") or files.agent
     return Hop(
         name=name,
-        address=options.host,
-        port=options.port,
-        user=options.username,
-        known_as=options.host_key_alias or options.host,
+        address=resolved.host,
+        port=resolved.port,
+        user=resolved.username,
+        host_key_name=resolved.host_key_alias or resolved.host,
         identities=tuple(Path(file).expanduser() for file in named) or files.keys,
-        explicit=bool(named),
+        identities_named=bool(named),
         only_identities=bool(identity or config.get("IdentitiesOnly")),
         certificates=tuple(_strings(config.get("CertificateFile"))),
         agent=None if agent in (None, "", "none") else str(Path(str(agent)).expanduser()),
         known_hosts=_known_hosts(config, files),
-        algorithms_set=config.get("HostKeyAlgorithms") is not None,
-        family=options.family,
-        source=options.local_addr,
+        host_key_algorithms_set=config.get("HostKeyAlgorithms") is not None,
+        family=resolved.family,
+        local_address=resolved.local_addr,
         jump=next(iter(_strings(config.get("ProxyJump"))), None),
-        knocks=options.proxy_command is None,
-        asked_for=asked_for,
+        direct=resolved.proxy_command is None,
+        options=options,
     )
 
 
 def _known_hosts(config: Any, files: SshFiles) -> tuple[Path, ...]:
-    """The configuration's files, else the usual ones; switching verification off is not among what it can say."""
-    said = _strings(config.get("UserKnownHostsFile")) + _strings(config.get("GlobalKnownHostsFile"))
-    return tuple(Path(name).expanduser() for name in said if name.lower() != "none") or files.known_hosts
+    """The configuration's known_hosts files, else the usual ones; it cannot switch verification off."""
+    named = _strings(config.get("UserKnownHostsFile")) + _strings(config.get("GlobalKnownHostsFile"))
+    return tuple(Path(name).expanduser() for name in named if name.lower() != "none") or files.known_hosts
 
 
 def _strings(value: object) -> list[str]:

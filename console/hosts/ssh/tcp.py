@@ -1,70 +1,76 @@
-"""TCP connections to a host, and knocking at its port to learn whether it is back."""
+"""TCP connections to a host, and a probe that tells whether its SSH server is back."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 
-STAGGER_S = 0.25
+STAGGER_S = 0.25  # RFC 8305's connection attempt delay
 
 
-async def dial(
-    address: str, port: int, seconds: float, *, family: int = socket.AF_UNSPEC, source: tuple[str, int] | None = None
+async def connect_tcp(
+    host: str,
+    port: int,
+    seconds: float,
+    *,
+    family: int = socket.AF_UNSPEC,
+    local_address: tuple[str, int] | None = None,
 ) -> socket.socket:
-    """A connected, non-blocking socket: every address of the name is tried, each a little after the one before.
+    """A connected, non-blocking socket: all addresses of the name are tried, each a little after the previous one.
 
     Raises:
         TimeoutError: nothing answered within ``seconds``.
-        OSError: the name cannot be resolved, or no address of it can be connected to.
+        OSError: the name cannot be resolved, or none of its addresses can be connected to.
     """
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(seconds):
-        found = await loop.getaddrinfo(address, port, family=family, type=socket.SOCK_STREAM)
+        found = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
         attempts = [
-            asyncio.create_task(_connect(kind, place, number * STAGGER_S, source))
-            for number, (kind, _, _, _, place) in enumerate(found)
+            asyncio.create_task(_connect(kind, address, number * STAGGER_S, local_address))
+            for number, (kind, _, _, _, address) in enumerate(found)
         ]
         connected = None
         try:
-            connected = await _first(attempts)
+            connected = await _first_connected(attempts)
             return connected
         finally:
             for attempt in attempts:
                 attempt.cancel()
+            # a second address may have connected in the same moment: its socket must not leak
             for late in await asyncio.gather(*attempts, return_exceptions=True):
                 if isinstance(late, socket.socket) and late is not connected:
                     late.close()
 
 
-async def answers(address: str, port: int, seconds: float) -> bool:
-    """Whether an SSH server greets at that port within ``seconds``; a port that only accepts is not an answer."""
+async def ssh_server_answers(host: str, port: int, seconds: float) -> bool:
+    """Whether an SSH server sends its greeting within ``seconds``; a port that only accepts does not count."""
     try:
         async with asyncio.timeout(seconds):
-            with await dial(address, port, seconds) as knocking:
-                greeting = await asyncio.get_running_loop().sock_recv(knocking, 255)
+            with await connect_tcp(host, port, seconds) as probe:
+                greeting = await asyncio.get_running_loop().sock_recv(probe, 255)
     except (OSError, TimeoutError):
         return False
     return bool(greeting)
 
 
 async def _connect(
-    family: int, place: tuple[object, ...], delay: float, source: tuple[str, int] | None
+    family: int, address: tuple[object, ...], delay: float, local_address: tuple[str, int] | None
 ) -> socket.socket:
     await asyncio.sleep(delay)
     connecting = socket.socket(family, socket.SOCK_STREAM)
     try:
         connecting.setblocking(False)
-        if source is not None:
-            connecting.bind(source)
-        await asyncio.get_running_loop().sock_connect(connecting, place)
+        if local_address is not None:
+            connecting.bind(local_address)
+        await asyncio.get_running_loop().sock_connect(connecting, address)
     except BaseException:
         connecting.close()
         raise
     return connecting
 
 
-async def _first(attempts: list[asyncio.Task[socket.socket]]) -> socket.socket:
-    """The first connection that comes about; the first address's error if none does."""
+async def _first_connected(attempts: list[asyncio.Task[socket.socket]]) -> socket.socket:
+    """The first socket that connects; the first address's error if none does."""
     waiting: set[asyncio.Task[socket.socket]] = set(attempts)
     while waiting:
         done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)

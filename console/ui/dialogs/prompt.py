@@ -62,22 +62,22 @@ class PromptDialog(ModalScreen[str | None], inherit_bindings=False):
             answer.scroll_visible(animate=False)
 
     def _keys(self) -> Content:
-        consent = self._question.consent
-        how = (("Enter", "bold"), " answers") if consent is None else ((consent, "bold"), " and Enter accept")
+        confirm_word = self._question.confirm_word
+        how = (("Enter", "bold"), " answers") if confirm_word is None else ((confirm_word, "bold"), " and Enter accept")
         return Content.assemble(*how, "     ", ("Esc", "bold"), " refuses")
 
     @on(Input.Submitted)
     def _answer(self, event: Input.Submitted) -> None:
-        """Answer; what should be consent and is not, is asked for again."""
+        """Answer; a wrong confirmation word is asked for again."""
         event.stop()
-        consent = self._question.consent
-        if consent is None:
+        confirm_word = self._question.confirm_word
+        if confirm_word is None:
             self._leave(event.value)
-        elif event.value.strip() == consent:
-            self._leave(consent)
+        elif event.value.strip() == confirm_word:
+            self._leave(confirm_word)
         else:
             self.query_one(AnswerInput).clear()
-            words = Content.styled(f"That was not the word {consent}. ", "bold $text-error")
+            words = Content.styled(f"That was not the word {confirm_word}. ", "bold $text-error")
             self.query_one("#prompt-keys", Static).update(words + self._keys())
 
     def take_back(self) -> None:

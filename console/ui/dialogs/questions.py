@@ -10,7 +10,7 @@ from textual import on
 from textual.app import App
 from textual.message import Message
 
-from console.hosts.ssh.prompts import NobodyToAsk, Question
+from console.hosts.ssh.prompts import OperatorUnavailable, Question
 from console.ui.messages import Asked
 
 
@@ -28,11 +28,11 @@ class ScreenPrompter:
         """The operator's answer, None for a refusal; it is cancelled with the asker, by which the app knows.
 
         Raises:
-            NobodyToAsk: the console is closing.
+            OperatorUnavailable: the console is closing.
         """
         answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         if not self._post(Asked(question, answer)):
-            raise NobodyToAsk("the console is closing")
+            raise OperatorUnavailable("the console is closing")
         return await answer
 
 

@@ -24,8 +24,8 @@ from console.hosts.ssh.access import Access, Timeouts
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.connection import open_connection
 from console.hosts.ssh.known_hosts import entry_name
-from console.hosts.ssh.prompts import NobodyToAsk, Prompter, Question
-from console.hosts.ssh.route import Resolved, SshFiles
+from console.hosts.ssh.prompts import OperatorUnavailable, Prompter, Question
+from console.hosts.ssh.route import RouteSummary, SshFiles
 
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 PASSWORD = "correct horse battery staple"  # noqa: S105 - of a user who lives as long as the tests
@@ -150,8 +150,8 @@ class Sshd:
         )
 
     def _greets(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1.0) as knocking:
-            return knocking.recv(4) == b"SSH-"
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1.0) as probe:
+            return probe.recv(4) == b"SSH-"
         return False
 
 
@@ -165,21 +165,23 @@ class ScriptedPrompter:
     async def ask(self, question: Question) -> str | None:
         self.questions.append(question)
         if not self._answers:
-            raise NobodyToAsk("the test has no answer to that")
+            raise OperatorUnavailable("the test has no answer to that")
         return self._answers.pop(0)
 
 
 @asynccontextmanager
 async def connection(
-    host: HostConfig, access: Access, said: list[Resolved] | None = None
+    host: HostConfig, access: Access, reported: list[RouteSummary] | None = None
 ) -> AsyncIterator[HostConnection]:
-    async with open_connection(host, Path("/nowhere"), access, (said if said is not None else []).append) as there:
+    async with open_connection(
+        host, Path("/nowhere"), access, (reported if reported is not None else []).append
+    ) as there:
         yield there
 
 
-async def connect(host: HostConfig, access: Access, said: list[Resolved] | None = None) -> str:
+async def connect(host: HostConfig, access: Access, reported: list[RouteSummary] | None = None) -> str:
     """Connect once; returns the fingerprint of the host's key."""
-    async with connection(host, access, said) as there:
+    async with connection(host, access, reported) as there:
         return there.fingerprint
 
 

@@ -220,7 +220,7 @@ async def test_a_restarted_server_is_found_again(sshd: Sshd, operator: Path, tmp
         lost = await console.lost()
         gone_s = fault.random.uniform(60, 90) if fault.full else fault.random.uniform(3, 6)
         await asyncio.sleep(gone_s)
-        assert "the connection is refused" in console.link.view.detail
+        assert "connection refused" in console.link.view.detail
         sshd.start()
         back = await console.back()
     fault.note(f"gone for {gone_s:.0f} s: LOST after {lost:.1f} s, back {back:.1f} s after its return")

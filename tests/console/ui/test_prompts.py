@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from textual.pilot import Pilot
 
-from console.hosts.ssh.prompts import NobodyToAsk, Prompter, Question
+from console.hosts.ssh.prompts import OperatorUnavailable, Prompter, Question
 from console.ui.app import ConsoleApp
 from console.ui.dialogs.confirm import ConfirmDialog
 from console.ui.dialogs.help import HelpScreen
@@ -23,7 +23,7 @@ TRUST = Question(
     "box.example:22 is not known yet",
     ("Its ssh-ed25519 key has the fingerprint", f"SHA256:{'k' * 43}"),
     "Trust it?",
-    consent="trust",
+    confirm_word="trust",
 )
 PASSWORD = Question("Password for ann@box.example", (), "Password:", secret=True)
 CODE = Question("ann@box.example asks", ("[bold red]Welcome[/] [link=http://a]here",), "Code [/]:")
@@ -188,7 +188,7 @@ async def test_a_question_taken_back_before_its_turn_is_never_asked() -> None:
 async def test_nobody_is_asked_once_the_console_has_closed() -> None:
     async with console(FakeSession()) as pilot:
         pass
-    with pytest.raises(NobodyToAsk):
+    with pytest.raises(OperatorUnavailable):
         await ask(pilot, PASSWORD)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from console.hosts.ssh.channels import MOST_CHANNELS, Channels
+from console.hosts.ssh.channels import MAX_CHANNELS, Channels
 from console.hosts.ssh.errors import LinkDown
 from console.hosts.ssh.remote_python import MarkedPython
 from tests.console.hosts.conftest import Host
@@ -26,7 +26,7 @@ async def output_of(channels: Channels, command: str) -> bytes:
 async def test_no_more_than_six_are_open_at_once(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
     async with connection(sshd.host(tmp_path), sshd.access(operator)) as there:
         command = "echo in; cat > /dev/null; echo out"
-        opened = [await there.channels.create_process(command) for _ in range(MOST_CHANNELS)]
+        opened = [await there.channels.create_process(command) for _ in range(MAX_CHANNELS)]
         seventh = asyncio.create_task(output_of(there.channels, "echo seventh"))
         for process in opened:
             assert await process.stdout.readline() == b"in\n"
@@ -39,11 +39,11 @@ async def test_no_more_than_six_are_open_at_once(sshd: Sshd, operator: Path, tmp
 async def test_a_program_that_is_called_off_gives_its_channel_back(host: Host) -> None:
     async with host.open_connection() as (there, _):
         silent = MarkedPython(there.python, "import time; time.sleep(60)")
-        for _ in range(2 * MOST_CHANNELS):
+        for _ in range(2 * MAX_CHANNELS):
             with pytest.raises(LinkDown, match="does not answer"):
-                await silent.answer(there.channels, 0.05)
+                await silent.run(there.channels, 0.05)
         speaking = MarkedPython(there.python, "import sys; print(sys.argv[2], 'still here')")
-        assert await speaking.answer(there.channels, 10.0) == "still here"
+        assert await speaking.run(there.channels, 10.0) == "still here"
 
 
 @pytest.mark.parametrize("granted", [1, 2])
@@ -66,7 +66,7 @@ async def test_a_server_that_grants_none_is_an_error_not_a_wait(operator: Path, 
 
 async def test_a_cut_connection_frees_everybody(host: Host) -> None:
     async with host.open_connection() as (there, _):
-        waiting = [asyncio.create_task(output_of(there.channels, "sleep 60")) for _ in range(2 * MOST_CHANNELS)]
+        waiting = [asyncio.create_task(output_of(there.channels, "sleep 60")) for _ in range(2 * MAX_CHANNELS)]
         await asyncio.sleep(0)
         there.channels.abort()
         async with asyncio.timeout(10):

@@ -1,4 +1,4 @@
-"""Connections to a real OpenSSH server: what is told before, and what is said when it fails."""
+"""Connections to a real OpenSSH server: what is reported before, and the errors when it fails."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from msgspec.structs import replace
 from console.hosts.host_config import HostConfig
 from console.hosts.ssh.access import Timeouts
 from console.hosts.ssh.errors import LinkDown, Unreachable
-from console.hosts.ssh.route import Resolved
+from console.hosts.ssh.route import RouteSummary
 from tests.console.hosts.sshd import ME, Sshd, connect, connection, free_port, open_folder, started
 
 
-async def test_what_will_be_used_is_told_before_it_is(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
+async def test_the_route_is_reported_before_it_is_used(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
     config = f"Host ramp\n Hostname 127.0.0.1\n Port {sshd.port}\n User {sshd.user}\n IdentityFile {sshd.identity}\n"
     access = sshd.access(operator, config=config)
     host = HostConfig("RAMP", "ssh", address="ramp", workspace=str(tmp_path / "host"))
-    said: list[Resolved] = []
+    reported: list[RouteSummary] = []
     sshd.stop()
     with pytest.raises(Unreachable):
-        await connect(host, access, said)
-    assert said == [Resolved(sshd.user, "127.0.0.1", sshd.port, keys=(str(sshd.identity),))]
-    assert said[0].text == f"{sshd.user}@127.0.0.1:{sshd.port}, with key {sshd.identity}"
+        await connect(host, access, reported)
+    assert reported == [RouteSummary(sshd.user, "127.0.0.1", sshd.port, keys=(str(sshd.identity),))]
+    assert reported[0].text == f"{sshd.user}@127.0.0.1:{sshd.port}, with key {sshd.identity}"
     sshd.start()
     assert await connect(host, access) == sshd.host_keys[0].get_fingerprint()
 
@@ -37,9 +37,9 @@ async def test_hosts_toml_goes_before_the_configuration(sshd: Sshd, operator: Pa
 
 async def test_a_refused_connection(operator: Path, tmp_path: Path, sshd: Sshd) -> None:
     host = sshd.host(tmp_path, port=free_port())
-    with pytest.raises(Unreachable, match=rf"{ME}@127\.0\.0\.1:{host.port}: the connection is refused") as caught:
+    with pytest.raises(Unreachable, match=rf"{ME}@127\.0\.0\.1:{host.port}: connection refused") as caught:
         await connect(host, sshd.access(operator))
-    assert caught.value.door == ("127.0.0.1", host.port)
+    assert caught.value.probe_address == ("127.0.0.1", host.port)
 
 
 async def test_a_name_that_cannot_be_resolved(
@@ -88,7 +88,7 @@ async def test_a_configuration_that_cannot_be_read(operator: Path, tmp_path: Pat
         await connect(sshd.host(tmp_path), sshd.access(operator, config="Match nonsense x\n"))
 
 
-async def test_a_workspace_may_be_said_from_home(user: str, operator: Path) -> None:
+async def test_a_workspace_may_begin_at_the_home_folder(user: str, operator: Path) -> None:
     with open_folder() as folder, started(Sshd(folder, user)) as sshd:
         async with connection(sshd.host("~/qllm runs"), sshd.access(operator)) as there:
             assert there.workspace == str(Path(f"~{user}").expanduser() / "qllm runs")

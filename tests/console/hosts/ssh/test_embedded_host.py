@@ -1,4 +1,4 @@
-"""The embedded host lets in its own client and nobody else, and the client speaks to it and nobody else."""
+"""The embedded host accepts its own client only, and the client accepts its own server only."""
 
 from __future__ import annotations
 

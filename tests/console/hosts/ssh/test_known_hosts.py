@@ -14,7 +14,7 @@ from msgspec.structs import replace
 import console
 from console.hosts.ssh.access import Access
 from console.hosts.ssh.errors import HostKeyChanged, HostKeyRefused
-from console.hosts.ssh.known_hosts import KnownHosts, entry_name, remember
+from console.hosts.ssh.known_hosts import KnownHosts, append_key, entry_name
 from tests.console.hosts.sshd import ME, ScriptedPrompter, Sshd, connect, started
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
@@ -32,12 +32,12 @@ def test_a_host_is_known_under_its_name_and_port(tmp_path: Path) -> None:
     hosts = known(tmp_path, f"[ramp]:2222,other {PUBLIC}")
     assert hosts.trusted("ramp", 2222)[0] == [KEY.convert_to_public()]
     assert hosts.trusted("other", 22)[0] and not hosts.trusted("ramp", 22)[0]
-    assert [line.number for line in hosts.known_by("ramp", 2222)] == [1]
+    assert [line.number for line in hosts.lines_for("ramp", 2222)] == [1]
 
 
 def test_a_key_known_without_a_port_is_trusted_at_another_but_not_required_there(tmp_path: Path) -> None:
     hosts = known(tmp_path, f"ramp {PUBLIC}")
-    assert hosts.trusted("ramp", 2222)[0] and not hosts.known_by("ramp", 2222)
+    assert hosts.trusted("ramp", 2222)[0] and not hosts.lines_for("ramp", 2222)
 
 
 def test_names_that_ssh_keygen_hashed_are_found(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_names_that_ssh_keygen_hashed_are_found(tmp_path: Path) -> None:
     except FileNotFoundError:
         pytest.skip("ssh-keygen is not installed")
     assert "ramp" not in (tmp_path / "known_hosts").read_text()
-    assert KnownHosts.read([tmp_path / "known_hosts"]).known_by("ramp", 22)
+    assert KnownHosts.read([tmp_path / "known_hosts"]).lines_for("ramp", 22)
 
 
 def test_markers_sort_keys_into_trusted_authorities_and_revoked(tmp_path: Path) -> None:
@@ -59,23 +59,23 @@ def test_markers_sort_keys_into_trusted_authorities_and_revoked(tmp_path: Path) 
 
 def test_a_line_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
     hosts = known(tmp_path, "# words", "", "alone", "@unheard ramp ssh-rsa x", "|9|x|y ssh-rsa x", f"ramp {PUBLIC}")
-    assert [line.number for line in hosts.known_by("ramp", 22)] == [6]
+    assert [line.number for line in hosts.lines_for("ramp", 22)] == [6]
 
 
 def test_known_types_are_asked_for_first_and_all_others_after(tmp_path: Path) -> None:
-    algorithms = known(tmp_path, f"ramp {OTHER_PUBLIC}").algorithms("ramp", 22)
+    algorithms = known(tmp_path, f"ramp {OTHER_PUBLIC}").host_key_algorithms("ramp", 22)
     assert algorithms[0] == "ecdsa-sha2-nistp256" and "ssh-ed25519" in algorithms
     assert not any("cert" in algorithm for algorithm in algorithms)
-    trusting = known(tmp_path, f"@cert-authority ramp {PUBLIC}").algorithms("ramp", 22)
+    trusting = known(tmp_path, f"@cert-authority ramp {PUBLIC}").host_key_algorithms("ramp", 22)
     assert "cert" in trusting[0] and "ssh-ed25519" in trusting
 
 
 def test_what_is_remembered_is_known_and_only_the_operator_can_read_it(tmp_path: Path) -> None:
     file = tmp_path / "config" / "qllm-console" / "known_hosts"
-    remember(file, "ramp", 2222, KEY)
-    remember(file, "2001:db8::1", 22, OTHER)
+    append_key(file, "ramp", 2222, KEY)
+    append_key(file, "2001:db8::1", 22, OTHER)
     hosts = KnownHosts.read([file])
-    assert hosts.known_by("ramp", 2222) and hosts.known_by("2001:db8::1", 22)
+    assert hosts.lines_for("ramp", 2222) and hosts.lines_for("2001:db8::1", 22)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert KEY.export_private_key().decode() not in file.read_text()
 
@@ -83,22 +83,22 @@ def test_what_is_remembered_is_known_and_only_the_operator_can_read_it(tmp_path:
 def test_a_torn_last_line_does_not_swallow_the_next(tmp_path: Path) -> None:
     file = tmp_path / "known_hosts"
     file.write_text(f"ramp {PUBLIC[:20]}")
-    remember(file, "ramp", 22, KEY)
-    assert KnownHosts.read([file]).known_by("ramp", 22)
+    append_key(file, "ramp", 22, KEY)
+    assert KnownHosts.read([file]).lines_for("ramp", 22)
 
 
-def test_two_consoles_that_consent_at_once_lose_nothing(tmp_path: Path) -> None:
+def test_two_consoles_that_append_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
     file = tmp_path / "known_hosts"
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(lambda number: remember(file, f"host{number}", 22, KEY), range(64)))
+        list(threads.map(lambda number: append_key(file, f"host{number}", 22, KEY), range(64)))
     hosts = KnownHosts.read([file])
-    assert all(hosts.known_by(f"host{number}", 22) for number in range(64))
+    assert all(hosts.lines_for(f"host{number}", 22) for number in range(64))
 
 
 @pytest.mark.parametrize("name", ["", "*", "a b", "a,b", "ramp\nother", "?", "!a", "|1|x|y", "@revoked", "#", "a\tb"])
-def test_a_name_that_would_mean_other_hosts_is_not_remembered(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ValueError, match="not the name of one host"):
-        remember(tmp_path / "known_hosts", name, 22, KEY)
+def test_a_name_that_would_match_other_hosts_is_not_saved(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="not the name of a single host"):
+        append_key(tmp_path / "known_hosts", name, 22, KEY)
     assert not (tmp_path / "known_hosts").exists()
 
 
@@ -106,13 +106,13 @@ def test_entries_are_named_as_ssh_names_them() -> None:
     assert entry_name("ramp", 22) == "ramp" and entry_name("ramp", 2222) == "[ramp]:2222"
 
 
-async def test_an_unknown_key_is_shown_consented_to_and_remembered(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
+async def test_an_unknown_key_is_shown_confirmed_and_saved(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
     prompter = ScriptedPrompter("yes")
     access = sshd.access(operator, prompter, known=False)
     fingerprint = await connect(sshd.host(tmp_path), access)
     (question,) = prompter.questions
     assert fingerprint.startswith("SHA256:") and any(fingerprint in line for line in question.lines)
-    assert question.consent == "yes" and not question.secret
+    assert question.confirm_word == "yes" and not question.secret
     assert access.files.own_known_hosts.read_text() == sshd.known_hosts_line()
     assert stat.S_IMODE(access.files.own_known_hosts.stat().st_mode) == 0o600
     assert await connect(sshd.host(tmp_path), access) == fingerprint
@@ -120,18 +120,18 @@ async def test_an_unknown_key_is_shown_consented_to_and_remembered(sshd: Sshd, o
 
 
 @pytest.mark.parametrize("answer", ["no", "y", "YES", "", None])
-async def test_anything_but_the_word_is_no_consent(
+async def test_any_other_answer_than_the_word_refuses_the_key(
     sshd: Sshd, operator: Path, tmp_path: Path, answer: str | None
 ) -> None:
     access = sshd.access(operator, ScriptedPrompter(answer), known=False)
-    with pytest.raises(HostKeyRefused, match="not consented"):
+    with pytest.raises(HostKeyRefused, match="not confirmed"):
         await connect(sshd.host(tmp_path), access)
     assert not access.files.own_known_hosts.exists()
     assert "Accepted" not in sshd.log() and "Postponed" not in sshd.log()
 
 
-async def test_with_nobody_to_ask_an_unknown_key_is_refused(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
-    with pytest.raises(HostKeyRefused, match=r"is unknown \(ssh-ed25519 SHA256:.*\), and there is nobody to ask"):
+async def test_without_an_operator_an_unknown_key_is_refused(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
+    with pytest.raises(HostKeyRefused, match=r"is unknown \(ssh-ed25519 SHA256:.*\), and nobody can be asked"):
         await connect(sshd.host(tmp_path), sshd.access(operator, known=False))
 
 
@@ -147,9 +147,9 @@ async def test_a_changed_key_is_a_hard_stop_without_a_question(
     (operator / whose).write_text(f"# mine\n[127.0.0.1]:{sshd.port} {before}")
     with pytest.raises(HostKeyChanged) as caught:
         await connect(sshd.host(tmp_path), access)
-    said = str(caught.value)
-    assert "HAS CHANGED" in said and f"{operator / whose} line 2" in said and "\n" not in said
-    assert sshd.host_keys[0].get_fingerprint() in said
+    text = str(caught.value)
+    assert "HAS CHANGED" in text and f"{operator / whose} line 2" in text and "\n" not in text
+    assert sshd.host_keys[0].get_fingerprint() in text
     assert not prompter.questions and "Accepted" not in sshd.log()
 
 
@@ -198,14 +198,14 @@ async def test_a_certificate_of_a_known_authority_needs_no_question(operator: Pa
         assert await connect(sshd.host(tmp_path), access)
 
 
-async def test_a_key_that_cannot_be_remembered_is_not_trusted(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
+async def test_a_key_that_cannot_be_saved_is_not_trusted(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
     files = replace(sshd.files(operator, known=False), own_known_hosts=Path("/proc/none/known_hosts"))
     access = Access(files, ScriptedPrompter("yes"))
-    with pytest.raises(HostKeyRefused, match="cannot be remembered"):
+    with pytest.raises(HostKeyRefused, match="cannot be saved"):
         await connect(sshd.host(tmp_path), access)
 
 
-async def test_known_hosts_that_cannot_be_read_trust_nobody(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
+async def test_known_hosts_that_cannot_be_read_trust_no_key(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
     access = sshd.access(operator, ScriptedPrompter("yes"))
     (operator / "known_hosts").unlink()
     (operator / "known_hosts").mkdir()

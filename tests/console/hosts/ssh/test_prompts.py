@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from console.hosts.ssh.prompts import Nobody, NobodyToAsk, Question, TerminalPrompter
+from console.hosts.ssh.prompts import NonInteractive, OperatorUnavailable, Question, TerminalPrompter
 
-QUESTION = Question("Unknown host ramp", ("It shows SHA256:x.",), "Type yes to trust it:", consent="yes")
+QUESTION = Question("Unknown host ramp", ("It shows SHA256:x.",), "Type yes to trust it:", confirm_word="yes")
 SECRET = Question("Password for me@ramp", (), "Password:", secret=True)
 
 
@@ -28,19 +28,19 @@ def terminal() -> Iterator[tuple[int, Path]]:
 
 async def shown(operator: int, until: bytes) -> bytes:
     """What the terminal shows up to ``until``."""
-    said = b""
+    shown = b""
     async with asyncio.timeout(5):
-        while until not in said:
-            said += await asyncio.to_thread(os.read, operator, 4096)
-    return said
+        while until not in shown:
+            shown += await asyncio.to_thread(os.read, operator, 4096)
+    return shown
 
 
 @pytest.mark.parametrize("question", [QUESTION, SECRET], ids=["plain", "secret"])
 async def test_a_question_is_shown_and_its_answer_read(terminal: tuple[int, Path], question: Question) -> None:
     operator, device = terminal
     asking = asyncio.create_task(TerminalPrompter(device).ask(question))
-    said = await shown(operator, question.prompt.encode())
-    assert question.title.encode() in said and all(line.encode() in said for line in question.lines)
+    text = await shown(operator, question.prompt.encode())
+    assert question.title.encode() in text and all(line.encode() in text for line in question.lines)
     os.write(operator, "naïve yes\n".encode())
     async with asyncio.timeout(5):
         assert await asking == "naïve yes"
@@ -69,8 +69,8 @@ async def test_a_question_taken_back_leaves_the_terminal_as_it_was(terminal: tup
     assert termios.tcgetattr(operator) == before
 
 
-async def test_without_a_terminal_there_is_nobody_to_ask(tmp_path: Path) -> None:
-    with pytest.raises(NobodyToAsk, match="in a terminal"):
+async def test_without_a_terminal_the_operator_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(OperatorUnavailable, match="in a terminal"):
         await TerminalPrompter(tmp_path / "none").ask(QUESTION)
-    with pytest.raises(NobodyToAsk, match="in a terminal"):
-        await Nobody().ask(SECRET)
+    with pytest.raises(OperatorUnavailable, match="in a terminal"):
+        await NonInteractive().ask(SECRET)

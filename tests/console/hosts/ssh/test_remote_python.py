@@ -1,4 +1,4 @@
-"""A host's user may have any login shell, and that shell may say anything before it runs what it is told."""
+"""Programs run on a host through any login shell, whatever that shell prints before."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ async def test_files_go_both_ways_through_any_shell(noisy_user: str, operator: P
         assert tree(workspace / "project") == tree(tmp_path / "back") == files
 
 
-async def test_an_account_that_lets_nobody_in_says_why(user: str, operator: Path) -> None:
+async def test_a_disabled_account_gives_its_reason(user: str, operator: Path) -> None:
     require_root()
     subprocess.run(["usermod", "-s", "/usr/sbin/nologin", user], check=True)  # noqa: S607
     try:

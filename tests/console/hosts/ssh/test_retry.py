@@ -20,7 +20,7 @@ def test_pauses_grow_from_one_to_thirty_seconds_and_differ() -> None:
     pauses = []
     for seed in range(20):
         retry = Retry(Timeouts(), random.Random(seed))
-        pauses.append([retry.next_pause(DOWN, met_before=True) or 0.0 for _ in range(2000)])
+        pauses.append([retry.next_pause(DOWN, connected_before=True) or 0.0 for _ in range(2000)])
     longest = [max(column) for column in zip(*pauses, strict=True)]
     assert all(0.5 <= pause <= 1.0 for pause in (row[0] for row in pauses))
     assert longest[1] > longest[0] and max(longest) <= 30.0
@@ -31,29 +31,29 @@ def test_pauses_grow_from_one_to_thirty_seconds_and_differ() -> None:
 def test_a_link_that_worked_is_tried_soon_again() -> None:
     retry = Retry(Timeouts())
     for _ in range(10):
-        retry.next_pause(DOWN, met_before=True)
-    retry.worked()
-    pause = retry.next_pause(DOWN, met_before=True)
+        retry.next_pause(DOWN, connected_before=True)
+    retry.succeeded()
+    pause = retry.next_pause(DOWN, connected_before=True)
     assert pause is not None and pause <= 1.0
 
 
 @pytest.mark.parametrize(
-    ("error", "met_before", "stops"),
+    ("error", "connected_before", "stops"),
     [
         (HostKeyChanged(""), True, True),
         (HostKeyRefused(""), True, True),
         (LoginRefused(""), False, True),
         (LoginRefused(""), True, False),
-        (LoginRefused("", asked=True), True, True),
+        (LoginRefused("", operator_asked=True), True, True),
         (Unreachable(""), False, False),
         (LinkDown(""), False, False),
         (OSError(), False, False),
     ],
 )
 def test_what_a_person_must_settle_is_not_tried_again_by_itself(
-    error: Exception, met_before: bool, stops: bool
+    error: Exception, connected_before: bool, stops: bool
 ) -> None:
-    assert (Retry(Timeouts()).next_pause(error, met_before) is None) == stops
+    assert (Retry(Timeouts()).next_pause(error, connected_before) is None) == stops
 
 
 async def test_a_stop_lasts_until_asked() -> None:
@@ -69,7 +69,7 @@ async def test_a_stop_lasts_until_asked() -> None:
 
 async def test_a_pause_ends_when_the_silent_port_answers() -> None:
     port = free_port()
-    waiting = asyncio.create_task(Retry(Timeouts(knock=0.1)).wait(600.0, Unreachable("refused", ("127.0.0.1", port))))
+    waiting = asyncio.create_task(Retry(Timeouts(probe=0.1)).wait(600.0, Unreachable("refused", ("127.0.0.1", port))))
     assert not (await asyncio.wait([waiting], timeout=0.3))[0]
     async with await asyncio.start_server(greet, "127.0.0.1", port), asyncio.timeout(5):
         await waiting
@@ -77,16 +77,16 @@ async def test_a_pause_ends_when_the_silent_port_answers() -> None:
 
 async def test_a_port_that_accepts_but_does_not_greet_is_no_return() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        door = ("127.0.0.1", silent.getsockname()[1])
-        waiting = asyncio.create_task(Retry(Timeouts(knock=0.05)).wait(600.0, Unreachable("silent", door)))
+        address = ("127.0.0.1", silent.getsockname()[1])
+        waiting = asyncio.create_task(Retry(Timeouts(probe=0.05)).wait(600.0, Unreachable("silent", address)))
         assert not (await asyncio.wait([waiting], timeout=0.5))[0]
         waiting.cancel()
 
 
 async def test_a_host_that_answered_all_the_while_is_not_tried_before_its_time() -> None:
     async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
-        door = ("127.0.0.1", server.sockets[0].getsockname()[1])
-        waiting = asyncio.create_task(Retry(Timeouts(knock=0.05)).wait(600.0, LinkDown("cut", door)))
+        address = ("127.0.0.1", server.sockets[0].getsockname()[1])
+        waiting = asyncio.create_task(Retry(Timeouts(probe=0.05)).wait(600.0, LinkDown("cut", address)))
         assert not (await asyncio.wait([waiting], timeout=0.5))[0]
         waiting.cancel()
 

@@ -1,4 +1,4 @@
-"""The way to a host by way of others, through real servers."""
+"""Routes to a host through jump hosts, over real servers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from console.hosts.ssh.errors import HostKeyChanged, LinkDown, Unreachable
-from console.hosts.ssh.route import Resolved
+from console.hosts.ssh.route import RouteSummary
 from tests.console.hosts.sshd import ME, ScriptedPrompter, Sshd, connect, connection, free_port, started
 
 
@@ -27,10 +27,10 @@ def config_of(gate: Sshd, more: str = "") -> str:
 async def test_every_host_on_the_way_is_verified(sshd: Sshd, gate: Sshd, operator: Path, tmp_path: Path) -> None:
     prompter = ScriptedPrompter("yes", "yes")
     access = sshd.access(operator, prompter, known=False, config=config_of(gate))
-    said: list[Resolved] = []
+    reported: list[RouteSummary] = []
     host = replace(sshd.host(tmp_path), jump="gate")
-    assert await connect(host, access, said) == sshd.host_keys[0].get_fingerprint()
-    assert said[0].jumps == (f"{ME}@127.0.0.1:{gate.port}",)
+    assert await connect(host, access, reported) == sshd.host_keys[0].get_fingerprint()
+    assert reported[0].jumps == (f"{ME}@127.0.0.1:{gate.port}",)
     assert [question.title.split(":")[-1] for question in prompter.questions] == [str(gate.port), str(sshd.port)]
     assert access.files.own_known_hosts.read_text() == gate.known_hosts_line() + sshd.known_hosts_line()
     assert "Accepted publickey" in gate.log() and "Accepted publickey" in sshd.log()
@@ -66,13 +66,13 @@ async def test_of_several_hosts_the_one_that_fails_is_named(
     access = sshd.access(operator, ScriptedPrompter("yes"), config=config_of(gate))
     host = replace(sshd.host(tmp_path), jump="gate", port=free_port())
     target, way = rf"{ME}@127\.0\.0\.1:{host.port}", rf"{ME}@127\.0\.0\.1:{gate.port}"
-    with pytest.raises(LinkDown, match=f"^{target}, by way of {way}: the way there is refused") as caught:
+    with pytest.raises(LinkDown, match=f"^{target}, via {way}: the jump host refuses to connect to it") as caught:
         await connect(host, access)
-    assert caught.value.door is None, "that the jump answers is no sign of the host's return"
+    assert caught.value.probe_address is None, "that the jump answers is no sign of the host's return"
     gate.stop()
-    with pytest.raises(Unreachable, match=f"^{way}, on the way to {target}: the connection is refused") as caught:
+    with pytest.raises(Unreachable, match=f"^{way}, jump host to {target}: connection refused") as caught:
         await connect(host, access)
-    assert caught.value.door == ("127.0.0.1", gate.port)
+    assert caught.value.probe_address == ("127.0.0.1", gate.port)
 
 
 @pytest.mark.parametrize(
