@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -21,7 +22,7 @@ from console.hosts.remote.launch_request import launch_request
 from console.hosts.ssh.access import Access
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.transfer.uploads import send_inputs
-from console.results.summary import FailedItem, Results
+from console.results.records import FailedItem, Results
 from console.runs.launch_plan import AbortPlan, LaunchPlan, plan_abort, plan_launch
 from console.runs.log_buffer import LogBuffer
 from console.runs.snapshot import Snapshot
@@ -29,6 +30,9 @@ from console.sanitize import sanitize_line
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import Experiment, folder_name, profile_of
 from engine.contract.settings import RunId, resolve, run_ids
+
+if TYPE_CHECKING:
+    from console.results.load import LoadedRuns  # imports polars, which takes a while
 
 LAUNCH_S = 30.0  # for one of them: a cluster answers late
 READ_ONLY = "the console is read-only: it launches, aborts and repairs nothing"
@@ -83,6 +87,8 @@ class Session:
         self._keys: dict[RunId, str] = {}
         self._listeners: list[Callable[[Snapshot], None]] = []
         self._version = 0
+        self._loading = threading.Lock()
+        self._loaded: LoadedRuns | None = None
         self._link = HostLink(
             host_name,
             host,
@@ -289,23 +295,28 @@ class Session:
             self._link.run_sync.mark_damaged(one.run, one.key, f"{one.path}: {one.why}")
 
     def results(self) -> Results:
-        """The results of what is at home, but for what was found damaged; blocking."""
-        from console.results.collect import collect
+        """The results of the local copies; damaged ones are not counted. Blocks while it reads files."""
+        return self._load_results()[1]
+
+    def failed_items(self) -> tuple[FailedItem, ...]:
+        """Evaluation items that counted runs got wrong, worst first. Blocks while it reads files."""
+        from console.results.failures import failed_items
+
+        loaded, results = self._load_results()
+        return failed_items(loaded, (RunId(run.condition, run.seed) for run in results.runs if run.is_counted))
+
+    def _load_results(self) -> tuple[LoadedRuns, Results]:
+        from console.results.aggregate import aggregate
+        from console.results.load import load
 
         snapshot = self.snapshot
         states = {run: view.state for run, view in snapshot.runs.items()}
         damaged = dict.fromkeys(self._link.run_sync.damaged_runs, "")
-        damaged |= {
-            run: runs_dir.note for run, runs_dir in snapshot.sync_states.items() if runs_dir.status == "damaged"
-        }
-        return collect(self._experiment, self._profile, self._runs_dir, states, damaged)
-
-    def failed_items(self) -> tuple[FailedItem, ...]:
-        """Evaluation items that the runs which count in the results got wrong, worst first; blocking."""
-        from console.results.failures import failed_items
-
-        counting = [RunId(run.condition, run.seed) for run in self.results().runs if run.counts]
-        return failed_items(self._runs_dir, counting)
+        damaged |= {run: sync.note for run, sync in snapshot.sync_states.items() if sync.status == "damaged"}
+        with self._loading:  # views 4 and 5 ask from two threads: the second finds what the first has read
+            self._loaded = load(self._runs_dir, self._runs, self._loaded)
+            loaded = self._loaded
+        return loaded, aggregate(self._experiment, self._profile, loaded, states, damaged)
 
     def _writable(self) -> tuple[HostConnection, AgentClient]:
         if self._read_only:

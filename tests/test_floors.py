@@ -26,11 +26,11 @@ def loaded_by(module: str) -> set[str]:
         ("console.cli", set()),
         ("engine.cli", set()),
         (
-            "console.runs.run_view, console.runs.launch_plan, console.runs.snapshot, console.results.summary",
+            "console.runs.run_view, console.runs.launch_plan, console.runs.snapshot, console.results.records",
             set(),
         ),
         ("console.session", {"asyncssh"}),
-        ("console.results.collect, console.results.failures", {"polars"}),
+        ("console.results.aggregate, console.results.failures", {"polars"}),
         ("console.ui.app", {"textual"}),
     ],
 )

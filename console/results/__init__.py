@@ -1,1 +1,1 @@
-"""The results: polars aggregates over items, gates, failed items, contingency. Nothing here knows the terminal."""
+"""Results from the local copies of runs: load, aggregate, failed items, tables, reports. Nothing here imports Textual."""

@@ -1,52 +1,147 @@
-"""Per condition: means and deviations over seeds, the ship blockers' verdicts, and what to do about a failure."""
+"""Results of loaded runs: means and deviations over seeds, ship blocker verdicts, contingency. Reads no file."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
-from console.results.summary import ConditionResult, RunResult, ScoreLine, Spread
-from engine.contract.experiment import Contingency, Experiment
+import msgspec
+from msgspec.structs import replace
+
+from console.results.load import LoadedRun, LoadedRuns
+from console.results.records import ConditionResult, ModelScores, Results, RunResult, Spread, Verdict
+from console.sanitize import sanitize_line
+from engine.contract.experiment import Experiment
 from engine.contract.metrics import judge
+from engine.contract.settings import RunId, Settings, resolve, run_ids
+from engine.contract.state import RunState
 
-Verdict = Literal["pass", "fail", "incomplete"]
+MAX_NAMED_SETTINGS = 3
 
 
-def spread(values: Sequence[float]) -> Spread | None:
-    """Mean and sample standard deviation (n - 1); None of nothing, no deviation of one value."""
-    if not values:
-        return None
-    return Spread(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
+def aggregate(
+    experiment: Experiment,
+    profile: str,
+    loaded: LoadedRuns,
+    states: Mapping[RunId, RunState | None] | None = None,
+    damaged: Mapping[RunId, str] | None = None,
+) -> Results:
+    """The results of a profile.
+
+    Args:
+        states: state of each run on the host; for a run without one, the state of its local copy counts.
+        damaged: runs whose local copy differs from its manifest, with the reason or ""; none of them is counted.
+    """
+    states, damaged = states or {}, damaged or {}
+    runs = tuple(
+        _run_result(
+            experiment,
+            resolve(experiment, profile, run),
+            loaded.runs.get(run, LoadedRun()),
+            states.get(run),
+            damaged.get(run),
+        )
+        for run in run_ids(experiment, profile)
+    )
+    comparable = len({run.eval_fingerprint for run in runs if run.is_counted}) <= 1
+    conditions = tuple(
+        condition_result(experiment, name, [run for run in runs if run.condition == name], comparable)
+        for name in dict.fromkeys(run.condition for run in runs)
+    )
+    return Results(experiment.name, profile, _overall(conditions), comparable, runs, conditions)
+
+
+def _run_result(
+    experiment: Experiment, settings: Settings, loaded: LoadedRun, host_state: RunState | None, damage: str | None
+) -> RunResult:
+    state = host_state or loaded.state
+    result = RunResult(
+        settings.condition,
+        settings.seed,
+        state.state if state else "none",
+        sanitize_line(state.reason) if state else "",
+    )
+    if damage is not None:
+        return replace(result, problem="damaged" + (f": {sanitize_line(damage)}" if damage else ""))
+    if loaded.state is None and loaded.problem:
+        return replace(result, problem=loaded.problem)
+    # The local copy of an older launch says nothing about the launch that the host has now.
+    if loaded.state is None or (host_state is not None and loaded.state.key != host_state.key):
+        return replace(result, problem="not synced yet") if state is not None and state.ended else result
+    capsule = loaded.capsule
+    if capsule is None:
+        return replace(result, problem=loaded.problem)
+    head = capsule.head
+    return replace(
+        result,
+        eval_fingerprint=capsule.metrics.eval_fingerprint,
+        head=head,
+        mean_pool=capsule.mean_pool,
+        gates=judge(
+            {"retrieval_top1": head.top1, "retrieval_top3": head.top3, "coherence_accuracy": head.coherence},
+            experiment.gates,
+        ),
+        seconds=capsule.metrics.seconds,
+        killer_set=capsule.metrics.killer_set,
+        killer_top1=capsule.metrics.killer_top1,
+        other_settings=settings_difference(capsule.settings, settings),
+    )
+
+
+def settings_difference(ran: Settings, wanted: Settings) -> str:
+    """How the settings of a run differ from those wanted now, such as ``training.epochs 5, now 10``; "" if not at all.
+
+    Gates are left out: they change no number of a run, and every run is judged by the experiment's present ones.
+    """
+    before = dict(_flatten(msgspec.to_builtins(replace(ran, gates=wanted.gates))))
+    now = dict(_flatten(msgspec.to_builtins(wanted)))
+    names = [name for name in dict.fromkeys((*before, *now)) if before.get(name) != now.get(name)]
+    changes = [_change_text(name, before.get(name), now.get(name)) for name in names[:MAX_NAMED_SETTINGS]]
+    if (more := len(names) - MAX_NAMED_SETTINGS) > 0:
+        changes.append(f"{more} more")
+    return "; ".join(changes)
+
+
+def _flatten(fields: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every field under its dotted name; a list is one value."""
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            yield from _flatten(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _change_text(name: str, before: object, now: object) -> str:
+    if isinstance(before, list | tuple) or isinstance(now, list | tuple):
+        return f"other {name}"
+    before, now = ("none" if value is None else value for value in (before, now))
+    return sanitize_line(f"{name} {before}, now {now}", limit=100)
 
 
 def condition_result(experiment: Experiment, name: str, runs: Sequence[RunResult], comparable: bool) -> ConditionResult:
-    """The condition over those of its ``runs`` that count.
+    """One condition over those of its ``runs`` that are counted.
 
-    The verdict is ``pass`` only when every seed is in and the mean over seeds passes every ship blocker; it is
-    ``fail`` as soon as that mean fails one with every seed in. Scores under different fingerprints are not averaged.
+    The verdict needs every seed: ``pass`` if the mean over seeds passes every gate, else ``fail``. Scores under
+    different evaluation fingerprints are not averaged.
     """
     title = experiment.conditions[name].title
-    heads = [(run, run.head) for run in runs if run.head is not None and run.counts]
+    counted = [run for run in runs if run.is_counted]
+    heads = [run.head for run in counted if run.head is not None]
+    pools = [run.mean_pool for run in counted if run.mean_pool is not None]
     if not heads or not comparable:
         return ConditionResult(name, title, len(heads), len(runs))
 
-    def over(value: Callable[[ScoreLine], float]) -> Spread:
-        found = spread([value(head) for _, head in heads])
-        assert found is not None
-        return found
+    def mean_pool(score: Callable[[ModelScores], float]) -> float | None:
+        return statistics.fmean(map(score, pools)) if pools else None
 
-    top1, top3 = over(lambda head: head.top1), over(lambda head: head.top3)
-    coherence, margin = over(lambda head: head.coherence), over(lambda head: head.margins.mean)
-    gates = judge(
-        {"retrieval_top1": top1.mean, "retrieval_top3": top3.mean, "coherence_accuracy": coherence.mean},
-        experiment.gates,
+    top1, top3, coherence = (
+        _spread([getattr(head, score) for head in heads]) for score in ("top1", "top3", "coherence")
     )
-    verdict: Verdict = "incomplete"
-    if len(heads) == len(runs):
-        verdict = "pass" if all(gate.passed for gate in gates) else "fail"
-    pools = [run.mean_pool for run, _ in heads if run.mean_pool is not None]
-    tiers = sorted({tier for _, head in heads for tier in head.tiers})
+    means = {"retrieval_top1": top1.mean, "retrieval_top3": top3.mean, "coherence_accuracy": coherence.mean}
+    gates = judge(means, experiment.gates)
+    failed = any(not gate.passed for gate in gates)
+    verdict: Verdict = "incomplete" if len(heads) < len(runs) else "fail" if failed else "pass"
     return ConditionResult(
         condition=name,
         title=title,
@@ -55,29 +150,28 @@ def condition_result(experiment: Experiment, name: str, runs: Sequence[RunResult
         top1=top1,
         top3=top3,
         coherence=coherence,
-        margin=margin,
-        mean_pool_top1=statistics.fmean(pool.top1 for pool in pools),
-        mean_pool_top3=statistics.fmean(pool.top3 for pool in pools),
-        mean_pool_coherence=statistics.fmean(pool.coherence for pool in pools),
-        mean_pool_margin=statistics.fmean(pool.margins.mean for pool in pools),
+        margin=_spread([head.margins.mean for head in heads]),
+        mean_pool_top1=mean_pool(lambda pool: pool.top1),
+        mean_pool_top3=mean_pool(lambda pool: pool.top3),
+        mean_pool_coherence=mean_pool(lambda pool: pool.coherence),
+        mean_pool_margin=mean_pool(lambda pool: pool.margins.mean),
         tiers={
-            tier: over_tier
-            for tier in tiers
-            if (over_tier := spread([head.tiers[tier].top1 for _, head in heads if tier in head.tiers]))
+            tier: _spread([head.tiers[tier].top1 for head in heads if tier in head.tiers])
+            for tier in sorted({tier for head in heads for tier in head.tiers})
         },
         gates=gates,
         verdict=verdict,
-        failed_seeds=tuple(run.seed for run, _ in heads if any(not gate.passed for gate in run.gates)),
-        contingency=contingency(experiment, name) if any(not gate.passed for gate in gates) else (),
+        failed_seeds=tuple(run.seed for run in counted if any(not gate.passed for gate in run.gates)),
+        contingency=tuple(step for step in experiment.contingency if failed and name in step.conditions),
     )
 
 
-def contingency(experiment: Experiment, condition: str) -> tuple[Contingency, ...]:
-    """The steps of the plan that can help a condition that failed a ship blocker, in the plan's order."""
-    return tuple(step for step in experiment.contingency if condition in step.conditions)
+def _spread(values: Sequence[float]) -> Spread:
+    """Mean and sample standard deviation (n - 1) of at least one value; one value has no deviation."""
+    return Spread(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
 
 
-def overall(conditions: Sequence[ConditionResult]) -> Verdict:
-    """``pass`` if every condition passes, ``fail`` if one fails, else ``incomplete``."""
+def _overall(conditions: Sequence[ConditionResult]) -> Verdict:
+    """``fail`` if one condition fails, ``pass`` if all pass, else ``incomplete``."""
     verdicts = {condition.verdict for condition in conditions}
     return "fail" if "fail" in verdicts else "pass" if verdicts == {"pass"} else "incomplete"

@@ -1,58 +1,51 @@
-"""The evaluation items that runs got wrong, over all runs at home."""
+"""Evaluation items that runs got wrong, counted over runs. Reads no file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import polars as pl
 
-from console.results.capsule import Missing, Unusable, read_capsule
-from console.results.summary import FailedItem
+from console.results.load import LoadedRuns
+from console.results.records import FailedItem
 from console.sanitize import sanitize_line
-from engine.contract.run_folder import RunFolder
 from engine.contract.settings import RunId
 
-LIMIT = 500
+MAX_ITEMS = 500
+_TEXTS = ("evaluation", "kind", "item_id", "lemma", "tier", "reason", "query", "answer", "chosen")
 
 
-def failed_items(folder: Path, runs: Iterable[RunId], limit: int = LIMIT) -> tuple[FailedItem, ...]:
-    """Items that at least one of ``runs`` failed at rank 1, those failed by most and by the widest margin first.
+def failed_items(loaded: LoadedRuns, runs: Iterable[RunId], limit: int = MAX_ITEMS) -> tuple[FailedItem, ...]:
+    """Items that at least one of ``runs`` did not rank first: most failures first, then the most negative margin.
 
-    An item of one evaluation is never counted together with one of another, whatever its id.
+    Items of different evaluations are counted apart, even with the same id.
     """
-    tables = []
-    for run in runs:
-        try:
-            _, metrics, items, _, _ = read_capsule(RunFolder(folder / str(run)))
-        except (Missing, Unusable):
-            continue  # no results of this run: the results view says why
-        tables.append(items.with_columns(evaluation=pl.lit(metrics.eval_fingerprint)))
-    if not tables:
-        return ()
-    wrong = pl.col("rank") > 1
+    keys = pl.DataFrame(
+        [(run.condition, run.seed) for run in runs],
+        schema={"condition": pl.String, "seed": pl.Int64},
+        orient="row",
+    )
+    is_wrong = pl.col("rank") > 1
     items = (
-        pl.concat(tables)
+        loaded.items.join(keys, on=["condition", "seed"], how="semi", maintain_order="left")
         .group_by("evaluation", "kind", "item_id")
         .agg(
             pl.col("lemma", "tier", "query", "answer").first(),
-            wrong.sum().alias("failed"),
+            is_wrong.sum().alias("failed"),
             pl.len().alias("runs"),
             pl.col("margin").mean(),
-            pl.col("reason").filter(pl.col("reason") != "").mode().sort().first().fill_null("").alias("reason"),
-            pl.col("chosen").filter(wrong).mode().sort().first().fill_null("").alias("chosen"),
+            _most_frequent("reason", pl.col("reason") != ""),
+            _most_frequent("chosen", is_wrong),
         )
         .filter(pl.col("failed") > 0)
         .sort("failed", "margin", "kind", "item_id", "evaluation", descending=[True, False, False, False, False])
         .head(limit)
     )
-    texts = ("evaluation", "kind", "item_id", "lemma", "tier", "reason", "query", "answer", "chosen")
     return tuple(
-        FailedItem(
-            failed=row["failed"],
-            runs=row["runs"],
-            margin=row["margin"],
-            **{name: sanitize_line(row[name]) for name in texts},
-        )
-        for row in items.iter_rows(named=True)
+        FailedItem(**row | {name: sanitize_line(row[name]) for name in _TEXTS}) for row in items.iter_rows(named=True)
     )
+
+
+def _most_frequent(column: str, where: pl.Expr) -> pl.Expr:
+    """The most frequent value of ``column`` where ``where`` holds, the first by the alphabet of several; "" of none."""
+    return pl.col(column).filter(where).mode().sort().first().fill_null("").alias(column)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from console.hosts.preflight.checks import Check
     from console.hosts.pull.verify import VerifyResult
     from console.hosts.ssh.prompts import Question
-    from console.results.summary import FailedItem, Results
     from console.ui.session_protocol import SessionProtocol
 
 
@@ -138,21 +137,3 @@ class ChartDrawn(Message):
     def __init__(self, drawing: Text) -> None:
         super().__init__()
         self.drawing = drawing
-
-
-class ResultsRead(Message):
-    """The results were computed; ``key`` says from what."""
-
-    def __init__(self, key: object, results: Results) -> None:
-        super().__init__()
-        self.key = key
-        self.results = results
-
-
-class ItemsRead(Message):
-    """The failed items were read; ``key`` says from what."""
-
-    def __init__(self, key: object, items: tuple[FailedItem, ...]) -> None:
-        super().__init__()
-        self.key = key
-        self.items = items

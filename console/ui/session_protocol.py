@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from console.hosts.preflight.checks import Check, Repair
     from console.hosts.pull.verify import VerifyResult
-    from console.results.summary import FailedItem, Results
+    from console.results.records import FailedItem, Results
     from console.runs.launch_plan import AbortPlan, LaunchPlan
     from console.runs.log_buffer import LogBuffer
     from console.runs.snapshot import Snapshot

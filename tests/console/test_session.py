@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -20,7 +21,7 @@ from engine.contract.experiment import read_experiment
 from engine.contract.run_folder import StateName
 from engine.contract.settings import RunId
 from engine.contract.state import RunState
-from tests.console.results.rows import row, write_capsule
+from tests.console.results.capsules import opened_files, row, write_capsule
 from tests.console.tiny import PROFILE, write_experiment
 
 
@@ -165,14 +166,25 @@ async def test_what_a_newer_launch_replaced_is_in_neither_view(tmp_path: Path) -
     wrong = [row("r0", 2, margin=-0.1), row("c0", 1, kind="coherence")]
     write_capsule(runs_dir, experiment, run, wrong, profile=PROFILE)
     seal(runs_dir / str(run), "0" * 32)
-    assert [item.item_id for item in session.failed_items()] == ["r0"] and session.results().runs[0].counts
+    assert [item.item_id for item in session.failed_items()] == ["r0"] and session.results().runs[0].is_counted
     on_host.mkdir(parents=True)
     (on_host / "state.json").write_text(f'{{"key": "{"1" * 32}", "state": "queued"}}')
     following = asyncio.create_task(session.run())
     await session.ready.wait()
-    assert session.failed_items() == () and not session.results().runs[0].counts
+    assert session.failed_items() == () and not session.results().runs[0].is_counted
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
+
+
+def test_results_and_failed_items_read_a_capsule_once_between_them(tmp_path: Path) -> None:
+    session = make_session(tmp_path, read_only=True)
+    experiment, run = read_experiment(tmp_path / "experiment.toml"), RunId("A", 42)
+    runs_dir = tmp_path / "runs" / "tiny-tiny"
+    write_capsule(runs_dir, experiment, run, [row("r0", 2), row("c0", 1, kind="coherence")], profile=PROFILE)
+    with opened_files(runs_dir / str(run)) as opened, ThreadPoolExecutor() as pool:
+        calls = [pool.submit(call) for call in (session.results, session.failed_items) for _ in range(3)]
+        assert all(call.result() for call in calls)
+    assert sorted(opened) == ["items.parquet", "metrics.json", "spec.json", "state.json"]
 
 
 async def test_a_capsule_found_damaged_is_in_neither_view(tmp_path: Path) -> None:
@@ -191,7 +203,7 @@ async def test_a_capsule_found_damaged_is_in_neither_view(tmp_path: Path) -> Non
     async for _ in session.verify_synced():
         pass
     result = session.results().runs[0]
-    assert not result.counts and result.problem.startswith("damaged: metrics.json") and session.failed_items() == ()
+    assert not result.is_counted and result.problem.startswith("damaged: metrics.json") and session.failed_items() == ()
     session._link.run_sync.sync_states[run] = SyncState("pulling")  # it comes again, and is not here yet
     assert session.results().runs[0].problem == "damaged" and session.failed_items() == ()
     following.cancel()

@@ -1,4 +1,4 @@
-"""View 5: the evaluation items that runs got wrong; the selected one in full below."""
+"""View 5: table of the evaluation items that runs got wrong, the selected one in full below it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from rich.text import Text
-from textual import on, work
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import DataTable, Static
-from textual.worker import Worker, WorkerState
 
 from console.format import number
-from console.results.summary import FailedItem
+from console.results.records import FailedItem
 from console.ui.actions import bindings
-from console.ui.messages import ItemsRead
-from console.ui.pane import Pane
-from console.ui.results.pane import results_key
+from console.ui.results.pane import LocalCopyPane
 from console.ui.session_protocol import SessionProtocol
 
 _ORDERS: tuple[tuple[str, Callable[[FailedItem], Any]], ...] = (
@@ -30,34 +27,33 @@ _ORDERS: tuple[tuple[str, Callable[[FailedItem], Any]], ...] = (
 
 
 class ItemTable(DataTable[Text], inherit_bindings=False):
-    """The items, a row each."""
+    """Table with a row per failed item."""
 
     BINDINGS = bindings("table")
 
 
-class ItemsPane(Pane, inherit_bindings=False):
-    """A table and the selected item's texts."""
+class ItemsPane(LocalCopyPane, inherit_bindings=False):
+    """Table of failed items, and below it the texts of the selected one."""
 
     SCOPE = "items"
+    SUBJECT = "failed items"
     BINDINGS = bindings("items")
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id, can_focus=False)
-        self._read: object = None
-        self._busy = False
         self._items: tuple[FailedItem, ...] = ()
-        self._shown: list[FailedItem] = []
+        self._sorted: list[FailedItem] = []
         self._order = 0
 
     def compose(self) -> ComposeResult:
-        """What it is, the table, the details."""
-        yield Static("", id="items-words", markup=False)
+        """A line about the table, the table, the selected item."""
+        yield Static("", id="items-summary", markup=False)
         yield ItemTable(id="items-table", cursor_type="row", zebra_stripes=False)
         with VerticalScroll(id="item", can_focus=False):
-            yield Static("", id="item-words", markup=False)
+            yield Static("", id="item-text", markup=False)
 
     def on_mount(self) -> None:
-        """The columns."""
+        """Add the columns."""
         self._table.add_columns("lemma", "tier", "failed", "margin", "reason")
 
     @property
@@ -65,78 +61,56 @@ class ItemsPane(Pane, inherit_bindings=False):
         return self.query_one(ItemTable)
 
     def take_focus(self) -> None:
-        """The table has the keys that move."""
+        """Focus the table: it has the keys that move."""
         self._table.focus(scroll_visible=False)
 
-    def watch_snapshot(self) -> None:
-        """Read the items if they may have changed."""
-        if self.snapshot is None:
-            return
-        key = results_key(self.snapshot)
-        if self.session is not None and key != self._read and not self._busy:
-            self._busy = True
-            if self._read is None:
-                self._tell("Reading the items ...")
-            self._load(self.session, key)
+    def read(self, session: SessionProtocol) -> tuple[FailedItem, ...]:
+        """The failed items as they are now."""
+        return tuple(session.failed_items())
 
-    @work(thread=True, exit_on_error=False)
-    def _load(self, session: SessionProtocol, key: object) -> None:
-        self.post_message(ItemsRead(key, tuple(session.failed_items())))
+    def show(self, value: tuple[FailedItem, ...]) -> None:
+        """Fill the table if the items changed."""
+        if value != self._items:
+            self._items = value
+            self._fill_table()
+        self._show_summary()
 
-    @on(ItemsRead)
-    def _show(self, message: ItemsRead) -> None:
-        message.stop()
-        self._read = message.key
-        if message.items != self._items:
-            self._items = message.items
-            self._fill()
-        self._say_what()
+    def show_message(self, message: str) -> None:
+        """Above the table."""
+        self.query_one("#items-summary", Static).update(Content(message))
 
-    @on(Worker.StateChanged)
-    def _ended(self, event: Worker.StateChanged) -> None:
-        if event.state is WorkerState.ERROR:
-            self._tell(f"The items could not be read: {event.worker.error}")
-        if event.worker.is_finished:
-            self._busy = False
-        if event.state is WorkerState.SUCCESS:
-            self.watch_snapshot()  # what came meanwhile
-
-    def _fill(self) -> None:
-        """The table anew in the present order; the cursor stays with its item."""
-        table = self._table
-        here = self._current()
-        self._shown = sorted(self._items, key=_ORDERS[self._order][1])
+    def _fill_table(self) -> None:
+        """Fill the table in the chosen order; the cursor stays with its item."""
+        table, selected = self._table, self._selected_item
+        self._sorted = sorted(self._items, key=_ORDERS[self._order][1])
         table.clear()
-        table.add_rows(_row(item) for item in self._shown)
-        if here is not None:
-            kept = next((place for place, item in enumerate(self._shown) if _identity(item) == _identity(here)), 0)
-            table.move_cursor(row=kept, animate=False)
+        table.add_rows(_row(item) for item in self._sorted)
+        if selected is not None:
+            rows = (row for row, item in enumerate(self._sorted) if _identity(item) == _identity(selected))
+            table.move_cursor(row=next(rows, 0), animate=False)
         self._show_item()
 
-    def _current(self) -> FailedItem | None:
-        at = self._table.cursor_row
-        return self._shown[at] if 0 <= at < len(self._shown) else None
+    @property
+    def _selected_item(self) -> FailedItem | None:
+        row = self._table.cursor_row
+        return self._sorted[row] if 0 <= row < len(self._sorted) else None
 
-    def _say_what(self) -> None:
+    def _show_summary(self) -> None:
         if self._items:
-            words = f"{len(self._items):,} items that at least one run got wrong, {_ORDERS[self._order][0]}"
+            self.show_message(f"{len(self._items):,} items that at least one run got wrong, {_ORDERS[self._order][0]}")
         else:
-            words = "No failed items yet: they appear here when evaluated runs have come home (view 2 shows how far)."
-        self._tell(words)
-
-    def _tell(self, words: str) -> None:
-        self.query_one("#items-words", Static).update(Content(words))
+            self.show_message("No failed items yet: they appear here when evaluated runs are synced (see view 2).")
 
     @on(DataTable.RowHighlighted)
     def _show_item(self) -> None:
-        item = self._current()
-        self.query_one("#item-words", Static).update(_item_text(item) if item else Content(""))
+        item = self._selected_item
+        self.query_one("#item-text", Static).update(_item_text(item) if item else Content(""))
 
     def action_cycle_order(self) -> None:
-        """The next order."""
+        """Sort by the next order."""
         self._order = (self._order + 1) % len(_ORDERS)
-        self._fill()
-        self._say_what()
+        self._fill_table()
+        self._show_summary()
 
 
 def _identity(item: FailedItem) -> tuple[str, str, str]:
@@ -144,14 +118,7 @@ def _identity(item: FailedItem) -> tuple[str, str, str]:
 
 
 def _row(item: FailedItem) -> tuple[Text, ...]:
-    """Its cells; never markup."""
-    cells = (
-        item.lemma,
-        item.tier or item.kind,
-        f"{item.failed}/{item.runs}",
-        number(item.margin),
-        item.reason,
-    )
+    cells = (item.lemma, item.tier or item.kind, f"{item.failed}/{item.runs}", number(item.margin), item.reason)
     return tuple(Text(cell, no_wrap=True) for cell in cells)
 
 

@@ -1,6 +1,8 @@
-"""View 4: the results of the runs that are in, worked out anew when another one is."""
+"""View 4: the results of all runs with a local copy, computed again whenever another run is synced."""
 
 from __future__ import annotations
+
+from typing import Any, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -8,67 +10,112 @@ from textual.content import Content
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
+from console.results.records import Results
+from console.results.tables import result_lines
 from console.runs.snapshot import Snapshot
-from console.ui.messages import ResultsRead
 from console.ui.pane import Pane
-from console.ui.results.text import nothing_yet, results_text
 from console.ui.session_protocol import SessionProtocol
 
+_STYLES = {
+    "title": "bold underline",
+    "name": "bold",
+    "muted": "$text-muted",
+    "pass": "bold $text-success",
+    "fail": "bold $text-error",
+    "warning": "bold $text-warning",
+}
 
-def results_key(snapshot: Snapshot) -> object:
-    """What the results depend on: each run's launch, its state, and how far it is home."""
+
+class LocalCopyPane(Pane):
+    """A view of what the session reads from the local copies, in a thread, again whenever these may have changed.
+
+    Subclasses say what is read (``SUBJECT``, ``read``) and how it is shown.
+    """
+
+    SUBJECT: ClassVar[str]
+
+    def __init__(self, *, id: str, can_focus: bool | None = None) -> None:
+        super().__init__(id=id, can_focus=can_focus)
+        self._version: object = None
+        self._is_reading = False
+
+    def read(self, session: SessionProtocol) -> Any:
+        """Called in a thread."""
+        raise NotImplementedError
+
+    def show(self, value: Any) -> None:
+        """Show what ``read`` returned."""
+        raise NotImplementedError
+
+    def show_message(self, message: str) -> None:
+        """Show one line about the reading itself."""
+        raise NotImplementedError
+
+    def watch_snapshot(self) -> None:
+        """Read again if something may have changed; what is shown stays until then."""
+        if self.snapshot is None or self.session is None or self._is_reading:
+            return
+        version = _local_version(self.snapshot)
+        if version != self._version:
+            self._is_reading = True
+            if self._version is None:
+                self.show_message(f"Reading the {self.SUBJECT} ...")
+            self._read(self.session, version)
+
+    @work(thread=True, exit_on_error=False)
+    def _read(self, session: SessionProtocol, version: object) -> tuple[object, Any]:
+        return version, self.read(session)
+
+    @on(Worker.StateChanged)
+    def _on_read(self, event: Worker.StateChanged) -> None:
+        if not event.worker.is_finished:
+            return
+        self._is_reading = False
+        if event.state is WorkerState.ERROR:
+            self.show_message(f"The {self.SUBJECT} could not be read: {event.worker.error}")
+        elif event.worker.result is not None:
+            self._version, value = event.worker.result
+            self.show(value)
+            self.watch_snapshot()  # the snapshot may have changed during the reading
+
+
+def _local_version(snapshot: Snapshot) -> object:
+    """Changes with whatever the results depend on: each run's launch, state, evaluation and sync status."""
     return tuple(
         (run, view.state.key if view.state else "", view.state_name, view.evaluated, snapshot.sync_states[run].status)
         for run, view in snapshot.runs.items()
     )
 
 
-class ResultsPane(Pane):
-    """A page of results; the last one stays in sight while the next is worked out."""
+class ResultsPane(LocalCopyPane):
+    """The page of results."""
 
-    def __init__(self, *, id: str) -> None:
-        super().__init__(id=id)
-        self._read: object = None
-        self._busy = False
+    SUBJECT = "results"
 
     def compose(self) -> ComposeResult:
-        """One text."""
-        yield Static("", id="results-words", markup=False)
+        """The page is one text."""
+        yield Static("", id="results-text", markup=False)
 
-    def watch_snapshot(self) -> None:
-        """Work the results out if they may have changed."""
-        if self.snapshot is None:
-            return
-        key = results_key(self.snapshot)
-        if self.session is not None and key != self._read and not self._busy:
-            self._busy = True
-            if self._read is None:
-                self._say("Working the results out ...")
-            self._compute(self.session, key)
+    def read(self, session: SessionProtocol) -> Results:
+        """The results as they are now."""
+        return session.results()
 
-    @work(thread=True, exit_on_error=False)
-    def _compute(self, session: SessionProtocol, key: object) -> None:
-        self.post_message(ResultsRead(key, session.results()))
-
-    @on(ResultsRead)
-    def _show(self, message: ResultsRead) -> None:
-        message.stop()
-        self._read = message.key
-        if not nothing_yet(message.results):
-            self.query_one("#results-words", Static).update(results_text(message.results))
-        elif all(run.state == "none" for run in message.results.runs):
-            self._say("No results yet: launch runs in view 2 and they fill in here as runs end.")
+    def show(self, value: Results) -> None:
+        """The page, or when to expect it."""
+        if value.any_evaluated:
+            self.query_one("#results-text", Static).update(results_content(value))
+        elif all(run.state == "none" for run in value.runs):
+            self.show_message("No results yet: launch runs in view 2 and they appear here as runs end.")
         else:
-            self._say("No run has been evaluated yet: results fill in here as runs end.")
+            self.show_message("No run has been evaluated yet: results appear here as runs end.")
 
-    @on(Worker.StateChanged)
-    def _ended(self, event: Worker.StateChanged) -> None:
-        if event.state is WorkerState.ERROR:
-            self._say(f"The results could not be read: {event.worker.error}")
-        if event.worker.is_finished:
-            self._busy = False
-        if event.state is WorkerState.SUCCESS:
-            self.watch_snapshot()  # what came meanwhile
+    def show_message(self, message: str) -> None:
+        """In place of the page."""
+        self.query_one("#results-text", Static).update(Content.styled(message, "italic"))
 
-    def _say(self, words: str) -> None:
-        self.query_one("#results-words", Static).update(Content.styled(words, "italic"))
+
+def results_content(results: Results) -> Content:
+    """The page of results with styles."""
+    return Content("\n").join(
+        Content.assemble(*((part.text, _STYLES.get(part.role, "")) for part in line)) for line in result_lines(results)
+    )

@@ -8,10 +8,11 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from console.format import bar, duration, number, percent, size
+from console.results.records import GATE_LABELS
 from console.runs.run_view import RunView, fraction_done, training_seconds_left
 from console.runs.snapshot import SyncState
 from console.ui.messages import RunSelected
-from console.ui.runs.state_text import SHORT_GATES, STAGES, mark_of
+from console.ui.runs.state_text import STAGES, mark_of
 from engine.contract.settings import RunId
 
 
@@ -100,7 +101,7 @@ def _gates(view: RunView) -> Content:
         return Content("")
     if not view.failed_gates:
         return Content("passes every gate")
-    failed = ", ".join(SHORT_GATES.get(gate, gate) for gate in view.failed_gates)
+    failed = ", ".join(GATE_LABELS.get(gate, gate) for gate in view.failed_gates)
     return Content.styled(f"fails {failed}", "$text-error")
 
 

@@ -27,7 +27,6 @@ MARKS = {
     "aborted": Mark("■", "aborted", "bold $text-warning"),
     "lost": Mark("?", "lost", "bold $text-error"),
 }
-SHORT_GATES = {"retrieval_top1": "top-1", "retrieval_top3": "top-3", "coherence_accuracy": "coherence"}
 STAGES = {
     "data": "building data",
     "encode": "encoding",

@@ -13,8 +13,9 @@ import pytest
 
 from console.commands.context import Context
 from console.commands.run import run
-from console.results.collect import collect
-from console.results.summary import Results
+from console.results.aggregate import aggregate
+from console.results.load import load
+from console.results.records import Results
 from console.runs.launch_plan import LaunchPlan, plan_launch
 from console.runs.run_view import RunView
 from console.runs.snapshot import HostView, Snapshot, SyncState
@@ -87,7 +88,9 @@ class ScriptedSession:
         return tuple(Outcome(run, not self._refuse, self._refuse or "queued") for run in plan.launch)
 
     def results(self) -> Results:
-        return collect(EXPERIMENT, "full", Path("nowhere"), {run: one.state for run, one in self.views.items()})
+        return aggregate(
+            EXPERIMENT, "full", load(Path("nowhere"), self.views), {run: one.state for run, one in self.views.items()}
+        )
 
     async def close(self) -> None:
         pass

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from console.hosts.preflight.checks import Check, Repair
 from console.hosts.pull.verify import VerifyResult
-from console.results.summary import FailedItem, Results
+from console.results.records import FailedItem, Results
 from console.runs.launch_plan import AbortPlan, LaunchPlan, plan_abort, plan_launch
 from console.runs.log_buffer import LogBuffer
 from console.runs.run_view import RunView, with_state

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from statistics import fmean, stdev
 
-from console.results.summary import ConditionResult, FailedItem, Results, RunResult, ScoreLine, Spread
+from console.results.records import ConditionResult, FailedItem, ModelScores, Results, RunResult, Spread
 from console.runs.run_view import RunView, reduce
 from console.runs.snapshot import Snapshot
 from engine.contract.events import Body, End, Epoch, Evaluation, Event, Progress, Stage, Step
@@ -51,7 +51,7 @@ def results_of(experiment: Experiment, snapshot: Snapshot) -> Results:
     conditions = tuple(_condition(experiment, name, [run for run in runs if run.condition == name]) for name in names)
     verdicts = [one.verdict for one in conditions]
     verdict = "fail" if "fail" in verdicts else "incomplete" if "incomplete" in verdicts else "pass"
-    return Results(experiment.name, snapshot.profile, runs, conditions, True, verdict)  # type: ignore[arg-type]
+    return Results(experiment.name, snapshot.profile, verdict, True, runs, conditions)  # type: ignore[arg-type]
 
 
 def _result(view: RunView) -> RunResult:
@@ -67,9 +67,9 @@ def _result(view: RunView) -> RunResult:
     )
 
 
-def _line(top1: float, top3: float, coherence: float, margin: float) -> ScoreLine:
+def _line(top1: float, top3: float, coherence: float, margin: float) -> ModelScores:
     tiers: dict[str, TierScore] = {tier: TierScore(50, top1 - 0.1 * place) for place, tier in enumerate(TIERS)}
-    return ScoreLine(top1, top3, coherence, Margins(margin, margin - 0.2, margin + 0.25), tiers)
+    return ModelScores(top1, top3, coherence, Margins(margin, margin - 0.2, margin + 0.25), tiers)
 
 
 def _condition(experiment: Experiment, name: str, runs: list[RunResult]) -> ConditionResult:

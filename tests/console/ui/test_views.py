@@ -8,7 +8,7 @@ import time
 import pytest
 from msgspec.structs import replace
 
-from console.results.summary import Results
+from console.results.records import Results
 from console.runs.snapshot import SyncState
 from engine.contract.events import Stage, Warning
 from engine.contract.settings import RunId
@@ -179,7 +179,7 @@ async def test_results_have_means_verdicts_in_words_and_the_contingency(size: tu
         await pilot.press("4")
         await until_shown(pilot, "Verdict: FAIL", "46.1 ± 0.0", "mean pooling", "PASS 46.1", "FAIL 76.5", "INCOMPLETE")
         await pilot.press("end")
-        await until_shown(pilot, "not in: by the operator", "not in: the host restarted")
+        await until_shown(pilot, "aborted   by the operator", "lost      the host restarted")
         await pilot.press("pageup")
         await until_shown(pilot, "A fails a ship blocker", "Fall back to condition A")
 
@@ -297,7 +297,7 @@ async def test_hostile_text_is_shown_as_it_is_and_never_obeyed() -> None:
         text = await until_shown(pilot, f"{HOSTILE}red")
         assert "\x1b" not in text
         await pilot.press("4")
-        await until_shown(pilot, f"not in: {HOSTILE}")
+        await until_shown(pilot, f"failed    {HOSTILE}")
         await pilot.press("5")
         await until_shown(pilot, HOSTILE, f"They sat on the {HOSTILE} of the river.")
 

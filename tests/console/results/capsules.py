@@ -1,17 +1,24 @@
-"""Item tables made by hand, for results whose right answers are known."""
+"""Capsules with item tables made by hand, for results whose right answers are known."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import polars as pl
 
+from console.results.aggregate import aggregate
+from console.results.failures import failed_items
+from console.results.load import load
+from console.results.records import FailedItem, Results
 from engine.contract.experiment import Experiment
 from engine.contract.items import ItemRow
 from engine.contract.metrics import Margins, Metrics, Scores, TierScore, judge
-from engine.contract.settings import RunId, Spec, resolve
+from engine.contract.settings import RunId, Spec, resolve, run_ids
 from engine.contract.state import RunState
 
 
@@ -48,7 +55,7 @@ def write_capsule(
     top1: float | None = None,
     profile: str = "full",
 ) -> None:
-    """A finished run at home, as ``experiment`` has it; ``top1`` makes its metrics disagree with its items."""
+    """Write the local copy of a finished run of ``experiment``; ``top1`` makes its metrics contradict its items."""
     capsule = folder / str(run)
     capsule.mkdir(parents=True)
     pl.DataFrame(rows, schema=list(ItemRow._fields), orient="row").write_parquet(capsule / "items.parquet")
@@ -87,3 +94,42 @@ def write_capsule(
     spec = Spec(settings, settings.fingerprint(), "d", "m", evaluation, "cpu", {}, "")
     (capsule / "spec.json").write_bytes(msgspec.json.encode(spec))
     (capsule / "state.json").write_bytes(msgspec.json.encode(RunState("finished", "0" * 32)))
+
+
+def results_in(
+    folder: Path,
+    experiment: Experiment,
+    states: Mapping[RunId, RunState | None] | None = None,
+    damaged: Mapping[RunId, str] | None = None,
+) -> Results:
+    """Load and aggregate the capsules in ``folder``."""
+    return aggregate(experiment, "full", load(folder, run_ids(experiment, "full")), states, damaged)
+
+
+def failed_items_in(folder: Path, runs: Sequence[RunId]) -> tuple[FailedItem, ...]:
+    """Load ``runs`` from ``folder`` and count their failed items."""
+    return failed_items(load(folder, runs), runs)
+
+
+_recorders: list[tuple[Path, list[str]]] = []
+
+
+def _record(event: str, arguments: tuple[object, ...]) -> None:
+    if event == "open" and _recorders and isinstance(arguments[0], str | os.PathLike):
+        for folder, opened in _recorders:
+            if (path := Path(arguments[0])).is_relative_to(folder):
+                opened.append(path.relative_to(folder).as_posix())
+
+
+sys.addaudithook(_record)  # cannot be removed again, so it is added once and idle most of the time
+
+
+@contextmanager
+def opened_files(folder: Path) -> Iterator[list[str]]:
+    """Record every opening of a file in ``folder``, as paths relative to it."""
+    recorder: tuple[Path, list[str]] = (folder, [])
+    _recorders.append(recorder)
+    try:
+        yield recorder[1]
+    finally:
+        _recorders.remove(recorder)

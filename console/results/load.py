@@ -1,0 +1,216 @@
+"""Reads evaluated runs from their local copies: each run folder once, its items checked against its metrics."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import msgspec
+import polars as pl
+
+from console.results.records import ModelScores
+from console.sanitize import sanitize_line
+from engine.contract import metrics as metrics_file
+from engine.contract import state as state_file
+from engine.contract.items import ItemRow, column_types
+from engine.contract.metrics import Margins, Metrics, Scores, TierScore
+from engine.contract.run_folder import RunFolder
+from engine.contract.settings import RunId, Settings, decode_spec
+from engine.contract.state import RunState
+
+_COSINE_DIFFERENCE = (-2.001, 2.001)  # of two cosines in [-1, 1], with room for float32 rounding
+_RANGES = {
+    "rank": (1, 2**31),
+    "mean_pool_rank": (1, 2**31),
+    "margin": _COSINE_DIFFERENCE,
+    "mean_pool_margin": _COSINE_DIFFERENCE,
+}
+_COLUMNS: dict[str, pl.DataType] = {name: getattr(pl, kind)() for name, kind in column_types(ItemRow).items()}
+_RUN_COLUMNS: dict[str, pl.DataType] = {"condition": pl.String(), "seed": pl.Int64(), "evaluation": pl.String()}
+
+
+class MissingFile(Exception):
+    """The run folder lacks a file of an evaluated run; the message is the file's name."""
+
+
+class UnusableCapsule(Exception):
+    """A file of the run cannot be read or contradicts another; the message says why and is safe to show."""
+
+
+class Capsule(NamedTuple):
+    """What an evaluated run left: its settings, metrics and items, and the scores of both models from the items."""
+
+    settings: Settings
+    metrics: Metrics
+    items: pl.DataFrame
+    head: ModelScores
+    mean_pool: ModelScores
+
+
+class LoadedRun(NamedTuple):
+    """One run folder as it was read.
+
+    Attributes:
+        state: None if there is no local copy, or its state cannot be read.
+        capsule: None if the run was not evaluated, or ``problem`` says why it could not be loaded.
+        version: changes whenever one of the files that were read changes.
+    """
+
+    state: RunState | None = None
+    capsule: Capsule | None = None
+    problem: str = ""
+    version: tuple[object, ...] = ()
+
+
+class LoadedRuns(NamedTuple):
+    """The local copies of an experiment's runs.
+
+    Attributes:
+        runs: every run that was asked for, with its capsule or why it could not be loaded.
+        items: the items of all capsules, the columns of ``ItemRow`` after ``condition``, ``seed`` and ``evaluation``
+            (the fingerprint of the evaluation data).
+    """
+
+    runs: dict[RunId, LoadedRun]
+    items: pl.DataFrame
+
+
+def load(folder: Path, runs: Iterable[RunId], previous: LoadedRuns | None = None) -> LoadedRuns:
+    """Read ``runs`` from the experiment's ``folder``; what has not changed since ``previous`` is taken from there."""
+    known = previous.runs if previous is not None else {}
+    loaded = {run: _load_run(RunFolder(folder / str(run)), known.get(run)) for run in runs}
+    frames = [pl.DataFrame(schema=_RUN_COLUMNS | _COLUMNS)]
+    for run, one in loaded.items():
+        if one.capsule is not None:
+            values = (run.condition, run.seed, one.capsule.metrics.eval_fingerprint)
+            names = zip(values, _RUN_COLUMNS.items(), strict=True)
+            columns = (pl.lit(value, kind).alias(name) for value, (name, kind) in names)
+            frames.append(one.capsule.items.select(*columns, *_COLUMNS))
+    return LoadedRuns(loaded, pl.concat(frames))
+
+
+def _load_run(folder: RunFolder, known: LoadedRun | None) -> LoadedRun:
+    version = _version(folder)
+    # A problem may have been a passing one, such as too many open files: only what was read well is kept.
+    if known is not None and known.version == version and not known.problem:
+        return known
+    try:
+        state = state_file.decode(folder.state.read_bytes())
+    except FileNotFoundError:
+        return LoadedRun(version=version)
+    except (OSError, msgspec.MsgspecError, RecursionError) as error:
+        return LoadedRun(problem=sanitize_line(f"{folder.state.name} cannot be read: {error}"))
+    try:
+        return LoadedRun(state, read_capsule(folder), version=version)
+    except MissingFile as missing:
+        return LoadedRun(state, problem=f"has no {missing}" if state.state == "finished" else "", version=version)
+    except UnusableCapsule as error:
+        return LoadedRun(state, problem=str(error))
+
+
+def _version(folder: RunFolder) -> tuple[object, ...]:
+    """Identity of the files that are read and of their manifest.
+
+    More than the manifest's fingerprint, because a folder may have none yet, and a damaged file that was replaced by
+    the right one leaves the manifest as it was.
+    """
+    return tuple(map(_identity, (folder.manifest, folder.state, folder.spec, folder.metrics, folder.items)))
+
+
+def _identity(path: Path) -> tuple[int, ...] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+
+def read_capsule(folder: RunFolder) -> Capsule:
+    """Read an evaluated run from ``folder``.
+
+    Raises:
+        MissingFile: it has no metrics, no items or no spec.
+        UnusableCapsule: one of them cannot be read, or the items contradict the metrics.
+    """
+    try:
+        metrics = metrics_file.decode(folder.metrics.read_bytes())
+        items = _read_items(folder.items)
+        settings = decode_spec(folder.spec.read_bytes()).settings
+        head, mean_pool = model_scores(items, ""), model_scores(items, "mean_pool_")
+    except FileNotFoundError as error:
+        files = (folder.metrics, folder.items, folder.spec)
+        missing = next((path for path in files if not path.exists()), folder.items)  # a sync may just have written it
+        raise MissingFile(missing.name) from error
+    except (OSError, msgspec.MsgspecError, RecursionError, pl.exceptions.PolarsError, ValueError) as error:
+        raise UnusableCapsule(sanitize_line(str(error))) from error
+    if problem := _disagreement(head, metrics.head):
+        raise UnusableCapsule(problem)
+    return Capsule(settings, metrics, items, head, mean_pool)
+
+
+def _read_items(path: Path) -> pl.DataFrame:
+    """The items of a run: the columns of ``ItemRow`` in their order, without nulls, every number in its range.
+
+    Raises:
+        FileNotFoundError: there are none.
+        ValueError: a column is missing or of another type, a value is missing or out of range, or there is no
+            retrieval or no coherence item.
+        polars.exceptions.PolarsError: not Parquet.
+    """
+    try:
+        # From bytes, since a frame that is kept must not map a file that a sync may replace.
+        items = pl.read_parquet(io.BytesIO(path.read_bytes()))
+    except pl.exceptions.PanicException as error:  # a BaseException that polars raises for some damaged files
+        raise ValueError(f"{path.name} is damaged: {error}") from error
+    if missing := set(_COLUMNS) - set(items.columns):
+        raise ValueError(f"{path.name} lacks the columns {', '.join(sorted(missing))}")
+    items = items.select(*_COLUMNS)
+    for name, wanted in _COLUMNS.items():
+        column = items[name]
+        if column.dtype != wanted:
+            raise ValueError(f"{path.name}: {name} is {column.dtype}, not {wanted}")
+        if column.null_count():
+            raise ValueError(f"{path.name}: {name} lacks a value")
+    for name, (low, high) in _RANGES.items():
+        if not items[name].is_between(low, high).all():  # False for NaN too
+            raise ValueError(f"{path.name}: a {name} is not from {low} to {high}")
+    for kind in ("retrieval", "coherence"):
+        if items.filter(pl.col("kind") == kind).is_empty():
+            raise ValueError(f"{path.name} has no {kind} item")
+    return items
+
+
+def model_scores(items: pl.DataFrame, prefix: Literal["", "mean_pool_"]) -> ModelScores:
+    """Scores of the model whose rank and margin columns begin with ``prefix``; "" is the trained head."""
+    rank, margin = pl.col(f"{prefix}rank"), pl.col(f"{prefix}margin")
+    retrieval = items.filter(pl.col("kind") == "retrieval")
+    numbers = retrieval.select(
+        top1=(rank == 1).mean(),
+        top3=(rank <= 3).mean(),
+        mean=margin.mean(),
+        p5=margin.quantile(0.05, "linear"),
+        p95=margin.quantile(0.95, "linear"),
+    ).row(0, named=True)
+    tiers = retrieval.group_by("tier").agg(pl.len().alias("items"), (rank == 1).mean().alias("top1")).sort("tier")
+    return ModelScores(
+        top1=numbers["top1"],
+        top3=numbers["top3"],
+        coherence=items.filter(pl.col("kind") == "coherence").select((rank == 1).mean()).item(),
+        margins=Margins(numbers["mean"], numbers["p5"], numbers["p95"]),
+        tiers={sanitize_line(row["tier"]): TierScore(row["items"], row["top1"]) for row in tiers.iter_rows(named=True)},
+    )
+
+
+def _disagreement(computed: ModelScores, stated: Scores) -> str:
+    """Which score of the engine's metrics its items contradict; "" if none."""
+    pairs = (
+        ("top-1", computed.top1, stated.retrieval_top1),
+        ("top-3", computed.top3, stated.retrieval_top3),
+        ("coherence", computed.coherence, stated.coherence_accuracy),
+    )
+    for name, from_items, from_metrics in pairs:
+        if not abs(from_items - from_metrics) < 1e-6:  # written so that NaN disagrees
+            return f"metrics.json says {name} {from_metrics:.4f}, its items say {from_items:.4f}"
+    return ""

@@ -1,0 +1,124 @@
+"""The results as plain records: per run, per condition, and the verdict; screen, text and JSON are made from these."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from engine.contract.experiment import Contingency
+from engine.contract.metrics import GateVerdict, Margins, TierScore
+
+Verdict = Literal["pass", "fail", "incomplete"]
+GATE_LABELS = {"retrieval_top1": "top-1", "retrieval_top3": "top-3", "coherence_accuracy": "coherence"}
+
+
+class ModelScores(Struct, frozen=True):
+    """One model's scores on the frozen evaluation, as fractions of 1, computed from the items."""
+
+    top1: float
+    top3: float
+    coherence: float
+    margins: Margins
+    tiers: dict[str, TierScore]
+
+
+class RunResult(Struct, frozen=True):
+    """One run: its state, and its scores if it was evaluated.
+
+    Attributes:
+        state: of the host if it is known, else of the local copy; ``none`` if the run was never launched.
+        reason: why it failed, was aborted or was lost.
+        problem: why a run that ended has no scores; "" if nothing is wrong.
+        head, mean_pool: scores of the trained sense head and of frozen mean pooling; None if not evaluated.
+        killer_top1: fraction ranked first among the ``killer_set`` items that frozen mean pooling fails badly.
+        seconds: wall time by stage.
+        other_settings: how its settings differ from the experiment's; such a run is shown but not counted.
+    """
+
+    condition: str
+    seed: int
+    state: str
+    reason: str = ""
+    problem: str = ""
+    eval_fingerprint: str = ""
+    head: ModelScores | None = None
+    mean_pool: ModelScores | None = None
+    gates: tuple[GateVerdict, ...] = ()
+    seconds: dict[str, float] = {}
+    killer_set: int = 0
+    killer_top1: float | None = None
+    other_settings: str = ""
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether it enters means and verdict: it was evaluated, with the settings that the experiment has now."""
+        return self.head is not None and not self.other_settings
+
+
+class Spread(Struct, frozen=True):
+    """Mean over seeds and sample standard deviation (None with fewer than two)."""
+
+    mean: float
+    sd: float | None
+
+
+class ConditionResult(Struct, frozen=True):
+    """One condition over the ``evaluated`` of its ``total`` seeds, those whose runs are counted.
+
+    Gates judge the mean over seeds; ``failed_seeds`` names seeds that fail a gate by themselves. ``contingency`` is
+    what to do about a failed gate, in the plan's order.
+    """
+
+    condition: str
+    title: str
+    evaluated: int
+    total: int
+    top1: Spread | None = None
+    top3: Spread | None = None
+    coherence: Spread | None = None
+    margin: Spread | None = None
+    mean_pool_top1: float | None = None
+    mean_pool_top3: float | None = None
+    mean_pool_coherence: float | None = None
+    mean_pool_margin: float | None = None
+    tiers: dict[str, Spread] = {}
+    gates: tuple[GateVerdict, ...] = ()
+    verdict: Verdict = "incomplete"
+    failed_seeds: tuple[int, ...] = ()
+    contingency: tuple[Contingency, ...] = ()
+
+
+class Results(Struct, frozen=True):
+    """Results of one profile. ``comparable`` is False if runs were scored under different evaluation fingerprints."""
+
+    experiment: str
+    profile: str
+    verdict: Verdict
+    comparable: bool
+    runs: tuple[RunResult, ...]
+    conditions: tuple[ConditionResult, ...]
+
+    @property
+    def any_evaluated(self) -> bool:
+        return any(run.head is not None for run in self.runs)
+
+
+class FailedItem(Struct, frozen=True):
+    """An evaluation item that ``failed`` of ``runs`` runs got wrong, with its mean margin and its texts.
+
+    An ``item_id`` is unique only within its ``kind`` and ``evaluation``, the fingerprint of the evaluation data.
+    """
+
+    evaluation: str
+    kind: str
+    item_id: str
+    lemma: str
+    tier: str
+    reason: str
+    failed: int
+    runs: int
+    margin: float
+    query: str
+    answer: str
+    chosen: str
