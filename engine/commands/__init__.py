@@ -1,1 +1,1 @@
-"""Commands of qllm-engine."""
+"""The commands of ``qllm-engine``."""

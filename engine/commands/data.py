@@ -109,11 +109,11 @@ def _data_build(options: argparse.Namespace) -> int:
     from engine.encoder.encoder import Encoder
     from engine.encoder.token_cache import TokenCache, cache_folder
     from engine.pipeline.event_log import line_of
-    from engine.pipeline.prepare import prepare
+    from engine.pipeline.prepare import prepare_dataset
 
     workspace = workspace_of(options)
     encoder = Encoder(settings.encoder, device)
-    preparing = prepare(
+    preparing = prepare_dataset(
         settings, workspace, TokenCache(cache_folder(workspace, encoder), encoder), paths_of(experiment)
     )
     while True:

@@ -1,4 +1,4 @@
-"""What the engine's commands ask alike: which experiment, where its files and the workspace are, on which device."""
+"""Options that several commands of the engine share: experiment, profile, workspace, own files, device."""
 
 from __future__ import annotations
 
@@ -12,13 +12,18 @@ from engine.contract.toml_file import find_config
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say which experiment and profile, and where their files are."""
+    """Add the options that name experiment, profile, workspace and the folder of own files."""
     parser.add_argument("--experiment", type=Path, metavar="FILE", help="default: configs/scaling.toml")
     parser.add_argument("--profile", default="full", help="full, smoke, demo (default: full)")
     parser.add_argument("--workspace", type=Path, metavar="DIR", help="data and token states shared by runs")
     parser.add_argument(
-        "--inputs", type=Path, metavar="DIR", help="where files that the experiment names lie under their hashes"
+        "--inputs", type=Path, metavar="DIR", help="folder of the files that the experiment names, under their hashes"
     )
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add ``--device``."""
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
 
 
 def experiment_of(options: argparse.Namespace) -> Experiment:
@@ -31,37 +36,42 @@ def experiment_of(options: argparse.Namespace) -> Experiment:
 
 
 def paths_of(experiment: Experiment) -> dict[str, Path]:
-    """Where the files of the user's own lie that the experiment names, by SHA-256."""
+    """Paths of the user's own files that the experiment names, by SHA-256."""
     return {file.sha256: file.path for file in experiment.files.values()}
 
 
 def workspace_of(options: argparse.Namespace) -> Path:
-    """The folder of what runs share."""
+    """The folder that runs share; by default in the user's cache folder."""
     if options.workspace is not None:
         return Path(options.workspace)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "qllm-console"
 
 
 def check_wordnet() -> None:
-    """Say that WordNet is missing before anything heavy is imported."""
+    """Refuse a missing WordNet before heavy libraries are imported.
+
+    Raises:
+        BadInput: there is none.
+    """
     from engine.data.wordnet.database import find_wordnet
 
     find_wordnet(os.environ)
 
 
-def device_of(asked: str) -> str:
-    """``cpu`` or ``cuda``.
+def device_of(requested: str) -> str:
+    """``cpu`` or ``cuda``, from ``auto``, ``cpu`` or ``cuda``.
 
     Raises:
-        BadInput: CUDA was asked for and there is none.
+        BadInput: CUDA was requested and is not available.
     """
     # cores are for runs side by side: one thread each beats one run with all of them
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # without this workspace setting cuBLAS is not deterministic
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     import torch
 
     torch.set_num_threads(1)
-    there = asked != "cpu" and torch.cuda.is_available()
-    if asked == "cuda" and not there:
+    available = requested != "cpu" and torch.cuda.is_available()
+    if requested == "cuda" and not available:
         raise BadInput("no CUDA device is available here", field="--device")
-    return "cuda" if there else "cpu"
+    return "cuda" if available else "cpu"

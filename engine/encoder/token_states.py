@@ -1,4 +1,4 @@
-"""The token states of a set of texts as one table, from which ragged batches are gathered."""
+"""Table of the token states of a set of texts, on one device; ragged batches are gathered from it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class RaggedBatch(NamedTuple):
-    """Texts of different lengths without padding.
+    """Batch of B texts of different lengths without padding, N tokens in all.
 
     tokens: (N, H) float32, the texts' token states one after another.
     offsets: (B + 1,) int64, text ``i`` is ``tokens[offsets[i]:offsets[i + 1]]``.
@@ -21,13 +21,13 @@ class RaggedBatch(NamedTuple):
 
 
 class TokenStates:
-    """A look-up from text to its token states, resident on one device.
+    """Token states by text, on one device.
 
     Attributes:
-        texts: the texts; a text's row is its place here.
+        texts: the texts; a text's row is its index here.
         table: (N, H) float16, all texts' tokens one after another.
         offsets: (texts + 1,) int64 on the same device.
-        characters: (N, 2) int32 on the CPU: each token's span in its text; special tokens have an empty one.
+        characters: (N, 2) int32 on the CPU: each token's character span in its text; empty for special tokens.
     """
 
     def __init__(self, texts: Sequence[str], table: Tensor, offsets: Tensor, characters: Tensor) -> None:
@@ -36,7 +36,9 @@ class TokenStates:
         self.offsets = offsets
         self.characters = characters
         self._rows = {text: row for row, text in enumerate(self.texts)}
-        self._bounds: list[int] = offsets.tolist()  # asking a CUDA tensor for one number waits for all it has to do
+        self._bounds: list[int] = (
+            offsets.tolist()
+        )  # on the CPU, because reading one number of a CUDA tensor waits for the GPU
 
     @classmethod
     def from_pieces(
@@ -58,6 +60,7 @@ class TokenStates:
         return self.table.device
 
     def row(self, text: str) -> int:
+        """The row of ``text``; KeyError when it is not in the table."""
         return self._rows[text]
 
     def rows(self, texts: Sequence[str]) -> Tensor:
@@ -65,21 +68,21 @@ class TokenStates:
         return torch.tensor([self._rows[text] for text in texts], dtype=torch.int64, device=self.device)
 
     def span(self, text: str) -> tuple[int, int]:
-        """First and one past last row of ``text``'s tokens in the table."""
+        """First and one past last position of ``text``'s tokens in the table."""
         row = self._rows[text]
         return self._bounds[row], self._bounds[row + 1]
 
     def gather(self, rows: Tensor) -> RaggedBatch:
         """The ragged batch of the texts in ``rows`` (B,), in that order, upcast to float32."""
-        places, offsets = self.places(rows)
-        return RaggedBatch(self.table[places].float(), offsets)
+        positions, offsets = self.token_positions(rows)
+        return RaggedBatch(self.table[positions].float(), offsets)
 
-    def places(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Where in the table the tokens of the texts in ``rows`` (B,) are, (N,), and the batch's offsets (B + 1,)."""
+    def token_positions(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Table positions (N,) of the tokens of the texts in ``rows`` (B,), and the batch's offsets (B + 1,)."""
         starts = self.offsets[rows]
         lengths = self.offsets[rows + 1] - starts
         offsets = torch.zeros(len(rows) + 1, dtype=torch.int64, device=self.device)
         torch.cumsum(lengths, 0, out=offsets[1:])
-        # token k of the batch is k + (where its text starts in the table - where it starts in the batch)
+        # token k of the batch is at k + (start of its text in the table - start of its text in the batch)
         shift = torch.repeat_interleave(starts - offsets[:-1], lengths)
         return torch.arange(len(shift), device=self.device) + shift, offsets

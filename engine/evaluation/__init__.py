@@ -1,1 +1,1 @@
-"""Scoring on held-out items: retrieval, coherence, killers, attention; head and mean pooling side by side."""
+"""Scoring on held-out items: retrieval, coherence, killers, attention; the head and mean pooling side by side."""

@@ -1,58 +1,70 @@
-"""The frozen evaluation of a trained head, with frozen mean pooling of the same states beside it."""
+"""Scores a model on the frozen evaluation, with frozen mean pooling beside it: a row per item, and scores from the ranks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from torch import Tensor
+import numpy as np
 
+from engine.contract.experiment import TIERS
 from engine.contract.items import ItemRow
-from engine.contract.metrics import Scores
+from engine.contract.metrics import Margins, Scores, TierScore
 from engine.data.evaluation.killers import Ranked, reason_code
-from engine.data.records import Dataset
-from engine.encoder.token_states import TokenStates
-from engine.evaluation import coherence, retrieval
-from engine.evaluation.scores import scores
-from engine.evaluation.text_vectors import TextVectors
-from engine.model.sense_head import SenseHead
+from engine.data.records import Dataset, Killer
+from engine.evaluation.ranking import TextVectors, rank_coherence, rank_retrieval, steps_of
 
 
-class Outcomes(NamedTuple):
-    """One model's outcome on every retrieval item and every coherence step."""
-
-    retrieval: list[Ranked]
-    coherence: list[Ranked]
-
-
-class Evaluated(NamedTuple):
-    """The scores of head and mean pooling, and a row an item."""
+class EvaluationResult(NamedTuple):
+    """Scores of the model and of mean pooling, and a row per retrieval item and coherence step."""
 
     head: Scores
     mean_pool: Scores
     rows: list[ItemRow]
 
 
-def evaluate(head: SenseHead, mean_pool: Tensor, states: TokenStates, dataset: Dataset) -> Evaluated:
-    """Score ``head`` (no dropout) and ``mean_pool`` (table's texts, H) on the evaluation items of ``dataset``."""
-    texts = sorted(retrieval.texts_of_retrieval(dataset.retrieval) | coherence.texts_of_coherence(dataset.coherence))
-    ours = _outcomes(dataset, TextVectors.of_head(head, states, texts))
-    theirs = _outcomes(dataset, TextVectors.of_mean_pool(mean_pool, states, texts))
-    rows = [*_retrieval_rows(dataset, ours, theirs), *_coherence_rows(dataset, ours, theirs)]
+def evaluate(head: TextVectors, mean_pool: TextVectors, dataset: Dataset) -> EvaluationResult:
+    """Score the vectors of a model and of mean pooling on the evaluation items of ``dataset``."""
+    retrieval, mean_pool_retrieval = (rank_retrieval(dataset.retrieval, vectors) for vectors in (head, mean_pool))
+    coherence, mean_pool_coherence = (rank_coherence(dataset.coherence, vectors) for vectors in (head, mean_pool))
     tiers = [item.tier for item in dataset.retrieval]
-    return Evaluated(
-        scores(ours.retrieval, tiers, ours.coherence), scores(theirs.retrieval, tiers, theirs.coherence), rows
+    return EvaluationResult(
+        scores(retrieval, tiers, coherence),
+        scores(mean_pool_retrieval, tiers, mean_pool_coherence),
+        [
+            *_retrieval_rows(dataset, retrieval, mean_pool_retrieval),
+            *_coherence_rows(dataset, coherence, mean_pool_coherence),
+        ],
     )
 
 
-def _outcomes(dataset: Dataset, vectors: TextVectors) -> Outcomes:
-    return Outcomes(
-        retrieval.rank_retrieval(dataset.retrieval, vectors), coherence.rank_coherence(dataset.coherence, vectors)
+def scores(retrieval: Sequence[Ranked], tiers: Sequence[str], coherence: Sequence[Ranked]) -> Scores:
+    """Scores of one model from its ranks: ``retrieval`` per item, with its ``tiers``, and ``coherence`` per step."""
+    ranks = np.array([ranked.rank for ranked in retrieval])
+    margins = np.array([ranked.margin for ranked in retrieval])
+    tier_of = np.array(tiers)
+    return Scores(
+        retrieval_top1=float(np.mean(ranks == 1)),
+        retrieval_top3=float(np.mean(ranks <= 3)),
+        coherence_accuracy=float(np.mean([ranked.rank == 1 for ranked in coherence])),
+        margins=Margins(float(margins.mean()), float(np.percentile(margins, 5)), float(np.percentile(margins, 95))),
+        tiers={
+            tier: TierScore(int(np.sum(tier_of == tier)), float(np.mean(ranks[tier_of == tier] == 1)))
+            for tier in TIERS
+            if np.any(tier_of == tier)
+        },
     )
 
 
-def _retrieval_rows(dataset: Dataset, ours: Outcomes, theirs: Outcomes) -> Iterator[ItemRow]:
-    for item, mine, other in zip(dataset.retrieval, ours.retrieval, theirs.retrieval, strict=True):
+def killer_top1(rows: Iterable[ItemRow], killers: Sequence[Killer]) -> float | None:
+    """The fraction of the frozen killer set that ``rows`` rank right; None if the set is empty."""
+    ids = {killer.item_id for killer in killers}
+    right = [row.correct_at_1 for row in rows if row.kind == "retrieval" and row.item_id in ids]
+    return sum(right) / len(right) if right else None
+
+
+def _retrieval_rows(dataset: Dataset, head: list[Ranked], mean_pool: list[Ranked]) -> Iterator[ItemRow]:
+    for item, ranked, baseline in zip(dataset.retrieval, head, mean_pool, strict=True):
         yield ItemRow(
             kind="retrieval",
             item_id=item.item_id,
@@ -60,37 +72,36 @@ def _retrieval_rows(dataset: Dataset, ours: Outcomes, theirs: Outcomes) -> Itera
             tier=item.tier,
             source=item.query.source,
             candidates=len(item.candidates),
-            rank=mine.rank,
-            correct_at_1=mine.rank == 1,
-            correct_at_3=mine.rank <= 3,
-            margin=mine.margin,
-            reason=reason_code(item, mine) or "",
-            mean_pool_rank=other.rank,
-            mean_pool_margin=other.margin,
+            rank=ranked.rank,
+            correct_at_1=ranked.rank == 1,
+            correct_at_3=ranked.rank <= 3,
+            margin=ranked.margin,
+            reason=reason_code(item, ranked) or "",
+            mean_pool_rank=baseline.rank,
+            mean_pool_margin=baseline.margin,
             query=item.query.text,
-            answer=item.candidates[mine.answer].event.text,
-            chosen=item.candidates[mine.chosen].event.text,
+            answer=item.candidates[ranked.answer].event.text,
+            chosen=item.candidates[ranked.chosen].event.text,
         )
 
 
-def _coherence_rows(dataset: Dataset, ours: Outcomes, theirs: Outcomes) -> Iterator[ItemRow]:
-    steps = coherence.steps_of(dataset.coherence)
-    for (item, place, step), mine, other in zip(steps, ours.coherence, theirs.coherence, strict=True):
+def _coherence_rows(dataset: Dataset, head: list[Ranked], mean_pool: list[Ranked]) -> Iterator[ItemRow]:
+    for (item, index, step), ranked, baseline in zip(steps_of(dataset.coherence), head, mean_pool, strict=True):
         yield ItemRow(
             kind="coherence",
-            item_id=f"{item.item_id}:{place}",
+            item_id=f"{item.item_id}:{index}",
             lemma=item.lemma,
             tier="",
             source=step.event.source,
             candidates=len(item.glosses),
-            rank=mine.rank,
-            correct_at_1=mine.rank == 1,
-            correct_at_3=mine.rank <= 3,
-            margin=mine.margin,
+            rank=ranked.rank,
+            correct_at_1=ranked.rank == 1,
+            correct_at_3=ranked.rank <= 3,
+            margin=ranked.margin,
             reason="",
-            mean_pool_rank=other.rank,
-            mean_pool_margin=other.margin,
+            mean_pool_rank=baseline.rank,
+            mean_pool_margin=baseline.margin,
             query=step.event.text,
-            answer=item.glosses[mine.answer],
-            chosen=item.glosses[mine.chosen],
+            answer=item.glosses[ranked.answer],
+            chosen=item.glosses[ranked.chosen],
         )

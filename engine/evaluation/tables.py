@@ -1,4 +1,4 @@
-"""Writes ``items.parquet`` and ``attention.parquet``; their columns are in ``engine.contract.items``."""
+"""Reads and writes ``items.parquet`` and ``attention.parquet``; their columns are in ``engine.contract.items``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def write_attention(path: Path, rows: Sequence[AttentionRow]) -> None:
 
 
 def read_attention(path: Path) -> list[AttentionRow]:
-    """The rows in ``path``; none when it is missing or no such file."""
+    """The rows in ``path``; none when it is missing or unreadable."""
     try:
         return [AttentionRow(*row) for row in pl.read_parquet(path, columns=list(AttentionRow._fields)).iter_rows()]
     except (OSError, pl.exceptions.PolarsError):

@@ -1,1 +1,1 @@
-"""The SenseHead, its mean-pool baseline, and the ragged operations both stand on."""
+"""The SenseHead, frozen mean pooling beside it, and the operations on ragged batches that both use."""

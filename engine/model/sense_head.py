@@ -12,8 +12,8 @@ from engine.encoder.token_states import RaggedBatch
 from engine.model.ragged import segment_softmax, weighted_sum
 
 
-class Pooled(NamedTuple):
-    """What the head makes of B texts: ``embedding`` (B, E) of unit length, ``attention`` (N,) summing to 1 per text."""
+class SenseHeadOutput(NamedTuple):
+    """Output for B texts of N tokens: ``embedding`` (B, E) of unit length, ``attention`` (N,) summing to 1 per text."""
 
     embedding: Tensor
     attention: Tensor
@@ -33,6 +33,7 @@ class SenseHead(nn.Module):
     def __init__(self, width: int, embedding_size: int = 256, dropout: float = 0.1, *, seed: int) -> None:
         super().__init__()
         self.dropout = dropout
+        # initial weights depend on the seed alone and leave the global random state as it was
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.scorer = nn.Sequential(nn.Linear(width, width // 4), nn.Tanh(), nn.Linear(width // 4, 1))
@@ -40,7 +41,7 @@ class SenseHead(nn.Module):
             self.output = nn.Linear(width, embedding_size)
             self.norm = nn.LayerNorm(embedding_size)
 
-    def forward(self, batch: RaggedBatch, generator: Generator | None = None) -> Pooled:
+    def forward(self, batch: RaggedBatch, generator: Generator | None = None) -> SenseHeadOutput:
         """Pool each text of ``batch``: tokens (N, H) of B texts -> embedding (B, E), attention (N,).
 
         Args:
@@ -51,12 +52,13 @@ class SenseHead(nn.Module):
         pooled = weighted_sum(batch.tokens, attention, batch.offsets)  # (B, H)
         hidden = F.gelu(self.hidden(pooled))  # (B, H)
         if generator is not None and self.dropout > 0.0:
-            hidden = hidden * _keep(hidden, self.dropout, generator)
+            hidden = hidden * _dropout_mask(hidden, self.dropout, generator)
         embedding = F.normalize(self.norm(self.output(hidden)), dim=-1)  # (B, E)
-        return Pooled(embedding, attention)
+        return SenseHeadOutput(embedding, attention)
 
 
-def _keep(values: Tensor, dropout: float, generator: Generator) -> Tensor:
-    """Inverted dropout's mask: 0 with probability ``dropout``, else 1 / (1 - dropout)."""
-    drawn = torch.rand(values.shape, generator=generator, device=values.device)
-    return (drawn >= dropout).to(values.dtype) / (1.0 - dropout)
+def _dropout_mask(values: Tensor, dropout: float, generator: Generator) -> Tensor:
+    """Mask of inverted dropout: 0 with probability ``dropout``, else 1 / (1 - dropout)."""
+    # F.dropout takes no generator, and a resumed run must continue the random stream of the interrupted one
+    uniform = torch.rand(values.shape, generator=generator, device=values.device)
+    return (uniform >= dropout).to(values.dtype) / (1.0 - dropout)

@@ -1,1 +1,1 @@
-"""One run from its data to its metrics: prepare, train, evaluate."""
+"""The steps of one run, which can be called alone (prepare, train, evaluate), and their sequence (run)."""

@@ -1,14 +1,10 @@
-"""Writes ``events.jsonl``: one event a line, numbered without gaps, each line out before the next event happens.
-
-Every event but the two frequent kinds is flushed to the disk with all before it, so a power cut takes no more than the
-steps and progress said since.
-"""
+"""A run's events as they happen: written to ``events.jsonl``, shown as lines of text, timed by stage."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -28,18 +24,18 @@ from engine.contract.events import (
     encode,
 )
 
-EVERY_STEPS = 10
+SHOW_EVERY_STEPS = 10
 
 
 def line_of(body: Body) -> str | None:
-    """One line, or None for an event that would only fill the log (9 of 10 steps)."""
+    """One line of text, or None for 9 of 10 steps, which would only fill the log."""
     match body:
         case Stage(name, note):
             return f"[{name}] {note}".rstrip()
         case Progress(done, total, unit):
             return f"  {done}/{total} {unit}"
         case Step() as it:
-            if it.step % EVERY_STEPS and it.step != it.total_steps:
+            if it.step % SHOW_EVERY_STEPS and it.step != it.total_steps:
                 return None
             mix = " ".join(f"{name} {count}" for name, count in it.tiers.items())
             return f"  step {it.step}/{it.total_steps} loss {it.loss:.4f} lr {it.learning_rate:.2e} {mix}"
@@ -66,48 +62,71 @@ def line_of(body: Body) -> str | None:
 
 
 class EventWriter:
-    """Appends events to ``path``; the file and its folder are made at the first one.
+    """Appends events to ``path``, one per line, numbered without gaps; file and folder are created at the first one.
 
-    An existing file is continued: a line that a crash cut short is dropped, and numbering goes on after the last.
+    An existing file is continued: a line that a crash cut short is dropped, and numbering continues after the last.
 
     Args:
-        clock: gives the host's Unix time in seconds.
+        clock: returns the host's Unix time in seconds.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self.path = path
         self._clock = clock
-        self._next: int | None = None
+        self._next_number: int | None = None
 
     def write(self, body: Body) -> Event:
         """Append ``body`` as the next event.
 
         Raises:
-            OSError: the disk took none or only a part of the line; the next writer drops such a part.
+            OSError: the line was not written, or only a part of it, which the next writer drops.
         """
-        if self._next is None:
+        if self._next_number is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._next = _repair(self.path)
-        event = Event(self._next, self._clock(), body)
+            self._next_number = _repair(self.path)
+        event = Event(self._next_number, self._clock(), body)
         with open(self.path, "ab") as file:
             file.write(encode(event) + b"\n")
+            # steps and progress are too frequent for an fsync each; a power cut can lose those since the last other event
             if not isinstance(body, Step | Progress):
                 file.flush()
                 os.fsync(file.fileno())
-        self._next += 1
+        self._next_number += 1
         return event
 
 
+class StageTimer:
+    """Wall seconds by stage: each stage lasts until the next begins."""
+
+    def __init__(self) -> None:
+        self._by_stage: dict[str, float] = {}
+        self._since = time.monotonic()
+        self._stage = "data"
+
+    def watch(self, events: Iterable[Body]) -> Iterator[Body]:
+        """Pass ``events`` on, starting the clock of each stage when it begins."""
+        for body in events:
+            if isinstance(body, Stage):
+                self._by_stage = self.seconds()
+                self._since, self._stage = time.monotonic(), body.name
+            yield body
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds by stage so far, including the present one."""
+        spent = self._by_stage.get(self._stage, 0.0) + time.monotonic() - self._since
+        return {**self._by_stage, self._stage: spent}
+
+
 def _repair(path: Path) -> int:
-    """Cut ``path`` after its last whole event; return the number of the next."""
+    """Cut ``path`` after its last complete line; return the number of the next event."""
     if not path.exists():
         return 0
     content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
+    end = content.rfind(b"\n") + 1
+    if end < len(content):
         with open(path, "r+b") as file:
-            file.truncate(whole)
-    lines = content[:whole].splitlines()
+            file.truncate(end)
+    lines = content[:end].splitlines()
     try:
         return decode(lines[-1]).seq + 1 if lines else 0
     except msgspec.MsgspecError:

@@ -4,54 +4,90 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Generator, Tensor
 
 from engine.contract.bad_input import BadInput
 from engine.contract.durable import write_durably
 from engine.contract.run_folder import RunFolder
+from engine.model.sense_head import SenseHead
+from engine.training.adamw import AdamW
+
+
+class TrainState(NamedTuple):
+    """The tensors that training changes: head, best head so far, optimizer, dropout's random state."""
+
+    head: SenseHead
+    best: dict[str, Tensor]
+    optimizer: AdamW
+    dropout: Generator
+
+    def keep_as_best(self) -> None:
+        """Copy the head's weights to ``best``."""
+        self.best.update({name: value.detach().clone() for name, value in self.head.state_dict().items()})
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Every tensor needed to continue, named ``head.*``, ``best.*``, ``optimizer.*`` and ``dropout``."""
+        tensors = {f"head.{name}": value for name, value in self.head.state_dict().items()}
+        tensors |= {f"best.{name}": value for name, value in self.best.items()}
+        tensors |= {f"optimizer.{name}": value for name, value in self.optimizer.tensors().items()}
+        return tensors | {"dropout": self.dropout.get_state()}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Load what ``tensors`` returned.
+
+        Raises:
+            KeyError, RuntimeError: they are of another architecture.
+        """
+        self.head.load_state_dict(_with_prefix("head.", tensors))
+        device = next(self.head.parameters()).device
+        self.best.update({name: value.to(device) for name, value in best_weights(tensors).items()})
+        self.optimizer.restore(_with_prefix("optimizer.", tensors))
+        self.dropout.set_state(tensors["dropout"])
 
 
 class Position(Struct, frozen=True):
-    """Where a run stands, beside its tensors.
+    """How far a run is, beside its tensors; by default at the end of the warm start, which counts as epoch 0.
 
     Attributes:
-        inputs: fingerprint of everything that determines the run; another run's checkpoint is refused.
+        run_fingerprint: of everything that determines the run; another run's checkpoint is refused.
         step: optimizer steps done.
         epoch: the epoch in progress, from 1; epochs + 1 when all are done.
-        taken: batches of that epoch that are done.
+        batches_done: batches of that epoch that are done.
         best_epoch, best_top1: the epoch with the best development top-1, and its value.
-        recent: the last losses, for the spike warning.
+        recent_losses: the last losses, for the spike warning.
         hard_pairs, negative_gaps: counts for the early warning.
     """
 
-    inputs: str
-    step: int
-    epoch: int
-    taken: int
-    best_epoch: int
-    best_top1: float
-    recent: tuple[float, ...] = ()
+    run_fingerprint: str
+    step: int = 0
+    epoch: int = 0
+    batches_done: int = 0
+    best_epoch: int = 0
+    best_top1: float = -1.0
+    recent_losses: tuple[float, ...] = ()
     hard_pairs: int = 0
     negative_gaps: int = 0
 
 
-_decode = msgspec.json.Decoder(Position).decode
+_decode_position = msgspec.json.Decoder(Position).decode
 
 
 def save_checkpoint(folder: RunFolder, tensors: Mapping[str, Tensor], position: Position) -> str:
-    """Write tensors and position as one durable file, a readable copy of the position beside it.
+    """Write tensors and position as one durable file, and beside it a readable copy of the position.
 
     Returns:
         SHA-256 of the safetensors file.
     """
-    said = msgspec.json.encode(position)
+    # the position is inside the file too, so a crash between the two writes cannot part it from its tensors
     content = save(
-        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, {"position": said.decode()}
+        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
+        {"position": msgspec.json.encode(position).decode()},
     )
     write_durably(folder.checkpoint, content)
     digest = hashlib.sha256(content).hexdigest()
@@ -61,20 +97,29 @@ def save_checkpoint(folder: RunFolder, tensors: Mapping[str, Tensor], position: 
     return digest
 
 
-def load_checkpoint(folder: RunFolder, inputs: str) -> tuple[dict[str, Tensor], Position] | None:
+def load_checkpoint(folder: RunFolder, run_fingerprint: str) -> tuple[dict[str, Tensor], Position] | None:
     """The checkpoint in ``folder``, or None when there is none.
 
     Raises:
-        BadInput: it cannot be read, or it belongs to a run with other inputs.
+        BadInput: it cannot be read, or it belongs to another run.
     """
     if not folder.checkpoint.exists():
         return None
     try:
         with safe_open(folder.checkpoint, framework="pt") as file:
-            position = _decode((file.metadata() or {}).get("position", ""))
+            position = _decode_position((file.metadata() or {}).get("position", ""))
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, msgspec.MsgspecError, OSError) as error:
         raise BadInput(f"not a usable checkpoint: {error}", file=folder.checkpoint) from error
-    if position.inputs != inputs:
+    if position.run_fingerprint != run_fingerprint:
         raise BadInput("belongs to a run with other settings, data or encoder", file=folder.checkpoint)
     return tensors, position
+
+
+def best_weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The best head's weights among a checkpoint's ``tensors``, by parameter name."""
+    return _with_prefix("best.", tensors)
+
+
+def _with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,4 +1,4 @@
-"""The curriculum: which bundles an epoch draws, in what order."""
+"""Curriculum sampling: which bundles an epoch draws, and in what order."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ def sampling_weights(tiers: Sequence[str | None], curriculum: Curriculum) -> Ten
 
 
 class EpochSampler:
-    """Draws an epoch's bundles; its whole position is (epoch, batches taken), so it can be saved and continued.
+    """Draws an epoch's bundles. Stateless: an epoch depends on seed and number only, so a resumed run can skip batches.
 
-    With equal weights an epoch is a permutation: every bundle once. Else it holds as many draws as there are bundles,
-    each bundle expected in proportion to its weight, by systematic sampling: a bundle with expectation e is drawn
-    floor(e) or ceil(e) times, which keeps every bundle in play and the tier mix steady from epoch to epoch.
+    With equal weights an epoch is a permutation: every bundle once. Otherwise it is as many draws as there are bundles,
+    in proportion to their weights, by systematic sampling: a bundle with expectation e is drawn floor(e) or ceil(e)
+    times, so the tier mix is the same from epoch to epoch.
 
     Args:
         weights: (n,) positive.
-        batch_size: bundles a step; the last batch of an epoch may be smaller.
-        seed: of the order.
+        batch_size: bundles per step; the last batch of an epoch may be smaller.
+        seed: of the draws and their order.
     """
 
     def __init__(self, weights: Tensor, batch_size: int, seed: int) -> None:
@@ -35,13 +35,13 @@ class EpochSampler:
 
     @property
     def batches(self) -> int:
-        """Batches an epoch."""
+        """Batches per epoch."""
         return -(-len(self.weights) // self.batch_size)
 
-    def epoch(self, epoch: int, taken: int = 0) -> Iterator[Tensor]:
-        """The batches of ``epoch`` after the first ``taken``, each (b,) int64."""
+    def epoch(self, epoch: int, skip: int = 0) -> Iterator[Tensor]:
+        """The batches of ``epoch`` after the first ``skip``, each (b,) int64 indices of bundles."""
         order = self._order(epoch)
-        for batch in range(taken, self.batches):
+        for batch in range(skip, self.batches):
             yield order[batch * self.batch_size : (batch + 1) * self.batch_size]
 
     def _order(self, epoch: int) -> Tensor:

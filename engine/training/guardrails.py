@@ -1,4 +1,4 @@
-"""What a training run watches about itself: loss spikes, early warnings, dilution of the adversarial tier."""
+"""Warnings about a training run: loss spikes, share of hard pairs ranked wrong, dilution of the adversarial tier."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from engine.contract.events import Warning
 
 SPIKE_WINDOW = 100
-SPIKE_LEAST = 20
+SPIKE_MIN_LOSSES = 20
 EARLY_STEPS = (500, 1000)
 DILUTION_LEVELS = ((50.0, "healthy"), (30.0, "warning"), (10.0, "critical"), (0.0, "severe"))
 
@@ -16,7 +16,7 @@ DILUTION_LEVELS = ((50.0, "healthy"), (30.0, "warning"), (10.0, "critical"), (0.
 def loss_spike(loss: float, recent: Sequence[float], step: int) -> Warning | None:
     """A warning when ``loss`` exceeds mean + 3 standard deviations of the up to 100 losses before it."""
     window = recent[-SPIKE_WINDOW:]
-    if len(window) < SPIKE_LEAST:
+    if len(window) < SPIKE_MIN_LOSSES:
         return None
     mean = math.fsum(window) / len(window)
     deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in window) / len(window))
@@ -25,11 +25,14 @@ def loss_spike(loss: float, recent: Sequence[float], step: int) -> Warning | Non
     return Warning("loss_spike", f"loss {loss:.3f}, mean of the last {len(window)} is {mean:.3f}", step, loss)
 
 
-def early_warning(negative: int, pairs: int, step: int) -> Warning | None:
-    """At steps 500 and 1000: which branch the share of hard pairs with a negative gap points to."""
-    if step not in EARLY_STEPS or pairs == 0:
+def early_warning(negative_gaps: int, hard_pairs: int, step: int) -> Warning | None:
+    """At steps 500 and 1000: the share of hard pairs with a negative gap, and the contingency branch for it.
+
+    A gap is the positive's similarity minus the hard negative's.
+    """
+    if step not in EARLY_STEPS or hard_pairs == 0:
         return None
-    rate = negative / pairs
+    rate = negative_gaps / hard_pairs
     branch = "A: tune" if rate < 0.15 else "B: architecture" if rate < 0.40 else "C: data"
     return Warning("early_warning", f"{rate:.0%} of hard pairs have a negative gap, branch {branch}", step, rate)
 

@@ -1,4 +1,4 @@
-"""The training loop: one generator, from the warm start to the best head, that says what it does in typed events."""
+"""The training loop: one generator, from the warm start to the best head, that yields typed events."""
 
 from __future__ import annotations
 
@@ -18,14 +18,18 @@ from engine.contract.settings import Settings
 from engine.data.records import Bundle
 from engine.encoder.token_states import TokenStates
 from engine.model.sense_head import SenseHead
-from engine.training.adamw import AdamW, cosine
-from engine.training.batch_loss import Inputs, batch_loss, target_tokens
-from engine.training.bundle_arrays import TIER_NAMES, BundleArrays
-from engine.training.checkpoint import Position, load_checkpoint, save_checkpoint
-from engine.training.comparison import among_sentences, both_ways
+from engine.training.adamw import AdamW, cosine_learning_rate
+from engine.training.bundle_arrays import (
+    TIER_NAMES,
+    BundleArrays,
+    both_directions,
+    sentence_direction,
+    target_word_tokens,
+)
+from engine.training.checkpoint import Position, TrainState, load_checkpoint, save_checkpoint
 from engine.training.curriculum import EpochSampler, sampling_weights
 from engine.training.guardrails import SPIKE_WINDOW, dilution, early_warning, loss_spike
-from engine.training.train_state import TrainState
+from engine.training.losses import TrainingData, batch_loss
 from engine.training.validation import rank, validate
 from engine.training.warm_start import warm_start
 
@@ -37,8 +41,8 @@ class TrainingFailed(Exception):
     """A loss or a gradient became infinite or not a number; the last checkpoint before it is kept."""
 
 
-class Fit(NamedTuple):
-    """What training ends with; the head passed in then holds the weights of ``best_epoch``."""
+class TrainResult(NamedTuple):
+    """Epoch whose weights the head was left with, and optimizer steps in all."""
 
     best_epoch: int
     steps: int
@@ -49,116 +53,109 @@ def train(
     states: TokenStates,
     mean_pool: Tensor,
     bundles: Sequence[Bundle],
-    development: Sequence[Bundle],
+    dev_bundles: Sequence[Bundle],
     settings: Settings,
     folder: RunFolder,
-    inputs: str,
-) -> Generator[Body, None, Fit]:
+    run_fingerprint: str,
+) -> Generator[Body, None, TrainResult]:
     """Train ``head`` in place and leave it with the weights of its best epoch by development top-1.
 
     Epoch 0 is the head after the warm start, and counts as a candidate. When ``folder`` holds a checkpoint with the
-    same ``inputs``, training goes on from there exactly as if it had never stopped.
+    same ``run_fingerprint``, training resumes from it, bit for bit as if it had never stopped.
 
     Args:
         mean_pool: (texts, H), frozen mean pooling of every text of ``states``.
-        inputs: fingerprint of everything that determines this run.
+        run_fingerprint: of everything that determines this run.
 
     Raises:
         BadInput: the checkpoint in ``folder`` belongs to another run, or no bundle has anything to be compared with.
         TrainingFailed: a loss or a gradient was not finite.
     """
     recipe = settings.training
-    data = _inputs(states, mean_pool, bundles, recipe)
-    held_out = BundleArrays.of(development, states)
-    _check_comparable(data.bundles, held_out)
-    baseline = rank(mean_pool, held_out)
+    data = _training_data(states, mean_pool, bundles, recipe)
+    dev = BundleArrays.from_bundles(dev_bundles, states)
+    _check_comparable(data.bundles, dev)
+    baseline = rank(mean_pool, dev)
     weights = sampling_weights([bundle.tier for bundle in bundles], settings.curriculum)
     sampler = EpochSampler(weights, recipe.batch_size, settings.seed)
     total_steps = recipe.epochs * sampler.batches
-    train_state = TrainState(
-        head, {}, AdamW(head, recipe.weight_decay), torch.Generator(states.device).manual_seed(settings.seed)
-    )
+    optimizer = AdamW(head, recipe.weight_decay)
+    dropout = torch.Generator(states.device).manual_seed(settings.seed)
+    train_state = TrainState(head, {}, optimizer, dropout)
 
-    def saved(at: Position) -> Checkpoint:
-        return Checkpoint(at.step, at.epoch, save_checkpoint(folder, train_state.tensors(), at))
+    def checkpoint(position: Position) -> Checkpoint:
+        return Checkpoint(position.step, position.epoch, save_checkpoint(folder, train_state.tensors(), position))
 
-    def after_epoch(at: Position, epoch: int) -> Generator[Body, None, Position]:
-        ranking, loss, entropy = validate(head, states, mean_pool, held_out, recipe)
-        top1, margin, tiers = ranking
+    def end_epoch(position: Position) -> Generator[Body, None, Position]:
+        ranking, loss, entropy = validate(head, states, mean_pool, dev, recipe)
         if not math.isfinite(loss):
-            yield from _fail(at.step, f"development loss after epoch {epoch}: {loss}")
-        if not train_state.best or top1 > at.best_top1:
+            yield from _fail(position.step, f"development loss after epoch {position.epoch}: {loss}")
+        if not train_state.best or ranking.top1 > position.best_top1:
             train_state.keep_as_best()
-            at = replace(at, best_epoch=epoch, best_top1=top1)
-        yield Epoch(epoch, at.step, top1, margin, loss, tiers, entropy, baseline.top1)
-        at = replace(at, epoch=epoch + 1, taken=0)
-        yield saved(at)
-        return at
+            position = replace(position, best_epoch=position.epoch, best_top1=ranking.top1)
+        yield Epoch(
+            epoch=position.epoch,
+            step=position.step,
+            top1=ranking.top1,
+            margin=ranking.margin,
+            loss=loss,
+            tiers=ranking.tiers,
+            attention_entropy=entropy,
+            mean_pool_top1=baseline.top1,
+        )
+        position = replace(position, epoch=position.epoch + 1, batches_done=0)
+        yield checkpoint(position)
+        return position
 
-    if resumed := load_checkpoint(folder, inputs):
-        train_state.restore(resumed[0])
-        at = resumed[1]
+    if resumed := load_checkpoint(folder, run_fingerprint):
+        tensors, position = resumed
+        train_state.restore(tensors)
     else:
         yield from _warm_start(train_state, data, settings)
-        at = yield from after_epoch(Position(inputs, step=0, epoch=0, taken=0, best_epoch=0, best_top1=-1.0), 0)
+        position = yield from end_epoch(Position(run_fingerprint))
 
     yield Stage("train", f"{len(bundles)} bundles, {recipe.epochs} epochs")
-    if at.step == 0:
-        yield from _dilution(total_steps * recipe.batch_size, weights, bundles)
+    if position.step == 0:
+        yield from _dilution_warning(total_steps * recipe.batch_size, weights, bundles)
 
-    for epoch in range(at.epoch, recipe.epochs + 1):
-        for chosen in sampler.epoch(epoch, at.taken):
-            loss, watched = batch_loss(head, data, chosen.to(states.device), recipe, train_state.dropout)
-            train_state.optimizer.clear()
+    for epoch in range(position.epoch, recipe.epochs + 1):
+        for indices in sampler.epoch(epoch, skip=position.batches_done):
+            loss, counts = batch_loss(head, data, indices.to(states.device), recipe, dropout)
+            optimizer.zero_gradient()
             loss.backward()  # type: ignore[no-untyped-call]
-            slope = train_state.optimizer.clip(recipe.gradient_clip)
-            # one transfer a step: counts are exact in double precision
-            value, length, *counts = torch.cat([torch.stack([loss.detach(), slope]).double(), watched]).tolist()
-            step = at.step + 1
-            if not math.isfinite(value + length):
-                yield from _fail(step, f"step {step}: loss {value}, gradient {length}")
-            rate = cosine(at.step, total_steps, recipe.learning_rate, recipe.final_learning_rate_ratio)
-            train_state.optimizer.step(rate)
+            norm = optimizer.clip_gradient(recipe.gradient_clip)
+            # one transfer from the device per step: counts are exact in double precision
+            loss_value, norm_value, hard_pairs, negative_gaps, *tier_counts = torch.cat(
+                [torch.stack([loss.detach(), norm]).double(), counts]
+            ).tolist()
+            step = position.step + 1
+            # before the update, so that the weights and the last checkpoint stay good
+            if not math.isfinite(loss_value + norm_value):
+                yield from _fail(step, f"step {step}: loss {loss_value}, gradient {norm_value}")
+            rate = cosine_learning_rate(
+                position.step, total_steps, recipe.learning_rate, recipe.final_learning_rate_ratio
+            )
+            optimizer.step(rate)
 
-            pairs, negative, *kinds = map(int, counts)
-            at, warnings = _after_step(at, value, pairs, negative)
-            mix = {name: count for name, count in zip(TIER_NAMES, kinds, strict=True) if count}
-            yield Step(step, total_steps, epoch, value, rate, mix)
+            tiers = {name: int(count) for name, count in zip(TIER_NAMES, tier_counts, strict=True) if count}
+            yield Step(step, total_steps, epoch, loss_value, rate, tiers)
+            position, warnings = _advance(position, loss_value, int(hard_pairs), int(negative_gaps))
             yield from warnings
-            if step % CHECKPOINT_EVERY == 0 and at.taken < sampler.batches:
-                yield saved(at)
-        at = yield from after_epoch(at, epoch)
+            # the last batch of an epoch is followed by that epoch's own checkpoint
+            if step % CHECKPOINT_EVERY == 0 and position.batches_done < sampler.batches:
+                yield checkpoint(position)
+        position = yield from end_epoch(position)
 
     head.load_state_dict(train_state.best)
-    return Fit(at.best_epoch, at.step)
+    return TrainResult(position.best_epoch, position.step)
 
 
-def _inputs(states: TokenStates, mean_pool: Tensor, bundles: Sequence[Bundle], recipe: Training) -> Inputs:
-    on_target = target_tokens(bundles, states) if recipe.target_penalty else None
-    return Inputs(states, mean_pool, BundleArrays.of(bundles, states), on_target)
+def _training_data(states: TokenStates, mean_pool: Tensor, bundles: Sequence[Bundle], recipe: Training) -> TrainingData:
+    on_target = target_word_tokens(bundles, states) if recipe.target_penalty else None
+    return TrainingData(states, mean_pool, BundleArrays.from_bundles(bundles, states), on_target)
 
 
-def _check_comparable(training: BundleArrays, development: BundleArrays) -> None:
-    """A run without one such comparison would end well and have learned, or measured, nothing."""
-    if not any(bool(way.comparable.any()) for way in both_ways(training)):
-        raise BadInput(
-            "no training bundle has a sibling of the kind of its anchor or positive (sentence or definition)"
-        )
-    if not bool(among_sentences(development).comparable.any()):
-        raise BadInput("no development bundle has a sibling sentence, so epochs cannot be told apart")
-
-
-def _fail(step: int, message: str) -> Generator[Warning, None, NoReturn]:
-    yield Warning("non_finite", message, step)
-    raise TrainingFailed(message)
-
-
-def _dilution(draws: int, weights: Tensor, bundles: Sequence[Bundle]) -> Iterator[Warning]:
-    if warning := dilution(draws, weights.tolist(), [bundle.tier == "tier3_adversarial" for bundle in bundles]):
-        yield warning
-
-
-def _warm_start(train_state: TrainState, data: Inputs, settings: Settings) -> Iterator[Stage | Progress]:
+def _warm_start(train_state: TrainState, data: TrainingData, settings: Settings) -> Iterator[Stage | Progress]:
     total = settings.training.warm_start_steps
     yield Stage("warm_start", f"{total} steps of matching mean pooling")
     for done in warm_start(train_state.head, train_state.optimizer, data, settings.training, settings.seed):
@@ -166,12 +163,40 @@ def _warm_start(train_state: TrainState, data: Inputs, settings: Settings) -> It
             yield Progress(done, total, "steps")
 
 
-def _after_step(at: Position, loss: float, pairs: int, negative: int) -> tuple[Position, Iterator[Warning]]:
-    """The position after a step, and what the guardrails have to say about it."""
-    step, pairs, negative = at.step + 1, at.hard_pairs + pairs, at.negative_gaps + negative
-    warnings = (loss_spike(loss, at.recent, step), early := early_warning(negative, pairs, step))
-    if early:
-        pairs = negative = 0
-    recent = (*at.recent, loss)[-SPIKE_WINDOW:]
-    at = replace(at, step=step, taken=at.taken + 1, recent=recent, hard_pairs=pairs, negative_gaps=negative)
-    return at, (warning for warning in warnings if warning)
+def _dilution_warning(draws: int, weights: Tensor, bundles: Sequence[Bundle]) -> Iterator[Warning]:
+    if warning := dilution(draws, weights.tolist(), [bundle.tier == "tier3_adversarial" for bundle in bundles]):
+        yield warning
+
+
+def _advance(position: Position, loss: float, hard_pairs: int, negative_gaps: int) -> tuple[Position, list[Warning]]:
+    """The position after one more step, and the guardrails' warnings about that step."""
+    step = position.step + 1
+    hard_pairs, negative_gaps = position.hard_pairs + hard_pairs, position.negative_gaps + negative_gaps
+    spike = loss_spike(loss, position.recent_losses, step)
+    early = early_warning(negative_gaps, hard_pairs, step)
+    if early:  # each early warning counts the steps since the one before
+        hard_pairs = negative_gaps = 0
+    position = replace(
+        position,
+        step=step,
+        batches_done=position.batches_done + 1,
+        recent_losses=(*position.recent_losses, loss)[-SPIKE_WINDOW:],
+        hard_pairs=hard_pairs,
+        negative_gaps=negative_gaps,
+    )
+    return position, [warning for warning in (spike, early) if warning]
+
+
+def _check_comparable(bundles: BundleArrays, dev: BundleArrays) -> None:
+    """Refuse data with which training would end without an error, having learned or measured nothing."""
+    if not any(bool(direction.mask.any()) for direction in both_directions(bundles)):
+        raise BadInput(
+            "no training bundle has a sibling of the kind of its anchor or positive (sentence or definition)"
+        )
+    if not bool(sentence_direction(dev).mask.any()):
+        raise BadInput("no development bundle has a sibling sentence, so epochs cannot be compared")
+
+
+def _fail(step: int, message: str) -> Generator[Warning, None, NoReturn]:
+    yield Warning("non_finite", message, step)
+    raise TrainingFailed(message)

@@ -1,40 +1,123 @@
-"""The parts of the training loss: pure functions of similarities, each per bundle or per text.
+"""The training loss: its parts as pure functions of similarities, and the loss of one batch put together.
 
-Shapes: ``positive`` (B,), ``negatives`` (B, K), ``real`` (B, K) bool marks the negatives that count.
+Shapes: ``positive`` (B,), ``negatives`` (B, K), ``mask`` (B, K) bool marks the negatives that count.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from engine.contract.experiment import TIERS, Training
+from engine.encoder.token_states import RaggedBatch, TokenStates
 from engine.model.ragged import segment_entropy, segment_sum
-from engine.training.comparison import Similarities
+from engine.model.sense_head import SenseHead
+from engine.training.bundle_arrays import BundleArrays, Comparison, both_directions, sentence_direction
 
 ROBUST, ADVERSARIAL = (TIERS.index(tier) for tier in ("tier2_robust", "tier3_adversarial"))
 HARD_NEGATIVE_TEMPERATURE = 0.1
 
 
-def contrastive(positive: Tensor, negatives: Tensor, real: Tensor, temperature: float) -> Tensor:
+class TrainingData(NamedTuple):
+    """What every step reads: token states, their mean pooling (texts, H), the bundles, target-word flags (N,) or None."""
+
+    states: TokenStates
+    mean_pool: Tensor
+    bundles: BundleArrays
+    on_target: Tensor | None
+
+
+class BatchLoss(NamedTuple):
+    """Loss of one batch, and counts for the guardrails.
+
+    loss: () to minimize. counts: (2 + tiers + 1,) int64: hard pairs, those of them whose hard negative is nearer than
+    the positive, and bundles by tier, the untiered last.
+    """
+
+    loss: Tensor
+    counts: Tensor
+
+
+class Similarities(NamedTuple):
+    """Cosines with the query: ``positive`` (B,) of the target, ``negatives`` (B, K)."""
+
+    positive: Tensor
+    negatives: Tensor
+
+
+def batch_loss(
+    head: SenseHead, data: TrainingData, indices: Tensor, settings: Training, dropout: Generator | None
+) -> BatchLoss:
+    """The loss of the bundles at ``indices`` (B,), averaged over bundles and, for the entropy floor, over texts."""
+    # each text passes through the head once, however many bundles of the batch hold it
+    rows, bundles = data.bundles.select(indices).unique_texts()  # (U,)
+    positions, offsets = data.states.token_positions(rows)  # (N,), (U + 1,)
+    embedding, attention = head(RaggedBatch(data.states.table[positions].float(), offsets), dropout)  # (U, E), (N,)
+
+    loss = bundle_loss(embedding, data.mean_pool[rows], bundles, settings).mean()
+    loss = loss + settings.entropy_weight * entropy_floor(attention, offsets, settings.min_entropy).mean()
+    if data.on_target is not None:
+        loss = loss + settings.target_penalty * target_mass(attention, data.on_target[positions], offsets).mean()
+    return BatchLoss(loss, _guardrail_counts(embedding.detach(), bundles, settings.hard_negative_top_k))
+
+
+def bundle_loss(embedding: Tensor, mean_pool: Tensor, bundles: BundleArrays, settings: Training) -> Tensor:
+    """The loss of each bundle, the mean of its two directions: embedding (U, E), mean_pool (U, H) -> (B,)."""
+    losses = [
+        comparison_loss(
+            similarities(embedding, direction),
+            similarities(mean_pool, direction),
+            direction.mask,
+            bundles.tier,
+            settings,
+        )
+        for direction in both_directions(bundles)
+    ]
+    return torch.stack(losses).mean(dim=0)
+
+
+def comparison_loss(
+    head: Similarities, mean_pool: Similarities, mask: Tensor, tier: Tensor, settings: Training
+) -> Tensor:
+    """Contrastive + weighted slack + pull to mean pooling of each bundle; 0 where no negative counts: -> (B,)."""
+    hard = hard_negative(head.negatives, mask, settings.hard_negative_top_k)
+    loss = (
+        contrastive(head.positive, head.negatives, mask, settings.temperature)
+        + settings.slack_weight * slack(head.positive, hard, is_hard(tier), settings)
+        + settings.pull_weight * pull(head, mean_pool, mask)
+    )
+    return loss * mask.any(dim=1)
+
+
+def similarities(embedding: Tensor, comparison: Comparison) -> Similarities:
+    """Similarities under ``embedding`` (U, E), whose rows have unit length."""
+    query = embedding[comparison.query]  # (B, E)
+    positive = (query * embedding[comparison.target]).sum(-1)
+    negatives = (embedding[comparison.negatives] @ query.unsqueeze(-1)).squeeze(-1)  # (B, K, E) @ (B, E, 1)
+    return Similarities(positive, negatives)
+
+
+def contrastive(positive: Tensor, negatives: Tensor, mask: Tensor, temperature: float) -> Tensor:
     """InfoNCE of each bundle against its own negatives only (van den Oord et al. 2018, eq. 4): -> (B,)."""
-    logits = torch.cat([positive.unsqueeze(1), negatives.masked_fill(~real, float("-inf"))], dim=1) / temperature
+    logits = torch.cat([positive.unsqueeze(1), negatives.masked_fill(~mask, float("-inf"))], dim=1) / temperature
     return torch.logsumexp(logits, dim=1) - logits[:, 0]
 
 
-def hard_negative(negatives: Tensor, real: Tensor, top_k: int) -> Tensor:
+def hard_negative(negatives: Tensor, mask: Tensor, top_k: int) -> Tensor:
     """Mean similarity of the ``top_k`` nearest negatives, weighted by softmax(similarity / 0.1): -> (B,).
 
     A bundle without negatives gets -1, the least similarity there is.
     """
     if negatives.shape[1] == 0:
         return torch.full_like(negatives[:, :0].sum(1), -1.0)
-    nearest = negatives.masked_fill(~real, -1.0).topk(min(top_k, negatives.shape[1]), dim=1).values
-    there = real.sum(1, keepdim=True) > torch.arange(nearest.shape[1], device=real.device)
-    logits = (nearest / HARD_NEGATIVE_TEMPERATURE).masked_fill(~there, -1e9)
+    nearest = negatives.masked_fill(~mask, -1.0).topk(min(top_k, negatives.shape[1]), dim=1).values
+    counts = mask.sum(1, keepdim=True) > torch.arange(nearest.shape[1], device=mask.device)
+    logits = (nearest / HARD_NEGATIVE_TEMPERATURE).masked_fill(~counts, -1e9)
     weighted = (torch.softmax(logits, dim=1) * nearest).sum(1)
-    return torch.where(there[:, 0], weighted, torch.full_like(weighted, -1.0))
+    return torch.where(counts[:, 0], weighted, torch.full_like(weighted, -1.0))
 
 
 def is_hard(tier: Tensor) -> Tensor:
@@ -49,15 +132,15 @@ def slack(positive: Tensor, hard: Tensor, hard_tier: Tensor, settings: Training)
     return multiplier * F.relu(margin - (positive - hard))
 
 
-def entropy_floor(attention: Tensor, offsets: Tensor, least: float) -> Tensor:
-    """relu(least - entropy) of each text's attention, in nats: (N,) -> (texts,)."""
-    return F.relu(least - segment_entropy(attention, offsets))
+def pull(head: Similarities, mean_pool: Similarities, mask: Tensor) -> Tensor:
+    """Mean squared difference from mean pooling's similarities, over the positive and the negatives that count: -> (B,)."""
+    squares = ((head.negatives - mean_pool.negatives) ** 2 * mask).sum(1)
+    return ((head.positive - mean_pool.positive) ** 2 + squares) / (1 + mask.sum(1))
 
 
-def pull(ours: Similarities, mean_pool: Similarities, real: Tensor) -> Tensor:
-    """Mean squared difference from mean pooling's similarities, over the positive and real negatives: -> (B,)."""
-    squares = ((ours.negatives - mean_pool.negatives) ** 2 * real).sum(1)
-    return ((ours.positive - mean_pool.positive) ** 2 + squares) / (1 + real.sum(1))
+def entropy_floor(attention: Tensor, offsets: Tensor, minimum: float) -> Tensor:
+    """relu(minimum - entropy) of each text's attention, in nats: (N,) -> (texts,)."""
+    return F.relu(minimum - segment_entropy(attention, offsets))
 
 
 def target_mass(attention: Tensor, on_target: Tensor, offsets: Tensor) -> Tensor:
@@ -65,14 +148,11 @@ def target_mass(attention: Tensor, on_target: Tensor, offsets: Tensor) -> Tensor
     return segment_sum(attention * on_target, offsets)
 
 
-def comparison_loss(
-    ours: Similarities, mean_pool: Similarities, real: Tensor, tier: Tensor, settings: Training
-) -> Tensor:
-    """Contrastive + weighted slack + pull to mean pooling of each bundle; 0 where no negative counts: -> (B,)."""
-    hard = hard_negative(ours.negatives, real, settings.hard_negative_top_k)
-    loss = (
-        contrastive(ours.positive, ours.negatives, real, settings.temperature)
-        + settings.slack_weight * slack(ours.positive, hard, is_hard(tier), settings)
-        + settings.pull_weight * pull(ours, mean_pool, real)
-    )
-    return loss * real.any(dim=1)
+def _guardrail_counts(embedding: Tensor, bundles: BundleArrays, top_k: int) -> Tensor:
+    """The counts of ``BatchLoss``; in an edition without tiers every bundle counts as hard."""
+    direction = sentence_direction(bundles)
+    seen = similarities(embedding, direction)
+    gap = seen.positive - hard_negative(seen.negatives, direction.mask, top_k)
+    hard = (is_hard(bundles.tier) | (bundles.tier < 0)) & direction.mask.any(dim=1)
+    tiers = torch.bincount(torch.where(bundles.tier < 0, len(TIERS), bundles.tier), minlength=len(TIERS) + 1)
+    return torch.cat([torch.stack([hard.sum(), (hard & (gap < 0)).sum()]), tiers])

@@ -1,4 +1,4 @@
-"""Validation: how a model ranks the right sentence of held-out development bundles among their siblings."""
+"""Validation on held-out development bundles: how a model ranks the right sentence among sibling sentences."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from torch import Tensor
 
 from engine.contract.experiment import Training
 from engine.encoder.token_states import TokenStates
-from engine.model.embed import embed_rows
+from engine.model.embedding import embed_rows
 from engine.model.sense_head import SenseHead
-from engine.training.batch_loss import bundle_loss
-from engine.training.bundle_arrays import NO_TIER, TIER_NAMES, BundleArrays
-from engine.training.comparison import among_sentences, similarities
+from engine.training.bundle_arrays import NO_TIER, TIER_NAMES, BundleArrays, sentence_direction
+from engine.training.losses import bundle_loss, similarities
 
 
 class Ranking(NamedTuple):
-    """``top1``: share of bundles whose target beats every sibling sentence (a tie loses); ``margin``: mean of target
-    minus best sibling; ``tiers``: top1 by tier name, of the tiers that occur."""
+    """Ranking of each bundle's target among its sibling sentences; a tie loses.
+
+    top1: share of bundles ranked right. margin: mean of target minus best sibling, in cosine similarity.
+    tiers: top1 by tier name, of the tiers that occur.
+    """
 
     top1: float
     margin: float
@@ -37,11 +39,11 @@ def rank(embedding: Tensor, bundles: BundleArrays) -> Ranking:
 
     A bundle without a sibling sentence is left out.
     """
-    way = among_sentences(bundles)
-    seen = similarities(embedding, way)
-    best = seen.negatives.masked_fill(~way.comparable, -1.0).amax(dim=1)
-    asked = way.comparable.any(dim=1)
-    margins, tier = (seen.positive - best)[asked].double(), bundles.tier[asked]
+    direction = sentence_direction(bundles)
+    seen = similarities(embedding, direction)
+    best = seen.negatives.masked_fill(~direction.mask, -1.0).amax(dim=1)  # (B,)
+    ranked = direction.mask.any(dim=1)
+    margins, tier = (seen.positive - best)[ranked].double(), bundles.tier[ranked]
     right = (margins > 0).double()
     tiers = {
         name: float(right[tier == index].mean())
@@ -55,7 +57,7 @@ def validate(
     head: SenseHead, states: TokenStates, mean_pool: Tensor, bundles: BundleArrays, settings: Training
 ) -> Validation:
     """Evaluate ``head`` (no dropout) on development bundles; ``mean_pool`` is (texts, H)."""
-    rows, local = bundles.unique_texts()
-    embedding, evenness = embed_rows(head, states, rows)
-    loss = bundle_loss(embedding, mean_pool[rows], local, settings)
-    return Validation(rank(embedding, local), float(loss.mean()), float(evenness.mean()))
+    rows, bundles = bundles.unique_texts()
+    embedding, entropy = embed_rows(head, states, rows)  # (U, E), (U,)
+    loss = bundle_loss(embedding, mean_pool[rows], bundles, settings)
+    return Validation(rank(embedding, bundles), float(loss.mean()), float(entropy.mean()))

@@ -1,18 +1,57 @@
-"""The warm start: a fresh head is given the similarities of frozen mean pooling before it learns senses."""
+"""Warm start: a fresh head is set up as, and then trained towards, frozen mean pooling before it learns senses.
+
+Training then starts at the baseline instead of below it.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
+from torch.nn import functional as F
 
 from engine.contract.experiment import Training
-from engine.model.mean_pool_start import start_from_mean_pool
+from engine.encoder.token_states import TokenStates
+from engine.model.embedding import mean_states
 from engine.model.sense_head import SenseHead
-from engine.training.adamw import AdamW, cosine
-from engine.training.batch_loss import Inputs
+from engine.training.adamw import AdamW, cosine_learning_rate
 from engine.training.curriculum import EpochSampler
+from engine.training.losses import TrainingData
+
+# GELU is nearly linear within 0.5 around 1.0
+GELU_CENTRE = 1.0
+GELU_SPREAD = 0.5
+
+
+def warm_start(head: SenseHead, optimizer: AdamW, data: TrainingData, settings: Training, seed: int) -> Iterator[int]:
+    """Initialize ``head`` as mean pooling, then train it on mean pooling's similarities in a batch; yield the steps done.
+
+    Args:
+        optimizer: of ``head``; reset at the end.
+        data: texts are drawn from its bundles, a bundle at a time, so that a batch holds the near pairs that matter.
+    """
+    states, bundles = data.states, data.bundles
+    init_as_mean_pool(head, states, bundles.unique_texts()[0], seed)
+    peak = settings.warm_start_learning_rate
+    sampler = EpochSampler(torch.ones(len(bundles.anchor)), settings.batch_size, seed)
+    step = epoch = 0
+    while step < settings.warm_start_steps:
+        for indices in sampler.epoch(epoch):
+            if step == settings.warm_start_steps:
+                break
+            rows, _ = bundles.select(indices.to(states.device)).unique_texts()  # (U,)
+            optimizer.zero_gradient()
+            similarity_gap(head(states.gather(rows)).embedding, data.mean_pool[rows]).backward()  # type: ignore[no-untyped-call]
+            optimizer.step(
+                cosine_learning_rate(step, settings.warm_start_steps, peak, settings.final_learning_rate_ratio)
+            )
+            step += 1
+            yield step
+        epoch += 1
+    # its moments are of another loss, and training starts its own learning rate schedule
+    optimizer.reset()
 
 
 def similarity_gap(embedding: Tensor, mean_pool: Tensor) -> Tensor:
@@ -20,28 +59,48 @@ def similarity_gap(embedding: Tensor, mean_pool: Tensor) -> Tensor:
     return ((embedding @ embedding.T - mean_pool @ mean_pool.T) ** 2).mean()
 
 
-def warm_start(head: SenseHead, optimizer: AdamW, data: Inputs, settings: Training, seed: int) -> Iterator[int]:
-    """Start ``head`` as mean pooling, then train it to match its similarities within a batch; yield the steps done.
+def init_as_mean_pool(head: SenseHead, states: TokenStates, rows: Tensor, seed: int) -> None:
+    """Set the projection of ``head`` so that its similarities are those of mean pooling on the texts in ``rows`` (R,).
 
-    Args:
-        optimizer: of ``head``; it forgets these steps at the end.
-        data: texts are drawn from its bundles, a bundle at a time, so that a batch holds the near pairs that matter.
+    The scorer keeps its weights: small random scores are nearly uniform attention. ``hidden`` becomes a rotation drawn
+    from ``seed``, scaled so that GELU works where it is nearly linear. ``output`` undoes slope and shift of GELU there
+    and projects on the texts' leading principal directions, at right angles to the all-ones vector, because LayerNorm
+    removes that one. What is lost: the smallest directions, and GELU's curvature.
     """
-    states, bundles = data.states, data.bundles
-    start_from_mean_pool(head, states, bundles.unique_texts()[0], seed)
-    rate = settings.warm_start_learning_rate
-    sampler = EpochSampler(torch.ones(len(bundles.anchor)), settings.batch_size, seed)
-    step = 0
-    epoch = 0
-    while step < settings.warm_start_steps:
-        for chosen in sampler.epoch(epoch):
-            if step == settings.warm_start_steps:
-                break
-            rows, _ = bundles.take(chosen.to(states.device)).unique_texts()
-            optimizer.clear()
-            similarity_gap(head(states.gather(rows)).embedding, data.mean_pool[rows]).backward()  # type: ignore[no-untyped-call]
-            optimizer.step(cosine(step, settings.warm_start_steps, rate, settings.final_learning_rate_ratio))
-            step += 1
-            yield step
-        epoch += 1
-    optimizer.forget()
+    with torch.no_grad():
+        pooled = mean_states(states, rows)  # (R, H)
+        size, width = head.output.weight.shape  # E, H
+        generator = Generator().manual_seed(seed)
+        rotation = _orthonormal(torch.randn(width, width, generator=generator))  # (H, H)
+        directions = _principal_directions(F.normalize(pooled, dim=-1), min(width, size - 1))  # (D, H)
+        frame = torch.cat([torch.ones(size, 1), torch.randn(size, len(directions), generator=generator)], dim=1)
+        basis = _orthonormal(frame)[:, 1:]  # (E, D), each column sums to 0
+
+        scale = GELU_SPREAD / float(pooled.std())
+        value, slope = _gelu(GELU_CENTRE)
+        output = basis @ directions @ rotation.T / (scale * slope)  # (E, H)
+        head.hidden.weight.copy_(rotation * scale)
+        head.hidden.bias.fill_(GELU_CENTRE)
+        head.output.weight.copy_(output)
+        head.output.bias.copy_(-value * output.sum(dim=1))
+
+
+def _principal_directions(vectors: Tensor, count: int) -> Tensor:
+    """The ``count`` leading directions of ``vectors`` (R, H), not centred: -> (count, H) float32 on the CPU."""
+    moments = (vectors.T @ vectors).to("cpu", torch.float64)
+    _, directions = torch.linalg.eigh(moments)
+    leading: Tensor = directions.T.flip(0)[:count].float()
+    return leading
+
+
+def _orthonormal(matrix: Tensor) -> Tensor:
+    """Orthonormal columns spanning those of ``matrix``, in their order."""
+    columns: Tensor = torch.linalg.qr(matrix)[0]
+    return columns
+
+
+def _gelu(x: float) -> tuple[float, float]:
+    """Value and slope of GELU(x) = x * Phi(x)."""
+    cumulative = 0.5 * (1.0 + math.erf(x / math.sqrt(2.0)))
+    density = math.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi)
+    return x * cumulative, cumulative + x * density

@@ -20,7 +20,7 @@ from engine.data.leakage.near_copies import near_copies
 from engine.data.records import Dataset
 from engine.encoder.encoder import Encoder
 from engine.encoder.token_cache import TokenCache, cache_folder
-from engine.pipeline.prepare import prepare
+from engine.pipeline.prepare import prepare_dataset
 from engine.pipeline.run import run_pipeline
 from tests.engine.data.formats import made_lines as made
 from tests.engine.own_experiment import own_settings, paths_of, write_own_experiment
@@ -29,7 +29,7 @@ from tests.engine.own_experiment import own_settings, paths_of, write_own_experi
 def prepared(path: Path, workspace: Path, condition: str = "A") -> tuple[Dataset, Path, Settings]:
     experiment, settings = own_settings(path, condition)
     encoder = Encoder(settings.encoder, "cpu")
-    preparing = prepare(
+    preparing = prepare_dataset(
         settings, workspace, TokenCache(cache_folder(workspace, encoder), encoder), paths_of(experiment)
     )
     while True:

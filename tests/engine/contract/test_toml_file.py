@@ -8,7 +8,8 @@ import pytest
 from msgspec import Struct
 
 from engine.contract.bad_input import BadInput
-from engine.contract.toml_file import line_of, parse_toml
+from engine.contract.experiment import read_experiment
+from engine.contract.toml_file import find_config, line_of, parse_toml
 
 FILE = Path("x.toml")
 
@@ -56,3 +57,19 @@ def test_syntax_errors_have_the_line_of_the_parser() -> None:
 def test_lines_of_fields(field: str, line: int | None) -> None:
     text = 'a = 1\n[b]  # table\n[b.c]\nd = "[e]"\n[e]\n"f" = 2\n'
     assert line_of(text, field) == line
+
+
+def test_a_file_beside_the_operator_comes_before_the_projects_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shipped = find_config("scaling.toml")
+    assert read_experiment(shipped).name == "scaling"
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "scaling.toml").write_text("")
+    assert find_config("scaling.toml").resolve() == tmp_path / "configs" / "scaling.toml"
+
+
+def test_a_file_that_is_nowhere_is_bad_input() -> None:
+    with pytest.raises(BadInput, match=r"nowhere\.toml"):
+        find_config("nowhere.toml")

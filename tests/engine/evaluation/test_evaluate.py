@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from pathlib import Path
 
 import polars as pl
@@ -9,13 +10,22 @@ import pytest
 from msgspec import structs
 
 from engine.contract.items import AttentionRow, ItemRow
-from engine.data.records import AttentionProbe
-from engine.evaluation.attention import QUERIES, AttentionLog, attention_rows, probes_of
-from engine.evaluation.evaluate import evaluate
+from engine.data.evaluation.killers import Ranked
+from engine.data.records import AttentionProbe, Dataset, Killer
+from engine.evaluation.attention import MAX_QUERIES, AttentionLog, attention_rows, probes_of
+from engine.evaluation.evaluate import EvaluationResult, evaluate, killer_top1, scores
+from engine.evaluation.ranking import TextVectors, evaluation_texts
 from engine.evaluation.tables import read_attention, write_attention, write_items
-from engine.model.embed import mean_pool_all
+from engine.model.embedding import mean_pool_all
 from engine.model.sense_head import SenseHead
 from tests.engine.made_up import DEVICES, Task, dataset_of, event, random_states, retrieval_item
+
+
+def evaluated(head: SenseHead, task: Task, dataset: Dataset) -> EvaluationResult:
+    """``head`` and mean pooling scored on ``dataset``."""
+    states, texts = task.states, evaluation_texts(dataset)
+    mean_pool = TextVectors.from_mean_pool(mean_pool_all(states), states, texts)
+    return evaluate(TextVectors.from_head(head, states, texts), mean_pool, dataset)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -23,7 +33,7 @@ def test_scores_follow_from_the_rows(device: str) -> None:
     task = Task(device=device)
     dataset = dataset_of(task)
     head = SenseHead(task.states.width, 16, 0.5, seed=0).to(device)
-    done = evaluate(head, mean_pool_all(task.states), task.states, dataset)
+    done = evaluated(head, task, dataset)
     retrieval = [row for row in done.rows if row.kind == "retrieval"]
     coherence = [row for row in done.rows if row.kind == "coherence"]
     assert [row.item_id for row in retrieval] == [item.item_id for item in dataset.retrieval]
@@ -44,7 +54,7 @@ def test_scores_follow_from_the_rows(device: str) -> None:
 def test_mean_pooling_beside_the_head_is_mean_pooling() -> None:
     task = Task()
     dataset, pooled = dataset_of(task), mean_pool_all(task.states)
-    done = evaluate(SenseHead(task.states.width, 16, seed=0), pooled, task.states, dataset)
+    done = evaluated(SenseHead(task.states.width, 16, seed=0), task, dataset)
     item, row = dataset.retrieval[0], done.rows[0]
     query = pooled[task.states.row(item.query.text)]
     near = {c.event.text: float(query @ pooled[task.states.row(c.event.text)]) for c in item.candidates}
@@ -81,7 +91,7 @@ def test_without_probes_a_few_queries_stand_in_of_which_no_cue_is_known() -> Non
     dataset = dataset_of(task)
     items = tuple(retrieval_item(f"q{number}", ["r"], ["w"]) for number in range(250))
     probes = probes_of(structs.replace(dataset, retrieval=items))
-    assert 0 < len(probes) <= QUERIES
+    assert 0 < len(probes) <= MAX_QUERIES
     assert probes[0].event == items[0].query
     assert [item.query for item in items].index(probes[-1].event) > 200
     own = (AttentionProbe("probe", items[3].query, ("q",)),)
@@ -103,3 +113,38 @@ def test_tables_have_the_agreed_columns_and_come_back_as_written(tmp_path: Path)
     write_attention(tmp_path / "attention.parquet", rows)
     assert read_attention(tmp_path / "attention.parquet") == rows
     assert read_attention(tmp_path / "missing.parquet") == []
+
+
+def outcome(rank: int, margin: float) -> Ranked:
+    return Ranked(rank, margin, 0, 0 if rank == 1 else 1)
+
+
+RETRIEVAL = [outcome(1, 0.3), outcome(2, -0.1), outcome(3, -0.2), outcome(4, -0.4), outcome(1, 0.1)]
+TIERS = ["tier1_easy", "tier1_easy", "tier3_adversarial", "tier3_adversarial", "tier3_adversarial"]
+
+
+def test_shares_margins_and_tiers() -> None:
+    made = scores(RETRIEVAL, TIERS, [outcome(1, 0.1), outcome(2, -0.1), outcome(1, 0.2)])
+    assert made.retrieval_top1 == pytest.approx(2 / 5)
+    assert made.retrieval_top3 == pytest.approx(4 / 5)
+    assert made.coherence_accuracy == pytest.approx(2 / 3)
+    assert made.margins.mean == pytest.approx(statistics.fmean(item.margin for item in RETRIEVAL))
+    assert made.margins.p5 == pytest.approx(-0.4 + 0.2 * 0.2)
+    assert made.margins.p95 == pytest.approx(0.1 + 0.8 * 0.2)
+    assert {name: (tier.items, tier.top1) for name, tier in made.tiers.items()} == {
+        "tier1_easy": (2, 0.5),
+        "tier3_adversarial": (3, pytest.approx(1 / 3)),
+    }
+
+
+def row(kind: str, item_id: str, rank: int) -> ItemRow:
+    tail = (0.0, "", 1, 0.0, "q", "a", "c")
+    return ItemRow(kind, item_id, "bank", "tier1_easy", "example", 4, rank, rank == 1, rank <= 3, *tail)
+
+
+def test_the_killer_set_counts_its_retrieval_items_alone() -> None:
+    rows = [row("retrieval", "a", 1), row("retrieval", "b", 2), row("retrieval", "c", 1), row("coherence", "a", 4)]
+    killers = [Killer(name, "within_lemma_collision", -0.4, 1.4, 2) for name in ("a", "b")]
+    assert killer_top1(rows, killers) == 0.5
+    assert killer_top1(rows, killers[1:]) == 0.0
+    assert killer_top1(rows, []) is None

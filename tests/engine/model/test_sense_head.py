@@ -102,9 +102,9 @@ def test_dropout_drops_only_with_a_generator_and_keeps_the_mean() -> None:
     dropped = head(batch, Generator().manual_seed(0)).embedding
     assert not torch.equal(still, dropped)
     assert torch.equal(SenseHead(WIDTH, SIZE, 0.0, seed=1)(batch, Generator()).embedding, still)
-    from engine.model.sense_head import _keep
+    from engine.model.sense_head import _dropout_mask
 
-    mask = _keep(torch.empty(100, 100), 0.3, Generator().manual_seed(1))
+    mask = _dropout_mask(torch.empty(100, 100), 0.3, Generator().manual_seed(1))
     assert sorted(set(mask.flatten().tolist())) == pytest.approx([0.0, 1 / 0.7])
     assert float(mask.mean()) == pytest.approx(1.0, abs=0.02)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+from itertools import pairwise
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from engine.training.adamw import AdamW
+from engine.training.adamw import AdamW, cosine_learning_rate
 from tests.engine.made_up import DEVICES
 
 
@@ -32,9 +35,9 @@ def test_steps_are_those_of_the_library_with_clipping(device: str) -> None:
     optimizer, library = AdamW(ours, 0.1), torch.optim.AdamW(theirs.parameters(), weight_decay=0.1)
     for step in range(20):
         rate = 0.01 / (1 + step)
-        optimizer.clear()
+        optimizer.zero_gradient()
         loss_of(ours, step, device).backward()  # type: ignore[no-untyped-call]
-        optimizer.clip(1.0)
+        optimizer.clip_gradient(1.0)
         optimizer.step(rate)
         library.param_groups[0]["lr"] = rate
         library.zero_grad()
@@ -52,7 +55,7 @@ def test_a_short_gradient_is_not_scaled_up() -> None:
     before = next(module.parameters()).grad
     assert before is not None
     kept = before.clone()
-    optimizer.clip(1.0)
+    optimizer.clip_gradient(1.0)
     torch.testing.assert_close(next(module.parameters()).grad, kept)
 
 
@@ -64,10 +67,23 @@ def test_its_state_can_be_given_to_another_and_forgotten() -> None:
     modules[1].load_state_dict(modules[0].state_dict())
     second.restore({name: value.clone() for name, value in first.tensors().items()})
     for module, optimizer in zip(modules, (first, second), strict=True):
-        optimizer.clear()
+        optimizer.zero_gradient()
         loss_of(module, 1).backward()  # type: ignore[no-untyped-call]
         optimizer.step(0.1)
     assert all(torch.equal(*pair) for pair in zip(*(module.parameters() for module in modules), strict=True))
-    first.forget()
+    first.reset()
     assert first.steps == 0
     assert not bool(first.mean.any() or first.square.any())
+
+
+@given(total=st.integers(2, 500), ratio=st.floats(0.0, 1.0))
+def test_it_falls_from_the_peak_to_a_fraction_of_it(total: int, ratio: float) -> None:
+    rates = [cosine_learning_rate(step, total, 2.0, ratio) for step in range(total)]
+    assert rates[0] == pytest.approx(2.0)
+    assert rates[-1] == pytest.approx(2.0 * ratio)
+    assert all(later <= earlier + 1e-12 for earlier, later in pairwise(rates))
+
+
+def test_a_single_step_takes_the_peak_and_halfway_is_the_middle() -> None:
+    assert cosine_learning_rate(0, 1, 3.0, 0.1) == pytest.approx(3.0)
+    assert cosine_learning_rate(50, 101, 1.0, 0.1) == pytest.approx(0.55)

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from engine.training.bundle_arrays import BundleArrays
-from engine.training.comparison import Comparison, among_sentences, both_ways, similarities
+from engine.training.bundle_arrays import (
+    BundleArrays,
+    Comparison,
+    both_directions,
+    on_target_word,
+    sentence_direction,
+    target_word_tokens,
+)
+from engine.training.losses import similarities
 from tests.engine.made_up import DEVICES, bundle, event, random_states
 
 TEXTS = ("a1", "p1", "s1", "s2", "bank: gloss p", "bank: gloss s", "a2", "far")
@@ -20,39 +29,39 @@ BUNDLES = (
 
 def compared(way: Comparison, place: int) -> tuple[str, str, list[str]]:
     """Query, target and comparable negatives of a bundle, by name."""
-    rows = [row for row, on in zip(way.negatives[place].tolist(), way.comparable[place].tolist(), strict=True) if on]
+    rows = [row for row, on in zip(way.negatives[place].tolist(), way.mask[place].tolist(), strict=True) if on]
     return TEXTS[int(way.query[place])], TEXTS[int(way.target[place])], [TEXTS[row] for row in rows]
 
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_like_is_compared_with_like_within_the_lemma(device: str) -> None:
-    arrays = BundleArrays.of(BUNDLES, random_states(TEXTS, device=device))
-    forward, backward = both_ways(arrays)
+    arrays = BundleArrays.from_bundles(BUNDLES, random_states(TEXTS, device=device))
+    forward, backward = both_directions(arrays)
     assert compared(forward, 0) == ("a1", "p1", ["s1", "s2"])
     assert compared(backward, 0) == ("p1", "a1", ["s1", "s2"])
     assert compared(forward, 1) == ("a2", "bank: gloss p", ["bank: gloss s"])
     assert compared(backward, 1) == ("bank: gloss p", "a2", ["s1", "a1"])
-    sentences = among_sentences(arrays)
+    sentences = sentence_direction(arrays)
     assert compared(sentences, 0) == compared(forward, 0)
     assert compared(sentences, 1) == compared(backward, 1)
     assert arrays.tier.tolist() == [2, -1]
 
 
 def test_texts_of_a_batch_come_once_and_keep_their_places() -> None:
-    arrays = BundleArrays.of(BUNDLES, random_states(TEXTS))
+    arrays = BundleArrays.from_bundles(BUNDLES, random_states(TEXTS))
     rows, local = arrays.unique_texts()
     assert len(rows) == len(set(rows.tolist()))
     assert torch.equal(rows[local.anchor], arrays.anchor)
     assert torch.equal(rows[local.positive], arrays.positive)
     assert torch.equal(rows[local.siblings], arrays.siblings)
     assert TEXTS.index("far") not in rows.tolist()
-    assert torch.equal(arrays.take(torch.tensor([1, 1])).anchor, arrays.anchor[[1, 1]])
+    assert torch.equal(arrays.select(torch.tensor([1, 1])).anchor, arrays.anchor[[1, 1]])
 
 
 def test_similarities_are_cosines_with_the_query() -> None:
-    arrays = BundleArrays.of(BUNDLES, random_states(TEXTS))
+    arrays = BundleArrays.from_bundles(BUNDLES, random_states(TEXTS))
     embedding = F.normalize(torch.randn(len(TEXTS), 5, generator=torch.Generator().manual_seed(0)), dim=-1)
-    for way in both_ways(arrays):
+    for way in both_directions(arrays):
         seen = similarities(embedding, way)
         for place in range(len(BUNDLES)):
             query = embedding[way.query[place]]
@@ -63,4 +72,28 @@ def test_similarities_are_cosines_with_the_query() -> None:
 
 def test_a_text_without_states_is_an_error() -> None:
     with pytest.raises(KeyError):
-        BundleArrays.of([bundle("unknown", "p1", ["s1"])], random_states(TEXTS))
+        BundleArrays.from_bundles([bundle("unknown", "p1", ["s1"])], random_states(TEXTS))
+
+
+@given(text=st.text("abc ", min_size=1, max_size=20), span=st.tuples(st.integers(0, 20), st.integers(0, 20)))
+def test_a_token_is_covered_when_it_shares_a_character_with_the_word(text: str, span: tuple[int, int]) -> None:
+    states = random_states([text])
+    word = event(text, span=span)
+    covered = on_target_word(states.characters, word)
+    for (start, end), on in zip(states.characters.tolist(), covered.tolist(), strict=True):
+        assert on == bool(set(range(start, end)) & set(range(*span)))
+
+
+def test_the_table_is_marked_for_every_event_but_glosses() -> None:
+    anchor, positive = event("aabbcc", span=(2, 4)), event("ddee", span=(0, 2))
+    gloss, far = event("ffgg", source="gloss"), event("hhii", span=(2, 4))
+    states = random_states(["aabbcc", "ddee", "bank: ffgg", "hhii"])
+    marked = target_word_tokens([bundle(anchor, positive, [gloss], cross_lemma=[far])], states)
+    told = {text: marked[slice(*states.span(text))].tolist() for text in states.texts}
+    assert told == {
+        "aabbcc": [False, False, True, False, False],
+        "ddee": [False, True, False, False],
+        "bank: ffgg": [False] * 7,
+        "hhii": [False, False, True, False],
+    }
+    assert marked.dtype == torch.bool

@@ -15,11 +15,11 @@ from engine.contract.bad_input import BadInput
 from engine.contract.events import Body, Checkpoint, Epoch, Progress, Stage, Step, Warning
 from engine.contract.experiment import Curriculum, Training
 from engine.contract.run_folder import RunFolder
-from engine.model.embed import mean_pool_all
+from engine.model.embedding import mean_pool_all
 from engine.model.sense_head import SenseHead
 from engine.training import loop
 from engine.training.bundle_arrays import BundleArrays
-from engine.training.loop import Fit, TrainingFailed, train
+from engine.training.loop import TrainingFailed, TrainResult, train
 from engine.training.validation import rank, validate
 from tests.engine.made_up import DEVICES, Task, event, settings
 
@@ -32,7 +32,7 @@ OVERSAMPLE = Curriculum(tier2_robust=2.0, tier3_adversarial=4.0)
 class Trained(NamedTuple):
     head: SenseHead
     said: list[Body]
-    fit: Fit | None
+    fit: TrainResult | None
 
     def of(self, kind: type[Body]) -> list[Body]:
         return [body for body in self.said if isinstance(body, kind)]
@@ -40,7 +40,7 @@ class Trained(NamedTuple):
 
 def training(
     task: Task, folder: Path, recipe: Training, inputs: str = "inputs", device: str = "cpu"
-) -> tuple[SenseHead, Generator[Body, None, Fit]]:
+) -> tuple[SenseHead, Generator[Body, None, TrainResult]]:
     head = SenseHead(task.states.width, recipe.embedding_size, recipe.dropout, seed=1).to(device)
     asked = settings(recipe, OVERSAMPLE)
     pooled = mean_pool_all(task.states)
@@ -107,7 +107,7 @@ def test_the_head_ends_with_the_weights_of_its_best_epoch(tmp_path: Path) -> Non
     best = epochs[done.fit.best_epoch]
     assert best.top1 == max(epoch.top1 for epoch in epochs)
     assert done.fit.best_epoch == min(epoch.epoch for epoch in epochs if epoch.top1 == best.top1)
-    held_out, pooled = BundleArrays.of(task.dev, task.states), mean_pool_all(task.states)
+    held_out, pooled = BundleArrays.from_bundles(task.dev, task.states), mean_pool_all(task.states)
     again = validate(done.head, task.states, pooled, held_out, RECIPE)
     assert (again.ranking.top1, again.ranking.margin) == (best.top1, best.margin)
     assert best.mean_pool_top1 == rank(pooled, held_out).top1

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from engine.contract.experiment import TIERS, Training
 from engine.training.bundle_arrays import tier_index
-from engine.training.comparison import Similarities
 from engine.training.losses import (
+    Similarities,
     comparison_loss,
     contrastive,
     entropy_floor,

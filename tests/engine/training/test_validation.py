@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from engine.contract.experiment import Training
-from engine.model.embed import mean_pool_all
+from engine.model.embedding import mean_pool_all
 from engine.model.sense_head import SenseHead
 from engine.training.bundle_arrays import BundleArrays
 from engine.training.validation import rank, validate
@@ -32,7 +32,7 @@ def test_the_right_sentence_must_beat_every_sibling_sentence_and_a_tie_loses() -
         bundle("q", "middle", ["near", "far"], "tier1_easy"),
         bundle("q", "near", ["same as near"], "tier3_adversarial"),
     )
-    ranking = rank(mean_pool_all(STATES), BundleArrays.of(bundles, STATES))
+    ranking = rank(mean_pool_all(STATES), BundleArrays.from_bundles(bundles, STATES))
     assert ranking.top1 == pytest.approx(1 / 3)
     assert ranking.margin == pytest.approx((0.2 - 0.2 + 0.0) / 3, abs=1e-3)
     assert ranking.tiers == {"tier1_easy": 0.5, "tier3_adversarial": 0.0}
@@ -40,7 +40,7 @@ def test_the_right_sentence_must_beat_every_sibling_sentence_and_a_tie_loses() -
 
 def test_definitions_are_no_rivals_of_sentences() -> None:
     bundles = (bundle("q", "near", [GLOSS, "far"]), bundle("q", "near", [GLOSS]))
-    ranking = rank(mean_pool_all(STATES), BundleArrays.of(bundles, STATES))
+    ranking = rank(mean_pool_all(STATES), BundleArrays.from_bundles(bundles, STATES))
     assert ranking.top1 == 1.0
     assert ranking.tiers == {"untiered": 1.0}
 
@@ -49,7 +49,7 @@ def test_validation_of_a_head_agrees_with_its_embeddings_and_trains_nothing() ->
     task = Task()
     head = SenseHead(task.states.width, 8, 0.5, seed=0)
     before = {name: value.clone() for name, value in head.state_dict().items()}
-    arrays = BundleArrays.of(task.dev, task.states)
+    arrays = BundleArrays.from_bundles(task.dev, task.states)
     seen = validate(head, task.states, mean_pool_all(task.states), arrays, Training())
     embedding = head(task.states.gather(torch.arange(len(task.states.texts)))).embedding.detach()
     right = 0

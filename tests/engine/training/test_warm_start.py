@@ -6,19 +6,19 @@ import pytest
 import torch
 
 from engine.contract.experiment import Training
-from engine.model.embed import mean_pool_all
+from engine.model.embedding import embed_rows, mean_pool_all
 from engine.model.sense_head import SenseHead
 from engine.training.adamw import AdamW
-from engine.training.batch_loss import Inputs
 from engine.training.bundle_arrays import BundleArrays
-from engine.training.warm_start import similarity_gap, warm_start
-from tests.engine.made_up import Task
+from engine.training.losses import TrainingData
+from engine.training.warm_start import init_as_mean_pool, similarity_gap, warm_start
+from tests.engine.made_up import DEVICES, Task, random_states
 
 
 def gap_after(steps: int) -> float:
     task = Task()
     mean_pool = mean_pool_all(task.states)
-    data = Inputs(task.states, mean_pool, BundleArrays.of(task.train, task.states), None)
+    data = TrainingData(task.states, mean_pool, BundleArrays.from_bundles(task.train, task.states), None)
     head = SenseHead(task.states.width, 32, seed=1)
     optimizer = AdamW(head, 0.0)
     settings = Training(warm_start_steps=steps, warm_start_learning_rate=3e-3, batch_size=8)
@@ -36,3 +36,33 @@ def test_steps_bring_it_nearer() -> None:
 def test_the_gap_is_the_mean_squared_difference_over_all_pairs() -> None:
     ours, theirs = torch.eye(3), torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     assert float(similarity_gap(ours, theirs)) == pytest.approx(2 / 9)
+
+
+TEXTS = tuple(f"text {number} {'y' * (number % 13)}" for number in range(120))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(("width", "size"), [(24, 64), (96, 64)])
+def test_similarities_start_as_those_of_mean_pooling(width: int, size: int, device: str) -> None:
+    states = random_states(TEXTS, width, device=device)
+    rows = torch.arange(len(TEXTS), device=device)
+    head = SenseHead(width, size, seed=2).to(device)
+    pooled = mean_pool_all(states)
+
+    def gap() -> float:
+        ours, _ = embed_rows(head, states, rows)
+        return float((ours @ ours.T - pooled @ pooled.T).abs().mean())
+
+    before = gap()
+    init_as_mean_pool(head, states, rows, seed=2)
+    assert gap() < 0.09
+    assert gap() < before / 3
+
+
+def test_different_seeds_start_at_different_weights() -> None:
+    states, rows = random_states(TEXTS), torch.arange(len(TEXTS))
+    heads = [SenseHead(12, 8, seed=0) for _ in range(3)]
+    for head, seed in zip(heads, (1, 1, 2), strict=True):
+        init_as_mean_pool(head, states, rows, seed)
+    assert torch.equal(heads[0].output.weight, heads[1].output.weight)
+    assert not torch.equal(heads[0].output.weight, heads[2].output.weight)

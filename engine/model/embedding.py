@@ -1,4 +1,4 @@
-"""Embeds any number of texts, a bounded number of tokens at a time."""
+"""Embeddings of many texts, a bounded number of tokens at a time: by frozen mean pooling and by a SenseHead."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from engine.encoder.token_states import RaggedBatch, TokenStates
-from engine.model.mean_pool import mean_pool
 from engine.model.ragged import segment_entropy, segment_mean
-from engine.model.sense_head import Pooled, SenseHead
+from engine.model.sense_head import SenseHead, SenseHeadOutput
 
 CHUNK_TOKENS = 16_384
+
+
+def mean_pool(batch: RaggedBatch) -> Tensor:
+    """Unit vectors of the mean token state: tokens (N, H) of B texts -> (B, H)."""
+    return F.normalize(segment_mean(batch.tokens, batch.offsets), dim=-1)
 
 
 def mean_pool_all(states: TokenStates) -> Tensor:
@@ -27,34 +32,34 @@ def mean_states(states: TokenStates, rows: Tensor) -> Tensor:
 
 def embed_rows(head: SenseHead, states: TokenStates, rows: Tensor) -> tuple[Tensor, Tensor]:
     """Evaluate ``head`` on the texts in ``rows`` (R,): embeddings (R, E), and attention entropy / log T (R,)."""
-    evenness = []
+    entropies = []
 
     def embed(batch: RaggedBatch) -> Tensor:
-        pooled: Pooled = head(batch)
-        evenness.append(relative_entropy(pooled.attention, batch.offsets))
-        return pooled.embedding
+        output: SenseHeadOutput = head(batch)
+        entropies.append(relative_entropy(output.attention, batch.offsets))
+        return output.embedding
 
-    return _embed(states, rows, embed), torch.cat(evenness) if evenness else torch.zeros(0)
+    return _embed(states, rows, embed), torch.cat(entropies) if entropies else torch.zeros(0)
 
 
 def relative_entropy(attention: Tensor, offsets: Tensor) -> Tensor:
     """Entropy / log T of each text's attention, so that 1.0 is uniform; a text of one token has 1.0: (N,) -> (texts,)."""
-    most = (offsets[1:] - offsets[:-1]).to(attention.dtype).log()
-    ratio = segment_entropy(attention, offsets) / most.clamp(min=1e-9)
-    return torch.where(most > 0, ratio, torch.ones_like(ratio))
+    maximum = (offsets[1:] - offsets[:-1]).to(attention.dtype).log()
+    ratio = segment_entropy(attention, offsets) / maximum.clamp(min=1e-9)
+    return torch.where(maximum > 0, ratio, torch.ones_like(ratio))
 
 
 def _embed(states: TokenStates, rows: Tensor, embed: Callable[[RaggedBatch], Tensor]) -> Tensor:
     with torch.no_grad():
-        parts: list[Tensor] = [embed(states.gather(part)) for part in _chunks(states, rows)]
+        parts: list[Tensor] = [embed(states.gather(chunk)) for chunk in _chunks(states, rows)]
     return torch.cat(parts) if parts else torch.zeros(0, states.width, device=states.device)
 
 
 def _chunks(states: TokenStates, rows: Tensor) -> Iterator[Tensor]:
-    """``rows`` in order, cut so that each part has about ``CHUNK_TOKENS`` tokens."""
+    """``rows`` in order, in chunks of about ``CHUNK_TOKENS`` tokens."""
     if len(rows) == 0:
         return
     ends = (states.offsets[rows + 1] - states.offsets[rows]).cumsum(0)
-    part = torch.div(ends - 1, CHUNK_TOKENS, rounding_mode="floor")
-    sizes = torch.unique_consecutive(part, return_counts=True)[1]
+    chunk = torch.div(ends - 1, CHUNK_TOKENS, rounding_mode="floor")
+    sizes = torch.unique_consecutive(chunk, return_counts=True)[1]
     yield from torch.split(rows, sizes.tolist())

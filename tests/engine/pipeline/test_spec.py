@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import engine
-from engine.pipeline.provenance import git_state, versions
+from engine.pipeline.spec import git_state, versions
 
 
 def test_versions_name_what_decides_the_numbers() -> None:

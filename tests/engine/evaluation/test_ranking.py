@@ -1,4 +1,4 @@
-"""Retrieval and coherence outcomes, and what guessing is expected to score."""
+"""Ranking of retrieval candidates and coherence glosses, and the expected scores of guessing."""
 
 from __future__ import annotations
 
@@ -9,8 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.evaluation import coherence, retrieval
-from engine.evaluation.text_vectors import TextVectors
+from engine.data.records import Dataset
+from engine.evaluation.ranking import (
+    TextVectors,
+    coherence_chance,
+    evaluation_texts,
+    rank_coherence,
+    rank_retrieval,
+    retrieval_chance,
+    steps_of,
+)
 from tests.engine.made_up import coherence_item, retrieval_item
 
 PLACES = {"q": (1.0, 0.0), "near": (0.8, 0.6), "middle": (0.6, 0.8), "far": (0.0, 1.0)}
@@ -20,12 +28,13 @@ VECTORS = TextVectors(list(READ), np.array(list(READ.values())))
 
 def test_candidates_are_ranked_by_cosine_with_the_query() -> None:
     items = [retrieval_item("q", ["near"], ["middle", "far"]), retrieval_item("q", ["far"], ["near", "middle"])]
-    first, second = retrieval.rank_retrieval(items, VECTORS)
+    first, second = rank_retrieval(items, VECTORS)
     assert (first.rank, first.chosen) == (1, 0)
     assert first.margin == pytest.approx(0.2)
     assert (second.rank, second.answer, second.chosen) == (3, 0, 1)
     assert second.margin == pytest.approx(-0.8)
-    assert retrieval.texts_of_retrieval(items) == {"q", "near", "middle", "far"}
+    dataset = Dataset("v2.2", (), (), tuple(items), (), "", "")
+    assert evaluation_texts(dataset) == ["far", "middle", "near", "q"]
 
 
 @given(right=st.integers(1, 4), wrong=st.integers(1, 5), top=st.integers(1, 4))
@@ -33,18 +42,19 @@ def test_guessing_scores_the_share_of_draws_that_hold_a_right_one(right: int, wr
     item = retrieval_item("q", [f"r{n}" for n in range(right)], [f"w{n}" for n in range(wrong)])
     draws = list(combinations(range(right + wrong), min(top, right + wrong)))
     share = sum(any(place < right for place in draw) for draw in draws) / len(draws)
-    assert retrieval.expected_random([item], top) == pytest.approx(share)
+    assert retrieval_chance([item], top) == pytest.approx(share)
 
 
 def test_each_step_names_the_sense_whose_gloss_is_nearest() -> None:
     item = coherence_item([("q", 0), ("far", 0)], ["near", "middle"])
-    first, second = coherence.rank_coherence([item], VECTORS)
+    first, second = rank_coherence([item], VECTORS)
     assert (first.rank, first.chosen) == (1, 0)
     assert (second.rank, second.chosen, second.answer) == (2, 1, 0)
-    assert [place for _, place, _ in coherence.steps_of([item, item])] == [0, 1, 0, 1]
-    assert coherence.texts_of_coherence([item]) == {"q", "far", "bank: near", "bank: middle"}
+    assert [index for _, index, _ in steps_of([item, item])] == [0, 1, 0, 1]
+    dataset = Dataset("v2.2", (), (), (), (item,), "", "")
+    assert evaluation_texts(dataset) == ["bank: middle", "bank: near", "far", "q"]
 
 
 def test_guessing_a_sense_counts_steps_not_items() -> None:
     two, three = coherence_item([("a", 0)], ["x", "y"]), coherence_item([("a", 0), ("b", 1), ("c", 2)], ["x", "y", "z"])
-    assert coherence.expected_random([two, three]) == pytest.approx((1 / 2 + 3 * 1 / 3) / 4)
+    assert coherence_chance([two, three]) == pytest.approx((1 / 2 + 3 * 1 / 3) / 4)

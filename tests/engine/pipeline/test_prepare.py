@@ -15,8 +15,8 @@ from engine.contract.settings import Settings
 from engine.data.build import build_all, load
 from engine.encoder.encoder import Encoder
 from engine.encoder.token_cache import TokenCache, cache_folder
-from engine.pipeline import prepare as prepared_data
-from engine.pipeline.prepare import prepare
+from engine.pipeline import prepare as prepare_module
+from engine.pipeline.prepare import prepare_dataset, reports_of
 from tests.engine.tiny_experiment import tiny_settings, write_experiment
 
 
@@ -27,7 +27,7 @@ def settings(tmp_path: Path) -> Settings:
 
 def prepared(settings: Settings, workspace: Path) -> tuple[Path, list[Progress]]:
     encoder = Encoder(settings.encoder, "cpu")
-    preparing = prepare(settings, workspace, TokenCache(cache_folder(workspace, encoder), encoder))
+    preparing = prepare_dataset(settings, workspace, TokenCache(cache_folder(workspace, encoder), encoder))
     said: list[Progress] = []
     while True:
         try:
@@ -46,7 +46,7 @@ def test_what_is_built_is_not_built_again_nor_is_wordnet_read_again(
     def never(*_: object) -> None:
         raise AssertionError("read again")
 
-    monkeypatch.setattr(prepared_data, "read_wordnet", never)
+    monkeypatch.setattr(prepare_module, "read_wordnet", never)
     assert prepared(settings, workspace) == (folder, [])
 
 
@@ -64,7 +64,7 @@ def test_two_that_start_at_once_build_once(
         real(*arguments)
 
     real: Callable[..., None] = build_all
-    monkeypatch.setattr(prepared_data, "build_all", slow)
+    monkeypatch.setattr(prepare_module, "build_all", slow)
     place = tmp_path / "other"
     place.mkdir()
     (place / "cache").symlink_to(workspace / "cache")
@@ -85,13 +85,13 @@ import sys
 from pathlib import Path
 from engine.encoder import token_cache
 from engine.encoder.encoder import Encoder
-from engine.pipeline.prepare import prepare
+from engine.pipeline.prepare import prepare_dataset
 from tests.engine.tiny_experiment import tiny_settings
 token_cache._SHARD_TOKENS = 2_000
 settings, workspace = tiny_settings(Path(sys.argv[1])), Path(sys.argv[2])
 encoder = Encoder(settings.encoder, "cpu")
 cache = token_cache.TokenCache(token_cache.cache_folder(workspace, encoder), encoder)
-for progress in prepare(settings, workspace, cache):
+for progress in prepare_dataset(settings, workspace, cache):
     print(progress.done, progress.total, progress.unit, flush=True)
 """
 
@@ -115,3 +115,32 @@ def test_a_build_that_is_killed_in_the_middle_is_taken_up_where_its_encoding_was
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
         path.name: path.read_bytes() for path in expected.iterdir()
     }
+
+
+def test_reports_come_while_the_work_goes_and_its_result_at_the_end() -> None:
+    seen = threading.Event()
+
+    def work(report: Callable[[str], None]) -> int:
+        report("first")
+        assert seen.wait(5)
+        report("second")
+        return 7
+
+    running = reports_of(work)
+    assert next(running) == "first"
+    seen.set()
+    assert next(running) == "second"
+    with pytest.raises(StopIteration) as end:
+        next(running)
+    assert end.value.value == 7
+
+
+def test_its_exception_is_raised_where_it_was_asked_for() -> None:
+    def work(report: Callable[[str], None]) -> None:
+        report("first")
+        raise KeyError("lost")
+
+    running = reports_of(work)
+    assert next(running) == "first"
+    with pytest.raises(KeyError, match="lost"):
+        next(running)

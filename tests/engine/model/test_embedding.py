@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from engine.model import embed
-from engine.model.embed import embed_rows, mean_pool_all, mean_states, relative_entropy
+from engine.model import embedding as embedding_module
+from engine.model.embedding import embed_rows, mean_pool_all, mean_states, relative_entropy
 from engine.model.sense_head import SenseHead
 from tests.engine.made_up import random_states
 
@@ -27,10 +27,10 @@ def test_embedding_in_pieces_is_embedding_at_once(monkeypatch: pytest.MonkeyPatc
     states, head = random_states(TEXTS), SenseHead(12, 8, seed=0)
     rows = torch.tensor([5, 3, 3, 39, 0, 17])
     whole = head(states.gather(rows))
-    monkeypatch.setattr(embed, "CHUNK_TOKENS", 10)
-    embedding, evenness = embed_rows(head, states, rows)
+    monkeypatch.setattr(embedding_module, "CHUNK_TOKENS", 10)
+    embedding, entropy = embed_rows(head, states, rows)
     torch.testing.assert_close(embedding, whole.embedding)
-    torch.testing.assert_close(evenness, relative_entropy(whole.attention, states.gather(rows).offsets))
+    torch.testing.assert_close(entropy, relative_entropy(whole.attention, states.gather(rows).offsets))
     torch.testing.assert_close(mean_states(states, rows)[1], mean_states(states, rows[1:2])[0])
     assert not embedding.requires_grad
 

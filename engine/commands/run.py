@@ -1,0 +1,201 @@
+"""``qllm-engine run``, ``train``, ``evaluate`` and ``check``: the pipeline of one run, whole or step by step."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.commands.options import (
+    add_device,
+    add_settings,
+    check_wordnet,
+    device_of,
+    experiment_of,
+    paths_of,
+    workspace_of,
+)
+from engine.contract.bad_input import BadInput
+from engine.contract.input_files import InputFile
+from engine.contract.run_folder import RunFolder
+from engine.contract.settings import RunId, Settings, resolve, run_ids
+
+if TYPE_CHECKING:
+    from engine.contract.events import Body
+
+DONE, BLOCKED, FAILED = 0, 5, 6
+
+
+def add_run(commands: argparse._SubParsersAction[Any]) -> None:
+    """Add the four commands to ``commands``."""
+    run = commands.add_parser("run", help="the whole pipeline of one run: prepare, train, evaluate")
+    _add_run_options(run)
+    _add_strict(run)
+    run.set_defaults(command=_run, evaluation=True)
+
+    train = commands.add_parser("train", help="prepare and train one run, without evaluating it")
+    _add_run_options(train)
+    train.set_defaults(command=_run, evaluation=False, strict=False)
+
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="score a trained run's checkpoint, or frozen mean pooling alone",
+        description="Write items.parquet, attention.parquet and metrics.json of a trained run, or, without RUN_FOLDER, "
+        "of the experiment's frozen mean pooling.",
+    )
+    evaluate.add_argument("run_folder", nargs="?", type=Path, metavar="RUN_FOLDER", help="a run that has been trained")
+    add_settings(evaluate)
+    add_device(evaluate)
+    _add_strict(evaluate)
+    evaluate.add_argument("--output", type=Path, metavar="DIR", help="default: RUN_FOLDER, if it is not evaluated yet")
+    evaluate.set_defaults(command=_evaluate, profile=None)
+
+    check = commands.add_parser("check", help="whether this machine has what a run needs")
+    add_settings(check)
+    check.set_defaults(command=_check)
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    add_settings(parser)
+    parser.add_argument("--condition", required=True, help="such as A")
+    parser.add_argument("--seed", required=True, type=int)
+    add_device(parser)
+    parser.add_argument("--resume", action="store_true", help="resume the run in --output from its checkpoint")
+    parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="the run's folder")
+
+
+def _add_strict(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--strict", action="store_true", help="exit with 5 when a ship blocker failed")
+
+
+def _run(options: argparse.Namespace) -> int:
+    experiment = experiment_of(options)
+    settings = resolve(experiment, options.profile, RunId(options.condition, options.seed))
+    folder = RunFolder(options.output)
+    if folder.events.exists() and not options.resume:
+        raise BadInput("holds a run already; give --resume to resume it, or another folder", file=folder.root)
+
+    def start(device: str) -> Iterator[Body]:
+        from engine.pipeline.run import run_pipeline
+
+        files = paths_of(experiment)
+        return run_pipeline(settings, folder, workspace_of(options), device, files, evaluation=options.evaluation)
+
+    return _execute(start, settings, folder, options)
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    if options.run_folder is None:
+        return _evaluate_mean_pool(options)
+    if options.profile is not None:
+        raise BadInput("RUN_FOLDER has its own settings; give either", field="--profile")
+    run = RunFolder(options.run_folder)
+    output = RunFolder(options.output or options.run_folder)
+    _check_output(output, holds_other_run=output.root.resolve() != run.root.resolve() and output.spec.exists())
+    from engine.pipeline.spec import read_spec
+
+    settings = read_spec(run).settings
+    files: dict[str, Path] = {}
+    if settings.inputs:
+        files = paths_of(experiment_of(options))
+        for file in settings.inputs:
+            if file.sha256 not in files:
+                message = f"the experiment names no file with the content that {file.name} had in this run"
+                raise BadInput(message, field="--experiment")
+
+    def start(device: str) -> Iterator[Body]:
+        from engine.pipeline.evaluate import evaluate_run
+
+        return evaluate_run(run, output, workspace_of(options), device, files)
+
+    return _execute(start, settings, output, options)
+
+
+def _evaluate_mean_pool(options: argparse.Namespace) -> int:
+    if options.output is None:
+        raise BadInput("give RUN_FOLDER to evaluate a run, or --output DIR to evaluate mean pooling", field="--output")
+    output = RunFolder(options.output)
+    _check_output(output, holds_other_run=output.spec.exists())
+    experiment = experiment_of(options)
+    profile = options.profile or "full"
+    # any run will do: they share encoder and evaluation
+    settings = resolve(experiment, profile, run_ids(experiment, profile)[0])
+
+    def start(device: str) -> Iterator[Body]:
+        from engine.pipeline.evaluate import evaluate_mean_pool
+
+        return evaluate_mean_pool(settings, output, workspace_of(options), device, paths_of(experiment))
+
+    return _execute(start, settings, output, options)
+
+
+def _check_output(output: RunFolder, *, holds_other_run: bool) -> None:
+    """Refuse to write an evaluation over anything."""
+    if output.manifest.exists():
+        raise BadInput("is a sealed run; give another folder with --output", file=output.root)
+    if output.metrics.exists():
+        raise BadInput("holds an evaluation already; give another folder with --output", file=output.root)
+    if holds_other_run:
+        raise BadInput("holds another run; give another folder with --output", file=output.root)
+
+
+def _execute(
+    start: Callable[[str], Iterator[Body]], settings: Settings, output: RunFolder, options: argparse.Namespace
+) -> int:
+    """Run the pipeline that ``start(device)`` returns; an output folder it made is removed again on bad input."""
+    if settings.builds:
+        check_wordnet()
+    created = not output.root.exists()
+    try:
+        return _follow(start(device_of(options.device)), output, strict=options.strict)
+    except BadInput:
+        if created:
+            shutil.rmtree(output.root, ignore_errors=True)
+        raise
+
+
+def _follow(events: Iterable[Body], output: RunFolder, *, strict: bool) -> int:
+    """Write each event to ``events.jsonl`` and as a line of text to standard output; returns the exit code."""
+    from engine.contract.events import End
+    from engine.pipeline.event_log import EventWriter, line_of
+    from engine.training.loop import TrainingFailed
+
+    writer = EventWriter(output.events)
+    failed_gates: tuple[str, ...] = ()
+    try:
+        for body in events:
+            writer.write(body)
+            if line := line_of(body):
+                print(line, flush=True)
+            if isinstance(body, End):
+                failed_gates = body.failed_gates
+    except TrainingFailed as error:
+        print(f"qllm-engine: error: training failed: {error}", file=sys.stderr)
+        return FAILED
+    return BLOCKED if failed_gates and strict else DONE
+
+
+def _check(options: argparse.Namespace) -> int:
+    """Fail before anything is queued rather than once in every run."""
+    from importlib.util import find_spec
+
+    experiment = experiment_of(options)
+    runs = [resolve(experiment, options.profile, run) for run in run_ids(experiment, options.profile)]
+    if any(settings.builds for settings in runs):
+        check_wordnet()
+    _check_inputs(dict.fromkeys(settings.inputs for settings in runs), paths_of(experiment))
+    for package in ("torch", "transformers", "safetensors", "polars"):
+        if find_spec(package) is None:
+            raise BadInput(f"{package} is not installed here: pip install 'qllm-console[engine]'")
+    return DONE
+
+
+def _check_inputs(wanted: Iterable[tuple[InputFile, ...]], files: dict[str, Path]) -> None:
+    """Put the user's own files through the integrity gate, as every run will."""
+    from engine.data.formats.own_files import read_own_files
+
+    for inputs in wanted:
+        read_own_files(inputs, files)

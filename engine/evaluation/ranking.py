@@ -1,0 +1,101 @@
+"""Ranks the candidates of retrieval items and coherence steps by cosine similarity; expected scores of guessing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from math import comb
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.data.bundles.encoder_text import definitions_of, encoder_text_of
+from engine.data.evaluation.killers import Ranked, rank_candidates
+from engine.data.records import CoherenceItem, CoherenceStep, Dataset, RetrievalItem
+from engine.encoder.token_states import TokenStates
+from engine.model.embedding import embed_rows
+from engine.model.sense_head import SenseHead
+
+
+class TextVectors:
+    """Unit vectors of texts under one model, by text: ``matrix`` (texts, E) float64, in the order of ``texts``."""
+
+    def __init__(self, texts: Sequence[str], matrix: NDArray[np.float64]) -> None:
+        self.matrix = matrix
+        self._rows = {text: row for row, text in enumerate(texts)}
+
+    @classmethod
+    def from_head(cls, head: SenseHead, states: TokenStates, texts: Sequence[str]) -> Self:
+        """``texts`` as ``head`` embeds them, without dropout."""
+        return cls._from_embedding(texts, embed_rows(head, states, states.rows(texts))[0])
+
+    @classmethod
+    def from_mean_pool(cls, mean_pool: Tensor, states: TokenStates, texts: Sequence[str]) -> Self:
+        """``texts`` under frozen mean pooling of the whole table (table's texts, H)."""
+        return cls._from_embedding(texts, mean_pool[states.rows(texts)])
+
+    @classmethod
+    def _from_embedding(cls, texts: Sequence[str], embedding: Tensor) -> Self:
+        return cls(texts, embedding.detach().to("cpu", torch.float64).numpy())
+
+    def similarities(self, query: str, others: Sequence[str]) -> NDArray[np.float64]:
+        """Cosine of ``query`` with each of ``others``: (len(others),)."""
+        rows = [self._rows[text] for text in others]
+        similarities: NDArray[np.float64] = self.matrix[rows] @ self.matrix[self._rows[query]]
+        return similarities
+
+
+def rank_retrieval(items: Iterable[RetrievalItem], vectors: TextVectors) -> list[Ranked]:
+    """Rank each item's candidate contexts by similarity to the query; right are those of the query's sense."""
+    return [
+        rank_candidates(
+            vectors.similarities(encoder_text_of(item.query), [encoder_text_of(one.event) for one in item.candidates]),
+            np.array([candidate.right for candidate in item.candidates]),
+        )
+        for item in items
+    ]
+
+
+def rank_coherence(items: Iterable[CoherenceItem], vectors: TextVectors) -> list[Ranked]:
+    """Rank at each step the item's glosses by similarity to the step's context; right is the one of the active sense."""
+    return [
+        rank_candidates(
+            vectors.similarities(encoder_text_of(step.event), definitions_of(item)),
+            np.arange(len(item.glosses)) == step.sense,
+        )
+        for item, _, step in steps_of(items)
+    ]
+
+
+def steps_of(items: Iterable[CoherenceItem]) -> Iterator[tuple[CoherenceItem, int, CoherenceStep]]:
+    """All steps of all items in order, each with its item and its index in it."""
+    for item in items:
+        for index, step in enumerate(item.steps):
+            yield item, index, step
+
+
+def evaluation_texts(dataset: Dataset) -> list[str]:
+    """Every text that the ranking of ``dataset``'s evaluation items reads, once, sorted."""
+    texts = set()
+    for item in dataset.retrieval:
+        texts |= {encoder_text_of(item.query), *(encoder_text_of(candidate.event) for candidate in item.candidates)}
+    for coherence_item in dataset.coherence:
+        texts |= {*definitions_of(coherence_item), *(encoder_text_of(step.event) for step in coherence_item.steps)}
+    return sorted(texts)
+
+
+def retrieval_chance(items: Sequence[RetrievalItem], top: int) -> float:
+    """The expected share of items with a right candidate among ``top`` drawn at random (hypergeometric)."""
+    chances = []
+    for item in items:
+        count, right = len(item.candidates), sum(candidate.right for candidate in item.candidates)
+        drawn = min(top, count)
+        chances.append(1.0 - comb(count - right, drawn) / comb(count, drawn))
+    return float(np.mean(chances))
+
+
+def coherence_chance(items: Sequence[CoherenceItem]) -> float:
+    """The expected share of steps named right by guessing."""
+    return float(np.mean([1.0 / len(item.glosses) for item, _, _ in steps_of(items)]))

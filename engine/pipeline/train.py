@@ -1,0 +1,68 @@
+"""Training step: trains a run's head from prepared data, recording its attention, or loads the head it left."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+from engine.contract.bad_input import BadInput
+from engine.contract.events import Body, Epoch
+from engine.contract.run_folder import RunFolder
+from engine.contract.settings import Settings, Spec
+from engine.evaluation.attention import AttentionLog, probes_of
+from engine.model.sense_head import SenseHead
+from engine.pipeline.prepare import Prepared
+from engine.pipeline.spec import run_fingerprint
+from engine.training.checkpoint import best_weights, load_checkpoint
+from engine.training.loop import TrainResult, train
+
+
+def train_head(
+    spec: Spec, prepared: Prepared, folder: RunFolder
+) -> Generator[Body, None, tuple[SenseHead, TrainResult]]:
+    """Train from the start, or from the checkpoint in ``folder``; the head has the weights of its best epoch.
+
+    Writes the checkpoint and ``attention.parquet``.
+
+    Raises:
+        BadInput: the checkpoint is another run's or unreadable, or the bundles hold nothing to compare.
+        TrainingFailed: a loss or a gradient was not finite.
+    """
+    dataset, states = prepared.dataset, prepared.states
+    head = _new_head(spec.settings, prepared)
+    attention = AttentionLog(folder.attention, states, probes_of(dataset))
+    events = train(
+        head, states, prepared.mean_pool, dataset.train, dataset.dev, spec.settings, folder, run_fingerprint(spec)
+    )
+    while True:
+        try:
+            body = next(events)
+        except StopIteration as end:
+            result: TrainResult = end.value
+            return head, result
+        if isinstance(body, Epoch):
+            # here, before the loop goes on, the head still is what this epoch made it
+            attention.record(head, body.epoch)
+        yield body
+
+
+def load_head(spec: Spec, prepared: Prepared, folder: RunFolder) -> tuple[SenseHead, TrainResult]:
+    """The head that training left in ``folder``, with the weights of its best epoch.
+
+    Raises:
+        BadInput: no checkpoint, an unreadable one or another run's, or training has not ended.
+    """
+    loaded = load_checkpoint(folder, run_fingerprint(spec))
+    if loaded is None:
+        raise BadInput("no checkpoint: this run has not been trained", file=folder.checkpoint)
+    tensors, position = loaded
+    if position.epoch <= spec.settings.training.epochs:
+        raise BadInput(f"training stopped in epoch {position.epoch}; resume it first", file=folder.checkpoint)
+    head = _new_head(spec.settings, prepared)
+    head.load_state_dict(best_weights(tensors))
+    return head, TrainResult(position.best_epoch, position.step)
+
+
+def _new_head(settings: Settings, prepared: Prepared) -> SenseHead:
+    recipe = settings.training
+    head = SenseHead(prepared.states.width, recipe.embedding_size, recipe.dropout, seed=settings.seed)
+    return head.to(prepared.encoder.device)
