@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from console.hosts.host_config import HostConfig
 from console.hosts.host_link import HostLink
-from console.hosts.preflight.checks import Check, Repair, judge
-from console.hosts.preflight.examine import engine_complaint, engine_python, examine, make_environment, obtain_wordnet
+from console.hosts.preflight.checks import Check, Repair, checklist
+from console.hosts.preflight.examine import engine_error, engine_python, examine_host, make_environment, obtain_wordnet
 from console.hosts.pull.verify import VerifyResult, verify_runs
 from console.hosts.remote.agent_client import AgentClient, AgentRefused
 from console.hosts.remote.launch_request import launch_request
@@ -158,7 +158,7 @@ class Session:
         if not plan.launch:
             return ()
         connection, link = self._writable()
-        if complaint := await engine_complaint(self._link.host, connection, *await self._about(connection)):
+        if complaint := await engine_error(self._link.host, connection, *await self._about(connection)):
             raise BadInput(complaint)
         self._forget_ended()
         keys = {run: self._keys.setdefault(run, uuid.uuid4().hex) for run in plan.launch}
@@ -252,7 +252,7 @@ class Session:
             LinkDown: there is no link, or it broke.
         """
         connection, link = self._link.connected()
-        return judge(await examine(self._link.host, connection, link), self._link.host, len(self._runs))
+        return checklist(await examine_host(self._link.host, connection, link), self._link.host, len(self._runs))
 
     async def repair(self, what: Repair) -> AsyncIterator[str]:
         """Do what a check advises; yields a line about each step.

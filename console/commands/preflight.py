@@ -8,7 +8,7 @@ from console import exit_codes
 from console.commands.connect import connected, run_until_done
 from console.commands.context import Context
 from console.commands.output import print_line, report, table
-from console.hosts.preflight.checks import Check, worst
+from console.hosts.preflight.checks import Check, worst_status
 
 
 def preflight(context: Context) -> int:
@@ -19,12 +19,12 @@ def preflight(context: Context) -> int:
 async def _preflight(context: Context) -> int:
     checks = await _checks(context)
     if context.options.json:
-        body = {"host": context.host_name, "status": worst(checks), "checks": checks}
+        body = {"host": context.host_name, "status": worst_status(checks), "checks": checks}
         print_line(msgspec.json.encode(body).decode())
     else:
         rows = [[check.status, check.name, check.found, check.advice] for check in checks]
         print_line(table(("status", "check", "found", "what to do"), rows))
-    return exit_codes.FAILED if worst(checks) == "blocker" else exit_codes.DONE
+    return exit_codes.FAILED if worst_status(checks) == "blocker" else exit_codes.DONE
 
 
 async def _checks(context: Context) -> tuple[Check, ...]:

@@ -1,1 +1,1 @@
-"""Preflight: a checklist of what a run needs of its host, which says what it found, what to do, and can do it."""
+"""Preflight: a checklist of what runs need on a host, with advice and repairs."""

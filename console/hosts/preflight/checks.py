@@ -12,7 +12,7 @@ from console.runs.snapshot import HostFacts
 
 
 class GpuUser(Struct, frozen=True):
-    """A process on the GPU; memory in MiB."""
+    """A process on the GPU; ``memory`` in MiB, None if unknown."""
 
     pid: int
     name: str
@@ -20,7 +20,14 @@ class GpuUser(Struct, frozen=True):
 
 
 class PreflightFacts(Struct, frozen=True):
-    """The host's answers; ``time`` is its Unix time in seconds."""
+    """Facts of a host beyond ``HostFacts``, as the agent reports them.
+
+    Attributes:
+        time: the host's clock, Unix time in seconds.
+        has_venv: its Python can create virtual environments.
+        survives: whether detached processes survive a logout; None if the host does not say.
+        writable: whether the user may write into the workspace.
+    """
 
     time: float
     user: str
@@ -32,17 +39,22 @@ class PreflightFacts(Struct, frozen=True):
 
 
 class Environment(Struct, frozen=True):
-    """The engine's environment on the host, and what its own check said: "" is all well, None is not asked."""
+    """The engine's environment on a host.
+
+    Attributes:
+        step: what the installation is doing.
+        check_error: error of the engine's own ``check``; "" if it passes, None if it was not run.
+    """
 
     state: Literal["none", "making", "ready", "failed"]
     step: str = ""
     error: str = ""
     python: str = ""
-    complaint: str | None = None
+    check_error: str | None = None
 
 
 class Findings(Struct, frozen=True):
-    """All of it. ``clock_offset`` is the host's clock minus ours in seconds, ``round_trip`` in seconds."""
+    """Everything that preflight found; ``clock_offset`` (host minus local) and ``round_trip`` in seconds."""
 
     login: str
     fingerprint: str
@@ -58,7 +70,14 @@ Repair = Literal["environment", "wordnet"]
 
 
 class Check(Struct, frozen=True):
-    """What was looked at, how it is, what was found, what to do, and which repair does it, if one does."""
+    """One line of the checklist.
+
+    Attributes:
+        name: what is checked.
+        found: what was found.
+        advice: what to do; "" if nothing.
+        repair: the repair that does it; None if there is none.
+    """
 
     name: str
     status: Status
@@ -67,24 +86,24 @@ class Check(Struct, frozen=True):
     repair: Repair | None = None
 
 
-def worst(checks: tuple[Check, ...]) -> Status:
-    """The worst status of all."""
+def worst_status(checks: tuple[Check, ...]) -> Status:
+    """The worst status of ``checks``."""
     statuses = {check.status for check in checks}
     return "blocker" if "blocker" in statuses else "warning" if "warning" in statuses else "ok"
 
 
 GIB = 2**30
-LEAST_PYTHON = (3, 11)
-LEAST_MEMORY = 4 * GIB  # one run holds the token states of the whole data set and the encoder
+MIN_PYTHON = (3, 11)
+MIN_MEMORY = 4 * GIB  # one run holds the token states of the whole data set and the encoder
 ENVIRONMENT_CPU, ENVIRONMENT_CUDA = 2 * GIB, 8 * GIB  # PyTorch's builds, measured after installation, rounded up
-DATA = 2 * GIB  # data and token cache of the full profile
-CAPSULE = 16 * 2**20  # one run's folder
-CLOCK_OK_S = 2.0
-MEMORY_TOLERANCE = 0.9  # a "48 GB" card shows 45 to 48 GiB, depending on ECC and on who counts
+DATA_BYTES = 2 * GIB  # data and token cache of the full profile
+RUN_FOLDER_BYTES = 16 * 2**20
+MAX_CLOCK_OFFSET_S = 2.0
+MEMORY_TOLERANCE = 0.9  # a "48 GB" card reports 45 to 48 GiB, depending on ECC and on the unit
 
 
-def judge(found: Findings, host: HostConfig, runs: int) -> tuple[Check, ...]:
-    """The checklist for ``runs`` runs on ``host``."""
+def checklist(found: Findings, host: HostConfig, runs: int) -> tuple[Check, ...]:
+    """The preflight checklist for ``runs`` runs on ``host``."""
     return (
         Check("login", "ok", f"{found.login}, host key {found.fingerprint}"),
         *_gpu(found, host),
@@ -109,15 +128,20 @@ def _gpu(found: Findings, host: HostConfig) -> Iterator[Check]:
         text = f"{gpu.name}, {memory}, driver {gpu.driver}"
         if gpu.memory_total is None:
             yield Check(
-                "GPU", "warning", text, "nvidia-smi does not tell its memory: it may be failing or be a MIG slice."
+                "GPU", "warning", text, "nvidia-smi does not report its memory: it may be failing or be a MIG slice."
             )
         elif host.gpu_memory_gb and gpu.memory_total / 1024 < host.gpu_memory_gb * MEMORY_TOLERANCE:
-            yield Check("GPU", "warning", text, f"The host promises {host.gpu_memory_gb:g} GB.")
+            yield Check(
+                "GPU",
+                "warning",
+                text,
+                f"hosts.toml expects {host.gpu_memory_gb:g} GB.",
+            )
         else:
             yield Check("GPU", "ok", text)
     if users := found.preflight_facts.gpu_users:
         names = ", ".join(f"{user.name} ({user.pid}, {user.memory or '?'} MiB)" for user in users)
-        yield Check("GPU users", "warning", names, "Others use the GPU: runs will be slower, or may not fit.")
+        yield Check("GPU users", "warning", names, "Other processes use the GPU: runs will be slower, or may not fit.")
 
 
 def _machine(found: Findings) -> Check:
@@ -125,28 +149,33 @@ def _machine(found: Findings) -> Check:
     text = (
         f"{facts.cpus} processors, {facts.memory_available / GIB:.0f} of {facts.memory_total / GIB:.0f} GiB memory free"
     )
-    if facts.memory_available < LEAST_MEMORY:
-        return Check("processors and memory", "warning", text, f"A run wants {LEAST_MEMORY / GIB:.0f} GiB free.")
+    if facts.memory_available < MIN_MEMORY:
+        return Check("processors and memory", "warning", text, f"A run needs {MIN_MEMORY / GIB:.0f} GiB free.")
     return Check("processors and memory", "ok", text)
 
 
 def _disk(found: Findings, runs: int) -> Check:
     facts = found.facts
-    needed = DATA + runs * CAPSULE
+    needed = DATA_BYTES + runs * RUN_FOLDER_BYTES
     if found.environment.state != "ready":
         needed += ENVIRONMENT_CUDA if facts.gpus else ENVIRONMENT_CPU
     text = f"{facts.disk_free / GIB:.1f} of {facts.disk_total / GIB:.0f} GiB free in {facts.workspace}, {needed / GIB:.1f} needed"
     if not found.preflight_facts.writable:
-        return Check("disk", "blocker", text, f"{found.preflight_facts.user} may not write there.")
+        return Check(
+            "disk",
+            "blocker",
+            text,
+            f"{found.preflight_facts.user} may not write there: name another workspace.",
+        )
     if facts.disk_free < needed:
-        return Check("disk", "blocker", text, "Free some, or name another workspace in hosts.toml.")
+        return Check("disk", "blocker", text, "Free some space, or name another workspace in hosts.toml.")
     return Check("disk", "ok", text)
 
 
 def _python(found: Findings, host: HostConfig) -> Check:
     version = found.preflight_facts.python
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
-    if numbers < LEAST_PYTHON:
+    if numbers < MIN_PYTHON:
         return Check(
             "Python", "blocker", version, "The engine needs 3.11 or newer: name one as `python` in hosts.toml."
         )
@@ -159,39 +188,40 @@ def _python(found: Findings, host: HostConfig) -> Check:
 
 def _environment(found: Findings, host: HostConfig) -> Check:
     environment = found.environment
-    if host.launcher == "embedded" and environment.complaint:
-        return Check("engine", "blocker", environment.complaint)
+    if host.launcher == "embedded" and environment.check_error:
+        return Check("engine", "blocker", environment.check_error)
     match environment.state:
         case "none":
-            return Check("engine", "blocker", "not installed on the host", "Make its environment.", "environment")
+            return Check("engine", "blocker", "not installed on the host", "Install it.", "environment")
         case "making":
-            return Check("engine", "blocker", f"being installed: {environment.step}", "Wait for it.")
+            return Check("engine", "blocker", f"being installed: {environment.step}", "Wait until it is installed.")
         case "failed":
-            return Check(
-                "engine", "blocker", environment.error, "Mend what it says, then make it again.", "environment"
-            )
-    if environment.complaint:
-        if "WordNet" in environment.complaint:
-            return Check("engine", "blocker", environment.complaint, "Fetch it.", "wordnet")
-        return Check("engine", "blocker", environment.complaint)
+            return Check("engine", "blocker", environment.error, "Fix the cause, then install it again.", "environment")
+    if environment.check_error:
+        if "WordNet" in environment.check_error:
+            return Check("engine", "blocker", environment.check_error, "Fetch WordNet.", "wordnet")
+        return Check("engine", "blocker", environment.check_error)
     return Check("engine", "ok", f"installed, {environment.python}")
 
 
 def _clock(found: Findings) -> Check:
-    text = f"{round(found.clock_offset, 1) + 0.0:+.1f} s against ours, round trip {found.round_trip * 1000:.0f} ms"
-    if abs(found.clock_offset) > CLOCK_OK_S + found.round_trip:
-        return Check("clock", "warning", text, "Nothing depends on it, but times shown of the host are its own.")
+    text = f"{round(found.clock_offset, 1) + 0.0:+.1f} s from local time, round trip {found.round_trip * 1000:.0f} ms"
+    if abs(found.clock_offset) > MAX_CLOCK_OFFSET_S + found.round_trip:
+        return Check("clock", "warning", text, "Harmless to runs, but times shown for the host are its own.")
     return Check("clock", "ok", text)
 
 
 def _logout(found: Findings) -> Check:
     match found.preflight_facts.survives:
         case True:
-            return Check("runs survive logout", "ok", "detached processes stay")
+            return Check("runs survive logout", "ok", "detached processes survive")
         case False:
             advice = f"On the host: loginctl enable-linger {found.preflight_facts.user}"
-            return Check("runs survive logout", "blocker", "systemd ends what a user leaves behind", advice)
+            return Check("runs survive logout", "blocker", "systemd ends a user's processes at logout", advice)
         case None:
             return Check(
-                "runs survive logout", "warning", "the host does not say", "Launch the smoke profile and log out once."
+                "runs survive logout",
+                "warning",
+                "the host does not say",
+                "To find out, launch a smoke run and log out once.",
             )

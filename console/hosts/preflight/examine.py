@@ -1,4 +1,4 @@
-"""Examines a host over an open link: gathers the findings, and carries out the repairs."""
+"""Host examination and repairs: collects the findings that preflight checks, creates the engine's environment."""
 
 from __future__ import annotations
 
@@ -26,73 +26,75 @@ from engine.contract.toml_file import find_config
 
 CHECK_TIMEOUT_S = 60.0
 OBTAIN_TIMEOUT_S = 600.0
-UPLOAD_TIMEOUT_S = 300.0  # a megabyte, over any link
-LOOK_EVERY_S = 0.5
+UPLOAD_TIMEOUT_S = 300.0  # for a megabyte, over any link
+POLL_S = 0.5
 
 
 def environment_name() -> str:
-    """Names an environment by what is installed into it: another version of the project gets another one."""
+    """Name of the engine's environment on a host: a hash of what is installed into it, so that a new version of the
+    project gets a new environment and never changes the one that runs may be using."""
     _, content = wheel()
     return hashlib.sha256(content + find_config("constraints.txt").read_bytes()).hexdigest()[:16]
 
 
 def engine_python(host: HostConfig, connection: HostConnection) -> str:
-    """The Python that runs the engine on the host."""
+    """Path of the Python that runs the engine on the host."""
     if host.launcher == "embedded":
         return sys.executable
     return str(PurePosixPath(connection.workspace) / "env" / environment_name() / "bin" / "python")
 
 
-async def examine(host: HostConfig, connection: HostConnection, link: AgentClient) -> Findings:
-    """Ask the host all that preflight judges.
+async def examine_host(host: HostConfig, connection: HostConnection, agent: AgentClient) -> Findings:
+    """Collect everything that the preflight checklist is based on.
 
     Raises:
         LinkDown: the link failed.
     """
     try:
-        facts = msgspec.convert(await link.request("facts"), HostFacts)
+        facts = msgspec.convert(await agent.request("facts"), HostFacts)
         before, start = time.time(), time.monotonic()
-        preflight_facts = msgspec.convert(await link.request("premises"), PreflightFacts)
+        preflight_facts = msgspec.convert(await agent.request("premises"), PreflightFacts)
         round_trip = time.monotonic() - start
     except (AgentRefused, msgspec.ValidationError) as error:
-        raise LinkDown(f"the host's answers cannot be read: {sanitize_line(str(error))}") from error
+        raise LinkDown(f"the host's reply cannot be read: {sanitize_line(str(error))}") from error
     return Findings(
         login=f"{sanitize_line(preflight_facts.user)} at {connection.address}",
         fingerprint=connection.fingerprint,
         facts=facts,
         preflight_facts=preflight_facts,
-        environment=await environment(host, connection, link),
+        environment=await environment_state(host, connection, agent),
+        # as in NTP: the host read its clock about half a round trip after the request was sent
         clock_offset=preflight_facts.time - (before + round_trip / 2),
         round_trip=round_trip,
     )
 
 
-async def environment(host: HostConfig, connection: HostConnection, link: AgentClient) -> Environment:
-    """The engine's environment; of the embedded host it is the console's own."""
+async def environment_state(host: HostConfig, connection: HostConnection, agent: AgentClient) -> Environment:
+    """State of the engine's environment; the embedded host uses the console's own."""
     python = engine_python(host, connection)
     if host.launcher == "embedded":
-        return Environment("ready", python=python, complaint=await engine_complaint(host, connection))
-    said = msgspec.convert(await link.request("environment", name=environment_name()), Environment)
-    said = msgspec.structs.replace(said, step=sanitize_line(said.step), error=sanitize_line(said.error))
-    if said.state == "ready":
-        said = msgspec.structs.replace(said, python=python, complaint=await engine_complaint(host, connection))
-    return said
+        return Environment("ready", python=python, check_error=await engine_error(host, connection))
+    reply = msgspec.convert(await agent.request("environment", name=environment_name()), Environment)
+    found = msgspec.structs.replace(reply, step=sanitize_line(reply.step), error=sanitize_line(reply.error))
+    if found.state == "ready":
+        found = msgspec.structs.replace(found, python=python, check_error=await engine_error(host, connection))
+    return found
 
 
 async def make_environment(
-    host: HostConfig, connection: HostConnection, link: AgentClient, requirements: Iterable[str] | None = None
+    host: HostConfig, connection: HostConnection, agent: AgentClient, requirements: Iterable[str] | None = None
 ) -> AsyncIterator[Environment]:
-    """Have the engine's environment made on the host; yields its state until it is ready or has failed.
+    """Create the engine's environment on the host; yields its state until it is ready or has failed.
 
     Args:
         requirements: pip's requirement lines; None is what the wheel declares for the engine.
 
     Raises:
-        LinkDown: the link failed; the making goes on, and asking again finds it.
+        LinkDown: the link failed; the host continues, and a second call follows the same installation.
     """
     name, content = wheel()
     try:
-        await link.request(
+        await agent.request(
             "make_environment",
             UPLOAD_TIMEOUT_S,
             name=environment_name(),
@@ -105,30 +107,30 @@ async def make_environment(
         yield Environment("failed", error=str(refusal))
         return
     while True:
-        now = await environment(host, connection, link)
+        now = await environment_state(host, connection, agent)
         yield now
         if now.state != "making":
             return
-        await asyncio.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(POLL_S)
 
 
 async def obtain_wordnet(host: HostConfig, connection: HostConnection) -> str:
-    """Have the engine fetch WordNet on the host; returns its complaint, "" if there is none."""
-    return await _engine(host, connection, "data", "obtain", seconds=OBTAIN_TIMEOUT_S)
+    """Have the engine fetch WordNet on the host; returns its error, "" if it succeeds."""
+    return await _run_engine(host, connection, "data", "obtain", seconds=OBTAIN_TIMEOUT_S)
 
 
-async def engine_complaint(host: HostConfig, connection: HostConnection, *about: str) -> str:
-    """What the engine on the host lacks for a run, in its own words; "" if nothing.
+async def engine_error(host: HostConfig, connection: HostConnection, *options: str) -> str:
+    """What the engine on the host lacks for a run, as its ``check`` reports it; "" if nothing.
 
     Args:
-        about: options of its ``check``, such as the experiment; none is the experiment it brings.
+        options: of ``check``, such as ``--experiment``; by default the experiment that is installed with it.
 
     Raises:
         LinkDown: the link failed.
     """
-    return await _engine(host, connection, "check", *about, seconds=CHECK_TIMEOUT_S)
+    return await _run_engine(host, connection, "check", *options, seconds=CHECK_TIMEOUT_S)
 
 
-async def _engine(host: HostConfig, connection: HostConnection, *words: str, seconds: float) -> str:
-    complaint = await command_error(connection, (engine_python(host, connection), "-m", ENGINE, *words), seconds)
-    return complaint.removeprefix("qllm-engine: error: ")
+async def _run_engine(host: HostConfig, connection: HostConnection, *arguments: str, seconds: float) -> str:
+    error = await command_error(connection, (engine_python(host, connection), "-m", ENGINE, *arguments), seconds)
+    return error.removeprefix("qllm-engine: error: ")

@@ -1,1 +1,1 @@
-"""What the console asks of a host: the agent's client, launches, uploads, Python commands."""
+"""Requests to a host: the shipped agent and its client, launch requests, the engine's wheel."""

@@ -1,4 +1,4 @@
-"""Speaks with the agent on a host: requests and replies over one channel, many under way at once."""
+"""Client of the agent on a host: concurrent requests and replies over one channel, as JSON lines."""
 
 from __future__ import annotations
 
@@ -16,67 +16,70 @@ from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.errors import LinkDown
 from console.sanitize import sanitize_line
 
-MAX_REPLY = 64 * 1024 * 1024
+MAX_REPLY_BYTES = 64 << 20
 REPLY_TIMEOUT_S = 30.0
 
 
 class AgentRefused(Exception):
-    """The agent would not, or could not, do what was asked; the text says why."""
+    """The agent refused a request, or failed to carry it out; the text gives the reason."""
 
 
 class AgentClient:
-    """One agent process behind one channel."""
+    """Sends requests to one agent process, and matches the replies by their numbers."""
 
     def __init__(self, process: AgentProcess) -> None:
         self._process = process
         self._numbers = itertools.count()
-        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
-        self._arriving = 0.0
-        self._down: str | None = None
+        self._pending: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._last_data_at = 0.0
+        self._down_reason: str | None = None
 
     async def request(self, verb: str, timeout: float = REPLY_TIMEOUT_S, **arguments: Any) -> dict[str, Any]:  # noqa: ASYNC109
-        """Ask for ``verb``; waits up to ``timeout`` seconds, and on while a reply is on its way, however slow the link.
+        """Send a request and return the reply's content.
+
+        Args:
+            timeout: seconds without any data of a reply; a reply that is still arriving over a slow link is waited for.
 
         Raises:
-            LinkDown: the channel or the agent is gone, or the host stays silent.
-            AgentRefused: the agent says no.
+            LinkDown: the channel or the agent has ended, or the host does not answer.
+            AgentRefused: the agent refused, or failed.
         """
-        if self._down is not None:
-            raise LinkDown(self._down)
+        if self._down_reason is not None:
+            raise LinkDown(self._down_reason)
         number = next(self._numbers)
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = future
+        self._pending[number] = future
         try:
             content = json.dumps({"id": number, "verb": verb, **arguments}).encode() + b"\n"
             self._process.stdin.write(content)
-            reply = await self._reply(future, timeout)
+            reply = await self._wait_for(future, timeout)
         except TimeoutError as error:
-            raise LinkDown(f"no answer to {verb} within {timeout:.0f} s") from error
+            raise LinkDown(f"no reply to {verb} within {timeout:.0f} s") from error
         except (OSError, asyncssh.Error) as error:
             raise LinkDown(sanitize_line(str(error))) from error
         finally:
-            self._waiting.pop(number, None)
+            self._pending.pop(number, None)
         if "ok" not in reply:
             raise AgentRefused(sanitize_line(str(reply.get("refused") or reply.get("error") or "no reason given")))
         answer = reply["ok"]
         if not isinstance(answer, dict):
-            raise LinkDown("the agent's answer cannot be understood")
+            raise LinkDown("the agent's reply cannot be read")
         return answer
 
-    async def _reply(self, future: asyncio.Future[dict[str, Any]], timeout: float) -> dict[str, Any]:  # noqa: ASYNC109
+    async def _wait_for(self, future: asyncio.Future[dict[str, Any]], timeout: float) -> dict[str, Any]:  # noqa: ASYNC109
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         while not future.done() and (left := deadline - loop.time()) > 0:
             await asyncio.wait([future], timeout=left)
-            deadline = max(deadline, self._arriving + timeout)
+            deadline = max(deadline, self._last_data_at + timeout)
         if not future.done():
             raise TimeoutError
         return future.result()
 
-    async def listen(self) -> None:
-        """Hand replies to those who wait, until the channel ends; then tell all of them.
+    async def read_replies(self) -> None:
+        """Deliver replies until the channel ends; then fail all pending requests.
 
-        Reads in chunks: reading line by line costs twenty times as much.
+        Reads in chunks, since asyncssh's line reader costs twenty times as much.
         """
         partial = b""
         try:
@@ -85,9 +88,9 @@ class AgentClient:
                 for line in lines:
                     self._deliver(line)
                 if partial:
-                    self._arriving = asyncio.get_running_loop().time()
-                if len(partial) > MAX_REPLY:
-                    raise LinkDown(f"a reply of more than {MAX_REPLY >> 20} MiB")
+                    self._last_data_at = asyncio.get_running_loop().time()
+                if len(partial) > MAX_REPLY_BYTES:
+                    raise LinkDown(f"a reply of more than {MAX_REPLY_BYTES >> 20} MiB")
             self._fail(self._process.last_error() or "the link is down")
         except (OSError, asyncssh.Error, LinkDown) as error:
             self._fail(sanitize_line(str(error)) or "the link is down")
@@ -95,32 +98,32 @@ class AgentClient:
     def _deliver(self, line: bytes) -> None:
         try:
             reply = json.loads(line)
-            future = self._waiting.get(reply["id"])
+            future = self._pending.get(reply["id"])
         except (ValueError, KeyError, TypeError, RecursionError):
-            raise LinkDown("the agent's reply cannot be understood") from None
+            raise LinkDown("the agent's reply cannot be read") from None
         if future is not None and not future.done():
             future.set_result(reply)
 
-    def _fail(self, why: str) -> None:
-        self._down = why
-        for future in self._waiting.values():
+    def _fail(self, reason: str) -> None:
+        self._down_reason = reason
+        for future in self._pending.values():
             if not future.done():
-                future.set_exception(LinkDown(why))
+                future.set_exception(LinkDown(reason))
 
 
 @asynccontextmanager
 async def open_agent(connection: HostConnection) -> AsyncIterator[AgentClient]:
-    """An agent that answers requests, for the length of the block.
+    """Start an agent on the host, and yield its client for the length of the block.
 
     Raises:
         LinkDown: the link failed, or the host runs another file than the one shipped.
     """
     async with start_agent(connection, "serve") as process:
         client = AgentClient(process)
-        listening = asyncio.create_task(client.listen())
+        reading = asyncio.create_task(client.read_replies())
         try:
             process.check_hello(await client.request("hello"))
             yield client
         finally:
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)

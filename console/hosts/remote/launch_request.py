@@ -1,4 +1,4 @@
-"""What the host is asked to run: the engine's command line for one run."""
+"""Launch request for one run: the engine's command line, its files, and what a resumed run keeps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ENGINE = "engine.cli"
 INPUTS_FOLDER = "inputs"  # below the workspace
 EXPERIMENT_FILE = "experiment.toml"
 CARRIED = (SPEC, EVENTS, LOG, CHECKPOINT, CHECKPOINT_STATE, ATTENTION)
-"""What a run goes on from."""
+"""Files of a run folder that a resumed run starts from."""
 
 
 def launch_request(
@@ -30,11 +30,13 @@ def launch_request(
     files: Mapping[str, FoundFile] = {},
     resume: bool = False,
 ) -> dict[str, Any]:
-    """The arguments of a launch. ``{workspace}``, ``{job}`` and ``{run}`` stand for folders that the agent fills in.
+    """Arguments of the agent's launch request; the agent replaces ``{workspace}``, ``{job}`` and ``{run}`` by its folders.
 
     Args:
-        files: those of the user's own that the experiment names; the host has them already.
-        resume: go on from the checkpoint of the run before it, if that was asked the same.
+        key: idempotency key of the launch.
+        strict: a failed ship blocker fails the run.
+        files: the user's files that the experiment names; the host must have them already.
+        resume: continue from the checkpoint of the previous launch, if its settings were the same.
     """
     argv = [python, "-m", ENGINE, "run"]
     argv += ["--experiment", f"{{job}}/{EXPERIMENT_FILE}", "--profile", settings.profile]
@@ -66,5 +68,5 @@ def launch_request(
 
 
 def _slurm_settings(slurm: SlurmSettings, condition: str) -> dict[str, Any]:
-    """What the agent hands to ``sbatch``; runs that name the same array, and are launched together, go as one."""
+    """Options for ``sbatch``; runs of one launch with the same ``array`` name become one job array."""
     return {**msgspec.structs.asdict(slurm), "array": condition if slurm.array else None}

@@ -1,4 +1,4 @@
-"""The project as a wheel for the host, put together from what is installed here: the same bytes for the same code.
+"""The project's wheel for hosts, built from the installed source files; the same code gives the same bytes.
 
 Format: the binary distribution format of the Python packaging specifications (PEP 427).
 """
@@ -28,7 +28,7 @@ def wheel() -> tuple[str, bytes]:
     """The wheel's file name and content.
 
     Raises:
-        BadInput: the configuration files that belong into it are not here.
+        BadInput: a configuration file that belongs into it is missing.
     """
     about = metadata.distribution(DISTRIBUTION)
     stem = f"qllm_console-{about.version}"
@@ -50,7 +50,7 @@ def wheel() -> tuple[str, bytes]:
 
 
 def engine_requirements() -> tuple[str, ...]:
-    """What the engine needs on a host, as pip's requirement lines: the extra ``engine`` without the console's own."""
+    """pip requirement lines of the extra ``engine``: what a host needs, without the console's own dependencies."""
     declared = (
         EXTRA.sub("", line).partition(";") for line in metadata.requires(DISTRIBUTION) or () if EXTRA.search(line)
     )
@@ -64,7 +64,7 @@ def _hash(content: bytes) -> str:
 
 
 def _zip(files: dict[str, bytes]) -> bytes:
-    """With fixed dates and modes, so that the content alone makes the bytes."""
+    """Zip with fixed dates and modes, so that the bytes depend on the content alone."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():

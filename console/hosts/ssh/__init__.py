@@ -1,1 +1,1 @@
-"""SSH connections: route, login, host keys, channels, retry, and the embedded server."""
+"""SSH connections: route, login, host keys, channels, retries, remote Python, and the embedded server."""

@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.reactive import reactive
 
 from console.format import age, duration
-from console.hosts.preflight.checks import Check, Status, worst
+from console.hosts.preflight.checks import Check, Status, worst_status
 from console.ui.actions import in_scope, shown_key
 from console.ui.host.preflight_state import PreflightState, RepairProgress, first_concern, verdict
 from console.ui.pane import UpdatingText
@@ -31,7 +31,7 @@ def headline(preflight_state: PreflightState, now: float) -> Content:
     advice = Content.assemble((_KEYS[key], "bold $text-accent"), f" {does}")
     parts: list[Content] = []
     if preflight_state.looked_at is not None:
-        parts.append(Content.styled(verdict(preflight_state.checks), MARKS[worst(preflight_state.checks)].style))
+        parts.append(Content.styled(verdict(preflight_state.checks), MARKS[worst_status(preflight_state.checks)].style))
         parts.append(Content(f"looked {age(now - preflight_state.looked_at)} ago"))
     if preflight_state.looking_since is not None:
         parts.append(Content(f"looking, {age(now - preflight_state.looking_since)}"))

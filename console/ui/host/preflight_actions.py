@@ -8,7 +8,7 @@ from textual import on
 from textual.worker import Worker, WorkerState
 
 from console.format import size
-from console.hosts.preflight.checks import ENVIRONMENT_CPU, ENVIRONMENT_CUDA, Check, Repair, worst
+from console.hosts.preflight.checks import ENVIRONMENT_CPU, ENVIRONMENT_CUDA, Check, Repair, worst_status
 from console.runs.snapshot import HostView, Link
 from console.ui.host.preflight_state import PreflightState, verdict
 from console.ui.messages import CommandDone, Looked, LookWanted, RepairSaid, RepairWanted, WaitLeft
@@ -71,7 +71,7 @@ class PreflightActions(RunActions, inherit_bindings=False):
     def _looked(self, message: Looked) -> None:
         first = self.preflight_state.looked_at is None
         self._learn(self.preflight_state.found(message.checks, time.monotonic()))
-        if first and worst(message.checks) == "blocker":
+        if first and worst_status(message.checks) == "blocker":
             self.say(f"Preflight: {verdict(message.checks)}; see view 1.", "warning")
 
     @on(Worker.StateChanged)

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from console.format import counted
-from console.hosts.preflight.checks import Check, worst
+from console.hosts.preflight.checks import Check, worst_status
 
 
 class RepairProgress(Struct, frozen=True):
@@ -73,7 +73,7 @@ class PreflightState(Struct, frozen=True):
 
 def first_concern(checks: tuple[Check, ...]) -> int:
     """The place of the check to see to first: a blocker, else a warning, else the first."""
-    return next((place for place, check in enumerate(checks) if check.status == worst(checks)), 0)
+    return next((place for place, check in enumerate(checks) if check.status == worst_status(checks)), 0)
 
 
 def verdict(checks: tuple[Check, ...]) -> str:

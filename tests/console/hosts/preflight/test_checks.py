@@ -1,4 +1,4 @@
-"""The checklist: what is found on a host, judged."""
+"""The preflight checklist, from findings on a host."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ import msgspec
 import pytest
 
 from console.hosts.host_config import HostConfig
-from console.hosts.preflight.checks import GIB, Check, Environment, Findings, GpuUser, PreflightFacts, judge, worst
+from console.hosts.preflight.checks import (
+    GIB,
+    Check,
+    Environment,
+    Findings,
+    GpuUser,
+    PreflightFacts,
+    checklist,
+    worst_status,
+)
 from console.runs.snapshot import Gpu, HostFacts
 
 RAMP = HostConfig("RAMP", "ssh", address="ramp", workspace="/w", gpu_memory_gb=48)
@@ -24,12 +33,12 @@ FACTS = HostFacts(
     (Gpu("L40S", 46068, 1, 0, "550"),),
 )
 PREMISES = PreflightFacts(0.0, "root", "3.11.2", True, (), True, True)
-READY = Environment("ready", python="/w/env/x/bin/python", complaint="")
+READY = Environment("ready", python="/w/env/x/bin/python", check_error="")
 GOOD = Findings("root at ramp:22", "SHA256:x", FACTS, PREMISES, READY, 0.1, 0.02)
 
 
-def judged(found: Findings, host: HostConfig = RAMP) -> dict[str, Check]:
-    return {check.name: check for check in judge(found, host, runs=9)}
+def checks_of(found: Findings, host: HostConfig = RAMP) -> dict[str, Check]:
+    return {check.name: check for check in checklist(found, host, runs=9)}
 
 
 def with_facts(**changes: object) -> Findings:
@@ -41,8 +50,8 @@ def with_premises(**changes: object) -> Findings:
 
 
 def test_a_good_host_is_all_ok() -> None:
-    checks = judge(GOOD, RAMP, runs=9)
-    assert worst(checks) == "ok", [check for check in checks if check.status != "ok"]
+    checks = checklist(GOOD, RAMP, runs=9)
+    assert worst_status(checks) == "ok", [check for check in checks if check.status != "ok"]
 
 
 @pytest.mark.parametrize(
@@ -71,27 +80,27 @@ def test_a_good_host_is_all_ok() -> None:
     ],
 )
 def test_each_fault_is_found_and_says_what_to_do(found: Findings, name: str, status: str, says: str) -> None:
-    check = judged(found)[name]
+    check = checks_of(found)[name]
     assert check.status == status and says in check.found and check.advice
 
 
 def test_a_slow_link_is_no_clock_fault() -> None:
     slow = msgspec.structs.replace(GOOD, clock_offset=2.5, round_trip=2.0)
-    assert judged(slow)["clock"].status == "ok"
+    assert checks_of(slow)["clock"].status == "ok"
 
 
 def test_no_gpu_is_fine_where_none_is_promised() -> None:
     host = msgspec.structs.replace(RAMP, gpu_memory_gb=None)
-    assert judged(with_facts(gpus=(), gpu_note="none"), host)["GPU"].status == "ok"
-    assert judged(with_facts(gpus=()), msgspec.structs.replace(host, device="cuda"))["GPU"].status == "blocker"
+    assert checks_of(with_facts(gpus=(), gpu_note="none"), host)["GPU"].status == "ok"
+    assert checks_of(with_facts(gpus=()), msgspec.structs.replace(host, device="cuda"))["GPU"].status == "blocker"
 
 
 def test_the_environment_still_to_be_made_counts_for_the_disk() -> None:
     found = with_facts(disk_free=5 * GIB)
-    assert judged(found)["disk"].status == "ok"
-    assert judged(msgspec.structs.replace(found, environment=Environment("none")))["disk"].status == "blocker"
+    assert checks_of(found)["disk"].status == "ok"
+    assert checks_of(msgspec.structs.replace(found, environment=Environment("none")))["disk"].status == "blocker"
 
 
 def test_a_missing_wordnet_offers_to_fetch_it() -> None:
-    found = msgspec.structs.replace(GOOD, environment=Environment("ready", complaint="WordNet 3.0 was not found"))
-    assert judged(found)["engine"].repair == "wordnet"
+    found = msgspec.structs.replace(GOOD, environment=Environment("ready", check_error="WordNet 3.0 was not found"))
+    assert checks_of(found)["engine"].repair == "wordnet"

@@ -10,8 +10,8 @@ import pytest
 
 from console.hosts.agent import environment as agent_environment
 from console.hosts.agent.workspace import Workspace
-from console.hosts.preflight.checks import judge
-from console.hosts.preflight.examine import engine_python, environment_name, examine, make_environment
+from console.hosts.preflight.checks import checklist
+from console.hosts.preflight.examine import engine_python, environment_name, examine_host, make_environment
 from console.hosts.remote.wheel import engine_requirements
 from tests.console.hosts.conftest import EMBEDDED, Host
 
@@ -21,8 +21,8 @@ REMOTE = msgspec.structs.replace(EMBEDDED, launcher="ssh", address="127.0.0.1", 
 
 async def test_the_embedded_host_passes_preflight(host: Host) -> None:
     async with host.open_connection() as (connection, link):
-        found = await examine(EMBEDDED, connection, link)
-    checks = {check.name: check for check in judge(found, EMBEDDED, runs=9)}
+        found = await examine_host(EMBEDDED, connection, link)
+    checks = {check.name: check for check in checklist(found, EMBEDDED, runs=9)}
     assert checks["engine"].status == "ok", checks["engine"]
     assert checks["login"].found.startswith(
         "root" if found.preflight_facts.user == "root" else found.preflight_facts.user
@@ -32,7 +32,7 @@ async def test_the_embedded_host_passes_preflight(host: Host) -> None:
 
 async def test_an_environment_is_made_once_and_runs_the_engine(host: Host) -> None:
     async with host.open_connection() as (connection, link):
-        assert (await examine(REMOTE, connection, link)).environment.state == "none"
+        assert (await examine_host(REMOTE, connection, link)).environment.state == "none"
         states = [now async for now in make_environment(REMOTE, connection, link, requirements=FEW)]
         assert states[0].state == "making" and states[-1].state == "ready", states[-1]
         python = engine_python(REMOTE, connection)

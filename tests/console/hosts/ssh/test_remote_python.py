@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from console.hosts.preflight.examine import environment_name, examine
+from console.hosts.preflight.examine import environment_name, examine_host
 from console.hosts.ssh.errors import LinkDown
 from console.hosts.ssh.remote_python import MarkedPython
 from console.hosts.transfer.folder_sync import pull, push
@@ -81,9 +81,9 @@ async def test_preflight_hears_the_engine_through_any_shell(noisy_user: str, ope
             for complaint, code in ((COMPLAINT, 2), ("", 0)):
                 engine.write_text(f"#!/bin/sh\necho noise\nprintf '%s\\n' {shlex.quote(complaint)} >&2\nexit {code}\n")
                 engine.chmod(0o755)
-                found = await examine(host.config, connection, link)
+                found = await examine_host(host.config, connection, link)
                 assert found.environment.state == "ready"
-                assert found.environment.complaint == complaint.removeprefix("qllm-engine: error: ")
+                assert found.environment.check_error == complaint.removeprefix("qllm-engine: error: ")
 
 
 @pytest.mark.parametrize("noisy_user", PROFILES, indirect=True)
