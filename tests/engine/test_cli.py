@@ -17,9 +17,9 @@ from tests.engine.tiny_experiment import write_experiment
 
 def run(*arguments: str, experiment: Path | None = None, workspace: Path | None = None) -> list[str]:
     """The arguments of a run of the tiny profile."""
-    asked = ["run", "--condition", "A", "--seed", "42", "--profile", "tiny", "--device", "cpu", *arguments]
-    asked += ["--experiment", str(experiment)] if experiment else []
-    return asked + (["--workspace", str(workspace)] if workspace else [])
+    command = ["run", "--condition", "A", "--seed", "42", "--profile", "tiny", "--device", "cpu", *arguments]
+    command += ["--experiment", str(experiment)] if experiment else []
+    return command + (["--workspace", str(workspace)] if workspace else [])
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def experiment(tmp_path: Path) -> Path:
     return write_experiment(tmp_path / "experiment.toml")
 
 
-def complaint(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+def error_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     assert cli.main(arguments) == 2
     said = capsys.readouterr()
     assert said.out == ""
@@ -42,19 +42,19 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(
     output = tmp_path / "output"
     good = ["--experiment", str(experiment), "--output", str(output)]
     unknown = ["run", *good, "--condition", "Z", "--seed", "1", "--profile", "tiny"]
-    assert "--condition: no condition 'Z'; known: A, B, C" in complaint(unknown, capsys)
-    assert "--profile: no profile 'huge'" in complaint([*run(*good), "--profile", "huge"], capsys)
-    assert "--seed" in complaint([*run(*good), "--seed", "-1"], capsys)
-    assert "argument --seed" in complaint([*run(*good), "--seed", "many"], capsys)
-    assert "--condition" in complaint(["run", *good, "--seed", "1"], capsys)
-    assert "missing.toml: no such file" in complaint([*run(*good), "--experiment", "missing.toml"], capsys)
+    assert "--condition: no condition 'Z'; known: A, B, C" in error_line(unknown, capsys)
+    assert "--profile: no profile 'huge'" in error_line([*run(*good), "--profile", "huge"], capsys)
+    assert "--seed" in error_line([*run(*good), "--seed", "-1"], capsys)
+    assert "argument --seed" in error_line([*run(*good), "--seed", "many"], capsys)
+    assert "--condition" in error_line(["run", *good, "--seed", "1"], capsys)
+    assert "missing.toml: no such file" in error_line([*run(*good), "--experiment", "missing.toml"], capsys)
     broken = tmp_path / "broken.toml"
     broken.write_text(experiment.read_text().replace("learning_rate = 3e-4", "learning_rate = -1"))
-    said = complaint([*run(*good), "--experiment", str(broken)], capsys)
+    said = error_line([*run(*good), "--experiment", str(broken)], capsys)
     line = broken.read_text().splitlines().index("learning_rate = -1") + 1
     assert f"{broken}:{line}: training.learning_rate: " in said
     monkeypatch.setenv("WNHOME", str(tmp_path))
-    assert "WNHOME" in complaint(run(*good), capsys)
+    assert "WNHOME" in error_line(run(*good), capsys)
     assert not output.exists()
 
 
@@ -64,7 +64,7 @@ def test_an_unusable_encoder_is_bad_input_and_its_new_folder_is_removed(
     experiment.write_text(experiment.read_text().replace('model = "minilm"', f'model = "{tmp_path}"'))
     output = tmp_path / "output"
     arguments = run("--output", str(output), experiment=experiment, workspace=tmp_path / "workspace")
-    assert "encoder.model: " in complaint(arguments, capsys)
+    assert "encoder.model: " in error_line(arguments, capsys)
     assert not output.exists()
 
 
@@ -96,11 +96,57 @@ def test_a_run_writes_its_events_and_log_and_strict_turns_a_failed_gate_into_an_
     assert said.startswith("[data] ")
     assert said.endswith("coherence_accuracy\n")
 
-    assert "holds a run already" in complaint(arguments, capsys)
+    assert "holds a run already" in error_line(arguments, capsys)
     assert cli.main([*arguments, "--resume"]) == 0
     again = [decode(line) for line in (output / "events.jsonl").read_bytes().splitlines()]
     assert [event.seq for event in again] == list(range(len(again)))
     assert again[: len(events)] == events
+
+
+def test_train_and_evaluate_are_the_two_halves_of_run_and_nothing_is_evaluated_over(
+    tmp_path: Path, experiment: Path, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output, other = tmp_path / "run", tmp_path / "other"
+    arguments = run("--output", str(output), experiment=experiment, workspace=workspace)
+    assert cli.main(["train", *arguments[1:]]) == 0
+    assert not (output / "metrics.json").exists()
+    evaluate = ["evaluate", str(output), "--device", "cpu", "--workspace", str(workspace)]
+    assert cli.main(evaluate) == 0
+    events = [decode(line) for line in (output / "events.jsonl").read_bytes().splitlines()]
+    assert [event.seq for event in events] == list(range(len(events)))
+    assert isinstance(events[-1].body, End)
+    capsys.readouterr()
+
+    assert "holds an evaluation already; give another folder with --output" in error_line(evaluate, capsys)
+    assert cli.main([*evaluate, "--output", str(other)]) == 0
+    assert (other / "items.parquet").read_bytes() == (output / "items.parquet").read_bytes()
+    capsys.readouterr()
+
+    before = {path.name: path.read_bytes() for path in output.iterdir()}
+    (output / "manifest.json").write_text("{}")
+    assert "is a sealed run" in error_line(evaluate, capsys)
+    assert "is a sealed run" in error_line([*evaluate[:1], str(other), "--output", str(output)], capsys)
+    (output / "manifest.json").unlink()
+    (output / "metrics.json").unlink()
+    assert "holds another run" in error_line([*evaluate[:1], str(other), "--output", str(output)], capsys)
+    assert {path.name for path in output.iterdir()} == before.keys() - {"metrics.json"}
+
+    new = tmp_path / "new"
+    assert "--profile: RUN_FOLDER has its own settings" in error_line([*evaluate, "--profile", "tiny"], capsys)
+    assert "spec.json: not a run folder" in error_line(["evaluate", str(tmp_path), "--output", str(new)], capsys)
+    assert "--output" in error_line(["evaluate"], capsys)
+    assert not new.exists()
+
+
+def test_mean_pooling_is_evaluated_without_a_run(
+    tmp_path: Path, experiment: Path, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "mean pooling"
+    evaluate = ["evaluate", "--experiment", str(experiment), "--profile", "tiny", "--device", "cpu"]
+    assert cli.main([*evaluate, "--workspace", str(workspace), "--output", str(output)]) == 0
+    metrics = json.loads((output / "metrics.json").read_text())
+    assert (metrics["condition"], metrics["head"]) == ("mean_pool", metrics["mean_pool"])
+    assert "evaluation: top-1" in capsys.readouterr().out
 
 
 def test_a_machine_that_cannot_write_is_no_traceback(
@@ -137,10 +183,10 @@ def test_data_are_written_out_and_shown_and_nothing_of_the_users_is_overwritten(
 ) -> None:
     build = ["data", "build", "--profile", "tiny", "--experiment", str(experiment), "--workspace", str(workspace)]
     out = tmp_path / "out"
-    assert "--edition" in complaint([*build, "--edition", "v2.3"], capsys)
+    assert "--edition" in error_line([*build, "--edition", "v2.3"], capsys)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x")
-    assert "holds other files" in complaint([*build, "--out", str(tmp_path / "mine")], capsys)
+    assert "holds other files" in error_line([*build, "--out", str(tmp_path / "mine")], capsys)
     assert cli.main([*build, "--device", "cpu", "--edition", "v2.3", "--out", str(out)]) == 0
     assert capsys.readouterr().out.endswith(f"{out}\n")
     assert (out / "bundles_v2.3.jsonl").is_file()
@@ -149,4 +195,4 @@ def test_data_are_written_out_and_shown_and_nothing_of_the_users_is_overwritten(
     capsys.readouterr()
     assert cli.main(["data", "show", str(out), "--count", "2"]) == 0
     assert capsys.readouterr().out.count("**") >= 8
-    assert "no edition 'enriched' here" in complaint(["data", "show", str(out), "--edition", "enriched"], capsys)
+    assert "no edition 'enriched' here" in error_line(["data", "show", str(out), "--edition", "enriched"], capsys)

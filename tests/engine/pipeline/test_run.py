@@ -10,56 +10,31 @@ import msgspec
 import polars as pl
 import pytest
 
-from engine.contract import metrics as metrics_file
 from engine.contract.bad_input import BadInput
 from engine.contract.events import Body, Checkpoint, End, Epoch, Evaluation, Stage
-from engine.contract.metrics import Metrics
 from engine.contract.run_folder import RunFolder
-from engine.contract.settings import Settings, decode_spec
+from engine.contract.settings import decode_spec
 from engine.encoder.encoder import Encoder
 from engine.pipeline.run import run_pipeline
-from tests.engine.tiny_experiment import tiny_settings, write_experiment
+from tests.engine.pipeline.finished_run import FinishedRun, without_seconds
+from tests.engine.tiny_experiment import tiny_settings
 
 
-class Finished:
-    """A finished run and everything it said."""
-
-    def __init__(self, settings: Settings, root: Path, workspace: Path) -> None:
-        self.settings = settings
-        self.folder = RunFolder(root)
-        self.said: list[Body] = list(run_pipeline(settings, self.folder, workspace, "cpu"))
-        self.metrics: Metrics = metrics_file.decode(self.folder.metrics.read_bytes())
-
-
-@pytest.fixture(scope="session")
-def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_experiment(tmp_path_factory.mktemp("experiment") / "experiment.toml")
-
-
-@pytest.fixture(scope="session")
-def finished(experiment: Path, workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    return Finished(tiny_settings(experiment), tmp_path_factory.mktemp("run") / "A_seed42", workspace)
-
-
-def without_seconds(metrics: Metrics) -> Metrics:
-    return msgspec.structs.replace(metrics, seconds={})
-
-
-def test_stages_come_in_order_and_the_end_names_the_gates_that_failed(finished: Finished) -> None:
-    stages = [body.name for body in finished.said if isinstance(body, Stage)]
+def test_stages_come_in_order_and_the_end_names_the_gates_that_failed(finished: FinishedRun) -> None:
+    stages = [body.name for body in finished.events if isinstance(body, Stage)]
     assert stages == ["data", "encode", "warm_start", "train", "evaluate"]
-    end = finished.said[-1]
+    end = finished.events[-1]
     assert isinstance(end, End)
     assert end.failed_gates == tuple(verdict.gate for verdict in finished.metrics.gates if not verdict.passed)
     assert set(finished.metrics.seconds) == set(stages)
 
 
-def test_the_build_has_encoded_all_that_a_run_reads(finished: Finished) -> None:
-    stages = [isinstance(body, Stage) and body.name for body in finished.said]
-    assert finished.said[stages.index("encode") + 1 : stages.index("warm_start")] == []
+def test_the_build_has_encoded_all_that_a_run_reads(finished: FinishedRun) -> None:
+    stages = [isinstance(body, Stage) and body.name for body in finished.events]
+    assert finished.events[stages.index("encode") + 1 : stages.index("warm_start")] == []
 
 
-def test_metrics_follow_from_the_items(finished: Finished) -> None:
+def test_metrics_follow_from_the_items(finished: FinishedRun) -> None:
     items = pl.read_parquet(finished.folder.items)
     retrieval, coherence = (items.filter(pl.col("kind") == kind) for kind in ("retrieval", "coherence"))
     metrics = finished.metrics
@@ -74,13 +49,13 @@ def test_metrics_follow_from_the_items(finished: Finished) -> None:
     assert metrics.killer_set == frozen_killers.sum() > 0
     assert metrics.killer_top1 == pytest.approx(retrieval.filter(frozen_killers)["correct_at_1"].mean())
     assert sum(tier.items for tier in metrics.head.tiers.values()) == metrics.retrieval_items
-    evaluation = next(body for body in finished.said if isinstance(body, Evaluation))
+    evaluation = next(body for body in finished.events if isinstance(body, Evaluation))
     assert evaluation.top1 == metrics.head.retrieval_top1
 
 
-def test_attention_is_kept_for_every_epoch(finished: Finished) -> None:
+def test_attention_is_kept_for_every_epoch(finished: FinishedRun) -> None:
     attention = pl.read_parquet(finished.folder.attention)
-    epochs = [body.epoch for body in finished.said if isinstance(body, Epoch)]
+    epochs = [body.epoch for body in finished.events if isinstance(body, Epoch)]
     assert attention["epoch"].unique(maintain_order=True).to_list() == epochs == [0, 1, 2]
     assert attention["entropy"].is_between(0, 1.0001).all()
     assert attention["lemma_mass"].is_between(0, 1).all()
@@ -88,7 +63,7 @@ def test_attention_is_kept_for_every_epoch(finished: Finished) -> None:
     assert (attention["lemma_mass"] + attention["cue_mass"] <= 1).all()
 
 
-def test_the_spec_holds_what_determines_the_run(finished: Finished) -> None:
+def test_the_spec_holds_what_determines_the_run(finished: FinishedRun) -> None:
     spec = decode_spec(finished.folder.spec.read_bytes())
     assert spec.settings == finished.settings
     assert spec.settings_fingerprint == finished.settings.fingerprint()
@@ -100,17 +75,17 @@ def test_the_spec_holds_what_determines_the_run(finished: Finished) -> None:
 
 
 def test_the_same_run_in_another_workspace_gives_the_same_metrics(
-    finished: Finished, tmp_path: Path, workspace: Path
+    finished: FinishedRun, tmp_path: Path, workspace: Path
 ) -> None:
     shutil.copytree(workspace / "cache", tmp_path / "workspace" / "cache")
-    again = Finished(finished.settings, tmp_path / "run", tmp_path / "workspace")
+    again = FinishedRun(finished.settings, tmp_path / "run", tmp_path / "workspace")
     assert without_seconds(again.metrics) == without_seconds(finished.metrics)
     for name in ("items", "attention", "checkpoint"):
         assert getattr(again.folder, name).read_bytes() == getattr(finished.folder, name).read_bytes()
 
 
 def test_a_run_left_off_in_the_middle_ends_as_if_it_never_was(
-    finished: Finished, tmp_path: Path, workspace: Path
+    finished: FinishedRun, tmp_path: Path, workspace: Path
 ) -> None:
     folder = RunFolder(tmp_path / "run")
     events: Iterator[Body] = run_pipeline(finished.settings, folder, workspace, "cpu")
@@ -119,29 +94,29 @@ def test_a_run_left_off_in_the_middle_ends_as_if_it_never_was(
             break
     del events
     assert not folder.metrics.exists()
-    resumed = Finished(finished.settings, folder.root, workspace)
-    assert "warm_start" not in [body.name for body in resumed.said if isinstance(body, Stage)]
+    resumed = FinishedRun(finished.settings, folder.root, workspace)
+    assert "warm_start" not in [body.name for body in resumed.events if isinstance(body, Stage)]
     assert without_seconds(resumed.metrics) == without_seconds(finished.metrics)
     assert resumed.folder.attention.read_bytes() == finished.folder.attention.read_bytes()
 
 
 def test_conditions_share_the_evaluation_and_nothing_of_their_training_data(
-    finished: Finished, experiment: Path, tmp_path: Path, workspace: Path
+    finished: FinishedRun, experiment: Path, tmp_path: Path, workspace: Path
 ) -> None:
-    other = Finished(tiny_settings(experiment, "B"), tmp_path / "run", workspace)
+    other = FinishedRun(tiny_settings(experiment, "B"), tmp_path / "run", workspace)
     assert other.metrics.eval_fingerprint == finished.metrics.eval_fingerprint
     assert other.metrics.data_fingerprint != finished.metrics.data_fingerprint
     assert other.metrics.mean_pool == finished.metrics.mean_pool
 
 
-def test_a_folder_of_another_run_is_refused(finished: Finished, experiment: Path, workspace: Path) -> None:
+def test_a_folder_of_another_run_is_refused(finished: FinishedRun, experiment: Path, workspace: Path) -> None:
     before = finished.folder.metrics.read_bytes()
     with pytest.raises(BadInput, match=r"another run|other settings"):
         list(run_pipeline(tiny_settings(experiment, seed=123), finished.folder, workspace, "cpu"))
     assert finished.folder.metrics.read_bytes() == before
 
 
-def test_a_run_that_another_version_began_is_not_gone_on_with(finished: Finished, workspace: Path) -> None:
+def test_a_run_that_another_version_began_is_not_gone_on_with(finished: FinishedRun, workspace: Path) -> None:
     spec = decode_spec(finished.folder.spec.read_bytes())
     older = msgspec.structs.replace(spec, versions={**spec.versions, "torch": "1.0"})
     kept = finished.folder.spec.read_bytes()

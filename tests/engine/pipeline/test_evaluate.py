@@ -1,0 +1,91 @@
+"""Evaluation and training alone: the same results as in one run."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import msgspec
+import polars as pl
+import pytest
+
+from engine.contract.bad_input import BadInput
+from engine.contract.events import Checkpoint, End, Evaluation, Stage
+from engine.contract.run_folder import RunFolder
+from engine.contract.settings import decode_spec
+from engine.pipeline.evaluate import MEAN_POOL, evaluate_mean_pool, evaluate_run
+from engine.pipeline.run import run_pipeline
+from tests.engine.pipeline.finished_run import FinishedRun, read_metrics, without_seconds
+
+
+def test_a_checkpoint_evaluated_alone_gives_the_items_metrics_and_attention_of_its_run(
+    finished: FinishedRun, workspace: Path, tmp_path: Path
+) -> None:
+    before = {path.name: path.read_bytes() for path in finished.folder.root.iterdir()}
+    output = RunFolder(tmp_path / "output")
+    events = list(evaluate_run(finished.folder, output, workspace, "cpu"))
+    assert [body.name for body in events if isinstance(body, Stage)] == ["data", "encode", "evaluate"]
+    assert events[-2:] == finished.events[-2:]
+    assert output.items.read_bytes() == finished.folder.items.read_bytes()
+    metrics = read_metrics(output)
+    assert without_seconds(metrics) == without_seconds(finished.metrics)
+    assert set(metrics.seconds) == {"data", "encode", "evaluate"}
+    of_run = pl.read_parquet(finished.folder.attention)
+    assert pl.read_parquet(output.attention).equals(of_run.filter(pl.col("epoch") == finished.metrics.best_epoch))
+    assert {path.name for path in output.root.iterdir()} == {"items.parquet", "attention.parquet", "metrics.json"}
+    assert before == {path.name: path.read_bytes() for path in finished.folder.root.iterdir()}
+
+
+def test_training_alone_and_then_evaluating_is_a_whole_run(
+    finished: FinishedRun, workspace: Path, tmp_path: Path
+) -> None:
+    folder = RunFolder(tmp_path / "run")
+    events = list(run_pipeline(finished.settings, folder, workspace, "cpu", evaluation=False))
+    assert isinstance(events[-1], Checkpoint)
+    assert not folder.metrics.exists()
+    assert not folder.items.exists()
+    list(evaluate_run(folder, folder, workspace, "cpu"))
+    for name in ("checkpoint", "attention", "items"):
+        assert getattr(folder, name).read_bytes() == getattr(finished.folder, name).read_bytes()
+    assert without_seconds(read_metrics(folder)) == without_seconds(finished.metrics)
+
+
+def test_mean_pooling_alone_has_the_scores_that_stand_beside_every_head(
+    finished: FinishedRun, workspace: Path, tmp_path: Path
+) -> None:
+    output = RunFolder(tmp_path / "output")
+    events = list(evaluate_mean_pool(finished.settings, output, workspace, "cpu"))
+    assert isinstance(events[-2], Evaluation)
+    assert isinstance(events[-1], End)
+    metrics = read_metrics(output)
+    assert metrics.head == metrics.mean_pool == finished.metrics.mean_pool
+    assert (metrics.condition, metrics.seed, metrics.epochs, metrics.steps) == (MEAN_POOL, 0, 0, 0)
+    items, of_run = pl.read_parquet(output.items), pl.read_parquet(finished.folder.items)
+    assert items["rank"].equals(items["mean_pool_rank"])
+    assert items["mean_pool_margin"].equals(of_run["mean_pool_margin"])
+    assert not output.attention.exists()
+
+
+def test_a_run_that_has_not_ended_training_or_was_made_of_other_data_is_refused(
+    finished: FinishedRun, workspace: Path, tmp_path: Path
+) -> None:
+    output = RunFolder(tmp_path / "output")
+    stopped = RunFolder(tmp_path / "stopped")
+    with pytest.raises(BadInput, match="not a run folder"):
+        list(evaluate_run(stopped, output, workspace, "cpu"))
+    for body in run_pipeline(finished.settings, stopped, workspace, "cpu"):
+        if isinstance(body, Checkpoint) and body.epoch == 2:
+            break
+    with pytest.raises(BadInput, match="training stopped in epoch 2"):
+        list(evaluate_run(stopped, output, workspace, "cpu"))
+    stopped.checkpoint.unlink()
+    with pytest.raises(BadInput, match="has not been trained"):
+        list(evaluate_run(stopped, output, workspace, "cpu"))
+
+    other = RunFolder(tmp_path / "other")
+    shutil.copytree(finished.folder.root, other.root)
+    spec = decode_spec(other.spec.read_bytes())
+    other.spec.write_bytes(msgspec.json.encode(msgspec.structs.replace(spec, eval_fingerprint="0" * 64)))
+    with pytest.raises(BadInput, match="other data"):
+        list(evaluate_run(other, output, workspace, "cpu"))
+    assert not output.root.exists()
