@@ -1,4 +1,4 @@
-"""Space on a disk: how much is missing, said before it is missed where that can be known."""
+"""Disk space: checked before files are written, and named with the missing bytes when a disk is full."""
 
 from __future__ import annotations
 
@@ -8,62 +8,69 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 
 
 class DiskFull(Exception):
-    """A disk has no room. What stood there before still does.
+    """A disk is full. Files that existed before are unchanged.
 
     Args:
-        disk: where it is mounted.
-        missing: bytes that are missing; None where only the number of files is at its limit.
+        disk: its mount point.
+        missing: bytes that are missing; None if only the number of files is at its limit.
     """
 
     def __init__(self, disk: str, missing: int | None) -> None:
         self.disk = disk
         self.missing = missing
-        lack = "it has no room for more files" if missing is None else f"{missing:,} bytes are missing"
-        super().__init__(f"the disk at {disk} is full: {lack}")
+        super().__init__(disk_full_text(disk, missing))
 
 
-def check_room(folder: int, path: str, sizes: Iterable[int]) -> None:
-    """See that files of ``sizes`` bytes find room on the disk of ``folder``, a descriptor of ``path``.
+def disk_full_text(disk: str, missing: int | None, owner: str = "") -> str:
+    """One line for the operator; ``owner`` says whose disk it is."""
+    lack = "it has no room for more files" if missing is None else f"{missing:,} bytes are missing"
+    return f"the disk {f'of {owner} ' if owner else ''}at {disk} is full: {lack}"
+
+
+def check_free_space(folder: int, path: str, sizes: Iterable[int]) -> None:
+    """Check that files of ``sizes`` bytes fit on the disk of ``folder``, a descriptor of ``path``.
 
     Raises:
         DiskFull: they do not.
     """
     disk = os.fstatvfs(folder)
     block = disk.f_frsize or 4096
-    wanted = [-(-size // block) * block for size in sizes]
-    missing = sum(wanted) - disk.f_bavail * block
+    needed = [
+        -(-size // block) * block for size in sizes
+    ]  # whole blocks: many small files take far more than their bytes
+    missing = sum(needed) - disk.f_bavail * block
     if missing > 0:
-        raise DiskFull(mounted_at(path), missing)
-    if disk.f_files and len(wanted) > disk.f_favail:
-        raise DiskFull(mounted_at(path), None)
+        raise DiskFull(mount_point(path), missing)
+    if disk.f_files and len(needed) > disk.f_favail:
+        raise DiskFull(mount_point(path), None)
 
 
-def as_full(error: OSError, path: str, left: int) -> DiskFull | None:
-    """What ``error`` says about the disk of ``path``, where ``left`` bytes were still to come; None if it is of another kind."""
-    if error.errno not in FULL:
+def disk_full_error(error: OSError, path: str, needed: int) -> DiskFull | None:
+    """``error`` as DiskFull, where ``needed`` bytes were still to be written to the disk of ``path``; None if it is another."""
+    if error.errno not in FULL_ERRNOS:
         return None
     try:
         disk = os.statvfs(path)
         free, no_files = disk.f_bavail * disk.f_frsize, bool(disk.f_files) and not disk.f_favail
     except OSError:
         free, no_files = 0, False
-    return DiskFull(mounted_at(path), None if no_files else max(left - free, 1))
+    return DiskFull(mount_point(path), None if no_files else max(needed - free, 1))
 
 
-def mounted_at(path: str) -> str:
-    """The mount point that holds ``path``, or the nearest folder above it that exists."""
-    place = Path(path).absolute()
-    while not place.is_mount() and place != place.parent:
-        place = place.parent
-    return str(place)
+def mount_point(path: str) -> str:
+    """Mount point of the disk that holds ``path``, which need not exist."""
+    folder = Path(path).absolute()
+    while not folder.is_mount() and folder != folder.parent:
+        folder = folder.parent
+    return str(folder)
 
 
 def sync_disk(folder: int) -> None:
-    """Wait until everything written to the disk of ``folder`` is on it: one call for any number of files.
+    """Flush the disk of ``folder``, a descriptor: one call, where fsync would need one for each file.
 
     Raises:
         OSError: the disk could not write it.
@@ -72,5 +79,5 @@ def sync_disk(folder: int) -> None:
     if syncfs is None:  # not Linux
         os.sync()
     elif syncfs(folder) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))

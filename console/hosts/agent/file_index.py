@@ -1,28 +1,34 @@
-"""What a folder holds: path, size and SHA-256 of every file; hashes known from before are not computed again."""
+"""Index of a folder: path, size and SHA-256 of every file. Hashes are cached, and computed behind a writer."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import stat
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from console.hosts.agent.safe_dir import MAX_OPEN, InTheWay, SafeDir
-from console.hosts.agent.safe_names import RESERVED, excluded, why_unsafe
+from console.hosts.agent.safe_dir import MAX_OPEN, READ_FLAGS, RESERVED, SafeDir, UnexpectedFile, unsafe_reason
+from engine.contract.durable import write_durably
 from engine.contract.run_folder import capsule_fingerprint
 
-READ_SIZE = 1 << 20
-TICK_NS = 100_000_000  # a change this soon after hashing may leave the time stamps as they were
-COARSE_NS = 2_000_000_000  # the same where the file system keeps whole seconds
+BLOCK = 1 << 20  # bytes read at once
+FLUSH = 64 << 20  # bytes after which a file that is being written is sent to the disk
+# Time stamps advance in ticks: a file that changes twice within one tick looks unchanged. A hash is used again only if it
+# was computed at least a tick after the file's last change.
+TICK_NS = 100_000_000  # above the kernel's 1-10 ms, with room for network file systems
+COARSE_TICK_NS = 2_000_000_000  # for file systems that keep whole seconds (FAT: every second one)
 
 
 class Entry(NamedTuple):
-    """One file: path below the root with ``/``, size in bytes, SHA-256 in hex, whether it may be executed."""
+    """One file: path below the root with ``/``, size in bytes, SHA-256 in hex, whether its owner may execute it."""
 
     path: str
     size: int
@@ -31,140 +37,216 @@ class Entry(NamedTuple):
 
 
 class FileIndex(NamedTuple):
-    """The files, in path order, and [path, why] of what cannot be synced."""
+    """The files in path order, and (path, reason) of everything that cannot be synced."""
 
     files: list[Entry]
     refused: list[tuple[str, str]]
 
 
 def fingerprint(files: Iterable[Entry]) -> str:
-    """SHA-256 over ``sha256  size  path`` lines in path order, as of a capsule's manifest."""
+    """Fingerprint of a folder with these files, computed like that of a capsule."""
     return capsule_fingerprint(entry[:3] for entry in files)
 
 
-def count(root: SafeDir, excludes: Sequence[str], cache: HashCache) -> FileIndex:
-    """Walk ``root``. Symlinks are not followed: they, and all else that is no plain file, are refused by name."""
+def index_files(root: SafeDir, excludes: Sequence[str], cache: HashCache) -> FileIndex:
+    """Index all files below ``root``. Symlinks and special files are not followed or read, but listed as refused."""
     files: list[Entry] = []
     refused: list[tuple[str, str]] = []
-    waiting: list[tuple[str, ...]] = [()]
-    while waiting:
-        parts = waiting.pop()
-        root.forget(above=MAX_OPEN)
+    pending: list[tuple[str, ...]] = [()]
+    while pending:
+        parts = pending.pop()
+        root.close_folders(above=MAX_OPEN)
         try:
             folder = root.folder(parts)
             with os.scandir(folder) as listing:
                 found = list(listing)
-        except (OSError, InTheWay) as error:
+        except (OSError, UnexpectedFile) as error:
             refused.append(("/".join(parts), f"it cannot be read: {error}"))
             continue
         for item in found:
             path = "/".join((*parts, item.name))
             if item.name == RESERVED or excluded(path, excludes):
                 continue
-            why = why_unsafe(path)
-            if why:
-                refused.append((path, why))
+            if reason := unsafe_reason(path):
+                refused.append((path, reason))
             elif item.is_dir(follow_symlinks=False):
-                waiting.append((*parts, item.name))
+                pending.append((*parts, item.name))
             else:
                 try:
-                    files.append(_entry(folder, item, path, cache))
-                except (OSError, InTheWay) as error:
+                    files.append(_entry(folder, item.name, path, cache))
+                except (OSError, UnexpectedFile) as error:
                     refused.append((path, str(error)))
-    root.forget()
+    root.close_folders()
     return FileIndex(sorted(files), sorted(refused))
 
 
-def _entry(folder: int, item: os.DirEntry[str], path: str, cache: HashCache) -> Entry:
-    status = os.stat(item.name, dir_fd=folder, follow_symlinks=False)
+def excluded(path: str, patterns: Sequence[str]) -> bool:
+    """Whether a pattern matches: one without ``/`` the last name of ``path``, one with it the whole path."""
+    name = path.rpartition("/")[2]
+    return any(fnmatchcase(path if "/" in pattern else name, pattern) for pattern in patterns)
+
+
+def _entry(folder: int, name: str, path: str, cache: HashCache) -> Entry:
+    status = os.stat(name, dir_fd=folder, follow_symlinks=False)
     if not stat.S_ISREG(status.st_mode):
-        raise InTheWay("it is a symlink" if stat.S_ISLNK(status.st_mode) else "it is no regular file")
-    known = cache.find(path, status)
-    if known is None:
-        known, status = _hash(folder, item.name)
-        cache.keep(path, status, known)
-    return Entry(path, status.st_size, known, bool(status.st_mode & 0o100))
+        raise UnexpectedFile("it is a symlink" if stat.S_ISLNK(status.st_mode) else "it is no regular file")
+    sha256 = cache.find(path, status)
+    if sha256 is None:
+        sha256, status = _hash_unchanged(folder, name)
+        cache.keep(path, status, sha256)
+    return Entry(path, status.st_size, sha256, bool(status.st_mode & 0o100))
 
 
-def _hash(folder: int, name: str) -> tuple[str, os.stat_result]:
-    """SHA-256 and status of a file that stood still meanwhile; one that moved is given a second chance."""
+def _hash_unchanged(folder: int, name: str) -> tuple[str, os.stat_result]:
+    """SHA-256 and status of a file that did not change while it was read; tried twice."""
     for _ in range(2):
-        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        handle = os.open(name, READ_FLAGS, dir_fd=folder)
         try:
             before = os.fstat(handle)
-            _, digest = hash_of(handle, before.st_size)
-            if same(before, os.fstat(handle)) and stat.S_ISREG(before.st_mode):
+            _, digest = hash_prefix(handle, before.st_size)
+            if unchanged(before, os.fstat(handle)) and stat.S_ISREG(before.st_mode):
                 return digest.hexdigest(), before
         finally:
             os.close(handle)
-    raise InTheWay("it changes while it is read")
+    raise UnexpectedFile("it changes while it is read")
 
 
-def hash_of(handle: int, limit: int) -> tuple[int, hashlib._Hash]:
-    """Size and running hash of the first ``limit`` bytes."""
+def hash_prefix(handle: int, limit: int) -> tuple[int, hashlib._Hash]:
+    """Size and running SHA-256 of the first ``limit`` bytes; ``handle`` must be at the start."""
     digest, size = hashlib.sha256(), 0
-    while size < limit and (chunk := os.read(handle, min(READ_SIZE, limit - size))):
+    while size < limit and (chunk := os.read(handle, min(BLOCK, limit - size))):
         digest.update(chunk)
         size += len(chunk)
     return size, digest
 
 
-def same(one: os.stat_result, other: os.stat_result) -> bool:
-    """Whether a file is as it was, by all that a status tells."""
-    return _stamp(one) == _stamp(other)
+def unchanged(before: os.stat_result, after: os.stat_result) -> bool:
+    """Whether two statuses are of the same file with the same content, as far as a status tells."""
+    return _stamp(before) == _stamp(after)
 
 
 def _stamp(status: os.stat_result) -> list[int]:
+    # ctime too: it cannot be set back, as mtime can by a copy that keeps time stamps
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
 
 class HashCache:
-    """Hashes on disk by path, size, times and inode. What changed within a clock tick of its hashing is not trusted.
+    """Hashes on disk by path, size, mtime, ctime and inode.
 
     Args:
-        path: the file that keeps them; None keeps none, and every file is read.
+        path: the cache file; None keeps nothing, and every file is read.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._known: dict[str, list[Any]] = {}
-        self._seen: dict[str, list[Any]] = {}
+        self._loaded: dict[str, list[Any]] = {}  # path -> [*stamp, time of hashing in ns, SHA-256]
+        self._used: dict[str, list[Any]] = {}
         if path is not None:
             with suppress(OSError, ValueError):
-                known = json.loads(path.read_bytes())
-                self._known = known if isinstance(known, dict) else {}
+                loaded = json.loads(path.read_bytes())
+                self._loaded = loaded if isinstance(loaded, dict) else {}
 
     def find(self, path: str, status: os.stat_result) -> str | None:
-        """The file's SHA-256, if it is the very file that was hashed."""
-        known = self._known.get(path)
+        """The file's SHA-256, if it has not changed since it was hashed."""
+        known = self._loaded.get(path)
         if not isinstance(known, list) or len(known) != 6 or known[:4] != _stamp(status):
             return None
-        last = max(status.st_mtime_ns, status.st_ctime_ns)
-        if known[4] - last < (COARSE_NS if last % 1_000_000_000 == 0 else TICK_NS):
+        changed_at = max(status.st_mtime_ns, status.st_ctime_ns)
+        tick = COARSE_TICK_NS if changed_at % 1_000_000_000 == 0 else TICK_NS
+        if known[4] - changed_at < tick:
             return None
-        self._seen[path] = known
+        self._used[path] = known
         return str(known[5])
 
     def keep(self, path: str, status: os.stat_result, sha256: str) -> None:
-        """Remember the hash of a file that stood still while it was read."""
-        self._seen[path] = [*_stamp(status), time.time_ns(), sha256]
+        """Remember the hash of a file that did not change while it was read."""
+        self._used[path] = [*_stamp(status), time.time_ns(), sha256]
 
-    def add(self, settled: Iterable[tuple[Entry, os.stat_result]]) -> None:
-        """Remember files that have not changed since well before their last time stamp, and keep all others."""
-        self._seen.update(self._known)
-        for entry, status in settled:
-            self._seen[entry.path] = [*_stamp(status), time.time_ns() + COARSE_NS, entry.sha256]
+    def add(self, files: Iterable[tuple[Entry, os.stat_result]]) -> None:
+        """Remember files that this process alone wrote, and keep all other entries; saved at once."""
+        self._used.update(self._loaded)
+        for entry, status in files:
+            # dated ahead: their last change is ours, and nothing can have changed them within its tick unseen
+            self._used[entry.path] = [*_stamp(status), time.time_ns() + COARSE_TICK_NS, entry.sha256]
         self.save()
 
     def save(self) -> None:
-        """Keep what was seen for the next time; a cache that cannot be written is done without."""
-        if self._path is None or self._seen == self._known:
-            return
-        temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps(self._seen))
-            temporary.replace(self._path)
-        except OSError:
+        """Write the entries that were used. A cache that cannot be written is no error."""
+        if self._path is not None and self._used != self._loaded:
             with suppress(OSError):
-                temporary.unlink()
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                write_durably(self._path, json.dumps(self._used).encode(), wait=False)
+
+
+class BackgroundHash(threading.Thread):
+    """Hashes a file while another thread writes it, from what the file system gives back, and flushes it to the disk.
+
+    One pass thus proves that the bytes received and the bytes stored are right, and little is left to flush at the end.
+
+    Args:
+        handle: open for reading and writing; it must stay open until ``hexdigest`` or ``stop``.
+        digest: of the bytes before ``offset``.
+    """
+
+    def __init__(self, handle: int, digest: hashlib._Hash, offset: int) -> None:
+        super().__init__(daemon=True)
+        self._handle = handle
+        self._digest = digest
+        self._offset = offset  # hashed up to here
+        self._written = offset
+        self._announced = offset  # the thread may read up to here
+        self._finished = False
+        self._error: OSError | None = None
+        self._condition = threading.Condition()
+        self.start()
+
+    def update(self, piece: bytes | memoryview) -> None:
+        """``piece`` was written."""
+        self._written += len(piece)
+        if self._written - self._announced >= BLOCK:
+            self._announce(self._written)
+
+    def hexdigest(self) -> str:
+        """SHA-256 of the whole file; waits until all of it is hashed.
+
+        Raises:
+            OSError: the file cannot be read back or flushed.
+        """
+        self._announce(self._written, finished=True)
+        self.join()
+        if self._error is not None:
+            raise self._error
+        return self._digest.hexdigest()
+
+    def stop(self) -> None:
+        """Give up; returns when the handle is no longer used."""
+        self._announce(0, finished=True)
+        self.join()
+
+    def run(self) -> None:
+        try:
+            flushed = self._offset
+            while self._wait_for_more():
+                while (left := self._announced - self._offset) > 0:
+                    block = os.pread(self._handle, min(BLOCK, left), self._offset)
+                    if not block:
+                        raise OSError(errno.EIO, "it was cut short by another process")
+                    self._digest.update(block)
+                    self._offset += len(block)
+                if self._offset - flushed >= FLUSH:
+                    os.fsync(self._handle)
+                    flushed = self._offset
+        except OSError as error:
+            self._error = error
+
+    def _announce(self, written: int, finished: bool = False) -> None:
+        with self._condition:
+            self._announced, self._finished = written, finished
+            self._condition.notify()
+
+    def _wait_for_more(self) -> bool:
+        """Wait for new bytes; False when the file is finished."""
+        with self._condition:
+            while self._announced <= self._offset and not self._finished:
+                self._condition.wait()
+            return self._announced > self._offset

@@ -1,7 +1,7 @@
-"""Frames of a transfer: messages, and files in pieces, one after the other on one channel in either direction.
+"""Frames of a transfer: messages and files, one after the other on one channel, in either direction.
 
-A frame is a kind (one byte), a length (four bytes, big endian) and that many bytes. A file is FILE (its number in the
-list both sides know, and the offset it goes on from), any number of DATA, and END (how it went).
+A frame is a kind (1 byte), a length (4 bytes, big endian) and that many bytes. A file is one FILE (its index in the list
+that both sides know, and the offset at which its data starts), any number of DATA, and one END (the outcome).
 """
 
 from __future__ import annotations
@@ -13,40 +13,42 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 MESSAGE, FILE, DATA, END = 1, 2, 3, 4
-WHOLE, CHANGED, GONE, SHRANK = 0, 1, 2, 3
+COMPLETE, CHANGED, MISSING, SHRANK = 0, 1, 2, 3
+OUTCOMES = {CHANGED: "it changed while it was sent", MISSING: "it is gone", SHRANK: "it is shorter than it was"}
 
 HEAD = struct.Struct(">BI")
 FILE_HEAD = struct.Struct(">IQ")
+# Limits on what a hostile or broken other end can make this one hold in memory, in bytes.
 MAX_DATA = 16 << 20
-MAX_PACKED = 64 << 20
+MAX_COMPRESSED = 64 << 20
 MAX_MESSAGE = 512 << 20
 
 
-class Garbled(Exception):
-    """What came is no frame."""
+class BadFrame(Exception):
+    """Received bytes that are not a valid frame."""
 
 
 class Frame(NamedTuple):
-    """A frame that came; of DATA, as much as has come."""
+    """A received frame; of DATA, a part of one as soon as it arrives."""
 
     kind: int
     payload: bytes | memoryview
 
 
-def message(value: dict[str, Any]) -> bytes:
+def encode_message(value: dict[str, Any]) -> bytes:
     """A MESSAGE frame."""
-    return frame(MESSAGE, zlib.compress(json.dumps(value).encode(), 1))
+    return encode_frame(MESSAGE, zlib.compress(json.dumps(value).encode(), 1))
 
 
-def frame(kind: int, payload: bytes) -> bytes:
+def encode_frame(kind: int, payload: bytes) -> bytes:
     return HEAD.pack(kind, len(payload)) + payload
 
 
 def file_head(number: int, offset: int) -> bytes:
-    return frame(FILE, FILE_HEAD.pack(number, offset))
+    return encode_frame(FILE, FILE_HEAD.pack(number, offset))
 
 
-def decoded(payload: bytes | memoryview) -> dict[str, Any]:
+def decode_message(payload: bytes | memoryview) -> dict[str, Any]:
     """What a MESSAGE says.
 
     Raises:
@@ -56,17 +58,17 @@ def decoded(payload: bytes | memoryview) -> dict[str, Any]:
     try:
         text = unpacker.decompress(payload, MAX_MESSAGE)
         if unpacker.unconsumed_tail:
-            raise Garbled("a message of more than 512 MiB")
+            raise BadFrame("a message of more than 512 MiB")
         value = json.loads(text)
     except (zlib.error, ValueError, RecursionError) as error:
-        raise Garbled(f"a message that cannot be read: {error}") from error
+        raise BadFrame(f"a message that cannot be read: {error}") from error
     if not isinstance(value, dict):
-        raise Garbled("a message that is no object")
+        raise BadFrame("a message that is no object")
     return value
 
 
-class Frames:
-    """Cuts a stream into frames; DATA is handed on as it comes, all else when it is whole."""
+class FrameDecoder:
+    """Splits a stream into frames: DATA is passed on in parts as it arrives, all others when they are complete."""
 
     def __init__(self) -> None:
         self._head = b""
@@ -104,7 +106,7 @@ class Frames:
                 yield Frame(self._kind, payload)
 
     def _check(self) -> None:
-        sizes = {MESSAGE: (1, MAX_PACKED), FILE: (FILE_HEAD.size,) * 2, DATA: (1, MAX_DATA), END: (1, 1)}
+        sizes = {MESSAGE: (1, MAX_COMPRESSED), FILE: (FILE_HEAD.size,) * 2, DATA: (1, MAX_DATA), END: (1, 1)}
         least, most = sizes.get(self._kind, (1, 0))
         if not least <= self._left <= most:
-            raise Garbled(f"a frame of kind {self._kind} with {self._left} bytes")
+            raise BadFrame(f"a frame of kind {self._kind} with {self._left} bytes")

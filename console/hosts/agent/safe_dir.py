@@ -1,4 +1,4 @@
-"""A folder that nothing leads out of: every part of every path is opened without following symlinks."""
+"""Directory handle that refuses paths outside its root: every part of a path is opened without following symlinks."""
 
 from __future__ import annotations
 
@@ -8,21 +8,35 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO must not hold anybody up
-MAX_OPEN = 64
+from engine.contract.run_folder import unsafe_path_reason
+
+RESERVED = ".qllm-sync"  # a sync's own folder, at the root of the folder that it writes to
+MAX_OPEN = 64  # folders held open at once, far below the usual limit of 1024 descriptors
+
+FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # O_NONBLOCK: opening a FIFO would block
 
 
-class InTheWay(Exception):
-    """Something other than what a path needs stands on it: a symlink, a file for a folder, a folder for a file."""
+class UnexpectedFile(Exception):
+    """A path leads to something else than expected: a symlink, a special file, a folder, or a file that changed."""
+
+
+def unsafe_reason(path: str) -> str:
+    """Why ``path``, relative and with ``/`` between parts, must not be synced; empty if it may."""
+    if RESERVED in path.casefold().split("/"):
+        return f"{RESERVED} is kept for syncs"
+    return unsafe_path_reason(path)
 
 
 class SafeDir:
-    """Files below ``path``, by paths relative to it. Raises OSError as the file system does, unless it says otherwise.
+    """Access to the files below ``path`` by relative paths. Errors of the file system are raised as OSError.
+
+    Checking a path first and opening it by name later would leave time to replace a folder by a symlink in between.
+    Here each folder is opened relative to the descriptor of the one above it, so that no later change leads outside.
 
     Args:
-        path: the root itself; symlinks above it are the owner's own and are followed.
-        create: make it where it is missing.
+        path: the root; symlinks above it are the owner's own and are followed.
+        create: make it if it is missing.
     """
 
     def __init__(self, path: Path, create: bool = False) -> None:
@@ -31,11 +45,11 @@ class SafeDir:
         self.path = path
         self._folders: dict[tuple[str, ...], int] = {(): os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)}
 
-    def below(self, path: str, create: bool = False) -> SafeDir:
+    def subdir(self, path: str, create: bool = False) -> SafeDir:
         """The folder ``path`` below this one as a root of its own.
 
         Raises:
-            InTheWay: a part of the path is a symlink or no folder.
+            UnexpectedFile: a part of the path is a symlink or no folder.
         """
         inner = SafeDir.__new__(SafeDir)
         inner.path = self.path / path
@@ -58,114 +72,103 @@ class SafeDir:
         self.close()
 
     def folder(self, parts: tuple[str, ...], create: bool = False) -> int:
-        """A descriptor of a folder below; it stays this object's.
+        """Descriptor of a folder below; this object closes it.
 
         Raises:
-            InTheWay: a part of the path is a symlink or no folder.
+            UnexpectedFile: a part of the path is a symlink or no folder.
         """
         if parts in self._folders:
             return self._folders[parts]
         parent = self.folder(parts[:-1], create)
+        if create:
+            with suppress(FileExistsError):
+                os.mkdir(parts[-1], dir_fd=parent)
         try:
-            handle = self._enter(parent, parts[-1], create)
+            handle = os.open(parts[-1], FOLDER_FLAGS, dir_fd=parent)
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.ENOTDIR):
-                raise InTheWay(f"{'/'.join(parts)} is not a folder") from error
+                raise UnexpectedFile(f"{'/'.join(parts)} is not a folder") from error
             raise
         self._folders[parts] = handle
         return handle
 
-    def forget(self, above: int = 0) -> None:
-        """Close all folders but the root, if more than ``above`` are open: the next use looks at them afresh."""
+    def close_folders(self, above: int = 0) -> None:
+        """Close all folders but the root if more than ``above`` are open; they are opened again when needed."""
         if len(self._folders) > above:
             for parts in [parts for parts in self._folders if parts]:
                 os.close(self._folders.pop(parts))
 
     def open_file(self, path: str) -> int:
-        """A descriptor for reading a regular file; the caller closes it.
+        """Descriptor for reading a regular file; the caller closes it.
 
         Raises:
-            InTheWay: it is a symlink or no regular file, or lies behind one.
+            UnexpectedFile: it is a symlink or no regular file, or a folder of its path is a symlink.
         """
-        self.forget(above=MAX_OPEN)
-        *parents, name = path.split("/")
+        self.close_folders(above=MAX_OPEN)
+        parent, name = self._parent(path)
         try:
-            handle = os.open(name, READ, dir_fd=self.folder(tuple(parents)))
+            handle = os.open(name, READ_FLAGS, dir_fd=parent)
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.ENXIO):
-                raise InTheWay(f"{path} is not a regular file") from error
+                raise UnexpectedFile(f"{path} is not a regular file") from error
             raise
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             os.close(handle)
-            raise InTheWay(f"{path} is not a regular file")
+            raise UnexpectedFile(f"{path} is not a regular file")
         return handle
 
-    def look(self, path: str) -> os.stat_result | None:
-        """What stands at ``path``, symlinks not followed; None if nothing does."""
-        *parents, name = path.split("/")
+    def stat(self, path: str) -> os.stat_result | None:
+        """Status of ``path``, symlinks not followed; None if it does not exist."""
+        parent, name = self._parent(path)
         try:
-            return os.stat(name, dir_fd=self.folder(tuple(parents)), follow_symlinks=False)
+            return os.stat(name, dir_fd=parent, follow_symlinks=False)
         except FileNotFoundError:
             return None
 
     def replace(self, source: int, name: str, path: str, aside: str | None = None) -> None:
-        """Rename ``name`` in the folder ``source`` to ``path``; a regular file there is replaced at once.
+        """Rename ``name`` in the folder ``source`` to ``path``, atomically replacing a regular file there.
 
         Args:
-            aside: where the replaced file is kept, if it is to be kept.
+            aside: where the replaced file is kept; None keeps it not.
 
         Raises:
-            InTheWay: a symlink or a folder stands at ``path``, or a part of the path is no folder.
+            UnexpectedFile: ``path`` is a symlink or a folder, or a part of it is no folder.
         """
-        self.forget(above=MAX_OPEN)
-        *parents, last = path.split("/")
-        there = self._regular(path, create=True)
-        if there and aside is not None:
-            *kept, kept_name = aside.split("/")
-            os.link(
-                last,
-                kept_name,
-                src_dir_fd=self.folder(tuple(parents)),
-                dst_dir_fd=self.folder(tuple(kept), create=True),
-                follow_symlinks=False,
-            )
-        os.rename(name, last, src_dir_fd=source, dst_dir_fd=self.folder(tuple(parents), create=True))
+        self.close_folders(above=MAX_OPEN)
+        parent, last = self._parent(path, create=True)
+        if self._check_regular(path) and aside is not None:
+            kept_in, kept_name = self._parent(aside, create=True)
+            # a second name, not a rename: at no moment is the file missing from its path
+            os.link(last, kept_name, src_dir_fd=parent, dst_dir_fd=kept_in, follow_symlinks=False)
+        os.rename(name, last, src_dir_fd=source, dst_dir_fd=parent)
 
     def remove(self, path: str) -> None:
-        """Delete a regular file, and the folders that are empty without it.
+        """Delete a regular file, and the folders that become empty.
 
         Raises:
-            InTheWay: something else stands there.
+            UnexpectedFile: it is something else.
         """
-        self._regular(path, create=False)
-        *parents, name = path.split("/")
-        os.unlink(name, dir_fd=self.folder(tuple(parents)))
-        self.forget()
-        while parents:
+        self._check_regular(path)
+        parent, name = self._parent(path)
+        os.unlink(name, dir_fd=parent)
+        self.close_folders()  # a descriptor of a deleted folder would be used for a new one of that name
+        *folders, _ = path.split("/")
+        while folders:
             try:
-                os.rmdir(parents[-1], dir_fd=self.folder(tuple(parents[:-1])))
+                os.rmdir(folders[-1], dir_fd=self.folder(tuple(folders[:-1])))
             except OSError:
                 return
-            parents.pop()
+            folders.pop()
 
-    def _regular(self, path: str, create: bool) -> os.stat_result | None:
-        *parents, _ = path.split("/")
-        if create:
-            self.folder(tuple(parents), create=True)
-        there = self.look(path)
-        if there is not None and not stat.S_ISREG(there.st_mode):
-            raise InTheWay(
-                f"{path} is a {'folder' if stat.S_ISDIR(there.st_mode) else 'symlink or special file'} there"
-            )
-        return there
+    def _parent(self, path: str, create: bool = False) -> tuple[int, str]:
+        """Descriptor of the folder that holds ``path``, and the name in it."""
+        *parents, name = path.split("/")
+        return self.folder(tuple(parents), create), name
 
-    @staticmethod
-    def _enter(parent: int, name: str, create: bool) -> int:
-        try:
-            return os.open(name, FOLDER, dir_fd=parent)
-        except FileNotFoundError:
-            if not create:
-                raise
-        with suppress(FileExistsError):
-            os.mkdir(name, dir_fd=parent)
-        return os.open(name, FOLDER, dir_fd=parent)
+    def _check_regular(self, path: str) -> bool:
+        """Whether ``path`` exists, if it is a regular file then."""
+        status = self.stat(path)
+        if status is not None and not stat.S_ISREG(status.st_mode):
+            kind = "folder" if stat.S_ISDIR(status.st_mode) else "symlink or special file"
+            raise UnexpectedFile(f"{path} exists as a {kind}")
+        return status is not None

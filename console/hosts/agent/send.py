@@ -1,4 +1,4 @@
-"""Sends files out as frames, many small ones in one piece, and notices when one changes meanwhile."""
+"""Sends files as frames, many small ones in one piece, and detects a file that changes while it is sent."""
 
 from __future__ import annotations
 
@@ -7,20 +7,31 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from console.hosts.agent.file_index import hash_of, same
-from console.hosts.agent.frames import CHANGED, DATA, END, GONE, HEAD, MAX_DATA, SHRANK, WHOLE, file_head, frame
-from console.hosts.agent.safe_dir import InTheWay, SafeDir
+from console.hosts.agent.file_index import hash_prefix, unchanged
+from console.hosts.agent.frames import (
+    CHANGED,
+    COMPLETE,
+    DATA,
+    END,
+    HEAD,
+    MAX_DATA,
+    MISSING,
+    SHRANK,
+    encode_frame,
+    file_head,
+)
+from console.hosts.agent.safe_dir import SafeDir, UnexpectedFile
 
 READ = 256 * 1024
-PIECE = 128 * 1024  # small files are gathered up to this
+PIECE = 128 * 1024  # bytes; frames are collected up to this, for each write to the channel costs
 
 
-class Outgoing(NamedTuple):
+class OutgoingFile(NamedTuple):
     """A file to send.
 
     Attributes:
-        size: what it must be in all; None takes it as it is now.
-        offset, prefix: go on from there, if what lies before has that SHA-256; an empty ``prefix`` is not looked at.
+        size: that it must have, in bytes; None takes it as it is now, and it may grow meanwhile.
+        offset, prefix: start there if the bytes before have this SHA-256, else at 0; an empty ``prefix`` is not compared.
     """
 
     path: str
@@ -29,37 +40,37 @@ class Outgoing(NamedTuple):
     prefix: str = ""
 
 
-def send_files(root: SafeDir, files: Iterable[Outgoing]) -> Iterator[bytes]:
-    """The frames of ``files``, numbered as they come, in pieces that are worth a write each."""
-    gathered = bytearray()
+def send_files(root: SafeDir, files: Iterable[OutgoingFile]) -> Iterator[bytes]:
+    """Yield the frames of ``files``, numbered in their order, in pieces of about 128 KiB or more."""
+    collected = bytearray()
     for number, file in enumerate(files):
         for piece in _frames(root, number, file):
             if len(piece) >= PIECE:
-                if gathered:
-                    yield bytes(gathered)
-                    gathered.clear()
+                if collected:
+                    yield bytes(collected)
+                    collected.clear()
                 yield piece
                 continue
-            gathered += piece
-            if len(gathered) >= PIECE:
-                yield bytes(gathered)
-                gathered.clear()
-    if gathered:
-        yield bytes(gathered)
+            collected += piece
+            if len(collected) >= PIECE:
+                yield bytes(collected)
+                collected.clear()
+    if collected:
+        yield bytes(collected)
 
 
-def _frames(root: SafeDir, number: int, file: Outgoing) -> Iterator[bytes]:
+def _frames(root: SafeDir, number: int, file: OutgoingFile) -> Iterator[bytes]:
     try:
         handle = root.open_file(file.path)
-    except (OSError, InTheWay):
-        yield file_head(number, 0) + frame(END, bytes([GONE]))
+    except (OSError, UnexpectedFile):
+        yield file_head(number, 0) + encode_frame(END, bytes([MISSING]))
         return
     try:
         before = os.fstat(handle)
-        offset = _start(handle, file)
+        offset = _seek(handle, file)
         yield file_head(number, offset)
         if offset > before.st_size:
-            yield frame(END, bytes([SHRANK]))
+            yield encode_frame(END, bytes([SHRANK]))
             return
         left = (before.st_size if file.size is None else file.size) - offset
         fits = file.size in (None, before.st_size)
@@ -69,32 +80,32 @@ def _frames(root: SafeDir, number: int, file: Outgoing) -> Iterator[bytes]:
             fits = yield from _data(handle, length)
             left -= length
         may_grow = file.size is None
-        whole = fits and not left and (may_grow or same(before, os.fstat(handle)))
-        yield frame(END, bytes([WHOLE if whole else CHANGED]))
+        complete = fits and not left and (may_grow or unchanged(before, os.fstat(handle)))
+        yield encode_frame(END, bytes([COMPLETE if complete else CHANGED]))
     except OSError:
-        yield frame(END, bytes([CHANGED]))
+        yield encode_frame(END, bytes([CHANGED]))
     finally:
         os.close(handle)
 
 
 def _data(handle: int, length: int) -> Generator[bytes, None, bool]:
-    """``length`` bytes; False if the file could be read no further, and zeros took its place."""
+    """Yield exactly ``length`` bytes; returns False if the file ended early and zeros were sent for the rest."""
     while length:
         chunk = b""
         with suppress(OSError):
             chunk = os.read(handle, min(READ, length))
         if not chunk:
-            yield bytes(length)
+            yield bytes(length)  # the frame's length is sent already: END reports the file as changed
             return False
         length -= len(chunk)
         yield chunk
     return True
 
 
-def _start(handle: int, file: Outgoing) -> int:
-    """The offset to go on from; ``handle`` is there then."""
+def _seek(handle: int, file: OutgoingFile) -> int:
+    """Move ``handle`` to the offset to start from, and return it."""
     if file.offset and file.prefix:
-        size, digest = hash_of(handle, file.offset)
+        size, digest = hash_prefix(handle, file.offset)
         if size == file.offset and digest.hexdigest() == file.prefix:
             return file.offset
         os.lseek(handle, 0, os.SEEK_SET)

@@ -1,12 +1,13 @@
-"""The host's end of a transfer: counts, takes in and sends out files as the console asks, on one channel, in order.
+"""The host's end of a transfer: indexes, receives and sends files at the console's request, on one channel, in order.
 
-Requests are MESSAGE frames with an ``op``; each has one answer, a MESSAGE with what was asked for or with ``error``.
+Requests are MESSAGE frames with an ``op``; each gets one MESSAGE in reply, with the result or with ``error``.
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import select
 import sys
@@ -16,32 +17,49 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from console.hosts.agent.disk import DiskFull, as_full
-from console.hosts.agent.file_index import Entry, HashCache, count
-from console.hosts.agent.frames import MESSAGE, Frame, Frames, Garbled, decoded, message
-from console.hosts.agent.receive import Receiver
-from console.hosts.agent.safe_dir import InTheWay, SafeDir
-from console.hosts.agent.safe_names import why_unsafe
-from console.hosts.agent.send import Outgoing, send_files
-from console.hosts.agent.staging import Busy, staged
-from console.hosts.agent.workspace import Refused, write_json
+from console.hosts.agent.disk import DiskFull, disk_full_error
+from console.hosts.agent.file_index import Entry, HashCache, index_files
+from console.hosts.agent.frames import MESSAGE, BadFrame, Frame, FrameDecoder, decode_message, encode_message
+from console.hosts.agent.receive import Busy, Receiver, staged_files
+from console.hosts.agent.safe_dir import SafeDir, UnexpectedFile, unsafe_reason
+from console.hosts.agent.send import OutgoingFile, send_files
+from console.hosts.agent.workspace import Refused
+from engine.contract.durable import write_durably
 
-F_SETPIPE_SZ = 1031  # as Linux has it; named by Python from 3.10 on
-PIPE = 1 << 20  # bytes that the SSH server may be ahead: each change between it and this process costs
-IDLE_S = 30.0  # a stream that stands still this long has lost its sender: its lock must not outlive it
-OWN = ("agent", "arrays", "env", "jobs", "runs", "slots")  # folders of the workspace that no push writes to
+F_SETPIPE_SZ = 1031  # of Linux; the fcntl module has it from Python 3.10 on
+PIPE = 1 << 20  # bytes that the SSH server may be ahead: each switch between it and this process costs
+IDLE_TIMEOUT_S = 30.0  # a sender that is silent this long is gone: its lock on the folder must not outlive it
+WORKSPACE_FOLDERS = ("agent", "arrays", "env", "jobs", "runs", "slots")  # no push writes to them
 RECEIPTS = 20  # kept of each folder
 
 
-class Gone(Exception):
-    """Nobody is at the other end any more."""
+class Disconnected(Exception):
+    """The other end of the channel is gone."""
+
+
+def keep_receipt(folder: Path, content: bytes) -> Path:
+    """Write a receipt of a sync, JSON, to ``folder/receipts`` and delete the oldest above 20; returns its path.
+
+    Raises:
+        DiskFull: no room for it.
+        OSError: it cannot be written.
+    """
+    path = folder / "receipts" / f"{time.time_ns()}.json"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_durably(path, content)
+    except OSError as error:
+        raise disk_full_error(error, str(folder), len(content)) or error from error
+    for old in sorted(path.parent.glob("*.json"))[:-RECEIPTS]:
+        old.unlink()
+    return path
 
 
 class Transfer:
     """One console's transfers with the workspace ``root``.
 
     Args:
-        source, sink: descriptors to read requests from and to answer on.
+        source, sink: descriptors to read requests from and to reply on.
     """
 
     def __init__(self, root: Path, source: int, sink: int) -> None:
@@ -52,137 +70,135 @@ class Transfer:
             with suppress(OSError):
                 fcntl.fcntl(pipe, F_SETPIPE_SZ, PIPE)
         self._frames = self._read()
-        self._patience: float | None = None
+        self._idle_timeout: float | None = None
 
     def serve(self) -> None:
-        """Answer until the console hangs up."""
-        with suppress(Gone):
-            self._say({"sha256": hashlib.sha256(Path(sys.argv[0]).read_bytes()).hexdigest()})
+        """Handle requests until the console closes the channel."""
+        with suppress(Disconnected):
+            self._reply({"sha256": hashlib.sha256(Path(sys.argv[0]).read_bytes()).hexdigest()})
             while True:
                 request = self._next_message()
                 try:
-                    answer = getattr(self, f"_do_{request.get('op')}")(request)
+                    reply = getattr(self, f"_do_{request.get('op')}")(request)
                 except DiskFull as full:
-                    answer = {"error": "full", "disk": full.disk, "missing": full.missing}
+                    reply = {"error": "full", "disk": full.disk, "missing": full.missing}
                 except Busy as busy:
-                    answer = {"error": "busy", "text": str(busy)}
-                except (InTheWay, Refused, Garbled) as error:
-                    answer = {"error": "refused", "text": str(error)}
+                    reply = {"error": "busy", "text": str(busy)}
+                except (UnexpectedFile, Refused, BadFrame) as error:
+                    reply = {"error": "refused", "text": str(error)}
                 except OSError as error:
-                    answer = {"error": "failed", "text": str(error)}
+                    reply = {"error": "failed", "text": str(error)}
                 except (AttributeError, KeyError, TypeError, ValueError) as error:
-                    answer = {"error": "refused", "text": f"not understood: {error!r}"}
-                self._say(answer)
-                if "error" in answer and request.get("op") == "receive":
-                    return  # what is under way on the channel belongs to nothing any more
+                    reply = {"error": "refused", "text": f"a malformed request: {error!r}"}
+                self._reply(reply)
+                if "error" in reply and request.get("op") == "receive":
+                    return  # frames of the failed batch are still arriving: only a new channel starts clean
 
-    def _do_count(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The files below ``root``, and what a broken sync left there on its way."""
+    def _do_index(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Index of the files below ``root``, and what an interrupted sync left staged."""
         try:
             root = self._open(str(request["root"]))
         except FileNotFoundError:
             return {"files": [], "refused": [], "staged": {}, "exists": False}
         with root:
-            cache = HashCache(None if request.get("afresh") else self._hashes(str(request["root"])))
-            file_index = count(root, list(request.get("excludes", ())), cache)
+            cache = HashCache(None if request.get("ignore_cache") else self._cache_path(str(request["root"])))
+            file_index = index_files(root, list(request.get("excludes", ())), cache)
             cache.save()
-            return {"files": file_index.files, "refused": file_index.refused, "staged": staged(root), "exists": True}
+            return {
+                "files": file_index.files,
+                "refused": file_index.refused,
+                "staged": staged_files(root),
+                "exists": True,
+            }
 
     def _do_receive(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Take in ``files``, whose frames follow, ended by a message; then delete ``remove``."""
+        """Receive ``files``, whose frames follow, ended by a MESSAGE; then delete ``remove``."""
         files = [Entry(*entry) for entry in request["files"]]
         for entry in files:
-            if why := why_unsafe(entry.path):
-                raise Refused(f"{entry.path!r}: {why}")
+            if reason := unsafe_reason(entry.path):
+                raise Refused(f"{entry.path!r}: {reason}")
         with self._writable(str(request["root"])) as root:
             receiver = Receiver(root, files)
-            self._patience = float(request.get("patience", IDLE_S))
+            self._idle_timeout = float(request.get("idle_timeout", IDLE_TIMEOUT_S))
             try:
                 while (frame := next(self._frames)).kind != MESSAGE:
                     receiver.take(frame.kind, frame.payload)
-                gone = receiver.commit([Entry(*entry) for entry in request.get("remove", ())])
+                removed = receiver.commit([Entry(*entry) for entry in request.get("remove", ())])
             finally:
-                self._patience = None
+                self._idle_timeout = None
                 receiver.close()
-            if receiver.read_back:
-                HashCache(self._hashes(str(request["root"]))).add(receiver.read_back)
-            return {"failures": receiver.failures, "bytes": receiver.bytes, "removed": gone}
+            if receiver.verified:
+                HashCache(self._cache_path(str(request["root"]))).add(receiver.verified)
+            return {"failures": receiver.failures, "bytes": receiver.bytes, "removed": removed}
 
     def _do_send(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Send ``files``, each the fields of ``Outgoing``, below ``root``: their frames, then the answer."""
+        """Send ``files``, each the fields of ``Outgoing``, below ``root``: their frames, then the reply."""
         with self._open(str(request["root"])) as root:
-            wanted = [Outgoing(*file) for file in request["files"]]
+            wanted = [OutgoingFile(*file) for file in request["files"]]
             for file in wanted:
-                if why := why_unsafe(file.path):
-                    raise Refused(f"{file.path!r}: {why}")
+                if reason := unsafe_reason(file.path):
+                    raise Refused(f"{file.path!r}: {reason}")
             for piece in send_files(root, wanted):
                 self._write(piece)
         return {}
 
-    def _do_keep(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Keep ``receipt`` of a sync of ``root``; the oldest of many give way."""
-        folder = self._notes(str(request["root"])) / "receipts"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_json(folder / f"{time.time_ns()}.json", request["receipt"])
-        except OSError as error:
-            raise as_full(error, str(folder), 4096) or error from error
-        for old in sorted(folder.glob("*.json"))[:-RECEIPTS]:
-            old.unlink()
+    def _do_keep_receipt(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Keep ``receipt`` of a sync of ``root``."""
+        keep_receipt(self._records(str(request["root"])), json.dumps(request["receipt"]).encode())
         return {}
 
     def _open(self, root: str) -> SafeDir:
-        """``root`` for reading: a path of this host, or one below the workspace."""
+        """``root`` for reading: an absolute path on this host, or one below the workspace."""
         if Path(root).is_absolute():
             return SafeDir(Path(root))
         with SafeDir(self._root) as workspace:
-            return workspace.below(self._checked(root))
+            return workspace.subdir(self._checked(root))
 
     @contextmanager
     def _writable(self, root: str) -> Iterator[SafeDir]:
-        """``root`` for writing: below the workspace, and none of its own folders."""
-        if self._checked(root).split("/")[0].casefold() in OWN or root.startswith("."):
+        """``root`` for writing: below the workspace, and not one of the folders that the agent itself uses."""
+        if self._checked(root).split("/")[0].casefold() in WORKSPACE_FOLDERS or root.startswith("."):
             raise Refused(f"{root} is not for pushes")
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
         with SafeDir(self._root) as workspace:
             try:
-                inner = workspace.below(root, create=True)
+                inner = workspace.subdir(root, create=True)
             except OSError as error:
-                raise as_full(error, str(self._root), 4096) or error from error
+                raise disk_full_error(error, str(self._root), 4096) or error from error
         with inner:
             yield inner
 
     def _checked(self, root: str) -> str:
-        if why := why_unsafe(root):
-            raise Refused(f"{root!r}: {why}")
+        if reason := unsafe_reason(root):
+            raise Refused(f"{root!r}: {reason}")
         return root
 
-    def _hashes(self, root: str) -> Path:
-        return self._notes(root) / "hashes.json"
+    def _cache_path(self, root: str) -> Path:
+        return self._records(root) / "hashes.json"
 
-    def _notes(self, root: str) -> Path:
-        """Where hashes and receipts of ``root`` are kept: beside it all, never in it."""
+    def _records(self, root: str) -> Path:
+        """Folder of the hash cache and receipts of ``root``: in the workspace, so that the synced folder stays unchanged."""
         return self._root / ".sync" / hashlib.sha256(root.encode("utf-8", "replace")).hexdigest()[:16]
 
     def _next_message(self) -> dict[str, Any]:
         frame = next(self._frames)
         if frame.kind != MESSAGE:
-            raise Gone("a stream that nobody announced")
-        return decoded(bytes(frame.payload))
+            raise Disconnected("frames of files without a request")
+        return decode_message(bytes(frame.payload))
 
     def _read(self) -> Iterator[Frame]:
-        frames = Frames()
+        frames = FrameDecoder()
         buffer = memoryview(bytearray(PIPE))
         while True:
-            if self._patience is not None and not select.select([self._source], [], [], self._patience)[0]:
-                raise Gone(f"nothing came for {self._patience:.0f} s")
+            if self._idle_timeout is not None and not select.select([self._source], [], [], self._idle_timeout)[0]:
+                raise Disconnected(f"nothing arrived for {self._idle_timeout:.0f} s")
             size = os.readv(self._source, [buffer])
             if not size:
-                raise Gone("the channel was closed")
+                raise Disconnected("the channel was closed")
             yield from frames.feed(buffer[:size])
 
-    def _say(self, value: dict[str, Any]) -> None:
-        self._write(message(value))
+    def _reply(self, value: dict[str, Any]) -> None:
+        self._write(encode_message(value))
 
     def _write(self, content: bytes | memoryview) -> None:
         view = memoryview(content)
@@ -190,11 +206,11 @@ class Transfer:
             while view:
                 view = view[os.write(self._sink, view) :]
         except BrokenPipeError:
-            raise Gone("the channel was closed") from None
+            raise Disconnected("the channel was closed") from None
 
 
 def main(root: str) -> None:
-    """Serve on stdin and stdout; a stray print must not end up among the frames."""
+    """Serve on stdin and stdout."""
     sink = os.dup(1)
-    os.dup2(2, 1)
+    os.dup2(2, 1)  # a stray print must not end up among the frames
     Transfer(Path(root), 0, sink).serve()

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from console.hosts.agent.disk import FULL, mounted_at
+from console.hosts.agent.disk import FULL_ERRNOS, mount_point
 from engine.contract.durable import write_durably
 from engine.contract.run_folder import MANIFEST, build_manifest
 
@@ -22,8 +22,8 @@ class Refused(Exception):
 
 def refusal(error: Exception, workspace: Workspace) -> str:
     """What to say of ``error``; of a full disk, which one it is."""
-    if isinstance(error, OSError) and error.errno in FULL:
-        return f"the disk at {mounted_at(str(workspace.root))} is full"
+    if isinstance(error, OSError) and error.errno in FULL_ERRNOS:
+        return f"the disk at {mount_point(str(workspace.root))} is full"
     return str(error) if isinstance(error, Refused) else f"{type(error).__name__}: {error}"
 
 

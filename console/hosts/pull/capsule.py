@@ -9,10 +9,10 @@ from contextlib import contextmanager, suppress
 from os import close
 from pathlib import Path, PurePosixPath
 
-from console.hosts.agent.disk import as_full
+from console.hosts.agent.disk import disk_full_error
 from console.hosts.agent.file_index import Entry
-from console.hosts.agent.safe_names import RESERVED
-from console.hosts.agent.staging import STAGING, staged_name
+from console.hosts.agent.receive import STAGING, staged_name
+from console.hosts.agent.safe_dir import RESERVED
 from console.hosts.pull.shielded_thread import shielded_thread
 from console.hosts.pull.tail import HeldPlace
 from console.hosts.pull.verify import local_manifest
@@ -80,7 +80,7 @@ async def pull(
     except NotNow:
         raise
     except (SyncFailed, BadInput, OSError) as error:
-        if isinstance(error, OSError) and (full := as_full(error, str(folder), 4096)):
+        if isinstance(error, OSError) and (full := disk_full_error(error, str(folder), 4096)):
             raise NoRoom("this machine", full.disk, full.missing) from error
         raise Damaged(sanitize_line(str(error))) from error
 

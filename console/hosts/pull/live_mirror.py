@@ -17,7 +17,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from console.hosts.agent.disk import as_full
+from console.hosts.agent.disk import disk_full_error
 from console.hosts.agent.frames import FILE, FILE_HEAD
 from console.hosts.agent.workspace import KEY
 from console.hosts.pull.shielded_thread import shielded_thread
@@ -121,7 +121,7 @@ class LiveMirror:
             for look in looks.values():
                 look.finish()
         except OSError as error:
-            full = as_full(error, str(self._folder), 4096)
+            full = disk_full_error(error, str(self._folder), 4096)
             if full is not None:
                 raise NoRoom("this machine", full.disk, full.missing) from error
             raise SyncFailed(f"{self._folder}: {error}") from error

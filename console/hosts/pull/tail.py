@@ -8,8 +8,8 @@ import os
 import time
 from pathlib import Path
 
-from console.hosts.agent.frames import DATA, END, FILE, SHRANK, WHOLE
-from console.hosts.agent.send import Outgoing
+from console.hosts.agent.frames import COMPLETE, DATA, END, FILE, SHRANK
+from console.hosts.agent.send import OutgoingFile
 from console.hosts.agent.workspace import KEY
 from engine.contract.run_folder import EVENTS, LOG, STATE, size_and_sha256
 
@@ -80,7 +80,7 @@ class LiveLook:
     """
 
     def __init__(self, run: str, key: str, place: Path | None, *, sure: bool) -> None:
-        self.files: list[Outgoing] = []
+        self.files: list[OutgoingFile] = []
         self.key = ""
         self.confirmed = False
         self.shrank = False
@@ -102,7 +102,7 @@ class LiveLook:
         Raises:
             OSError: it cannot be written here.
         """
-        state = Outgoing(f"{self._run}/{STATE}", None)
+        state = OutgoingFile(f"{self._run}/{STATE}", None)
         growing = []
         if self._place is not None:
             self._place.mkdir(parents=True, exist_ok=True)
@@ -114,7 +114,7 @@ class LiveLook:
                 self._handles[slot] = os.open(self._path(slot), APPEND, 0o666)
                 size = self._before[slot] = os.fstat(self._handles[slot]).st_size
                 prefix = "" if self._sure or not size else size_and_sha256(self._path(slot))[1]
-                growing.append(Outgoing(f"{self._run}/{name}", None, size, prefix))
+                growing.append(OutgoingFile(f"{self._run}/{name}", None, size, prefix))
         self.files = [state, *growing, state]
         return True
 
@@ -139,7 +139,7 @@ class LiveLook:
             view = memoryview(payload)
             while view:
                 view = view[os.write(handle, view) :]
-        elif kind == END and payload[0] != WHOLE:
+        elif kind == END and payload[0] != COMPLETE:
             self.shrank = self.shrank or payload[0] == SHRANK
             os.ftruncate(handle, self._before[slot])
 

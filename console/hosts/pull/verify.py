@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from console.hosts.agent.safe_dir import InTheWay, SafeDir
+from console.hosts.agent.safe_dir import SafeDir, UnexpectedFile
 from console.sanitize import sanitize_line
 from engine.contract import manifest as manifests
 from engine.contract.bad_input import BadInput
@@ -87,7 +87,7 @@ def _checked(capsule: Path, manifest: manifests.Manifest) -> Iterator[tuple[mani
             except FileNotFoundError:
                 yield entry, "it is gone"
                 continue
-            except (OSError, InTheWay) as error:
+            except (OSError, UnexpectedFile) as error:
                 yield entry, f"it cannot be read: {error}"
                 continue
             try:

@@ -12,11 +12,10 @@ from msgspec import Struct
 
 from console.hosts.agent.disk import DiskFull
 from console.hosts.agent.file_index import Entry, HashCache
-from console.hosts.agent.frames import DATA, END, WHOLE
-from console.hosts.agent.receive import Receiver
-from console.hosts.agent.safe_dir import InTheWay, SafeDir
-from console.hosts.agent.send import Outgoing, send_files
-from console.hosts.agent.staging import Busy, staged, staged_name
+from console.hosts.agent.frames import COMPLETE, DATA, END
+from console.hosts.agent.receive import Busy, Receiver, staged_files, staged_name
+from console.hosts.agent.safe_dir import SafeDir, UnexpectedFile
+from console.hosts.agent.send import OutgoingFile, send_files
 from console.hosts.transfer.channel import HostFolder, TransferChannel
 from console.hosts.transfer.errors import NoRoom, NotNow, SyncFailed
 from console.hosts.transfer.plan import SyncPlan
@@ -45,11 +44,13 @@ def read_transfer_result(answer: dict[str, Any]) -> TransferResult:
         raise SyncFailed(f"the host's answer cannot be understood: {sanitize_line(str(error))}") from error
 
 
-def gone_on_with(entry: Entry, staged: Mapping[str, tuple[int, str]]) -> Outgoing:
+def gone_on_with(entry: Entry, staged: Mapping[str, tuple[int, str]]) -> OutgoingFile:
     """``entry`` from the byte it came to, if that is a beginning of it; who sends it compares the hash of what came."""
     offset, prefix = staged.get(staged_name(entry), (0, ""))
     return (
-        Outgoing(entry.path, entry.size, offset, prefix) if offset <= entry.size else Outgoing(entry.path, entry.size)
+        OutgoingFile(entry.path, entry.size, offset, prefix)
+        if offset <= entry.size
+        else OutgoingFile(entry.path, entry.size)
     )
 
 
@@ -77,7 +78,7 @@ async def fetch(
     total = sum(entry.size for entry in files)
     try:
         with await asyncio.to_thread(SafeDir, into, True) as root:
-            have = await asyncio.to_thread(staged, root)
+            have = await asyncio.to_thread(staged_files, root)
             receiver = await asyncio.to_thread(Receiver, root, files, aside)
             try:
                 outgoing = [gone_on_with(entry, have) for entry in files]
@@ -90,15 +91,15 @@ async def fetch(
                 channel.post({"op": "send", "root": remote, "files": outgoing})
                 await channel.answer(receiver, tick)
                 await asyncio.to_thread(receiver.commit)
-                if cache is not None and receiver.read_back:
-                    cache.add(receiver.read_back)
+                if cache is not None and receiver.verified:
+                    cache.add(receiver.verified)
             finally:
                 receiver.close()
     except DiskFull as full:
         raise NoRoom("this machine", full.disk, full.missing) from full
     except Busy as error:
         raise NotNow(sanitize_line(str(error))) from error
-    except InTheWay as error:
+    except UnexpectedFile as error:
         raise SyncFailed(sanitize_line(str(error))) from error
     return TransferResult(receiver.failures, receiver.bytes, 0)
 
@@ -142,7 +143,7 @@ class Content:
         if kind == DATA and len(self.content) <= self._limit:
             self.content += payload[: self._limit + 1 - len(self.content)]
         elif kind == END:
-            self.whole = payload[0] == WHOLE and len(self.content) <= self._limit
+            self.whole = payload[0] == COMPLETE and len(self.content) <= self._limit
 
 
 async def read_host_file(channel: TransferChannel, root: str, path: str, limit: int) -> bytes:
@@ -153,7 +154,7 @@ async def read_host_file(channel: TransferChannel, root: str, path: str, limit: 
         SyncFailed: it is not there, changes, or has more than ``limit`` bytes.
     """
     sink = Content(limit)
-    channel.post({"op": "send", "root": root, "files": [Outgoing(path, None)]})
+    channel.post({"op": "send", "root": root, "files": [OutgoingFile(path, None)]})
     await channel.answer(sink)
     if not sink.whole:
         raise SyncFailed(f"{sanitize_line(path)} cannot be read whole, or has more than {limit >> 20} MiB")

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from console.hosts.agent.file_index import Entry, FileIndex
-from console.hosts.agent.frames import MESSAGE, Frames, Garbled, decoded, message
+from console.hosts.agent.frames import MESSAGE, BadFrame, FrameDecoder, decode_message, encode_message
 from console.hosts.remote.agent_package import AgentProcess, start_agent
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.errors import LinkDown
@@ -52,7 +52,7 @@ class TransferChannel:
 
     def __init__(self, process: AgentProcess) -> None:
         self._process = process
-        self._frames = Frames()
+        self._frames = FrameDecoder()
         self._messages: deque[dict[str, Any]] = deque()
         self._reading: asyncio.Task[bytes] | None = None
         self._behind: list[bytes] = []
@@ -68,7 +68,7 @@ class TransferChannel:
 
     def post_count(self, root: str, excludes: Sequence[str] = (), *, afresh: bool = False) -> None:
         """Ask for a count, whose answer comes with ``counted``, in turn."""
-        self.post({"op": "count", "root": root, "excludes": list(excludes), "afresh": afresh})
+        self.post({"op": "index", "root": root, "excludes": list(excludes), "ignore_cache": afresh})
 
     async def counted(self) -> HostFolder:
         """The answer to ``post_count``."""
@@ -81,7 +81,7 @@ class TransferChannel:
     def post(self, request: dict[str, Any]) -> None:
         """Send ``request``; its answer comes with ``answer``, in turn."""
         with _link_errors():
-            self._process.stdin.write(message(request))
+            self._process.stdin.write(encode_message(request))
 
     async def answer(self, sink: Sink | None = None, tick: Callable[[], None] | None = None) -> dict[str, Any]:
         """The next answer; files that come before it go to ``sink``, in a thread, while more are read.
@@ -146,7 +146,7 @@ class TransferChannel:
                         await self._process.stdin.drain()
                         sent(len(piece))
                 if not early.done():
-                    self._process.stdin.write(message({"op": "end"}))
+                    self._process.stdin.write(encode_message({"op": "end"}))
             return await early
         except LinkDown:
             return await early  # the host's own reason, if it gave one, says more
@@ -171,12 +171,12 @@ class TransferChannel:
             for chunk in chunks:
                 for frame in self._frames.feed(chunk):
                     if frame.kind == MESSAGE:
-                        self._messages.append(decoded(frame.payload))
+                        self._messages.append(decode_message(frame.payload))
                     elif sink is not None:
                         sink.take(frame.kind, frame.payload)
                     else:
-                        raise Garbled("files that nobody asked for")
-        except Garbled as error:
+                        raise BadFrame("files that nobody asked for")
+        except BadFrame as error:
             raise LinkDown(f"the host's answer cannot be understood: {sanitize_line(str(error))}") from error
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from console.hosts.agent.disk import disk_full_text
+
 
 class SyncFailed(Exception):
     """The sync was refused or broke off; asked for again, it goes on from what arrived."""
@@ -24,8 +26,7 @@ class NoRoom(NotNow):
         self.end = end
         self.disk = disk
         self.missing = missing
-        lack = "it has no room for more files" if missing is None else f"{missing:,} bytes are missing"
-        super().__init__(f"the disk of {end} at {disk} is full: {lack}; asked for again, the sync goes on from here")
+        super().__init__(f"{disk_full_text(disk, missing, end)}; asked for again, the sync goes on from here")
 
 
 class TooManyDeletions(SyncFailed):

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from console.hosts.agent.file_index import FileIndex, HashCache, fingerprint
-from console.hosts.agent.safe_names import RESERVED
+from console.hosts.agent.safe_dir import RESERVED
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.transfer.batch import TransferResult, fetch, send
 from console.hosts.transfer.channel import HostFolder, TransferChannel, open_transfer
@@ -173,6 +173,6 @@ class _Course:
         receipt = Receipt(
             request.host, connection.fingerprint, request.remote, str(request.local), time.time(), verdict
         )
-        channel.post({"op": "keep", "root": request.remote, "receipt": msgspec.to_builtins(receipt)})
+        channel.post({"op": "keep_receipt", "root": request.remote, "receipt": msgspec.to_builtins(receipt)})
         await asyncio.to_thread(keep_receipt, request.notes, receipt)
         await channel.answer()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 
 from msgspec import Struct
 
 from console.hosts.agent.file_index import Entry, FileIndex
-from console.hosts.agent.safe_names import clashes, why_unsafe
+from console.hosts.agent.safe_dir import unsafe_reason
 from console.hosts.transfer.errors import TooManyDeletions
 from console.sanitize import sanitize_line
 from engine.contract.bad_input import BadInput
@@ -76,7 +77,7 @@ def read_cap(text: str) -> DeletionCap:
 def plan_sync(source: FileIndex, target: FileIndex, *, delete: bool = False) -> SyncPlan:
     """Bring ``target`` in step with ``source``; names that no end should trust are refused, whoever sent them."""
     refused = dict(source.refused)
-    refused.update((entry.path, why) for entry in source.files if (why := why_unsafe(entry.path)))
+    refused.update((entry.path, why) for entry in source.files if (why := unsafe_reason(entry.path)))
     refused.update(
         dict.fromkeys(clashes(entry.path for entry in source.files), "its name differs only in case from another")
     )
@@ -98,6 +99,27 @@ def plan_sync(source: FileIndex, target: FileIndex, *, delete: bool = False) -> 
             move.append(entry)
     shown = tuple(Refusal(sanitize_line(path, 400), sanitize_line(why, 400)) for path, why in sorted(refused.items()))
     return SyncPlan(tuple(wanted), tuple(move), remove, shown)
+
+
+def clashes(paths: Iterable[str]) -> set[str]:
+    """Paths that, or whose folders, differ from another only in case or in how accents are encoded.
+
+    Some file systems take two such names for one, so that one file would silently replace the other.
+    """
+    known = list(paths)
+    spelling: dict[str, str] = {}
+    clashing: set[str] = set()
+    for path in known:
+        for prefix in (*_folders(path), path):
+            if spelling.setdefault(_case_folded(prefix), prefix) != prefix:
+                clashing.add(_case_folded(prefix))
+    if not clashing:
+        return set()
+    return {path for path in known if any(_case_folded(prefix) in clashing for prefix in (*_folders(path), path))}
+
+
+def _case_folded(path: str) -> str:
+    return path if path.isascii() and path.islower() else unicodedata.normalize("NFC", path.casefold())
 
 
 def _covered(path: str, present: set[str]) -> bool:

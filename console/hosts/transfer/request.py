@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from console.hosts.agent.file_index import FileIndex, HashCache, count
+from console.hosts.agent.file_index import FileIndex, HashCache, index_files
 from console.hosts.agent.safe_dir import SafeDir
 
 EXCLUDES = ("*.pt", "*.pth", "__pycache__", ".git", ".venv", "runs")
@@ -29,7 +29,7 @@ def index_local(folder: Path, excludes: Sequence[str], notes: Path, *, afresh: b
         return FileIndex([], [])
     with SafeDir(folder) as root:
         cache = HashCache(None if afresh else hashes_in(notes))
-        file_index = count(root, excludes, cache)
+        file_index = index_files(root, excludes, cache)
         cache.save()
         return file_index
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
-from console.hosts.agent.disk import as_full
+from console.hosts.agent import transfer as agent_transfer
+from console.hosts.agent.disk import DiskFull
 from console.hosts.transfer.errors import NoRoom
 from console.hosts.transfer.plan import Refusal
-from engine.contract.durable import write_durably
-
-RECEIPTS = 20  # kept of each folder; the oldest of many give way
 
 
 class Progress(Struct, frozen=True):
@@ -88,17 +85,10 @@ def keep_receipt(folder: Path, receipt: Receipt) -> Path:
         NoRoom: this machine's disk has no room for it.
         OSError: it cannot be written.
     """
-    path = folder / "receipts" / f"{time.time_ns()}.json"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_durably(path, msgspec.json.format(msgspec.json.encode(receipt)) + b"\n")
-    except OSError as error:
-        if full := as_full(error, str(folder), 4096):
-            raise NoRoom("this machine", full.disk, full.missing) from error
-        raise
-    for old in sorted(path.parent.glob("*.json"))[:-RECEIPTS]:
-        old.unlink()
-    return path
+        return agent_transfer.keep_receipt(folder, msgspec.json.format(msgspec.json.encode(receipt)) + b"\n")
+    except DiskFull as full:
+        raise NoRoom("this machine", full.disk, full.missing) from full
 
 
 def _number(count: int, noun: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from console.hosts.agent import file_index as module
-from console.hosts.agent.file_index import Entry, FileIndex, HashCache, count, fingerprint
+from console.hosts.agent.file_index import Entry, FileIndex, HashCache, excluded, fingerprint, index_files
 from console.hosts.agent.safe_dir import SafeDir
 from console.hosts.transfer.request import EXCLUDES
 from engine.contract import manifest
@@ -23,7 +23,7 @@ LONG_AGO = 1_600_000_000_123_456_789
 def counted(folder: Path, cache: Path | None = None, excludes: tuple[str, ...] = ()) -> FileIndex:
     with SafeDir(folder) as root:
         hashes = HashCache(cache)
-        found = count(root, excludes, hashes)
+        found = index_files(root, excludes, hashes)
         hashes.save()
         return found
 
@@ -32,13 +32,13 @@ def counted(folder: Path, cache: Path | None = None, excludes: tuple[str, ...] =
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files that were read, not remembered."""
     read: list[str] = []
-    real = module._hash
+    real = module._hash_unchanged
 
     def note(folder: int, name: str) -> Any:
         read.append(name)
         return real(folder, name)
 
-    monkeypatch.setattr(module, "_hash", note)
+    monkeypatch.setattr(module, "_hash_unchanged", note)
     return read
 
 
@@ -47,7 +47,7 @@ def settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two files, and a clock that is past the moment in which a change could go unseen."""
     folder = write(tmp_path / "folder", {"a": b"one", "sub/b": b"two"})
     now = time.time_ns
-    monkeypatch.setattr(time, "time_ns", lambda: now() + module.COARSE_NS)
+    monkeypatch.setattr(time, "time_ns", lambda: now() + module.COARSE_TICK_NS)
     return folder
 
 
@@ -123,7 +123,7 @@ def test_a_broken_cache_is_done_without(tmp_path: Path, content: bytes) -> None:
 
 def test_a_file_that_will_not_stand_still_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write(tmp_path / "folder", {"a": b"one", "b": b"two"})
-    real = module.hash_of
+    real = module.hash_prefix
 
     def moving(handle: int, limit: int) -> Any:
         found = real(handle, limit)
@@ -131,6 +131,12 @@ def test_a_file_that_will_not_stand_still_is_refused(tmp_path: Path, monkeypatch
             file.write(b".")
         return found
 
-    monkeypatch.setattr(module, "hash_of", moving)
+    monkeypatch.setattr(module, "hash_prefix", moving)
     found = counted(folder)
     assert ("a", "it changes while it is read") in found.refused and [entry.path for entry in found.files] == ["b"]
+
+
+def test_patterns_match_names_anywhere_and_paths_as_a_whole() -> None:
+    assert excluded("a/b/model.pt", ["*.pt"]) and excluded("a/__pycache__", ["__pycache__"])
+    assert excluded("data/raw", ["data/raw"]) and not excluded("other/data/raw", ["data/raw"])
+    assert not excluded("model.ptx", ["*.pt"])

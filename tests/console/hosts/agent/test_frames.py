@@ -9,9 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.hosts.agent.frames import DATA, END, FILE, MESSAGE, Frames, Garbled, decoded, frame, message
+from console.hosts.agent.frames import (
+    DATA,
+    END,
+    FILE,
+    MESSAGE,
+    BadFrame,
+    FrameDecoder,
+    decode_message,
+    encode_frame,
+    encode_message,
+)
 from console.hosts.agent.safe_dir import SafeDir
-from console.hosts.agent.send import Outgoing, send_files
+from console.hosts.agent.send import OutgoingFile, send_files
 from tests.console.hosts.folder_pair import write
 
 Seen = list[tuple[int, bytes]]
@@ -19,7 +29,7 @@ Seen = list[tuple[int, bytes]]
 
 def seen(pieces: list[bytes]) -> Seen:
     """What comes out, with a file's data joined."""
-    frames, found = Frames(), Seen()
+    frames, found = FrameDecoder(), Seen()
     for piece in pieces:
         for kind, payload in frames.feed(piece):
             if kind == DATA and found and found[-1][0] == DATA:
@@ -33,7 +43,11 @@ def seen(pieces: list[bytes]) -> Seen:
 def stream(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     files = {"a": b"", "b": b"x" * 1000, "c": os.urandom(300_000), "d": b"end"}
     with SafeDir(write(tmp_path_factory.mktemp("stream"), files)) as root:
-        return message({"op": "x"}) + b"".join(send_files(root, [Outgoing(name, None) for name in files])) + message({})
+        return (
+            encode_message({"op": "x"})
+            + b"".join(send_files(root, [OutgoingFile(name, None) for name in files]))
+            + encode_message({})
+        )
 
 
 @given(st.data())
@@ -60,26 +74,26 @@ def test_one_byte_at_a_time_gives_the_same_frames(stream: bytes) -> None:
     ],
 )
 def test_what_is_no_frame_is_noticed(content: bytes) -> None:
-    with pytest.raises(Garbled):
-        list(Frames().feed(content))
+    with pytest.raises(BadFrame):
+        list(FrameDecoder().feed(content))
 
 
-@pytest.mark.parametrize("payload", [b"", b"not zlib", frame(MESSAGE, b"")])
+@pytest.mark.parametrize("payload", [b"", b"not zlib", encode_frame(MESSAGE, b"")])
 def test_a_message_that_cannot_be_read_is_noticed(payload: bytes) -> None:
-    with pytest.raises(Garbled):
-        decoded(payload)
+    with pytest.raises(BadFrame):
+        decode_message(payload)
 
 
 def test_a_message_comes_back_as_it_was() -> None:
-    ((kind, payload),) = Frames().feed(message({"a": [1, "é", None]}))
-    assert kind == MESSAGE and decoded(payload) == {"a": [1, "é", None]}
+    ((kind, payload),) = FrameDecoder().feed(encode_message({"a": [1, "é", None]}))
+    assert kind == MESSAGE and decode_message(payload) == {"a": [1, "é", None]}
 
 
 def test_a_file_that_shrinks_while_it_is_sent_ends_as_changed(tmp_path: Path) -> None:
     path = tmp_path / "shrinks"
     path.write_bytes(os.urandom(3_000_000))
     with SafeDir(tmp_path) as root:
-        pieces = send_files(root, [Outgoing("shrinks", 3_000_000)])
+        pieces = send_files(root, [OutgoingFile("shrinks", 3_000_000)])
         first = [next(pieces), next(pieces)]
         os.truncate(path, 500_000)
         found = seen([*first, *pieces])
@@ -90,7 +104,7 @@ def test_a_file_rewritten_with_as_many_bytes_while_it_is_sent_ends_as_changed(tm
     path = tmp_path / "rewritten"
     path.write_bytes(bytes(3_000_000))
     with SafeDir(tmp_path) as root:
-        pieces = send_files(root, [Outgoing("rewritten", 3_000_000)])
+        pieces = send_files(root, [OutgoingFile("rewritten", 3_000_000)])
         first = [next(pieces), next(pieces)]
         path.write_bytes(b"\1" * 3_000_000)
         assert seen([*first, *pieces])[-1] != (END, b"\0")

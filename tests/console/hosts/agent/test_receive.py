@@ -14,11 +14,10 @@ from pathlib import Path
 import pytest
 
 from console.hosts.agent.file_index import Entry
-from console.hosts.agent.frames import CHANGED, DATA, END, FILE, FILE_HEAD, Frames, Garbled
-from console.hosts.agent.receive import BIG, Receiver
-from console.hosts.agent.safe_dir import InTheWay, SafeDir
-from console.hosts.agent.send import Outgoing, send_files
-from console.hosts.agent.staging import STAGING, Busy, staged, staged_name
+from console.hosts.agent.frames import CHANGED, DATA, END, FILE, FILE_HEAD, BadFrame, FrameDecoder
+from console.hosts.agent.receive import BIG_FILE, STAGING, Busy, Receiver, staged_files, staged_name
+from console.hosts.agent.safe_dir import SafeDir, UnexpectedFile
+from console.hosts.agent.send import OutgoingFile, send_files
 from tests.console.hosts.folder_pair import tree, write
 
 
@@ -52,7 +51,7 @@ def test_files_are_in_place_only_when_all_of_them_came(tmp_path: Path) -> None:
     assert tree(folder) == {"a": b"new", "sub/b": b"two"} and not receiver.failures
 
 
-@pytest.mark.parametrize("size", [1000, BIG + 1000], ids=["small", "big"])
+@pytest.mark.parametrize("size", [1000, BIG_FILE + 1000], ids=["small", "big"])
 @pytest.mark.parametrize("damage", ["cut", "grown", "changed", "noticed by the sender"])
 def test_what_is_not_what_was_announced_is_not_put_in_place(tmp_path: Path, size: int, damage: str) -> None:
     right = os.urandom(size)
@@ -64,21 +63,21 @@ def test_what_is_not_what_was_announced_is_not_put_in_place(tmp_path: Path, size
         receiver.commit()
     assert tree(folder) == {"a": b"old", "b": b"two"} and set(receiver.failures) == {"a"}
     with SafeDir(folder) as root:
-        assert not staged(root)
+        assert not staged_files(root)
 
 
 def test_a_broken_batch_is_gone_on_with_from_the_byte_it_came_to(tmp_path: Path) -> None:
-    content = os.urandom(BIG * 2)
-    big, half = entry("big", content), BIG + 12345
+    content = os.urandom(BIG_FILE * 2)
+    big, half = entry("big", content), BIG_FILE + 12345
     with intake_into(tmp_path / "root", big) as receiver:
         receiver.take(FILE, FILE_HEAD.pack(0, 0))
         receiver.take(DATA, content[:half])
     with SafeDir(tmp_path / "root") as root:
-        assert staged(root) == {staged_name(big): (half, hashlib.sha256(content[:half]).hexdigest())}
+        assert staged_files(root) == {staged_name(big): (half, hashlib.sha256(content[:half]).hexdigest())}
     with intake_into(tmp_path / "root", big) as receiver:
         feed(receiver, 0, content[half:], offset=half)
         receiver.commit()
-    assert tree(tmp_path / "root") == {"big": content} and receiver.bytes == BIG * 2 - half
+    assert tree(tmp_path / "root") == {"big": content} and receiver.bytes == BIG_FILE * 2 - half
 
 
 def test_a_beginning_that_is_not_right_any_more_is_not_gone_on_from(tmp_path: Path) -> None:
@@ -107,7 +106,7 @@ def test_two_batches_at_once_are_refused(tmp_path: Path) -> None:
     ],
 )
 def test_frames_out_of_order_are_noticed(tmp_path: Path, frames: list[tuple[int, bytes]]) -> None:
-    with intake_into(tmp_path / "root", entry("a", b"one")) as receiver, pytest.raises(Garbled):
+    with intake_into(tmp_path / "root", entry("a", b"one")) as receiver, pytest.raises(BadFrame):
         for kind, payload in frames:
             receiver.take(kind, payload)
 
@@ -153,7 +152,7 @@ def test_a_staging_folder_that_is_a_symlink_is_refused(tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / STAGING[0]).symlink_to(tmp_path / "outside")
-    with pytest.raises(InTheWay), intake_into(tmp_path / "root", entry("a", b"one")):
+    with pytest.raises(UnexpectedFile), intake_into(tmp_path / "root", entry("a", b"one")):
         pass
     assert not list((tmp_path / "outside").iterdir())
 
@@ -234,9 +233,9 @@ def test_folders_swapped_for_symlinks_while_files_are_sent_let_no_byte_out(tmp_p
     with Swapper(folder / "d", outside) as swapper:
         while swapper.is_alive() and (swapper.swaps < 300 or not refused or not sent):
             with SafeDir(folder) as root:
-                content = b"".join(send_files(root, [Outgoing("d/f", None)]))
+                content = b"".join(send_files(root, [OutgoingFile("d/f", None)]))
             assert b"SECRET" not in content
-            found = [kind for kind, _ in Frames().feed(content)]
+            found = [kind for kind, _ in FrameDecoder().feed(content)]
             sent += DATA in found
             refused += DATA not in found
         assert swapper.is_alive()

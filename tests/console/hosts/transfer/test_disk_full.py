@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from console.hosts.agent.disk import DiskFull
-from console.hosts.agent.file_index import HashCache, count
-from console.hosts.agent.frames import Frames
+from console.hosts.agent.file_index import HashCache, index_files
+from console.hosts.agent.frames import FrameDecoder
 from console.hosts.agent.receive import Receiver
 from console.hosts.agent.safe_dir import SafeDir
-from console.hosts.agent.send import Outgoing, send_files
+from console.hosts.agent.send import OutgoingFile, send_files
 from console.hosts.host_config import HostConfig
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.connection import open_connection
@@ -33,11 +33,11 @@ NEW = {"a": b"new a" * 2000, "sub/b": b"new b" * 3000, "deep/er/c": os.urandom(3
 def take_in(source: Path, target: Path) -> None:
     """A batch without its checks before: the disk fills up when it does."""
     with SafeDir(source) as here, SafeDir(target) as root:
-        files = count(here, (), HashCache(None)).files
+        files = index_files(here, (), HashCache(None)).files
         receiver = Receiver(root, files)
         try:
-            frames = Frames()
-            for piece in send_files(here, [Outgoing(entry.path, entry.size) for entry in files]):
+            frames = FrameDecoder()
+            for piece in send_files(here, [OutgoingFile(entry.path, entry.size) for entry in files]):
                 for frame in frames.feed(piece):
                     receiver.take(*frame)
             receiver.commit()
@@ -51,7 +51,7 @@ def take_in(source: Path, target: Path) -> None:
 def test_wherever_the_disk_fills_up_each_file_is_the_old_one_or_the_new_one(
     small_disk: Path, tmp_path: Path, pages: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("console.hosts.agent.receive.check_room", lambda *_: None)
+    monkeypatch.setattr("console.hosts.agent.receive.check_free_space", lambda *_: None)
     source = write(tmp_path / "source", NEW)
     target = write(small_disk / "target", OLD)
     filler = fill(small_disk, pages * PAGE)

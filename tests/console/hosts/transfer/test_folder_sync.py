@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from console.hosts.agent.receive import BIG
+from console.hosts.agent.receive import BIG_FILE
 from console.hosts.host_config import HostConfig
 from console.hosts.remote.agent_client import open_agent
 from console.hosts.ssh.channels import HostConnection
@@ -211,7 +211,7 @@ async def test_two_pushes_at_once_do_not_mix(pair: Pair, connection: HostConnect
 async def test_a_sender_that_falls_silent_does_not_keep_others_out(pair: Pair, connection: HostConnection) -> None:
     write(pair.here, {"a": b"1"})
     async with open_transfer(connection) as silent:
-        silent.post({"op": "receive", "root": "project", "files": [], "patience": 0.05})
+        silent.post({"op": "receive", "root": "project", "files": [], "idle_timeout": 0.05})
         with pytest.raises(LinkDown):
             await silent.answer()
         assert (await push(connection, pair.request())).full
@@ -227,7 +227,7 @@ async def _until(condition: Any) -> None:
 async def test_after_a_broken_link_it_goes_on_from_the_byte_it_came_to(
     pair: Pair, sshd: Sshd, tmp_path: Path, direction: str
 ) -> None:
-    content = os.urandom(3 * BIG)
+    content = os.urandom(3 * BIG_FILE)
     source, target = (pair.here, pair.there) if direction == "push" else (pair.there, pair.here)
     write(source, {"big": content, "a": b"1", "z": b"2"})
     move = push if direction == "push" else pull
@@ -239,7 +239,7 @@ async def test_after_a_broken_link_it_goes_on_from_the_byte_it_came_to(
                 pass
 
             def cut(progress: Progress) -> None:
-                if progress.bytes_done > 2 * BIG:
+                if progress.bytes_done > 2 * BIG_FILE:
                     proxy.drop()
 
             with pytest.raises(LinkDown):
@@ -248,7 +248,7 @@ async def test_after_a_broken_link_it_goes_on_from_the_byte_it_came_to(
         async with open_connection(config, tmp_path, access) as connection:
             verdict = await _when_free(connection, pair, move)
     assert verdict.full and tree(target) == {"big": content, "a": b"1", "z": b"2"}
-    assert verdict.moved_bytes < 2 * BIG
+    assert verdict.moved_bytes < 2 * BIG_FILE
 
 
 async def _when_free(connection: HostConnection, pair: Pair, move: Any) -> Verdict:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from console.hosts.agent.file_index import Entry, FileIndex
 from console.hosts.transfer.errors import TooManyDeletions
-from console.hosts.transfer.plan import DeletionCap, plan_sync, read_cap
+from console.hosts.transfer.plan import DeletionCap, clashes, plan_sync, read_cap
 from engine.contract.bad_input import BadInput
 
 
@@ -102,3 +102,10 @@ def test_a_cap_is_a_number_or_a_percentage() -> None:
     for text in ("", "%", "-1", "ten", "101%", "1.5"):
         with pytest.raises(BadInput):
             read_cap(text)
+
+
+def test_names_that_differ_only_in_case_or_accents_clash_and_so_do_folders_on_the_way() -> None:
+    assert clashes(["a.txt", "A.txt", "b.txt"]) == {"a.txt", "A.txt"}
+    assert clashes(["data/x", "Data/y", "other/x"]) == {"data/x", "Data/y"}
+    assert clashes(["caf\u00e9", "cafe\u0301"]) == {"caf\u00e9", "cafe\u0301"}
+    assert not clashes(["data/x", "data/y", "x"])
