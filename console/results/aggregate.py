@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from console.results.load import LoadedRun, LoadedRuns
 from console.results.records import ConditionResult, ModelScores, Results, RunResult, Spread, Verdict
 from console.sanitize import sanitize_line
-from engine.contract.experiment import Experiment
-from engine.contract.metrics import judge
+from engine.contract.experiment import Experiment, Gates
+from engine.contract.metrics import GateVerdict, judge
 from engine.contract.settings import RunId, Settings, resolve, run_ids
 from engine.contract.state import RunState
 
@@ -35,13 +35,7 @@ def aggregate(
     """
     states, damaged = states or {}, damaged or {}
     runs = tuple(
-        _run_result(
-            experiment,
-            resolve(experiment, profile, run),
-            loaded.runs.get(run, LoadedRun()),
-            states.get(run),
-            damaged.get(run),
-        )
+        _run_result(experiment, profile, run, loaded.runs.get(run, LoadedRun()), states.get(run), damaged.get(run))
         for run in run_ids(experiment, profile)
     )
     comparable = len({run.eval_fingerprint for run in runs if run.is_counted}) <= 1
@@ -53,22 +47,24 @@ def aggregate(
 
 
 def _run_result(
-    experiment: Experiment, settings: Settings, loaded: LoadedRun, host_state: RunState | None, damage: str | None
+    experiment: Experiment,
+    profile: str,
+    run: RunId,
+    loaded: LoadedRun,
+    host_state: RunState | None,
+    damage: str | None,
 ) -> RunResult:
-    state = host_state or loaded.state
-    result = RunResult(
-        settings.condition,
-        settings.seed,
-        state.state if state else "none",
-        sanitize_line(state.reason) if state else "",
-    )
+    state, reason = "none", ""
+    if latest := host_state or loaded.state:
+        state, reason = latest.state, sanitize_line(latest.reason)
+    result = RunResult(run.condition, run.seed, state, reason)
     if damage is not None:
         return replace(result, problem="damaged" + (f": {sanitize_line(damage)}" if damage else ""))
     if loaded.state is None and loaded.problem:
         return replace(result, problem=loaded.problem)
     # The local copy of an older launch says nothing about the launch that the host has now.
     if loaded.state is None or (host_state is not None and loaded.state.key != host_state.key):
-        return replace(result, problem="not synced yet") if state is not None and state.ended else result
+        return replace(result, problem="not synced yet") if latest is not None and latest.ended else result
     capsule = loaded.capsule
     if capsule is None:
         return replace(result, problem=loaded.problem)
@@ -78,14 +74,11 @@ def _run_result(
         eval_fingerprint=capsule.metrics.eval_fingerprint,
         head=head,
         mean_pool=capsule.mean_pool,
-        gates=judge(
-            {"retrieval_top1": head.top1, "retrieval_top3": head.top3, "coherence_accuracy": head.coherence},
-            experiment.gates,
-        ),
+        gates=_judge(head.top1, head.top3, head.coherence, experiment.gates),
         seconds=capsule.metrics.seconds,
         killer_set=capsule.metrics.killer_set,
         killer_top1=capsule.metrics.killer_top1,
-        other_settings=settings_difference(capsule.settings, settings),
+        other_settings=settings_difference(capsule.settings, resolve(experiment, profile, run)),
     )
 
 
@@ -94,8 +87,8 @@ def settings_difference(ran: Settings, wanted: Settings) -> str:
 
     Gates are left out: they change no number of a run, and every run is judged by the experiment's present ones.
     """
-    before = dict(_flatten(msgspec.to_builtins(replace(ran, gates=wanted.gates))))
-    now = dict(_flatten(msgspec.to_builtins(wanted)))
+    before = _flatten(msgspec.to_builtins(replace(ran, gates=wanted.gates)))
+    now = _flatten(msgspec.to_builtins(wanted))
     names = [name for name in dict.fromkeys((*before, *now)) if before.get(name) != now.get(name)]
     changes = [_change_text(name, before.get(name), now.get(name)) for name in names[:MAX_NAMED_SETTINGS]]
     if (more := len(names) - MAX_NAMED_SETTINGS) > 0:
@@ -103,13 +96,12 @@ def settings_difference(ran: Settings, wanted: Settings) -> str:
     return "; ".join(changes)
 
 
-def _flatten(fields: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _flatten(fields: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Every field under its dotted name; a list is one value."""
+    flat: dict[str, Any] = {}
     for name, value in fields.items():
-        if isinstance(value, dict):
-            yield from _flatten(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
+        flat |= _flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat
 
 
 def _change_text(name: str, before: object, now: object) -> str:
@@ -132,16 +124,10 @@ def condition_result(experiment: Experiment, name: str, runs: Sequence[RunResult
     if not heads or not comparable:
         return ConditionResult(name, title, len(heads), len(runs))
 
-    def mean_pool(score: Callable[[ModelScores], float]) -> float | None:
-        return statistics.fmean(map(score, pools)) if pools else None
-
-    top1, top3, coherence = (
-        _spread([getattr(head, score) for head in heads]) for score in ("top1", "top3", "coherence")
-    )
-    means = {"retrieval_top1": top1.mean, "retrieval_top3": top3.mean, "coherence_accuracy": coherence.mean}
-    gates = judge(means, experiment.gates)
+    top1, top3, coherence, margin = _spreads(heads)
+    pool_top1, pool_top3, pool_coherence, pool_margin = (spread.mean for spread in _spreads(pools))
+    gates = _judge(top1.mean, top3.mean, coherence.mean, experiment.gates)
     failed = any(not gate.passed for gate in gates)
-    verdict: Verdict = "incomplete" if len(heads) < len(runs) else "fail" if failed else "pass"
     return ConditionResult(
         condition=name,
         title=title,
@@ -150,20 +136,30 @@ def condition_result(experiment: Experiment, name: str, runs: Sequence[RunResult
         top1=top1,
         top3=top3,
         coherence=coherence,
-        margin=_spread([head.margins.mean for head in heads]),
-        mean_pool_top1=mean_pool(lambda pool: pool.top1),
-        mean_pool_top3=mean_pool(lambda pool: pool.top3),
-        mean_pool_coherence=mean_pool(lambda pool: pool.coherence),
-        mean_pool_margin=mean_pool(lambda pool: pool.margins.mean),
+        margin=margin,
+        mean_pool_top1=pool_top1,
+        mean_pool_top3=pool_top3,
+        mean_pool_coherence=pool_coherence,
+        mean_pool_margin=pool_margin,
         tiers={
             tier: _spread([head.tiers[tier].top1 for head in heads if tier in head.tiers])
             for tier in sorted({tier for head in heads for tier in head.tiers})
         },
         gates=gates,
-        verdict=verdict,
+        verdict="incomplete" if len(heads) < len(runs) else "fail" if failed else "pass",
         failed_seeds=tuple(run.seed for run in counted if any(not gate.passed for gate in run.gates)),
         contingency=tuple(step for step in experiment.contingency if failed and name in step.conditions),
     )
+
+
+def _judge(top1: float, top3: float, coherence: float, gates: Gates) -> tuple[GateVerdict, ...]:
+    return judge({"retrieval_top1": top1, "retrieval_top3": top3, "coherence_accuracy": coherence}, gates)
+
+
+def _spreads(models: Sequence[ModelScores]) -> list[Spread]:
+    """Of top-1, top-3, coherence and mean margin."""
+    scores = [(model.top1, model.top3, model.coherence, model.margins.mean) for model in models]
+    return [_spread(values) for values in zip(*scores, strict=True)]
 
 
 def _spread(values: Sequence[float]) -> Spread:

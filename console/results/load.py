@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -20,19 +21,10 @@ from engine.contract.run_folder import RunFolder
 from engine.contract.settings import RunId, Settings, decode_spec
 from engine.contract.state import RunState
 
-_COSINE_DIFFERENCE = (-2.001, 2.001)  # of two cosines in [-1, 1], with room for float32 rounding
-_RANGES = {
-    "rank": (1, 2**31),
-    "mean_pool_rank": (1, 2**31),
-    "margin": _COSINE_DIFFERENCE,
-    "mean_pool_margin": _COSINE_DIFFERENCE,
-}
+_RANKS, _MARGINS = (1, 2**31), (-2.001, 2.001)  # a margin is a difference of two float32 cosines
+_RANGES = {"rank": _RANKS, "mean_pool_rank": _RANKS, "margin": _MARGINS, "mean_pool_margin": _MARGINS}
 _COLUMNS: dict[str, pl.DataType] = {name: getattr(pl, kind)() for name, kind in column_types(ItemRow).items()}
 _RUN_COLUMNS: dict[str, pl.DataType] = {"condition": pl.String(), "seed": pl.Int64(), "evaluation": pl.String()}
-
-
-class MissingFile(Exception):
-    """The run folder lacks a file of an evaluated run; the message is the file's name."""
 
 
 class UnusableCapsule(Exception):
@@ -85,9 +77,7 @@ def load(folder: Path, runs: Iterable[RunId], previous: LoadedRuns | None = None
     for run, one in loaded.items():
         if one.capsule is not None:
             values = (run.condition, run.seed, one.capsule.metrics.eval_fingerprint)
-            names = zip(values, _RUN_COLUMNS.items(), strict=True)
-            columns = (pl.lit(value, kind).alias(name) for value, (name, kind) in names)
-            frames.append(one.capsule.items.select(*columns, *_COLUMNS))
+            frames.append(pl.DataFrame([values], _RUN_COLUMNS, orient="row").join(one.capsule.items, how="cross"))
     return LoadedRuns(loaded, pl.concat(frames))
 
 
@@ -104,8 +94,9 @@ def _load_run(folder: RunFolder, known: LoadedRun | None) -> LoadedRun:
         return LoadedRun(problem=sanitize_line(f"{folder.state.name} cannot be read: {error}"))
     try:
         return LoadedRun(state, read_capsule(folder), version=version)
-    except MissingFile as missing:
-        return LoadedRun(state, problem=f"has no {missing}" if state.state == "finished" else "", version=version)
+    except FileNotFoundError as error:  # a run that did not finish need not have been evaluated
+        problem = f"has no {Path(error.filename).name}" if state.state == "finished" else ""
+        return LoadedRun(state, problem=problem, version=version)
     except UnusableCapsule as error:
         return LoadedRun(state, problem=str(error))
 
@@ -116,22 +107,19 @@ def _version(folder: RunFolder) -> tuple[object, ...]:
     More than the manifest's fingerprint, because a folder may have none yet, and a damaged file that was replaced by
     the right one leaves the manifest as it was.
     """
-    return tuple(map(_identity, (folder.manifest, folder.state, folder.spec, folder.metrics, folder.items)))
-
-
-def _identity(path: Path) -> tuple[int, ...] | None:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+    version: list[object] = []
+    for path in (folder.manifest, folder.state, folder.spec, folder.metrics, folder.items):
+        with suppress(OSError):
+            stat = path.stat()
+            version.append((path.name, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
+    return tuple(version)
 
 
 def read_capsule(folder: RunFolder) -> Capsule:
     """Read an evaluated run from ``folder``.
 
     Raises:
-        MissingFile: it has no metrics, no items or no spec.
+        FileNotFoundError: it has no metrics, no items or no spec.
         UnusableCapsule: one of them cannot be read, or the items contradict the metrics.
     """
     try:
@@ -139,10 +127,8 @@ def read_capsule(folder: RunFolder) -> Capsule:
         items = _read_items(folder.items)
         settings = decode_spec(folder.spec.read_bytes()).settings
         head, mean_pool = model_scores(items, ""), model_scores(items, "mean_pool_")
-    except FileNotFoundError as error:
-        files = (folder.metrics, folder.items, folder.spec)
-        missing = next((path for path in files if not path.exists()), folder.items)  # a sync may just have written it
-        raise MissingFile(missing.name) from error
+    except FileNotFoundError:
+        raise
     except (OSError, msgspec.MsgspecError, RecursionError, pl.exceptions.PolarsError, ValueError) as error:
         raise UnusableCapsule(sanitize_line(str(error))) from error
     if problem := _disagreement(head, metrics.head):

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 from msgspec import Struct
 
 from console.format import counted, number, percent
 from console.results.records import GATE_LABELS, ConditionResult, Results, RunResult, Spread, Verdict
 from engine.contract.experiment import TIERS
-from engine.contract.metrics import GATE_NAMES, GateVerdict
+from engine.contract.metrics import GATE_NAMES
 from engine.contract.settings import RunId
 
 Role = Literal["plain", "title", "name", "muted", "pass", "fail", "warning"]
@@ -44,23 +44,18 @@ class Number(Struct, frozen=True):
     @property
     def text(self) -> str:
         """``51.2 ± 4.1``."""
-        text = _format(self.value, self.unit)
-        return text if self.sd is None else f"{text} ± {_format(self.sd, self.unit)}"
+        values = (self.value,) if self.sd is None else (self.value, self.sd)
+        return " ± ".join(_FORMATS[self.unit](value) for value in values)
 
 
-def _format(value: float | None, unit: Unit) -> str:
-    match unit:
-        case "percent":
-            return percent(value)
-        case "cosine":
-            return number(value)
-        case "threshold":
-            return "-" if value is None else f"{100 * value:g}"
-        case "count":
-            return "-" if value is None else f"{value:,.0f}"
-
-
-Cell = tuple[Text | Number, ...]
+_FORMATS: dict[Unit, Callable[[Any], str]] = {
+    "percent": percent,
+    "threshold": lambda value: f"{100 * value:g}",
+    "cosine": number,
+    "count": "{:,}".format,
+}
+Part = Text | Number
+Cell = tuple[Part, ...]
 Row = tuple[Cell, ...]
 
 
@@ -85,12 +80,9 @@ def result_sections(results: Results) -> tuple[Section, ...]:
     return tuple(section for section in sections if section.rows)
 
 
-def result_lines(results: Results) -> list[list[Text]]:
-    """The page of results in lines of styled words, an empty line between sections."""
-    lines: list[list[Text]] = []
-    for section in result_sections(results):
-        lines += [*([[]] if lines else []), *_layout(section)]
-    return lines
+def result_lines(results: Results) -> list[list[Part]]:
+    """The page of results line by line, an empty line between sections."""
+    return [line for section in result_sections(results) for line in (*_layout(section), [])][:-1]
 
 
 def _cell(text: str, role: Role = "plain") -> Cell:
@@ -130,51 +122,38 @@ def _means(conditions: Sequence[ConditionResult]) -> Section:
     rows: list[Row] = []
     for one in conditions:
         seeds = (Number(one.evaluated, "count"), Text("/"), Number(one.total, "count"))
-        scores = map(_spread, (one.top1, one.top3, one.coherence))
-        rows.append((_cell(one.condition, "name"), seeds, *scores, _spread(one.margin, "cosine")))
+        scores = (_spread(one.top1), _spread(one.top3), _spread(one.coherence), _spread(one.margin, "cosine"))
+        rows.append((_cell(one.condition, "name"), seeds, *scores))
         if one.mean_pool_top1 is not None:
-            pooled = [
-                (Number(mean, role="muted"),)
-                for mean in (one.mean_pool_top1, one.mean_pool_top3, one.mean_pool_coherence)
-            ]
-            margin = (Number(one.mean_pool_margin, "cosine", role="muted"),)
-            rows.append((_cell("  mean pooling", "muted"), _cell(""), *pooled, margin))
+            means = (one.mean_pool_top1, one.mean_pool_top3, one.mean_pool_coherence)
+            pooled = [Number(mean, role="muted") for mean in means]
+            pooled.append(Number(one.mean_pool_margin, "cosine", role="muted"))
+            rows.append((_cell("  mean pooling", "muted"), (), *((mean,) for mean in pooled)))
     title = "Mean over seeds ± standard deviation, in percent (margin: cosine)"
     return Section(title, tuple(rows), _header("condition", "seeds", "top-1", "top-3", "coherence", "margin"))
 
 
 def _gates(conditions: Sequence[ConditionResult]) -> Section:
-    thresholds = {gate.gate: gate.threshold for one in conditions for gate in one.gates}
-    names: list[Cell] = []
-    for gate in GATE_NAMES:
-        names.append(_cell(GATE_LABELS[gate], "muted"))
-        if gate in thresholds:
-            names[-1] = (Text(f"{GATE_LABELS[gate]} ≥ ", "muted"), Number(thresholds[gate], "threshold", role="muted"))
+    header = {gate: _cell(GATE_LABELS[gate], "muted") for gate in GATE_NAMES}
     rows: list[Row] = []
     for one in conditions:
-        gates = {gate.gate: gate for gate in one.gates}
-        cells = [_gate(gates.get(gate)) for gate in GATE_NAMES]
-        rows.append((_cell(one.condition, "name"), *cells, (_verdict(one.verdict),)))
+        cells = dict.fromkeys(GATE_NAMES, _cell("not yet", "muted"))
+        for gate in one.gates:
+            threshold = Number(gate.threshold, "threshold", role="muted")
+            header[gate.gate] = (Text(f"{GATE_LABELS[gate.gate]} ≥ ", "muted"), threshold)
+            cells[gate.gate] = (_verdict("pass" if gate.passed else "fail"), Text(" "), Number(gate.value))
+        rows.append((_cell(one.condition, "name"), *cells.values(), (_verdict(one.verdict),)))
         if one.failed_seeds:
             seeds = ", ".join(map(str, one.failed_seeds))
             rows.append((_cell(f"  fails for a seed by itself: {seeds}", "warning"),))
-    header = (*_header("condition"), *names, *_header("verdict"))
-    return Section("Ship blockers, judged on the mean over seeds", tuple(rows), header)
-
-
-def _gate(gate: GateVerdict | None) -> Cell:
-    if gate is None:
-        return _cell("not yet", "muted")
-    return _verdict("pass" if gate.passed else "fail"), Text(" "), Number(gate.value)
+    title = "Ship blockers, judged on the mean over seeds"
+    return Section(title, tuple(rows), (*_header("condition"), *header.values(), *_header("verdict")))
 
 
 def _tiers(conditions: Sequence[ConditionResult]) -> Section:
     tiers = [*TIERS, *sorted({tier for one in conditions for tier in one.tiers} - set(TIERS))]
-    rows = tuple(
-        (_cell(one.condition, "name"), *(_spread(one.tiers.get(tier)) for tier in tiers))
-        for one in conditions
-        if one.tiers
-    )
+    scored = [one for one in conditions if one.tiers]
+    rows = tuple((_cell(one.condition, "name"), *(_spread(one.tiers.get(tier)) for tier in tiers)) for one in scored)
     return Section("Top-1 by tier, in percent", rows, _header("condition", *tiers))
 
 
@@ -185,68 +164,60 @@ def _contingency(condition: ConditionResult) -> Section:
 
 
 def _runs(results: Results) -> Section:
+    header = ["run", "state", "top-1", "top-3", "coherence", "margin", "p5", "p95"]
+    if any(run.killer_top1 is not None for run in results.runs):
+        header.append("killers")
     rows: list[Row] = []
     for one in results.conditions:
         rows.append((_cell(one.condition, "name"), _cell(one.title)))
-        for run in results.runs:
-            if run.condition == one.condition:
-                rows += _run(run)
-    header = ["run", "state", "top-1", "top-3", "coherence", "margin", "p5", "p95"]
-    has_killers = any(run.killer_top1 is not None for run in results.runs)
-    return Section("Runs", tuple(rows), _header(*header, *(["killers"] if has_killers else [])))
+        rows += [row for run in results.runs if run.condition == one.condition for row in _run(run)]
+    return Section("Runs", tuple(rows), _header(*header))
 
 
 def _run(run: RunResult) -> list[Row]:
     """The run's scores, or why it has none, and below them what to know about them."""
-    label = _cell(RunId(run.condition, run.seed).label)
     state = "not launched" if run.state == "none" else run.state
-    notes = [Text(note) for note in (run.reason, run.problem) if note]
-    if run.head is None:
-        first = (label, _cell(state), *((note,) for note in notes[:1]))
-        return [first, *((_cell(""), (note,)) for note in notes[1:])]
-    margins = run.head.margins
-    scores = [(Number(score),) for score in (run.head.top1, run.head.top3, run.head.coherence)]
-    spread = [(Number(margin, "cosine"),) for margin in (margins.mean, margins.p5, margins.p95)]
-    killers = (
-        () if run.killer_top1 is None else ((Number(run.killer_top1), Text(" of "), Number(run.killer_set, "count")),)
-    )
+    row: Row = (_cell(RunId(run.condition, run.seed).label), _cell(state))
+    notes = [_cell(note) for note in (run.reason, run.problem) if note]
     if run.other_settings:
-        notes.append(Text(f"! other settings, left out: {run.other_settings}", "warning"))
-    return [(label, _cell(state), *scores, *spread, *killers), *((_cell(""), (note,)) for note in notes)]
+        notes.append(_cell(f"! other settings, left out: {run.other_settings}", "warning"))
+    if run.head is None:
+        row, notes = (*row, *notes[:1]), notes[1:]
+    else:
+        margins = run.head.margins
+        row += tuple((Number(score),) for score in (run.head.top1, run.head.top3, run.head.coherence))
+        row += tuple((Number(margin, "cosine"),) for margin in (margins.mean, margins.p5, margins.p95))
+        if run.killer_top1 is not None:
+            row += ((Number(run.killer_top1), Text(" of "), Number(run.killer_set, "count")),)
+    return [row, *((_cell(""), note) for note in notes)]
 
 
-def _layout(section: Section) -> list[list[Text]]:
-    """The lines of one section; a row's last cell keeps its length, all others are padded or cut to their column."""
-    columns = len(section.header)
-    aligned = [row if len(row) == columns else row[:-1] for row in (section.header, *section.rows)]
-    widths = [min(MAX_COLUMN_WIDTH, max(_width(row[at]) for row in aligned if len(row) > at)) for at in range(columns)]
-    gap = 2 if sum(widths) + 2 * (columns - 1) <= LINE_WIDTH else 1
-    lines = [[Text(section.title, "title")]] if section.title else []
-    for row in (section.header, *section.rows) if columns else section.rows:
-        *cells, last = row
-        line = [part for cell, width in zip(cells, widths, strict=False) for part in _fit(cell, width, gap)]
-        lines.append(line + [_shown(part) for part in last])
+def _layout(section: Section) -> list[list[Part]]:
+    """The lines of one section; all cells of a row but its last are padded or cut to the width of their column."""
+    rows = (section.header, *section.rows) if section.header else section.rows
+    aligned = [row if len(row) == len(section.header) else row[:-1] for row in rows]
+    widths = [
+        min(MAX_COLUMN_WIDTH, max(_width(row[at]) for row in aligned if len(row) > at))
+        for at in range(len(section.header))
+    ]
+    gap = 2 if sum(widths) + 2 * (len(widths) - 1) <= LINE_WIDTH else 1
+    lines: list[list[Part]] = [[Text(section.title, "title")]] if section.title else []
+    for *cells, last in rows:
+        fitted = (part for cell, width in zip(cells, widths, strict=False) for part in _fit(cell, width, gap))
+        lines.append([*fitted, *last])
     return lines
 
 
-def _fit(cell: Cell, width: int, gap: int) -> list[Text]:
-    parts = [_shown(part) for part in cell]
+def _fit(cell: Cell, width: int, gap: int) -> Cell:
     if _width(cell) > width:
-        text = "".join(part.text for part in parts)
-        while _text_width(text) >= width:
+        text = "".join(part.text for part in cell)
+        while _width(_cell(text)) >= width:
             text = text[:-1]
-        parts = [Text(f"{text}…", parts[0].role)]
-    return [*parts, Text(" " * (width + gap - sum(_text_width(part.text) for part in parts)))]
-
-
-def _shown(part: Text | Number) -> Text:
-    return Text(part.text, part.role)
+        cell = _cell(f"{text}…", cell[0].role)
+    return *cell, Text(" " * (width + gap - _width(cell)))
 
 
 def _width(cell: Cell) -> int:
-    return sum(_text_width(part.text) for part in cell)
-
-
-def _text_width(text: str) -> int:
-    """Terminal columns of ``text``; tiers may have names in any script."""
+    """In terminal columns: a tier may have a name in any script."""
+    text = "".join(part.text for part in cell)
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else not unicodedata.combining(char) for char in text)

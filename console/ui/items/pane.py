@@ -18,11 +18,12 @@ from console.ui.actions import bindings
 from console.ui.results.pane import LocalCopyPane
 from console.ui.session_protocol import SessionProtocol
 
+# Tiers are numbered by difficulty; coherence items have none and come last.
 _ORDERS: tuple[tuple[str, Callable[[FailedItem], Any]], ...] = (
     ("most failures first", lambda item: (-item.failed / max(1, item.runs), item.margin)),
     ("worst margin first", lambda item: item.margin),
     ("by lemma", lambda item: (item.lemma, item.item_id)),
-    ("hardest tier first", lambda item: (item.tier, item.margin)),
+    ("hardest tier first", lambda item: ([-ord(char) for char in item.tier] or [0], item.margin)),
 )
 
 
@@ -37,6 +38,7 @@ class ItemsPane(LocalCopyPane, inherit_bindings=False):
 
     SCOPE = "items"
     SUBJECT = "failed items"
+    MESSAGE = "#items-summary"
     BINDINGS = bindings("items")
 
     def __init__(self, *, id: str) -> None:
@@ -75,10 +77,6 @@ class ItemsPane(LocalCopyPane, inherit_bindings=False):
             self._fill_table()
         self._show_summary()
 
-    def show_message(self, message: str) -> None:
-        """Above the table."""
-        self.query_one("#items-summary", Static).update(Content(message))
-
     def _fill_table(self) -> None:
         """Fill the table in the chosen order; the cursor stays with its item."""
         table, selected = self._table, self._selected_item
@@ -96,10 +94,11 @@ class ItemsPane(LocalCopyPane, inherit_bindings=False):
         return self._sorted[row] if 0 <= row < len(self._sorted) else None
 
     def _show_summary(self) -> None:
-        if self._items:
-            self.show_message(f"{len(self._items):,} items that at least one run got wrong, {_ORDERS[self._order][0]}")
-        else:
+        if not self._items:
             self.show_message("No failed items yet: they appear here when evaluated runs are synced (see view 2).")
+            return
+        text = f"{len(self._items):,} items that at least one run got wrong, {_ORDERS[self._order][0]}"
+        self.query_one(self.MESSAGE, Static).update(Content(text))
 
     @on(DataTable.RowHighlighted)
     def _show_item(self) -> None:
@@ -123,16 +122,14 @@ def _row(item: FailedItem) -> tuple[Text, ...]:
 
 
 def _item_text(item: FailedItem) -> Content:
-    """The item in full."""
-    return Content("\n").join(
-        [
-            Content.assemble((f"{'Query':<13}", "$text-muted"), item.query),
-            Content.assemble((f"{'Right answer':<13}", "$text-success"), item.answer),
-            Content.assemble((f"{'Chosen':<13}", "$text-error"), item.chosen or "-"),
-            Content.assemble(
-                (f"{'Item':<13}", "$text-muted"),
-                f"{item.kind} {item.item_id}: wrong in {item.failed} of {item.runs} runs, mean margin {number(item.margin)}",
-                f", {item.reason}" if item.reason else "",
-            ),
-        ]
+    """The texts of an item and its counts, one a line."""
+    counts = (
+        f"{item.kind} {item.item_id}: wrong in {item.failed} of {item.runs} runs, mean margin {number(item.margin)}"
     )
+    lines = (
+        ("Query", "$text-muted", item.query),
+        ("Right answer", "$text-success", item.answer),
+        ("Chosen", "$text-error", item.chosen or "-"),
+        ("Item", "$text-muted", ", ".join(filter(None, (counts, item.reason)))),
+    )
+    return Content("\n").join(Content.assemble((f"{label:<13}", style), text) for label, style, text in lines)

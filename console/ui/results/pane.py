@@ -29,10 +29,11 @@ _STYLES = {
 class LocalCopyPane(Pane):
     """A view of what the session reads from the local copies, in a thread, again whenever these may have changed.
 
-    Subclasses say what is read (``SUBJECT``, ``read``) and how it is shown.
+    Subclasses say what they read, where messages about it go, and how it is shown.
     """
 
     SUBJECT: ClassVar[str]
+    MESSAGE: ClassVar[str]  # selector of a Static
 
     def __init__(self, *, id: str, can_focus: bool | None = None) -> None:
         super().__init__(id=id, can_focus=can_focus)
@@ -40,7 +41,7 @@ class LocalCopyPane(Pane):
         self._is_reading = False
 
     def read(self, session: SessionProtocol) -> Any:
-        """Called in a thread."""
+        """Return what is shown; called in a thread."""
         raise NotImplementedError
 
     def show(self, value: Any) -> None:
@@ -48,8 +49,8 @@ class LocalCopyPane(Pane):
         raise NotImplementedError
 
     def show_message(self, message: str) -> None:
-        """Show one line about the reading itself."""
-        raise NotImplementedError
+        """Show one line about the reading."""
+        self.query_one(self.MESSAGE, Static).update(Content.styled(message, "italic"))
 
     def watch_snapshot(self) -> None:
         """Read again if something may have changed; what is shown stays until then."""
@@ -67,16 +68,15 @@ class LocalCopyPane(Pane):
         return version, self.read(session)
 
     @on(Worker.StateChanged)
-    def _on_read(self, event: Worker.StateChanged) -> None:
-        if not event.worker.is_finished:
-            return
-        self._is_reading = False
+    def _finish_reading(self, event: Worker.StateChanged) -> None:
+        if event.worker.is_finished:
+            self._is_reading = False
         if event.state is WorkerState.ERROR:
             self.show_message(f"The {self.SUBJECT} could not be read: {event.worker.error}")
         elif event.worker.result is not None:
             self._version, value = event.worker.result
             self.show(value)
-            self.watch_snapshot()  # the snapshot may have changed during the reading
+            self.watch_snapshot()  # the snapshot may have changed meanwhile
 
 
 def _local_version(snapshot: Snapshot) -> object:
@@ -91,6 +91,7 @@ class ResultsPane(LocalCopyPane):
     """The page of results."""
 
     SUBJECT = "results"
+    MESSAGE = "#results-text"
 
     def compose(self) -> ComposeResult:
         """The page is one text."""
@@ -108,10 +109,6 @@ class ResultsPane(LocalCopyPane):
             self.show_message("No results yet: launch runs in view 2 and they appear here as runs end.")
         else:
             self.show_message("No run has been evaluated yet: results appear here as runs end.")
-
-    def show_message(self, message: str) -> None:
-        """In place of the page."""
-        self.query_one("#results-text", Static).update(Content.styled(message, "italic"))
 
 
 def results_content(results: Results) -> Content:

@@ -22,7 +22,7 @@ from console.runs.snapshot import HostView, Snapshot, SyncState
 from console.session import Outcome
 from engine.contract.experiment import read_experiment
 from engine.contract.run_folder import StateName
-from engine.contract.settings import RunId
+from engine.contract.settings import RunId, run_ids
 from engine.contract.state import RunState
 from engine.contract.toml_file import find_config
 
@@ -88,9 +88,8 @@ class ScriptedSession:
         return tuple(Outcome(run, not self._refuse, self._refuse or "queued") for run in plan.launch)
 
     def results(self) -> Results:
-        return aggregate(
-            EXPERIMENT, "full", load(Path("nowhere"), self.views), {run: one.state for run, one in self.views.items()}
-        )
+        loaded = load(Path("nowhere"), run_ids(EXPERIMENT, "full"))
+        return aggregate(EXPERIMENT, "full", loaded, {run: one.state for run, one in self.views.items()})
 
     async def close(self) -> None:
         pass

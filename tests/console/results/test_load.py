@@ -12,7 +12,7 @@ import pytest
 
 from console.results.aggregate import aggregate
 from console.results.failures import failed_items
-from console.results.load import MissingFile, UnusableCapsule, load, read_capsule
+from console.results.load import UnusableCapsule, load, read_capsule
 from console.results.report import as_json, as_text
 from engine.contract.experiment import Experiment, read_experiment
 from engine.contract.items import ItemRow
@@ -84,7 +84,7 @@ def test_an_unreadable_state_is_a_problem_and_not_a_run_never_launched(
 @pytest.mark.parametrize("file", ["metrics.json", "items.parquet", "spec.json"])
 def test_a_missing_file_is_named(experiment: Experiment, capsule: RunFolder, file: str) -> None:
     (capsule.root / file).unlink()
-    with pytest.raises(MissingFile, match=file):
+    with pytest.raises(FileNotFoundError, match=file):
         read_capsule(capsule)
     assert results_in(capsule.root.parent, experiment).runs[0].problem == f"has no {file}"
 
@@ -106,7 +106,7 @@ def test_items_with_any_damaged_byte_are_read_or_refused(capsule: RunFolder) -> 
         capsule.items.write_bytes(broken)
         try:
             assert 0 <= read_capsule(capsule).head.top1 <= 1
-        except (MissingFile, UnusableCapsule) as error:
+        except UnusableCapsule as error:
             assert str(error)
 
 

@@ -235,6 +235,19 @@ async def test_the_cursor_stays_with_its_item_though_its_id_stands_twice() -> No
         await until_shown(pilot, "by lemma", "They sat on the march of the river.")
 
 
+async def test_items_can_be_ordered_by_tier_from_the_hardest_to_those_without() -> None:
+    tiers = {"coherence": "", "easy": "tier1_easy", "hard": "tier3_adversarial", "robust": "tier2_robust"}
+    session = FakeSession()
+    session.items = tuple(replace(item(lemma, item_id=lemma), tier=tier) for lemma, tier in tiers.items())
+    async with console(session) as pilot:
+        await pilot.press("5")
+        await until_shown(pilot, "4 items")
+        await pilot.press("o", "o", "o")
+        text = await until_shown(pilot, "hardest tier first")
+        lemmas = [line.split()[0] for line in text.splitlines()[4:8]]
+        assert lemmas == ["hard", "robust", "easy", "coherence"]
+
+
 @SIZES
 async def test_items_show_the_selected_one_in_full(size: tuple[int, int]) -> None:
     async with console(busy_session(), size) as pilot:
