@@ -1,4 +1,4 @@
-"""The one error for input that a person can mend: it names the file, the line and the field."""
+"""Error for input that a person can correct; it names the file, the line and the field."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class BadInput(Exception):
     """Wrong usage or unusable input; a command line prints it as one line and exits with 2.
 
     Args:
-        message: what is wrong and, where it helps, what would be right.
+        message: what is wrong and, where it helps, what is expected.
         file: the file at fault, if there is one.
         line: its line, counted from 1.
         field: the dotted name of the setting at fault, such as ``training.epochs``.

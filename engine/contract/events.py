@@ -1,6 +1,6 @@
-"""What a run says while it goes: one typed event a line in ``events.jsonl``.
+"""Events of a run: one JSON object per line of ``events.jsonl``.
 
-Numbers have bounds that no run comes near, so a line beyond them is no event: who reads it may count, divide and print.
+Numbers have bounds that no run comes near, so readers can count, divide and print them; a line beyond them is malformed.
 """
 
 from __future__ import annotations
@@ -12,38 +12,38 @@ from msgspec import Meta, Struct
 
 from engine.contract.experiment import Fraction
 
-Whole = Annotated[int, Meta(ge=0, le=2**53)]
-Loss = Annotated[float, Meta(ge=-3.5e38, le=3.5e38)]  # whatever 32 bits hold
-CosineMargin = Annotated[float, Meta(ge=-2.001, le=2.001)]  # a difference of two cosines, and its rounding
-Evenness = Annotated[float, Meta(ge=-0.01, le=1.01)]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Loss = Annotated[float, Meta(ge=-3.5e38, le=3.5e38)]  # the range of float32
+CosineMargin = Annotated[float, Meta(ge=-2.001, le=2.001)]  # a difference of two cosines, with rounding
+RelativeEntropy = Annotated[float, Meta(ge=-0.01, le=1.01)]
 UnixTime = Annotated[float, Meta(ge=0.0, le=1e11)]
 StageName = Literal["data", "encode", "warm_start", "train", "evaluate", "seal"]
 
 
 class Stage(Struct, frozen=True, tag="stage"):
-    """A stage of the pipeline began; ``note`` says what it works on."""
+    """A stage of the pipeline began; ``note`` describes its work."""
 
     name: StageName
     note: str = ""
 
 
 class Progress(Struct, frozen=True, tag="progress"):
-    """How far the present stage is: ``done`` of ``total`` ``unit``."""
+    """Progress of the current stage: ``done`` of ``total`` ``unit``."""
 
-    done: Whole
-    total: Whole
+    done: Count
+    total: Count
     unit: str
 
 
 class Step(Struct, frozen=True, tag="step"):
     """One optimizer step: mean loss of the batch, learning rate, and how many bundles of each tier it held."""
 
-    step: Whole
-    total_steps: Whole
-    epoch: Whole
+    step: Count
+    total_steps: Count
+    epoch: Count
     loss: Loss
     learning_rate: float
-    tiers: dict[str, Whole]
+    tiers: dict[str, Count]
 
 
 class Epoch(Struct, frozen=True, tag="epoch"):
@@ -52,35 +52,35 @@ class Epoch(Struct, frozen=True, tag="epoch"):
     ``attention_entropy`` is the mean of entropy / log T, so 1.0 is uniform attention.
     """
 
-    epoch: Whole
-    step: Whole
+    epoch: Count
+    step: Count
     top1: Fraction
     margin: CosineMargin
     loss: Loss
     tiers: dict[str, Fraction]
-    attention_entropy: Evenness
+    attention_entropy: RelativeEntropy
     mean_pool_top1: Fraction
 
 
 class Warning(Struct, frozen=True, tag="warning"):
-    """Something a person should look at; ``kind`` is stable, ``message`` is for reading."""
+    """Warning for a person; ``kind`` is for programs, ``message`` for reading."""
 
     kind: Literal["early_warning", "dilution", "loss_spike", "non_finite"]
     message: str
-    step: Whole = 0
+    step: Count = 0
     value: float = 0.0
 
 
 class Checkpoint(Struct, frozen=True, tag="checkpoint"):
     """A checkpoint was written durably; ``sha256`` is of its safetensors file."""
 
-    step: Whole
-    epoch: Whole
+    step: Count
+    epoch: Count
     sha256: str
 
 
 class Evaluation(Struct, frozen=True, tag="evaluation"):
-    """The frozen evaluation is done; the numbers beside it are frozen mean pooling of the same states."""
+    """Scores of the frozen evaluation; ``mean_pool_*`` are those of frozen mean pooling on the same token states."""
 
     top1: Fraction
     top3: Fraction
@@ -91,7 +91,7 @@ class Evaluation(Struct, frozen=True, tag="evaluation"):
 
 
 class End(Struct, frozen=True, tag="end"):
-    """The last event: the pipeline came to its end, with the ship blockers it failed."""
+    """Last event: the pipeline finished; the ship blockers that failed."""
 
     failed_gates: tuple[str, ...] = ()
 
@@ -100,9 +100,9 @@ Body: TypeAlias = Stage | Progress | Step | Epoch | Warning | Checkpoint | Evalu
 
 
 class Event(Struct, frozen=True):
-    """An event with its place in the stream: ``seq`` counts from 0 without gaps, ``t`` is the host's Unix time in s."""
+    """An event with its number and time: ``seq`` counts from 0 without gaps, ``t`` is the host's Unix time in s."""
 
-    seq: Whole
+    seq: Count
     t: UnixTime
     body: Body
 

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 from msgspec import Meta, Struct
 
 from engine.contract.bad_input import BadInput
-from engine.contract.input_files import FileName, FoundFile, OwnEvaluation, find_file
+from engine.contract.input_files import FileName, HashedFile, UserEvaluation, find_file
 from engine.contract.toml_file import line_of, read_toml
 
 Edition = Literal["v2.2", "v2.3", "enriched"]
 OWN = "own"
-"""What stands for the edition where a condition trains on files of the user's own."""
+"""In place of an edition's name where a condition trains on the user's own files."""
 
 Tier = Literal["tier1_easy", "tier2_robust", "tier3_adversarial"]
 TIERS: tuple[Tier, ...] = ("tier1_easy", "tier2_robust", "tier3_adversarial")
 
-Positive = Annotated[int, Meta(gt=0)]
-Count = Annotated[int, Meta(ge=0)]
+PositiveInt = Annotated[int, Meta(gt=0)]
+NonNegativeInt = Annotated[int, Meta(ge=0)]
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
-Above0 = Annotated[float, Meta(gt=0.0, le=1e6)]  # TOML knows inf
-AtLeast0 = Annotated[float, Meta(ge=0.0, le=1e6)]
+PositiveFloat = Annotated[float, Meta(gt=0.0, le=1e6)]  # bounded, because TOML can write inf
+NonNegativeFloat = Annotated[float, Meta(ge=0.0, le=1e6)]
 Seed = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
@@ -35,16 +35,16 @@ class EncoderSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     model: str = "minilm"
-    layers: Annotated[tuple[Count, ...], Meta(min_length=1)] = (6,)
+    layers: Annotated[tuple[NonNegativeInt, ...], Meta(min_length=1)] = (6,)
     max_tokens: Annotated[int, Meta(ge=8, le=512)] = 128
 
 
 class Curriculum(Struct, frozen=True, forbid_unknown_fields=True):
     """How often a bundle of a tier is drawn, relative to tier1 (1.0 everywhere is uniform)."""
 
-    tier1_easy: Above0 = 1.0
-    tier2_robust: Above0 = 1.0
-    tier3_adversarial: Above0 = 1.0
+    tier1_easy: PositiveFloat = 1.0
+    tier2_robust: PositiveFloat = 1.0
+    tier3_adversarial: PositiveFloat = 1.0
 
     def weight(self, tier: str | None) -> float:
         """The sampling weight of ``tier``; bundles without a tier count as tier1."""
@@ -52,10 +52,10 @@ class Curriculum(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Condition(Struct, frozen=True, forbid_unknown_fields=True):
-    """One arm of the experiment: its training data and the curriculum over them.
+    """One arm of the experiment: its training data and its curriculum.
 
-    Its data are a built ``edition``, or files of ``bundles`` named relative to the experiment's file; of these ``dev``
-    are for development, or, when it is empty, some lemmas are held out for that.
+    The data are a built ``edition``, or the user's files of ``bundles``, named relative to the experiment's file. Files
+    of development bundles are in ``dev``; without any, some lemmas of ``bundles`` are held out for development.
     """
 
     title: str
@@ -66,47 +66,47 @@ class Condition(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Training(Struct, frozen=True, forbid_unknown_fields=True):
-    """Certified settings of the SenseHead's training; rates are per step, margins are cosine differences."""
+    """Settings of the SenseHead's training; rates are per step, margins are differences of cosines, entropy is in nats."""
 
-    epochs: Positive = 5
-    batch_size: Positive = 64
-    learning_rate: Above0 = 3e-4
-    weight_decay: AtLeast0 = 0.01
+    epochs: PositiveInt = 5
+    batch_size: PositiveInt = 64
+    learning_rate: PositiveFloat = 3e-4
+    weight_decay: NonNegativeFloat = 0.01
     final_learning_rate_ratio: Fraction = 0.1
-    gradient_clip: Above0 = 1.0
-    embedding_size: Positive = 256
+    gradient_clip: PositiveFloat = 1.0
+    embedding_size: PositiveInt = 256
     dropout: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.1
-    warm_start_steps: Count = 100
-    warm_start_learning_rate: Above0 = 3e-4
-    temperature: Above0 = 0.1
-    hard_negative_top_k: Positive = 3
-    hard_negative_multiplier: Above0 = 2.0
-    margin_easy: AtLeast0 = 0.05
-    margin_hard: AtLeast0 = 0.15
-    slack_weight: AtLeast0 = 3.0
-    pull_weight: AtLeast0 = 1.0
-    entropy_weight: AtLeast0 = 0.1
-    min_entropy: AtLeast0 = 1.0
-    target_penalty: AtLeast0 = 0.0
+    warm_start_steps: NonNegativeInt = 100
+    warm_start_learning_rate: PositiveFloat = 3e-4
+    temperature: PositiveFloat = 0.1
+    hard_negative_top_k: PositiveInt = 3
+    hard_negative_multiplier: PositiveFloat = 2.0
+    margin_easy: NonNegativeFloat = 0.05
+    margin_hard: NonNegativeFloat = 0.15
+    slack_weight: NonNegativeFloat = 3.0
+    pull_weight: NonNegativeFloat = 1.0
+    entropy_weight: NonNegativeFloat = 0.1
+    min_entropy: NonNegativeFloat = 1.0
+    target_penalty: NonNegativeFloat = 0.0
 
 
 class Verification(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a synthetic context must reach: cosine to its original, and by how much that is above its nearest sibling's."""
+    """Thresholds for a synthetic context: cosine to its original, and by how much that exceeds its nearest sibling's."""
 
     least_similarity: Fraction = 0.5
     least_gap: Annotated[float, Meta(ge=-1.0, le=1.0)] = 0.05
 
 
 class Expected(Struct, frozen=True, forbid_unknown_fields=True):
-    """How large an edition is meant to be; ``tiers`` are of the bundles that are not adversarial."""
+    """Expected size of an edition; ``tiers`` counts the bundles that are not adversarial."""
 
-    bundles: Positive
-    adversarial: Count = 0
-    tiers: dict[Tier, Count] = {}
+    bundles: PositiveInt
+    adversarial: NonNegativeInt = 0
+    tiers: dict[Tier, NonNegativeInt] = {}
 
 
 class Gates(Struct, frozen=True, forbid_unknown_fields=True):
-    """Ship blockers: the least each metric may be, as fractions of 1."""
+    """Ship blockers: the minimum of each metric, as fractions of 1."""
 
     retrieval_top1: Fraction = 0.30
     retrieval_top3: Fraction = 0.50
@@ -114,30 +114,30 @@ class Gates(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Slice(Struct, frozen=True, forbid_unknown_fields=True):
-    """How much of the data a profile takes: lemmas per split and evaluation items; None is all there is."""
+    """Part of the data that a profile uses: lemmas per split, evaluation items, adversarial bundles; None is all."""
 
-    train_lemmas: Positive | None = None
-    dev_lemmas: Positive | None = None
-    eval_lemmas: Positive | None = None
-    retrieval_items: Positive | None = None
-    coherence_items: Positive | None = None
-    adversarial_bundles: Positive | None = None
+    train_lemmas: PositiveInt | None = None
+    dev_lemmas: PositiveInt | None = None
+    eval_lemmas: PositiveInt | None = None
+    retrieval_items: PositiveInt | None = None
+    coherence_items: PositiveInt | None = None
+    adversarial_bundles: PositiveInt | None = None
 
 
 class Profile(Struct, frozen=True, forbid_unknown_fields=True):
-    """A named size of the experiment. None takes what the experiment says."""
+    """A named size of the experiment; None keeps the experiment's own value."""
 
     title: str
     conditions: tuple[str, ...] | None = None
     seeds: tuple[Seed, ...] | None = None
-    epochs: Positive | None = None
-    warm_start_steps: Count | None = None
+    epochs: PositiveInt | None = None
+    warm_start_steps: NonNegativeInt | None = None
     strict: bool = True
     data: Slice = Slice()
 
 
 class Contingency(Struct, frozen=True, forbid_unknown_fields=True):
-    """A step of the plan for a failed ship blocker; ``conditions`` are those it can help."""
+    """One step of the contingency plan for a failed ship blocker; ``conditions`` are those it applies to."""
 
     title: str
     advice: str
@@ -160,53 +160,55 @@ class ExperimentFile(Struct, frozen=True, forbid_unknown_fields=True):
     training: Training = Training()
     gates: Gates = Gates()
     contingency: tuple[Contingency, ...] = ()
-    evaluation: OwnEvaluation | None = None
+    evaluation: UserEvaluation | None = None
 
 
 class Experiment(ExperimentFile, frozen=True, forbid_unknown_fields=True):
-    """The experiment with the files of the user's own that it names, found and hashed, by their names in it."""
+    """The experiment with the user's own files that it names, found and hashed, by their names in it."""
 
-    files: dict[str, FoundFile] = {}
+    files: dict[str, HashedFile] = {}
 
 
 def read_experiment(path: Path, inputs: Path | None = None) -> Experiment:
-    """Read and check an experiment file, and find the files of the user's own that it names.
+    """Read and check an experiment file, and find the user's own files that it names.
 
     Args:
         path: the TOML file.
-        inputs: the folder in which a host keeps such files under the names of their hashes; None is beside ``path``.
+        inputs: the folder in which a host keeps these files under their hashes; None: they are beside ``path``.
 
     Raises:
-        BadInput: unreadable, malformed, or a name in it refers to nothing.
+        BadInput: unreadable, malformed, or a name in it is not defined.
     """
     experiment = read_toml(path, ExperimentFile)
     for name, condition in experiment.conditions.items():
         if (condition.edition is None) == (not condition.bundles):
             both = "" if condition.edition is None else ".edition"
-            _refuse(path, f"conditions.{name}{both}", "a condition has either an edition or files of bundles", ())
+            _raise_at(path, f"conditions.{name}{both}", "a condition has either an edition or files of bundles", ())
         if condition.dev and not condition.bundles:
-            _refuse(path, f"conditions.{name}.dev", "an edition brings its own development bundles", ())
+            _raise_at(path, f"conditions.{name}.dev", "an edition has its own development bundles", ())
         if condition.curriculum not in experiment.curricula:
-            _refuse(
+            _raise_at(
                 path, f"conditions.{name}.curriculum", f"no curriculum {condition.curriculum!r}", experiment.curricula
             )
     for name, profile in experiment.profiles.items():
         for condition_name in profile.conditions or ():
             if condition_name not in experiment.conditions:
-                _refuse(path, f"profiles.{name}.conditions", f"no condition {condition_name!r}", experiment.conditions)
+                _raise_at(
+                    path, f"profiles.{name}.conditions", f"no condition {condition_name!r}", experiment.conditions
+                )
     if not experiment.conditions:
-        _refuse(path, "conditions", "an experiment needs at least one condition", ())
-    files: dict[str, FoundFile] = {}
+        _raise_at(path, "conditions", "an experiment needs at least one condition", ())
+    files: dict[str, HashedFile] = {}
     for field, name in _named_files(experiment):
         try:
             files[name] = files.get(name) or find_file(name, path, inputs)
         except BadInput as error:
-            _refuse(path, field, str(error), ())
+            _raise_at(path, field, str(error), ())
     return Experiment(**{name: getattr(experiment, name) for name in experiment.__struct_fields__}, files=files)
 
 
 def _named_files(experiment: ExperimentFile) -> Iterator[tuple[str, str]]:
-    """Each file of the user's own with the dotted field that names it."""
+    """Each of the user's own files, with the dotted field that names it."""
     for name, condition in experiment.conditions.items():
         yield from ((f"conditions.{name}.bundles", file) for file in condition.bundles)
         yield from ((f"conditions.{name}.dev", file) for file in condition.dev)
@@ -214,7 +216,8 @@ def _named_files(experiment: ExperimentFile) -> Iterator[tuple[str, str]]:
         yield from ((f"evaluation.{role}", file) for role, file in experiment.evaluation.files())
 
 
-def _refuse(path: Path, field: str, message: str, known: object) -> None:
+def _raise_at(path: Path, field: str, message: str, known: object) -> NoReturn:
+    """Raise BadInput with the line of ``field`` and, when ``known`` is a mapping, its keys."""
     names = ", ".join(known) if isinstance(known, dict) else ""
     text = path.read_text(encoding="utf-8")
     raise BadInput(
@@ -234,5 +237,5 @@ def profile_of(experiment: Experiment, name: str) -> Profile:
 
 
 def folder_name(experiment: Experiment, profile: str) -> str:
-    """The folder of an experiment's runs; a profile other than ``full`` is kept apart so scores never mix."""
+    """Folder of the experiment's runs within the runs folder; each profile but ``full`` has its own, so scores never mix."""
     return experiment.name if profile == "full" else f"{experiment.name}-{profile}"

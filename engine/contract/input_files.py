@@ -1,7 +1,7 @@
-"""The files of the user's own that an experiment names: what each is for, and its content by SHA-256.
+"""The user's own files that an experiment names: their role, and their content by SHA-256.
 
-Beside the experiment's TOML they lie under the names that it gives. On a host they lie in a folder under the names of
-their hashes, and ``inputs.json`` beside the TOML says which is which.
+On the console's side they lie beside the experiment's TOML under the names in it. On a host they lie in one folder
+under their hashes, and ``inputs.json`` beside the TOML maps names to hashes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 
 
 class InputFile(Struct, frozen=True):
-    """One named file as a run's settings carry it: its name as in the TOML, SHA-256 in hex, size in bytes."""
+    """One file in a run's settings: its role, name as in the TOML, SHA-256 in hex, size in bytes."""
 
     role: Role
     name: str
@@ -33,10 +33,10 @@ class InputFile(Struct, frozen=True):
     size: int
 
 
-class OwnEvaluation(Struct, frozen=True, forbid_unknown_fields=True):
-    """Files that every run is evaluated on in place of the built evaluation, named relative to the experiment's file.
+class UserEvaluation(Struct, frozen=True, forbid_unknown_fields=True):
+    """The user's evaluation files, in place of the built evaluation; names are relative to the experiment's file.
 
-    Without ``attention`` the probes are chosen among the queries; without ``killers`` frozen mean pooling finds them.
+    Without ``attention`` some queries are the probes; without ``killers`` they are those of frozen mean pooling.
     """
 
     retrieval: FileName
@@ -45,7 +45,7 @@ class OwnEvaluation(Struct, frozen=True, forbid_unknown_fields=True):
     killers: FileName | None = None
 
     def files(self) -> Iterator[tuple[Role, str]]:
-        """What each file is for, with its name."""
+        """Role and name of each file."""
         yield "retrieval", self.retrieval
         yield "coherence", self.coherence
         if self.attention is not None:
@@ -54,33 +54,33 @@ class OwnEvaluation(Struct, frozen=True, forbid_unknown_fields=True):
             yield "killers", self.killers
 
 
-class FoundFile(Struct, frozen=True):
-    """Where a named file lies, and what is in it."""
+class HashedFile(Struct, frozen=True):
+    """A file's path, SHA-256 in hex, and size in bytes."""
 
     path: Path
     sha256: str
     size: int
 
 
-def find_file(name: str, experiment_file: Path, folder: Path | None) -> FoundFile:
+def find_file(name: str, experiment_file: Path, folder: Path | None) -> HashedFile:
     """Find and hash a named file, beside the experiment's file, or in ``folder`` by ``inputs.json``.
 
     Raises:
-        BadInput: it is missing or unreadable, is not listed, or is not what its hash says.
+        BadInput: it is missing or unreadable, is not listed, or its content does not match its hash.
     """
     if folder is None:
         return found(experiment_file.parent / name)
     listing = experiment_file.parent / INPUTS
-    sha256 = read_listing(listing).get(name)
+    sha256 = read_input_list(listing).get(name)
     if sha256 is None:
         raise BadInput("is not listed", file=listing, field=name)
-    file = found(folder / pushed_name(sha256))
+    file = found(folder / remote_name(sha256))
     if file.sha256 != sha256:
-        raise BadInput("is not the file that was sent (its SHA-256 differs)", file=file.path)
+        raise BadInput("is not the file that was uploaded (its SHA-256 differs)", file=file.path)
     return file
 
 
-def found(path: Path) -> FoundFile:
+def found(path: Path) -> HashedFile:
     """``path`` with its hash and size.
 
     Raises:
@@ -91,24 +91,24 @@ def found(path: Path) -> FoundFile:
         if not stat.S_ISREG(status.st_mode):
             raise BadInput("is a folder" if stat.S_ISDIR(status.st_mode) else "is not a regular file", file=path)
         with open(path, "rb") as file:
-            return FoundFile(path, hashlib.file_digest(file, "sha256").hexdigest(), status.st_size)
+            return HashedFile(path, hashlib.file_digest(file, "sha256").hexdigest(), status.st_size)
     except FileNotFoundError:
         raise BadInput("no such file", file=path) from None
     except (OSError, ValueError) as error:
         raise BadInput(f"cannot be read: {error}", file=path) from error
 
 
-def pushed_name(sha256: str) -> str:
-    """What a file is called on a host."""
+def remote_name(sha256: str) -> str:
+    """The file's name on a host."""
     return f"{sha256}.jsonl"
 
 
-def write_listing(files: Mapping[str, FoundFile]) -> bytes:
+def encode_input_list(files: Mapping[str, HashedFile]) -> bytes:
     """The content of ``inputs.json``: the SHA-256 of each file by its name in the experiment."""
     return msgspec.json.encode({name: file.sha256 for name, file in sorted(files.items())})
 
 
-def read_listing(path: Path) -> dict[str, str]:
+def read_input_list(path: Path) -> dict[str, str]:
     """Read ``inputs.json``.
 
     Raises:

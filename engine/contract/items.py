@@ -1,13 +1,13 @@
-"""Columns of ``items.parquet`` and ``attention.parquet``: a row per evaluated item; all statistics come from these.
+"""Columns of ``items.parquet`` and ``attention.parquet``: a row per evaluated item; all statistics are computed from these.
 
 ``items.parquet``
-    kind: ``retrieval`` or ``coherence`` (one row per step) · item_id · lemma · tier · source · candidates: how many
+    kind: ``retrieval`` or ``coherence`` (one row per step) · item_id · lemma · tier · source · candidates: their number
     rank: of the best right candidate among all, from 1 · correct_at_1 · correct_at_3 · margin: best right minus best wrong
     reason: reason code of a killer, else "" · mean_pool_rank, mean_pool_margin: the same of frozen mean pooling
     query, answer, chosen: the texts, for a person to read
 
 ``attention.parquet``
-    item_id · lemma · epoch · tokens: how many · entropy: entropy / log tokens, 1.0 is uniform
+    item_id · lemma · epoch · tokens: their number · entropy: entropy / log tokens, 1.0 is uniform
     lemma_mass: attention on the target word · cue_mass: attention on the words that give its sense away, null where
     none is known · top_tokens: the three heaviest, joined by spaces · text
 """

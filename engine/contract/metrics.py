@@ -1,4 +1,4 @@
-"""The numbers of one finished run, ``metrics.json``; every number of the head stands beside frozen mean pooling's."""
+"""Metrics of one run, ``metrics.json``: every score of the head beside that of frozen mean pooling; gate verdicts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GATE_NAMES = ("retrieval_top1", "retrieval_top3", "coherence_accuracy")
 
 
 class Margins(Struct, frozen=True):
-    """Distribution of the retrieval margin, best right candidate minus best wrong one, in cosine similarity."""
+    """Distribution of the retrieval margin: best right candidate minus best wrong one, in cosine similarity."""
 
     mean: float
     p5: float
@@ -29,7 +29,7 @@ class TierScore(Struct, frozen=True):
 
 
 class Scores(Struct, frozen=True):
-    """One model on the frozen evaluation; fractions of 1. Coherence counts steps, not whole items."""
+    """Scores of one model on the frozen evaluation, fractions of 1; coherence counts steps, not whole items."""
 
     retrieval_top1: float
     retrieval_top3: float
@@ -39,7 +39,7 @@ class Scores(Struct, frozen=True):
 
 
 class GateVerdict(Struct, frozen=True):
-    """A ship blocker: the value measured (None: there is none), the least it may be, and whether it passed."""
+    """Verdict on a ship blocker: the measured value (None: there is none), its minimum, and whether it passed."""
 
     gate: str
     value: float | None
@@ -48,7 +48,7 @@ class GateVerdict(Struct, frozen=True):
 
 
 class Metrics(Struct, frozen=True):
-    """What a run measured. Scores under different ``eval_fingerprint`` are never compared.
+    """Content of ``metrics.json``. Scores with different ``eval_fingerprint`` are never compared.
 
     ``random`` is the expected score of guessing on the same items; ``best_epoch`` the epoch whose head was evaluated,
     chosen on development lemmas; ``seconds`` are wall time by stage. ``killers`` counts the items that this head fails

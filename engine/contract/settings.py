@@ -41,7 +41,7 @@ class RunId(Struct, frozen=True, order=True):
 
 
 class Settings(Struct, frozen=True):
-    """Everything the operator's side determines of one run; resolved from an experiment and a profile."""
+    """Everything the console determines of one run; resolved from an experiment and a profile."""
 
     experiment: str
     profile: str
@@ -63,21 +63,21 @@ class Settings(Struct, frozen=True):
 
     @property
     def bundles(self) -> str:
-        """The name under which prepared data hold this run's bundles: its edition, or ``own``."""
+        """The name of this run's bundles in a prepared dataset: its edition, or ``own``."""
         return self.edition or OWN
 
     @property
     def own_evaluation(self) -> bool:
-        """Whether it is evaluated on files of the user's own."""
+        """Whether the run is evaluated on the user's own files."""
         return any(file.role == "retrieval" for file in self.inputs)
 
     @property
     def builds(self) -> bool:
-        """Whether anything it needs is built from WordNet."""
+        """Whether any of its data is built from WordNet."""
         return self.edition is not None or not self.own_evaluation
 
     def fingerprint(self) -> str:
-        """SHA-256 of the settings; two runs with one fingerprint were asked the same thing."""
+        """SHA-256 of the settings; runs with the same settings have the same fingerprint."""
         return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
 
 
@@ -136,12 +136,12 @@ def resolve(experiment: Experiment, profile: str, run: RunId) -> Settings:
         data=chosen.data,
         data_seed=experiment.data_seed,
         synthetics=experiment.synthetics,
-        inputs=tuple(_inputs(experiment, condition)),
+        inputs=tuple(_input_files(experiment, condition)),
     )
 
 
-def _inputs(experiment: Experiment, condition: Condition) -> Iterator[InputFile]:
-    """The files of the user's own that a run of ``condition`` reads."""
+def _input_files(experiment: Experiment, condition: Condition) -> Iterator[InputFile]:
+    """The user's own files that a run of ``condition`` reads."""
     named: list[tuple[Role, str]] = [("bundles", name) for name in condition.bundles]
     named += [("dev", name) for name in condition.dev]
     named += experiment.evaluation.files() if experiment.evaluation is not None else ()

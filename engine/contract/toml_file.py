@@ -15,17 +15,17 @@ from engine.contract.bad_input import BadInput
 
 
 def find_config(name: str) -> Path:
-    """The first of ``./configs/NAME``, the source tree's ``configs/NAME`` or ``NAME``, and the installed one.
+    """Path of a config file: ``./configs/NAME``, else the source tree's, else the installed package's.
 
     Raises:
-        BadInput: it is in none of them.
+        BadInput: there is none.
     """
     root = Path(engine.__file__).resolve().parent.parent
-    places = (Path("configs") / name, root / "configs" / name, root / name, root / "console" / "configs" / name)
-    for place in places:
-        if place.is_file():
-            return place
-    raise BadInput(f"{name} is not in ./configs nor beside the installed package; name a file instead")
+    candidates = (Path("configs") / name, root / "configs" / name, root / name, root / "console" / "configs" / name)
+    for path in candidates:
+        if path.is_file():
+            return path
+    raise BadInput(f"{name} is neither in ./configs nor in the installed package; give the path of a file")
 
 
 T = TypeVar("T")
@@ -63,39 +63,38 @@ def parse_toml(text: str, shape: type[T], path: Path) -> T:
     try:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        said = str(error)
-        at = _AT_LINE.search(said)
+        message = str(error)
+        at = _AT_LINE.search(message)
         line = int(at.group(1)) if at else len(text.splitlines())
-        raise BadInput(f"not valid TOML: {_AT_LINE.sub('', said)}", file=path, line=line) from error
+        raise BadInput(f"not valid TOML: {_AT_LINE.sub('', message)}", file=path, line=line) from error
     try:
         return msgspec.convert(tree, shape)
     except msgspec.ValidationError as error:
-        said = str(error)
-        at_path = _AT_PATH.search(said)
+        message = str(error)
+        at_path = _AT_PATH.search(message)
         field = _without_indices(at_path.group(1)) if at_path else ""
-        field = _with_keys(tree, shape, said, field)
-        named = _UNKNOWN.search(said) or _MISSING.search(said)
+        field = _with_keys(tree, shape, message, field)
+        named = _UNKNOWN.search(message) or _MISSING.search(message)
         if named:
             field = f"{field}.{named.group(1)}" if field else named.group(1)
-        message = _AT_PATH.sub("", said)
-        raise BadInput(message, file=path, line=line_of(text, field), field=field or None) from error
+        raise BadInput(_AT_PATH.sub("", message), file=path, line=line_of(text, field), field=field or None) from error
 
 
 def line_of(text: str, field: str) -> int | None:
-    """The line, from 1, where ``field`` (dotted) stands in TOML ``text``, or its nearest table; None if neither does."""
+    """The line, from 1, of dotted ``field`` in TOML ``text``, or of its nearest table; None if there is neither."""
     wanted = field.split(".") if field else []
     table: list[str] = []
     best: tuple[int, int] | None = None
     for number, line in enumerate(text.splitlines(), start=1):
         if header := _TABLE.match(line):
             table = _parts(header.group(1))
-            here = table
+            path = table
         elif key := _KEY.match(line):
-            here = table + _parts(key.group(1))
+            path = table + _parts(key.group(1))
         else:
             continue
-        shared = _common(here, wanted)
-        if shared == len(here) and (best is None or shared > best[0]):
+        shared = _common(path, wanted)
+        if shared == len(path) and (best is None or shared > best[0]):
             best = (shared, number)
     return best[1] if best else None
 
@@ -104,38 +103,38 @@ def _parts(dotted: str) -> list[str]:
     return [part.strip().strip("\"'") for part in dotted.split(".")]
 
 
-def _common(here: list[str], wanted: list[str]) -> int:
-    """How many leading parts agree."""
+def _common(left: list[str], right: list[str]) -> int:
+    """How many leading parts are equal."""
     count = 0
-    for ours, theirs in zip(here, wanted, strict=False):
-        if ours != theirs:
+    for one, other in zip(left, right, strict=False):
+        if one != other:
             break
         count += 1
     return count
 
 
-def _with_keys(tree: dict[str, Any], shape: type[T], said: str, field: str) -> str:
-    """``field`` with each ``*``, which stands for any key of a mapping, replaced by the key at fault.
+def _with_keys(tree: dict[str, Any], shape: type[T], message: str, field: str) -> str:
+    """``field`` with each ``*``, which msgspec reports for any key of a mapping, replaced by the key at fault.
 
-    The key is the one with which alone the same is said.
+    msgspec does not say which key it was: it is the one that, alone in the mapping, gives the same message.
     """
     parts = field.split(".")
     while ANY_KEY in parts:
-        at = parts.index(ANY_KEY)
-        for key in _at(tree, parts[:at]):
+        index = parts.index(ANY_KEY)
+        for key in _at(tree, parts[:index]):
             alone = copy.deepcopy(tree)
-            mapping = _at(alone, parts[:at])
+            mapping = _at(alone, parts[:index])
             for other in [other for other in mapping if other != key]:
                 del mapping[other]
             try:
                 msgspec.convert(alone, shape)
             except msgspec.ValidationError as error:
-                if str(error) == said:
-                    parts[at] = key
+                if str(error) == message:
+                    parts[index] = key
                     tree = alone
                     break
         else:
-            return ".".join(parts[:at])
+            return ".".join(parts[:index])
     return ".".join(parts)
 
 

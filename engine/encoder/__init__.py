@@ -1,1 +1,1 @@
-"""The frozen encoder and the cache that keeps its token states, once per unique text."""
+"""The frozen encoder, and the cache of its token states."""

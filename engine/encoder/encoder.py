@@ -1,4 +1,4 @@
-"""The frozen encoder: a Hugging Face model read from local files, whose hidden states are the head's input."""
+"""The frozen encoder: a Hugging Face model from local files, whose hidden states are the head's input."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ FILES = (
     "sentencepiece.bpe.model",
     "tokenizer.model",
 )
-"""What decides a model's states beside its weights; most models have only some of the tokenizer's."""
+"""Files that determine a model's states, beside its weights; a model has only some of the tokenizer's."""
 
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 
 LAYER_COUNTS = ("num_hidden_layers", "n_layers")
-"""Under which of these a configuration states how many layers there are; DistilBERT's is the second."""
+"""Names of the number of layers in a model's configuration; DistilBERT has the second."""
 
 BATCH_TOKENS = 2048
 _FIELD = "encoder.model"
 
 
 class TextStates(NamedTuple):
-    """One text's token states.
+    """Token states of one text.
 
-    ``states``: (T, H) float16, the chosen hidden layers side by side. ``characters``: (T, 2) int32, each token's span in
-    the text; special tokens have an empty span.
+    states: (T, H) float16, the chosen hidden layers concatenated. characters: (T, 2) int32, each token's character span
+    in the text; empty for special tokens.
     """
 
     states: np.ndarray
@@ -54,16 +54,16 @@ class TextStates(NamedTuple):
 
 
 class Encoder:
-    """A frozen encoder known by its content.
+    """A frozen encoder, identified by the hash of its content.
 
-    Making one reads and hashes files but loads no model; the model and its library load at the first ``encode``.
+    The constructor reads and hashes files; the model and its library are loaded at the first ``encode``.
 
     Args:
-        settings: model, layers and the longest text in tokens.
+        settings: model, layers and maximum tokens per text.
         device: where the model runs, ``cpu`` or ``cuda``.
 
     Raises:
-        BadInput: there is no such model, or it lacks safetensors weights, a fast tokenizer or one of the layers.
+        BadInput: no such model, or it has no safetensors weights or not all the layers, or reads shorter texts.
     """
 
     def __init__(self, settings: EncoderSettings, device: str) -> None:
@@ -76,12 +76,12 @@ class Encoder:
     def encode(self, texts: Sequence[str]) -> Iterator[tuple[int, TextStates]]:
         """Yield (index in ``texts``, its token states), shortest texts first.
 
-        A batch holds texts of one length, so nothing is padded or masked, and each CPU core works on a batch of its own
-        with a single thread: a text's states are then the same bits whatever stands beside it. On CUDA batches are
-        filled up to a fixed shape per length for the same reason.
+        A text's states have the same bits whichever texts are encoded with it. Therefore a batch holds texts of one
+        length, without padding or mask; on the CPU each batch runs on one thread, several side by side; and on CUDA
+        batches are filled up to one shape per length.
 
         Raises:
-            BadInput: the model cannot be loaded, or a state is beyond float16.
+            BadInput: the model cannot be loaded, or a state is outside the range of float16.
         """
         tokenizer, model = self._load()
         encoding = tokenizer(
@@ -89,7 +89,7 @@ class Encoder:
         )
         batches = list(_batches([len(ids) for ids in encoding["input_ids"]]))
         workers = 1 if self.device != "cpu" else len(os.sched_getaffinity(0))
-        before = torch.get_num_threads()
+        previous_threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
             with ThreadPoolExecutor(workers) as pool:
@@ -102,7 +102,7 @@ class Encoder:
                         spans = np.asarray(encoding["offset_mapping"][index], dtype=np.int32).reshape(-1, 2)
                         yield index, TextStates(states[row], spans)
         finally:
-            torch.set_num_threads(before)
+            torch.set_num_threads(previous_threads)
 
     def _states(self, model: Any, ids: list[list[int]]) -> np.ndarray:
         """Token ids (B, T) -> hidden states (B, T, H) float16."""
@@ -112,11 +112,13 @@ class Encoder:
             hidden = model(
                 input_ids=tokens, attention_mask=torch.ones_like(tokens), output_hidden_states=True
             ).hidden_states
-            chosen = torch.cat([hidden[layer] for layer in self.settings.layers], dim=-1)
-            halves = chosen[: len(ids)].to(torch.float16)
-            if not bool(halves.isfinite().all()):
-                raise BadInput(f"a state of layers {self.settings.layers} is beyond float16", field="encoder.layers")
-        array: np.ndarray = halves.cpu().numpy()
+            layers = torch.cat([hidden[layer] for layer in self.settings.layers], dim=-1)
+            half = layers[: len(ids)].to(torch.float16)
+            if not bool(half.isfinite().all()):
+                raise BadInput(
+                    f"a state of layers {self.settings.layers} is outside the range of float16", field="encoder.layers"
+                )
+        array: np.ndarray = half.cpu().numpy()
         return array
 
     def _load(self) -> tuple[Any, Any]:
@@ -126,25 +128,25 @@ class Encoder:
 
 
 def model_folder(name: str) -> Path:
-    """The local folder of encoder ``name``: a packaged model, a folder, or a Hugging Face name (fetched if allowed).
+    """The local folder of encoder ``name``: a packaged model, a folder, or a Hugging Face name (downloaded if needed).
 
     Raises:
-        BadInput: nothing of that name can be had.
+        BadInput: there is no such model, or it cannot be downloaded.
     """
     if name in PACKAGED:
-        module, inside, distribution = PACKAGED[name]
-        found = importlib.util.find_spec(module)
-        if found is None or not found.submodule_search_locations:
+        module, subfolder, distribution = PACKAGED[name]
+        spec = importlib.util.find_spec(module)
+        if spec is None or not spec.submodule_search_locations:
             raise BadInput(f"{name!r} comes with the package {distribution}, which is not installed", field=_FIELD)
-        return Path(found.submodule_search_locations[0]) / inside
+        return Path(spec.submodule_search_locations[0]) / subfolder
     if Path(name).expanduser().is_dir():
         return Path(name).expanduser()
     if name.startswith(("/", ".", "~")):
         raise BadInput(f"no such folder: {name}", field=_FIELD)
-    return _fetched(name)
+    return _download(name)
 
 
-def _fetched(name: str) -> Path:
+def _download(name: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
@@ -152,34 +154,34 @@ def _fetched(name: str) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=[*FILES, *WEIGHTS]))
     except Exception as error:
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BadInput(
-            f"{name!r} is no folder and cannot be had as a Hugging Face model: {said}", field=_FIELD
+            f"{name!r} is no folder and no Hugging Face model that can be downloaded: {_first_line(error)}",
+            field=_FIELD,
         ) from error
 
 
 def _fingerprint(folder: Path, settings: EncoderSettings) -> str:
-    """SHA-256 over weights, tokenizer, configuration, layers and the longest text.
+    """SHA-256 over weights, tokenizer, configuration, layers and maximum tokens.
 
     Raises:
-        BadInput: no configuration or no safetensors weights, a layer that the model does not have, or texts longer than
-            it can read.
+        BadInput: no configuration or no safetensors weights, a layer that the model does not have, or more tokens than
+            it reads.
     """
     weights = sorted(folder.glob("*.safetensors"))
     config = folder / "config.json"
     if not config.is_file() or not weights:
-        raise BadInput(f"{folder} holds no config.json with safetensors weights", field=_FIELD)
+        raise BadInput(f"{folder} has no config.json with safetensors weights", field=_FIELD)
     try:
-        stated = json.loads(config.read_bytes())
-        layers = int(next(stated[name] for name in LAYER_COUNTS if name in stated))
+        values = json.loads(config.read_bytes())
+        layers = int(next(values[name] for name in LAYER_COUNTS if name in values))
     except (ValueError, TypeError, StopIteration) as error:
         raise BadInput(f"{config} is no model configuration", field=_FIELD) from error
     if max(settings.layers) > layers:
         raise BadInput(f"the encoder has layers 0 to {layers}, not {max(settings.layers)}", field="encoder.layers")
-    positions = stated.get("max_position_embeddings")
+    positions = values.get("max_position_embeddings")
     if isinstance(positions, int) and settings.max_tokens > positions:
-        longest = f"the encoder reads {positions} tokens at most, not {settings.max_tokens}"
-        raise BadInput(longest, field="encoder.max_tokens")
+        message = f"the encoder reads {positions} tokens at most, not {settings.max_tokens}"
+        raise BadInput(message, field="encoder.max_tokens")
     digest = hashlib.sha256()
     for path in [*(folder / name for name in FILES), *weights]:
         if path.is_file():
@@ -203,14 +205,18 @@ def _load(folder: Path, name: str, device: str) -> tuple[Any, Any]:
             folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
         )
     except Exception as error:
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BadInput(f"{name!r} cannot be loaded: {said}", field=_FIELD) from error
+        raise BadInput(f"{name!r} cannot be loaded: {_first_line(error)}", field=_FIELD) from error
     if not tokenizer.is_fast:
-        raise BadInput(f"{name!r} has no fast tokenizer, so its tokens have no places in the text", field=_FIELD)
+        raise BadInput(f"{name!r} has no fast tokenizer, which gives the positions of tokens in the text", field=_FIELD)
     return tokenizer, model.to(device).eval()
 
 
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
 def _batch_rows(length: int) -> int:
+    """Texts per batch of this length in tokens."""
     return max(1, BATCH_TOKENS // max(1, length))
 
 

@@ -1,4 +1,4 @@
-"""Token states on disk: each unique text is encoded once per encoder, in content-addressed shards."""
+"""Cache of token states on disk: each unique text is encoded once per encoder; shards are named by their texts' hash."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ _REPORT_EVERY = 512
 
 
 class _Shard(NamedTuple):
-    """An open shard, mapped into memory: (N, H) f16, (texts + 1,) i64, (N, 2) i32, and its texts' keys in order."""
+    """An open shard, mapped into memory.
+
+    states: (N, H) float16. offsets: (texts + 1,) int64. characters: (N, 2) int32. keys: of its texts, in order.
+    """
 
     states: torch.Tensor
     offsets: torch.Tensor
@@ -35,14 +38,14 @@ class _Shard(NamedTuple):
 
 
 class TokenCache:
-    """The token states of one encoder under ``folder``.
+    """Token states of one encoder, in ``folder``.
 
-    A text's states do not depend on its companions (see ``Encoder.encode``), so what a reader gets depends on the texts
-    it asks for and never on which shards were made before.
+    A text's states do not depend on the texts encoded with it (see ``Encoder.encode``), so it does not matter which
+    process wrote which shard.
 
     Args:
         folder: see ``cache_folder``.
-        encoder: makes what is missing.
+        encoder: encodes missing texts.
     """
 
     def __init__(self, folder: Path, encoder: Encoder) -> None:
@@ -51,44 +54,46 @@ class TokenCache:
         self._shards: dict[str, _Shard] = {}
 
     def fill(self, texts: Iterable[str]) -> Generator[Progress, None, int]:
-        """Encode what is missing of ``texts``, in one process at a time; returns how many texts this call encoded."""
+        """Encode the missing ones of ``texts``, in one process at a time; returns the number of texts this call encoded."""
         wanted = sorted(set(texts))
         if not self._missing(wanted):
             return 0
         lock = FileLock(self.folder / "lock")
         for note in lock.waiting():
-            if (said := note.split()) and all(word.isdigit() for word in said):
-                yield Progress(int(said[0]), int(said[-1]), "texts")
+            if (numbers := note.split()) and all(number.isdigit() for number in numbers):
+                yield Progress(int(numbers[0]), int(numbers[-1]), "texts")
         with lock:
-            self._tidy()
+            self._remove_debris()
+            # another process may have encoded some while this one waited
             missing = self._missing(wanted)
             done = 0
-            for part in _parts(missing):
-                for progress in self._make(part, done, len(missing)):
+            for part in _split(missing):
+                for progress in self._write_shard(part, done, len(missing)):
                     lock.note(f"{progress.done} {progress.total}")
                     yield progress
                 done += len(part)
             return len(missing)
 
     def states(self, texts: Iterable[str], device: str = "cpu") -> TokenStates:
-        """The token states of ``texts``, encoding what is missing, as one table on ``device``."""
+        """The token states of ``texts``, encoding missing ones, as one table on ``device``."""
         wanted = sorted(set(texts))
         for _ in self.fill(wanted):
             pass
-        places = self._places()
-        pieces = [_slice(self._shards[name], row) for name, row in (places[_key(text)] for text in wanted)]
+        locations = self._locations()
+        pieces = [_slice(self._shards[name], row) for name, row in (locations[_key(text)] for text in wanted)]
         return TokenStates.from_pieces(wanted, [p[0] for p in pieces], [p[1] for p in pieces], device)
 
     def _missing(self, wanted: Sequence[str]) -> list[str]:
         self._open_new_shards()
-        places = self._places()
-        return [text for text in wanted if _key(text) not in places]
+        locations = self._locations()
+        return [text for text in wanted if _key(text) not in locations]
 
-    def _places(self) -> dict[bytes, tuple[str, int]]:
+    def _locations(self) -> dict[bytes, tuple[str, int]]:
+        """Shard and row of each text, by the text's key."""
         return {key: (name, row) for name, shard in self._shards.items() for row, key in enumerate(shard.keys)}
 
     def _open_new_shards(self) -> list[Path]:
-        """Open shards that appeared since; returns those that are broken, whose texts count as missing."""
+        """Open shards written since the last call; returns the broken ones, whose texts count as missing."""
         broken = []
         for path in sorted(self.folder.glob("*.safetensors")):
             if path.name in self._shards:
@@ -99,29 +104,29 @@ class TokenCache:
                 self._shards[path.name] = shard
         return broken
 
-    def _tidy(self) -> None:
-        """Remove broken shards and what a killed writer left; only who holds the lock may, as nobody else writes then."""
+    def _remove_debris(self) -> None:
+        """Remove broken shards and temporary files of killed writers; only under the lock, when nobody else writes."""
         for path in (*self._open_new_shards(), *self.folder.glob(TEMPORARY_FILES)):
             path.unlink(missing_ok=True)
 
-    def _make(self, texts: list[str], before: int, total: int) -> Generator[Progress, None, None]:
-        """Encode ``texts`` into one shard named by their list."""
-        made: dict[int, TextStates] = {}
+    def _write_shard(self, texts: list[str], before: int, total: int) -> Generator[Progress, None, None]:
+        """Encode ``texts`` into one shard, named by the hash of their list."""
+        encoded: dict[int, TextStates] = {}
         yield Progress(before, total, "texts")
         for count, (index, states) in enumerate(self.encoder.encode(texts), start=1):
-            made[index] = states
+            encoded[index] = states
             if count % _REPORT_EVERY == 0:
                 yield Progress(before + count, total, "texts")
-        content = _shard_bytes(texts, [made[index] for index in range(len(texts))])
+        content = _shard_bytes(texts, [encoded[index] for index in range(len(texts))])
         write_durably(self.folder / f"{_list_key(texts)}.safetensors", content)
         self._open_new_shards()
         yield Progress(before + len(texts), total, "texts")
 
 
-def _parts(texts: list[str]) -> list[list[str]]:
-    """Cut a long list into shards; a token is about four characters.
+def _split(texts: list[str]) -> list[list[str]]:
+    """Split a long list into shards of about ``_SHARD_TOKENS`` tokens; a token is about four characters.
 
-    One shard is in memory, several times over, while it is made, and is all that a process killed meanwhile loses.
+    A shard is in memory, in several copies, while it is written, and is what a killed process loses at most.
     """
     parts: list[list[str]] = []
     room = 0
@@ -142,20 +147,20 @@ def _list_key(texts: Sequence[str]) -> str:
     return hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()
 
 
-def _shard_bytes(texts: Sequence[str], made: Sequence[TextStates]) -> bytes:
-    lengths = [len(states.states) for states in made]
+def _shard_bytes(texts: Sequence[str], encoded: Sequence[TextStates]) -> bytes:
+    lengths = [len(states.states) for states in encoded]
     tensors = {
-        "states": np.concatenate([states.states for states in made]),
+        "states": np.concatenate([states.states for states in encoded]),
         "offsets": np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        "characters": np.concatenate([states.characters for states in made]),
+        "characters": np.concatenate([states.characters for states in encoded]),
         "keys": np.frombuffer(b"".join(_key(text) for text in texts), dtype=np.uint8).reshape(-1, 16),
     }
-    # one key only: the library writes several in an order of its own, and a shard's bytes are to be the same each time
-    return save(tensors, {"shard": _mark(tensors.values())})
+    # one metadata key only: safetensors orders several at random, and a shard must have the same bytes each time
+    return save(tensors, {"shard": _version_and_checksum(tensors.values())})
 
 
-def _mark(arrays: Iterable[np.ndarray]) -> str:
-    """The format's version and a checksum of the content."""
+def _version_and_checksum(arrays: Iterable[np.ndarray]) -> str:
+    """Metadata of a shard: the format's version and a CRC-32 of the content."""
     value = 0
     for array in arrays:
         value = zlib.crc32(np.ascontiguousarray(array).view(np.uint8).data, value)
@@ -163,10 +168,10 @@ def _mark(arrays: Iterable[np.ndarray]) -> str:
 
 
 def _open(path: Path) -> _Shard | None:
-    """A shard mapped into memory, or None when it is truncated, altered or of another version.
+    """Map a shard into memory; None when it is truncated, altered or of another version.
 
     Raises:
-        OSError: it could not be read, which says nothing about its content.
+        OSError: it could not be read; its content may be good.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -175,21 +180,22 @@ def _open(path: Path) -> _Shard | None:
     except (FileNotFoundError, SafetensorError, ValueError):
         return None
     states, offsets, characters, keys = tensors
-    if metadata.get("shard") != _mark(tensor.numpy() for tensor in tensors):
+    if metadata.get("shard") != _version_and_checksum(tensor.numpy() for tensor in tensors):
         return None
     raw = keys.numpy().tobytes()
     return _Shard(states, offsets, characters, [raw[start : start + 16] for start in range(0, len(raw), 16)])
 
 
 def _slice(shard: _Shard, row: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """States (T, H) and spans (T, 2) of one text."""
     start, end = int(shard.offsets[row]), int(shard.offsets[row + 1])
     return shard.states[start:end], shard.characters[start:end]
 
 
 def cache_folder(workspace: Path, encoder: Encoder) -> Path:
-    """Where ``workspace`` keeps the token states of ``encoder``; made when missing.
+    """The folder in ``workspace`` for the token states of ``encoder``; created when missing.
 
-    Each kind of device has its own: their states differ in the last bits, and a run is to get those of its own.
+    Each kind of device has its own folder, because states differ in the last bits between CPU and CUDA.
     """
     folder = workspace / "cache" / f"{encoder.fingerprint}-{encoder.device}"
     folder.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from console.hosts.ssh.connection import open_connection
 from console.hosts.transfer.uploads import send_inputs
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import read_experiment
-from engine.contract.input_files import pushed_name
+from engine.contract.input_files import remote_name
 from tests.engine.own_experiment import write_own_experiment
 
 
@@ -47,7 +47,7 @@ def test_a_run_over_own_files_finishes_on_a_host_that_had_none_of_them(tmp_path:
     assert {one["sha256"] for one in spec["settings"]["inputs"]} == {file.sha256 for file in files.values()}
     held = runs / ".local-host" / "inputs"
     for file in files.values():
-        assert (held / pushed_name(file.sha256)).read_bytes() == file.path.read_bytes()
+        assert (held / remote_name(file.sha256)).read_bytes() == file.path.read_bytes()
 
 
 def test_a_file_that_fails_the_gate_is_refused_before_anything_is_queued(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from engine import cli
 from engine.contract import metrics as metrics_file
 from engine.contract.events import Stage
 from engine.contract.experiment import read_experiment
-from engine.contract.input_files import INPUTS, pushed_name, write_listing
+from engine.contract.input_files import INPUTS, encode_input_list, remote_name
 from engine.contract.run_folder import RunFolder
 from engine.contract.settings import Settings, decode_spec
 from engine.data.dataset_files import load, read_manifest
@@ -101,9 +101,9 @@ def test_the_command_line_reads_what_was_sent_to_the_host_and_checks_it(
     job.mkdir()
     inputs.mkdir()
     shutil.copy(path, job)
-    (job / INPUTS).write_bytes(write_listing(experiment.files))
+    (job / INPUTS).write_bytes(encode_input_list(experiment.files))
     for file in experiment.files.values():
-        shutil.copy(file.path, inputs / pushed_name(file.sha256))
+        shutil.copy(file.path, inputs / remote_name(file.sha256))
     asked = ["--experiment", str(job / path.name), "--profile", "tiny", "--inputs", str(inputs)]
     assert cli.main(["check", *asked]) == 0
     run = ["run", *asked, "--condition", "A", "--seed", "42", "--device", "cpu", "--workspace", str(tmp_path / "ws")]

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from console.hosts.host_config import HostConfig, SlurmSettings
-from engine.contract.input_files import INPUTS, FoundFile, write_listing
+from engine.contract.input_files import INPUTS, HashedFile, encode_input_list
 from engine.contract.run_folder import ATTENTION, CHECKPOINT, CHECKPOINT_STATE, EVENTS, LOG, SPEC
 from engine.contract.settings import Settings
 
@@ -27,7 +27,7 @@ def launch_request(
     experiment_text: str,
     key: str,
     strict: bool,
-    files: Mapping[str, FoundFile] = {},
+    files: Mapping[str, HashedFile] = {},
     resume: bool = False,
 ) -> dict[str, Any]:
     """Arguments of the agent's launch request; the agent replaces ``{workspace}``, ``{job}`` and ``{run}`` by its folders.
@@ -47,7 +47,7 @@ def launch_request(
     sent = {EXPERIMENT_FILE: experiment_text}
     if files:
         argv += ["--inputs", f"{{workspace}}/{INPUTS_FOLDER}"]
-        sent[INPUTS] = write_listing(files).decode()
+        sent[INPUTS] = encode_input_list(files).decode()
     if resume:
         argv.append("--resume")
     request: dict[str, Any] = {

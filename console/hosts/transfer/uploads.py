@@ -19,11 +19,11 @@ from console.hosts.transfer.folder_sync import push
 from console.hosts.transfer.request import SyncRequest, notes_of
 from engine.contract.bad_input import BadInput
 from engine.contract.durable import write_durably
-from engine.contract.input_files import INPUTS, FoundFile, found, pushed_name, write_listing
+from engine.contract.input_files import INPUTS, HashedFile, encode_input_list, found, remote_name
 
 
 async def send_inputs(
-    connection: HostConnection, host: str, runs_dir: Path, experiment_text: str, files: Mapping[str, FoundFile]
+    connection: HostConnection, host: str, runs_dir: Path, experiment_text: str, files: Mapping[str, HashedFile]
 ) -> PurePosixPath:
     """Send what the host lacks; returns the path there of the experiment beside its listing.
 
@@ -50,11 +50,11 @@ async def send_inputs(
     return PurePosixPath(connection.workspace) / INPUTS_FOLDER / place / EXPERIMENT_FILE
 
 
-def _gather(store: Path, experiment_text: str, files: Mapping[str, FoundFile]) -> str:
+def _gather(store: Path, experiment_text: str, files: Mapping[str, HashedFile]) -> str:
     """Fill ``store`` with the files, no others; returns the name of the experiment's folder in it."""
-    listing = write_listing(files)
+    listing = encode_input_list(files)
     place = hashlib.sha256(experiment_text.encode() + listing).hexdigest()[:16]
-    wanted = {pushed_name(file.sha256): file for file in files.values()}
+    wanted = {remote_name(file.sha256): file for file in files.values()}
     store.mkdir(parents=True, exist_ok=True)
     for there in store.iterdir():
         if there.name not in wanted and there.name != place:
@@ -68,7 +68,7 @@ def _gather(store: Path, experiment_text: str, files: Mapping[str, FoundFile]) -
     return place
 
 
-def _copy(file: FoundFile, target: Path) -> None:
+def _copy(file: HashedFile, target: Path) -> None:
     part = target.with_suffix(".part")
     shutil.copyfile(file.path, part)
     if found(part).sha256 != file.sha256:

@@ -9,7 +9,7 @@ import pytest
 
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import read_experiment
-from engine.contract.input_files import INPUTS, pushed_name, read_listing, write_listing
+from engine.contract.input_files import INPUTS, encode_input_list, read_input_list, remote_name
 from engine.contract.settings import RunId, resolve
 from tests.engine.own_experiment import EVALUATION, own_settings, write_own_experiment
 
@@ -26,9 +26,9 @@ def sent(experiment_file: Path, place: Path) -> tuple[Path, Path]:
     job.mkdir(parents=True)
     folder.mkdir()
     (job / "experiment.toml").write_bytes(experiment_file.read_bytes())
-    (job / INPUTS).write_bytes(write_listing(files))
+    (job / INPUTS).write_bytes(encode_input_list(files))
     for file in files.values():
-        (folder / pushed_name(file.sha256)).write_bytes(file.path.read_bytes())
+        (folder / remote_name(file.sha256)).write_bytes(file.path.read_bytes())
     return job / "experiment.toml", folder
 
 
@@ -65,8 +65,8 @@ def test_a_host_finds_by_hash_what_was_sent_and_asks_the_same(experiment_file: P
 def test_what_was_sent_must_be_what_was_named(experiment_file: Path, tmp_path: Path) -> None:
     there, folder = sent(experiment_file, tmp_path / "host")
     listing = there.with_name(INPUTS)
-    listed = read_listing(listing)
-    file = folder / pushed_name(listed["killers.jsonl"])
+    listed = read_input_list(listing)
+    file = folder / remote_name(listed["killers.jsonl"])
     file.write_bytes(file.read_bytes() + b"\n")
     with pytest.raises(BadInput, match=r"evaluation.killers: .*its SHA-256 differs"):
         read_experiment(there, folder)
@@ -86,7 +86,7 @@ def test_what_was_sent_must_be_what_was_named(experiment_file: Path, tmp_path: P
     [
         ("bundles = [", 'edition = "v2.2"\nbundles = [', "conditions.A.edition: a condition has either"),
         ("bundles = [", "dev = [", r"conditions.A: a condition has either"),
-        ('edition = "v2.3"', 'edition = "v2.3"\ndev = ["x.jsonl"]', "conditions.B.dev: an edition brings its own"),
+        ('edition = "v2.3"', 'edition = "v2.3"\ndev = ["x.jsonl"]', "conditions.B.dev: an edition has its own"),
         ("grouped.jsonl", "missing.jsonl", r"conditions.A.bundles: .*missing.jsonl: no such file"),
         ("grouped.jsonl", ".", r"conditions.A.bundles: .*is a folder"),
         ("killers.jsonl", "pipe", r"evaluation.killers: .*pipe: is not a regular file"),
