@@ -195,7 +195,7 @@ def _check(options: argparse.Namespace) -> int:
 
 def _check_inputs(wanted: Iterable[tuple[InputFile, ...]], files: dict[str, Path]) -> None:
     """Put the user's own files through the integrity gate, as every run will."""
-    from engine.data.formats.own_files import read_own_files
+    from engine.data.formats.user_files import read_user_files
 
     for inputs in wanted:
-        read_own_files(inputs, files)
+        read_user_files(inputs, files)

@@ -1,9 +1,10 @@
-"""The files of a data build: one JSON record a line, and a manifest with their hashes."""
+"""The files of a dataset folder: one JSON record a line, and a manifest with their hashes."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,15 +12,16 @@ import msgspec
 from msgspec import Struct
 
 from engine.contract.bad_input import BadInput
+from engine.contract.durable import write_dir_atomically
 from engine.data.records import (
     AttentionProbe,
     Bundle,
     CoherenceItem,
     Dataset,
+    FrozenEvaluation,
     Killer,
     Rejected,
     RetrievalItem,
-    UsageEvent,
 )
 
 MANIFEST = "manifest.json"
@@ -28,30 +30,31 @@ EVALUATION = (RETRIEVAL, COHERENCE, KILLERS, ATTENTION)
 DEV, REJECTED = "dev.jsonl", "rejected.ndjson"
 
 Record = TypeVar("Record", Bundle, RetrievalItem, CoherenceItem, Killer, AttentionProbe, Rejected)
+Manifest = TypeVar("Manifest", bound=Struct)
 
 
 class DataManifest(Struct, frozen=True):
-    """What a build holds and what it came from.
+    """The manifest of a dataset folder: its sources, counts, hashes and fingerprints.
 
     Attributes:
-        key: of everything that determined it.
-        builder_version, data_seed, slice, verification: what was asked.
-        wordnet_fingerprint, encoder_fingerprint: what it was made of.
+        key: hash of everything that determines the content; names the folder.
+        builder_version, data_seed, slice, verification: the settings it was built with.
+        wordnet_fingerprint, encoder_fingerprint: its sources.
         sha256: of every file, by name.
         data_fingerprints: by edition, of its bundles and the development bundles.
         eval_fingerprint: of the frozen evaluation; scores under different ones are never compared.
-        lemmas: how many per split.
-        records: how many per file.
-        tiers: how many per tier, by file.
+        lemmas: count per split.
+        records: count per file.
+        tiers: count per tier, by file.
         tier_cuts: the least danger of tier 2 and of tier 3 in the v2.3 edition.
-        adversarial: how many bundles of the v2.3 edition were mined.
-        nearest_other_lemma: the median and the 5th percentile of an anchor's similarity to its nearest cross-lemma
-            negative in the v2.3 edition.
-        synthetics: how many were accepted and rejected, by reason.
-        excluded: what training left out, by reason.
-        killers: how many per reason code.
-        checked_texts: how many training and development texts were compared with the evaluation; none was in it, and
-            none nearly so.
+        adversarial: count of adversarial bundles in the v2.3 edition.
+        nearest_other_lemma: median and 5th percentile of an anchor's similarity to its nearest cross-lemma negative in
+            the v2.3 edition.
+        synthetics: count of synthetic contexts accepted, and rejected by reason.
+        excluded: count of what was left out of training, by reason.
+        killers: count per reason code.
+        checked_texts: how many training and development texts were compared with the evaluation; none is in it, nor
+            nearly copies one of it.
     """
 
     key: str
@@ -76,6 +79,61 @@ class DataManifest(Struct, frozen=True):
     checked_texts: int
 
 
+class DatasetContents(Struct, frozen=True):
+    """All records of a dataset folder before they are written; ``rejected`` is None where no synthetics were tried."""
+
+    editions: Mapping[str, Sequence[Bundle]]
+    dev: Sequence[Bundle]
+    evaluation: FrozenEvaluation
+    killers: Sequence[Killer]
+    rejected: Sequence[Rejected] | None = None
+
+
+class EncodedDataset(Struct, frozen=True):
+    """The encoded files of a dataset by name, and what a ``DataManifest`` says of them under the same field names."""
+
+    files: dict[str, bytes]
+    sha256: dict[str, str]
+    data_fingerprints: dict[str, str]
+    eval_fingerprint: str
+    records: dict[str, int]
+    tiers: dict[str, dict[str, int]]
+    killers: dict[str, int]
+
+
+def encode_dataset(contents: DatasetContents) -> EncodedDataset:
+    """Encode every file of a dataset; the same records give the same bytes."""
+    tiered: dict[str, Sequence[Bundle | RetrievalItem]] = {
+        edition_file(name): bundles for name, bundles in contents.editions.items()
+    }
+    tiered |= {DEV: contents.dev, RETRIEVAL: contents.evaluation.retrieval}
+    records: dict[str, Sequence[Struct]] = {**tiered, COHERENCE: contents.evaluation.coherence}
+    records |= {KILLERS: contents.killers, ATTENTION: contents.evaluation.probes}
+    if contents.rejected is not None:
+        records[REJECTED] = contents.rejected
+    files = {name: encode_lines(kept) for name, kept in records.items()}
+    sha256 = sha256_of(files)
+    return EncodedDataset(
+        files=files,
+        sha256=sha256,
+        data_fingerprints={name: _fingerprint(sha256, (edition_file(name), DEV)) for name in contents.editions},
+        eval_fingerprint=_fingerprint(sha256, EVALUATION),
+        records={name: len(kept) for name, kept in records.items()},
+        tiers={name: count_names(str(item.tier) for item in items) for name, items in tiered.items()},
+        killers=count_names(killer.reason for killer in contents.killers),
+    )
+
+
+def write_dataset(folder: Path, files: Mapping[str, bytes], manifest: DataManifest) -> None:
+    """Write a dataset folder, whole or not at all."""
+    try:
+        write_dir_atomically(folder, with_manifest(files, manifest))
+    except OSError:
+        # another process may have finished the same dataset first; the same key means the same bytes
+        if not (folder / MANIFEST).is_file():
+            raise
+
+
 def edition_file(edition: str) -> str:
     return f"{edition}.jsonl"
 
@@ -85,16 +143,31 @@ def encode_lines(records: Iterable[Struct]) -> bytes:
     return b"".join(msgspec.json.encode(record) + b"\n" for record in records)
 
 
-def fingerprint_of(hashes: dict[str, str], names: Sequence[str]) -> str:
+def sha256_of(files: Mapping[str, bytes]) -> dict[str, str]:
+    """SHA-256 in hex of each file, by name."""
+    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+
+
+def with_manifest(files: Mapping[str, bytes], manifest: Struct) -> dict[str, bytes]:
+    """``files`` and the encoded manifest that describes them."""
+    return {**files, MANIFEST: msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"}
+
+
+def count_names(names: Iterable[str]) -> dict[str, int]:
+    """How often each name occurs, sorted by name."""
+    return dict(sorted(Counter(names).items()))
+
+
+def _fingerprint(sha256: Mapping[str, str], names: Sequence[str]) -> str:
     """SHA-256 over the hashes of some files, in the order of ``names``."""
-    return hashlib.sha256("".join(f"{name}\x1f{hashes[name]}\n" for name in names).encode()).hexdigest()
+    return hashlib.sha256("".join(f"{name}\x1f{sha256[name]}\n" for name in names).encode()).hexdigest()
 
 
 def load(folder: Path, edition: str) -> Dataset:
-    """What one run needs, from a finished build; every file is checked against the manifest.
+    """Read what one run needs from a dataset folder; every file is checked against the manifest.
 
     Raises:
-        BadInput: the folder is no build, has no such edition, or a file is missing, changed or malformed.
+        BadInput: there is no dataset, it has no such edition, or a file is missing, changed or malformed.
     """
     manifest = read_manifest(folder)
     if edition not in manifest.data_fingerprints:
@@ -123,44 +196,51 @@ def load_rejected(folder: Path) -> tuple[Rejected, ...]:
 
 
 def read_manifest(folder: Path) -> DataManifest:
-    """The manifest of a build.
+    """The manifest of a dataset folder.
 
     Raises:
-        BadInput: there is none, or it is malformed.
+        BadInput: it is missing or malformed.
+    """
+    return decode_manifest(folder, DataManifest, "no data build here; run `qllm-engine data build`")
+
+
+def decode_manifest(folder: Path, kind: type[Manifest], missing: str) -> Manifest:
+    """The manifest in ``folder`` as ``kind``.
+
+    Raises:
+        BadInput: it cannot be read (the message is ``missing``) or is malformed.
     """
     path = folder / MANIFEST
     try:
-        return msgspec.json.decode(path.read_bytes(), type=DataManifest)
+        return msgspec.json.decode(path.read_bytes(), type=kind)
     except OSError:
-        raise BadInput("no data build here; run `qllm-engine data build`", file=path) from None
+        raise BadInput(missing, file=path) from None
     except msgspec.MsgspecError as error:
-        raise BadInput(f"not a data build's manifest: {error}", file=path) from error
+        raise BadInput(f"malformed manifest: {error}", file=path) from error
 
 
-def _read(folder: Path, name: str, shape: type[Record], manifest: DataManifest) -> tuple[Record, ...]:
-    path = folder / name
+def read_listed_file(path: Path, sha256: Mapping[str, str]) -> bytes:
+    """The content of a file that a manifest lists.
+
+    Raises:
+        BadInput: it cannot be read, or its content is not what the manifest says.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise BadInput(f"cannot be read: {error.strerror}", file=path) from error
-    if hashlib.sha256(content).hexdigest() != manifest.sha256.get(name):
-        raise BadInput("is not the file that was built (its SHA-256 differs); build the data again", file=path)
-    decoder = msgspec.json.Decoder(shape)
+    if hashlib.sha256(content).hexdigest() != sha256.get(path.name):
+        raise BadInput("has changed since it was built (its SHA-256 differs); build the data again", file=path)
+    return content
+
+
+def _read(folder: Path, name: str, kind: type[Record], manifest: DataManifest) -> tuple[Record, ...]:
+    path = folder / name
+    decoder = msgspec.json.Decoder(kind)
     records: list[Record] = []
-    for number, line in enumerate(content.splitlines(), start=1):
+    for number, line in enumerate(read_listed_file(path, manifest.sha256).splitlines(), start=1):
         try:
             records.append(decoder.decode(line))
         except msgspec.MsgspecError as error:
             raise BadInput(f"malformed record: {error}", file=path, line=number) from error
     return tuple(records)
-
-
-def events_of_dataset(dataset: Dataset) -> Iterator[UsageEvent]:
-    """Every event of a dataset, with repetitions."""
-    for bundle in (*dataset.train, *dataset.dev):
-        yield from (bundle.anchor, bundle.positive, *bundle.siblings, *bundle.cross_lemma)
-    for item in dataset.retrieval:
-        yield from (item.query, *(candidate.event for candidate in item.candidates))
-    for coherence in dataset.coherence:
-        yield from (step.event for step in coherence.steps)
-    yield from (probe.event for probe in dataset.probes)

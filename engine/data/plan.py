@@ -1,4 +1,4 @@
-"""What a build will hold, decided by rule and hash before anything is embedded: lemmas, items, drafts, claims."""
+"""Plan of a build, made by rule and hash before anything is embedded: lemmas, items, drafts, synthetic candidates."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from msgspec import Struct
 
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import Slice
-from engine.data.bundles.drafts import Draft, SeenSense, draft_v22, draft_v23, without
-from engine.data.bundles.encoder_text import encoder_text_of
-from engine.data.bundles.enrichment import claims_of, gives_enrichment
+from engine.data.bundles.drafts import Draft, VisibleSense, draft_v22, draft_v23, visible_senses
+from engine.data.bundles.encoder_text import encoder_text_of, evaluation_encoder_texts
+from engine.data.bundles.enrichment import can_enrich, synthetic_candidates
 from engine.data.bundles.synthetic import Substitution
-from engine.data.bundles.verification import Claim
-from engine.data.evaluation.items import attention_probes, coherence_items, gives_retrieval, retrieval_items
-from engine.data.leakage.held_out import FrozenEvaluation, HeldOut
+from engine.data.bundles.verification import SyntheticCandidate
+from engine.data.evaluation.items import attention_probes, coherence_items, has_retrieval_item, retrieval_items
+from engine.data.leakage import HeldOut
+from engine.data.records import FrozenEvaluation
 from engine.data.wordnet.cues import Cues
 from engine.data.wordnet.database import WordNet
 from engine.data.wordnet.usage_events import Lexicon, normalised
@@ -27,18 +28,18 @@ Split = Literal["train", "dev", "eval"]
 SHARES: dict[Split, float] = {"eval": 0.20, "dev": 0.08, "train": 0.72}
 
 
-def position(lemma: str, data_seed: int) -> float:
-    """Where a lemma stands in [0, 1): uniform over lemmas, the same everywhere."""
+def hash_position(lemma: str, data_seed: int) -> float:
+    """A lemma's position in [0, 1): uniform over lemmas, reproducible on every machine."""
     hashed = hashlib.sha256(f"split\x1f{data_seed}\x1f{lemma}".encode()).digest()
     return int.from_bytes(hashed[:8], "big") / 2**64
 
 
 def split_of(lemma: str, data_seed: int) -> Split:
     """The split of a lemma, in the shares of ``SHARES``."""
-    place, end = position(lemma, data_seed), 0.0
+    position, end = hash_position(lemma, data_seed), 0.0
     for name, share in SHARES.items():
         end += share
-        if place < end:
+        if position < end:
             return name
     return "train"
 
@@ -49,57 +50,59 @@ def choose_lemmas(
     data_seed: int,
     limit: int | None,
     useful: Callable[[str], bool],
-    hit: Callable[[Sequence[str]], Container[str]] = lambda _: (),
+    hold_out: Callable[[Sequence[str]], Container[str]] = lambda _: (),
 ) -> tuple[str, ...]:
-    """The first ``limit`` lemmas of a split, in the order of their hashes, of which ``useful`` says yes.
+    """The first ``limit`` useful lemmas of a split, in the order of their hashes.
 
     Args:
         lemmas: to choose from.
-        split, data_seed: which of them belong to the split.
+        split, data_seed: determine which lemmas belong to the split.
         limit: how many at most; None is all.
-        useful: whether a lemma is of use.
-        hit: takes something away from lemmas about to be chosen, many at once, and says from which; whether these are
-            still ``useful`` is asked again, and others take the places of those that are not.
+        useful: whether a lemma yields any data.
+        hold_out: removes texts from lemmas about to be chosen, many at once, and returns the lemmas that lost one;
+            those that are no longer ``useful`` are replaced by the next ones.
     """
-    ordered = sorted((position(lemma, data_seed), lemma) for lemma in lemmas if split_of(lemma, data_seed) == split)
+    ordered = sorted(
+        (hash_position(lemma, data_seed), lemma) for lemma in lemmas if split_of(lemma, data_seed) == split
+    )
     candidates = (lemma for _, lemma in ordered if useful(lemma))
     chosen: list[str] = []
     while batch := list(islice(candidates, None if limit is None else limit - len(chosen))):
-        fewer = hit(batch)
-        chosen += [lemma for lemma in batch if lemma not in fewer or useful(lemma)]
+        reduced = hold_out(batch)
+        chosen += [lemma for lemma in batch if lemma not in reduced or useful(lemma)]
     return tuple(chosen)
 
 
 class Plan(Struct, frozen=True):
-    """A build before its embeddings; ``seen`` holds the training lemmas without every held-out text."""
+    """A build before its embeddings; ``visible`` are the senses of each training lemma without any held-out text."""
 
     lemmas: dict[str, tuple[str, ...]]
     evaluation: FrozenEvaluation
     dev: tuple[Draft, ...]
-    seen: tuple[tuple[SeenSense, ...], ...]
+    visible: tuple[tuple[VisibleSense, ...], ...]
     v22: tuple[Draft, ...]
     v23: tuple[Draft, ...]
-    claims: tuple[Claim, ...]
+    synthetics: tuple[SyntheticCandidate, ...]
     excluded: Counter[str]
 
     def encoder_texts(self) -> Iterator[str]:
-        """The texts to embed before the claims are verified, with repetitions."""
-        yield from self.evaluation.encoder_texts()
+        """The texts to embed before the synthetic candidates are verified, with repetitions."""
+        yield from evaluation_encoder_texts(self.evaluation)
         for draft in (*self.dev, *self.v22, *self.v23):
             yield from map(encoder_text_of, draft.events)
-        for claim in self.claims:
-            yield from (claim.synthetic.event.text, claim.synthetic.original, *claim.siblings)
+        for candidate in self.synthetics:
+            yield from (candidate.synthetic.event.text, candidate.synthetic.original, *candidate.siblings)
 
 
 def make_plan(part: Slice, data_seed: int, wordnet: WordNet, lexicon: Lexicon) -> Plan:
-    """Choose evaluation, then development, then training, each without the texts of those before it.
+    """Choose evaluation, then development, then training data, each without the texts of the earlier ones.
 
     Raises:
-        BadInput: the slice is too small to hold anything.
+        BadInput: the slice is too small to hold any items.
     """
     excluded: Counter[str] = Counter()
     test_lemmas = choose_lemmas(
-        lexicon, "eval", data_seed, part.eval_lemmas, lambda lemma: gives_retrieval(lexicon[lemma])
+        lexicon, "eval", data_seed, part.eval_lemmas, lambda lemma: has_retrieval_item(lexicon[lemma])
     )
     evaluation = FrozenEvaluation(
         retrieval_items(lexicon, test_lemmas, part.retrieval_items),
@@ -108,35 +111,37 @@ def make_plan(part: Slice, data_seed: int, wordnet: WordNet, lexicon: Lexicon) -
     )
     held_out = HeldOut(evaluation.texts())
 
-    def hit(lemmas: Sequence[str]) -> set[str]:
-        return held_out.hit(lexicon, lemmas)
+    def hold_out(lemmas: Sequence[str]) -> set[str]:
+        return held_out.lemmas_with_near_copies(lexicon, lemmas)
 
     def drafts(lemma: str) -> tuple[Draft, ...]:
-        return tuple(draft_v23(without(lexicon[lemma], held_out)))
+        return tuple(draft_v23(visible_senses(lexicon[lemma], held_out)))
 
-    dev_lemmas = choose_lemmas(lexicon, "dev", data_seed, part.dev_lemmas, lambda lemma: bool(drafts(lemma)), hit)
+    dev_lemmas = choose_lemmas(lexicon, "dev", data_seed, part.dev_lemmas, lambda lemma: bool(drafts(lemma)), hold_out)
     dev = tuple(draft for lemma in dev_lemmas for draft in drafts(lemma))
     held_out.add(event.text for draft in dev for event in draft.events)
     substitution = Substitution(wordnet)
 
-    def trains(lemma: str) -> bool:
-        senses = without(lexicon[lemma], held_out)
+    def yields_bundles(lemma: str) -> bool:
+        senses = visible_senses(lexicon[lemma], held_out)
         if next(draft_v22(senses), None) is not None:
             return True
-        return gives_enrichment(senses, tuple(claims_of(senses, substitution, held_out, Counter())))
+        return can_enrich(senses, tuple(synthetic_candidates(senses, substitution, held_out, Counter())))
 
-    train_lemmas = choose_lemmas(lexicon, "train", data_seed, part.train_lemmas, trains, hit)
-    seen = tuple(without(lexicon[lemma], held_out) for lemma in train_lemmas)
-    _count_hidden(seen, held_out, excluded)
-    claims = tuple(claim for senses in seen for claim in claims_of(senses, substitution, held_out, excluded))
+    train_lemmas = choose_lemmas(lexicon, "train", data_seed, part.train_lemmas, yields_bundles, hold_out)
+    visible = tuple(visible_senses(lexicon[lemma], held_out) for lemma in train_lemmas)
+    _count_excluded(visible, held_out, excluded)
+    synthetics = tuple(
+        made for senses in visible for made in synthetic_candidates(senses, substitution, held_out, excluded)
+    )
     plan = Plan(
         lemmas={"train": train_lemmas, "dev": dev_lemmas, "eval": test_lemmas},
         evaluation=evaluation,
         dev=dev,
-        seen=seen,
-        v22=tuple(draft for senses in seen for draft in draft_v22(senses)),
-        v23=tuple(draft for senses in seen for draft in draft_v23(senses)),
-        claims=_without_copies(claims, held_out, excluded),
+        visible=visible,
+        v22=tuple(draft for senses in visible for draft in draft_v22(senses)),
+        v23=tuple(draft for senses in visible for draft in draft_v23(senses)),
+        synthetics=_drop_near_copies(synthetics, held_out, excluded),
         excluded=excluded,
     )
     for name, made in (
@@ -150,18 +155,20 @@ def make_plan(part: Slice, data_seed: int, wordnet: WordNet, lexicon: Lexicon) -
     return plan
 
 
-def _without_copies(claims: Sequence[Claim], held_out: HeldOut, excluded: Counter[str]) -> tuple[Claim, ...]:
-    """The claims of which neither the synthetic context nor its original nearly copies a text of the evaluation."""
-    made = [(claim.synthetic.event.text, claim.synthetic.original) for claim in claims]
-    copies = held_out.copies_among(text for pair in made for text in pair)
-    kept = tuple(claim for claim, pair in zip(claims, made, strict=True) if copies.isdisjoint(pair))
-    excluded["synthetic context near an evaluation text"] += len(claims) - len(kept)
+def _drop_near_copies(
+    candidates: Sequence[SyntheticCandidate], held_out: HeldOut, excluded: Counter[str]
+) -> tuple[SyntheticCandidate, ...]:
+    """The candidates of which neither the synthetic context nor its original nearly copies an evaluation text."""
+    pairs = [(candidate.synthetic.event.text, candidate.synthetic.original) for candidate in candidates]
+    copies = held_out.add_near_copies(text for pair in pairs for text in pair)
+    kept = tuple(candidate for candidate, pair in zip(candidates, pairs, strict=True) if copies.isdisjoint(pair))
+    excluded["synthetic context near an evaluation text"] += len(candidates) - len(kept)
     return kept
 
 
-def _count_hidden(seen: Sequence[Sequence[SeenSense]], held_out: HeldOut, excluded: Counter[str]) -> None:
-    """Count the examples and glosses of training lemmas that ``without`` left out."""
-    for sense in (one.sense for senses in seen for one in senses):
+def _count_excluded(visible: Sequence[Sequence[VisibleSense]], held_out: HeldOut, excluded: Counter[str]) -> None:
+    """Count the examples and glosses of training lemmas that ``visible_senses`` left out."""
+    for sense in (one.sense for senses in visible for one in senses):
         for event in (sense.gloss, *sense.examples):
             form = normalised(event.text)
             if form in held_out.near_copies:

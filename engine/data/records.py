@@ -1,7 +1,11 @@
-"""The shapes of the data: usage events, bundles, retrieval and coherence items."""
+"""Records of a dataset: usage events, bundles, retrieval and coherence items, probes, killers.
+
+Built datasets are JSON Lines of these structs, so field names and their order are part of the data fingerprints.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from msgspec import Struct
@@ -16,7 +20,7 @@ Source = Literal["example", "gloss", "synthetic"]
 class UsageEvent(Struct, frozen=True):
     """A context with a target word: ``text[start:end]`` is the surface form of ``lemma`` in sense ``sense_id``.
 
-    A gloss (``source == "gloss"``) has no target word in it; its span is empty, ``start == end == 0``.
+    A gloss (``source == "gloss"``) does not contain the target word; its span is empty, ``start == end == 0``.
     """
 
     event_id: str
@@ -30,10 +34,11 @@ class UsageEvent(Struct, frozen=True):
 
 
 class Bundle(Struct, frozen=True):
-    """An anchor, a positive of its sense in another text, and negatives; texts are what the encoder sees.
+    """A training bundle: an anchor, a positive of its sense in another text, and negatives.
 
-    ``danger`` = max sim(anchor, negatives) - sim(anchor, positive) under frozen mean pooling; ``tier`` is None in
-    editions that have no tiers. ``similarities`` are the anchor's to its cross-lemma negatives, where they are known.
+    ``siblings`` are negatives of the anchor's lemma, ``cross_lemma`` negatives of other lemmas. ``danger`` = max
+    sim(anchor, negatives) - sim(anchor, positive) under frozen mean pooling; ``tier`` is None in editions without tiers.
+    ``similarities`` are the anchor's to its cross-lemma negatives; empty where unknown.
     """
 
     bundle_id: str
@@ -46,6 +51,11 @@ class Bundle(Struct, frozen=True):
     adversarial: bool = False
     similarities: tuple[float, ...] = ()
 
+    @property
+    def events(self) -> tuple[UsageEvent, ...]:
+        """Anchor, positive, siblings, cross-lemma negatives."""
+        return (self.anchor, self.positive, *self.siblings, *self.cross_lemma)
+
 
 class Candidate(Struct, frozen=True):
     """A candidate context of a retrieval item and whether it shares the query's sense."""
@@ -55,7 +65,7 @@ class Candidate(Struct, frozen=True):
 
 
 class RetrievalItem(Struct, frozen=True):
-    """A query context and candidate contexts of the same lemma, at least one right and one wrong."""
+    """A retrieval item: a query context and candidate contexts of the same lemma, at least one right and one wrong."""
 
     item_id: str
     lemma: str
@@ -65,14 +75,14 @@ class RetrievalItem(Struct, frozen=True):
 
 
 class CoherenceStep(Struct, frozen=True):
-    """A step: the context and the index, in the item's senses, of the one that is active."""
+    """A step of a coherence item: a context and the index of its active sense in the item's ``sense_ids``."""
 
     event: UsageEvent
     sense: int
 
 
 class CoherenceItem(Struct, frozen=True):
-    """Two or three steps of one lemma whose sense shifts; ``glosses[i]`` describes ``sense_ids[i]``."""
+    """A coherence item: two or three steps of one lemma whose sense shifts; ``glosses[i]`` describes ``sense_ids[i]``."""
 
     item_id: str
     lemma: str
@@ -82,9 +92,9 @@ class CoherenceItem(Struct, frozen=True):
 
 
 class AttentionProbe(Struct, frozen=True):
-    """A context, and the words in it that give its sense away: how much attention they get is followed epoch by epoch.
+    """An attention probe: a context and its cue words, whose share of the attention is recorded every epoch.
 
-    ``cues`` are as they stand in the text, without the target word.
+    ``cues`` are spelled as in the text and never include the target word.
     """
 
     probe_id: str
@@ -93,10 +103,10 @@ class AttentionProbe(Struct, frozen=True):
 
 
 class Killer(Struct, frozen=True):
-    """A retrieval item that a reference model fails badly, and why (tier4).
+    """A killer (tier4): a retrieval item that the reference model fails badly, with a reason code.
 
-    ``margin`` is that of the reference model, best right minus best wrong; ``severity`` = 1 - margin; ``rank`` is the
-    best right candidate's, from 1. ``wrong_sense_id`` is the sense of the candidate it puts first, if that is known.
+    ``margin`` is the reference model's, best right minus best wrong; ``severity`` = 1 - margin; ``rank`` is that of the
+    best right candidate, from 1. ``wrong_sense_id`` is the sense of the candidate ranked first, empty where unknown.
     """
 
     item_id: str
@@ -108,7 +118,10 @@ class Killer(Struct, frozen=True):
 
 
 class Rejected(Struct, frozen=True):
-    """A synthetic context that failed its verification: by how much it is near its original, and nearer than siblings."""
+    """A synthetic context that failed verification.
+
+    ``similarity`` is the cosine to its original; ``gap`` is that minus the cosine to the nearest text of a sibling sense.
+    """
 
     event: UsageEvent
     original: str
@@ -117,8 +130,32 @@ class Rejected(Struct, frozen=True):
     gap: float
 
 
+class FrozenEvaluation(Struct, frozen=True):
+    """The evaluation data, which no run changes: retrieval items, coherence items, attention probes."""
+
+    retrieval: tuple[RetrievalItem, ...]
+    coherence: tuple[CoherenceItem, ...]
+    probes: tuple[AttentionProbe, ...]
+
+    def lemmas(self) -> set[str]:
+        return {event.lemma for event in self.events()}
+
+    def events(self) -> Iterator[UsageEvent]:
+        """Every event, with repetitions."""
+        for item in self.retrieval:
+            yield item.query
+            yield from (candidate.event for candidate in item.candidates)
+        for coherence in self.coherence:
+            yield from (step.event for step in coherence.steps)
+        yield from (probe.event for probe in self.probes)
+
+    def texts(self) -> set[str]:
+        """Every text as stored: contexts, and glosses without the lemma that the encoder reads before them."""
+        return {*(event.text for event in self.events()), *(gloss for item in self.coherence for gloss in item.glosses)}
+
+
 class Dataset(Struct, frozen=True):
-    """What one run needs: training bundles of its edition, development bundles, and the frozen evaluation."""
+    """Everything one run trains and evaluates on: bundles of one edition, development bundles, frozen evaluation."""
 
     edition: str
     train: tuple[Bundle, ...]
@@ -129,3 +166,7 @@ class Dataset(Struct, frozen=True):
     eval_fingerprint: str
     probes: tuple[AttentionProbe, ...] = ()
     killers: tuple[Killer, ...] = ()
+
+    @property
+    def evaluation(self) -> FrozenEvaluation:
+        return FrozenEvaluation(self.retrieval, self.coherence, self.probes)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.data.bundles.encoder_text import definitions_of, encoder_text_of
+from engine.data.bundles.encoder_text import encoder_text_of, gloss_encoder_texts
 from engine.data.evaluation.killers import Ranked, rank_candidates
 from engine.data.records import CoherenceItem, CoherenceStep, Dataset, RetrievalItem
 from engine.encoder.token_states import TokenStates
@@ -62,7 +62,7 @@ def rank_coherence(items: Iterable[CoherenceItem], vectors: TextVectors) -> list
     """Rank at each step the item's glosses by similarity to the step's context; right is the one of the active sense."""
     return [
         rank_candidates(
-            vectors.similarities(encoder_text_of(step.event), definitions_of(item)),
+            vectors.similarities(encoder_text_of(step.event), gloss_encoder_texts(item)),
             np.arange(len(item.glosses)) == step.sense,
         )
         for item, _, step in steps_of(items)
@@ -82,7 +82,7 @@ def evaluation_texts(dataset: Dataset) -> list[str]:
     for item in dataset.retrieval:
         texts |= {encoder_text_of(item.query), *(encoder_text_of(candidate.event) for candidate in item.candidates)}
     for coherence_item in dataset.coherence:
-        texts |= {*definitions_of(coherence_item), *(encoder_text_of(step.event) for step in coherence_item.steps)}
+        texts |= {*gloss_encoder_texts(coherence_item), *(encoder_text_of(step.event) for step in coherence_item.steps)}
     return sorted(texts)
 
 

@@ -23,7 +23,7 @@ from engine.contract.settings import Settings
 from engine.data.build import build_all, build_key
 from engine.data.bundles.encoder_text import Embed, encoder_texts_of
 from engine.data.dataset_files import load
-from engine.data.formats.own_dataset import own_key, prepare_own
+from engine.data.formats.user_dataset import prepare_user_dataset, user_dataset_key
 from engine.data.records import Dataset
 from engine.data.wordnet.database import REQUIRED, WordNet, find_wordnet, read_wordnet
 from engine.encoder.encoder import Encoder
@@ -96,7 +96,7 @@ def prepare_dataset(
     if built is not None and not settings.inputs:
         return built
     fingerprint = cache.encoder.fingerprint
-    own = folder / own_key(settings, built, fingerprint)
+    own = folder / user_dataset_key(settings, built, fingerprint)
     if own.is_dir():
         return own
     lock = FileLock(folder / "lock")
@@ -106,7 +106,7 @@ def prepare_dataset(
 
             def work(report: Callable[[Progress], None]) -> None:
                 embed = _mean_pool_embedder(cache, report)
-                prepare_own(settings, files or {}, built, embed, fingerprint, own, _progress_reporter(report))
+                prepare_user_dataset(settings, files or {}, built, embed, fingerprint, own, _progress_reporter(report))
 
             yield from _share_progress(lock, reports_of(work))
     return own

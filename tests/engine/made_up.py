@@ -10,7 +10,7 @@ from torch import Tensor
 
 from engine.contract.experiment import Curriculum, EncoderSettings, Gates, Slice, Tier, Training
 from engine.contract.settings import Settings
-from engine.data.bundles.encoder_text import definition
+from engine.data.bundles.encoder_text import gloss_encoder_text
 from engine.data.records import Bundle, Candidate, CoherenceItem, CoherenceStep, Dataset, Pos, RetrievalItem, UsageEvent
 from engine.encoder.token_states import TokenStates
 
@@ -126,7 +126,7 @@ class Task:
                 bundles.append(bundle(anchor, positive, siblings, tiers[lemma % 3]))
         for place in range(len(bundles)):
             for gloss, sense in zip(glosses_of(place), (1.5, -1.5), strict=True):
-                say(definition("bank", gloss), sense)
+                say(gloss_encoder_text("bank", gloss), sense)
         self.train = tuple(bundles[: len(bundles) // 2])
         self.dev = tuple(bundles[len(bundles) // 2 :])
         spans = [torch.zeros(4, 2, dtype=torch.int32) for _ in texts]

@@ -16,7 +16,7 @@ from engine.contract.input_files import INPUTS, encode_input_list, remote_name
 from engine.contract.run_folder import RunFolder
 from engine.contract.settings import Settings, decode_spec
 from engine.data.dataset_files import load, read_manifest
-from engine.data.leakage.near_copies import near_copies
+from engine.data.near_copies import near_copies
 from engine.data.records import Dataset
 from engine.encoder.encoder import Encoder
 from engine.encoder.token_cache import TokenCache, cache_folder

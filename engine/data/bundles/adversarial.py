@@ -1,4 +1,4 @@
-"""Adversarial bundles: anchors that stay dangerous whichever hard negatives stand beside them."""
+"""Mines adversarial bundles: anchors that stay dangerous whichever hard negatives they are compared with."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from engine.data.bundles.encoder_text import EmbeddedTexts, encoder_text_of
 from engine.data.records import Bundle, UsageEvent
 from engine.data.wordnet.usage_events import digest
 
-LINE_UPS, LEAST_PASSED = 10, 3
+DRAWS, LEAST_PASSED = 10, 3
 _SIBLINGS = 3
 
 
-def mine(
+def mine_adversarial(
     edition: str,
     bundles: Sequence[Bundle],
     cross: Sequence[Sequence[UsageEvent]],
@@ -26,18 +26,18 @@ def mine(
 ) -> tuple[Bundle, ...]:
     """Up to ``limit`` adversarial bundles, the most dangerous first.
 
-    For each bundle of ``least_danger`` ten other line-ups of hard negatives are drawn by hash from its siblings and
-    its near cross-lemma events, all without the negative that made it dangerous; a bundle without another sibling gives
-    none. At least three of them must reach ``least_danger``: one near-duplicate negative then cannot make an anchor
-    adversarial. The most dangerous line-up becomes the bundle.
+    For each bundle of at least ``least_danger``, ten sets of hard negatives are drawn by hash from its siblings and its
+    near cross-lemma events, always without the negative that made it dangerous; a bundle without another sibling gives
+    none. At least three sets must reach ``least_danger``, so that one near-duplicate negative cannot make an anchor
+    adversarial. The most dangerous set becomes the bundle.
 
     Args:
         edition: part of the ids.
-        bundles: finished bundles.
-        cross: for each bundle its near cross-lemma events, in other texts than its own, more than it took.
+        bundles: complete bundles.
+        cross: for each bundle its near cross-lemma events in other texts than its own, more than it has.
         texts: embeddings of all their texts.
-        least_danger: the danger from which a bundle is tried and a line-up passes; that of tier 2.
-        limit: how many to make at most.
+        least_danger: the danger from which a bundle is tried and a drawn set counts; that of tier 2.
+        limit: how many bundles to make at most.
     """
     mined = [
         found
@@ -51,8 +51,8 @@ def _most_dangerous(
     edition: str, bundle: Bundle, cross: Sequence[UsageEvent], texts: EmbeddedTexts, least_danger: float
 ) -> Bundle | None:
     events = (bundle.positive, *bundle.siblings, *cross)
-    names = [encoder_text_of(event) for event in events]
-    similarity = rounded(texts.similarities([encoder_text_of(bundle.anchor)] * len(names), names)).tolist()
+    encoder_texts = [encoder_text_of(event) for event in events]
+    similarity = rounded(texts.similarities([encoder_text_of(bundle.anchor)] * len(events), encoder_texts)).tolist()
     near = dict(zip((event.event_id for event in events), similarity, strict=True))
     hardest = max((*bundle.siblings, *bundle.cross_lemma), key=lambda event: near[event.event_id])
     siblings = [event for event in bundle.siblings if event != hardest]
@@ -60,18 +60,18 @@ def _most_dangerous(
     if not siblings or not others:
         return None
     passed: list[tuple[float, Draft, tuple[UsageEvent, ...]]] = []
-    for number in range(LINE_UPS):
+    for number in range(DRAWS):
         chosen = tuple(_draw(siblings, f"{bundle.bundle_id}{number}", _SIBLINGS))
-        further = tuple(_draw(others, f"{bundle.bundle_id}{number}", CROSS_LEMMA))
-        nearest = max(near[event.event_id] for event in (*chosen, *further))
+        cross_lemma = tuple(_draw(others, f"{bundle.bundle_id}{number}", CROSS_LEMMA))
+        nearest = max(near[event.event_id] for event in (*chosen, *cross_lemma))
         danger = round(nearest - near[bundle.positive.event_id], 5)
         if danger >= least_danger:
-            passed.append((danger, Draft(bundle.anchor, bundle.positive, chosen), further))
+            passed.append((danger, Draft(bundle.anchor, bundle.positive, chosen), cross_lemma))
     if len(passed) < LEAST_PASSED:
         return None
-    danger, draft, further = max(passed, key=lambda line_up: line_up[0])
-    similarities = tuple(near[event.event_id] for event in further)
-    return bundle_of(edition, draft, further, similarities, danger, TIERS[2], adversarial=True)
+    danger, draft, cross_lemma = max(passed, key=lambda drawn: drawn[0])
+    similarities = tuple(near[event.event_id] for event in cross_lemma)
+    return bundle_of(edition, draft, cross_lemma, similarities, danger, TIERS[2], adversarial=True)
 
 
 def _draw(events: Sequence[UsageEvent], salt: str, count: int) -> list[UsageEvent]:

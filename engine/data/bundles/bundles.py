@@ -1,4 +1,4 @@
-"""Cross-lemma negatives: the events of other lemmas that lie nearest to an anchor under frozen mean pooling."""
+"""Completes drafts to bundles: cross-lemma negatives (nearest under frozen mean pooling), danger, ids."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from engine.data.bundles.encoder_text import EmbeddedTexts, encoder_text_of
 from engine.data.records import Bundle, UsageEvent
 from engine.data.wordnet.usage_events import digest, normalised, synset_of
 
-_BLOCK = 256
+CROSS_LEMMA = 3
+_BLOCK = 256  # anchors compared at once
+_FORBIDDEN = -2.0  # below every cosine
 
 
 def nearest_other_lemmas(
     anchors: Sequence[UsageEvent], pool: Sequence[UsageEvent], texts: EmbeddedTexts, count: int
 ) -> list[tuple[UsageEvent, ...]]:
-    """For each anchor its ``count`` nearest events of ``pool``, the nearest first, fewer if the pool is small.
+    """For each anchor its ``count`` nearest events of ``pool``, nearest first; fewer if the pool is small.
 
     Never an event of the anchor's lemma, of a synonym in its synset, or with its text; no text twice.
     """
@@ -31,20 +33,24 @@ def nearest_other_lemmas(
     size = len(anchors)
     matrix = texts.matrix[texts.rows(event.text for event in pool)]
     queries = texts.rows(event.text for event in anchors)
-    wanted = min(len(pool), count * 4)
+    wanted = min(len(pool), count * 4)  # more than needed, because repeated texts are dropped
     found: list[tuple[UsageEvent, ...]] = []
     for start in range(0, size, _BLOCK):
         stop = min(start + _BLOCK, size)
         similarity = texts.matrix[queries[start:stop]] @ matrix.T
         for codes in (lemma, synset, text):
-            similarity[codes[start:stop, None] == codes[None, size:]] = -2.0
+            similarity[codes[start:stop, None] == codes[None, size:]] = _FORBIDDEN
         best = np.argpartition(-similarity, wanted - 1, axis=1)[:, :wanted]
         scores = np.take_along_axis(similarity, best, axis=1)
-        # ties by place in the pool, so that the order never depends on how the partition fell
+        # ties by index in the pool, because argpartition leaves their order undefined
         order = np.lexsort((best, -np.round(scores, 5)), axis=1)
         ranked, scores = np.take_along_axis(best, order, axis=1), np.take_along_axis(scores, order, axis=1)
         for row, row_scores in zip(ranked, scores, strict=True):
-            found.append(_distinct([pool[i] for i, score in zip(row, row_scores, strict=True) if score > -1.5], count))
+            found.append(
+                _distinct(
+                    [pool[i] for i, score in zip(row, row_scores, strict=True) if score > _FORBIDDEN + 0.5], count
+                )
+            )
     return found
 
 
@@ -66,24 +72,21 @@ def _text(event: UsageEvent) -> str:
 def _codes(
     key: Callable[[UsageEvent], str], anchors: Sequence[UsageEvent], pool: Sequence[UsageEvent]
 ) -> NDArray[np.int64]:
-    """A whole number for each event of ``anchors`` then ``pool``, equal where ``key`` is equal."""
+    """An integer for each event of ``anchors``, then of ``pool``; equal where ``key`` is equal."""
     numbers: dict[str, int] = {}
     return np.array([numbers.setdefault(key(event), len(numbers)) for event in (*anchors, *pool)], dtype=np.int64)
 
 
-CROSS_LEMMA = 3
-
-
-def finish(
+def complete(
     edition: str, drafts: Sequence[Draft], cross: Sequence[Sequence[UsageEvent]], texts: EmbeddedTexts
 ) -> tuple[Bundle, ...]:
-    """The drafts as bundles without tiers, in the order of the drafts.
+    """Complete drafts to bundles without tiers, in the order of the drafts.
 
     Args:
-        edition: part of the bundle's id, for one draft may stand in several editions.
+        edition: part of the bundle's id, because one draft may be in several editions.
         drafts: anchors, positives and siblings.
         cross: for each draft its cross-lemma negatives, in other texts; the first ``CROSS_LEMMA`` are taken.
-        texts: embeddings of every reading of the drafts and their cross-lemma negatives.
+        texts: embeddings of all encoder texts of the drafts and their cross-lemma negatives.
     """
     chosen = [tuple(row[:CROSS_LEMMA]) for row in cross]
     anchors = [encoder_text_of(draft.anchor) for draft in drafts]

@@ -1,4 +1,4 @@
-"""Drafts of bundles: an anchor, its positive and its siblings, chosen by rule and hash before anything is embedded."""
+"""Drafts of bundles: anchor, positive and siblings, chosen by rule and hash before anything is embedded."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ class Draft(Struct, frozen=True):
         return (self.anchor, self.positive, *self.siblings)
 
 
-class SeenSense(Struct, frozen=True):
-    """A sense with what may be shown of it: its examples without the forbidden ones, its gloss unless forbidden."""
+class VisibleSense(Struct, frozen=True):
+    """A sense with the texts that training may use: its examples and gloss without the held-out ones."""
 
     sense: Sense
     examples: tuple[UsageEvent, ...]
     gloss: UsageEvent | None
 
 
-def without(senses: Sequence[Sense], forbidden: Container[str]) -> tuple[SeenSense, ...]:
-    """The senses of a lemma without every event whose normal form is in ``forbidden``."""
+def visible_senses(senses: Sequence[Sense], forbidden: Container[str]) -> tuple[VisibleSense, ...]:
+    """The senses of a lemma without the events whose normal form is in ``forbidden``."""
     return tuple(
-        SeenSense(
+        VisibleSense(
             sense,
             tuple(event for event in sense.examples if normalised(event.text) not in forbidden),
             None if normalised(sense.gloss.text) in forbidden else sense.gloss,
@@ -44,41 +44,41 @@ def without(senses: Sequence[Sense], forbidden: Container[str]) -> tuple[SeenSen
     )
 
 
-def draft_v22(senses: Sequence[SeenSense]) -> Iterator[Draft]:
-    """One draft for each sense seen in a sentence; siblings of its part of speech, else of another."""
-    for seen in senses:
-        same, other = _others(seen, senses)
-        if draft := draft_of(seen, same) or draft_of(seen, other):
+def draft_v22(senses: Sequence[VisibleSense]) -> Iterator[Draft]:
+    """v2.2: one draft for each sense with an example; siblings of its part of speech, else of another."""
+    for visible in senses:
+        same, other = _others(visible, senses)
+        if draft := draft_of(visible, same) or draft_of(visible, other):
             yield draft
 
 
-def draft_v23(senses: Sequence[SeenSense]) -> Iterator[Draft]:
-    """As v2.2, and the siblings have the anchor's part of speech; of a sense with three examples a second draft.
+def draft_v23(senses: Sequence[VisibleSense]) -> Iterator[Draft]:
+    """v2.3: siblings have the anchor's part of speech; a sense with three examples gives a second draft.
 
-    The second anchor is neither the first nor its positive, so that every draft shows a sentence of its own.
+    The second anchor is neither the first anchor nor its positive, so that every draft adds a new sentence.
     """
-    for seen in senses:
-        others = same_pos(seen, senses)
-        if draft := draft_of(seen, others):
+    for visible in senses:
+        others = same_pos(visible, senses)
+        if draft := draft_of(visible, others):
             yield draft
-            shown = {normalised(draft.anchor.text), normalised(draft.positive.text)}
-            if second := draft_of(seen, others, shown):
+            used = {normalised(draft.anchor.text), normalised(draft.positive.text)}
+            if second := draft_of(visible, others, used):
                 yield second
 
 
-def draft_of(seen: SeenSense, others: Sequence[SeenSense], shown: Container[str] = ()) -> Draft | None:
+def draft_of(visible: VisibleSense, others: Sequence[VisibleSense], used: Container[str] = ()) -> Draft | None:
     """The draft of a sense, or None.
 
-    The anchor is an example whose normal form is not ``shown``; the positive another example in another text, else the
-    gloss. A sibling of another sense is an example, else its gloss; at least one sibling is an example, so that an anchor
-    is never told from its negatives by the mere look of a definition.
+    The anchor is an example whose normal form is not ``used``; the positive is another example in another text, else
+    the gloss. A sibling is an example of another sense, else its gloss; at least one sibling is an example, because
+    a head could otherwise tell anchor from negatives by the style of definitions alone.
     """
-    anchors = [event for event in seen.examples if normalised(event.text) not in shown]
+    anchors = [event for event in visible.examples if normalised(event.text) not in used]
     if not anchors or not any(other.examples for other in others):
         return None
-    anchor = _pick(anchors, seen.sense.sense_id)
+    anchor = _pick(anchors, visible.sense.sense_id)
     taken = {normalised(anchor.text)}
-    positive = another_text(seen, taken)
+    positive = another_text(visible, taken)
     if positive is None:
         return None
     taken.add(normalised(positive.text))
@@ -86,38 +86,40 @@ def draft_of(seen: SeenSense, others: Sequence[SeenSense], shown: Container[str]
     return Draft(anchor, positive, siblings) if any(event.source == "example" for event in siblings) else None
 
 
-def another_text(seen: SeenSense, taken: Container[str]) -> UsageEvent | None:
+def another_text(visible: VisibleSense, taken: Container[str]) -> UsageEvent | None:
     """Another example of the sense, else its gloss, in a text whose normal form is not ``taken``."""
-    gloss = () if seen.gloss is None else (seen.gloss,)
-    return next((event for event in seen.examples + gloss if normalised(event.text) not in taken), None)
+    gloss = () if visible.gloss is None else (visible.gloss,)
+    return next((event for event in visible.examples + gloss if normalised(event.text) not in taken), None)
 
 
-def siblings_of(anchor: UsageEvent, others: Sequence[SeenSense], taken: Container[str]) -> tuple[UsageEvent, ...]:
-    """One event for each other sense, an example before a gloss, at most ``MAX_SIBLINGS``, no text twice or ``taken``.
+def siblings_of(anchor: UsageEvent, others: Sequence[VisibleSense], taken: Container[str]) -> tuple[UsageEvent, ...]:
+    """At most ``MAX_SIBLINGS`` events, one for each other sense: an example, else the gloss; no text twice or ``taken``.
 
-    Senses seen in a sentence go first; which example stands for a sense turns with the anchor.
+    Senses with examples go first; which example represents a sense depends on the anchor.
     """
     chosen: dict[str, UsageEvent] = {}
-    for seen in sorted(others, key=lambda other: not other.examples):
-        usable = [event for event in seen.examples if _is_new(event, taken, chosen)]
-        if not usable and seen.gloss is not None and _is_new(seen.gloss, taken, chosen):
-            usable = [seen.gloss]
+    for visible in sorted(others, key=lambda other: not other.examples):
+        usable = [event for event in visible.examples if _is_new(event, taken, chosen)]
+        if not usable and visible.gloss is not None and _is_new(visible.gloss, taken, chosen):
+            usable = [visible.gloss]
         if usable and len(chosen) < MAX_SIBLINGS:
             event = _pick(usable, anchor.event_id)
             chosen[normalised(event.text)] = event
     return tuple(chosen.values())
 
 
-def same_pos(seen: SeenSense, senses: Sequence[SeenSense]) -> tuple[SeenSense, ...]:
-    """The other senses of the lemma in the part of speech of ``seen``."""
-    return _others(seen, senses)[0]
+def same_pos(visible: VisibleSense, senses: Sequence[VisibleSense]) -> tuple[VisibleSense, ...]:
+    """The other senses of the lemma in the part of speech of ``visible``."""
+    return _others(visible, senses)[0]
 
 
-def _others(seen: SeenSense, senses: Sequence[SeenSense]) -> tuple[tuple[SeenSense, ...], tuple[SeenSense, ...]]:
+def _others(
+    visible: VisibleSense, senses: Sequence[VisibleSense]
+) -> tuple[tuple[VisibleSense, ...], tuple[VisibleSense, ...]]:
     """The lemma's other senses: of the same part of speech, and of others."""
-    rest = [other for other in senses if other is not seen]
-    same = tuple(other for other in rest if other.sense.pos == seen.sense.pos)
-    return same, tuple(other for other in rest if other.sense.pos != seen.sense.pos)
+    rest = [other for other in senses if other is not visible]
+    same = tuple(other for other in rest if other.sense.pos == visible.sense.pos)
+    return same, tuple(other for other in rest if other.sense.pos != visible.sense.pos)
 
 
 def _is_new(event: UsageEvent, taken: Container[str], chosen: Container[str]) -> bool:

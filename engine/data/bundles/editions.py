@@ -10,9 +10,9 @@ import numpy as np
 from msgspec import Struct, structs
 
 from engine.contract.experiment import Edition, Verification
-from engine.data.bundles.adversarial import mine
-from engine.data.bundles.bundles import finish, nearest_other_lemmas
-from engine.data.bundles.danger import cuts_of, tier_by_cuts, tiers_of
+from engine.data.bundles.adversarial import mine_adversarial
+from engine.data.bundles.bundles import complete, nearest_other_lemmas
+from engine.data.bundles.danger import tier_by_cuts, tier_cuts, tiers_by_rank
 from engine.data.bundles.drafts import Draft
 from engine.data.bundles.encoder_text import EmbeddedTexts, encoder_text_of
 from engine.data.bundles.enrichment import draft_enrichment, enriched_senses
@@ -25,9 +25,15 @@ CROSS_POOL = 12
 
 
 class Editions(Struct, frozen=True):
-    """Bundles by edition and for development; of the synthetic contexts the originals, by event id, and the rejected.
+    """All bundles of a build.
 
-    ``tier_cuts`` are the least dangers of tier 2 and tier 3 in v2.3; ``excluded`` counts drafts that gave no bundle.
+    Attributes:
+        bundles: training bundles by edition.
+        dev: development bundles.
+        originals: the text that each accepted synthetic context was made from, by event id.
+        rejected: synthetic contexts that failed verification.
+        tier_cuts: the least dangers of tier 2 and tier 3 in v2.3.
+        excluded: count of drafts that gave no bundle, by reason.
     """
 
     bundles: dict[Edition, tuple[Bundle, ...]]
@@ -39,7 +45,7 @@ class Editions(Struct, frozen=True):
 
 
 class _Tiered(NamedTuple):
-    """Bundles with tiers by rank of danger, their near cross-lemma events, the least dangers of tiers 2 and 3."""
+    """Bundles with tiers by rank of danger, each bundle's near cross-lemma events, the least dangers of tiers 2 and 3."""
 
     bundles: tuple[Bundle, ...]
     near: list[tuple[UsageEvent, ...]]
@@ -47,13 +53,13 @@ class _Tiered(NamedTuple):
 
 
 def make_editions(plan: Plan, texts: EmbeddedTexts, adversarial: int, thresholds: Verification) -> Editions:
-    """Every edition of a plan, whose texts are embedded; at most ``adversarial`` bundles are mined."""
+    """Make every edition of a plan; ``texts`` must hold its encoder texts; at most ``adversarial`` bundles are mined."""
     excluded: Counter[str] = Counter()
-    v22 = finish("v2.2", plan.v22, [()] * len(plan.v22), texts)
+    v22 = complete("v2.2", plan.v22, [()] * len(plan.v22), texts)
     dev = _tiered("dev", plan.dev, texts, excluded)
     v23 = _tiered("v2.3", plan.v23, texts, excluded)
-    whole = (*v23.bundles, *mine("v2.3", v23.bundles, v23.near, texts, v23.cuts[0], adversarial))
-    verified = verify(plan.claims, texts, thresholds)
+    whole = (*v23.bundles, *mine_adversarial("v2.3", v23.bundles, v23.near, texts, v23.cuts[0], adversarial))
+    verified = verify(plan.synthetics, texts, thresholds)
     synthetics: dict[str, list[UsageEvent]] = {}
     for made in verified.accepted:
         synthetics.setdefault(made.event.sense_id, []).append(made.event)
@@ -70,11 +76,11 @@ def make_editions(plan: Plan, texts: EmbeddedTexts, adversarial: int, thresholds
 
 def _tiered(edition: str, drafts: Sequence[Draft], texts: EmbeddedTexts, excluded: Counter[str]) -> _Tiered:
     kept, near = _with_near(drafts, _pool(drafts), texts, excluded)
-    bundles = finish(edition, kept, near, texts)
+    bundles = complete(edition, kept, near, texts)
     danger = np.array([bundle.danger for bundle in bundles])
-    tiers = tiers_of(danger)
+    tiers = tiers_by_rank(danger)
     tiered = tuple(structs.replace(bundle, tier=tier) for bundle, tier in zip(bundles, tiers, strict=True))
-    return _Tiered(tiered, near, cuts_of(danger))
+    return _Tiered(tiered, near, tier_cuts(danger))
 
 
 def _enrichment(
@@ -84,25 +90,27 @@ def _enrichment(
     cuts: tuple[float, float],
     excluded: Counter[str],
 ) -> tuple[Bundle, ...]:
-    """Bundles of the enriched senses, tiers on the scale of v2.3, so that a tier means the same danger in both."""
-    enough = {draft.anchor.sense_id for draft in plan.v23}
-    drafts = [draft for senses in plan.seen for draft in draft_enrichment(enriched_senses(senses, synthetics), enough)]
+    """Bundles of the enriched senses; tiers on the scale of v2.3, so that a tier means the same danger in both."""
+    drafted = {draft.anchor.sense_id for draft in plan.v23}
+    drafts = [
+        draft for senses in plan.visible for draft in draft_enrichment(enriched_senses(senses, synthetics), drafted)
+    ]
     texts.add(encoder_text_of(event) for draft in drafts for event in draft.events)
     kept, near = _with_near(drafts, _pool(plan.v23), texts, excluded)
-    bundles = finish("enriched", kept, near, texts)
+    bundles = complete("enriched", kept, near, texts)
     return tuple(structs.replace(bundle, tier=tier_by_cuts(bundle.danger, cuts)) for bundle in bundles)
 
 
 def _with_near(
     drafts: Sequence[Draft], pool: Sequence[UsageEvent], texts: EmbeddedTexts, excluded: Counter[str]
 ) -> tuple[list[Draft], list[tuple[UsageEvent, ...]]]:
-    """The drafts to which events of other lemmas are near, with these in other texts than the draft's, nearest first."""
+    """The drafts that have cross-lemma events in other texts than their own, and these events, nearest first."""
     kept: list[Draft] = []
     near: list[tuple[UsageEvent, ...]] = []
     found = nearest_other_lemmas([draft.anchor for draft in drafts], pool, texts, CROSS_POOL)
     for draft, events in zip(drafts, found, strict=True):
-        shown = {normalised(event.text) for event in draft.events}
-        if others := tuple(event for event in events if normalised(event.text) not in shown):
+        own = {normalised(event.text) for event in draft.events}
+        if others := tuple(event for event in events if normalised(event.text) not in own):
             kept.append(draft)
             near.append(others)
     excluded["no other lemma's sentence to set against it"] += len(drafts) - len(kept)
@@ -110,6 +118,6 @@ def _with_near(
 
 
 def _pool(drafts: Sequence[Draft]) -> tuple[UsageEvent, ...]:
-    """The real sentences among the events of drafts, each event once, in their order."""
+    """The WordNet examples among the events of drafts, each event once, in their order."""
     events = (event for draft in drafts for event in draft.events)
     return tuple({event.event_id: event for event in events if event.source == "example"}.values())

@@ -1,42 +1,55 @@
-"""Unique texts with their frozen embeddings, looked up by text."""
+"""What the encoder reads for an event or gloss, and the frozen embeddings of those texts, looked up by text."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.dataset_files import events_of_dataset
-from engine.data.records import CoherenceItem, Dataset, UsageEvent
+from engine.data.records import Bundle, CoherenceItem, Dataset, FrozenEvaluation, UsageEvent
 
 
 def encoder_text_of(event: UsageEvent) -> str:
-    """The text that stands for ``event`` before the encoder; its span is of the event's own text."""
-    return definition(event.lemma, event.text) if event.source == "gloss" else event.text
+    """The text that the encoder reads for ``event``; a gloss gets its lemma in front, as it does not contain it."""
+    return gloss_encoder_text(event.lemma, event.text) if event.source == "gloss" else event.text
 
 
-def definition(lemma: str, gloss: str) -> str:
+def gloss_encoder_text(lemma: str, gloss: str) -> str:
+    """What the encoder reads for a gloss: ``lemma: gloss``."""
     return f"{lemma}: {gloss}"
 
 
-def definitions_of(item: CoherenceItem) -> list[str]:
-    """The readings of an item's glosses, in their order."""
-    return [definition(item.lemma, gloss) for gloss in item.glosses]
+def gloss_encoder_texts(item: CoherenceItem) -> list[str]:
+    """What the encoder reads for each gloss of a coherence item, in order."""
+    return [gloss_encoder_text(item.lemma, gloss) for gloss in item.glosses]
+
+
+def bundle_encoder_texts(bundles: Iterable[Bundle]) -> Iterator[str]:
+    """What the encoder reads for each event of the bundles, with repetitions."""
+    return (encoder_text_of(event) for bundle in bundles for event in bundle.events)
+
+
+def evaluation_encoder_texts(evaluation: FrozenEvaluation) -> Iterator[str]:
+    """What the encoder reads for each event and gloss of the evaluation, with repetitions."""
+    yield from map(encoder_text_of, evaluation.events())
+    for item in evaluation.coherence:
+        yield from gloss_encoder_texts(item)
 
 
 def encoder_texts_of(dataset: Dataset) -> tuple[str, ...]:
-    """Every text that a run over ``dataset`` reads, once, sorted."""
-    glosses = (text for item in dataset.coherence for text in definitions_of(item))
-    return tuple(sorted({*map(encoder_text_of, events_of_dataset(dataset)), *glosses}))
+    """Every text that the encoder reads in a run over ``dataset``, once, sorted."""
+    bundles = bundle_encoder_texts((*dataset.train, *dataset.dev))
+    return tuple(sorted({*bundles, *evaluation_encoder_texts(dataset.evaluation)}))
 
 
 Embeddings = NDArray[np.float32]
 Embed = Callable[[Sequence[str]], Embeddings]
+_BLOCK = 16_384  # pairs compared at once
 
 
 class EmbeddedTexts:
-    """Texts and their L2-normalised embeddings, ``matrix`` of shape (texts, H)."""
+    """Unique texts with L2-normalised embeddings: ``matrix`` of shape (texts, H), a row for each text."""
 
     def __init__(self, embed: Embed) -> None:
         self._embed = embed
@@ -44,10 +57,10 @@ class EmbeddedTexts:
         self.matrix: Embeddings = np.empty((0, 0), dtype=np.float32)
 
     def add(self, texts: Iterable[str]) -> None:
-        """Embed those of ``texts`` that are new, each once and in sorted order.
+        """Embed the new ones of ``texts``, each once and in sorted order.
 
         Raises:
-            ValueError: ``embed`` gave another number of rows than it was given texts.
+            ValueError: ``embed`` returned another number of rows than it was given texts.
         """
         new = sorted(set(texts) - self._row.keys())
         if not new:
@@ -74,5 +87,18 @@ class EmbeddedTexts:
             np.einsum("ij,ij->i", self.matrix[rows_left[part]], self.matrix[rows_right[part]], out=result[part])
         return result
 
+    def nearest(self, texts: Sequence[str], others: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+        """The greatest cosine of each text to any of its ``others``, shape (texts,).
 
-_BLOCK = 16_384
+        Raises:
+            ValueError: a text has no others.
+        """
+        counts = np.array([len(row) for row in others], dtype=np.int64)
+        if not len(counts):
+            return np.empty(0, dtype=np.float32)
+        if counts.min() == 0:
+            raise ValueError("every text needs at least one other text to compare with")
+        repeated = [text for text, row in zip(texts, others, strict=True) for _ in row]
+        similarities = self.similarities(repeated, [other for row in others for other in row])
+        starts = np.concatenate(([0], np.cumsum(counts)[:-1]))
+        return np.asarray(np.maximum.reduceat(similarities, starts))

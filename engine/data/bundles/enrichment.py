@@ -7,78 +7,79 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 
 from msgspec import structs
 
-from engine.data.bundles.drafts import Draft, SeenSense, same_pos, siblings_of
+from engine.data.bundles.drafts import Draft, VisibleSense, same_pos, siblings_of
 from engine.data.bundles.encoder_text import encoder_text_of
 from engine.data.bundles.synthetic import Substitution
-from engine.data.bundles.verification import Claim
+from engine.data.bundles.verification import SyntheticCandidate
 from engine.data.records import UsageEvent
 from engine.data.wordnet.usage_events import normalised
 
 SYNTHETICS_PER_SENSE = 3
 
 
-def claims_of(
-    senses: Sequence[SeenSense], substitution: Substitution, forbidden: Container[str], refused: Counter[str]
-) -> Iterator[Claim]:
+def synthetic_candidates(
+    senses: Sequence[VisibleSense], substitution: Substitution, forbidden: Container[str], excluded: Counter[str]
+) -> Iterator[SyntheticCandidate]:
     """Synthetic contexts to verify for the senses of one lemma that have one visible example or none."""
-    for seen in senses:
-        siblings = tuple(dict.fromkeys(text for other in same_pos(seen, senses) for text in _shown(other)))
-        if len(seen.examples) > 1 or not siblings:
+    for visible in senses:
+        siblings = tuple(dict.fromkeys(text for other in same_pos(visible, senses) for text in _visible_texts(other)))
+        if len(visible.examples) > 1 or not siblings:
             continue
-        made = list(substitution.synthetics(seen.sense, forbidden, refused))
-        refused["more than enough for its sense"] += max(0, len(made) - SYNTHETICS_PER_SENSE)
+        made = list(substitution.synthetics(visible.sense, forbidden, excluded))
+        excluded["more than enough for its sense"] += max(0, len(made) - SYNTHETICS_PER_SENSE)
         for synthetic in made[:SYNTHETICS_PER_SENSE]:
-            yield Claim(synthetic, siblings)
+            yield SyntheticCandidate(synthetic, siblings)
 
 
-def gives_enrichment(senses: Sequence[SeenSense], claims: Sequence[Claim]) -> bool:
-    """Whether a lemma could have a bundle by its claims: two senses of a part of speech that stand in a sentence."""
-    claimed = {claim.synthetic.event.sense_id for claim in claims}
-    in_sentence = [seen for seen in senses if seen.examples or seen.sense.sense_id in claimed]
-    return any(seen.sense.sense_id in claimed and same_pos(seen, in_sentence) for seen in in_sentence)
+def can_enrich(senses: Sequence[VisibleSense], candidates: Sequence[SyntheticCandidate]) -> bool:
+    """Whether synthetic candidates could give a lemma a bundle: two senses of a part of speech with a sentence each."""
+    with_synthetic = {candidate.synthetic.event.sense_id for candidate in candidates}
+    in_sentence = [visible for visible in senses if visible.examples or visible.sense.sense_id in with_synthetic]
+    return any(visible.sense.sense_id in with_synthetic and same_pos(visible, in_sentence) for visible in in_sentence)
 
 
-def _shown(seen: SeenSense) -> Iterator[str]:
-    """What the encoder reads of a sense: its examples, else its gloss."""
-    if seen.examples:
-        yield from (event.text for event in seen.examples)
-    elif seen.gloss is not None:
-        yield encoder_text_of(seen.gloss)
+def _visible_texts(visible: VisibleSense) -> Iterator[str]:
+    """What the encoder reads for a sense: its examples, else its gloss."""
+    if visible.examples:
+        yield from (event.text for event in visible.examples)
+    elif visible.gloss is not None:
+        yield encoder_text_of(visible.gloss)
 
 
 def enriched_senses(
-    senses: Sequence[SeenSense], synthetics: Mapping[str, Sequence[UsageEvent]]
-) -> tuple[SeenSense, ...]:
-    """The senses with their synthetic contexts behind their examples; ``synthetics`` is by sense id."""
+    senses: Sequence[VisibleSense], synthetics: Mapping[str, Sequence[UsageEvent]]
+) -> tuple[VisibleSense, ...]:
+    """The senses with their synthetic contexts added to their examples; ``synthetics`` is by sense id."""
     return tuple(
-        structs.replace(seen, examples=(*seen.examples, *synthetics.get(seen.sense.sense_id, ()))) for seen in senses
+        structs.replace(visible, examples=(*visible.examples, *synthetics.get(visible.sense.sense_id, ())))
+        for visible in senses
     )
 
 
-def draft_enrichment(senses: Sequence[SeenSense], enough: Container[str]) -> Iterator[Draft]:
-    """Drafts for the senses of one lemma after enrichment; ``enough`` holds the senses that have a draft without it.
+def draft_enrichment(senses: Sequence[VisibleSense], drafted: Container[str]) -> Iterator[Draft]:
+    """Drafts for the senses of one lemma after enrichment; ``drafted`` are the senses that have one without it.
 
     Each synthetic context is an anchor with a real example as its positive, and once more with the gloss; without a
     real example, with another synthetic context, else the gloss. A real example is an anchor with each synthetic
     context of its sense as the positive; without any, with the gloss, if only the enrichment gave it a sibling that
-    is seen in a sentence.
+    is used in a sentence.
     """
-    for seen in senses:
-        made = [event for event in seen.examples if event.source == "synthetic"]
-        real = [event for event in seen.examples if event.source != "synthetic"]
-        gloss = [] if seen.gloss is None else [seen.gloss]
-        others = same_pos(seen, senses)
+    for visible in senses:
+        made = [event for event in visible.examples if event.source == "synthetic"]
+        real = [event for event in visible.examples if event.source != "synthetic"]
+        gloss = [] if visible.gloss is None else [visible.gloss]
+        others = same_pos(visible, senses)
         for number, anchor in enumerate(made):
             yield from _draft(anchor, (*real, *made[number + 1 :], *made[:number], *gloss), others)
             yield from _draft(anchor, gloss if real else (), others)
         for positive in made if real else ():
             yield from _draft(real[0], (positive,), others)
-        if real and not made and seen.sense.sense_id not in enough:
+        if real and not made and visible.sense.sense_id not in drafted:
             yield from _draft(real[0], (*real[1:], *gloss), others)
 
 
-def _draft(anchor: UsageEvent, positives: Sequence[UsageEvent], others: Sequence[SeenSense]) -> Iterator[Draft]:
-    """The draft with the first positive in another text, if one of the siblings is seen in a sentence."""
+def _draft(anchor: UsageEvent, positives: Sequence[UsageEvent], others: Sequence[VisibleSense]) -> Iterator[Draft]:
+    """The draft with the first positive in another text, if one of the siblings is an example."""
     positive = next((event for event in positives if normalised(event.text) != normalised(anchor.text)), None)
     if positive is None:
         return

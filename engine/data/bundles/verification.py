@@ -1,13 +1,11 @@
-"""Verifies synthetic contexts: near to the example they were made from, and nearer to it than to any sibling sense."""
+"""Verifies synthetic contexts: similar to the example they were made from, and less similar to every sibling sense."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
 from engine.contract.experiment import Verification
 from engine.data.bundles.danger import rounded
@@ -16,47 +14,37 @@ from engine.data.bundles.synthetic import Synthetic
 from engine.data.records import Rejected
 
 
-class Claim(Struct, frozen=True):
-    """A synthetic context, and one or more texts, as the encoder reads them, that show its sibling senses."""
+class SyntheticCandidate(Struct, frozen=True):
+    """A synthetic context to verify, and one or more encoder texts of its sibling senses."""
 
     synthetic: Synthetic
     siblings: tuple[str, ...]
 
 
 class Verified(NamedTuple):
-    """The synthetic contexts that hold, and the others with their reasons; both in the order of the claims."""
+    """The accepted synthetic contexts, and the rejected ones with reasons; both in the order of the candidates."""
 
     accepted: tuple[Synthetic, ...]
     rejected: tuple[Rejected, ...]
 
 
-def verify(claims: Sequence[Claim], texts: EmbeddedTexts, thresholds: Verification) -> Verified:
-    """Verify each claim.
+def verify(candidates: Sequence[SyntheticCandidate], texts: EmbeddedTexts, thresholds: Verification) -> Verified:
+    """Verify each candidate under frozen mean pooling.
 
-    A claim holds if its text's similarity to the original (an example of the same synset) is at least
-    ``least_similarity``, and above its similarity to the nearest text of a sibling sense by at least ``least_gap``.
+    Accepted if its similarity to the original (an example of the same synset) is at least ``least_similarity``, and
+    exceeds its similarity to the nearest text of a sibling sense by at least ``least_gap``.
     """
-    names = [claim.synthetic.event.text for claim in claims]
-    similarity = texts.similarities(names, [claim.synthetic.original for claim in claims])
-    gap = similarity - _nearest(names, [claim.siblings for claim in claims], texts)
+    contexts = [candidate.synthetic.event.text for candidate in candidates]
+    similarity = texts.similarities(contexts, [candidate.synthetic.original for candidate in candidates])
+    gaps = similarity - texts.nearest(contexts, [candidate.siblings for candidate in candidates])
     accepted: list[Synthetic] = []
     rejected: list[Rejected] = []
-    for claim, near, apart in zip(claims, rounded(similarity).tolist(), rounded(gap).tolist(), strict=True):
-        made = claim.synthetic
+    for candidate, near, gap in zip(candidates, rounded(similarity).tolist(), rounded(gaps).tolist(), strict=True):
+        made = candidate.synthetic
         if near < thresholds.least_similarity:
-            rejected.append(Rejected(made.event, made.original, "too far from its original", near, apart))
-        elif apart < thresholds.least_gap:
-            rejected.append(Rejected(made.event, made.original, "too near to a sibling sense", near, apart))
+            rejected.append(Rejected(made.event, made.original, "too far from its original", near, gap))
+        elif gap < thresholds.least_gap:
+            rejected.append(Rejected(made.event, made.original, "too near to a sibling sense", near, gap))
         else:
             accepted.append(made)
     return Verified(tuple(accepted), tuple(rejected))
-
-
-def _nearest(names: Sequence[str], others: Sequence[Sequence[str]], texts: EmbeddedTexts) -> NDArray[np.float32]:
-    """The greatest similarity of each name to its others, each of which has one or more; shape (names,)."""
-    if not names:
-        return np.empty(0, dtype=np.float32)
-    repeated = [name for name, row in zip(names, others, strict=True) for _ in row]
-    similarity = texts.similarities(repeated, [text for row in others for text in row])
-    starts = np.concatenate(([0], np.cumsum([len(row) for row in others])[:-1])).astype(np.int64)
-    return np.asarray(np.maximum.reduceat(similarity, starts))

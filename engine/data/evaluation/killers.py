@@ -1,4 +1,4 @@
-"""Killers: retrieval items that a model fails badly, each with a reason code found by rule; the frozen set of them."""
+"""Killers: retrieval items that a model fails badly, with reason codes assigned by rule."""
 
 from __future__ import annotations
 
@@ -14,12 +14,19 @@ from engine.data.bundles.danger import rounded
 from engine.data.bundles.encoder_text import EmbeddedTexts, encoder_text_of
 from engine.data.records import Killer, RetrievalItem
 
+KILLER_MARGIN = -0.15
+KILLER_RANK = 4
+FEW_WORDS = 3
+STYLE_RATIO = 2.5
+_WORD = re.compile(r"\w+")
+_DIGITS = 5
+
 
 class Ranked(NamedTuple):
-    """One query's outcome.
+    """Ranking of one query's candidates.
 
     Attributes:
-        rank: of the best right candidate among all, from 1; a wrong candidate with an equal similarity stands before it.
+        rank: of the best right candidate among all, from 1; a wrong candidate with an equal similarity ranks before it.
         margin: similarity of the best right candidate minus that of the best wrong one.
         answer: index of the best right candidate.
         chosen: index of the candidate the model puts first; the wrong one on a tie.
@@ -43,16 +50,8 @@ def rank_candidates(similarities: NDArray[np.float64], right: NDArray[np.bool_])
     return Ranked(rank, float(values[answer] - values[rival]), answer, answer if rank == 1 else rival)
 
 
-KILLER_MARGIN = -0.15
-KILLER_RANK = 4
-FEW_WORDS = 3
-STYLE_RATIO = 2.5
-_WORD = re.compile(r"\w+")
-_DIGITS = 5
-
-
 def killer_set(items: Sequence[RetrievalItem], texts: EmbeddedTexts) -> tuple[Killer, ...]:
-    """The items that frozen mean pooling, the reference, fails badly, in their order."""
+    """The items that the reference model, frozen mean pooling, fails badly, in their order."""
     if not items:
         return ()
     counts = [len(item.candidates) for item in items]
@@ -77,9 +76,9 @@ def reason_code(item: RetrievalItem, outcome: Ranked) -> ReasonCode | None:
     1. ``underdetermined_context``: the query has at most three words beside the target.
     2. ``cross_domain_confusable``: the candidate chosen is of another lemma.
     3. ``cross_pos_collision``: the candidate chosen is of another part of speech.
-    4. ``style_mismatch``: the query is of another source than the right candidate, or 2.5 times longer or shorter, and
-       the candidate chosen is not.
-    5. ``within_lemma_collision``: everything else; another sense of the same word, in a context like the right one's.
+    4. ``style_mismatch``: the right candidate is of another source than the query, or more than 2.5 times longer or
+       shorter, and the candidate chosen is not.
+    5. ``within_lemma_collision``: everything else: another sense of the same word in a similar context.
     """
     if outcome.rank == 1 or (outcome.margin > KILLER_MARGIN and outcome.rank < KILLER_RANK):
         return None

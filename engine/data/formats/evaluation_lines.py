@@ -1,63 +1,74 @@
-"""The integrity gate of the evaluation: retrieval, coherence, attention probes and killers become records, or say why not."""
+"""Reads and writes the evaluation: retrieval items, coherence items, attention probes, killers; writes rejected synthetics."""
 
 from __future__ import annotations
 
 from collections.abc import Set
 
 from engine.contract.experiment import TIERS
+from engine.data.evaluation.killers import KILLER_MARGIN, KILLER_RANK
 from engine.data.formats.reasons import Quarantined
-from engine.data.formats.schemas import Attention, Coherence, KillerLine, Retrieval, RetrievalCandidate
-from engine.data.formats.spans import find
-from engine.data.formats.usages import Repairs, event_of, form_of, lexeme_of
+from engine.data.formats.schemas import (
+    Attention,
+    Coherence,
+    KillerLine,
+    RejectedLine,
+    Retrieval,
+    RetrievalCandidate,
+    Step,
+)
+from engine.data.formats.usages import (
+    Repairs,
+    event_of,
+    event_of_usage,
+    find_word,
+    lexeme_of,
+    sense_of,
+    span_of,
+    usage_fields,
+    usage_of,
+)
 from engine.data.records import (
     AttentionProbe,
     Candidate,
     CoherenceItem,
     CoherenceStep,
     Killer,
+    Rejected,
     RetrievalItem,
-    UsageEvent,
 )
+from engine.data.wordnet.usage_events import text_key
 
 
 def retrieval_item(line: Retrieval, repairs: Repairs) -> RetrievalItem:
-    """A retrieval item; its tier is the easiest until its danger is known.
+    """The retrieval item of a line; of tier 1 until its danger is computed.
 
     Raises:
-        Quarantined: it breaks a rule of retrieval items.
+        Quarantined: the line breaks a rule of retrieval items.
     """
-    asked = line.query.sense_id or line.query.sense
-    word = lexeme_of(line.lemma or line.query.lemma, asked, line.query.pos)
-
-    def event(usage: RetrievalCandidate | None, where: str) -> UsageEvent:
-        it = line.query if usage is None else usage
-        sense = it.sense_id or it.sense
-        return event_of(it.text, it.span, sense, word, repairs, where, pos=it.pos, source=it.source)
-
-    query = event(None, "query")
+    word = lexeme_of(line.lemma or line.query.lemma, sense_of(line.query), line.query.pos)
+    query = event_of_usage(line.query, word, repairs, "query")
     right = _right(line)
     candidates = tuple(
-        Candidate(event(usage, f"candidate {number}"), answer)
-        for number, (usage, answer) in enumerate(zip(line.candidates, right, strict=True), start=1)
+        Candidate(event_of_usage(usage, word, repairs, f"candidate {number}"), is_right)
+        for number, (usage, is_right) in enumerate(zip(line.candidates, right, strict=True), start=1)
     )
     if not any(right):
         raise Quarantined("no_right")
     if all(right):
         raise Quarantined("no_wrong")
-    forms: dict[str, bool] = {}
+    right_by_text: dict[str, bool] = {}
     for candidate in candidates:
         if (candidate.event.sense_id == query.sense_id) != candidate.right:
             raise Quarantined("right_contradicted", f"sense {candidate.event.sense_id}, query {query.sense_id}")
-        form = form_of(candidate.event.text)
-        if forms.setdefault(form, candidate.right) != candidate.right:
+        if right_by_text.setdefault(text_key(candidate.event.text), candidate.right) != candidate.right:
             raise Quarantined("right_contradicted", f"one text right and wrong: {candidate.event.text}")
-    if form_of(query.text) in forms:
+    if text_key(query.text) in right_by_text:
         raise Quarantined("query_leaked", query.text)
     return RetrievalItem(str(line.eval_id), word.lemma, query, candidates, TIERS[0])
 
 
 def _right(line: Retrieval) -> list[bool]:
-    """Which candidates are right, by their flags, by the list of right passages, or by both if they agree."""
+    """Which candidates are right, by their flags, by the list of correct passages, or by both if they agree."""
     passages = [candidate.passage_id for candidate in line.candidates]
     known = [passage for passage in passages if passage is not None]
     if len(set(known)) < len(known):
@@ -65,8 +76,8 @@ def _right(line: Retrieval) -> list[bool]:
     if line.correct_passage_ids is None:
         return [bool(candidate.is_correct_sense) for candidate in line.candidates]
     named = set(line.correct_passage_ids)
-    if strange := sorted(map(str, named.difference(known))):
-        raise Quarantined("right_contradicted", f"no candidate {strange[0]}")
+    if missing := sorted(map(str, named.difference(known))):
+        raise Quarantined("right_contradicted", f"no candidate {missing[0]}")
     for candidate in line.candidates:
         if candidate.is_correct_sense not in (None, candidate.passage_id in named):
             raise Quarantined("right_contradicted", f"candidate {candidate.passage_id}")
@@ -74,10 +85,10 @@ def _right(line: Retrieval) -> list[bool]:
 
 
 def coherence_item(line: Coherence, repairs: Repairs) -> CoherenceItem:
-    """A coherence item over the senses of its steps, in the order of their ids, so that a place gives nothing away.
+    """The coherence item of a line; its senses are sorted by id, so that an index carries no information.
 
     Raises:
-        Quarantined: it breaks a rule of coherence items.
+        Quarantined: the line breaks a rule of coherence items.
     """
     glosses: dict[str, str] = {}
     for number, step in enumerate(line.steps, start=1):
@@ -85,11 +96,11 @@ def coherence_item(line: Coherence, repairs: Repairs) -> CoherenceItem:
             raise Quarantined("empty_text", f"gloss of step {number}")
         if glosses.setdefault(step.expected_sense, step.sense_gloss) != step.sense_gloss:
             raise Quarantined("gloss_contradicted", f"sense {step.expected_sense}")
-        if form_of(step.context) == form_of(step.sense_gloss) and step.context.strip():
+        if text_key(step.context) == text_key(step.sense_gloss) and step.context.strip():
             raise Quarantined("query_leaked", f"step {number}")
     if len(glosses) < 2:
         raise Quarantined("no_wrong", f"{len(line.steps)} steps")
-    if len({form_of(gloss) for gloss in glosses.values()}) < len(glosses):
+    if len({text_key(gloss) for gloss in glosses.values()}) < len(glosses):
         raise Quarantined("gloss_contradicted", "one gloss for two senses")
     word = lexeme_of(line.lemma, line.steps[0].expected_sense)
     senses = tuple(sorted(glosses))
@@ -104,33 +115,130 @@ def coherence_item(line: Coherence, repairs: Repairs) -> CoherenceItem:
 
 
 def attention_probe(line: Attention, repairs: Repairs) -> AttentionProbe:
-    """An attention probe; its cues are taken as they stand in the text.
+    """The attention probe of a line; its cues are spelled as in the text.
 
     Raises:
-        Quarantined: it breaks a rule of events, or no cue is left.
+        Quarantined: the line breaks a rule of events, or no cue is left.
     """
     word = lexeme_of(line.lemma, line.target_sense_id)
     event = event_of(line.query, line.span, line.target_sense_id, word, repairs, "query")
     cues: dict[str, None] = {}
     for cue in line.cue_tokens:
-        apart = [place for place in find(line.query, cue) if place[1] <= event.start or place[0] >= event.end]
-        if apart:
-            cues[line.query[slice(*apart[0])]] = None
+        outside = [span for span in find_word(line.query, cue) if span[1] <= event.start or span[0] >= event.end]
+        if outside:
+            cues[line.query[slice(*outside[0])]] = None
         else:
-            repairs.add("cue_dropped", f"cue {cue!r}")
+            repairs.append(("cue_dropped", f"cue {cue!r}"))
     if not cues:
         raise Quarantined("no_cue")
     return AttentionProbe(str(line.eval_id), event, tuple(cues))
 
 
-def killer(line: KillerLine, items: Set[str] | None) -> Killer:
-    """A killer of one of the retrieval ``items``, if these are known; a severity that is not given is 1 - margin.
+def killer_of(line: KillerLine, items: Set[str] | None) -> Killer:
+    """The killer of a line; ``items`` are the known ids of retrieval items, None if unknown.
+
+    A severity that is not given is 1 - margin.
 
     Raises:
-        Quarantined: there is no such item.
+        Quarantined: it names no known item.
     """
     item = str(line.eval_id)
     if items is not None and item not in items:
         raise Quarantined("unknown_item", item)
     severity = 1.0 - line.margin if line.severity is None else line.severity
     return Killer(item, line.reason_code, line.margin, severity, line.best_correct_rank, line.wrong_sense_id or "")
+
+
+def retrieval_line(item: RetrievalItem) -> Retrieval:
+    """The line of a retrieval item; event ids serve as passage ids."""
+    candidates = tuple(
+        RetrievalCandidate(**usage_fields(c.event), passage_id=c.event.event_id, is_correct_sense=c.right)
+        for c in item.candidates
+    )
+    right = tuple(candidate.event.event_id for candidate in item.candidates if candidate.right)
+    return Retrieval(
+        eval_id=item.item_id,
+        eval_type="multi_sense_retrieval",
+        lemma=item.lemma,
+        query=usage_of(item.query),
+        candidates=candidates,
+        correct_passage_ids=right,
+        num_correct=len(right),
+        num_distractors=len(candidates) - len(right),
+        difficulty_tier=item.tier,
+        scoring={"metric": "correct_sense_in_top_k", "k_values": (1, 3, 5)},
+    )
+
+
+def coherence_line(item: CoherenceItem) -> Coherence:
+    """The line of a coherence item."""
+    steps = []
+    for number, step in enumerate(item.steps, start=1):
+        gloss = item.glosses[step.sense]
+        action, meaning = ("Process", "means") if number == 1 else ("Now process", "has shifted to mean")
+        steps.append(
+            Step(
+                step_num=number,
+                context=step.event.text,
+                span=span_of(step.event),
+                expected_sense=item.sense_ids[step.sense],
+                sense_gloss=gloss,
+                instruction=f"{action} this context where '{item.lemma}' {meaning}: {gloss}",
+            )
+        )
+    return Coherence(
+        eval_id=item.item_id,
+        eval_type="multi_step_coherence",
+        lemma=item.lemma,
+        num_steps=len(steps),
+        num_sense_shifts=len(steps) - 1,
+        steps=tuple(steps),
+        scoring={"metric": "coherence_accuracy", "checks": ("per_step_sense_match",)},
+    )
+
+
+def attention_line(probe: AttentionProbe) -> Attention:
+    """The line of an attention probe."""
+    event, count = probe.event, len(probe.cues)
+    return Attention(
+        eval_id=probe.probe_id,
+        lemma=event.lemma,
+        query=event.text,
+        target_sense_id=event.sense_id,
+        cue_tokens=probe.cues,
+        cue_tier="high_cue" if count > 2 else "medium_cue" if count == 2 else "low_cue",
+        span=span_of(event),
+        source=event.source,
+    )
+
+
+def killer_line(killer: Killer, lemma: str) -> KillerLine:
+    """The line of a killer; ``lemma`` is that of its retrieval item."""
+    reasons: tuple[str, ...] = ("margin", "severity") if killer.margin <= KILLER_MARGIN else ()
+    reasons += ("rank",) if killer.rank >= KILLER_RANK else ()
+    return KillerLine(
+        type="retrieval",
+        eval_id=killer.item_id,
+        lemma=lemma,
+        best_correct_rank=killer.rank,
+        margin=killer.margin,
+        reason_code=killer.reason,
+        wrong_sense_id=killer.wrong_sense_id,
+        severity=killer.severity,
+        tier4={"reasons": reasons, "margin": killer.margin, "severity": killer.severity, "rank": killer.rank},
+    )
+
+
+def rejected_line(rejected: Rejected) -> RejectedLine:
+    """The line of a synthetic context that failed verification."""
+    event = rejected.event
+    return RejectedLine(
+        lemma=event.lemma,
+        sense_id=event.sense_id,
+        text=event.text,
+        span=span_of(event),
+        original=rejected.original,
+        reason=rejected.reason,
+        similarity=rejected.similarity,
+        gap=rejected.gap,
+    )

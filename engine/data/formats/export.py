@@ -1,12 +1,10 @@
-"""Writes a build into a folder of the operator's, in his own formats, with a manifest that says what it is."""
+"""Exports a build to a folder in the users' file formats, with a manifest."""
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Literal
 
-import msgspec
 from msgspec import Struct
 
 from engine.contract.bad_input import BadInput
@@ -22,10 +20,12 @@ from engine.data.dataset_files import (
     load,
     load_rejected,
     read_manifest,
+    sha256_of,
+    with_manifest,
 )
-from engine.data.formats.interchange import (
+from engine.data.formats.bundle_lines import bundle_line
+from engine.data.formats.evaluation_lines import (
     attention_line,
-    bundle_line,
     coherence_line,
     killer_line,
     rejected_line,
@@ -39,7 +39,7 @@ Wanted = Literal["v2.2", "v2.3", "enriched", "all"]
 
 
 class EditionCounts(Struct, frozen=True):
-    """How many bundles an edition has beside what was expected; no expectation where only a slice was built.
+    """Counts of an edition's bundles, and the expected counts; these are None where only a slice was built.
 
     ``tiers`` and ``tier_shares`` are of the bundles that are not adversarial; ``synthetic`` counts the bundles whose
     anchor or positive is.
@@ -56,17 +56,17 @@ class EditionCounts(Struct, frozen=True):
 
 
 class ExportManifest(Struct, frozen=True):
-    """What the folder holds and what it came from.
+    """The manifest of an export: its sources, counts and hashes.
 
     Attributes:
-        experiment, profile, data_seed, slice, verification: what was asked.
+        experiment, profile, data_seed, slice, verification: the settings of the build.
         build: the key of the build it was written from.
-        sources: WordNet's version with its fingerprint, the encoder's name with its.
+        sources: version and fingerprint of WordNet, name and fingerprint of the encoder.
         editions: counts by edition.
-        evaluation: items by file; scores under different ``eval_fingerprint`` are never compared.
-        lemmas: how many per split.
-        synthetics, excluded, killers, nearest_other_lemma, tier_cuts, checked_texts: as the build's manifest has them.
-        sha256: of every file beside this one.
+        evaluation: number of items by file; scores under different ``eval_fingerprint`` are never compared.
+        lemmas: count per split.
+        synthetics, excluded, killers, nearest_other_lemma, tier_cuts, checked_texts: as in the build's manifest.
+        sha256: of every other file.
     """
 
     experiment: str
@@ -95,13 +95,13 @@ def bundles_file(edition: str) -> str:
 
 
 def check_destination(folder: Path) -> None:
-    """Refuse, before any work is done, a folder that holds something other than an export.
+    """Refuse a folder that holds other files than an export, before any work is done.
 
     Raises:
-        BadInput: it does, or it is no folder.
+        BadInput: it does, or it is not a folder.
     """
     if folder.exists() and not folder.is_dir():
-        raise BadInput("is no folder", file=folder)
+        raise BadInput("is not a folder", file=folder)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
         raise BadInput("holds other files; name a new or an empty folder", file=folder)
 
@@ -109,13 +109,13 @@ def check_destination(folder: Path) -> None:
 def export(build: Path, wanted: Wanted, folder: Path, experiment: Experiment, profile: str) -> ExportManifest:
     """Write one edition or all, development bundles and the frozen evaluation to ``folder``, whole or not at all.
 
-    A folder that holds just this is left as it is.
+    A folder that already holds the same export is left as it is.
 
     Args:
         build: a finished build.
         wanted: which edition.
         folder: new, empty, or holding the same export.
-        experiment, profile: what was built.
+        experiment, profile: those of the build, for the manifest.
 
     Raises:
         BadInput: the folder holds something else.
@@ -130,13 +130,13 @@ def export(build: Path, wanted: Wanted, folder: Path, experiment: Experiment, pr
         data = load(build, edition)
         name = bundles_file(edition)
         files[name] = encode_lines(bundle_line(bundle, edition) for bundle in data.train)
-        counts[edition] = _counted(data, name, experiment.expected.get(edition) if whole else None)
+        counts[edition] = _edition_counts(data, name, experiment.expected.get(edition) if whole else None)
         if edition == editions[-1]:
             files |= _evaluation_files(data)
     if "enriched" in editions:
         files[REJECTED] = encode_lines(map(rejected_line, load_rejected(build)))
     manifest = _manifest(built, counts, files, experiment, profile)
-    files[MANIFEST] = msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+    files = with_manifest(files, manifest)
     if folder.is_dir() and any(folder.iterdir()):
         if any(not (folder / name).is_file() or (folder / name).read_bytes() != files[name] for name in files):
             raise BadInput("holds another export; name a new or an empty folder", file=folder)
@@ -156,7 +156,7 @@ def _evaluation_files(data: Dataset) -> dict[str, bytes]:
     }
 
 
-def _counted(data: Dataset, name: str, expected: Expected | None) -> EditionCounts:
+def _edition_counts(data: Dataset, name: str, expected: Expected | None) -> EditionCounts:
     core = [bundle for bundle in data.train if not bundle.adversarial]
     tiers: dict[str, int] = {tier: sum(bundle.tier == tier for bundle in core) for tier in TIERS}
     tiers = {tier: count for tier, count in tiers.items() if count}
@@ -207,5 +207,5 @@ def _manifest(
         nearest_other_lemma=built.nearest_other_lemma,
         tier_cuts=built.tier_cuts,
         checked_texts=built.checked_texts,
-        sha256={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+        sha256=sha256_of(files),
     )

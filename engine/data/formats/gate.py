@@ -1,15 +1,18 @@
-"""The integrity gate: every line of a file is blank, kept, repaired or quarantined, and nothing else."""
+"""The integrity gate: decides whether a line is blank, kept, repaired or quarantined, and counts the lines of a file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Set
+from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
+from msgspec import Struct
+
+from engine.contract.bad_input import BadInput
 from engine.data.formats.bundle_lines import bundles_of_21, bundles_of_contrastive
-from engine.data.formats.decoding import decode_line
-from engine.data.formats.evaluation_lines import attention_probe, coherence_item, killer, retrieval_item
-from engine.data.formats.lines import Line
-from engine.data.formats.reasons import Quarantined, Repair
+from engine.data.formats.evaluation_lines import attention_probe, coherence_item, killer_of, retrieval_item
+from engine.data.formats.lines import Line, decode_line
+from engine.data.formats.reasons import REASONS, Quarantined, Reason, Repair
 from engine.data.formats.schemas import (
     BUNDLES,
     Attention,
@@ -19,7 +22,7 @@ from engine.data.formats.schemas import (
     Format,
     KillerLine,
     Retrieval,
-    Shape,
+    Schema,
 )
 from engine.data.formats.usages import Repairs
 from engine.data.records import AttentionProbe, Bundle, CoherenceItem, Killer, RetrievalItem
@@ -27,15 +30,19 @@ from engine.data.records import AttentionProbe, Bundle, CoherenceItem, Killer, R
 Record: TypeAlias = Bundle | RetrievalItem | CoherenceItem | AttentionProbe | Killer
 
 
+MAX_QUARANTINED_SHARE = 0.20
+"""A file with a larger share of its records in quarantine is not used."""
+
+
 class Verdict(NamedTuple):
-    """What became of a line.
+    """Outcome of one line.
 
     Attributes:
         line: the line.
-        format: its format, None where that could not be told.
-        records: what was read from it; none of a blank or a quarantined line.
-        repairs: what was repaired, and where in the line.
-        quarantined: why it must not be used.
+        format: its format; None where it could not be detected.
+        records: the records read from it; empty for a blank or a quarantined line.
+        repairs: each repair with its position in the line.
+        quarantined: the reason why it must not be used.
     """
 
     line: Line
@@ -46,11 +53,11 @@ class Verdict(NamedTuple):
 
 
 class Gate:
-    """Judges lines one after another; ids must be unique among all that one gate lets pass.
+    """Checks lines one after another; ids must be unique among all lines that pass one gate.
 
     Args:
-        accepts: the formats that pass; None is every known one.
-        items: the ids of the retrieval items that killers may name; None is any.
+        accepts: the formats that may pass; None is all.
+        items: the ids of retrieval items that killers may name; None is any.
     """
 
     def __init__(self, accepts: Set[Format] | None = None, items: Set[str] | None = None) -> None:
@@ -58,7 +65,7 @@ class Gate:
         self.items = items
         self._ids: set[tuple[str, str]] = set()
 
-    def judge(self, lines: Iterable[Line]) -> Iterator[Verdict]:
+    def verdicts(self, lines: Iterable[Line]) -> Iterator[Verdict]:
         """The verdict on each line, in order."""
         return map(self.verdict, lines)
 
@@ -67,45 +74,119 @@ class Gate:
         if line.blank and not line.too_long:
             return Verdict(line)
         known: Format | None = None
-        repairs = Repairs()
-        if line.marked:
-            repairs.add("byte_order_mark", "")
+        repairs: Repairs = [("byte_order_mark", "")] if line.has_bom else []
         try:
             if line.too_long:
                 raise Quarantined("line_too_long", f"{line.length} bytes")
-            known, shape = decode_line(line.content)
+            known, decoded = decode_line(line.content)
             if self.accepts is not None and known not in self.accepts:
                 raise Quarantined("other_format", known)
-            records = self._read(shape, repairs)
-            self._claim_id(known, shape)
+            records = self._read(decoded, repairs)
+            self._require_new_id(known, decoded)
         except Quarantined as reason:
             return Verdict(line, known, quarantined=reason)
-        return Verdict(line, known, records, tuple(repairs.made))
+        return Verdict(line, known, records, tuple(repairs))
 
-    def _read(self, shape: Shape, repairs: Repairs) -> tuple[Record, ...]:
-        match shape:
+    def _read(self, decoded: Schema, repairs: Repairs) -> tuple[Record, ...]:
+        match decoded:
             case Bundle21():
-                return bundles_of_21(shape, repairs)
+                return bundles_of_21(decoded, repairs)
             case Contrastive():
-                return bundles_of_contrastive(shape, repairs)
+                return bundles_of_contrastive(decoded, repairs)
             case Retrieval():
-                return (retrieval_item(shape, repairs),)
+                return (retrieval_item(decoded, repairs),)
             case Coherence():
-                return (coherence_item(shape, repairs),)
+                return (coherence_item(decoded, repairs),)
             case Attention():
-                return (attention_probe(shape, repairs),)
+                return (attention_probe(decoded, repairs),)
             case KillerLine():
-                return (killer(shape, self.items),)
+                return (killer_of(decoded, self.items),)
 
-    def _claim_id(self, known: Format, shape: Shape) -> None:
-        match shape:
+    def _require_new_id(self, known: Format, decoded: Schema) -> None:
+        match decoded:
             case Contrastive(id=number, bundle_id=other):
                 name = number if number is not None else other
             case Bundle21(bundle_id=name):
                 pass
             case _:
-                name = shape.eval_id
-        claim = ("bundle" if known in BUNDLES else known, str(name))
-        if claim in self._ids:
+                name = decoded.eval_id
+        key = ("bundle" if known in BUNDLES else known, str(name))
+        if key in self._ids:
             raise Quarantined("duplicate_id", str(name))
-        self._ids.add(claim)
+        self._ids.add(key)
+
+
+class Counts(Struct):
+    """Number of lines kept unchanged, kept after a repair, and quarantined."""
+
+    kept: int = 0
+    repaired: int = 0
+    quarantined: int = 0
+
+    @property
+    def records(self) -> int:
+        return self.kept + self.repaired + self.quarantined
+
+
+class LineGroup(Struct):
+    """The numbers of the lines with the same reason or repair, from 1, and the detail of the first."""
+
+    lines: list[int]
+    example: str
+
+
+class FileReport(Struct):
+    """Counts of the outcomes of all lines of ``file``; lines of undetected format are counted under ``None``."""
+
+    file: Path
+    lines: int = 0
+    blank: int = 0
+    formats: dict[Format | None, Counts] = {}
+    quarantined: dict[Reason, LineGroup] = {}
+    repaired: dict[Repair, LineGroup] = {}
+
+    @property
+    def total(self) -> Counts:
+        """The sum over all formats."""
+        each = self.formats.values()
+        return Counts(
+            sum(one.kept for one in each), sum(one.repaired for one in each), sum(one.quarantined for one in each)
+        )
+
+    def add(self, verdict: Verdict) -> None:
+        """Count one line; a line is counted once, whatever it holds."""
+        self.lines += 1
+        number = verdict.line.number
+        if verdict.quarantined is not None:
+            self.formats.setdefault(verdict.format, Counts()).quarantined += 1
+            reason, detail = verdict.quarantined.reason, verdict.quarantined.detail
+            self.quarantined.setdefault(reason, LineGroup([], detail)).lines.append(number)
+        elif verdict.format is None:
+            self.blank += 1
+        elif verdict.repairs:
+            self.formats.setdefault(verdict.format, Counts()).repaired += 1
+            # reversed, so that of several repairs of one kind the first one is kept
+            for repair, where in dict(reversed(verdict.repairs)).items():
+                self.repaired.setdefault(repair, LineGroup([], where)).lines.append(number)
+        else:
+            self.formats.setdefault(verdict.format, Counts()).kept += 1
+
+    def raise_if_unusable(self) -> None:
+        """Refuse a file that has no records, or too many in quarantine.
+
+        Raises:
+            BadInput: with the most frequent reason and the first line that has it.
+        """
+        total = self.total
+        if not total.records:
+            raise BadInput("holds no records", file=self.file)
+        share = total.quarantined / total.records
+        if share <= MAX_QUARANTINED_SHARE:
+            return
+        reason, found = max(self.quarantined.items(), key=lambda item: len(item[1].lines))
+        raise BadInput(
+            f"{total.quarantined} of {total.records} records quarantined ({share:.0%}, at most {MAX_QUARANTINED_SHARE:.0%}); "
+            f"most often ({len(found.lines)}): {REASONS[reason]}",
+            file=self.file,
+            line=found.lines[0],
+        )

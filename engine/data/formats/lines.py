@@ -1,23 +1,30 @@
-"""Reads a file line by line in bounded memory, however long its lines are."""
+"""Reads JSON Lines: a file as lines in bounded memory, a line as a schema or the reason why not."""
 
 from __future__ import annotations
 
+import json
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
+
+import msgspec
 
 from engine.contract.bad_input import BadInput
+from engine.data.formats.reasons import Quarantined
+from engine.data.formats.schemas import SCHEMAS, Format, Schema, detect_format
 
-LONGEST = 4 << 20
-"""The most bytes of a line; a longer one is passed over, all but its beginning."""
+MAX_LINE_BYTES = 4 << 20
+"""Of a longer line only the beginning is kept, so that one line without end cannot fill the memory."""
 
-_BEGINNING = 1 << 16
+MAX_DEPTH = 100
+_KEPT_OF_LONG_LINE = 1 << 16
 _CHUNK = 1 << 20
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_AROUND = len(_BYTE_ORDER_MARK) + len(b"\n") + 1
+_BOM_AND_LINE_END = len(_BYTE_ORDER_MARK) + len(b"\n") + 1
 _MAGIC = 8
-_NOT_LINES = {
+_NOT_JSON_LINES = {
     b"\x1f\x8b": "is compressed with gzip; uncompress it first",
     b"BZh": "is compressed with bzip2; uncompress it first",
     b"\xfd7zXZ": "is compressed with xz; uncompress it first",
@@ -27,6 +34,8 @@ _NOT_LINES = {
     b"\xff\xfe": "is UTF-16; save it as UTF-8",
     b"\xfe\xff": "is UTF-16; save it as UTF-8",
 }
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)  # a string, or a bracket outside strings
+_PATH = re.compile(r" - at `(\$.*)`$")
 
 
 class Line(NamedTuple):
@@ -34,15 +43,15 @@ class Line(NamedTuple):
 
     Attributes:
         number: from 1.
-        content: its bytes without the line's end; of a line that is too long, the first 64 KiB.
-        length: how many bytes it has without its newline.
-        marked: a byte order mark stood before it.
+        content: its bytes without the line end; of a line that is too long, the first 64 KiB.
+        length: number of bytes without the newline.
+        has_bom: whether a byte order mark preceded it.
     """
 
     number: int
     content: bytes
     length: int
-    marked: bool = False
+    has_bom: bool = False
 
     @property
     def blank(self) -> bool:
@@ -50,19 +59,19 @@ class Line(NamedTuple):
 
     @property
     def too_long(self) -> bool:
-        return self.length > LONGEST
+        return self.length > MAX_LINE_BYTES
 
 
 def read_lines(path: Path) -> Iterator[Line]:
-    """The lines of ``path``, never more than about 4 MiB of them in memory.
+    """The lines of ``path``, with at most about 4 MiB in memory.
 
     Raises:
-        BadInput: the file is missing, unreadable, empty, no regular file, or of a kind that has no lines.
+        BadInput: the file is missing, unreadable, empty, not a regular file, or compressed or binary.
     """
     try:
-        _refuse_no_file(path)
+        _require_regular_file(path)
         with path.open("rb") as file:
-            _refuse_no_lines(path, file.peek(_MAGIC))
+            _require_json_lines(path, file.peek(_MAGIC))
             yield from _lines(file)
     except FileNotFoundError:
         raise BadInput("no such file", file=path) from None
@@ -72,21 +81,21 @@ def read_lines(path: Path) -> Iterator[Line]:
 
 def _lines(file: BinaryIO) -> Iterator[Line]:
     number = 0
-    while part := file.readline(LONGEST + _AROUND):
+    while part := file.readline(MAX_LINE_BYTES + _BOM_AND_LINE_END):
         number += 1
-        marked = number == 1 and part.startswith(_BYTE_ORDER_MARK)
-        content = part.removeprefix(_BYTE_ORDER_MARK) if marked else part
+        has_bom = number == 1 and part.startswith(_BYTE_ORDER_MARK)
+        content = part.removeprefix(_BYTE_ORDER_MARK) if has_bom else part
         content = content.removesuffix(b"\n")
         length = len(content)
-        if length > LONGEST:
+        if length > MAX_LINE_BYTES:
             if not part.endswith(b"\n"):
-                length += _pass_over(file)
-            content = content[:_BEGINNING]
-        yield Line(number, content.removesuffix(b"\r"), length, marked)
+                length += _skip_line(file)
+            content = content[:_KEPT_OF_LONG_LINE]
+        yield Line(number, content.removesuffix(b"\r"), length, has_bom)
 
 
-def _pass_over(file: BinaryIO) -> int:
-    """Read to the end of the line, keeping nothing; returns how many bytes of it there were."""
+def _skip_line(file: BinaryIO) -> int:
+    """Read to the end of the line without keeping it; returns the number of bytes skipped."""
     length = 0
     while part := file.readline(_CHUNK):
         length += len(part)
@@ -95,16 +104,93 @@ def _pass_over(file: BinaryIO) -> int:
     return length
 
 
-def _refuse_no_file(path: Path) -> None:
-    """Refuse what would never end or has no bytes of its own: a pipe, a device, a folder."""
+def _require_regular_file(path: Path) -> None:
+    """Refuse pipes and devices, which may never end, and folders."""
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
         raise BadInput("is a folder" if stat.S_ISDIR(mode) else "is not a regular file", file=path)
 
 
-def _refuse_no_lines(path: Path, beginning: bytes) -> None:
+def _require_json_lines(path: Path, beginning: bytes) -> None:
     if not beginning:
         raise BadInput("is empty", file=path)
-    for magic, message in _NOT_LINES.items():
+    for magic, message in _NOT_JSON_LINES.items():
         if beginning.startswith(magic):
             raise BadInput(message, file=path)
+
+
+def decode_line(content: bytes) -> tuple[Format, Schema]:
+    """Decode one line to the schema of its format.
+
+    Raises:
+        Quarantined: it is not UTF-8, not JSON, too deep, ambiguous, of no known format, or a field has a wrong type.
+    """
+    if content.count(b"[") + content.count(b"{") > MAX_DEPTH:
+        _check_depth(content)
+    try:
+        record = msgspec.json.decode(content)
+    except UnicodeDecodeError as error:
+        raise Quarantined("not_utf8", f"byte {error.start} of a text") from None
+    except msgspec.ValidationError as error:
+        raise Quarantined("bad_number", str(error)) from None
+    except msgspec.DecodeError as error:
+        raise _decode_error(content, error) from None
+    _check_unique_keys(content, record)
+    known = detect_format(record) if isinstance(record, dict) else None
+    if known is None:
+        raise Quarantined("unknown_format", _describe(record))
+    try:
+        return known, msgspec.convert(record, SCHEMAS[known])
+    except (msgspec.ValidationError, OverflowError) as error:
+        raise Quarantined("wrong_type", _PATH.sub(r": \1", str(error))) from None
+
+
+def _check_depth(content: bytes) -> None:
+    """Refuse deep nesting before the recursive decoder sees it."""
+    depth = 0
+    for token in _TOKEN.finditer(content):
+        first = content[token.start()]
+        depth += (first in b"[{") - (first in b"]}")
+        if depth > MAX_DEPTH:
+            raise Quarantined("too_deep", f"byte {token.start()}")
+
+
+def _decode_error(content: bytes, error: msgspec.DecodeError) -> Quarantined:
+    """The reason for a failed decoding; the standard library accepts NaN and half surrogate pairs, which tells them apart."""
+
+    def refuse(name: str) -> None:
+        raise Quarantined("bad_number", name)
+
+    try:
+        json.loads(content.decode("utf-8", "replace"), parse_constant=refuse)
+    except Quarantined as found:
+        return found
+    except ValueError:
+        return Quarantined("unreadable_json", str(error))
+    return Quarantined("not_utf8", "half a surrogate pair")
+
+
+def _check_unique_keys(content: bytes, record: Any) -> None:
+    """Refuse an object with the same key twice; the decoder silently keeps the last value.
+
+    Fast path: encoded again, a record has as many ``":`` as before, or fewer if a key was lost. This holds only without
+    white space before colons and without escaped quotes; other lines are parsed again by the slower standard library.
+    """
+    plain = b" :" not in content and b"\t:" not in content and b"\r:" not in content and b"\\u0022" not in content
+    if plain and msgspec.json.encode(record).count(b'":') == content.count(b'":'):
+        return
+
+    def unique(pairs: list[tuple[str, Any]]) -> None:
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise Quarantined("duplicate_key", key)
+            seen.add(key)
+
+    json.loads(content.decode(), object_pairs_hook=unique)
+
+
+def _describe(record: Any) -> str:
+    if isinstance(record, dict):
+        return f"an object with the fields {', '.join(record)}" if record else "an empty object"
+    return f"{type(record).__name__}, not an object"

@@ -1,4 +1,4 @@
-"""Why a line is quarantined and what repairs there are, each with a sentence."""
+"""Reasons for quarantining a line and kinds of repair, each with a sentence for people."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Reason = Literal[
 
 REASONS: dict[Reason, str] = {
     "line_too_long": "the line is longer than 4 MiB",
-    "not_utf8": "the line is not text: bytes that are no UTF-8, or half a surrogate pair",
+    "not_utf8": "the line is not valid UTF-8, or has half a surrogate pair",
     "unreadable_json": "the line is not JSON",
     "too_deep": "the JSON is nested more than 100 deep",
     "bad_number": "a number is NaN, infinite or out of range",
@@ -50,12 +50,12 @@ REASONS: dict[Reason, str] = {
     "wrong_type": "a field is missing or of the wrong type",
     "no_id": "the record has no id",
     "duplicate_id": "an earlier record has the same id",
-    "no_lemma": "neither a lemma nor a sense id that tells it is given",
+    "no_lemma": "there is no lemma, nor a sense id that contains one",
     "no_sense": "a usage has no sense id",
     "empty_text": "a text is empty",
-    "span_outside": "a span lies outside its text, and nothing tells where the target word is",
-    "span_differs": "a span does not hold its surface form, which does not stand in the text exactly once",
-    "no_anchor": "the bundle has not exactly one anchor",
+    "span_outside": "a span is outside its text, and the target word is not in the text exactly once",
+    "span_differs": "a span does not match its surface form, which is not in the text exactly once",
+    "no_anchor": "the bundle does not have exactly one anchor",
     "no_positive": "the bundle has no positive",
     "positive_sense": "a positive's sense is not the anchor's",
     "positive_is_anchor": "a positive has the anchor's text",
@@ -63,30 +63,30 @@ REASONS: dict[Reason, str] = {
     "negative_sense": "a negative has the anchor's sense",
     "negative_is_answer": "a negative has the text of the anchor or of a positive",
     "no_right": "no candidate is right",
-    "no_wrong": "no candidate is wrong, or all steps have one sense",
-    "right_contradicted": "what says which candidates are right contradicts itself",
-    "query_leaked": "a query stands among its candidates, or a context is its own gloss",
+    "no_wrong": "no candidate is wrong, or all steps have the same sense",
+    "right_contradicted": "the marks of correct candidates contradict each other",
+    "query_leaked": "a query is among its candidates, or a context is its own gloss",
     "duplicate_candidate": "two candidates have the same id",
     "gloss_contradicted": "two glosses for one sense, or one gloss for two",
-    "no_cue": "none of the cue tokens stands in the text beside the target word",
+    "no_cue": "none of the cue tokens is in the text outside the target word",
     "unknown_item": "the killer names no retrieval item",
 }
 
 Repair = Literal["byte_order_mark", "span_recomputed", "span_found", "read_as_gloss", "cue_dropped"]
 
 REPAIRS: dict[Repair, str] = {
-    "byte_order_mark": "the byte order mark at the start of the file was taken off",
-    "span_recomputed": "a span that did not hold its target word was computed anew from the surface form",
+    "byte_order_mark": "the byte order mark at the start of the file was removed",
+    "span_recomputed": "a span that did not match its target word was recomputed from the surface form",
     "span_found": "a missing span was found in the text by surface form or lemma",
-    "read_as_gloss": "a text without span or target word is read as a gloss, with its lemma before it",
-    "cue_dropped": "a cue token that does not stand in the text beside the target word was left out",
+    "read_as_gloss": "a text without span or target word is read as a gloss",
+    "cue_dropped": "a cue token that is not in the text outside the target word was dropped",
 }
 
-_SHOWN = 160
+_MAX_DETAIL = 160
 
 
 class Quarantined(Exception):
-    """A line that must not be used: why, and what in it; ``detail`` is safe to print."""
+    """A line must not be used: the reason, and a detail that is safe to print."""
 
     def __init__(self, reason: Reason, detail: str = "") -> None:
         self.reason: Reason = reason
@@ -95,8 +95,11 @@ class Quarantined(Exception):
 
 
 def printable(text: str) -> str:
-    """``text`` without anything a terminal would obey, cut to a line's length."""
+    """``text`` without control characters, cut to a line's length, because users' files may hold terminal escapes.
+
+    The console has its own such function; engine and console share nothing above the contract.
+    """
     shown = "".join(
-        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text[:_SHOWN]
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text[:_MAX_DETAIL]
     )
-    return shown if len(text) <= _SHOWN else shown + "…"
+    return shown if len(text) <= _MAX_DETAIL else shown + "…"

@@ -1,10 +1,10 @@
-"""The formats of the user's own files: how each is told from the others, and the fields that are read of it."""
+"""The users' file formats: one schema each for reading and writing, and how a line's format is detected."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from engine.contract.experiment import Tier
 from engine.contract.input_files import Role
@@ -22,7 +22,7 @@ Format = Literal[
 BUNDLES: frozenset[Format] = frozenset(
     {"bundle 2.1", "contrastive, grouped negatives", "contrastive, listed negatives"}
 )
-OF_ROLE: dict[Role, frozenset[Format]] = {
+FORMATS_OF_ROLE: dict[Role, frozenset[Format]] = {
     "bundles": BUNDLES,
     "dev": BUNDLES,
     "retrieval": frozenset({"retrieval"}),
@@ -30,14 +30,20 @@ OF_ROLE: dict[Role, frozenset[Format]] = {
     "attention": frozenset({"attention"}),
     "killers": frozenset({"killer"}),
 }
-"""What a file may hold that an experiment names for a role."""
+"""The formats allowed in a file that an experiment names for a role."""
 
 Id: TypeAlias = Annotated[str, Meta(max_length=200)] | int
 ShortText = Annotated[str, Meta(max_length=200)]
+WriteOnly: TypeAlias = Any
+"""A field that is written for other programs and never read, so that users' files may hold anything in it."""
+
+
+class _Line(Struct, frozen=True, omit_defaults=True):
+    """Base of all schemas. Fields are written in their order; those with their default value are not written."""
 
 
 class SpanObject(Struct, frozen=True):
-    """A span with the surface form that it should hold."""
+    """``text[start:end]`` of the target word, with the surface form it should equal; ``start == end`` in a gloss."""
 
     start: int
     end: int
@@ -47,8 +53,8 @@ class SpanObject(Struct, frozen=True):
 Span: TypeAlias = SpanObject | tuple[int, int] | None
 
 
-class Usage(Struct, frozen=True):
-    """A text with a target word; both contrastive shapes and retrieval write it, each with its own names."""
+class Usage(_Line, frozen=True, kw_only=True):
+    """A text with a target word. Grouped negatives and retrieval say ``sense_id``, listed negatives ``sense``."""
 
     text: str
     span: Span = None
@@ -57,17 +63,18 @@ class Usage(Struct, frozen=True):
     lemma: ShortText | None = None
     pos: ShortText | None = None
     source: ShortText | None = None
+    similarity: WriteOnly = field(name="_similarity", default=None)  # cosine of a cross-lemma negative to the anchor
 
 
-class Word(Struct, frozen=True):
+class Word(_Line, frozen=True, kw_only=True):
     """The word of a bundle 2.1."""
 
     lemma: ShortText
     pos: ShortText | None = None
 
 
-class BundleItem(Struct, frozen=True):
-    """A text of a bundle 2.1 in its role."""
+class BundleItem(_Line, frozen=True, kw_only=True):
+    """A text of a bundle 2.1 and its role."""
 
     role: Literal["anchor", "positive", "negative", "hard_negative"]
     sense_id: ShortText
@@ -76,8 +83,8 @@ class BundleItem(Struct, frozen=True):
     item_id: Id | None = None
 
 
-class Bundle21(Struct, frozen=True):
-    """A bundle of schema 2.1."""
+class Bundle21(_Line, frozen=True, kw_only=True):
+    """A bundle of schema 2.1; read only."""
 
     bundle_id: Id
     word: Word
@@ -85,92 +92,126 @@ class Bundle21(Struct, frozen=True):
 
 
 class Groups(Struct, frozen=True):
-    """Negatives in groups."""
+    """Grouped negatives: of the anchor's lemma, and of other lemmas."""
 
     within_lemma: tuple[Usage, ...] = ()
     cross_lemma: tuple[Usage, ...] = ()
 
 
-class Metadata(Struct, frozen=True):
-    """What a contrastive bundle knows of its difficulty; an adversarial one says so, or how many line-ups it passed."""
+class Metadata(_Line, frozen=True, kw_only=True):
+    """Metadata of a contrastive bundle. ``passes`` (of the adversarial mining) or ``adversarial`` marks a mined one.
 
-    tier: Tier | None = None
+    ``tier`` is written as null in editions without tiers; ``source`` is synthetic if anchor or positive is.
+    """
+
+    edition: WriteOnly = None
+    tier: Tier | UnsetType | None = UNSET
+    danger: WriteOnly = None
+    source: WriteOnly = None
     passes: int | None = None
     adversarial: bool | None = None
 
 
-class Contrastive(Struct, frozen=True):
-    """A contrastive bundle in either shape."""
+class Contrastive(_Line, frozen=True, kw_only=True):
+    """A contrastive bundle, its negatives grouped or listed."""
 
-    anchor: Usage | None = None
-    positive: Usage | None = None
-    negatives: Groups | tuple[Usage, ...] | None = None
     id: Id | None = None
     bundle_id: Id | None = None
     lemma: ShortText | None = None
+    anchor: Usage | None = None
+    positive: Usage | None = None
+    negatives: Groups | tuple[Usage, ...] | None = None
     metadata: Metadata | None = None
 
 
-class RetrievalCandidate(Usage, frozen=True):
+class RetrievalCandidate(Usage, frozen=True, kw_only=True):
     """A candidate of a retrieval item."""
 
     passage_id: Id | None = None
     is_correct_sense: bool | None = None
 
 
-class Retrieval(Struct, frozen=True):
+class Retrieval(_Line, frozen=True, kw_only=True):
     """A retrieval item."""
 
     eval_id: Id
+    eval_type: WriteOnly = None
+    lemma: ShortText | None = None
     query: Usage
     candidates: tuple[RetrievalCandidate, ...]
-    lemma: ShortText | None = None
     correct_passage_ids: tuple[Id, ...] | None = None
+    num_correct: WriteOnly = None
+    num_distractors: WriteOnly = None
+    difficulty_tier: WriteOnly = None
+    scoring: WriteOnly = None
 
 
-class Step(Struct, frozen=True):
+class Step(_Line, frozen=True, kw_only=True):
     """A step of a coherence item."""
 
+    step_num: WriteOnly = None
     context: str
+    span: Span = None
     expected_sense: ShortText
     sense_gloss: str
-    span: Span = None
+    instruction: WriteOnly = None
 
 
-class Coherence(Struct, frozen=True):
+class Coherence(_Line, frozen=True, kw_only=True):
     """A coherence item."""
 
     eval_id: Id
-    steps: tuple[Step, ...]
+    eval_type: WriteOnly = None
     lemma: ShortText | None = None
+    num_steps: WriteOnly = None
+    num_sense_shifts: WriteOnly = None
+    steps: tuple[Step, ...]
+    scoring: WriteOnly = None
 
 
-class Attention(Struct, frozen=True):
+class Attention(_Line, frozen=True, kw_only=True):
     """An attention probe."""
 
     eval_id: Id
-    query: str
-    cue_tokens: tuple[ShortText, ...]
     lemma: ShortText | None = None
+    query: str
     target_sense_id: ShortText | None = None
+    cue_tokens: tuple[ShortText, ...]
+    cue_tier: WriteOnly = None
     span: Span = None
+    source: WriteOnly = None
 
 
-class KillerLine(Struct, frozen=True):
-    """A killer of the retrieval evaluation."""
+class KillerLine(_Line, frozen=True, kw_only=True):
+    """A killer of the retrieval items."""
 
+    type: Literal["retrieval"] | UnsetType = UNSET
     eval_id: Id
-    reason_code: ReasonCode
-    margin: float
+    lemma: WriteOnly = None
     best_correct_rank: Annotated[int, Meta(ge=1, le=1_000_000)]
-    type: Literal["retrieval"] = "retrieval"
-    severity: float | None = None
+    margin: float
+    reason_code: ReasonCode
     wrong_sense_id: ShortText | None = None
+    severity: float | None = None
+    tier4: WriteOnly = field(name="_tier4", default=None)
 
 
-Shape: TypeAlias = Bundle21 | Contrastive | Retrieval | Coherence | Attention | KillerLine
+class RejectedLine(_Line, frozen=True, kw_only=True):
+    """A synthetic context that is in no edition, and why; written only."""
 
-SHAPES: dict[Format, type[Shape]] = {
+    lemma: str
+    sense_id: str
+    text: str
+    span: SpanObject
+    original: str
+    reason: str
+    similarity: float
+    gap: float
+
+
+Schema: TypeAlias = Bundle21 | Contrastive | Retrieval | Coherence | Attention | KillerLine
+
+SCHEMAS: dict[Format, type[Schema]] = {
     "bundle 2.1": Bundle21,
     "contrastive, grouped negatives": Contrastive,
     "contrastive, listed negatives": Contrastive,
@@ -181,7 +222,7 @@ SHAPES: dict[Format, type[Shape]] = {
 }
 
 
-def recognise(record: dict[str, Any]) -> Format | None:
+def detect_format(record: dict[str, Any]) -> Format | None:
     """The format of a decoded line, by the fields that only this format has."""
     if "items" in record and ("word" in record or "schema_version" in record):
         return "bundle 2.1" if record.get("schema_version", "2.1") == "2.1" else None

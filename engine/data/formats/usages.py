@@ -1,19 +1,22 @@
-"""A text of the user's with its target word, as a usage event."""
+"""A text with a target word in a user's file: read as a usage event with its span checked or repaired, and written."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
 from engine.data.formats.reasons import Quarantined, Repair
-from engine.data.formats.schemas import Span, SpanObject
-from engine.data.formats.spans import Located, locate
+from engine.data.formats.schemas import Span, SpanObject, Usage
 from engine.data.records import Pos, Source, UsageEvent
-from engine.data.wordnet.usage_events import normalised, usage_event
+from engine.data.wordnet.usage_events import usage_event
 
+Repairs: TypeAlias = list[tuple[Repair, str]]
+"""The repairs made in one line, each with its position in the line for people."""
+
+POS_NAMES: dict[Pos, Literal["noun", "verb", "adj", "adv"]] = {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}
 _POS: dict[str, Pos] = {
     "n": "n",
     "noun": "n",
@@ -31,59 +34,50 @@ _POS: dict[str, Pos] = {
 _DOTTED = re.compile(r"(?:[a-z]+:)?(?P<lemma>[^#]+?)\.(?P<pos>n|v|a|s|r|noun|verb|adj|adv)\.", re.IGNORECASE)
 
 
-class Told(NamedTuple):
-    """The lemma, lower case with spaces, and the part of speech, where a sense id tells them."""
+class SenseIdParts(NamedTuple):
+    """Lemma (lower case, with spaces) and part of speech in a sense id; None where it does not contain them."""
 
     lemma: str | None
     pos: Pos | None
 
 
 @lru_cache(maxsize=1 << 16)
-def told_by(sense_id: str) -> Told:
-    """What ``sense_id`` tells."""
+def parse_sense_id(sense_id: str) -> SenseIdParts:
+    """The lemma and part of speech of sense ids such as ``wn:dry.adj.dry.s.10`` and ``bark#tree``."""
     if found := _DOTTED.match(sense_id):
-        return Told(lemma_form(found["lemma"]), pos_named(found["pos"]))
-    before, mark, _ = sense_id.partition("#")
-    return Told(lemma_form(before) if mark and before else None, None)
+        return SenseIdParts(normalise_lemma(found["lemma"]), parse_pos(found["pos"]))
+    lemma, separator, _ = sense_id.partition("#")
+    return SenseIdParts(normalise_lemma(lemma) if separator and lemma else None, None)
 
 
-def pos_named(name: str | None) -> Pos | None:
-    """The part of speech that files call ``name``: noun, NOUN, n, adj, s, ..."""
+def parse_pos(name: str | None) -> Pos | None:
+    """The part of speech of a name such as noun, NOUN, n, adj, s; None if unknown."""
     return _POS.get(name.lower()) if name else None
 
 
-def lemma_form(lemma: str) -> str:
-    """A lemma as records have it: lower case, with spaces."""
+def normalise_lemma(lemma: str) -> str:
+    """A lemma as records store it: lower case, with spaces."""
     return lemma.replace("_", " ").strip().lower()
 
 
-class Repairs(Struct):
-    """What was repaired in one line: the repair and where."""
-
-    made: list[tuple[Repair, str]] = []
-
-    def add(self, repair: Repair, where: str) -> None:
-        self.made.append((repair, where))
-
-
 class Lexeme(Struct, frozen=True):
-    """The word that a line is about; its part of speech where the line says it."""
+    """The word that a line is about; its part of speech where the line states it."""
 
     lemma: str
     pos: Pos | None = None
 
 
 def lexeme_of(lemma: str | None, sense_id: str | None, pos: str | None = None) -> Lexeme:
-    """The word of a line, from its lemma or else from a sense id.
+    """The word of a line, from its lemma, else from a sense id.
 
     Raises:
-        Quarantined: neither tells it.
+        Quarantined: neither contains it.
     """
-    told = told_by(sense_id) if sense_id else None
-    form = lemma_form(lemma) if lemma else told.lemma if told else None
+    parts = parse_sense_id(sense_id or "")
+    form = normalise_lemma(lemma) if lemma else parts.lemma
     if not form:
         raise Quarantined("no_lemma", sense_id or "")
-    return Lexeme(form, pos_named(pos) or (told.pos if told else None))
+    return Lexeme(form, parse_pos(pos) or parts.pos)
 
 
 def event_of(
@@ -99,47 +93,134 @@ def event_of(
 ) -> UsageEvent:
     """The usage event of a text; the text itself is never altered.
 
-    Its part of speech is what the line or the sense id says; where nothing says it, a noun: those that do not say it
-    are all alike, so that none is told from another by it.
+    The part of speech is that of the line or the sense id, else noun: a line without one gives all its events the same,
+    so that the part of speech distinguishes none of them.
 
     Args:
-        text: as the file has it.
-        span: as the file has it.
-        sense_id: of the target word.
+        text, span, sense_id: as in the file.
         lexeme: the target word.
-        repairs: what is repaired is added here.
-        where: the place in the line, for people.
-        pos: as the file names it.
-        source: what the file says of the text's origin; synthetic texts are told by it, and glosses with an empty span.
+        repairs: repairs are appended here.
+        where: the position in the line, for people.
+        pos: part of speech as the file names it.
+        source: origin of the text as the file names it; marks synthetic texts, and glosses that have an empty span.
 
     Raises:
-        Quarantined: the text is empty, it has no sense, or its span is wrong beyond repair.
+        Quarantined: the text is empty, it has no sense, or its span is wrong and cannot be repaired.
     """
     if not text.strip():
         raise Quarantined("empty_text", where)
     if not sense_id:
         raise Quarantined("no_sense", where)
     try:
-        start, end, repair = Located(0, 0) if _is_gloss(source, span) else locate(text, span, lexeme.lemma)
-    except Quarantined as wrong:
-        raise Quarantined(wrong.reason, f"{where}: {wrong.detail}") from None
+        target = LocatedTarget(0, 0) if _is_gloss(source, span) else locate_target(text, span, lexeme.lemma)
+    except Quarantined as error:
+        raise Quarantined(error.reason, f"{where}: {error.detail}") from None
+    start, end, repair = target
     if repair is not None:
-        repairs.add(repair, where)
-    part = pos_named(pos) or told_by(sense_id).pos or lexeme.pos or "n"
-    return usage_event(lexeme.lemma, part, sense_id, text, (start, end), _source(source, end > start))
+        repairs.append((repair, where))
+    known_pos = parse_pos(pos) or parse_sense_id(sense_id).pos or lexeme.pos or "n"
+    return usage_event(lexeme.lemma, known_pos, sense_id, text, (start, end), _source(source, end > start))
 
 
-def form_of(text: str) -> str:
-    """What two texts must share to be one text: letters and digits in folded case, or all of it where it has none."""
-    return normalised(text) or text
+def event_of_usage(usage: Usage, lexeme: Lexeme, repairs: Repairs, where: str) -> UsageEvent:
+    """``event_of`` for a ``Usage``."""
+    return event_of(usage.text, usage.span, sense_of(usage), lexeme, repairs, where, pos=usage.pos, source=usage.source)
 
 
-def _is_gloss(said: str | None, span: Span) -> bool:
-    """Whether a text says of itself that it is a gloss without a target word."""
-    return said == "gloss" and isinstance(span, SpanObject) and span.start == span.end
+def sense_of(usage: Usage) -> str | None:
+    return usage.sense_id or usage.sense
 
 
-def _source(said: str | None, has_target: bool) -> Source:
+def _is_gloss(source: str | None, span: Span) -> bool:
+    """Whether a file marks a text as a gloss without target word."""
+    return source == "gloss" and isinstance(span, SpanObject) and span.start == span.end
+
+
+def _source(source: str | None, has_target: bool) -> Source:
     if not has_target:
         return "gloss"
-    return "synthetic" if said and "synth" in said.lower() else "example"
+    return "synthetic" if source and "synth" in source.lower() else "example"
+
+
+class LocatedTarget(NamedTuple):
+    """Result of ``locate_target``: the span (0, 0 in a text without target word) and the repair made, if any."""
+
+    start: int
+    end: int
+    repair: Repair | None = None
+
+
+def locate_target(text: str, span: Span, lemma: str) -> LocatedTarget:
+    """Find the target word in ``text``, repairing the span if it is wrong or missing.
+
+    A span that equals its surface form in any case is accepted; so is one without a surface form, if it has no white
+    space at its ends. Otherwise the surface form, or the lemma where none is given, must occur exactly once: as a
+    whole word, else at the beginning of a word, else anywhere. Where no span is given, the first occurrence is taken;
+    a text without any occurrence is read as a gloss.
+
+    Raises:
+        Quarantined: the span is wrong and the right one is ambiguous.
+    """
+    start, end, surface = _span_fields(span)
+    if start == end and not surface:
+        places = find_word(text, lemma)
+        return LocatedTarget(*places[0], "span_found") if places else LocatedTarget(0, 0, "read_as_gloss")
+    inside = 0 <= start < end <= len(text)
+    target = text[start:end] if inside else ""
+    if target and (target.casefold() == surface.casefold() if surface else target == target.strip()):
+        return LocatedTarget(start, end)
+    places = find_word(text, surface or lemma)
+    if len(places) == 1:
+        return LocatedTarget(*places[0], "span_found" if span is None else "span_recomputed")
+    detail = f"{start}-{end}" + (f" for {surface!r}" if surface else "")
+    raise Quarantined("span_differs" if inside else "span_outside", f"{detail}, which occurs {len(places)} times")
+
+
+def find_word(text: str, word: str) -> list[tuple[int, int]]:
+    """The spans of ``word`` in ``text``, ignoring case: whole words if any, else beginnings of words, else all."""
+    if not word:
+        return []
+    for pattern in _patterns(word):
+        if places := [found.span() for found in pattern.finditer(text)]:
+            return places
+    return []
+
+
+@lru_cache(maxsize=4096)
+def _patterns(word: str) -> tuple[re.Pattern[str], ...]:
+    exact = re.escape(word)
+    return tuple(
+        re.compile(pattern, re.IGNORECASE) for pattern in (rf"(?<!\w){exact}(?!\w)", rf"(?<!\w){exact}", exact)
+    )
+
+
+def _span_fields(span: Span) -> tuple[int, int, str]:
+    match span:
+        case None:
+            return 0, 0, ""
+        case SpanObject(start, end, surface):
+            return start, end, surface or ""
+        case (start, end):
+            return start, end, ""
+
+
+def usage_of(event: UsageEvent) -> Usage:
+    """The usage that is written for ``event``."""
+    return Usage(**usage_fields(event))
+
+
+def usage_fields(event: UsageEvent) -> dict[str, Any]:
+    """The fields of ``usage_of``, for schemas that extend ``Usage``."""
+    return {
+        "text": event.text,
+        "span": span_of(event),
+        "sense_id": event.sense_id,
+        "lemma": event.lemma,
+        "pos": POS_NAMES[event.pos],
+        "source": event.source,
+    }
+
+
+def span_of(event: UsageEvent) -> SpanObject:
+    """The span that is written for ``event``, with its surface form."""
+    return SpanObject(event.start, event.end, event.text[event.start : event.end])

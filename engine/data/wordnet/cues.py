@@ -1,4 +1,4 @@
-"""Cue words: the words of a context that give the sense of its target away, as WordNet itself describes that sense."""
+"""Finds cue words: words of a context that indicate the sense of its target, judged by WordNet's description of the sense."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FUNCTION_WORDS = _words(
     with within without would yet you your yours yourself
     """
 )
-"""Closed classes, and the verbs so general that they stand beside every sense."""
+"""Closed classes, and verbs so general that they occur beside every sense."""
 
 DEFINING_WORDS = _words(
     """
@@ -41,8 +41,7 @@ DEFINING_WORDS = _words(
     relating resembling several small sort specific specified state thing things time type unit various
     """
 )
-"""Words that definitions of all kinds are made with."""
-
+"""Words that definitions of all kinds use."""
 
 _WORD = re.compile(r"[^\W\d_]+")
 _SHORTEST = 3
@@ -50,37 +49,37 @@ _POS: tuple[Pos, ...] = ("n", "v", "a", "r")
 
 
 class Cues:
-    """Finds cue words by one WordNet."""
+    """Finds cue words with one WordNet."""
 
     def __init__(self, wordnet: WordNet) -> None:
         self._wordnet = wordnet
         self._morphology = Morphology(wordnet)
         self._bases = lru_cache(maxsize=100_000)(self._bases_of)
-        self._said_of = lru_cache(maxsize=10_000)(self._bases_said)
+        self._described = lru_cache(maxsize=10_000)(self._description_bases)
 
-    def of(self, event: UsageEvent, senses: Sequence[Sense]) -> tuple[str, ...]:
-        """The cue words of an example, as they stand in its text, each once and in order.
+    def find(self, event: UsageEvent, senses: Sequence[Sense]) -> tuple[str, ...]:
+        """The cue words of an example, spelled as in its text, each once and in order.
 
-        A cue is a content word that shares a base form with what WordNet says of the sense: its gloss, its synonyms, and
-        the names of the synsets it points to. It shares none with what is said of another sense of the lemma. The target
-        word is none, nor is what a hyphen joins to it.
+        A cue is a content word that shares a base form with WordNet's description of the sense (its gloss, synonyms, and
+        the lemmas of the synsets it points to) and none with the description of another sense of the lemma. Neither the
+        target word nor a word that a hyphen joins to it is a cue.
 
         Args:
             event: an example of one of ``senses``.
             senses: all senses of its lemma.
         """
         own = next(sense for sense in senses if sense.sense_id == event.sense_id)
-        told = self._said_of(own.synset)
-        elsewhere = frozenset[str]().union(*(self._said_of(other.synset) for other in senses if other is not own))
+        described = self._described(own.synset)
+        elsewhere = frozenset[str]().union(*(self._described(other.synset) for other in senses if other is not own))
         target = self._bases_in((event.lemma, event.text[event.start : event.end]))
         cues = []
         for word in _WORD.finditer(event.text):
             bases = self._bases(word.group())
-            if _apart(word, event) and bases & told and not bases & (elsewhere | target):
+            if _is_separate(word, event) and bases & described and not bases & (elsewhere | target):
                 cues.append(word.group())
         return tuple(dict.fromkeys(cues))
 
-    def _bases_said(self, name: str) -> frozenset[str]:
+    def _description_bases(self, name: str) -> frozenset[str]:
         """The base forms in a synset's gloss, its lemmas, and the lemmas of the synsets it points to."""
         synset = self._wordnet.synsets[name]
         near = (lemma for related in synset.related for lemma in self._wordnet.synsets[related].lemmas)
@@ -90,7 +89,7 @@ class Cues:
         return frozenset(base for text in texts for word in _WORD.findall(text) for base in self._bases(word))
 
     def _bases_of(self, word: str) -> frozenset[str]:
-        """The base forms of a content word that WordNet knows; none of any other word."""
+        """The base forms of a content word that WordNet knows; empty for any other word."""
         form = word.lower()
         if len(form) < _SHORTEST or form in FUNCTION_WORDS or form in DEFINING_WORDS:
             return frozenset()
@@ -99,8 +98,8 @@ class Cues:
         return bases - FUNCTION_WORDS - DEFINING_WORDS
 
 
-def _apart(word: re.Match[str], event: UsageEvent) -> bool:
-    """Whether a word stands before or behind the target, with more than a hyphen between."""
+def _is_separate(word: re.Match[str], event: UsageEvent) -> bool:
+    """Whether a word is before or after the target, with more than a hyphen between them."""
     return (word.end() <= event.start and event.text[word.end() : event.start] != "-") or (
         word.start() >= event.end and event.text[event.end : word.start()] != "-"
     )

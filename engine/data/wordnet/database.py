@@ -18,7 +18,7 @@ FILE_OF: dict[Pos, str] = {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}
 REQUIRED = tuple(f"{kind}.{name}" for name in FILE_OF.values() for kind in ("data", "index")) + tuple(
     f"{name}.exc" for name in FILE_OF.values()
 )
-_USUAL_PLACES = (
+_USUAL_FOLDERS = (
     "/usr/share/wordnet",
     "/usr/local/share/wordnet",
     "/usr/share/WordNet",
@@ -87,14 +87,14 @@ def find_wordnet(environ: Mapping[str, str], prefix: Path | None = None) -> Path
             "WNHOME names a folder without WordNet's data.*, index.* and *.exc files; mend it or unset it",
             file=Path(named),
         )
-    for place in (default_place(prefix), *map(Path, _USUAL_PLACES)):
+    for place in (default_folder(prefix), *map(Path, _USUAL_FOLDERS)):
         for folder in (place, place / "dict"):
             if is_wordnet(folder):
                 return folder
     raise BadInput("WordNet 3.0 was not found: set WNHOME to its folder, or run `qllm-engine data obtain`")
 
 
-def default_place(prefix: Path | None = None) -> Path:
+def default_folder(prefix: Path | None = None) -> Path:
     """Where an obtained WordNet goes: ``share/wordnet`` of the installation."""
     return (prefix or Path(sys.prefix)) / "share" / "wordnet"
 

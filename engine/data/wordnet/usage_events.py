@@ -1,4 +1,4 @@
-"""Usage events: the sentences of WordNet in which a lemma is seen in a known sense, and the glosses of its senses."""
+"""Usage events of WordNet: example sentences that contain a lemma in a known sense, and the glosses of its senses."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from engine.data.records import Pos, Source, UsageEvent
 from engine.data.wordnet.database import Synset, WordNet
 from engine.data.wordnet.morphology import Morphology
 
-# As the user's own sense ids write it: wn:dry.adj.dry.s.10, wn:sky.v.flip.v.06.
+# As users' sense ids spell it: wn:dry.adj.dry.s.10, wn:sky.v.flip.v.06.
 _LABEL: dict[Pos, str] = {"n": "n", "v": "v", "a": "adj", "r": "adv"}
 _NOT_WORD = re.compile(r"[\W_]+")
 
 
 class Sense(Struct, frozen=True):
-    """One sense of one lemma: its synset, its gloss, and the examples that hold the lemma (none for most senses)."""
+    """One sense of one lemma: its synset, its gloss, and the examples that contain the lemma (none for most senses)."""
 
     sense_id: str
     lemma: str
@@ -70,13 +70,18 @@ def usage_event(lemma: str, pos: Pos, sense_id: str, text: str, span: tuple[int,
 
 
 def digest(*parts: str) -> str:
-    """16 hex digits of SHA-256 over ``parts``: a name for content, the same everywhere."""
+    """16 hex digits of SHA-256 over ``parts``: a content id and a reproducible source of random order."""
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:16]
 
 
 def normalised(text: str) -> str:
-    """Letters and digits only, case folded: two texts with one normal form are one text to the leakage check."""
+    """Letters and digits only, case folded: two texts with the same normal form are the same text to the leakage check."""
     return _NOT_WORD.sub("", text.casefold())
+
+
+def text_key(text: str) -> str:
+    """The key under which two texts count as equal: their normal form, or all of a text without letters and digits."""
+    return normalised(text) or text
 
 
 def events_of(lexicon: Lexicon) -> Iterator[UsageEvent]:

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import TIERS, Slice, Verification
 from engine.data import build
-from engine.data.build import build_all, build_key, load
+from engine.data.build import build_all, build_key
 from engine.data.bundles.editions import Editions, make_editions
 from engine.data.bundles.encoder_text import EmbeddedTexts
-from engine.data.dataset_files import load_rejected, read_manifest
-from engine.data.leakage.check import Leakage
+from engine.data.dataset_files import load, load_rejected, read_manifest
+from engine.data.leakage import Leakage
 from engine.data.plan import Plan
 from engine.data.wordnet.database import WordNet
 from tests.engine.data.conftest import SMALL, bag_of_words, silent
@@ -131,7 +131,7 @@ def test_a_finished_build_is_not_done_again(wordnet: WordNet, built: Path) -> No
         ("v2.3.jsonl", lambda content: content[:-20], "SHA-256 differs"),
         ("retrieval.jsonl", None, "cannot be read"),
         ("manifest.json", None, "no data build"),
-        ("manifest.json", lambda content: content[:-20], "not a data build"),
+        ("manifest.json", lambda content: content[:-20], "malformed manifest"),
     ],
 )
 def test_a_damaged_build_is_refused(built: Path, tmp_path: Path, name: str, change: object, said: str) -> None:

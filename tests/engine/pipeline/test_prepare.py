@@ -12,7 +12,8 @@ import pytest
 
 from engine.contract.events import Progress
 from engine.contract.settings import Settings
-from engine.data.build import build_all, load
+from engine.data.build import build_all
+from engine.data.dataset_files import load
 from engine.encoder.encoder import Encoder
 from engine.encoder.token_cache import TokenCache, cache_folder
 from engine.pipeline import prepare as prepare_module

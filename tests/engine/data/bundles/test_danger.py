@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine.contract.experiment import TIERS
-from engine.data.bundles.danger import dangers, tier_by_cuts, tiers_of
+from engine.data.bundles.danger import dangers, tier_by_cuts, tiers_by_rank
 from engine.data.bundles.encoder_text import EmbeddedTexts
 from tests.engine.data.conftest import bag_of_words
 
@@ -41,7 +41,7 @@ def test_an_anchor_without_a_negative_has_no_danger() -> None:
 
 @given(st.lists(st.floats(-1, 1), max_size=300))
 def test_tiers_are_85_12_3_by_rank_and_never_out_of_order(danger: list[float]) -> None:
-    tiers = tiers_of(np.array(danger, dtype=np.float64))
+    tiers = tiers_by_rank(np.array(danger, dtype=np.float64))
     count = len(danger)
     assert [tiers.count(tier) for tier in TIERS] == [
         round(0.85 * count),

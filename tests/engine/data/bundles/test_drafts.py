@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.data.bundles.drafts import MAX_SIBLINGS, Draft, draft_v22, draft_v23, without
+from engine.data.bundles.drafts import MAX_SIBLINGS, Draft, draft_v22, draft_v23, visible_senses
 from engine.data.wordnet.usage_events import Lexicon, normalised
 
 
@@ -26,7 +26,7 @@ def check(draft: Draft) -> None:
 def test_drafts_of_both_editions_keep_their_rules(lexicon: Lexicon) -> None:
     crossed = 0
     for lemma in sorted(lexicon)[::11]:
-        senses = without(lexicon[lemma], set())
+        senses = visible_senses(lexicon[lemma], set())
         v22, v23 = list(draft_v22(senses)), list(draft_v23(senses))
         for draft in (*v22, *v23):
             check(draft)
@@ -38,7 +38,7 @@ def test_drafts_of_both_editions_keep_their_rules(lexicon: Lexicon) -> None:
 
 
 def test_another_example_is_the_positive_before_the_gloss(lexicon: Lexicon) -> None:
-    drafts = [draft for lemma in sorted(lexicon)[::11] for draft in draft_v23(without(lexicon[lemma], set()))]
+    drafts = [draft for lemma in sorted(lexicon)[::11] for draft in draft_v23(visible_senses(lexicon[lemma], set()))]
     examples = {sense.sense_id: len(sense.examples) for senses in lexicon.values() for sense in senses}
     assert all((draft.positive.source == "example") == (examples[draft.anchor.sense_id] > 1) for draft in drafts)
 
@@ -47,6 +47,6 @@ def test_another_example_is_the_positive_before_the_gloss(lexicon: Lexicon) -> N
 def test_a_held_out_text_is_in_no_draft(lexicon: Lexicon, lemma: str, data: st.DataObject) -> None:
     events = [event for sense in lexicon[lemma] for event in (sense.gloss, *sense.examples)]
     held_out = {normalised(event.text) for event in data.draw(st.lists(st.sampled_from(events), max_size=12))}
-    for draft in draft_v22(without(lexicon[lemma], held_out)):
+    for draft in draft_v22(visible_senses(lexicon[lemma], held_out)):
         check(draft)
         assert held_out.isdisjoint(normalised(text) for text in texts_of(draft))

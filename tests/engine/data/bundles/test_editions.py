@@ -9,13 +9,11 @@ import pytest
 from msgspec import structs
 
 from engine.contract.experiment import TIERS
-from engine.data.build import load
-from engine.data.bundles.adversarial import mine
+from engine.data.bundles.adversarial import mine_adversarial
 from engine.data.bundles.drafts import Draft
 from engine.data.bundles.editions import _with_near
 from engine.data.bundles.encoder_text import EmbeddedTexts, encoder_text_of
-from engine.data.dataset_files import read_manifest
-from engine.data.leakage.check import events_of_bundle
+from engine.data.dataset_files import load, read_manifest
 from engine.data.records import Bundle, UsageEvent
 from engine.data.wordnet.usage_events import Lexicon, normalised, sense_id_of, synset_of, usage_event
 from tests.engine.data.conftest import SMALL, bag_of_words
@@ -31,7 +29,7 @@ def bundles(built: Path) -> dict[str, tuple[Bundle, ...]]:
 @pytest.mark.parametrize("edition", EDITIONS)
 def test_a_bundle_never_shows_one_text_in_two_roles(bundles: dict[str, tuple[Bundle, ...]], edition: str) -> None:
     for bundle in bundles[edition]:
-        forms = [normalised(event.text) for event in events_of_bundle(bundle)]
+        forms = [normalised(event.text) for event in bundle.events]
         assert len(set(forms)) == len(forms), bundle.bundle_id
         assert bundle.siblings or bundle.cross_lemma
 
@@ -52,7 +50,7 @@ def test_the_positive_shares_the_sense_and_no_negative_does(
 def test_spans_lie_in_their_texts_and_only_glosses_have_none(
     bundles: dict[str, tuple[Bundle, ...]], edition: str
 ) -> None:
-    for event in (event for bundle in bundles[edition] for event in events_of_bundle(bundle)):
+    for event in (event for bundle in bundles[edition] for event in bundle.events):
         if event.source == "gloss":
             assert event.start == event.end == 0
         else:
@@ -62,7 +60,7 @@ def test_spans_lie_in_their_texts_and_only_glosses_have_none(
 @pytest.mark.parametrize("edition", EDITIONS)
 def test_danger_is_what_the_embeddings_say(bundles: dict[str, tuple[Bundle, ...]], edition: str) -> None:
     for bundle in bundles[edition][::5]:
-        anchor, positive, *negatives = bag_of_words([encoder_text_of(event) for event in events_of_bundle(bundle)])
+        anchor, positive, *negatives = bag_of_words([encoder_text_of(event) for event in bundle.events])
         expected = max(float(anchor @ negative) for negative in negatives) - float(anchor @ positive)
         assert bundle.danger == pytest.approx(expected, abs=2e-5)
 
@@ -152,19 +150,19 @@ def test_an_anchor_with_one_dangerous_negative_is_not_adversarial(bundles: dict[
     bundle = max((b for b in bundles["v2.3"] if not b.adversarial), key=lambda b: b.danger)
     alone = [(bundle.cross_lemma[0],)]
     texts = EmbeddedTexts(bag_of_words)
-    texts.add(encoder_text_of(event) for event in events_of_bundle(bundle))
+    texts.add(encoder_text_of(event) for event in bundle.events)
     only_one = Bundle(
         bundle.bundle_id, bundle.anchor, bundle.positive, (), (bundle.cross_lemma[0],), bundle.danger, TIERS[2]
     )
-    assert mine("v2.3", [only_one], alone, texts, -2.0, 5) == ()
+    assert mine_adversarial("v2.3", [only_one], alone, texts, -2.0, 5) == ()
 
 
 def test_an_adversarial_bundle_never_goes_without_a_sibling(bundles: dict[str, tuple[Bundle, ...]]) -> None:
     bundle = next(b for b in bundles["v2.3"] if not b.adversarial and len(b.cross_lemma) > 1)
     texts = EmbeddedTexts(bag_of_words)
-    texts.add(encoder_text_of(event) for event in events_of_bundle(bundle))
+    texts.add(encoder_text_of(event) for event in bundle.events)
     alone = structs.replace(bundle, siblings=bundle.siblings[:1], cross_lemma=())
-    assert mine("v2.3", [alone], [bundle.cross_lemma], texts, -2.0, 5) == ()
+    assert mine_adversarial("v2.3", [alone], [bundle.cross_lemma], texts, -2.0, 5) == ()
 
 
 def test_a_negative_of_another_lemma_never_has_a_text_of_its_bundle() -> None:
@@ -195,7 +193,7 @@ def test_enrichment_is_for_senses_with_one_example_or_none(
     bundles: dict[str, tuple[Bundle, ...]], lexicon: Lexicon
 ) -> None:
     examples = {sense.sense_id: len(sense.examples) for senses in lexicon.values() for sense in senses}
-    synthetic = [e for bundle in bundles["enriched"] for e in events_of_bundle(bundle) if e.source == "synthetic"]
+    synthetic = [e for bundle in bundles["enriched"] for e in bundle.events if e.source == "synthetic"]
     assert len(synthetic) > 50
     assert all(examples[event.sense_id] <= 1 for event in synthetic)
 

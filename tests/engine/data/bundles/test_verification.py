@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from engine.contract.experiment import Verification
 from engine.data.bundles.encoder_text import EmbeddedTexts
 from engine.data.bundles.synthetic import Synthetic
-from engine.data.bundles.verification import Claim, verify
+from engine.data.bundles.verification import SyntheticCandidate, verify
 from engine.data.wordnet.usage_events import usage_event
 
 
@@ -38,7 +38,7 @@ def test_a_claim_holds_near_its_original_and_apart_from_its_siblings(
     texts.add(["synthetic", original, *siblings])
     event = usage_event("auto", "n", "wn:auto.n.car.n.01", "synthetic", (0, 4), "synthetic")
     made = Synthetic(event, original)
-    accepted, rejected = verify([Claim(made, siblings)], texts, Verification())
+    accepted, rejected = verify([SyntheticCandidate(made, siblings)], texts, Verification())
     assert accepted == ((made,) if reason is None else ())
     assert [one.reason for one in rejected] == ([] if reason is None else [reason])
     for one in rejected:
@@ -58,7 +58,7 @@ def test_every_claim_is_accepted_or_rejected_by_the_thresholds(
 ) -> None:
     texts = EmbeddedTexts(plane)
     claims = [
-        Claim(
+        SyntheticCandidate(
             Synthetic(usage_event("a", "n", f"s{number}", "synthetic", (0, 4), "synthetic"), f"{near / 100}"),
             (f"{sib / 100}",),
         )

@@ -1,4 +1,4 @@
-"""Killers and their reasons, rule by rule."""
+"""Ranking of candidates; killers and their reason codes, rule by rule."""
 
 from __future__ import annotations
 
@@ -6,14 +6,42 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine.data.bundles.encoder_text import EmbeddedTexts
-from engine.data.evaluation.killers import KILLER_MARGIN, KILLER_RANK, Ranked, killer_set, reason_code
+from engine.data.evaluation.killers import KILLER_MARGIN, KILLER_RANK, Ranked, killer_set, rank_candidates, reason_code
 from engine.data.records import UsageEvent
 from tests.engine.made_up import event, retrieval_item
+
+candidates = st.lists(
+    st.tuples(st.sampled_from([-1.0, -0.5, 0.0, 0.25, 0.5, 1.0]), st.booleans()), min_size=2, max_size=9
+)
+
+
+@given(drawn=candidates)
+def test_the_rank_is_the_place_in_a_list_where_wrong_ones_go_first_among_equals(
+    drawn: list[tuple[float, bool]],
+) -> None:
+    assume(len({right for _, right in drawn}) == 2)
+    values, right = np.array([value for value, _ in drawn]), np.array([is_right for _, is_right in drawn])
+    outcome = rank_candidates(values, right)
+    in_order = sorted(range(len(drawn)), key=lambda place: (-values[place], right[place]))
+    assert outcome.rank == 1 + next(at for at, place in enumerate(in_order) if right[place])
+    assert outcome.margin == values[right].max() - values[~right].max()
+    assert right[outcome.answer]
+    assert values[outcome.answer] == values[right].max()
+    assert right[outcome.chosen] == (outcome.rank == 1)
+    assert values[outcome.chosen] == values.max()
+
+
+def test_what_is_not_a_number_never_wins() -> None:
+    right = np.array([True, False, False])
+    assert rank_candidates(np.array([np.nan, 0.1, 0.2]), right).rank == 3
+    assert rank_candidates(np.array([0.9, np.nan, 0.2]), right).rank == 2
+    assert rank_candidates(np.array([np.nan, np.nan, np.nan]), right).rank == 3
+
 
 QUERY = event("bank of the river where we sat down", span=(0, 4))
 RIGHT = event("the bank was steep and muddy today", span=(4, 8))

@@ -102,9 +102,9 @@ def test_killers_are_compared_with_the_retrieval_items_beside_them(
 ) -> None:
     killers = made.write(tmp_path / "killers.jsonl", map(made.killer, range(10)))
     assert outcome(capsys, str(killers))[0] == 0
-    damaged_runs = made.retrieval(4)
-    damaged_runs["query"]["text"] = ""
-    items = made.write(tmp_path / "items.jsonl", [*map(made.retrieval, (0, 1, 2, 3, 5, 6, 7, 8)), damaged_runs])
+    without_text = made.retrieval(4)
+    without_text["query"]["text"] = ""
+    items = made.write(tmp_path / "items.jsonl", [*map(made.retrieval, (0, 1, 2, 3, 5, 6, 7, 8)), without_text])
     code, said, _ = outcome(capsys, str(killers), str(items))
     assert code == 0 and "  quarantined 2 · unknown_item: the killer names no retrieval item\n    lines 5, 10;" in said
 

@@ -15,8 +15,8 @@ from msgspec import structs
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import TIERS, Experiment, read_experiment
 from engine.contract.toml_file import find_config
-from engine.data.build import BUILDER_VERSION, load
-from engine.data.dataset_files import load_rejected, read_manifest
+from engine.data.build import BUILDER_VERSION
+from engine.data.dataset_files import load, load_rejected, read_manifest
 from engine.data.formats.export import EDITIONS, ExportManifest, check_destination, export
 from engine.data.formats.gate import Gate
 from engine.data.formats.lines import read_lines
@@ -45,7 +45,7 @@ def lines(path: Path) -> list[dict[str, object]]:
 
 def read_back(path: Path) -> Iterator[Bundle | RetrievalItem | CoherenceItem | AttentionProbe | Killer]:
     """The records that the integrity gate makes of a file, nothing repaired and nothing quarantined."""
-    for verdict in Gate().judge(read_lines(path)):
+    for verdict in Gate().verdicts(read_lines(path)):
         assert verdict.quarantined is None
         assert verdict.repairs == ()
         yield from verdict.records
@@ -156,7 +156,7 @@ def test_a_folder_that_holds_something_else_is_refused_and_left_as_it_is(
     (tmp_path / "mine" / "thesis.txt").write_text("x")
     with pytest.raises(BadInput, match="holds other files"):
         check_destination(tmp_path / "mine")
-    with pytest.raises(BadInput, match="is no folder"):
+    with pytest.raises(BadInput, match="is not a folder"):
         check_destination(tmp_path / "mine" / "thesis.txt")
     export(built, "v2.2", tmp_path / "export", experiment, "small")
     before = {path.name: path.read_bytes() for path in (tmp_path / "export").iterdir()}

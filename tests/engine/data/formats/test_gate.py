@@ -1,17 +1,21 @@
-"""The integrity gate: each reason and each repair by a line that has it, and every line accounted for."""
+"""The integrity gate: a line for each reason and each repair, and every line counted once."""
 
 from __future__ import annotations
 
 import copy
 import json
+import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from engine.data.formats.gate import Gate, Verdict
-from engine.data.formats.lines import LONGEST, Line, read_lines
+from engine.data.formats.gate import FileReport, Gate, Verdict
+from engine.data.formats.lines import MAX_LINE_BYTES, Line, read_lines
 from engine.data.formats.reasons import REASONS, REPAIRS, Reason, Repair
 from engine.data.records import AttentionProbe, Bundle, CoherenceItem, Killer, RetrievalItem
 from tests.engine.data.formats import made_lines as made
@@ -23,7 +27,7 @@ def verdict(content: bytes | Record) -> Verdict:
     return Gate(items={"eval0000"}).verdict(Line(1, raw, len(raw)))
 
 
-def damaged_runs(record: Record, path: str, value: Any) -> Record:
+def with_field(record: Record, path: str, value: Any) -> Record:
     """``record`` with the field at ``path`` (dotted; numbers are places) set, or taken out if ``value`` is ``...``."""
     changed = copy.deepcopy(record)
     *way, last = [int(part) if part.isdigit() else part for part in path.split(".")]
@@ -58,59 +62,59 @@ BAD: list[tuple[Reason, bytes | Record]] = [
     ("unknown_format", b'{"hello": "world"}'),
     ("unknown_format", b"[1, 2]"),
     ("unknown_format", b"12"),
-    ("unknown_format", damaged_runs(B, "schema_version", "1.0")),
-    ("wrong_type", damaged_runs(G, "anchor", "a text")),
-    ("wrong_type", damaged_runs(G, "anchor.span", [1, 2, 3])),
-    ("wrong_type", damaged_runs(G, "metadata.tier", "\x1b[31mred")),
-    ("wrong_type", damaged_runs(R, "candidates.0.is_correct_sense", "yes")),
-    ("wrong_type", damaged_runs(R, "eval_id", "x" * 1000)),
-    ("wrong_type", damaged_runs(K, "reason_code", "bad luck")),
-    ("wrong_type", damaged_runs(K, "margin", ...)),
-    ("wrong_type", damaged_runs(K, "best_correct_rank", 0)),
-    ("no_id", damaged_runs(G, "id", ...)),
-    ("no_lemma", damaged_runs(damaged_runs(G, "lemma", ...), "anchor.sense_id", "s1")),
-    ("no_sense", damaged_runs(G, "negatives.within_lemma.1.sense_id", ...)),
-    ("no_sense", damaged_runs(C, "steps.0.expected_sense", "")),
-    ("empty_text", damaged_runs(G, "anchor.text", "")),
-    ("empty_text", damaged_runs(G, "negatives.cross_lemma.0.text", " \n ")),
-    ("empty_text", damaged_runs(B, "items.2.context", "")),
-    ("empty_text", damaged_runs(C, "steps.1.sense_gloss", "")),
-    ("span_outside", damaged_runs(G, "anchor", made.usage("bank", "one", 0, span=[900, 904], text="A bank, a bank."))),
+    ("unknown_format", with_field(B, "schema_version", "1.0")),
+    ("wrong_type", with_field(G, "anchor", "a text")),
+    ("wrong_type", with_field(G, "anchor.span", [1, 2, 3])),
+    ("wrong_type", with_field(G, "metadata.tier", "\x1b[31mred")),
+    ("wrong_type", with_field(R, "candidates.0.is_correct_sense", "yes")),
+    ("wrong_type", with_field(R, "eval_id", "x" * 1000)),
+    ("wrong_type", with_field(K, "reason_code", "bad luck")),
+    ("wrong_type", with_field(K, "margin", ...)),
+    ("wrong_type", with_field(K, "best_correct_rank", 0)),
+    ("no_id", with_field(G, "id", ...)),
+    ("no_lemma", with_field(with_field(G, "lemma", ...), "anchor.sense_id", "s1")),
+    ("no_sense", with_field(G, "negatives.within_lemma.1.sense_id", ...)),
+    ("no_sense", with_field(C, "steps.0.expected_sense", "")),
+    ("empty_text", with_field(G, "anchor.text", "")),
+    ("empty_text", with_field(G, "negatives.cross_lemma.0.text", " \n ")),
+    ("empty_text", with_field(B, "items.2.context", "")),
+    ("empty_text", with_field(C, "steps.1.sense_gloss", "")),
+    ("span_outside", with_field(G, "anchor", made.usage("bank", "one", 0, span=[900, 904], text="A bank, a bank."))),
     (
         "span_outside",
-        damaged_runs(B, "items.0", {**B["items"][0], "target_span": [-4, 2], "context": "Not a word of it."}),
+        with_field(B, "items.0", {**B["items"][0], "target_span": [-4, 2], "context": "Not a word of it."}),
     ),
-    ("span_differs", damaged_runs(G, "anchor.span", {"start": 5, "end": 9, "surface": "shore"})),
-    ("span_differs", damaged_runs(R, "query.span", {"start": 0, "end": 1, "surface": "a"})),
-    ("no_anchor", damaged_runs(G, "anchor", None)),
-    ("no_anchor", damaged_runs(B, "items.1.role", "anchor")),
-    ("no_positive", damaged_runs(G, "positive", ...)),
-    ("no_positive", damaged_runs(L, "positive", None)),
-    ("no_positive", damaged_runs(B, "items", [B["items"][0], *B["items"][3:]])),
-    ("positive_sense", damaged_runs(L, "positive.sense", "bank#two")),
-    ("positive_is_anchor", damaged_runs(L, "positive.text", L["anchor"]["text"].upper() + "!")),
-    ("no_negative", damaged_runs(G, "negatives", {})),
-    ("no_negative", damaged_runs(L, "negatives", ...)),
-    ("negative_sense", damaged_runs(L, "negatives.0.sense", "bank#one")),
-    ("negative_is_answer", damaged_runs(L, "negatives.0.text", L["positive"]["text"])),
-    ("no_right", damaged_runs(damaged_runs(R, "correct_passage_ids", []), "candidates.1.is_correct_sense", False)),
-    ("no_right", damaged_runs(damaged_runs(R, "correct_passage_ids", ...), "candidates.1.is_correct_sense", ...)),
-    ("no_right", damaged_runs(R, "candidates", []) | {"correct_passage_ids": None}),
-    ("no_wrong", damaged_runs(R, "candidates", R["candidates"][1:2])),
-    ("no_wrong", damaged_runs(C, "steps", C["steps"][:1])),
-    ("no_wrong", damaged_runs(C, "steps", [])),
-    ("right_contradicted", damaged_runs(R, "correct_passage_ids", ["p17"])),
-    ("right_contradicted", damaged_runs(R, "correct_passage_ids", ["p18", "p99"])),
-    ("right_contradicted", damaged_runs(R, "candidates.0.is_correct_sense", True)),
-    ("right_contradicted", damaged_runs(R, "candidates.1.sense_id", "wp:bank.n.bank#two")),
-    ("right_contradicted", damaged_runs(R, "candidates.0.text", R["candidates"][1]["text"])),
-    ("query_leaked", damaged_runs(R, "candidates.1.text", R["query"]["text"])),
-    ("query_leaked", damaged_runs(C, "steps.0.sense_gloss", C["steps"][0]["context"])),
-    ("duplicate_candidate", damaged_runs(R, "candidates.2.passage_id", "p18")),
-    ("gloss_contradicted", damaged_runs(C, "steps", [*C["steps"], {**C["steps"][0], "sense_gloss": "another"}])),
-    ("gloss_contradicted", damaged_runs(C, "steps.0.sense_gloss", C["steps"][1]["sense_gloss"])),
-    ("no_cue", damaged_runs(A, "cue_tokens", [])),
-    ("no_cue", damaged_runs(A, "cue_tokens", ["bank", "absent", ""])),
+    ("span_differs", with_field(G, "anchor.span", {"start": 5, "end": 9, "surface": "shore"})),
+    ("span_differs", with_field(R, "query.span", {"start": 0, "end": 1, "surface": "a"})),
+    ("no_anchor", with_field(G, "anchor", None)),
+    ("no_anchor", with_field(B, "items.1.role", "anchor")),
+    ("no_positive", with_field(G, "positive", ...)),
+    ("no_positive", with_field(L, "positive", None)),
+    ("no_positive", with_field(B, "items", [B["items"][0], *B["items"][3:]])),
+    ("positive_sense", with_field(L, "positive.sense", "bank#two")),
+    ("positive_is_anchor", with_field(L, "positive.text", L["anchor"]["text"].upper() + "!")),
+    ("no_negative", with_field(G, "negatives", {})),
+    ("no_negative", with_field(L, "negatives", ...)),
+    ("negative_sense", with_field(L, "negatives.0.sense", "bank#one")),
+    ("negative_is_answer", with_field(L, "negatives.0.text", L["positive"]["text"])),
+    ("no_right", with_field(with_field(R, "correct_passage_ids", []), "candidates.1.is_correct_sense", False)),
+    ("no_right", with_field(with_field(R, "correct_passage_ids", ...), "candidates.1.is_correct_sense", ...)),
+    ("no_right", with_field(R, "candidates", []) | {"correct_passage_ids": None}),
+    ("no_wrong", with_field(R, "candidates", R["candidates"][1:2])),
+    ("no_wrong", with_field(C, "steps", C["steps"][:1])),
+    ("no_wrong", with_field(C, "steps", [])),
+    ("right_contradicted", with_field(R, "correct_passage_ids", ["p17"])),
+    ("right_contradicted", with_field(R, "correct_passage_ids", ["p18", "p99"])),
+    ("right_contradicted", with_field(R, "candidates.0.is_correct_sense", True)),
+    ("right_contradicted", with_field(R, "candidates.1.sense_id", "wp:bank.n.bank#two")),
+    ("right_contradicted", with_field(R, "candidates.0.text", R["candidates"][1]["text"])),
+    ("query_leaked", with_field(R, "candidates.1.text", R["query"]["text"])),
+    ("query_leaked", with_field(C, "steps.0.sense_gloss", C["steps"][0]["context"])),
+    ("duplicate_candidate", with_field(R, "candidates.2.passage_id", "p18")),
+    ("gloss_contradicted", with_field(C, "steps", [*C["steps"], {**C["steps"][0], "sense_gloss": "another"}])),
+    ("gloss_contradicted", with_field(C, "steps.0.sense_gloss", C["steps"][1]["sense_gloss"])),
+    ("no_cue", with_field(A, "cue_tokens", [])),
+    ("no_cue", with_field(A, "cue_tokens", ["bank", "absent", ""])),
     ("unknown_item", made.killer(7)),
 ]
 
@@ -130,11 +134,11 @@ def test_every_reason_and_repair_has_a_sentence_and_a_test() -> None:
 
 def test_a_line_that_is_too_long_is_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "long.jsonl"
-    too_long = ((LONGEST + more, "line_too_long") for more in (1, 100, LONGEST))
-    for length, expected in ((LONGEST, "unreadable_json"), *too_long):
+    too_long = ((MAX_LINE_BYTES + more, "line_too_long") for more in (1, 100, MAX_LINE_BYTES))
+    for length, expected in ((MAX_LINE_BYTES, "unreadable_json"), *too_long):
         for mark, end in ((b"", b"\n"), (b"\xef\xbb\xbf", b"\n"), (b"", b"")):
             path.write_bytes(mark + b"x" * length + end + (line(K) if end else b""))
-            verdicts = list(Gate().judge(read_lines(path)))
+            verdicts = list(Gate().verdicts(read_lines(path)))
             first = verdicts[0].quarantined
             assert first is not None and first.reason == expected
             assert len(verdicts) == 1 + bool(end) and verdicts[0].line.length == length
@@ -143,9 +147,9 @@ def test_a_line_that_is_too_long_is_passed_over(tmp_path: Path) -> None:
 
 def test_an_id_is_unique_among_the_lines_that_pass() -> None:
     gate = Gate()
-    bad = damaged_runs(G, "anchor.text", "")
+    bad = with_field(G, "anchor.text", "")
     lines = [line(record) for record in (bad, G, made.grouped(1), G, {**L, "bundle_id": G["id"]}, A)]
-    verdicts = gate.judge(Line(number, content, len(content)) for number, content in enumerate(lines, start=1))
+    verdicts = gate.verdicts(Line(number, content, len(content)) for number, content in enumerate(lines, start=1))
     reasons = [found.quarantined.reason if found.quarantined else None for found in verdicts]
     assert reasons == ["empty_text", None, None, "duplicate_id", "duplicate_id", None]
 
@@ -201,14 +205,14 @@ def test_each_positive_of_a_bundle_21_gives_a_bundle() -> None:
     assert first.anchor == second.anchor and first.positive != second.positive
     assert len(first.siblings) == 2 and first.tier is None
     strange = {"sense_id": "shore#one", "context": "The shore was far away.", "target_span": [4, 9]}
-    (with_other, _) = verdict(damaged_runs(B, "items.3", {**B["items"][3], **strange})).records
+    (with_other, _) = verdict(with_field(B, "items.3", {**B["items"][3], **strange})).records
     assert isinstance(with_other, Bundle)
     assert [event.lemma for event in with_other.cross_lemma] == ["shore"] and len(with_other.siblings) == 1
 
 
 def test_right_candidates_are_told_by_flags_or_by_the_list_of_passages() -> None:
     both = verdict(R).records
-    flags = verdict(damaged_runs(R, "correct_passage_ids", ...)).records
+    flags = verdict(with_field(R, "correct_passage_ids", ...)).records
     for candidate in (bare := copy.deepcopy(R))["candidates"]:
         del candidate["is_correct_sense"]
     assert both == flags == verdict(bare).records
@@ -217,8 +221,8 @@ def test_right_candidates_are_told_by_flags_or_by_the_list_of_passages() -> None
 
 
 def test_a_candidate_without_span_is_found_or_read_as_a_gloss() -> None:
-    spanless = damaged_runs(damaged_runs(R, "candidates.0.span", ...), "candidates.2.span", None)
-    found = verdict(damaged_runs(spanless, "candidates.2.text", "sloping land\nbeside “water”"))
+    spanless = with_field(with_field(R, "candidates.0.span", ...), "candidates.2.span", None)
+    found = verdict(with_field(spanless, "candidates.2.text", "sloping land\nbeside “water”"))
     (item,) = found.records
     assert isinstance(item, RetrievalItem)
     first, _, last = (candidate.event for candidate in item.candidates)
@@ -229,14 +233,14 @@ def test_a_candidate_without_span_is_found_or_read_as_a_gloss() -> None:
 
 def test_the_place_of_a_sense_in_a_coherence_item_gives_nothing_away() -> None:
     (item,) = verdict(C).records
-    (turned,) = verdict(damaged_runs(C, "steps", C["steps"][::-1])).records
+    (turned,) = verdict(with_field(C, "steps", C["steps"][::-1])).records
     assert isinstance(item, CoherenceItem) and isinstance(turned, CoherenceItem)
     assert item.sense_ids == turned.sense_ids and item.glosses == turned.glosses
     assert [step.sense for step in item.steps] == [0, 1] and [step.sense for step in turned.steps] == [1, 0]
 
 
 def test_cues_are_taken_as_they_stand_and_never_from_the_target() -> None:
-    found = verdict(damaged_runs(A, "cue_tokens", ["OFFICE", "absent", "bank", "busy", "office"]))
+    found = verdict(with_field(A, "cue_tokens", ["OFFICE", "absent", "bank", "busy", "office"]))
     (probe,) = found.records
     assert isinstance(probe, AttentionProbe) and probe.cues == ("office", "busy")
     assert [repair for repair, _ in found.repairs] == ["cue_dropped", "cue_dropped"]
@@ -245,15 +249,117 @@ def test_cues_are_taken_as_they_stand_and_never_from_the_target() -> None:
 def test_a_killer_keeps_its_figures() -> None:
     (found,) = verdict(K).records
     assert found == Killer("eval0000", "within_lemma_collision", -0.25, 1.25, 3, "wp:bank.n.bank#two")
-    assert verdict(damaged_runs(K, "severity", ...)).records == (found,)
+    assert verdict(with_field(K, "severity", ...)).records == (found,)
 
 
 def test_a_span_as_a_pair_is_as_good_as_an_object() -> None:
-    pair = damaged_runs(G, "anchor.span", [5, 9])
+    pair = with_field(G, "anchor.span", [5, 9])
     assert verdict(pair).records == verdict(G).records and verdict(pair).repairs == ()
 
 
 def test_texts_are_never_altered() -> None:
     odd = "“Bank” – the\u2029 ‘bank’s’ cafe\u0301 \t bank"
-    (bundle,) = verdict(damaged_runs(damaged_runs(G, "anchor.text", odd), "anchor.span", [1, 5])).records
+    (bundle,) = verdict(with_field(with_field(G, "anchor.text", odd), "anchor.span", [1, 5])).records
     assert isinstance(bundle, Bundle) and bundle.anchor.text == odd
+
+
+MUTATIONS = 10_000
+_TOKEN = re.compile(rb'"[^"]*"|-?[0-9.]+|true|false|null')
+_STRANGE = (
+    *(b"null", b"true", b"[]", b"{}", b'""', b"0", b"-1", b"1.5", b"NaN", b"1e999", b"9" * 30, b"9" * 400),
+    *(
+        b'"\\ud83d"',
+        b'"\\u0000"',
+        b'"\x01"',
+        b'"\xff"',
+        b'"\xe2\x80\xa8"',
+        b"[" * 150,
+        b"[" * 90 + b"]" * 90,
+        b'{"a":1,"a":2}',
+    ),
+)
+
+
+def mutated(content: bytes, random: random.Random) -> bytes:
+    """``content`` with one thing or two wrong with it."""
+    for _ in range(random.choice((1, 1, 2))):
+        at = random.randrange(len(content) + 1)
+        match random.randrange(10):
+            case 0:
+                content = content[:at]
+            case 1:
+                content = content[:at] + bytes([random.randrange(256)]) + content[at + 1 :]
+            case 2:
+                content = content[:at] + content[at + random.randrange(1, 40) :]
+            case 3 | 7 | 8 | 9:
+                start, end = random.choice([token.span() for token in _TOKEN.finditer(content)] or [(0, 0)])
+                content = content[:start] + random.choice(_STRANGE) + content[end:]
+            case 4:
+                other = random.randrange(len(content) + 1)
+                content = content[: max(at, other)] + content[min(at, other) :]
+            case 5:
+                content = content.replace(b'": ', b'": ' + random.choice(_STRANGE) + b', "again": ', 1)
+            case 6:
+                content = content.replace(b'"', random.choice((b"'", b'"\t', b'\\"')), random.randrange(1, 4))
+    return content.replace(b"\n", b"")
+
+
+@pytest.mark.parametrize(("name", "build"), made.FORMATS.items())
+def test_ten_thousand_spoiled_lines_of_each_format(name: str, build: Callable[[int], Record]) -> None:
+    shuffled = random.Random(name)
+    good = [made.line(build(number)) for number in range(12)]
+    gate, report = Gate(), FileReport(Path(name))
+    for number in range(1, MUTATIONS + 1):
+        content = mutated(good[number % 12], shuffled)
+        verdict = gate.verdict(Line(number, content, len(content)))
+        report.add(verdict)
+        assert (verdict.quarantined is None and bool(content.strip())) == bool(verdict.records)
+    total = report.total
+    assert total.kept + total.repaired + total.quarantined + report.blank == report.lines == MUTATIONS
+    assert sum(len(found.lines) for found in report.quarantined.values()) == total.quarantined > MUTATIONS / 2
+    assert len(report.quarantined) > 6
+
+
+LINES = st.one_of(
+    st.builds(
+        lambda build, number: made.line(build(number)), st.sampled_from(list(made.FORMATS.values())), st.integers(0, 30)
+    ),
+    st.binary(max_size=30).map(lambda content: content.replace(b"\n", b"")),
+    st.sampled_from([b"", b"  \t", b"\r", b"{}", b"[]", b"null"]),
+)
+
+
+@given(st.lists(LINES, max_size=12), st.booleans())
+def test_kept_and_repaired_and_quarantined_and_blank_are_all_lines(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], last: bool
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "mixed.jsonl"
+    path.write_bytes(b"\n".join([b"{}", *lines]) + b"\n" * last)
+    report, records = FileReport(path), 0
+    for verdict in Gate().verdicts(read_lines(path)):
+        report.add(verdict)
+        records += bool(verdict.records)
+    total = report.total
+    assert (
+        total.records + report.blank
+        == report.lines
+        == path.read_bytes().count(b"\n") + (not last and lines[-1:] != [b""])
+    )
+    assert records == total.kept + total.repaired
+    assert sum(counts.records for counts in report.formats.values()) == total.records
+
+
+def test_what_passes_holds_together() -> None:
+    """Events of mutated bundles that pass keep the promises that training relies on."""
+    shuffled = random.Random(1)
+    passed = 0
+    for number in range(3000):
+        content = mutated(made.line(made.grouped(number)), shuffled)
+        for bundle in Gate().verdict(Line(1, content, len(content))).records:
+            assert isinstance(bundle, Bundle)
+            passed += 1
+            events = (bundle.anchor, bundle.positive, *bundle.siblings, *bundle.cross_lemma)
+            assert all(event.text.strip() and 0 <= event.start <= event.end <= len(event.text) for event in events)
+            assert bundle.anchor.sense_id == bundle.positive.sense_id and len(events) > 2
+            assert len({event.text for event in events[:2]}) == 2
+    assert passed > 200

@@ -32,8 +32,8 @@ def test_a_byte_order_mark_is_taken_off_the_first_line_only(tmp_path: Path) -> N
     path = tmp_path / "marked.jsonl"
     path.write_bytes(b"\xef\xbb\xbf{}\r\n\xef\xbb\xbf{}")
     first, second = read_lines(path)
-    assert (first.content, first.marked) == (b"{}", True)
-    assert (second.content, second.marked) == (b"\xef\xbb\xbf{}", False)
+    assert (first.content, first.has_bom) == (b"{}", True)
+    assert (second.content, second.has_bom) == (b"\xef\xbb\xbf{}", False)
 
 
 @pytest.mark.parametrize(

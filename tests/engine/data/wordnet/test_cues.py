@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.data.evaluation.items import MOST_PROBES, attention_probes, gives_retrieval
+from engine.data.evaluation.items import MAX_PROBES, attention_probes, has_retrieval_item
 from engine.data.wordnet.cues import DEFINING_WORDS, FUNCTION_WORDS, Cues
 from engine.data.wordnet.database import WordNet
 from engine.data.wordnet.usage_events import Lexicon
@@ -21,7 +21,7 @@ def cues(wordnet: WordNet) -> Cues:
 
 @pytest.fixture(scope="module")
 def lemmas(lexicon: Lexicon) -> list[str]:
-    return [lemma for lemma in sorted(lexicon)[::31] if gives_retrieval(lexicon[lemma])]
+    return [lemma for lemma in sorted(lexicon)[::31] if has_retrieval_item(lexicon[lemma])]
 
 
 @pytest.mark.parametrize(
@@ -36,17 +36,17 @@ def test_a_cue_is_what_wordnet_itself_says_of_the_sense(
     cues: Cues, lexicon: Lexicon, lemma: str, text: str, expected: tuple[str, ...]
 ) -> None:
     event = next(event for sense in lexicon[lemma] for event in sense.examples if event.text == text)
-    assert cues.of(event, lexicon[lemma]) == expected
+    assert cues.find(event, lexicon[lemma]) == expected
 
 
 def test_what_a_hyphen_joins_to_the_target_is_no_cue(cues: Cues, lexicon: Lexicon) -> None:
     event = next(e for s in lexicon["able"] for e in s.examples if "able-bodied" in e.text)
-    assert "bodied" not in cues.of(event, lexicon["able"])
+    assert "bodied" not in cues.find(event, lexicon["able"])
 
 
 def test_probes_are_sound(cues: Cues, lexicon: Lexicon, lemmas: list[str]) -> None:
     probes = attention_probes(lexicon, lemmas, cues)
-    assert len(lemmas) / 4 < len(probes) <= min(MOST_PROBES, len(lemmas))
+    assert len(lemmas) / 4 < len(probes) <= min(MAX_PROBES, len(lemmas))
     assert len({probe.probe_id for probe in probes}) == len(probes)
     for probe in probes:
         event = probe.event

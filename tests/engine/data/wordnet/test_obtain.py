@@ -39,7 +39,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
-    monkeypatch.setattr(places, "_USUAL_PLACES", ())
+    monkeypatch.setattr(places, "_USUAL_FOLDERS", ())
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "prefix"))
     return folder
 

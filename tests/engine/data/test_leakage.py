@@ -1,3 +1,5 @@
+"""Evaluation texts are held out of training, excluded from users' bundles, and found by the check of a build."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -7,11 +9,81 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from engine.data.build import load
-from engine.data.leakage.check import Leakage, check_leakage
-from engine.data.leakage.held_out import FrozenEvaluation
-from engine.data.records import Bundle, Dataset, UsageEvent
-from engine.data.wordnet.usage_events import normalised
+from engine.data.dataset_files import load
+from engine.data.leakage import HeldOut, Leakage, check_leakage, exclude
+from engine.data.records import Bundle, Dataset, FrozenEvaluation, UsageEvent
+from engine.data.wordnet.usage_events import Lexicon, Sense, normalised, usage_event
+
+WORDS = st.lists(st.sampled_from(["river", "money", "steep", "robbed", "the", "bank"]), min_size=5, max_size=9)
+LONG = "they went down to the bank of the river and sat there"
+
+
+def sense(lemma: str, gloss: str, *examples: str) -> Sense:
+    made = tuple(usage_event(lemma, "n", f"{lemma}.1", text, (0, 4), "example") for text in examples)
+    return Sense(
+        f"{lemma}.1", lemma, "n", f"{lemma}.n.01", usage_event(lemma, "n", lemma, gloss, (0, 0), "gloss"), made
+    )
+
+
+@given(st.lists(WORDS, max_size=6))
+def test_what_is_held_out_is_held_out_in_any_spelling(texts: list[list[str]]) -> None:
+    held_out = HeldOut(" ".join(words) for words in texts)
+    assert all(normalised("-".join(words).upper()) in held_out for words in texts)
+    assert "elsewhere" not in held_out
+
+
+def test_a_near_copy_is_held_out_from_when_it_was_found() -> None:
+    held_out = HeldOut([LONG])
+    copy = f"And {LONG} a while"
+    assert normalised(copy) not in held_out
+    assert held_out.add_near_copies([copy, "something else entirely"]) == {copy}
+    assert normalised(copy) in held_out
+    assert normalised(copy) in held_out.near_copies
+    assert normalised("something else entirely") not in held_out
+
+
+def test_what_is_added_is_held_out_without_what_is_like_it() -> None:
+    held_out = HeldOut([])
+    held_out.add([LONG])
+    assert normalised(LONG) in held_out
+    assert held_out.add_near_copies([f"And {LONG}"]) == set()
+
+
+def test_the_lemmas_that_lost_a_text_are_named() -> None:
+    lexicon: Lexicon = {
+        "bank": (sense("bank", "sloping land", f"And {LONG} a while"),),
+        "shore": (sense("shore", LONG.replace("they", "we") + " too"),),
+        "sky": (sense("sky", "the air above", "the sky was grey"),),
+    }
+    held_out = HeldOut([LONG])
+    assert held_out.lemmas_with_near_copies(lexicon, ["bank", "shore", "sky"]) == {"bank", "shore"}
+    assert held_out.lemmas_with_near_copies(lexicon, ["bank", "shore", "sky"]) == set()
+
+
+EVALUATED = "The committee postponed its decision until the auditors had read every ledger"
+
+
+def bundle(name: str, text: str) -> Bundle:
+    """``text`` is its sibling; its other texts are its own."""
+    anchor, positive, sibling = (
+        usage_event(name, "n", f"sense {number}", content, (0, 0), "gloss")
+        for number, content in ((1, f"anchor of {name}"), (1, f"its positive, {name}"), (2, text))
+    )
+    return Bundle(name, anchor, positive, (sibling,), (), 0.0, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "held", "reason"),
+    [
+        (EVALUATED.upper(), EVALUATED, "training bundle with a text of the evaluation"),
+        (EVALUATED + " twice", EVALUATED, "training bundle with a near-copy of the evaluation"),
+        ("?!", "?!", "training bundle with a text of the evaluation"),
+    ],
+)
+def test_a_text_of_the_evaluation_leaves_its_bundle_out(text: str, held: str, reason: str) -> None:
+    left, kept = bundle("one", text), bundle("two", "Quite another thing altogether")
+    cleaned = exclude((left, kept), (), {held})
+    assert cleaned.train == (kept,) and cleaned.counts == {reason: 1}
 
 
 @pytest.fixture(scope="module")
@@ -92,9 +164,11 @@ def test_a_synthetic_text_made_from_an_evaluation_text_is_found(data: Dataset) -
 
 
 def test_a_held_out_lemma_is_found_even_in_new_words(data: Dataset) -> None:
-    stranger = structs.replace(data.train[0].cross_lemma[0], lemma=data.retrieval[0].lemma, text="new", event_id="new")
+    held_out_lemma = structs.replace(
+        data.train[0].cross_lemma[0], lemma=data.retrieval[0].lemma, text="new", event_id="new"
+    )
     with pytest.raises(Leakage, match="training lemma is an evaluation lemma"):
-        check(data, (structs.replace(data.train[0], cross_lemma=(stranger,)),))
+        check(data, (structs.replace(data.train[0], cross_lemma=(held_out_lemma,)),))
 
 
 def test_development_data_share_nothing_with_training_either(data: Dataset) -> None:

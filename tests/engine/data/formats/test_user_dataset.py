@@ -18,9 +18,9 @@ from engine.contract.settings import Settings
 from engine.data.dataset_files import load, read_manifest
 from engine.data.formats.gate import Gate
 from engine.data.formats.lines import Line
-from engine.data.formats.own_dataset import own_key, prepare_own
-from engine.data.formats.own_files import MOST_DEV_BUNDLES, split_dev
-from engine.data.leakage.near_copies import near_copies
+from engine.data.formats.user_dataset import prepare_user_dataset, user_dataset_key
+from engine.data.formats.user_files import MAX_DEV_BUNDLES, split_dev
+from engine.data.near_copies import near_copies
 from engine.data.records import Bundle, Dataset, Killer
 from tests.engine.data.conftest import bag_of_words, silent
 from tests.engine.data.formats import made_lines as made
@@ -29,7 +29,7 @@ from tests.engine.own_experiment import own_settings, paths_of, write_own_experi
 
 def prepared(path: Path, folder: Path) -> tuple[Dataset, Settings]:
     experiment, settings = own_settings(path)
-    prepare_own(settings, paths_of(experiment), None, bag_of_words, "bag", folder, silent)
+    prepare_user_dataset(settings, paths_of(experiment), None, bag_of_words, "bag", folder, silent)
     return load(folder, settings.bundles), settings
 
 
@@ -50,7 +50,11 @@ def test_all_of_the_files_is_there_and_each_lemma_on_one_side(path: Path, tmp_pa
 def test_the_same_files_give_the_same_bytes_wherever_they_lie(path: Path, tmp_path: Path) -> None:
     _, settings = prepared(path, tmp_path / "one")
     _, again = prepared(write_own_experiment(tmp_path / "elsewhere"), tmp_path / "two")
-    assert own_key(settings, None, "bag") == own_key(again, None, "bag") != own_key(again, None, "other")
+    assert (
+        user_dataset_key(settings, None, "bag")
+        == user_dataset_key(again, None, "bag")
+        != user_dataset_key(again, None, "other")
+    )
     names = sorted(file.name for file in (tmp_path / "one").iterdir())
     assert names == sorted(file.name for file in (tmp_path / "two").iterdir())
     assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in names)
@@ -116,7 +120,7 @@ def test_killers_that_no_file_names_are_found(path: Path, tmp_path: Path) -> Non
         return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
 
     experiment, settings = own_settings(path)
-    prepare_own(settings, paths_of(experiment), None, misled, "misled", tmp_path / "made", silent)
+    prepare_user_dataset(settings, paths_of(experiment), None, misled, "misled", tmp_path / "made", silent)
     killers = load(tmp_path / "made", "own").killers
     assert len(killers) == 12 and all(isinstance(killer, Killer) and killer.margin < 0 for killer in killers)
 
@@ -125,7 +129,7 @@ def test_a_slice_takes_whole_lemmas_and_every_lemmas_first_item(path: Path, tmp_
     experiment, settings = own_settings(path)
     part = Slice(train_lemmas=3, dev_lemmas=1, eval_lemmas=4, retrieval_items=2, coherence_items=3)
     settings = msgspec.structs.replace(settings, data=part)
-    prepare_own(settings, paths_of(experiment), None, bag_of_words, "bag", tmp_path / "made", silent)
+    prepare_user_dataset(settings, paths_of(experiment), None, bag_of_words, "bag", tmp_path / "made", silent)
     dataset = load(tmp_path / "made", "own")
     assert len({bundle.anchor.lemma for bundle in dataset.train}) == 3 and len(dataset.train) == 3 * 6
     assert (len(dataset.retrieval), len(dataset.coherence), len(dataset.probes)) == (2, 3, 4)
@@ -159,8 +163,8 @@ def test_files_that_must_not_be_used_leave_nothing_behind(
 def test_a_file_that_changes_after_it_was_asked_for_is_refused(path: Path, tmp_path: Path) -> None:
     experiment, settings = own_settings(path)
     made.write(path.with_name("grouped.jsonl"), map(made.grouped, range(35)))
-    with pytest.raises(BadInput, match="has changed since the run was asked for"):
-        prepare_own(settings, paths_of(experiment), None, bag_of_words, "bag", tmp_path / "made", silent)
+    with pytest.raises(BadInput, match="has changed since the run was requested"):
+        prepare_user_dataset(settings, paths_of(experiment), None, bag_of_words, "bag", tmp_path / "made", silent)
 
 
 def bundles_of(count: int) -> tuple[Bundle, ...]:
@@ -188,4 +192,4 @@ def test_development_stops_at_about_fifteen_hundred_bundles() -> None:
         for number, one in enumerate(bundles_of(1) * 30_000)
     )
     _, dev = split_dev(bundles, 0)
-    assert MOST_DEV_BUNDLES <= len(dev) < MOST_DEV_BUNDLES + 100
+    assert MAX_DEV_BUNDLES <= len(dev) < MAX_DEV_BUNDLES + 100

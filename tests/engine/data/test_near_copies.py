@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.data.leakage.near_copies import LEAST_CONTAINED, LEAST_JACCARD, LEAST_NGRAMS, NGRAM, near_copies
+from engine.data.near_copies import LEAST_CONTAINED, LEAST_JACCARD, LEAST_NGRAMS, NGRAM, near_copies
 from engine.data.wordnet.usage_events import normalised
 
 LONG = "The committee postponed its decision until the auditors had read every ledger"

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from engine.data.evaluation.items import MAX_CANDIDATES, MIN_WRONG, coherence_items, gives_retrieval, retrieval_items
+from engine.data.evaluation.items import MAX_CANDIDATES, MIN_WRONG, coherence_items, has_retrieval_item, retrieval_items
 from engine.data.records import CoherenceItem, RetrievalItem
 from engine.data.wordnet.usage_events import Lexicon, normalised
 
 
 @pytest.fixture(scope="module")
 def lemmas(lexicon: Lexicon) -> list[str]:
-    return [lemma for lemma in sorted(lexicon)[::23] if gives_retrieval(lexicon[lemma])]
+    return [lemma for lemma in sorted(lexicon)[::23] if has_retrieval_item(lexicon[lemma])]
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,9 @@ def test_the_sense_shifts_at_each_step_of_a_coherence_item(coherence: tuple[Cohe
 
 
 def test_no_two_items_ask_the_same(retrieval: tuple[RetrievalItem, ...], lexicon: Lexicon) -> None:
-    everything = coherence_items(lexicon, [lemma for lemma in sorted(lexicon) if gives_retrieval(lexicon[lemma])], None)
+    everything = coherence_items(
+        lexicon, [lemma for lemma in sorted(lexicon) if has_retrieval_item(lexicon[lemma])], None
+    )
     assert len({item.item_id for item in everything}) == len({item.sense_ids for item in everything}) == len(everything)
     assert len({item.item_id for item in retrieval}) == len(retrieval)
 

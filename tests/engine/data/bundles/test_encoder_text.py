@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from engine.data.bundles.encoder_text import definitions_of, encoder_text_of, encoder_texts_of
+from engine.data.bundles.encoder_text import encoder_text_of, encoder_texts_of, gloss_encoder_texts
 from tests.engine.made_up import Task, bundle, coherence_item, dataset_of, event
 
 
 def test_a_definition_is_read_with_its_word_and_a_sentence_as_it_stands() -> None:
     assert encoder_text_of(event("sloping land", source="gloss", lemma="bank")) == "bank: sloping land"
     assert encoder_text_of(event("we sat on the bank")) == "we sat on the bank"
-    assert definitions_of(coherence_item([("we sat", 0)], ["sloping land", "an office"])) == [
+    assert gloss_encoder_texts(coherence_item([("we sat", 0)], ["sloping land", "an office"])) == [
         "bank: sloping land",
         "bank: an office",
     ]
@@ -22,5 +22,5 @@ def test_a_run_reads_every_text_of_its_data_once() -> None:
     for made in (*dataset.train, *dataset.dev):
         assert {encoder_text_of(one) for one in (made.anchor, made.positive, *made.siblings)} <= set(read)
     for item in dataset.coherence:
-        assert set(definitions_of(item)) <= set(read)
+        assert set(gloss_encoder_texts(item)) <= set(read)
     assert bundle("a", "b", ["c"]).anchor.text not in read

@@ -1,0 +1,214 @@
+"""Prepares a dataset from users' files, combined with a build where they do not cover everything."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from msgspec import structs
+
+from engine.contract.bad_input import BadInput
+from engine.contract.input_files import InputFile
+from engine.contract.settings import Settings
+from engine.data.bundles.danger import tier_cuts
+from engine.data.bundles.encoder_text import Embed, EmbeddedTexts, bundle_encoder_texts, evaluation_encoder_texts
+from engine.data.dataset_files import (
+    MANIFEST,
+    DataManifest,
+    DatasetContents,
+    encode_dataset,
+    load,
+    read_manifest,
+    write_dataset,
+)
+from engine.data.evaluation.items import with_tiers
+from engine.data.evaluation.killers import killer_set
+from engine.data.formats.check import reports_as_json
+from engine.data.formats.user_files import (
+    UserFiles,
+    killers_of,
+    of_first_lemmas,
+    read_user_files,
+    sliced_coherence,
+    sliced_probes,
+    sliced_retrieval,
+    split_dev,
+    with_danger,
+)
+from engine.data.leakage import Excluded, exclude
+from engine.data.records import Bundle, Dataset, FrozenEvaluation, Killer
+
+IMPORTER_VERSION = 2
+"""Increased whenever the same files would give other bytes."""
+
+Report = Callable[[int, int, str], None]
+_STAGES = 3
+
+
+class UserManifest(DataManifest, frozen=True, kw_only=True):
+    """A dataset manifest that also lists the users' files and the integrity gate's reports on them."""
+
+    inputs: tuple[InputFile, ...]
+    integrity: dict[str, Any]
+
+
+def user_dataset_key(settings: Settings, built: Path | None, encoder_fingerprint: str) -> str:
+    """The name of a prepared dataset: 16 hex digits, a hash of everything that determines its content."""
+    inputs = [
+        IMPORTER_VERSION,
+        settings.inputs,
+        settings.edition,
+        settings.data,
+        settings.data_seed,
+        built.name if built else None,
+        encoder_fingerprint,
+    ]
+    return hashlib.sha256(msgspec.json.encode(inputs)).hexdigest()[:16]
+
+
+def prepare_user_dataset(
+    settings: Settings,
+    paths: Mapping[str, Path],
+    built: Path | None,
+    embed: Embed,
+    encoder_fingerprint: str,
+    folder: Path,
+    report: Report,
+) -> None:
+    """Read, check, split, clean and tier the files that ``settings`` name into ``folder``, whole or not at all.
+
+    Args:
+        settings: name the files, the slice of them to take, and the seed of the split by lemma.
+        paths: the files' paths, by SHA-256.
+        built: the finished build that supplies the roles without files; None if every role has files.
+        embed: unique texts -> float32 (texts, H), L2-normalised, frozen mean pooling.
+        encoder_fingerprint: of the encoder behind ``embed``.
+        folder: the dataset's own folder, named by ``user_dataset_key``.
+        report: called with the stages done, their total and the word "stages".
+
+    Raises:
+        BadInput: a file cannot be used, or too little data is left to train and evaluate on.
+    """
+    if (folder / MANIFEST).is_file():
+        return
+    report(0, _STAGES, "stages")
+    files = read_user_files(settings.inputs, paths)
+    base = load(built, settings.edition or "v2.2") if built else None  # the evaluation is the same in every edition
+    train, dev = _bundles(settings, files, base)
+    evaluation, killers = _evaluation(settings, files, base)
+    cleaned = exclude(train, dev, evaluation.texts())
+    _require_enough(settings, cleaned)
+    report(1, _STAGES, "stages")
+    contents = _with_danger_and_killers(settings, cleaned, evaluation, killers, EmbeddedTexts(embed))
+    report(2, _STAGES, "stages")
+    encoded = encode_dataset(contents)
+    bundles = contents.editions[settings.bundles]
+    source = read_manifest(built) if built else None
+    manifest = UserManifest(
+        key=user_dataset_key(settings, built, encoder_fingerprint),
+        builder_version=IMPORTER_VERSION,
+        data_seed=settings.data_seed,
+        slice=structs.asdict(settings.data),
+        verification=structs.asdict(settings.synthetics) if built else {},
+        wordnet_fingerprint=source.wordnet_fingerprint if source else "",
+        encoder_fingerprint=encoder_fingerprint,
+        sha256=encoded.sha256,
+        data_fingerprints=encoded.data_fingerprints,
+        eval_fingerprint=encoded.eval_fingerprint,
+        lemmas={
+            "train": len({bundle.anchor.lemma for bundle in bundles}),
+            "dev": len({bundle.anchor.lemma for bundle in contents.dev}),
+            "eval": len(contents.evaluation.lemmas()),
+        },
+        records=encoded.records,
+        tiers=encoded.tiers,
+        tier_cuts=source.tier_cuts
+        if source and settings.edition
+        else tier_cuts(np.array([bundle.danger for bundle in bundles])),
+        adversarial=sum(bundle.adversarial for bundle in bundles),
+        nearest_other_lemma={},
+        synthetics={},
+        excluded=cleaned.counts,
+        killers=encoded.killers,
+        checked_texts=cleaned.checked,
+        inputs=settings.inputs,
+        integrity=reports_as_json(files.reports),
+    )
+    write_dataset(folder, encoded.files, manifest)
+    report(_STAGES, _STAGES, "stages")
+
+
+def _bundles(
+    settings: Settings, files: UserFiles, built: Dataset | None
+) -> tuple[tuple[Bundle, ...], tuple[Bundle, ...]]:
+    """Training and development bundles: the build's if an edition is named, else those of the users' files, sliced."""
+    if built is not None and settings.edition is not None:
+        return built.train, built.dev
+    part, seed = settings.data, settings.data_seed
+    train, dev = (files.bundles, files.dev) if files.dev else split_dev(files.bundles, seed)
+    return of_first_lemmas(train, part.train_lemmas, seed), of_first_lemmas(dev, part.dev_lemmas, seed)
+
+
+def _evaluation(
+    settings: Settings, files: UserFiles, built: Dataset | None
+) -> tuple[FrozenEvaluation, tuple[Killer, ...] | None]:
+    """The frozen evaluation and its killers; killers are None if they must still be found."""
+    if built is not None and not settings.own_evaluation:
+        return FrozenEvaluation(built.retrieval, built.coherence, built.probes), built.killers
+    part, seed = settings.data, settings.data_seed
+    retrieval = sliced_retrieval(files.retrieval, part, seed)
+    coherence = sliced_coherence(files.coherence, part, seed)
+    named = any(file.role == "killers" for file in settings.inputs)
+    killers = killers_of(files.killers, retrieval) if named else None
+    return FrozenEvaluation(retrieval, coherence, sliced_probes(files.probes, part, seed)), killers
+
+
+def _with_danger_and_killers(
+    settings: Settings,
+    cleaned: Excluded,
+    evaluation: FrozenEvaluation,
+    killers: tuple[Killer, ...] | None,
+    texts: EmbeddedTexts,
+) -> DatasetContents:
+    """Compute danger, tiers and killers of what comes from users' files; a build has them already."""
+    train, dev = cleaned.train, cleaned.dev
+    if settings.edition is None:
+        texts.add(bundle_encoder_texts((*train, *dev)))
+        train, dev = with_danger(train, texts), with_danger(dev, texts)
+    if settings.own_evaluation:
+        texts.add(evaluation_encoder_texts(evaluation))
+        evaluation = structs.replace(evaluation, retrieval=with_tiers(evaluation.retrieval, texts))
+    if killers is None:
+        killers = killer_set(evaluation.retrieval, texts)
+    return DatasetContents({settings.bundles: train}, dev, evaluation, killers)
+
+
+def _require_enough(settings: Settings, cleaned: Excluded) -> None:
+    """Refuse data without a bundle to train on or without one to choose the best epoch by."""
+    left_out = ", ".join(f"{count} {reason}" for reason, count in cleaned.counts.items())
+    because = f" ({left_out})" if left_out else ""
+    field = f"conditions.{settings.condition}"
+    if not any(map(_can_train, cleaned.train)):
+        raise BadInput(f"no training bundle is left that has a negative of its own lemma{because}", field=field)
+    if not any(map(_can_validate, cleaned.dev)):
+        raise BadInput(
+            f"no development bundle is left that has a negative of its own lemma to be ranked with{because}; "
+            "bundles of more lemmas are needed, or files of their own under dev",
+            field=field,
+        )
+
+
+def _can_train(bundle: Bundle) -> bool:
+    """Whether it has a sibling of a kind, gloss or sentence, that its anchor or positive has, too."""
+    kinds = {event.source == "gloss" for event in (bundle.anchor, bundle.positive)}
+    return any((event.source == "gloss") in kinds for event in bundle.siblings)
+
+
+def _can_validate(bundle: Bundle) -> bool:
+    """Whether validation can rank it: a sentence is compared with sentences only, a gloss with glosses."""
+    glosses = bundle.anchor.source == bundle.positive.source == "gloss"
+    return any((event.source == "gloss") == glosses for event in bundle.siblings)

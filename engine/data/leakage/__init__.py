@@ -1,1 +1,0 @@
-"""Keeps evaluation texts out of the training data, and proves it."""
