@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from console import exit_codes
 from console.commands.context import Context
 from console.commands.output import report
 from engine.contract.bad_input import BadInput
+
+if TYPE_CHECKING:
+    from console.hosts.ssh.prompts import Prompter
+    from console.session import Session
 
 
 class _Version(argparse.Action):
@@ -142,10 +147,16 @@ def _open_console(context: Context) -> int:
     os.environ.setdefault(
         "ESCDELAY", "25"
     )  # ms to wait after Esc for the rest of an arrow key; Textual's 100 ms are noticeable
+    gc.disable()  # there is no garbage yet, and looking for it takes 7% of the time to the first paint
     from console.ui.app import ConsoleApp
 
+    def open_session(prompter: Prompter) -> Session:
+        gc.freeze()
+        gc.enable()
+        return context.session(prompter)
+
     app = ConsoleApp(
-        context.session, context.experiment, context.profile, context.host.title, read_only=context.options.read_only
+        open_session, context.experiment, context.profile, context.host.title, read_only=context.options.read_only
     )
     app.run()
     return app.return_code or exit_codes.DONE

@@ -6,7 +6,6 @@ import time
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Container
 from textual.content import Content
 from textual.reactive import reactive
 from textual.screen import Screen
@@ -31,6 +30,7 @@ TICK = 0.25  # seconds: snapshots are shown, and ages counted on, at 4 Hz
 class MainScreen(Screen[None], inherit_bindings=False):
     """Holds the views; those not seen yet are not even made."""
 
+    AUTO_FOCUS = ""  # the view in sight takes the focus itself, after the first paint
     snapshot: reactive[Snapshot | None] = reactive(None, init=False, always_update=True)
     preflight_state: reactive[PreflightState] = reactive(PreflightState(), init=False)
     verify_state: reactive[VerifyState] = reactive(VerifyState(), init=False)
@@ -53,16 +53,18 @@ class MainScreen(Screen[None], inherit_bindings=False):
         """The frame, and the view of the runs."""
         yield TopLine(self._title, read_only=self._read_only, id="top-line")
         yield TabLine(id="tab-line")
-        with Container(id="views"):
-            yield self._panes["runs"]
+        yield self._panes["runs"]
         yield KeyLine(read_only=self._read_only, id="key-line")
 
     def on_mount(self) -> None:
         """Show the runs, none of them launched as far as is known."""
         self.selected = next(iter(self._first.runs), None)
         self.snapshot = self._first
-        self.pane.take_focus()
+        self.call_after_refresh(self._focus_pane)  # not earlier: a focus styles every widget again
         self.set_interval(TICK, self._tick)
+
+    def _focus_pane(self) -> None:
+        self.pane.take_focus()
 
     @property
     def pane(self) -> Pane:
@@ -116,7 +118,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         if pane is None:
             pane = self._panes[new] = _make(new)
             pane.clock = self._clock
-            await self.query_one("#views").mount(pane)
+            await self.mount(pane, before="#key-line")
         self._in_sight = new
         self._panes[old].display = False
         pane.display = True

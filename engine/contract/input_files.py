@@ -6,7 +6,6 @@ under their hashes, and ``inputs.json`` beside the TOML maps names to hashes.
 
 from __future__ import annotations
 
-import hashlib
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -86,6 +85,8 @@ def found(path: Path) -> HashedFile:
     Raises:
         BadInput: there is no such file, it cannot be read, or it is a folder, a device or a pipe.
     """
+    import hashlib  # not at the top: loading OpenSSL delays the console's first paint
+
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):

@@ -5,7 +5,6 @@ Standard library and Python 3.8 only: this module is also shipped to the host, i
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -99,6 +98,8 @@ def build_manifest(folder: Path, key: str) -> dict[str, Any]:
 
 def capsule_fingerprint(files: Iterable[tuple[str, int, str]]) -> str:
     """SHA-256 in hex over the lines ``sha256  size  path`` in path order, from (path, size, sha256) of each file."""
+    import hashlib  # not at the top: loading OpenSSL delays the console's first paint
+
     digest = hashlib.sha256()
     for path, size, sha256 in sorted(files):
         digest.update(f"{sha256}  {size}  {path}\n".encode())
@@ -107,6 +108,8 @@ def capsule_fingerprint(files: Iterable[tuple[str, int, str]]) -> str:
 
 def size_and_sha256(path: Path) -> tuple[int, str]:
     """Bytes that were read from ``path`` and their SHA-256 in hex: the two agree even if the file grows meanwhile."""
+    import hashlib  # not at the top: loading OpenSSL delays the console's first paint
+
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while chunk := file.read(1 << 20):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 
 import msgspec
@@ -78,6 +77,8 @@ class Settings(Struct, frozen=True):
 
     def fingerprint(self) -> str:
         """SHA-256 of the settings; runs with the same settings have the same fingerprint."""
+        import hashlib  # not at the top: loading OpenSSL delays the console's first paint
+
         return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 from textual.content import Content
 
 from console.format import age, counted, duration, size
-from console.hosts.pull.verify import VerifyResult
 from console.runs.snapshot import Snapshot, SyncState
 from console.runs.sync_status import SyncStatus, sync_status
 from console.ui.actions import in_scope, shown_key
 from engine.contract.settings import RunId
+
+if TYPE_CHECKING:
+    from console.hosts.pull.verify import VerifyResult
 
 
 class VerifyState(Struct, frozen=True):

@@ -34,6 +34,9 @@ class RunsPane(Pane, inherit_bindings=False):
         for run in runs:
             self._rows.setdefault(run.condition, []).append(run)
         self._cells = {run: RunCell(run) for run in runs}
+        if runs:  # selected before anything is styled
+            self.set_reactive(RunsPane.selected, runs[0])
+            self._cells[runs[0]].add_class("selected")
 
     def compose(self) -> ComposeResult:
         """A row of cells a condition under its title, the details below."""
