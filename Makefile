@@ -1,23 +1,26 @@
 # make console   sets everything up, opens the console on the embedded host
-# make test      sets everything up, lints, checks types, runs the tests
+# make test      sets everything up, lints, checks types, runs all tests, once
+# make check     lint, types and the tests that need no real server: quick, while you work
 # make faults    injects the faults of a bad night at full size and prints what held
 # make bench     side-by-side benchmarks; prints a table and writes bench.json
 
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 WORDNET := $(VENV)/.wordnet
 
-.PHONY: console test lint types faults bench clean
+.PHONY: console test check lint types faults bench clean
 .DELETE_ON_ERROR:
 
 console: $(INSTALLED) $(WORDNET)
 	@$(BIN)/qllm-console --profile demo
 
 test: lint types $(WORDNET)
-	@$(BIN)/pytest -n 2 --dist loadgroup || { echo "What failed beside others, once more and alone:"; \
-	    $(BIN)/pytest --last-failed --last-failed-no-failures none; }
+	@$(BIN)/pytest -n 2 --dist loadgroup
+
+check: lint types $(WORDNET)
+	@$(BIN)/pytest -n 2 --dist loadgroup -m 'not server'
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff check .
@@ -35,9 +38,9 @@ bench: $(INSTALLED) $(WORDNET)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("qllm-console needs Python 3.11 or newer; this is %d.%d: set PYTHON=/path/to/python3" % v[:2])' || exit 2
-	@echo "Setting up .venv (once; torch is large) ..."
+	@echo "Setting up $(VENV) (once; torch is large) ..."
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "qllm-console needs Python's venv module (on Debian: apt-get install python3-venv)" >&2; exit 2; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[engine,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[console,engine,dev]'
 	@touch $@
 
 $(WORDNET): $(INSTALLED)

@@ -32,23 +32,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "fault(name, required): a row of the table that `make faults` prints")
+    config.addinivalue_line("markers", "server: needs a real server, or starts whole runs; `make check` leaves it out")
     if config.getoption("--fault-seed") is None:
         config.option.fault_seed = random.SystemRandom().randrange(2**31)
 
 
+# fixtures behind which a real server stands, or a whole experiment that ran on one
+SERVERS = frozenset({"embedded", "finished", "host", "slurm", "sshd"})
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share something costly, one Slurm or one finished experiment, stay on one worker."""
+    """Mark tests of real servers, which `make check` leaves out; those that share a costly one stay on one worker."""
     for item in items:
-        fixtures = set(getattr(item, "fixturenames", ()))
-        shared = (
-            "slurm"
-            if "slurm" in fixtures or "[slurm" in item.nodeid
-            else "finished"
-            if "finished" in fixtures
-            else None
-        )
-        if shared is not None:
-            item.add_marker(pytest.mark.xdist_group(shared))
+        fixtures = SERVERS.intersection(getattr(item, "fixturenames", ()))
+        if fixtures:
+            item.add_marker("server")
+        if "slurm" in fixtures or "[slurm" in item.nodeid:
+            item.add_marker(pytest.mark.xdist_group("slurm"))
+        elif "finished" in fixtures:
+            item.add_marker(pytest.mark.xdist_group("finished"))
 
 
 class Fault:
