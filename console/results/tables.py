@@ -169,7 +169,7 @@ def _runs(results: Results) -> Section:
         header.append("killers")
     rows: list[Row] = []
     for one in results.conditions:
-        rows.append((_cell(one.condition, "name"), _cell(one.title)))
+        rows.append(((Text(one.condition, "name"), Text(f"  {one.title}")),))
         rows += [row for run in results.runs if run.condition == one.condition for row in _run(run)]
     return Section("Runs", tuple(rows), _header(*header))
 
