@@ -18,8 +18,8 @@ from console.hosts.ssh.connection import open_connection
 from console.hosts.ssh.prompts import OperatorUnavailable, Question, TerminalPrompter
 from console.hosts.transfer.errors import SyncFailed
 from console.hosts.transfer.folder_sync import pull, push
-from console.hosts.transfer.plan import SyncPlan, read_cap
-from console.hosts.transfer.request import EXCLUDES, SyncRequest, notes_of
+from console.hosts.transfer.plan import SyncPlan, parse_deletion_cap
+from console.hosts.transfer.request import EXCLUDES, SyncRequest, records_folder
 from console.hosts.transfer.verdict import Progress, Verdict
 from console.runs.snapshot import Snapshot
 from console.runs.sync_status import SyncStatus, sync_status
@@ -54,7 +54,7 @@ async def _sync_folder(context: Context) -> int:
         print_line(msgspec.json.encode({"full": verdict.full, **msgspec.to_builtins(verdict)}).decode())
     else:
         _print_verdict(verdict)
-    return exit_codes.DONE if verdict.full or verdict.planned else exit_codes.FAILED
+    return exit_codes.DONE if verdict.full or verdict.dry_run else exit_codes.FAILED
 
 
 async def _transfer_folder(context: Context) -> Verdict:
@@ -64,7 +64,7 @@ async def _transfer_folder(context: Context) -> Verdict:
         reporter = _ProgressReporter()
         if context.options.direction == "pull":
             return await pull(connection, request, report=reporter.update)
-        cap = read_cap(context.options.max_delete) if context.options.delete else None
+        cap = parse_deletion_cap(context.options.max_delete) if context.options.delete else None
         confirm = _always if context.options.yes else _ask
         return await push(connection, request, delete=cap, confirm=confirm, report=reporter.update)
 
@@ -101,11 +101,11 @@ def request_of(context: Context) -> SyncRequest:
     return SyncRequest(
         local=local,
         remote=options.remote or "project",
-        notes=notes_of(context.runs_dir, context.host_name, local, options.remote or "project"),
+        records=records_folder(context.runs_dir, context.host_name, local, options.remote or "project"),
         host=context.host_name,
         excludes=(*(() if options.no_excludes else EXCLUDES), *(options.exclude or ())),
-        afresh=options.rehash,
-        rehearse=options.dry_run,
+        ignore_cache=options.rehash,
+        dry_run=options.dry_run,
     )
 
 
@@ -187,9 +187,9 @@ async def _always(_: SyncPlan) -> bool:
 
 def _print_verdict(verdict: Verdict) -> None:
     print_line(verdict.sentence())
-    for what, part in (("differs", verdict.differing), ("refused", verdict.refused)):
+    for what, part in (("not synced", verdict.not_synced), ("refused", verdict.refused)):
         for one in part[:MAX_LISTED]:
-            print_line(f"  {what}: {one.path}: {one.why}")
+            print_line(f"  {what}: {one.path}: {one.reason}")
         if len(part) > MAX_LISTED:
             print_line(f"  and {len(part) - MAX_LISTED:,} more")
 

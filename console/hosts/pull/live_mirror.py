@@ -116,8 +116,8 @@ class LiveMirror:
             await shielded_thread(self._open, runs, looks)
             files = [file for look in looks.values() for file in look.files]
             if files:
-                channel.post({"op": "send", "root": self._remote, "files": files})
-                await channel.answer(_Sorter(list(looks.values())))
+                channel.send_request({"op": "send", "root": self._remote, "files": files})
+                await channel.read_reply(_Sorter(list(looks.values())))
             for look in looks.values():
                 look.finish()
         except OSError as error:

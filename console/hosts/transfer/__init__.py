@@ -1,1 +1,1 @@
-"""Folders synced with a host, both ways: plan, channel, batches, verdict."""
+"""Transfers to and from a host: channel, batches, folder sync with its plan and verdict, uploads."""

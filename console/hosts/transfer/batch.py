@@ -1,4 +1,4 @@
-"""One batch of files on its way to this machine."""
+"""One batch of files over a transfer channel, in either direction; an interrupted batch is resumed."""
 
 from __future__ import annotations
 
@@ -25,33 +25,17 @@ from console.sanitize import sanitize_line
 
 
 class TransferResult(Struct, frozen=True):
-    """Bytes that travelled, files deleted at the target, and path -> why for each file that was not put in place."""
+    """Result of one batched transfer.
+
+    Attributes:
+        failures: path -> reason, of each file that was not put in place.
+        bytes: what crossed the link.
+        removed: files deleted at the target.
+    """
 
     failures: dict[str, str]
     bytes: int
     removed: int
-
-
-def read_transfer_result(answer: dict[str, Any]) -> TransferResult:
-    """The host's answer to a batch.
-
-    Raises:
-        SyncFailed: it cannot be understood.
-    """
-    try:
-        return msgspec.convert(answer, TransferResult)
-    except msgspec.ValidationError as error:
-        raise SyncFailed(f"the host's answer cannot be understood: {sanitize_line(str(error))}") from error
-
-
-def gone_on_with(entry: Entry, staged: Mapping[str, tuple[int, str]]) -> OutgoingFile:
-    """``entry`` from the byte it came to, if that is a beginning of it; who sends it compares the hash of what came."""
-    offset, prefix = staged.get(staged_name(entry), (0, ""))
-    return (
-        OutgoingFile(entry.path, entry.size, offset, prefix)
-        if offset <= entry.size
-        else OutgoingFile(entry.path, entry.size)
-    )
 
 
 async def fetch(
@@ -64,32 +48,33 @@ async def fetch(
     aside: str | None = None,
     cache: HashCache | None = None,
 ) -> TransferResult:
-    """Bring ``files`` of the host's folder ``remote`` below ``into``, durably; what a broken pull left is gone on from.
+    """Copy ``files`` of the host's folder ``remote`` into the local folder ``into``, durably.
 
     Args:
-        aside: folder below ``into`` where replaced files are kept; None keeps none.
-        cache: remembers the hashes of big files, which are read back while they come.
+        aside: folder below ``into`` that keeps replaced files; None keeps none.
+        cache: receives the hashes of big files, which are read back from the disk while they arrive.
 
     Raises:
-        LinkDown, SyncFailed: as of the channel; NotNow: another pull goes on into the same folder.
+        LinkDown, SyncFailed: as of the channel.
+        NotNow: another sync writes into the same folder.
         NoRoom: this machine's disk is full.
-        OSError: it cannot be written to.
+        OSError: the folder cannot be written to.
     """
     total = sum(entry.size for entry in files)
     try:
         with await asyncio.to_thread(SafeDir, into, True) as root:
-            have = await asyncio.to_thread(staged_files, root)
+            already_staged = await asyncio.to_thread(staged_files, root)
             receiver = await asyncio.to_thread(Receiver, root, files, aside)
             try:
-                outgoing = [gone_on_with(entry, have) for entry in files]
-                done = sum(file.offset for file in outgoing)
+                outgoing = [_resume_file(entry, already_staged) for entry in files]
+                resumed_bytes = sum(file.offset for file in outgoing)
 
-                def tick() -> None:
-                    report(Progress(len(files), total, min(total, done + receiver.bytes)))
+                def on_progress() -> None:
+                    report(Progress(len(files), total, min(total, resumed_bytes + receiver.bytes)))
 
-                tick()
-                channel.post({"op": "send", "root": remote, "files": outgoing})
-                await channel.answer(receiver, tick)
+                on_progress()
+                channel.send_request({"op": "send", "root": remote, "files": outgoing})
+                await channel.read_reply(receiver, on_progress)
                 await asyncio.to_thread(receiver.commit)
                 if cache is not None and receiver.verified:
                     cache.add(receiver.verified)
@@ -108,54 +93,78 @@ async def send(
     channel: TransferChannel,
     request: SyncRequest,
     plan: SyncPlan,
-    there: HostFolder,
+    remote: HostFolder,
     report: Callable[[Progress], None],
 ) -> TransferResult:
-    """Send what ``plan`` moves, and have the host delete what it removes; what a broken push left is gone on from.
+    """Send the files that ``plan`` transfers to the host, and delete there the files that it removes.
 
     Raises:
         LinkDown, NoRoom, SyncFailed: as of the channel.
     """
-    outgoing = [gone_on_with(entry, there.staged) for entry in plan.move]
+    outgoing = [_resume_file(entry, remote.staged) for entry in plan.transfer]
     done = sum(file.offset for file in outgoing)
-    progress = Progress(len(plan.move), plan.size, done)
+    progress = Progress(len(plan.transfer), plan.size, done)
 
-    def sent(length: int) -> None:
+    def on_sent(length: int) -> None:
         nonlocal progress
+        # frame headers count as well, so that the sum may exceed the size
         progress = Progress(progress.files, progress.bytes, min(progress.bytes, progress.bytes_done + length))
         report(progress)
 
     report(progress)
-    channel.post({"op": "receive", "root": request.remote, "files": plan.move, "remove": plan.remove})
+    channel.send_request({"op": "receive", "root": request.remote, "files": plan.transfer, "remove": plan.remove})
     with SafeDir(request.local) as root:
-        return read_transfer_result(await channel.stream(send_files(root, outgoing), sent))
+        return parse_transfer_result(await channel.stream_files(send_files(root, outgoing), on_sent))
 
 
-class Content:
-    """Collects one file of at most ``limit`` bytes."""
+async def read_host_file(channel: TransferChannel, root: str, path: str, limit: int) -> bytes:
+    """Content of the file ``path`` below the host's folder ``root``.
+
+    Raises:
+        LinkDown: the link failed.
+        SyncFailed: it is missing, changes while it is read, or has more than ``limit`` bytes.
+    """
+    content = _FileContent(limit)
+    channel.send_request({"op": "send", "root": root, "files": [OutgoingFile(path, None)]})
+    await channel.read_reply(content)
+    if not content.is_complete:
+        raise SyncFailed(f"{sanitize_line(path)} cannot be read whole, or has more than {limit >> 20} MiB")
+    return content.content
+
+
+def parse_transfer_result(reply: dict[str, Any]) -> TransferResult:
+    """The host's reply to a batch.
+
+    Raises:
+        SyncFailed: it cannot be read.
+    """
+    try:
+        return msgspec.convert(reply, TransferResult)
+    except msgspec.ValidationError as error:
+        raise SyncFailed(f"the host's reply cannot be read: {sanitize_line(str(error))}") from error
+
+
+def _resume_file(entry: Entry, staged: Mapping[str, tuple[int, str]]) -> OutgoingFile:
+    """``entry`` from the byte where an interrupted batch ended.
+
+    The sender compares the hash of the staged bytes with its own file's, and starts at 0 if they differ.
+    """
+    offset, prefix = staged.get(staged_name(entry), (0, ""))
+    if offset > entry.size:
+        return OutgoingFile(entry.path, entry.size)
+    return OutgoingFile(entry.path, entry.size, offset, prefix)
+
+
+class _FileContent:
+    """Frame sink that keeps the content of one file of at most ``limit`` bytes."""
 
     def __init__(self, limit: int) -> None:
         self.content = b""
-        self.whole = False
+        self.is_complete = False
         self._limit = limit
 
     def take(self, kind: int, payload: bytes | memoryview) -> None:
         if kind == DATA and len(self.content) <= self._limit:
             self.content += payload[: self._limit + 1 - len(self.content)]
         elif kind == END:
-            self.whole = payload[0] == COMPLETE and len(self.content) <= self._limit
-
-
-async def read_host_file(channel: TransferChannel, root: str, path: str, limit: int) -> bytes:
-    """The content of ``path`` below the host's folder ``root``.
-
-    Raises:
-        LinkDown: the link failed.
-        SyncFailed: it is not there, changes, or has more than ``limit`` bytes.
-    """
-    sink = Content(limit)
-    channel.post({"op": "send", "root": root, "files": [OutgoingFile(path, None)]})
-    await channel.answer(sink)
-    if not sink.whole:
-        raise SyncFailed(f"{sanitize_line(path)} cannot be read whole, or has more than {limit >> 20} MiB")
-    return sink.content
+            self.is_complete = payload[0] == COMPLETE and len(self.content) <= self._limit

@@ -1,4 +1,7 @@
-"""The console's end of a transfer: one channel to the host's agent, requests in order, files as a stream of frames."""
+"""Transfer channel: the console's end of one file transfer process on a host.
+
+Requests are answered in order. Files travel as frames in between; a reply comes after the frames of its files.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,14 @@ from console.hosts.ssh.errors import LinkDown
 from console.hosts.transfer.errors import NoRoom, NotNow, SyncFailed
 from console.sanitize import sanitize_line
 
+WINDOW = 8 << 20  # bytes the host may send unacknowledged: at a round trip of 200 ms that allows 40 MB/s
+FINISH_TIMEOUT_S = 2.0
+READ_AHEAD = 1 << 20  # bytes read from the disk while the previous ones are sent
+MAX_PENDING = 8 << 20  # bytes received and not yet handled: bounds the memory if the disk is slower than the link
+
 
 class HostFolder(Struct, frozen=True):
-    """What the host said of a folder; ``staged`` is what a broken sync left on its way: name -> (bytes, SHA-256)."""
+    """Files of a folder on the host; ``staged`` is what an interrupted sync left: staged name -> (bytes, SHA-256)."""
 
     files: list[Entry]
     refused: list[tuple[str, str]]
@@ -35,194 +43,195 @@ class HostFolder(Struct, frozen=True):
         return FileIndex(self.files, self.refused)
 
 
-WINDOW = 8 << 20  # bytes the host may send ahead: at 200 ms there and back, 40 MB/s
-LEAVE_TIMEOUT_S = 2.0
-AHEAD = 1 << 20  # bytes read while those before them are sent
-MAX_BEHIND = 8 << 20  # bytes read and not yet on the disk
-
-
-class Sink(Protocol):
-    """Takes the frames of files."""
+class FrameSink(Protocol):
+    """Receives the frames of files."""
 
     def take(self, kind: int, payload: bytes | memoryview) -> None: ...
 
 
 class TransferChannel:
-    """One transfer process on the host behind one channel. Every method raises LinkDown when it is gone."""
+    """Requests to one transfer process on the host. Every method raises LinkDown if the process or the link ends."""
 
     def __init__(self, process: AgentProcess) -> None:
         self._process = process
         self._frames = FrameDecoder()
-        self._messages: deque[dict[str, Any]] = deque()
-        self._reading: asyncio.Task[bytes] | None = None
-        self._behind: list[bytes] = []
+        self._replies: deque[dict[str, Any]] = deque()
+        self._read: asyncio.Task[bytes] | None = None
+        self._pending: list[bytes] = []
 
-    async def count(self, root: str, excludes: Sequence[str] = (), *, afresh: bool = False) -> HostFolder:
-        """What the host holds below ``root``; ``afresh`` trusts no hash from before.
+    async def index(self, root: str, excludes: Sequence[str] = (), *, ignore_cache: bool = False) -> HostFolder:
+        """Files of the host's folder ``root`` with their hashes.
 
         Raises:
-            SyncFailed: the host cannot, or its answer cannot be understood.
+            SyncFailed: the folder cannot be read.
         """
-        self.post_count(root, excludes, afresh=afresh)
-        return await self.counted()
+        self.request_index(root, excludes, ignore_cache=ignore_cache)
+        return await self.read_index()
 
-    def post_count(self, root: str, excludes: Sequence[str] = (), *, afresh: bool = False) -> None:
-        """Ask for a count, whose answer comes with ``counted``, in turn."""
-        self.post({"op": "index", "root": root, "excludes": list(excludes), "ignore_cache": afresh})
+    def request_index(self, root: str, excludes: Sequence[str] = (), *, ignore_cache: bool = False) -> None:
+        """Request an index; ``read_index`` reads the reply. Both ends can then index at the same time."""
+        self.send_request({"op": "index", "root": root, "excludes": list(excludes), "ignore_cache": ignore_cache})
 
-    async def counted(self) -> HostFolder:
-        """The answer to ``post_count``."""
-        answer = await self.answer()
+    async def read_index(self) -> HostFolder:
+        """The reply to ``request_index``."""
+        reply = await self.read_reply()
         try:
-            return msgspec.convert(answer, HostFolder)
+            return msgspec.convert(reply, HostFolder)
         except msgspec.ValidationError as error:
-            raise SyncFailed(f"the host's list of files cannot be understood: {sanitize_line(str(error))}") from error
+            raise SyncFailed(f"the host's list of files cannot be read: {sanitize_line(str(error))}") from error
 
-    def post(self, request: dict[str, Any]) -> None:
-        """Send ``request``; its answer comes with ``answer``, in turn."""
-        with _link_errors():
+    def send_request(self, request: dict[str, Any]) -> None:
+        """Send a request; ``read_reply`` reads the replies, in the order of the requests."""
+        with _as_link_down():
             self._process.stdin.write(encode_message(request))
 
-    async def answer(self, sink: Sink | None = None, tick: Callable[[], None] | None = None) -> dict[str, Any]:
-        """The next answer; files that come before it go to ``sink``, in a thread, while more are read.
+    async def read_reply(
+        self, sink: FrameSink | None = None, on_progress: Callable[[], None] | None = None
+    ) -> dict[str, Any]:
+        """The next reply; frames of files that precede it go to ``sink``, in a thread, while more are received.
 
         Raises:
-            NoRoom, SyncFailed: the host will not, or cannot.
-            DiskFull, OSError: ``sink`` does.
+            NoRoom, SyncFailed: the host refuses the request, or fails.
+            DiskFull, OSError: raised by ``sink``.
         """
         work: asyncio.Task[None] | None = None
         try:
-            while not self._messages:
-                if self._behind and work is None:
-                    behind, self._behind = self._behind, []
+            while not self._replies:
+                if self._pending and work is None:
+                    chunks, self._pending = self._pending, []
                     if sink is None:
-                        self._sort(behind, None)
+                        self._handle(chunks, None)
                         continue
-                    work = asyncio.create_task(asyncio.to_thread(self._sort, behind, sink))
-                await self._more(work)
+                    # the disk must not stop the event loop; one thread at a time keeps the frames in order
+                    work = asyncio.create_task(asyncio.to_thread(self._handle, chunks, sink))
+                await self._receive(work)
                 if work is not None and work.done():
                     work.result()
                     work = None
-                    if tick is not None:
-                        tick()
+                    if on_progress is not None:
+                        on_progress()
         finally:
             if work is not None:
+                # a thread cannot be cancelled: it must be done with the sink before the caller closes that
                 await asyncio.gather(work, return_exceptions=True)
-        return _checked(self._messages.popleft())
+        return _checked(self._replies.popleft())
 
-    async def _more(self, work: asyncio.Task[None] | None) -> None:
-        """Wait until more was read or ``work`` is done; too far ahead of it, nothing more is read."""
-        if work is not None and sum(map(len, self._behind)) >= MAX_BEHIND:
+    async def _receive(self, work: asyncio.Task[None] | None) -> None:
+        """Wait until more was received or ``work`` is done; nothing more is received while too much is pending."""
+        if work is not None and sum(map(len, self._pending)) >= MAX_PENDING:
             await asyncio.wait({work})
             return
-        if self._reading is None:
-            self._reading = asyncio.create_task(self._process.stdout.read(1 << 20))
-        await asyncio.wait({self._reading, *([work] if work else [])}, return_when=asyncio.FIRST_COMPLETED)
-        if self._reading.done():
-            reading, self._reading = self._reading, None
-            with _link_errors():
-                chunk = reading.result()
+        # the read outlives a call that returns for ``work``: cancelling it could lose bytes that have arrived
+        if self._read is None:
+            self._read = asyncio.create_task(self._process.stdout.read(1 << 20))
+        await asyncio.wait({self._read, *([work] if work else [])}, return_when=asyncio.FIRST_COMPLETED)
+        if self._read.done():
+            read, self._read = self._read, None
+            with _as_link_down():
+                chunk = read.result()
             if not chunk:
-                raise LinkDown(self._process.last_error() or "the host's end of the transfer is gone")
-            self._behind.append(chunk)
+                raise LinkDown(self._process.last_error() or "the transfer process on the host has ended")
+            self._pending.append(chunk)
 
-    async def stream(self, pieces: Iterator[bytes], sent: Callable[[int], None]) -> dict[str, Any]:
-        """Send the frames ``pieces``, read in a thread while others travel, and the message that ends them.
+    async def stream_files(self, frames: Iterator[bytes], on_sent: Callable[[int], None]) -> dict[str, Any]:
+        """Send ``frames`` of files, read in a thread while others are sent, and return the reply to all of them.
 
         Args:
-            sent: told the length of each piece when it is on its way.
+            on_sent: called with the length of each frame.
 
         Raises:
-            NoRoom, SyncFailed: the host could not take them.
+            NoRoom, SyncFailed: the host could not write them.
         """
-        early = asyncio.create_task(self.answer())
-        ahead = asyncio.create_task(asyncio.to_thread(_some, pieces))
+        # the host may refuse before the end, such as with a full disk: then the rest is not sent
+        reply = asyncio.create_task(self.read_reply())
+        ahead = asyncio.create_task(asyncio.to_thread(_next_frames, frames))
         try:
-            with _link_errors():
-                while (some := await ahead) and not early.done():
-                    ahead = asyncio.create_task(asyncio.to_thread(_some, pieces))
-                    for piece in some:
-                        self._process.stdin.write(piece)
+            with _as_link_down():
+                while (ready := await ahead) and not reply.done():
+                    ahead = asyncio.create_task(asyncio.to_thread(_next_frames, frames))
+                    for frame in ready:
+                        self._process.stdin.write(frame)
                         await self._process.stdin.drain()
-                        sent(len(piece))
-                if not early.done():
+                        on_sent(len(frame))
+                if not reply.done():
                     self._process.stdin.write(encode_message({"op": "end"}))
-            return await early
+            return await reply
         except LinkDown:
-            return await early  # the host's own reason, if it gave one, says more
+            return await reply  # the host's own reason, if it gave one, says more than a closed channel
         finally:
-            early.cancel()
-            await asyncio.gather(early, ahead, return_exceptions=True)
+            reply.cancel()
+            await asyncio.gather(reply, ahead, return_exceptions=True)
 
-    async def leave(self) -> None:
-        """Say that nothing more comes, and let the host's end finish by itself."""
+    async def finish(self) -> None:
+        """Close the input, and let the process on the host end by itself."""
         with contextlib.suppress(OSError, asyncssh.Error, TimeoutError):
-            async with asyncio.timeout(LEAVE_TIMEOUT_S):
+            async with asyncio.timeout(FINISH_TIMEOUT_S):
                 self._process.stdin.write_eof()
                 await self._process.wait_closed()
 
     def close(self) -> None:
-        if self._reading is not None:
-            self._reading.cancel()
+        if self._read is not None:
+            self._read.cancel()
 
-    def _sort(self, chunks: list[bytes], sink: Sink | None) -> None:
-        """Messages to those who wait for them, everything else to ``sink``."""
+    def _handle(self, chunks: list[bytes], sink: FrameSink | None) -> None:
+        """Parse received bytes: messages are replies, all other frames go to ``sink``."""
         try:
             for chunk in chunks:
                 for frame in self._frames.feed(chunk):
                     if frame.kind == MESSAGE:
-                        self._messages.append(decode_message(frame.payload))
+                        self._replies.append(decode_message(frame.payload))
                     elif sink is not None:
                         sink.take(frame.kind, frame.payload)
                     else:
-                        raise BadFrame("files that nobody asked for")
+                        raise BadFrame("frames of files that were not requested")
         except BadFrame as error:
-            raise LinkDown(f"the host's answer cannot be understood: {sanitize_line(str(error))}") from error
+            raise LinkDown(f"the host's reply cannot be read: {sanitize_line(str(error))}") from error
 
 
 @asynccontextmanager
 async def open_transfer(connection: HostConnection) -> AsyncIterator[TransferChannel]:
-    """A transfer for the length of the block; the agent is shipped first if it is not there.
+    """Start a transfer process on the host for the length of the block.
 
     Raises:
-        LinkDown: the link failed, or the host runs another file than the one shipped.
+        LinkDown: the link failed, or the host runs another agent than the one shipped.
     """
     async with start_agent(connection, "transfer", window=WINDOW) as process:
         channel = TransferChannel(process)
         try:
-            process.check_hello(await channel.answer())
+            process.check_hello(await channel.read_reply())
             yield channel
-            await channel.leave()
+            await channel.finish()
         finally:
             channel.close()
 
 
-def _some(pieces: Iterator[bytes]) -> list[bytes]:
-    """The next pieces, enough to be worth a change of thread; empty at the end."""
-    some, size = [], 0
-    for piece in pieces:
-        some.append(piece)
-        size += len(piece)
-        if size >= AHEAD:
+def _next_frames(frames: Iterator[bytes]) -> list[bytes]:
+    """The next frames, enough to be worth a change of thread; empty at the end."""
+    ready, size = [], 0
+    for frame in frames:
+        ready.append(frame)
+        size += len(frame)
+        if size >= READ_AHEAD:
             break
-    return some
+    return ready
 
 
-def _checked(answer: dict[str, Any]) -> dict[str, Any]:
-    if "error" not in answer:
-        return answer
-    if answer["error"] == "full":
-        missing = answer.get("missing")
-        raise NoRoom("the host", sanitize_line(str(answer.get("disk"))), missing if isinstance(missing, int) else None)
-    text = f"the host: {sanitize_line(str(answer.get('text') or 'no reason given'))}"
-    raise NotNow(text) if answer["error"] == "busy" else SyncFailed(text)
+def _checked(reply: dict[str, Any]) -> dict[str, Any]:
+    """``reply``; raises the error that it reports, if it does."""
+    if "error" not in reply:
+        return reply
+    if reply["error"] == "full":
+        missing = reply.get("missing")
+        raise NoRoom("the host", sanitize_line(str(reply.get("disk"))), missing if isinstance(missing, int) else None)
+    text = f"the host: {sanitize_line(str(reply.get('text') or 'no reason given'))}"
+    raise NotNow(text) if reply["error"] == "busy" else SyncFailed(text)
 
 
 @contextlib.contextmanager
-def _link_errors() -> Generator[None, None, None]:
+def _as_link_down() -> Generator[None, None, None]:
     try:
         yield
     except TimeoutError as error:
-        raise LinkDown("the host is silent") from error
+        raise LinkDown("the host does not answer") from error
     except (OSError, asyncssh.Error) as error:
         raise LinkDown(sanitize_line(str(error)) or "the link is down") from error

@@ -1,4 +1,4 @@
-"""Why a sync did not come about. What stood at either end still stands there."""
+"""Errors of a sync; the previous files at both ends are intact after each of them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from console.hosts.agent.disk import disk_full_text
 
 
 class SyncFailed(Exception):
-    """The sync was refused or broke off; asked for again, it goes on from what arrived."""
+    """The sync was refused or interrupted; a second attempt continues from what arrived."""
 
 
 class NotNow(SyncFailed):
-    """Nothing is wrong with the files: asked for again later, the sync may well come about."""
+    """The cause may pass, such as a full disk or another sync: the same sync may succeed later."""
 
 
 class NoRoom(NotNow):
@@ -18,15 +18,15 @@ class NoRoom(NotNow):
 
     Args:
         end: whose disk: ``the host`` or ``this machine``.
-        disk: where it is mounted.
-        missing: bytes that are missing; None where only the number of files is at its limit.
+        disk: its mount point.
+        missing: bytes that are missing; None if the number of files is at its limit instead.
     """
 
     def __init__(self, end: str, disk: str, missing: int | None) -> None:
         self.end = end
         self.disk = disk
         self.missing = missing
-        super().__init__(f"{disk_full_text(disk, missing, end)}; asked for again, the sync goes on from here")
+        super().__init__(f"{disk_full_text(disk, missing, end)}; free some space and sync again")
 
 
 class TooManyDeletions(SyncFailed):

@@ -1,4 +1,4 @@
-"""Brings a folder here and one on the host in step, either way: what changed as one stream, proved by a second count."""
+"""Folder sync, push or pull: transfers what changed in one stream, and verifies the result by indexing both ends again."""
 
 from __future__ import annotations
 
@@ -15,14 +15,11 @@ from console.hosts.ssh.channels import HostConnection
 from console.hosts.transfer.batch import TransferResult, fetch, send
 from console.hosts.transfer.channel import HostFolder, TransferChannel, open_transfer
 from console.hosts.transfer.errors import SyncFailed
-from console.hosts.transfer.plan import DeletionCap, SyncPlan, differing, plan_sync
-from console.hosts.transfer.request import SyncRequest, hashes_in, index_local
+from console.hosts.transfer.plan import DeletionCap, SyncPlan, plan_sync, unsynced_paths
+from console.hosts.transfer.request import SyncRequest, hash_cache_file, index_local
 from console.hosts.transfer.verdict import Progress, Receipt, Verdict, keep_receipt
 
-# what the experiment leaves out, and what is made anew at each end
-
-
-TRIES = 2  # what changes while it travels is planned once more, then reported
+MAX_ROUNDS = 2  # files that change during the first round are transferred once more; what changes again is reported
 
 Report = Callable[[Progress], None]
 Confirm = Callable[[SyncPlan], Awaitable[bool]]
@@ -36,34 +33,35 @@ async def push(
     confirm: Confirm | None = None,
     report: Report = lambda _: None,
 ) -> Verdict:
-    """Bring the host's folder in step with this machine's.
+    """Make the remote folder equal to the local one.
 
     Args:
-        delete: also delete there what is not here, up to this cap and if ``confirm`` says yes; None deletes nothing.
-        report: told how far it is.
+        delete: also delete remote files that do not exist locally, up to this cap and after ``confirm`` has returned
+            True; None deletes nothing.
+        report: called with the progress.
 
     Raises:
-        LinkDown: the link failed; asked for again, it goes on from what arrived.
+        LinkDown: the link failed; a second push continues from what arrived.
         NoRoom: a disk is full; every file is the old one or the new one.
-        SyncFailed: it is refused; where deletions are too many or not confirmed, nothing was changed.
+        SyncFailed: it is refused; if deletions are too many or not confirmed, nothing was changed.
     """
     if not request.local.is_dir():
-        raise SyncFailed(f"{request.local} is no folder")
-    return await _Course(connection, request, "push", report, delete, confirm).run()
+        raise SyncFailed(f"{request.local} is not a folder")
+    return await _FolderSync(connection, request, "push", report, delete, confirm).run()
 
 
 async def pull(connection: HostConnection, request: SyncRequest, *, report: Report = lambda _: None) -> Verdict:
-    """Bring this machine's folder in step with the host's. Nothing here is deleted; what is replaced is set aside in
-    ``.qllm-sync/replaced/`` of the folder.
+    """Copy the remote folder over the local one. No local file is deleted; replaced ones are kept in the folder's
+    ``.qllm-sync/replaced/``.
 
     Raises:
         LinkDown, NoRoom, SyncFailed: as of a push.
     """
-    return await _Course(connection, request, "pull", report, None, None).run()
+    return await _FolderSync(connection, request, "pull", report, None, None).run()
 
 
-class _Course:
-    """One sync from its first count to its receipt."""
+class _FolderSync:
+    """One sync from its first index to its receipt."""
 
     def __init__(
         self,
@@ -74,105 +72,107 @@ class _Course:
         delete: DeletionCap | None,
         confirm: Confirm | None,
     ) -> None:
-        self._reached = connection
+        self._connection = connection
         self._request = request
         self._direction = direction
         self._report = report
         self._delete = delete
         self._confirm = confirm
         self._started = time.monotonic()
-        self._moved = TransferResult({}, 0, 0)
-        self._files = 0
+        self._result = TransferResult({}, 0, 0)
+        self._transferred_files = 0
 
     async def run(self) -> Verdict:
-        counting = asyncio.create_task(asyncio.to_thread(self._count))
+        request = self._request
+        indexing = asyncio.create_task(asyncio.to_thread(self._index_local))
         try:
-            async with open_transfer(self._reached) as channel:
-                there = await channel.count(self._request.remote, self._request.patterns, afresh=self._request.afresh)
-                if self._direction == "pull" and not there.exists:
-                    raise SyncFailed(f"the host has no folder {self._request.remote}")
-                plan = self._plan(await counting, there)
-                if not self._request.rehearse:
-                    await self._agree(plan, there)
-                    plan = await self._carry_out(channel, plan, there)
-                verdict = self._verdict(plan)
-                if not self._request.rehearse:
-                    await self._keep(channel, verdict)
+            async with open_transfer(self._connection) as channel:
+                remote = await channel.index(request.remote, request.patterns, ignore_cache=request.ignore_cache)
+                if self._direction == "pull" and not remote.exists:
+                    raise SyncFailed(f"the host has no folder {request.remote}")
+                plan = self._plan(await indexing, remote)
+                if request.dry_run:
+                    return self._verdict(plan)
+                await self._confirm_deletions(plan, remote)
+                verdict = self._verdict(await self._execute(channel, plan, remote))
+                await self._keep_receipts(channel, verdict)
                 return verdict
         finally:
-            counting.cancel()
-            await asyncio.gather(counting, return_exceptions=True)
+            indexing.cancel()
+            await asyncio.gather(indexing, return_exceptions=True)
 
-    def _count(self) -> FileIndex:
+    def _index_local(self) -> FileIndex:
         request = self._request
         try:
-            return index_local(request.local, request.patterns, request.notes, afresh=request.afresh)
+            return index_local(request.local, request.patterns, request.records, ignore_cache=request.ignore_cache)
         except OSError as error:
             raise SyncFailed(f"{request.local}: {error}") from error
 
-    def _plan(self, here: FileIndex, there: HostFolder) -> SyncPlan:
-        source, target = (here, there.file_index) if self._direction == "push" else (there.file_index, here)
+    def _plan(self, local: FileIndex, remote: HostFolder) -> SyncPlan:
+        source, target = (local, remote.file_index) if self._direction == "push" else (remote.file_index, local)
         return plan_sync(source, target, delete=self._delete is not None)
 
-    async def _agree(self, plan: SyncPlan, there: HostFolder) -> None:
+    async def _confirm_deletions(self, plan: SyncPlan, remote: HostFolder) -> None:
         if not plan.remove or self._delete is None:
             return
-        self._delete.check(plan, len(there.files))
+        self._delete.check(plan, len(remote.files))
         if self._confirm is None or not await self._confirm(plan):
             raise SyncFailed("the deletions were not confirmed; nothing was changed")
 
-    async def _carry_out(self, channel: TransferChannel, plan: SyncPlan, there: HostFolder) -> SyncPlan:
-        """Move, count again at both ends, plan again; returns what is then still to be done."""
-        agreed = {entry.path for entry in plan.remove}
-        for _ in range(TRIES):
-            if not plan.move and not plan.remove:
+    async def _execute(self, channel: TransferChannel, plan: SyncPlan, remote: HostFolder) -> SyncPlan:
+        """Transfer, index both ends again, plan again; returns the plan of what is still not synced."""
+        confirmed = {entry.path for entry in plan.remove}
+        for _ in range(MAX_ROUNDS):
+            if not plan.transfer and not plan.remove:
                 break
-            moved = await self._move(channel, plan, there)
-            self._files += len(plan.move) - sum(entry.path in moved.failures for entry in plan.move)
-            self._moved = TransferResult(
-                moved.failures, self._moved.bytes + moved.bytes, self._moved.removed + moved.removed
+            result = await self._transfer(channel, plan, remote)
+            self._transferred_files += sum(entry.path not in result.failures for entry in plan.transfer)
+            self._result = TransferResult(
+                result.failures, self._result.bytes + result.bytes, self._result.removed + result.removed
             )
-            channel.post_count(self._request.remote, self._request.patterns)
-            here, there = await asyncio.gather(asyncio.to_thread(self._count), channel.counted())
-            plan = self._plan(here, there)
-            plan = msgspec.structs.replace(plan, remove=tuple(entry for entry in plan.remove if entry.path in agreed))
+            channel.request_index(self._request.remote, self._request.patterns)
+            local, remote = await asyncio.gather(asyncio.to_thread(self._index_local), channel.read_index())
+            plan = self._plan(local, remote)
+            # a file that appeared at the target meanwhile was not part of what the operator confirmed
+            plan = msgspec.structs.replace(plan, remove=tuple(one for one in plan.remove if one.path in confirmed))
         return plan
 
-    async def _move(self, channel: TransferChannel, plan: SyncPlan, there: HostFolder) -> TransferResult:
+    async def _transfer(self, channel: TransferChannel, plan: SyncPlan, remote: HostFolder) -> TransferResult:
+        request = self._request
         if self._direction == "push":
-            return await send(channel, self._request, plan, there, self._report)
+            return await send(channel, request, plan, remote, self._report)
         aside = f"{RESERVED}/replaced/{time.time_ns()}"
+        cache = HashCache(hash_cache_file(request.records))
         try:
-            cache = HashCache(hashes_in(self._request.notes))
             return await fetch(
-                channel, self._request.remote, plan.move, self._request.local, self._report, aside=aside, cache=cache
+                channel, request.remote, plan.transfer, request.local, self._report, aside=aside, cache=cache
             )
         except OSError as error:
-            raise SyncFailed(f"{self._request.local}: {error}") from error
+            raise SyncFailed(f"{request.local}: {error}") from error
 
     def _verdict(self, plan: SyncPlan) -> Verdict:
-        otherwise = "it would be brought in step" if self._request.rehearse else "it changed meanwhile"
-        left = {entry.path for entry in plan.move}
-        held = [entry for entry in plan.wanted if entry.path not in left]
+        reason = "it would be transferred" if self._request.dry_run else "it changed during the sync"
+        unsynced = {entry.path for entry in plan.transfer}
+        synced = [entry for entry in plan.syncable if entry.path not in unsynced]
         return Verdict(
             direction=self._direction,
-            files=len(held),
-            bytes=sum(entry.size for entry in held),
-            fingerprint=fingerprint(held),
-            moved_files=self._files,
-            moved_bytes=self._moved.bytes,
-            removed=self._moved.removed,
-            differing=differing(plan, self._moved.failures, otherwise),
+            files=len(synced),
+            bytes=sum(entry.size for entry in synced),
+            fingerprint=fingerprint(synced),
+            transferred_files=self._transferred_files,
+            transferred_bytes=self._result.bytes,
+            removed=self._result.removed,
+            not_synced=unsynced_paths(plan, self._result.failures, reason),
             refused=plan.refused,
             seconds=time.monotonic() - self._started,
-            planned=self._request.rehearse,
+            dry_run=self._request.dry_run,
         )
 
-    async def _keep(self, channel: TransferChannel, verdict: Verdict) -> None:
-        connection, request = self._reached, self._request
+    async def _keep_receipts(self, channel: TransferChannel, verdict: Verdict) -> None:
+        request = self._request
         receipt = Receipt(
-            request.host, connection.fingerprint, request.remote, str(request.local), time.time(), verdict
+            request.host, self._connection.fingerprint, request.remote, str(request.local), time.time(), verdict
         )
-        channel.post({"op": "keep_receipt", "root": request.remote, "receipt": msgspec.to_builtins(receipt)})
-        await asyncio.to_thread(keep_receipt, request.notes, receipt)
-        await channel.answer()
+        channel.send_request({"op": "keep_receipt", "root": request.remote, "receipt": msgspec.to_builtins(receipt)})
+        await asyncio.to_thread(keep_receipt, request.records, receipt)
+        await channel.read_reply()

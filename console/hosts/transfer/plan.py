@@ -1,9 +1,9 @@
-"""What a sync would do, from what both ends hold: a function of values."""
+"""Sync plan: what to transfer and to delete, as a pure function of the files at both ends."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
@@ -14,91 +14,92 @@ from console.sanitize import sanitize_line
 from engine.contract.bad_input import BadInput
 
 
-class Refusal(Struct, frozen=True):
-    """A path that is not synced, safe to show, and why."""
+class PathProblem(Struct, frozen=True):
+    """A path that is not synced, and the reason; both are safe to show."""
 
     path: str
-    why: str
+    reason: str
 
 
 class SyncPlan(Struct, frozen=True):
-    """Files to move, files to delete at the target, and what is left out.
+    """Files to transfer, files to delete at the target, and what cannot be synced.
 
     Attributes:
-        wanted: every file of the source that can be synced.
-        move: those of them that the target lacks or has otherwise.
-        remove: files of the target alone; empty unless deletions were asked for.
-        refused: what the source holds and cannot be synced.
+        syncable: every file of the source that can be synced.
+        transfer: those of them that the target lacks or has with another content or mode.
+        remove: files that only the target has; empty unless deletions were requested.
+        refused: paths of the source that cannot be synced.
     """
 
-    wanted: tuple[Entry, ...]
-    move: tuple[Entry, ...]
+    syncable: tuple[Entry, ...]
+    transfer: tuple[Entry, ...]
     remove: tuple[Entry, ...]
-    refused: tuple[Refusal, ...]
+    refused: tuple[PathProblem, ...]
 
     @property
     def size(self) -> int:
-        """Bytes to move."""
-        return sum(entry.size for entry in self.move)
+        """Bytes to transfer."""
+        return sum(entry.size for entry in self.transfer)
 
 
 class DeletionCap(Struct, frozen=True):
-    """At most so many files, or such a share of the target's, may be deleted by one push."""
+    """The most files, or the largest share of the target's files, that one push may delete."""
 
     files: int | None = None
     share: float | None = None
 
-    def check(self, plan: SyncPlan, held: int) -> None:
-        """See that ``plan`` deletes no more of the ``held`` files of the target than allowed.
+    def check(self, plan: SyncPlan, target_files: int) -> None:
+        """Check that ``plan`` deletes no more of the ``target_files`` files of the target than allowed.
 
         Raises:
             TooManyDeletions: it does.
         """
-        most = self.files if self.files is not None else int((self.share or 0.0) * held)
-        if len(plan.remove) > most:
+        limit = self.files if self.files is not None else int((self.share or 0.0) * target_files)
+        if len(plan.remove) > limit:
             first = ", ".join(sanitize_line(entry.path, 200) for entry in plan.remove[:3])
             raise TooManyDeletions(
-                f"{len(plan.remove):,} of {held:,} files would be deleted, {most:,} may be: {first}, ..."
+                f"{len(plan.remove):,} of {target_files:,} files would be deleted, --max-delete allows {limit:,}: {first}, ..."
             )
 
 
-def read_cap(text: str) -> DeletionCap:
-    """``50`` is so many files, ``10%`` such a share.
+def parse_deletion_cap(text: str) -> DeletionCap:
+    """Parse ``50`` (files) or ``10%`` (share of the target's files).
 
     Raises:
         BadInput: it is neither.
     """
     digits = text.removesuffix("%")
     if not (digits.isascii() and digits.isdigit()) or (digits != text and int(digits) > 100):
-        raise BadInput(f"a number of files or a percentage is wanted, not {text!r}", field="--max-delete")
+        raise BadInput(f"expected a number of files or a percentage, not {text!r}", field="--max-delete")
     return DeletionCap(files=int(digits)) if digits == text else DeletionCap(share=int(digits) / 100)
 
 
 def plan_sync(source: FileIndex, target: FileIndex, *, delete: bool = False) -> SyncPlan:
-    """Bring ``target`` in step with ``source``; names that no end should trust are refused, whoever sent them."""
+    """Plan how ``target`` becomes equal to ``source``. Unsafe names are refused, whichever end reports them."""
     refused = dict(source.refused)
-    refused.update((entry.path, why) for entry in source.files if (why := unsafe_reason(entry.path)))
+    refused.update((entry.path, reason) for entry in source.files if (reason := unsafe_reason(entry.path)))
     refused.update(
         dict.fromkeys(clashes(entry.path for entry in source.files), "its name differs only in case from another")
     )
-    held = {entry.path: entry for entry in target.files}
+    at_target = {entry.path: entry for entry in target.files}
     remove: tuple[Entry, ...] = ()
     if delete:
-        present = {entry.path for entry in source.files} | set(refused)
-        remove = tuple(entry for entry in target.files if not _covered(entry.path, present))
-    standing = _in_the_way(target, {entry.path for entry in remove})
-    wanted, move = [], []
+        # what could not be read at the source may well exist there, so its counterpart is not deleted
+        at_source = {entry.path for entry in source.files} | set(refused)
+        remove = tuple(entry for entry in target.files if not _is_at_source(entry.path, at_source))
+    obstacles = _obstacles(target, {entry.path for entry in remove})
+    syncable, transfer = [], []
     for entry in source.files:
         if entry.path in refused:
             continue
-        if why := _obstacle(entry.path, standing, held):
-            refused[entry.path] = why
+        if reason := _blocked_reason(entry.path, obstacles, at_target):
+            refused[entry.path] = reason
             continue
-        wanted.append(entry)
-        if held.get(entry.path) != entry:
-            move.append(entry)
-    shown = tuple(Refusal(sanitize_line(path, 400), sanitize_line(why, 400)) for path, why in sorted(refused.items()))
-    return SyncPlan(tuple(wanted), tuple(move), remove, shown)
+        syncable.append(entry)
+        if at_target.get(entry.path) != entry:
+            transfer.append(entry)
+    problems = tuple(_problem(path, reason) for path, reason in sorted(refused.items()))
+    return SyncPlan(tuple(syncable), tuple(transfer), remove, problems)
 
 
 def clashes(paths: Iterable[str]) -> set[str]:
@@ -110,48 +111,52 @@ def clashes(paths: Iterable[str]) -> set[str]:
     spelling: dict[str, str] = {}
     clashing: set[str] = set()
     for path in known:
-        for prefix in (*_folders(path), path):
+        for prefix in (*_parent_folders(path), path):
             if spelling.setdefault(_case_folded(prefix), prefix) != prefix:
                 clashing.add(_case_folded(prefix))
     if not clashing:
         return set()
-    return {path for path in known if any(_case_folded(prefix) in clashing for prefix in (*_folders(path), path))}
+    return {
+        path for path in known if any(_case_folded(prefix) in clashing for prefix in (*_parent_folders(path), path))
+    }
 
 
 def _case_folded(path: str) -> str:
     return path if path.isascii() and path.islower() else unicodedata.normalize("NFC", path.casefold())
 
 
-def _covered(path: str, present: set[str]) -> bool:
+def unsynced_paths(plan: SyncPlan, failures: Mapping[str, str], default: str) -> tuple[PathProblem, ...]:
+    """What ``plan`` has still to transfer or delete, each with its failure or the ``default`` reason."""
+    return tuple(_problem(entry.path, failures.get(entry.path, default)) for entry in (*plan.transfer, *plan.remove))
+
+
+def _problem(path: str, reason: str) -> PathProblem:
+    return PathProblem(sanitize_line(path, 400), sanitize_line(reason, 400))
+
+
+def _is_at_source(path: str, at_source: set[str]) -> bool:
     """Whether ``path``, or a folder above it that could not be read, is at the source."""
-    return any(prefix in present for prefix in _folders(path)) or path in present
+    return path in at_source or any(folder in at_source for folder in _parent_folders(path))
 
 
-def _in_the_way(target: FileIndex, going: set[str]) -> dict[str, str]:
-    """What stands at the target and must stay: path -> what it is."""
-    standing = {entry.path: "a file" for entry in target.files if entry.path not in going}
-    for path in list(standing):
-        standing.update(dict.fromkeys(_folders(path), "a folder"))
-    standing.update((path, why) for path, why in target.refused)
-    return standing
+def _obstacles(target: FileIndex, removed: set[str]) -> dict[str, str]:
+    """What stays at the target and may block a path there: path -> what it is."""
+    obstacles = {entry.path: "a file" for entry in target.files if entry.path not in removed}
+    for path in list(obstacles):
+        obstacles.update(dict.fromkeys(_parent_folders(path), "a folder"))
+    obstacles.update((path, reason) for path, reason in target.refused)
+    return obstacles
 
 
-def _obstacle(path: str, standing: dict[str, str], held: dict[str, Entry]) -> str:
-    for prefix in _folders(path):
-        if standing.get(prefix, "a folder") != "a folder":
-            return f"{prefix} is in the way at the other end: {standing[prefix].removeprefix('it is ')}"
-    if path in standing and path not in held:
-        return f"its place at the other end is taken: {standing[path].removeprefix('it is ')}"
+def _blocked_reason(path: str, obstacles: Mapping[str, str], at_target: Mapping[str, Entry]) -> str:
+    """Why ``path`` cannot be written at the target; "" if it can."""
+    for folder in _parent_folders(path):
+        if obstacles.get(folder, "a folder") != "a folder":
+            return f"the target's {folder} is not a folder: {obstacles[folder].removeprefix('it is ')}"
+    if path in obstacles and path not in at_target:
+        return f"the target's path is not a regular file: {obstacles[path].removeprefix('it is ')}"
     return ""
 
 
-def _folders(path: str) -> Iterable[str]:
+def _parent_folders(path: str) -> Iterable[str]:
     return (path[:end] for end, character in enumerate(path) if character == "/")
-
-
-def differing(plan: SyncPlan, failures: dict[str, str], otherwise: str) -> tuple[Refusal, ...]:
-    """What ``plan`` has still to do: why it failed, or ``otherwise``."""
-    return tuple(
-        Refusal(sanitize_line(entry.path, 400), sanitize_line(failures.get(entry.path, otherwise), 400))
-        for entry in (*plan.move, *plan.remove)
-    )

@@ -1,4 +1,4 @@
-"""What a sync is asked to do, and the local folder it is asked to do it with; every function here blocks."""
+"""Sync request: which local and remote folder, with which options; and the index of the local folder."""
 
 from __future__ import annotations
 
@@ -12,15 +12,50 @@ from msgspec import Struct
 from console.hosts.agent.file_index import FileIndex, HashCache, index_files
 from console.hosts.agent.safe_dir import SafeDir
 
-EXCLUDES = ("*.pt", "*.pth", "__pycache__", ".git", ".venv", "runs")
+EXCLUDES = ("*.pt", "*.pth", "__pycache__", ".git", ".venv", "runs")  # large, or made again by each machine
 
 
-def index_local(folder: Path, excludes: Sequence[str], notes: Path, *, afresh: bool = False) -> FileIndex:
-    """What ``folder`` holds; one that is not there holds nothing.
+class SyncRequest(Struct, frozen=True):
+    """One local folder and one remote folder.
 
-    Args:
-        notes: where hashes are kept from one time to the next.
-        afresh: trust no hash from before.
+    Attributes:
+        remote: path below the host's workspace; to pull from, also an absolute path.
+        records: local folder for the hash cache and receipts of this pair of folders; never synced itself.
+        host: the host's name, for the receipt.
+        excludes: patterns of paths that both ends ignore; one without ``/`` matches a name, else a whole path.
+        ignore_cache: trust no cached hash, read every file at both ends.
+        dry_run: report what would be done, and change nothing.
+    """
+
+    local: Path
+    remote: str
+    records: Path
+    host: str = ""
+    excludes: tuple[str, ...] = EXCLUDES
+    ignore_cache: bool = False
+    dry_run: bool = False
+
+    @property
+    def patterns(self) -> list[str]:
+        """``excludes``, and the records folder if it is within the local folder."""
+        if self.records.is_relative_to(self.local):
+            return [*self.excludes, glob.escape(self.records.relative_to(self.local).as_posix())]
+        return list(self.excludes)
+
+
+def records_folder(runs_dir: Path, host: str, local: Path, remote: str) -> Path:
+    """Records folder of one pair of folders, below ``runs_dir``."""
+    pair = hashlib.sha256(f"{local}\0{remote}".encode()).hexdigest()[:16]
+    return runs_dir / ".sync" / host / pair
+
+
+def hash_cache_file(records: Path) -> Path:
+    """File of the hash cache in a records folder."""
+    return records / "hashes.json"
+
+
+def index_local(folder: Path, excludes: Sequence[str], records: Path, *, ignore_cache: bool = False) -> FileIndex:
+    """Files of ``folder`` with their hashes; a missing folder has none. Blocking.
 
     Raises:
         OSError: it is no folder, or cannot be read.
@@ -28,47 +63,7 @@ def index_local(folder: Path, excludes: Sequence[str], notes: Path, *, afresh: b
     if not folder.exists():
         return FileIndex([], [])
     with SafeDir(folder) as root:
-        cache = HashCache(None if afresh else hashes_in(notes))
+        cache = HashCache(None if ignore_cache else hash_cache_file(records))
         file_index = index_files(root, excludes, cache)
         cache.save()
         return file_index
-
-
-def hashes_in(notes: Path) -> Path:
-    """The file that keeps hashes."""
-    return notes / "hashes.json"
-
-
-class SyncRequest(Struct, frozen=True):
-    """One folder here and one there.
-
-    Attributes:
-        local: folder of this machine.
-        remote: folder of the host: a path below its workspace or, to pull from, an absolute one.
-        notes: folder of this machine that keeps hashes and receipts of this pair of folders; never synced itself.
-        host: the host's name, for the receipt.
-        excludes: patterns of what neither end looks at: without ``/`` of a name, with it of a whole path.
-        afresh: trust no hash from before: read every file at both ends.
-        rehearse: only say what would be done.
-    """
-
-    local: Path
-    remote: str
-    notes: Path
-    host: str = ""
-    excludes: tuple[str, ...] = EXCLUDES
-    afresh: bool = False
-    rehearse: bool = False
-
-    @property
-    def patterns(self) -> list[str]:
-        """``excludes``, and the notes where they lie within the folder."""
-        if self.notes.is_relative_to(self.local):
-            return [*self.excludes, glob.escape(self.notes.relative_to(self.local).as_posix())]
-        return list(self.excludes)
-
-
-def notes_of(runs_dir: Path, host: str, local: Path, remote: str) -> Path:
-    """Where a console that keeps runs in ``runs_dir`` keeps what it knows of one pair of folders."""
-    pair = hashlib.sha256(f"{local}\0{remote}".encode()).hexdigest()[:16]
-    return runs_dir / ".sync" / host / pair

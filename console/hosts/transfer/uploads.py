@@ -1,7 +1,7 @@
-"""Sends the files of the user's own that an experiment names to the host: each content once, under its hash.
+"""Uploads the user's files that an experiment names to the host: each content once, under its hash.
 
-On the host ``inputs/<sha256>.jsonl`` holds a file, and ``inputs/<name>/`` the experiment's TOML with the listing of which
-is which, so that the engine there can be asked whether it can use them before anything is queued.
+On the host ``inputs/<sha256>.jsonl`` is one file, and ``inputs/<hash>/`` holds the experiment's TOML and the listing of
+its files, so that the engine there can check them before anything is queued.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from console.hosts.remote.launch_request import EXPERIMENT_FILE, INPUTS_FOLDER
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.transfer.errors import SyncFailed
 from console.hosts.transfer.folder_sync import push
-from console.hosts.transfer.request import SyncRequest, notes_of
+from console.hosts.transfer.request import SyncRequest, records_folder
 from engine.contract.bad_input import BadInput
 from engine.contract.durable import write_durably
 from engine.contract.input_files import INPUTS, HashedFile, encode_input_list, found, remote_name
@@ -25,47 +25,47 @@ from engine.contract.input_files import INPUTS, HashedFile, encode_input_list, f
 async def send_inputs(
     connection: HostConnection, host: str, runs_dir: Path, experiment_text: str, files: Mapping[str, HashedFile]
 ) -> PurePosixPath:
-    """Send what the host lacks; returns the path there of the experiment beside its listing.
+    """Send the files that the host lacks; returns the host's path of the experiment's TOML.
 
-    What is sent is a copy, kept in ``runs_dir``, so that a file that changes meanwhile is noticed rather than half sent.
+    A local copy in ``runs_dir`` is sent, so that a file that changes meanwhile is noticed instead of half sent.
 
     Args:
-        host: its name, for the notes of what it has.
-        runs_dir: the local folder of the experiment's runs.
-        files: by the names that the experiment gives them.
+        host: the host's name.
+        runs_dir: the experiment's runs folder.
+        files: by the names that the experiment uses.
 
     Raises:
-        LinkDown: the link failed; asked for again, it goes on from what arrived.
+        LinkDown: the link failed; a second call continues from what arrived.
         BadInput: a file has changed since it was read, or a disk is full; nothing may be launched.
     """
-    store = runs_dir / ".inputs"
+    upload_dir = runs_dir / ".inputs"
     try:
-        place = await asyncio.to_thread(_gather, store, experiment_text, files)
-        notes = notes_of(runs_dir, host, store, INPUTS_FOLDER)
-        verdict = await push(connection, SyncRequest(store, INPUTS_FOLDER, notes, host, excludes=()))
+        name = await asyncio.to_thread(_copy_inputs, upload_dir, experiment_text, files)
+        records = records_folder(runs_dir, host, upload_dir, INPUTS_FOLDER)
+        verdict = await push(connection, SyncRequest(upload_dir, INPUTS_FOLDER, records, host, excludes=()))
     except (SyncFailed, OSError) as error:
         raise BadInput(f"the experiment's files cannot be sent: {error}") from error
     if not verdict.full:
         raise BadInput(f"the experiment's files cannot be sent: {verdict.sentence()}")
-    return PurePosixPath(connection.workspace) / INPUTS_FOLDER / place / EXPERIMENT_FILE
+    return PurePosixPath(connection.workspace) / INPUTS_FOLDER / name / EXPERIMENT_FILE
 
 
-def _gather(store: Path, experiment_text: str, files: Mapping[str, HashedFile]) -> str:
-    """Fill ``store`` with the files, no others; returns the name of the experiment's folder in it."""
+def _copy_inputs(upload_dir: Path, experiment_text: str, files: Mapping[str, HashedFile]) -> str:
+    """Make ``upload_dir`` hold exactly these files; returns the name of the experiment's folder in it."""
     listing = encode_input_list(files)
-    place = hashlib.sha256(experiment_text.encode() + listing).hexdigest()[:16]
-    wanted = {remote_name(file.sha256): file for file in files.values()}
-    store.mkdir(parents=True, exist_ok=True)
-    for there in store.iterdir():
-        if there.name not in wanted and there.name != place:
-            shutil.rmtree(there) if there.is_dir() else there.unlink()
-    for name, file in wanted.items():
-        if not (store / name).exists():
-            _copy(file, store / name)
-    (store / place).mkdir(exist_ok=True)
-    write_durably(store / place / EXPERIMENT_FILE, experiment_text.encode())
-    write_durably(store / place / INPUTS, listing)
-    return place
+    name = hashlib.sha256(experiment_text.encode() + listing).hexdigest()[:16]
+    by_remote_name = {remote_name(file.sha256): file for file in files.values()}
+    upload_dir.mkdir(parents=True, exist_ok=True)
+    for path in upload_dir.iterdir():
+        if path.name not in by_remote_name and path.name != name:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for remote, file in by_remote_name.items():
+        if not (upload_dir / remote).exists():
+            _copy(file, upload_dir / remote)
+    (upload_dir / name).mkdir(exist_ok=True)
+    write_durably(upload_dir / name / EXPERIMENT_FILE, experiment_text.encode())
+    write_durably(upload_dir / name / INPUTS, listing)
+    return name
 
 
 def _copy(file: HashedFile, target: Path) -> None:
@@ -73,5 +73,5 @@ def _copy(file: HashedFile, target: Path) -> None:
     shutil.copyfile(file.path, part)
     if found(part).sha256 != file.sha256:
         part.unlink()
-        raise BadInput("has changed since it was read; open the console again to use what it holds now", file=file.path)
+        raise BadInput("has changed since it was read; open the console again to use the new content", file=file.path)
     part.replace(target)

@@ -1,4 +1,4 @@
-"""How a sync ended: in step or not, with numbers; and the receipt of it that both ends keep."""
+"""Verdict of a folder sync: in full sync or not, with numbers; its progress, and the receipt that both ends keep."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from msgspec import Struct
 from console.hosts.agent import transfer as agent_transfer
 from console.hosts.agent.disk import DiskFull
 from console.hosts.transfer.errors import NoRoom
-from console.hosts.transfer.plan import Refusal
+from console.hosts.transfer.plan import PathProblem
 
 
 class Progress(Struct, frozen=True):
-    """How far a transfer is; bytes count what was there already from a broken one."""
+    """Progress of a transfer; ``bytes_done`` includes what an interrupted one left."""
 
     files: int
     bytes: int
@@ -23,52 +23,51 @@ class Progress(Struct, frozen=True):
 
 
 class Verdict(Struct, frozen=True):
-    """What a sync came to.
+    """Result of a folder sync.
 
     Attributes:
-        files, bytes: what both ends hold alike, counted afresh at both after the last byte; ``fingerprint`` is of that.
-        moved_files, moved_bytes: what travelled.
+        files, bytes, fingerprint: of what both ends hold equally, indexed again at both ends after the last byte.
+        transferred_files, transferred_bytes: what crossed the link.
         removed: files deleted at the target.
-        differing: what is not in step, and why.
-        refused: what cannot be synced at all: symlinks, special files, hostile names.
-        planned: a rehearsal: nothing was moved, and ``differing`` is what would be.
+        not_synced: files that differ, with reasons; after a dry run those that would change.
+        refused: paths that cannot be synced at all: symlinks, special files, unsafe names.
+        seconds: duration.
     """
 
     direction: Literal["push", "pull"]
     files: int
     bytes: int
     fingerprint: str
-    moved_files: int
-    moved_bytes: int
+    transferred_files: int
+    transferred_bytes: int
     removed: int
-    differing: tuple[Refusal, ...]
-    refused: tuple[Refusal, ...]
+    not_synced: tuple[PathProblem, ...]
+    refused: tuple[PathProblem, ...]
     seconds: float
-    planned: bool = False
+    dry_run: bool = False
 
     @property
     def full(self) -> bool:
-        """Whether nothing is missing."""
-        return not self.differing and not self.refused
+        """Whether everything is synced."""
+        return not self.not_synced and not self.refused
 
     def sentence(self) -> str:
-        """The verdict for a person."""
-        held = f"{_number(self.files, 'file')}, {self.bytes:,} bytes"
-        moved = f"{_number(self.moved_files, 'file')} moved, {self.moved_bytes:,} bytes"
+        """The verdict in one sentence."""
+        synced = f"{_number(self.files, 'file')}, {self.bytes:,} bytes"
+        transferred = f"{_number(self.transferred_files, 'file')} transferred, {self.transferred_bytes:,} bytes"
         if self.removed:
-            moved += f"; {self.removed:,} deleted"
-        if self.planned:
-            return f"a rehearsal: {_number(len(self.differing), 'file')} would change; in step: {held}"
+            transferred += f"; {self.removed:,} deleted"
+        if self.dry_run:
+            return f"dry run: {_number(len(self.not_synced), 'file')} would change; synced: {synced}"
         if self.full:
-            return f"full sync: {held} ({moved}, {self.seconds:.1f} s)"
-        lacks = [
-            f"{len(part):,} {name}" for part, name in ((self.differing, "differ"), (self.refused, "refused")) if part
-        ]
-        return f"NOT in full sync: {', '.join(lacks)}; in step: {held} ({moved})"
+            return f"full sync: {synced} ({transferred}, {self.seconds:.1f} s)"
+        counts = ((self.not_synced, "not synced"), (self.refused, "refused"))
+        lacks = [f"{len(problems):,} {name}" for problems, name in counts if problems]
+        return f"NOT in full sync: {', '.join(lacks)}; synced: {synced} ({transferred})"
 
 
 class Receipt(Struct, frozen=True):
-    """A verdict with where and when; kept as JSON at both ends."""
+    """A verdict with host, folders and Unix time; kept as JSON at both ends."""
 
     host: str
     host_key: str
@@ -79,10 +78,10 @@ class Receipt(Struct, frozen=True):
 
 
 def keep_receipt(folder: Path, receipt: Receipt) -> Path:
-    """Write ``receipt`` below ``folder``; blocking.
+    """Write ``receipt`` below ``folder``, and delete the oldest of many. Blocking.
 
     Raises:
-        NoRoom: this machine's disk has no room for it.
+        NoRoom: this machine's disk is full.
         OSError: it cannot be written.
     """
     try:

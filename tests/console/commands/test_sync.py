@@ -39,7 +39,7 @@ def workspace(place: Path) -> Path:
 
 def test_a_push_says_full_sync_with_its_files_and_bytes(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(place, "push", str(place / "here")) == exit_codes.DONE
-    assert capsys.readouterr().out.startswith("full sync: 2 files, 2 bytes (2 files moved, 2 bytes, ")
+    assert capsys.readouterr().out.startswith("full sync: 2 files, 2 bytes (2 files transferred, 2 bytes, ")
     assert tree(workspace(place) / "project") == {"a": b"1", "sub/b": b"2"}
 
 
@@ -48,14 +48,14 @@ def test_a_push_that_leaves_something_behind_says_so_and_fails(place: Path, caps
     assert run(place, "push", str(place / "here"), "--json") == exit_codes.FAILED
     said = json.loads(capsys.readouterr().out)
     assert said["full"] is False and said["files"] == 2
-    assert said["refused"] == [{"path": "link", "why": "it is a symlink"}]
+    assert said["refused"] == [{"path": "link", "reason": "it is a symlink"}]
 
 
 def test_deletions_need_a_confirmation_which_yes_gives(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(workspace(place) / "data", {"old": b"x"})
     push = ("push", str(place / "here"), "--to", "data", "--delete")
     assert run(place, *push, "--max-delete", "0", "--yes") == exit_codes.FAILED
-    assert "1 of 1 files would be deleted, 0 may be: old" in capsys.readouterr().err
+    assert "1 of 1 files would be deleted, --max-delete allows 0: old" in capsys.readouterr().err
     assert (workspace(place) / "data" / "old").exists()
     assert run(place, *push, "--yes") == exit_codes.DONE
     assert tree(workspace(place) / "data") == {"a": b"1", "sub/b": b"2"}
@@ -65,7 +65,7 @@ def test_a_folder_comes_back_by_a_pull(place: Path, capsys: pytest.CaptureFixtur
     write(workspace(place) / "data", {"x/y": b"theirs", "z.tmp": b""})
     arguments = ("pull", str(place / "back"), "--from", "data", "--exclude", "*.tmp")
     assert run(place, *arguments, "--dry-run") == exit_codes.DONE
-    assert not (place / "back").exists() and "rehearsal" in capsys.readouterr().out
+    assert not (place / "back").exists() and "dry run" in capsys.readouterr().out
     assert run(place, *arguments) == exit_codes.DONE
     assert tree(place / "back") == {"x/y": b"theirs"}
 

@@ -35,9 +35,9 @@ class Pair:
         self.host = host
         self.here = place / "here"
         self.there = host.workspace / "project"
-        self.notes = place / "notes"
+        self.records = place / "records"
         self.here.mkdir()
 
     def request(self, **settings: object) -> SyncRequest:
-        fixed = {"local": self.here, "remote": "project", "notes": self.notes, "host": "here"}
+        fixed = {"local": self.here, "remote": "project", "records": self.records, "host": "here"}
         return SyncRequest(**(fixed | settings))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Folders in step over a real host: only what changed travels, and the verdict is the truth."""
+"""Folder sync with a real host: only what changed is transferred, and the verdict is what both ends hold."""
 
 from __future__ import annotations
 
@@ -57,17 +57,22 @@ async def test_only_what_changed_travels_and_a_second_push_moves_nothing(
     (pair.here / "data" / "a.txt").touch()
     changed = await push(connection, pair.request())
     nothing = await push(connection, pair.request())
-    afresh = await push(connection, pair.request(afresh=True))
-    assert (first.moved_files, changed.moved_files, nothing.moved_files, afresh.moved_files) == (4, 2, 0, 0)
-    assert changed.moved_bytes == len(b"print(2)\n") + 1
-    assert nothing.full and nothing.fingerprint == afresh.fingerprint == changed.fingerprint != first.fingerprint
+    reread = await push(connection, pair.request(ignore_cache=True))
+    assert (
+        first.transferred_files,
+        changed.transferred_files,
+        nothing.transferred_files,
+        reread.transferred_files,
+    ) == (4, 2, 0, 0)
+    assert changed.transferred_bytes == len(b"print(2)\n") + 1
+    assert nothing.full and nothing.fingerprint == reread.fingerprint == changed.fingerprint != first.fingerprint
     assert tree(pair.there) == tree(pair.here)
 
 
 async def test_both_ends_keep_a_receipt(pair: Pair, connection: HostConnection) -> None:
     write(pair.here, FILES)
     verdict = await push(connection, pair.request())
-    (here,) = (pair.notes / "receipts").iterdir()
+    (here,) = (pair.records / "receipts").iterdir()
     (there,) = pair.host.workspace.glob(".sync/*/receipts/*.json")
     assert json.loads(here.read_bytes()) == json.loads(there.read_bytes())
     kept = json.loads(here.read_bytes())
@@ -75,10 +80,10 @@ async def test_both_ends_keep_a_receipt(pair: Pair, connection: HostConnection) 
     assert kept["host_key"].startswith("SHA256:") and kept["local"] == str(pair.here)
 
 
-async def test_a_rehearsal_changes_nothing(pair: Pair, connection: HostConnection) -> None:
+async def test_a_dry_run_changes_nothing(pair: Pair, connection: HostConnection) -> None:
     write(pair.here, FILES)
-    verdict = await push(connection, pair.request(rehearse=True))
-    assert verdict.planned and not verdict.full and len(verdict.differing) == 4 and not pair.there.exists()
+    verdict = await push(connection, pair.request(dry_run=True))
+    assert verdict.dry_run and not verdict.full and len(verdict.not_synced) == 4 and not pair.there.exists()
 
 
 async def test_what_only_the_host_has_stays_unless_deletions_are_asked_for_and_confirmed(
@@ -181,8 +186,8 @@ async def test_a_file_that_never_stands_still_is_reported_not_called_a_success(
 
     _when_sending(monkeypatch, disturb)
     verdict = await push(connection, pair.request())
-    assert not verdict.full and len(verdict.differing) == 1
-    assert verdict.differing[0].path == {"deleted": "other1"}.get(change, "a")
+    assert not verdict.full and len(verdict.not_synced) == 1
+    assert verdict.not_synced[0].path == {"deleted": "other1"}.get(change, "a")
     assert (pair.there / "b").read_bytes() == b"2"
     assert not (pair.there / "a").exists()
 
@@ -201,7 +206,7 @@ def _when_sending(monkeypatch: pytest.MonkeyPatch, disturb: Any) -> None:
 async def test_two_pushes_at_once_do_not_mix(pair: Pair, connection: HostConnection) -> None:
     write(pair.here, {"a": b"1"})
     async with open_transfer(connection) as other:
-        other.post({"op": "receive", "root": "project", "files": [["a", 1, "0" * 64, False]]})
+        other.send_request({"op": "receive", "root": "project", "files": [["a", 1, "0" * 64, False]]})
         await _until((pair.there / ".qllm-sync" / "lock").exists)
         with pytest.raises(NotNow, match="another sync"):
             await push(connection, pair.request())
@@ -211,9 +216,9 @@ async def test_two_pushes_at_once_do_not_mix(pair: Pair, connection: HostConnect
 async def test_a_sender_that_falls_silent_does_not_keep_others_out(pair: Pair, connection: HostConnection) -> None:
     write(pair.here, {"a": b"1"})
     async with open_transfer(connection) as silent:
-        silent.post({"op": "receive", "root": "project", "files": [], "idle_timeout": 0.05})
+        silent.send_request({"op": "receive", "root": "project", "files": [], "idle_timeout": 0.05})
         with pytest.raises(LinkDown):
-            await silent.answer()
+            await silent.read_reply()
         assert (await push(connection, pair.request())).full
 
 
@@ -248,7 +253,7 @@ async def test_after_a_broken_link_it_goes_on_from_the_byte_it_came_to(
         async with open_connection(config, tmp_path, access) as connection:
             verdict = await _when_free(connection, pair, move)
     assert verdict.full and tree(target) == {"big": content, "a": b"1", "z": b"2"}
-    assert verdict.moved_bytes < 2 * BIG_FILE
+    assert verdict.transferred_bytes < 2 * BIG_FILE
 
 
 async def _when_free(connection: HostConnection, pair: Pair, move: Any) -> Verdict:
@@ -274,7 +279,7 @@ async def test_round_trips_do_not_grow_with_the_number_of_files(pair: Pair, sshd
             for number in (3, 1000):
                 write(pair.here, {f"{number}/{name}": str(name).encode() for name in range(number)})
                 started = asyncio.get_running_loop().time()
-                assert (await push(connection, pair.request())).moved_files == number
+                assert (await push(connection, pair.request())).transferred_files == number
                 seconds.append(asyncio.get_running_loop().time() - started)
     assert seconds[1] - seconds[0] < 10 * round_trip, seconds
 
@@ -287,7 +292,9 @@ async def test_a_pull_brings_what_changed_deletes_nothing_and_sets_aside_what_it
     verdict = await pull(connection, pair.request())
     again = await pull(connection, pair.request())
     absolute = await pull(connection, pair.request(remote=str(pair.there)))
-    assert verdict.full and verdict.moved_files == 4 and again.moved_files == absolute.moved_files == 0
+    assert (
+        verdict.full and verdict.transferred_files == 4 and again.transferred_files == absolute.transferred_files == 0
+    )
     assert tree(pair.here) == FILES | {"mine": b"mine"}
     (kept,) = (pair.here / ".qllm-sync" / "replaced").glob("*/train.py")
     assert kept.read_bytes() == b"my own edit"
@@ -302,7 +309,7 @@ async def test_a_host_that_sends_hostile_names_writes_nothing_outside(
     pair: Pair, connection: HostConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(pair.there, {"a": b"1"})
-    real = TransferChannel.count
+    real = TransferChannel.index
 
     async def hostile(channel: Any, *arguments: Any, **settings: Any) -> Any:
         folder = await real(channel, *arguments, **settings)
@@ -310,14 +317,14 @@ async def test_a_host_that_sends_hostile_names_writes_nothing_outside(
         folder.files.extend(folder.files[0]._replace(path=name) for name in names)
         return folder
 
-    monkeypatch.setattr(TransferChannel, "count", hostile)
+    monkeypatch.setattr(TransferChannel, "index", hostile)
     verdict = await pull(connection, pair.request())
     assert tree(pair.here) == {"a": b"1"} and not list(tmp_path.rglob("stolen"))
     assert not verdict.full or verdict.files == 1
 
 
-async def test_notes_within_the_folder_are_not_pushed(pair: Pair, connection: HostConnection) -> None:
+async def test_records_within_the_folder_are_not_pushed(pair: Pair, connection: HostConnection) -> None:
     write(pair.here, FILES)
-    request = pair.request(notes=pair.here / "my-runs" / ".sync")
+    request = pair.request(records=pair.here / "my-runs" / ".sync")
     assert (await push(connection, request)).files == (await push(connection, request)).files == len(FILES)
     shutil.rmtree(pair.here / "my-runs")

@@ -1,4 +1,4 @@
-"""What a sync would do is a function of what both ends hold."""
+"""The sync plan is a function of the files at both ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from console.hosts.agent.file_index import Entry, FileIndex
 from console.hosts.transfer.errors import TooManyDeletions
-from console.hosts.transfer.plan import DeletionCap, clashes, plan_sync, read_cap
+from console.hosts.transfer.plan import DeletionCap, clashes, parse_deletion_cap, plan_sync
 from engine.contract.bad_input import BadInput
 
 
@@ -29,12 +29,12 @@ FOLDERS = st.dictionaries(st.sampled_from(["a", "b", "c", "d/e", "d/f", "g/h/i"]
 def test_carried_out_a_plan_leaves_nothing_to_do(source: dict[str, str], target: dict[str, str], delete: bool) -> None:
     here, there = ({path: entry(path, text) for path, text in files.items()} for files in (source, target))
     plan = plan_sync(file_index(*here.values()), file_index(*there.values()), delete=delete)
-    for gone in plan.remove:
-        del there[gone.path]
-    there |= {moved.path: moved for moved in plan.move}
+    for removed in plan.remove:
+        del there[removed.path]
+    there |= {entry.path: entry for entry in plan.transfer}
     again = plan_sync(file_index(*here.values()), file_index(*there.values()), delete=delete)
-    assert not again.move and not again.remove
-    assert set(plan.wanted) == set(here.values())
+    assert not again.transfer and not again.remove
+    assert set(plan.syncable) == set(here.values())
     assert delete or set(target) <= set(there)
     assert not delete or set(there) == set(here)
 
@@ -43,49 +43,49 @@ def test_carried_out_a_plan_leaves_nothing_to_do(source: dict[str, str], target:
 def test_between_equal_folders_nothing_moves(files: dict[str, str]) -> None:
     both = file_index(*(entry(path, text) for path, text in files.items()))
     plan = plan_sync(both, both, delete=True)
-    assert not plan.move and not plan.remove and not plan.refused
+    assert not plan.transfer and not plan.remove and not plan.refused
 
 
 def test_another_mode_alone_moves_the_file() -> None:
     plan = plan_sync(file_index(entry("run.sh")._replace(executable=True)), file_index(entry("run.sh")))
-    assert [moved.path for moved in plan.move] == ["run.sh"]
+    assert [entry.path for entry in plan.transfer] == ["run.sh"]
 
 
 def test_hostile_names_are_refused_whoever_sends_them() -> None:
     plan = plan_sync(file_index(entry("../x"), entry("a"), entry("/b"), entry("c\u202e")), file_index())
-    assert [moved.path for moved in plan.move] == ["a"] and len(plan.refused) == 3
+    assert [entry.path for entry in plan.transfer] == ["a"] and len(plan.refused) == 3
     assert all(refusal.path.isprintable() for refusal in plan.refused)
 
 
 def test_a_clash_of_case_is_refused_and_deletes_nothing() -> None:
     plan = plan_sync(file_index(entry("A"), entry("a")), file_index(entry("a", "old")), delete=True)
-    assert not plan.move and not plan.remove and len(plan.refused) == 2
+    assert not plan.transfer and not plan.remove and len(plan.refused) == 2
 
 
 @pytest.mark.parametrize(
     ("source", "target", "refused"),
     [
-        ("a/b", file_index(entry("a")), "a is in the way"),
-        ("a", file_index(entry("a/b")), "its place"),
+        ("a/b", file_index(entry("a")), "target's a is not a folder: a file"),
+        ("a", file_index(entry("a/b")), "not a regular file: a folder"),
         ("a/b", file_index(refused=(("a", "it is a symlink"),)), "a symlink"),
         ("a", file_index(refused=(("a", "it is a symlink"),)), "symlink"),
     ],
 )
 def test_what_is_in_the_way_at_the_target_is_refused(source: str, target: FileIndex, refused: str) -> None:
     plan = plan_sync(file_index(entry(source)), target)
-    assert not plan.move and refused in plan.refused[0].why
+    assert not plan.transfer and refused in plan.refused[0].reason
 
 
 def test_a_file_that_makes_way_for_a_folder_is_deleted_only_if_deletions_are_asked_for() -> None:
     plan = plan_sync(file_index(entry("a/b")), file_index(entry("a")), delete=True)
-    assert [gone.path for gone in plan.remove] == ["a"] and [moved.path for moved in plan.move] == ["a/b"]
+    assert [removed.path for removed in plan.remove] == ["a"] and [entry.path for entry in plan.transfer] == ["a/b"]
 
 
 def test_what_could_not_be_read_here_is_not_deleted_there() -> None:
     plan = plan_sync(
         file_index(refused=(("d", "it cannot be read"),)), file_index(entry("d/x"), entry("e")), delete=True
     )
-    assert [gone.path for gone in plan.remove] == ["e"]
+    assert [removed.path for removed in plan.remove] == ["e"]
 
 
 def test_deletions_are_capped_by_number_and_by_share() -> None:
@@ -98,10 +98,10 @@ def test_deletions_are_capped_by_number_and_by_share() -> None:
 
 
 def test_a_cap_is_a_number_or_a_percentage() -> None:
-    assert read_cap("50") == DeletionCap(files=50) and read_cap("10%") == DeletionCap(share=0.1)
+    assert parse_deletion_cap("50") == DeletionCap(files=50) and parse_deletion_cap("10%") == DeletionCap(share=0.1)
     for text in ("", "%", "-1", "ten", "101%", "1.5"):
         with pytest.raises(BadInput):
-            read_cap(text)
+            parse_deletion_cap(text)
 
 
 def test_names_that_differ_only_in_case_or_accents_clash_and_so_do_folders_on_the_way() -> None:
