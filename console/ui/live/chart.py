@@ -157,11 +157,21 @@ class ChartPanel(Widget):
         self._empty = empty
         self._busy = False
         self._request: tuple[Callable[[], Sequence[Curve]], ChartOptions] | None = None
+        self._key: object = None
 
-    def request(self, curves: Callable[[], Sequence[Curve]], options: ChartOptions) -> None:
-        """Ask for a drawing of ``curves``, which the thread calls; the last drawing stays until the new one is ready."""
-        self._request = (curves, options)
-        self._start()
+    def request(self, key: object, curves: Callable[[], Sequence[Curve]], options: ChartOptions) -> None:
+        """Ask for a drawing of ``curves``, unless it would be the same as the one asked for last.
+
+        The last drawing stays until the new one is ready.
+
+        Args:
+            key: equal if ``curves`` would return the same.
+            curves: called in the thread.
+        """
+        key = (key, options, self.size)
+        if key != self._key:
+            self._key, self._request = key, (curves, options)
+            self._start()
 
     def _start(self) -> None:
         width, height = self.size.width, self.size.height - 1

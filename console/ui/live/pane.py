@@ -47,7 +47,6 @@ class LivePane(Pane, inherit_bindings=False):
         self._blocks: bool | None = None
         self._layout = "both"
         self._ticks = 0
-        self._requested: object = None
         self._shown_log: tuple[RunId, str] | None = None
 
     def compose(self) -> ComposeResult:
@@ -101,29 +100,28 @@ class LivePane(Pane, inherit_bindings=False):
             self.log_view.show(self.session.log(self.selected))
 
     def _request_drawings(self) -> None:
-        """Ask for new drawings of the visible charts, if what they show has changed."""
-        snapshot = self.snapshot
-        if snapshot is None:
+        """Bring the visible charts up to date."""
+        if self.snapshot is None:
             return
+        views, selected = self.snapshot.runs, self.selected
         loss, top1 = self.query_one("#loss", ChartPanel), self.query_one("#top1", ChartPanel)
         colour = not self.app.no_color
         blocks = colour if self._blocks is None else self._blocks
-        shown = (snapshot.version, self.selected, self._smooth, self._log_scale, blocks, loss.size, top1.size)
-        if shown == self._requested:
-            return
-        self._requested = shown
         legend = self._legend(blocks)
         modes = ", ".join(name for name, on in (("smooth", self._smooth), ("log", self._log_scale)) if on)
         loss.title = Content.assemble(("Loss", "bold"), f" {modes} ", legend)
-        level = mean_pool_level(snapshot.runs, self.selected)
+        level = mean_pool_level(views, selected)
         reference = f"  - mean pooling {level:.1f}" if level is not None else ""
         top1.title = Content.assemble(("Dev top-1 %", "bold"), reference)
         options = ChartOptions(log_scale=self._log_scale, blocks=blocks, colour=colour)
         if loss.display:
-            loss.request(partial(loss_curves, snapshot.runs, self.selected, smoothed=self._smooth), options)
+            key = (selected, self._smooth, [view.losses for view in views.values()])
+            loss.request(key, partial(loss_curves, views, selected, smoothed=self._smooth), options)
         if top1.display:
             whole = ChartOptions(blocks=blocks, colour=colour, whole_x=True)
-            top1.request(partial(top1_curves, snapshot.runs, self.selected), whole)
+            top1.request(
+                (selected, [view.epochs for view in views.values()]), partial(top1_curves, views, selected), whole
+            )
 
     def _legend(self, blocks: bool) -> Content:
         """Each condition in its colour, with its letter where curves are drawn in letters; the selected run last."""
@@ -204,7 +202,6 @@ class LivePane(Pane, inherit_bindings=False):
         self.query_one("#loss").display = visible in ("both", "loss")
         self.query_one("#top1").display = visible in ("both", "top1")
         self.query_one("#charts").display = visible != "none"
-        self._requested = None
         self.call_after_refresh(self._request_drawings)
 
     def action_toggle_follow(self) -> None:

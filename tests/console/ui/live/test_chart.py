@@ -6,13 +6,15 @@ import math
 import time
 from array import array
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from textual.app import App, ComposeResult
 
 from console.runs.series import Series
-from console.ui.live.chart import ChartOptions, Curve, draw, nice_ticks
+from console.ui.live.chart import ChartOptions, ChartPanel, Curve, draw, nice_ticks
 
 WIDTH, HEIGHT = 60, 12
 LETTERS = ChartOptions(blocks=False, colour=False)
@@ -143,3 +145,28 @@ def test_ticks_are_round_few_and_inside(low: float, span: float, wanted: int) ->
 
 def test_ticks_of_epochs_are_whole() -> None:
     assert nice_ticks(0, 3, 10, whole=True) == [0, 1, 2, 3]
+
+
+class OnlyChart(App[None]):
+    def compose(self) -> ComposeResult:
+        yield ChartPanel("nothing yet", id="chart")
+
+
+async def test_a_panel_draws_again_only_what_has_changed() -> None:
+    drawn: list[int] = []
+    series = Series([1, 2, 3], [1, 2, 3])
+
+    def curves(number: int) -> list[Curve]:
+        drawn.append(number)
+        return [Curve(series, (1, 2, 3), "a")]
+
+    async with OnlyChart().run_test(size=(WIDTH, HEIGHT)) as pilot:
+        panel = pilot.app.query_one(ChartPanel)
+        for number, key in enumerate(("one", "one", "other")):
+            panel.request(key, partial(curves, number), LETTERS)
+            await pilot.app.workers.wait_for_complete()
+            await pilot.pause()
+        assert drawn == [0, 2]
+        panel.request("other", partial(curves, 3), ChartOptions(log_scale=True))
+        await pilot.app.workers.wait_for_complete()
+        assert drawn == [0, 2, 3]
