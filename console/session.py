@@ -97,7 +97,7 @@ class Session:
             self._runs,
             wants_lease=not read_only,
             take_over=take_over,
-            tell=self._tell,
+            on_change=self._notify,
             access=access,
             syncs_runs=syncs_runs,
         )
@@ -108,7 +108,15 @@ class Session:
     def snapshot(self) -> Snapshot:
         """What is known now."""
         views, sync_states = dict(self._link.follower.views), dict(self._link.run_sync.sync_states)
-        return Snapshot(self._link.view, self._folder, self._profile, views, sync_states, self._version)
+        return Snapshot(
+            self._link.view,
+            self._folder,
+            self._profile,
+            views,
+            sync_states,
+            self._version,
+            self._link.local.other_writer,
+        )
 
     def subscribe(self, callback: Callable[[Snapshot], None]) -> None:
         """Call ``callback`` on the event loop after each change."""
@@ -277,7 +285,7 @@ class Session:
             LinkDown: there is no link.
         """
         self._link.connected()
-        return self._link.run_sync.again()
+        return self._link.run_sync.pull_again()
 
     async def verify_synced(self) -> AsyncIterator[VerifyResult]:
         """Read what is at home again and compare it with its manifests, host or none; yields how far it is.
@@ -325,7 +333,7 @@ class Session:
             raise BadInput(f"{holder} has the lease of this host: take it over to launch, abort or repair")
         return self._link.connected()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         self._version += 1
         snapshot = self.snapshot
         for listener in self._listeners:

@@ -1,4 +1,4 @@
-"""Keeps up the link to one host: connects, follows its runs, brings them home, and tells how old all that is."""
+"""Keeps the link to one host up: connects again and again, polls the runs, pulls the sealed ones, reads the host's facts."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import socket
 import time
 import uuid
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import asyncssh
 import msgspec
 from msgspec.structs import replace
 
 from console.hosts.host_config import HostConfig
-from console.hosts.pull.follower import RunFollower
+from console.hosts.pull.follower import RunFollower, run_to_end
+from console.hosts.pull.local_copy import RunsFolder
 from console.hosts.pull.run_sync import RunSync
 from console.hosts.remote.agent_client import AgentClient, AgentRefused, open_agent
 from console.hosts.ssh.access import Access
@@ -30,20 +31,27 @@ from engine.contract.settings import RunId
 
 POLL_WAIT_S = 2.0
 FACTS_EVERY_S = 5.0
+READY_AFTER_S = 10.0  # over a slow link a short command does not wait for all events of a long history
+HASH_RATE = 50e6  # bytes a second that any host hashes: it compares local copies before it replies
 
 
 class HostLink:
-    """The link to ``host`` and what came over it.
+    """The link to one host, and everything that came over it.
 
     Args:
         name, host: the host's name in ``hosts.toml`` and its entry.
-        folder: the experiment's folder on the host and at home.
-        runs_dir: folder in which runs come home; the embedded host keeps its workspace in ``runs_dir/.local-host``.
+        folder: the experiment's folder, in the host's ``runs`` and in ``runs_dir``.
+        runs_dir: local folder of all experiments; the embedded host has its workspace in ``runs_dir/.local-host``.
         runs: the runs to follow.
         wants_lease: ask for the right to launch and abort; ``take_over`` takes it from another console.
-        tell: called on the event loop after each change.
+        on_change: called on the event loop after each change.
         access: with whose files the host is reached, and who asks the operator.
-        brings_home: what runs leave on the host is brought home; else it is only looked at what is there.
+        syncs_runs: write the local runs folder and pull sealed runs, unless another console does; else runs are only read.
+
+    Attributes:
+        view: the host as it is known now.
+        local: the local runs folder.
+        ready: set after each poll, once everything local is loaded and the host's events up to then have arrived.
     """
 
     def __init__(
@@ -56,14 +64,15 @@ class HostLink:
         *,
         wants_lease: bool,
         take_over: bool,
-        tell: Callable[[], None],
+        on_change: Callable[[], None],
         access: Access | None = None,
         syncs_runs: bool = True,
     ) -> None:
         self.host = host
         self.view = HostView(name, host.title, host.launcher, "", slots=host.slots)
-        self.follower = RunFollower(runs)
-        self.run_sync = RunSync(runs_dir, folder, runs, tell)
+        self.local = RunsFolder(runs_dir / folder, may_write=syncs_runs)
+        self.follower = RunFollower(self.local, runs, keep_logs=syncs_runs)
+        self.run_sync = RunSync(self.local, PurePosixPath("runs") / folder, runs, self.follower, on_change)
         self.ready = asyncio.Event()
         self.access = access or Access()
         self.retry = Retry(self.access.timeouts)
@@ -73,8 +82,9 @@ class HostLink:
         self._take_over = take_over
         self._syncs_runs = syncs_runs
         self._console = uuid.uuid4().hex
-        self._tell = tell
+        self._on_change = on_change
         self._open: tuple[HostConnection, AgentClient] | None = None
+        self._first_reply_at: float | None = None
 
     def connected(self) -> tuple[HostConnection, AgentClient]:
         """The connection and its agent.
@@ -87,17 +97,26 @@ class HostLink:
         return self._open
 
     async def run(self) -> None:
-        """Connect and follow until cancelled; a lost link is tried again without limit, as ``Retry`` says."""
-        await self.run_sync.look()
-        while True:
-            self.note(link="lost" if self.view.heard else "connecting", detail="connecting")
-            try:
-                await self._connect_and_follow()
-            except (LinkDown, OSError, asyncssh.Error) as error:
-                pause = self.retry.next_pause(error, connected_before=bool(self.view.heard))
-                what_now = "" if pause is None else f"; trying again in {pause:.0f} s"
-                self.note(link="lost", detail=sanitize_line(str(error)) + what_now)
-                await self.retry.wait(pause, error)
+        """Load what is local, connect and follow until cancelled; a lost link is tried again without limit."""
+        loading: asyncio.Task[None] | None = None
+        try:
+            await run_to_end(asyncio.to_thread(self.local.try_lock))
+            await self.run_sync.load()
+            loading = asyncio.create_task(self.follower.load(self._on_change))
+            while True:
+                self.note(link="lost" if self.view.heard else "connecting", detail="connecting")
+                try:
+                    await self._connect_and_follow()
+                except (LinkDown, OSError, asyncssh.Error) as error:
+                    pause = self.retry.next_pause(error, connected_before=bool(self.view.heard))
+                    what_now = "" if pause is None else f"; trying again in {pause:.0f} s"
+                    self.note(link="lost", detail=sanitize_line(str(error)) + what_now)
+                    await self.retry.wait(pause, error)
+        finally:
+            if loading is not None:
+                loading.cancel()
+                await asyncio.gather(loading, return_exceptions=True)
+            await run_to_end(asyncio.to_thread(self.local.close))
 
     async def _connect_and_follow(self) -> None:
         async with (
@@ -108,7 +127,7 @@ class HostLink:
             try:
                 up = {"address": connection.address, "fingerprint": connection.fingerprint, "heard": time.monotonic()}
                 self.note(link="up", detail="", **up)
-                await self._ask_for_lease(link)
+                await self._request_lease(link)
                 await self._follow(connection, link)
             finally:
                 self._open = None
@@ -117,22 +136,22 @@ class HostLink:
         self.note(address=route.login, detail=f"connecting: {route.text}")
 
     async def take_over(self) -> None:
-        """Take the host's lease from the console that holds it; that one looks on from then on.
+        """Take the host's lease from the console that holds it; that one becomes read-only.
 
         Raises:
             LinkDown: there is no link, or it broke.
         """
         _, link = self.connected()
         self._take_over = True
-        await self._ask_for_lease(link)
+        await self._request_lease(link)
 
     def note(self, **changes: object) -> None:
-        """Change the view of the host, and tell."""
+        """Change fields of the host's view."""
         self.view = replace(self.view, **changes)
-        self._tell()
+        self._on_change()
 
-    async def _ask_for_lease(self, link: AgentClient) -> None:
-        """Ask once a link; a console that lost its lease to another does not take it back by itself."""
+    async def _request_lease(self, link: AgentClient) -> None:
+        """Request the lease once a connection: a console that lost it to another does not take it back by itself."""
         if not self._wants_lease:
             return
         who = f"{getpass.getuser()}@{socket.gethostname()}"
@@ -143,13 +162,13 @@ class HostLink:
         )
 
     async def _follow(self, connection: HostConnection, link: AgentClient) -> None:
-        """Poll, refresh, pull and mirror side by side; the first that fails ends all, and says why the link is down.
+        """Poll, refresh the facts and pull side by side; the first that fails ends all, and says why the link is down.
 
-        Each has a channel at most, so that of the six on a connection at least three are left to what is asked of it.
+        Polls and requests share the agent's channel, a pull has one more: of six on a connection four are left.
         """
         work = [self._poll(link), self._refresh_facts(link)]
         if self._syncs_runs:
-            work += [self.run_sync.bring(connection), self.run_sync.mirror(connection)]
+            work.append(self.run_sync.pull_sealed(connection))
         tasks = [asyncio.create_task(part) for part in work]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -161,20 +180,27 @@ class HostLink:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _poll(self, link: AgentClient) -> None:
+        self.follower.new_connection()
         while True:
-            request = self.follower.request()
+            if not self.local.writable and await run_to_end(asyncio.to_thread(self.local.try_lock)):
+                await self.follower.move_copies()
+            request = self.follower.request(POLL_WAIT_S)
+            silence = POLL_WAIT_S + self.access.timeouts.silence + self.follower.unconfirmed_bytes / HASH_RATE
             try:
-                silence = POLL_WAIT_S + self.access.timeouts.silence
-                reply = await link.request("poll", silence, folder=self._folder, wait=POLL_WAIT_S, **request)
+                reply = await link.request("poll", silence, folder=self._folder, **request)
             except AgentRefused as refusal:
                 raise LinkDown(str(refusal)) from refusal
-            self.view = replace(self.view, heard=time.monotonic())
-            changed = self.follower.absorb(reply)
-            self.run_sync.heard(self.follower.views, self.follower.sealed)
+            now = time.monotonic()
+            self.view = replace(self.view, heard=now)
+            changed = await self.follower.absorb(reply)
+            changed |= await self.run_sync.update()
             self.retry.succeeded()
-            self.ready.set()
+            self._first_reply_at = self._first_reply_at or now
+            if self.follower.caught_up or now - self._first_reply_at > READY_AFTER_S:
+                self._first_reply_at = float("-inf")  # from now on every poll counts
+                self.ready.set()
             if changed:
-                self._tell()
+                self._on_change()
 
     async def _refresh_facts(self, link: AgentClient) -> None:
         while True:
@@ -182,12 +208,12 @@ class HostLink:
                 facts = msgspec.convert(await link.request("facts"), HostFacts)
                 self.note(facts=_sanitized(facts))
             except (AgentRefused, msgspec.ValidationError) as error:
-                self.note(detail=f"its facts cannot be read: {sanitize_line(str(error))}")
+                self.note(detail=f"the host's facts cannot be read: {sanitize_line(str(error))}")
             await asyncio.sleep(FACTS_EVERY_S)
 
 
 def _sanitized(facts: HostFacts) -> HostFacts:
-    """Every text the host said of itself, safe to show."""
+    """``facts`` with every text safe to show."""
     gpus = tuple(replace(gpu, name=sanitize_line(gpu.name), driver=sanitize_line(gpu.driver)) for gpu in facts.gpus)
     texts = {
         name: sanitize_line(getattr(facts, name)) for name in ("hostname", "system", "python", "workspace", "gpu_note")

@@ -1,8 +1,9 @@
-"""A run's log as lines, bounded: old lines go, the count of all lines stays."""
+"""The last lines of a run's log, bounded in number and length, safe to show."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
 from console.sanitize import sanitize_line
 
@@ -11,9 +12,14 @@ MAX_LINE_BYTES = 16_384
 
 
 class LogBuffer:
-    """Takes bytes as they come and keeps the last lines, safe to show, as a terminal would leave them.
+    """Takes bytes as they arrive and keeps the last ``MAX_LINES`` lines as a terminal would leave them.
 
-    Of a line that returned to its beginning, as progress bars do, what was written last stays.
+    A carriage return starts a line over, so of a progress bar only its last state stays. ``split`` touches no line that is
+    shown and may run in another thread than all else.
+
+    Attributes:
+        lines: the last lines, oldest first.
+        total: lines there have been in all.
     """
 
     def __init__(self) -> None:
@@ -22,35 +28,53 @@ class LogBuffer:
         self._partial = b""
         self._dropped = 0
 
-    def feed(self, chunk: bytes) -> int:
-        """Add a chunk of the log; returns how many lines it completed. A line without end is held to 16 KiB."""
+    def feed(self, chunk: bytes) -> None:
+        """Add a chunk of the log. Of a line, 16 KiB are kept."""
+        self.extend(self.split(chunk))
+
+    def split(self, chunk: bytes) -> list[str]:
+        """The lines that ``chunk`` completes; what follows them is kept for the next chunk."""
         *whole, rest = (self._partial + chunk).split(b"\n")
-        for line in whole:
-            self._add(line)
-        self._partial = self._left_of(rest) + (b"\r" if rest.endswith(b"\r") else b"")
-        return len(whole)
+        lines = [self._text(line) for line in whole]
+        self._partial = self._kept(rest) + (b"\r" if rest.endswith(b"\r") else b"")
+        return lines
+
+    def skip(self, size: int) -> list[str]:
+        """As ``split``, of ``size`` bytes that are not read: what was begun, and a line that says so."""
+        return [*self._rest(), f"… {size:,} bytes of the log are left out here …"]
+
+    def extend(self, lines: Iterable[str]) -> None:
+        """Add lines that ``split`` made."""
+        for line in lines:
+            self.lines.append(line)
+            self.total += 1
 
     def end(self) -> None:
-        """Nothing more comes: what is there of a line without an end is a line."""
-        if self._partial:
-            self._add(self._partial)
-            self._partial = b""
+        """The log is complete: a last line without a newline is a line, too."""
+        self.extend(self._rest())
 
     def clear(self) -> None:
-        """Forget everything: another launch writes another log."""
+        """Forget everything."""
         self.lines.clear()
         self.total = 0
+        self.start_over()
+
+    def start_over(self) -> None:
+        """Forget the line that was begun: what comes next is the beginning of another log."""
+        self._partial, self._dropped = b"", 0
+
+    def _rest(self) -> list[str]:
+        lines = [self._text(self._partial)] if self._partial else []
         self._partial = b""
-        self._dropped = 0
+        return lines
 
-    def _add(self, line: bytes) -> None:
-        text = sanitize_line(self._left_of(line).decode("utf-8", "replace"))
-        self.lines.append(f"{text} … (+{self._dropped:,} bytes)" if self._dropped else text)
-        self.total += 1
-        self._dropped = 0
+    def _text(self, line: bytes) -> str:
+        text = sanitize_line(self._kept(line).decode("utf-8", "replace"))
+        dropped, self._dropped = self._dropped, 0
+        return f"{text} … (+{dropped:,} bytes)" if dropped else text
 
-    def _left_of(self, line: bytes) -> bytes:
-        """What is kept of ``line``, and counted as dropped what is too long."""
+    def _kept(self, line: bytes) -> bytes:
+        """What is kept of ``line``; what is too long is counted as dropped."""
         written = line.rstrip(b"\r")
         start = written.rfind(b"\r") + 1
         if start:

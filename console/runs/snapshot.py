@@ -87,7 +87,14 @@ class SyncState(Struct, frozen=True):
 
 
 class Snapshot(Struct, frozen=True):
-    """Everything at one moment. ``runs`` holds every run of the profile, in matrix order, launched or not."""
+    """Everything at one moment.
+
+    Attributes:
+        folder: the experiment's folder name, local and on the host.
+        runs, sync_states: of every run of the profile, in matrix order, launched or not.
+        version: counts changes.
+        local_writer: who else writes the local runs folder, so that this console does not; "" if this one may.
+    """
 
     host: HostView
     folder: str
@@ -95,3 +102,4 @@ class Snapshot(Struct, frozen=True):
     runs: dict[RunId, RunView]
     sync_states: dict[RunId, SyncState]
     version: int = 0
+    local_writer: str = ""

@@ -1,20 +1,18 @@
-"""Brings a sealed run home: every file checked against the manifest, and in place all at once or not at all."""
+"""Pulls a sealed run from the host: every file is checked against the manifest, then all are put in place at once."""
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from os import close
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from console.hosts.agent.disk import disk_full_error
 from console.hosts.agent.file_index import Entry
 from console.hosts.agent.receive import STAGING, staged_name
 from console.hosts.agent.safe_dir import RESERVED
-from console.hosts.pull.shielded_thread import shielded_thread
-from console.hosts.pull.tail import HeldPlace
+from console.hosts.pull.follower import run_to_end
 from console.hosts.pull.verify import local_manifest
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.transfer.batch import fetch, read_host_file
@@ -26,16 +24,14 @@ from console.sanitize import sanitize_line
 from engine.contract import manifest as manifests
 from engine.contract.bad_input import BadInput
 from engine.contract.durable import sync_folder, write_durably
-from engine.contract.file_lock import take_lock
-from engine.contract.run_folder import MANIFEST
+from engine.contract.run_folder import EVENTS, MANIFEST
 from engine.contract.settings import RunId
 
 MAX_MANIFEST = 4 << 20
-LOOK_ENDS_S = 10.0  # a look at the beginnings lasts a round trip; from a console that stands still they are not taken
 
 
 class Damaged(Exception):
-    """What came over the link is not what the manifest says, or the local disk refused it."""
+    """A pulled file is not what the manifest says, or the local disk refused it."""
 
 
 async def pull(
@@ -45,38 +41,38 @@ async def pull(
     run: RunId,
     report: Callable[[SyncState], None],
     *,
-    mirrored: Callable[[str], Path | None] = lambda _: None,
+    live_copy: Callable[[str], Path | None] = lambda _: None,
     again: bool = False,
 ) -> None:
-    """Bring the capsule ``remote`` to ``folder/run``. Another one there is set aside in ``folder/.previous``.
+    """Pull the capsule ``remote`` to ``folder/run``; a capsule that is replaced goes to ``folder/.previous``.
 
-    A pull that was cut off is gone on with from the byte it came to.
+    A pull that was interrupted continues from the byte it came to.
 
     Args:
-        report: told how far it is.
-        mirrored: launch key -> folder with the beginnings of its files, which are moved here and not asked for again.
-        again: even where that very capsule is at home: it is not what its manifest says any more.
+        report: called with the progress.
+        live_copy: launch key -> folder with the first bytes of its files, which are taken over and not transferred again.
+        again: pull even if the local capsule has the same manifest, because its files differ from it.
 
     Raises:
-        LinkDown: the link failed; nothing at home has changed.
-        NotNow: this machine's disk is full, or another console pulls the same run; nothing at home has changed.
-        Damaged: a file is not what the manifest says, or cannot be written; nothing at home has changed.
+        LinkDown: the link failed.
+        NotNow: this machine's disk is full, or another pull writes into the same folder.
+        Damaged: a file is not what the manifest says, or cannot be written.
+        In each case the local capsule, if there is one, is as before.
     """
     staging = folder / ".incoming" / str(run)
     try:
-        with _alone(staging):
-            report(SyncState("pulling"))
-            async with open_transfer(connection) as channel:
-                content = await read_host_file(channel, str(remote), MANIFEST, MAX_MANIFEST)
-                manifest = manifests.decode(content)
-                if not again and local_manifest(folder, run) == manifest:
-                    return  # another console was quicker
-                files = [Entry(entry.path, entry.size, entry.sha256, False) for entry in manifest.files]
-                await shielded_thread(_prepare, staging, files, mirrored(manifest.key))
-                moved = await fetch(channel, str(remote), files, staging, _Pace(report).take)
-            for path, why in sorted(moved.failures.items()):
-                raise Damaged(sanitize_line(f"{path} is not what its manifest says: {why}"))
-            await shielded_thread(_put_in_place, staging, content, folder, run)
+        report(SyncState("pulling"))
+        async with open_transfer(connection) as channel:
+            content = await read_host_file(channel, str(remote), MANIFEST, MAX_MANIFEST)
+            manifest = manifests.decode(content)
+            if not again and local_manifest(folder, run) == manifest:
+                return
+            files = [Entry(entry.path, entry.size, entry.sha256, False) for entry in manifest.files]
+            await run_to_end(asyncio.to_thread(_prepare, staging, files, live_copy(manifest.key)))
+            fetched = await fetch(channel, str(remote), files, staging, _ProgressReporter(report).update)
+        for path, why in sorted(fetched.failures.items()):
+            raise Damaged(sanitize_line(f"{path} is not what its manifest says: {why}"))
+        await run_to_end(asyncio.to_thread(_put_in_place, staging, content, folder, run))
     except NotNow:
         raise
     except (SyncFailed, BadInput, OSError) as error:
@@ -85,63 +81,49 @@ async def pull(
         raise Damaged(sanitize_line(str(error))) from error
 
 
-@contextmanager
-def _alone(staging: Path) -> Iterator[None]:
-    """The one pull into ``staging``, of whatever console; the lock's file stays, for there is always a next pull.
-
-    Raises:
-        NotNow: there is another.
-    """
-    staging.parent.mkdir(parents=True, exist_ok=True)
-    lock = take_lock(staging.with_name(f"{staging.name}.lock"), wait=False)
-    if lock is None:
-        raise NotNow("another console on this machine brings it home")
-    try:
-        yield
-    finally:
-        close(lock)
-
-
-class _Pace:
-    """Reports progress with the time that is left, at the pace since it began."""
+class _ProgressReporter:
+    """Reports progress with the seconds left, at the mean pace since the pull began."""
 
     def __init__(self, report: Callable[[SyncState], None]) -> None:
         self._report = report
-        self._began = time.monotonic()
+        self._started = time.monotonic()
         self._first: int | None = None
 
-    def take(self, progress: Progress) -> None:
+    def update(self, progress: Progress) -> None:
         done, total = progress.bytes_done, progress.bytes
         if self._first is None:
             self._first = done
-        rate = (done - self._first) / max(time.monotonic() - self._began, 1e-6)
+        rate = (done - self._first) / max(time.monotonic() - self._started, 1e-6)
         left = (total - done) / rate if rate else None
         files = progress.files if done == total else 0
         self._report(SyncState("pulling", files, progress.files, done, total, left=left))
 
 
-def _prepare(staging: Path, files: list[Entry], mirror: Path | None) -> None:
-    """A staging folder with nothing in it but what can be gone on from."""
+def _prepare(staging: Path, files: list[Entry], live_copy: Path | None) -> None:
+    """Leave in the staging folder only what the pull can continue from, and add the bytes of the live copy."""
     (staging / Path(*STAGING)).mkdir(parents=True, exist_ok=True)
-    for left in staging.iterdir():
-        if left.name == RESERVED:
+    for path in staging.iterdir():
+        if path.name == RESERVED:
             continue
-        if left.is_dir() and not left.is_symlink():
-            shutil.rmtree(left)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
         else:
-            left.unlink()
-    if mirror is not None:
-        with suppress(FileNotFoundError, BlockingIOError), HeldPlace(mirror, LOOK_ENDS_S):
-            _take_over(mirror, staging, files)
-
-
-def _take_over(mirror: Path, staging: Path, files: list[Entry]) -> None:
-    """Beginnings of files become files on their way."""
+            path.unlink()
+    if live_copy is None:
+        return
     for entry in files:
-        beginning, target = mirror / entry.path, staging.joinpath(*STAGING, staged_name(entry))
-        usable = beginning.is_file() and not beginning.is_symlink() and beginning.stat().st_size <= entry.size
-        if usable and not target.exists():
-            beginning.replace(target)
+        source, target = live_copy / entry.path, staging.joinpath(*STAGING, staged_name(entry))
+        usable = source.is_file() and not source.is_symlink() and source.stat().st_size <= entry.size
+        if not usable or target.exists():
+            continue
+        if entry.path == EVENTS:  # small, and kept until the capsule is in place: views are made of it after a restart
+            try:
+                shutil.copyfile(source, target.with_suffix(".tmp"))
+                target.with_suffix(".tmp").replace(target)
+                continue
+            except OSError:  # no room for two of them
+                target.with_suffix(".tmp").unlink(missing_ok=True)
+        source.replace(target)
 
 
 def _put_in_place(staging: Path, manifest: bytes, folder: Path, run: RunId) -> None:

@@ -1,122 +1,377 @@
-"""Turns what the agent's polls bring into run views and logs; keeps the byte offsets from which to go on."""
+"""Follows runs: new bytes of the host go to the local copies, and views and logs are made of the local copies alone.
+
+One way: poll reply -> ``GrowingFile.append`` -> ``RunReader.read`` -> ``reduce`` and ``LogBuffer`` -> snapshot. What is
+local is therefore shown without a host, and every byte crosses the link once.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
-from typing import Any
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
+from console.hosts.agent.disk import disk_full_error
+from console.hosts.pull.local_copy import GROWING, RunCopy, RunReader, RunsFolder, read_state
+from console.hosts.pull.verify import local_manifest
 from console.hosts.ssh.errors import LinkDown
+from console.hosts.transfer.errors import NoRoom
 from console.runs.log_buffer import LogBuffer
-from console.runs.run_view import RunView, reduce, with_state
+from console.runs.run_view import RunView, reduce
 from console.sanitize import sanitize_line
-from engine.contract import events, state
 from engine.contract.settings import RunId
+from engine.contract.state import RunState
 
-MAX_EVENT_LINE = 1 << 20
+RETRY_S = 30.0  # after a full disk
+MIN_LIMIT, FIRST_LIMIT, MAX_LIMIT = 32 << 10, 256 << 10, 1 << 20  # bytes of content in a reply
+SLOW_S, FAST_S = 1.0, 0.25  # a full reply that takes longer is made smaller, one that takes less is made larger
+
+T = TypeVar("T")
+Chunk: TypeAlias = "tuple[_FollowedRun, str, str, int, bytes]"
+"""Run, launch key, file (a key of ``GROWING``), offset and content."""
 
 
-class _Stream:
-    """One run's event stream under one launch: how far it was read, and the line that is not whole yet."""
+async def run_to_end(work: Coroutine[Any, Any, T]) -> T:
+    """Await ``work``; a caller that is cancelled waits for its end first.
 
-    def __init__(self, key: str) -> None:
-        self.key = key
-        self.events_at = 0
-        self.log_at: int | None = None
-        self.partial = b""
-        self.skipping = False
+    For work that moves or writes files: nobody may continue with them before it is over.
+    """
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    finally:
+        await asyncio.wait({task})
+
+
+class _FollowedRun:
+    """One run: which launch is followed, from which local folder.
+
+    Attributes:
+        key: the followed launch; "" before one is known.
+        copy: receives new bytes; None for a synced capsule, and while nothing is known.
+        pulled: its capsule is being pulled, so that polls bring nothing more.
+    """
+
+    def __init__(self, run: RunId) -> None:
+        self.run = run
+        self.loaded = False
+        self.key = ""
+        self.state: RunState | None = None  # as of the local files
+        self.copy: RunCopy | None = None
+        self.reader: RunReader | None = None
+        self.pulled = False
 
 
 class RunFollower:
-    """The runs of one experiment and profile as the host's bytes tell of them."""
+    """The runs of one experiment and profile, from the local files and from what the host says.
 
-    def __init__(self, runs: tuple[RunId, ...]) -> None:
+    Args:
+        folder: where local copies and capsules are.
+        keep_logs: follow logs too; without it only states and events are, which is all that a short command needs.
+
+    Attributes:
+        views, logs: of every run; a log object stays the same.
+        host_states: what the host said in this session, which alone launches may be decided by; None before it did.
+        sealed: run -> launch key of its manifest on the host, "" if it has none.
+        disk_error: why new bytes cannot be kept at present; "" if they can.
+    """
+
+    def __init__(self, folder: RunsFolder, runs: tuple[RunId, ...], *, keep_logs: bool = True) -> None:
         self.views = {run: RunView(run) for run in runs}
         self.logs = {run: LogBuffer() for run in runs}
+        self.host_states: dict[RunId, RunState] | None = None
         self.sealed: dict[RunId, str] = {}
-        self._names = {str(run): run for run in runs}
-        self._streams: dict[RunId, _Stream] = {}
+        self.disk_error = ""
+        self._folder = folder
+        self._names: tuple[str, ...] = tuple(GROWING) if keep_logs else ("events",)
+        self._followed = {run: _FollowedRun(run) for run in runs}
+        self._by_name = {str(run): followed for run, followed in self._followed.items()}
+        self._files_in_use = asyncio.Lock()
         self._digest = ""
+        self._retry_at = 0.0
+        self._limit = FIRST_LIMIT
+        self._requested_at = 0.0
+        self._last_reply_full = False
 
-    def request(self) -> dict[str, Any]:
-        """The arguments of the next poll: what is known already."""
-        offsets: dict[str, dict[str, Any]] = {}
-        for run, stream in self._streams.items():
-            known = offsets[str(run)] = {"key": stream.key, "events": stream.events_at}
-            if stream.log_at is not None:
-                known["log"] = stream.log_at
-        return {"digest": self._digest, "offsets": offsets}
+    async def load(self, on_change: Callable[[], None]) -> None:
+        """Make views and logs of what is local: the sealed capsule, or the newest launch that was followed."""
+        for followed in self._followed.values():
+            async with self._files_in_use:
+                if not followed.loaded:
+                    await run_to_end(self._open(followed, ""))
+            on_change()
 
-    def absorb(self, reply: dict[str, Any]) -> bool:
-        """Take one reply in; True if anything changed.
+    def new_connection(self) -> None:
+        """Compare all local files with the host's again, as anything may have happened there meanwhile."""
+        self._limit, self._last_reply_full = FIRST_LIMIT, False
+        for followed in self._followed.values():
+            for file in followed.copy.files.values() if followed.copy else ():
+                file.confirmed = False
+
+    def request(self, wait: float) -> dict[str, Any]:
+        """Arguments of the next poll; ``wait``: seconds that the host may wait for news."""
+        files = []
+        if time.monotonic() >= self._retry_at:
+            for followed in self._followed.values():
+                if followed.copy is None or followed.pulled or self._state_key(followed.run) != followed.key:
+                    continue
+                for name, file in followed.copy.files.items():
+                    if name == "log" and self._folder.writable and self.sealed.get(followed.run) == followed.key:
+                        continue  # the pull of the capsule brings it, and does not wait for it
+                    prefix = "" if file.confirmed else file.sha256
+                    files.append((str(followed.run), followed.key, name, file.size, prefix))
+        self._requested_at = time.monotonic()
+        wait = 0.0 if any(prefix for *_, prefix in files) else wait
+        return {"digest": self._digest, "files": files, "limit": self._limit, "wait": wait}
+
+    async def absorb(self, reply: dict[str, Any]) -> bool:
+        """Take in a reply; True if a view or a log changed.
 
         Raises:
             LinkDown: the reply has not the shape of one.
         """
-        before = dict(self.views)
-        lines = sum(log.total for log in self.logs.values())
+        before = dict(self.views), [log.total for log in self.logs.values()]
         try:
-            self._absorb_states(reply["states"])
-            writing = set()
-            for name, key, file, offset, content in reply["chunks"]:
-                if (run := self._names.get(name)) is not None:
-                    self._absorb_chunk(run, str(key), str(file), int(offset), base64.b64decode(content, validate=True))
-                    writing.add(run)
-            for run, view in self.views.items():
-                if view.state is not None and view.state.ended and run not in writing:
-                    self.logs[run].end()
-            self.sealed = {self._names[name]: key for name, key in reply["sealed"].items() if name in self._names}
+            self._take_states(reply["states"])
+            self.sealed = {
+                self._by_name[name].run: str(key) for name, key in reply["sealed"].items() if name in self._by_name
+            }
+            chunks = [
+                (self._by_name[name], str(key), str(file), int(offset), base64.b64decode(content, validate=True))
+                for name, key, file, offset, content in reply["chunks"]
+                if name in self._by_name
+            ]
+            sizes = [(self._by_name[name], str(key), str(file), int(size)) for name, key, file, size in reply["sizes"]]
             self._digest = str(reply["digest"])
+            self._adapt_limit(sum(len(chunk[-1]) for chunk in chunks))
+            async with self._files_in_use:
+                await run_to_end(self._store(chunks, sizes))
         except (KeyError, TypeError, ValueError, AttributeError, binascii.Error, msgspec.MsgspecError) as error:
             raise LinkDown(f"the agent's reply cannot be understood: {sanitize_line(str(error))}") from error
-        return before != self.views or lines != sum(log.total for log in self.logs.values())
+        self._end_logs()
+        return before != (self.views, [log.total for log in self.logs.values()])
 
-    def _absorb_states(self, states: dict[str, Any]) -> None:
-        for run, view in self.views.items():
-            said = states.get(str(run))
-            now = None if said is None else msgspec.convert(said, state.RunState)
-            if now is not None:
-                now = msgspec.structs.replace(now, reason=sanitize_line(now.reason))
-            self.views[run] = with_state(view, now)
-            if now is not None and (run not in self._streams or self._streams[run].key != now.key):
-                self._streams[run] = _Stream(now.key)
-                self.logs[run].clear()
+    @property
+    def unconfirmed_bytes(self) -> int:
+        """Bytes of local copies that the host has yet to compare with its own."""
+        copies = [followed.copy for followed in self._followed.values() if followed.copy is not None]
+        return sum(file.size for copy in copies for file in copy.files.values() if not file.confirmed)
 
-    def _absorb_chunk(self, run: RunId, key: str, file: str, offset: int, content: bytes) -> None:
-        stream = self._streams[run]
-        if stream.key != key:
-            return
-        if file == "log":
-            if stream.log_at is not None and offset != stream.log_at:
-                self.logs[run].clear()
-            self.logs[run].feed(content)
-            stream.log_at = offset + len(content)
-            return
-        if offset != stream.events_at:
-            stream.partial, stream.skipping = b"", False
-            if offset == 0:  # the run started over in its place, as Slurm does with a requeued job: another stream
-                self.views[run] = RunView(run, state=self.views[run].state)
-        stream.events_at = offset + len(content)
-        self._absorb_events(run, stream, content)
+    @property
+    def caught_up(self) -> bool:
+        """Everything local is loaded, the host has been heard, and all events that it had then are here."""
+        if self.host_states is None or not all(followed.loaded for followed in self._followed.values()):
+            return False
+        return bool(self.disk_error) or all(
+            self.has_all_events(run, state.key) for run, state in self.host_states.items()
+        )
 
-    def _absorb_events(self, run: RunId, stream: _Stream, content: bytes) -> None:
-        """Parse whole lines only; a line that is no event is counted and passed over, and so is one without an end."""
-        *lines, stream.partial = (stream.partial + content).split(b"\n")
-        found, rejected = [], 0
-        for line in lines:
-            if stream.skipping:
-                stream.skipping = False
+    def has_all_events(self, run: RunId, key: str) -> bool:
+        """Whether all events of that launch are local, as far as the host had them when last asked."""
+        followed = self._followed[run]
+        done = followed.copy is None or followed.pulled or followed.copy.files["events"].complete
+        return followed.key == key and done
+
+    def has_all(self, run: RunId) -> bool:
+        """Whether all that the followed launch has written is local, as far as the host had it when last asked."""
+        copy = self._followed[run].copy
+        return copy is None or all(file.complete for file in copy.files.values())
+
+    def copy_size(self, run: RunId, key: str) -> int | None:
+        """Bytes in the copy of that launch; None if there is no copy."""
+        copy = self._followed[run].copy
+        return copy.size if copy is not None and copy.key == key else None
+
+    async def release(self, run: RunId, key: str) -> None:
+        """Write no more into the copy of that launch: the pull of its capsule takes its files over."""
+        async with self._files_in_use:  # a reply that is being stored is stored whole
+            if self._followed[run].key == key:
+                self._followed[run].pulled = True
+
+    async def use_capsule(self, run: RunId, key: str) -> None:
+        """Read on in the synced capsule of that launch, whose files continue those of the copy."""
+        followed = self._followed[run]
+        async with self._files_in_use:
+            if followed.key == key and followed.copy is not None and followed.reader is not None:
+                followed.copy = None
+                followed.reader.folder = self._folder.path / str(run)
+                await run_to_end(self._read(followed))
+        self._end_logs()
+
+    async def move_copies(self) -> None:
+        """This console has become the writer of the runs folder: its private copies go there."""
+        async with self._files_in_use:
+            await run_to_end(self._move_copies())
+
+    async def _move_copies(self) -> None:
+        for followed in self._followed.values():
+            if followed.copy is None or followed.reader is None:
                 continue
+            live = self._folder.live(followed.run, followed.key)
             try:
-                found.append(events.decode(line))
-            except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-                rejected += 1
-        if len(stream.partial) > MAX_EVENT_LINE:
-            rejected += not stream.skipping
-            stream.partial, stream.skipping = b"", True
-        view = reduce(self.views[run], found)
-        if rejected:
-            view = msgspec.structs.replace(view, rejected=view.rejected + rejected)
-        self.views[run] = view
+                await asyncio.to_thread(followed.copy.move, live)
+                followed.reader.folder = live
+            except OSError as error:
+                self._note_disk_error(error)
+                await self._open(followed, followed.key)
+
+    def _state_key(self, run: RunId) -> str:
+        state = self.host_states.get(run) if self.host_states is not None else None
+        return state.key if state is not None else ""
+
+    def _take_states(self, states: dict[str, Any]) -> None:
+        known = {run: msgspec.convert(states[str(run)], RunState) for run in self.views if str(run) in states}
+        self.host_states = {run: _sanitized(state) for run, state in known.items()}
+        for followed in self._followed.values():
+            self._show(followed, self.views[followed.run])
+
+    def _show(self, followed: _FollowedRun, view: RunView) -> None:
+        """Show ``view`` with the state that the host says; with the last known one before the host has said any.
+
+        A capsule keeps its state where the host does not know the run: it may be another host, or a cleared one.
+        """
+        state = followed.state
+        if self.host_states is not None and (followed.copy is not None or followed.run in self.host_states):
+            state = self.host_states.get(followed.run)
+        if state is not None and state.key != followed.key:
+            view = RunView(followed.run)
+        self.views[followed.run] = replace(view, state=state)
+
+    async def _open(self, followed: _FollowedRun, key: str) -> None:
+        """Turn to launch ``key`` of a run, or to the newest that is local, and load what is local of it."""
+        log = self.logs[followed.run]
+        log.clear()
+        try:
+            key, copy, folder = await asyncio.to_thread(self._find, followed.run, key)
+            state = await asyncio.to_thread(read_state, folder)
+        except OSError as error:
+            self._note_disk_error(error)
+            key, copy, folder, state = "", None, self._folder.path, None  # tried again at the next reply
+        followed.key, followed.copy, followed.pulled = key, copy, False
+        followed.state = state and _sanitized(state)
+        followed.reader = RunReader(folder, log, self._names) if key else None
+        self.views[followed.run] = RunView(followed.run, state=self.views[followed.run].state)
+        await self._read(followed)
+        followed.loaded = True
+        self._end_logs()
+
+    def _find(self, run: RunId, key: str) -> tuple[str, RunCopy | None, Path]:
+        """Launch, copy and local folder: of launch ``key``, or of the newest one. Blocks."""
+        manifest = local_manifest(self._folder.path, run)
+        if not key:
+            key = self._folder.newest_launch(run) or (manifest.key if manifest else "")
+        if manifest is not None and manifest.key == key:
+            return key, None, self._folder.path / str(run)
+        copy = self._folder.open_copy(run, key, self._names) if key else None
+        return key, copy, copy.folder if copy else self._folder.path
+
+    async def _store(self, chunks: list[Chunk], sizes: list[Any]) -> None:
+        """Turn to the launches that the host says, append ``chunks`` to the copies, then read what is new there."""
+        for followed in self._followed.values():
+            key = self._state_key(followed.run)
+            if followed.loaded and key and key != followed.key:
+                await self._open(followed, key)
+        try:
+            for chunk in chunks:
+                await self._append(*chunk)
+            for followed, key, name, size in sizes:
+                if followed.copy is not None and followed.copy.key == key and name in followed.copy.files:
+                    file = followed.copy.files[name]
+                    file.confirmed, file.remote_size = True, size
+            await self._write_states()
+            if sizes:
+                self.disk_error = ""
+        except OSError as error:
+            self._note_disk_error(error)
+        for run in dict.fromkeys(followed.run for followed, *_ in chunks):
+            await self._read(self._followed[run])
+
+    async def _append(self, followed: _FollowedRun, key: str, name: str, offset: int, content: bytes) -> None:
+        """Append a chunk to the copy; one at 0 replaces the copy's file.
+
+        Raises:
+            ValueError: it belongs somewhere else.
+            OSError: the disk said no; the file is as it was, or empty if it was to be replaced.
+        """
+        copy, reader = followed.copy, followed.reader
+        if copy is None or reader is None or followed.pulled or copy.key != key:
+            return
+        file = copy.files[name]
+        if offset not in (0, file.size):
+            raise ValueError(f"{name} of {followed.run} at byte {offset} in place of {file.size}")
+        if offset == 0 and file.size:  # as Slurm does with a requeued job: another stream of the same launch
+            await asyncio.to_thread(file.start_over)
+            reader.start_over(name)
+            if name == "events":
+                self.views[followed.run] = RunView(followed.run, state=self.views[followed.run].state)
+            else:
+                self.logs[followed.run].clear()
+        await asyncio.to_thread(file.append, content)
+
+    async def _write_states(self) -> None:
+        """Keep the last known states beside the copies, for the next start."""
+        for run, reported in (self.host_states or {}).items():
+            followed = self._followed[run]
+            state = replace(reported, heartbeat=0)  # it changes all the time, and means nothing later
+            if followed.copy is None or followed.pulled or followed.key != state.key or state.state == "queued":
+                continue
+            if followed.state != state:
+                await asyncio.to_thread(followed.copy.write_state, state)
+                followed.state = state
+
+    async def _read(self, followed: _FollowedRun) -> None:
+        """Bring view and log up to date with the local files: in parts, off the event loop."""
+
+        def next_part(reader: RunReader, view: RunView) -> tuple[RunView, list[str], bool]:
+            content = reader.read()
+            view = reduce(view, content.events)
+            if content.rejected:
+                view = replace(view, rejected=view.rejected + content.rejected)
+            return view, content.lines, content.more
+
+        view, more = self.views[followed.run], followed.reader is not None
+        while more and followed.reader is not None:
+            try:
+                view, lines, more = await asyncio.to_thread(next_part, followed.reader, view)
+            except OSError as error:
+                self._note_disk_error(error)
+                break
+            self.logs[followed.run].extend(lines)
+        self._show(followed, view)
+
+    def _end_logs(self) -> None:
+        """Of a run that has ended, the last line is a line even without a newline."""
+        for run, view in self.views.items():
+            if view.state is not None and view.state.ended and self._followed[run].loaded and self.has_all(run):
+                self.logs[run].end()
+
+    def _adapt_limit(self, size: int) -> None:
+        """Make full replies smaller on a slow link, so that states stay current, and larger on a fast one.
+
+        Only a reply after a full one is measured: the host had it ready, so the time is the link's.
+        """
+        seconds = time.monotonic() - self._requested_at
+        full = size >= self._limit // 2
+        if full and self._last_reply_full:
+            if seconds > SLOW_S:
+                self._limit = max(MIN_LIMIT, self._limit // 2)
+            elif seconds < FAST_S:
+                self._limit = min(MAX_LIMIT, self._limit * 2)
+        self._last_reply_full = full
+
+    def _note_disk_error(self, error: OSError) -> None:
+        """States are followed on; bytes are asked for again later, when there may be room."""
+        full = disk_full_error(error, str(self._folder.path), MIN_LIMIT)
+        reason = str(NoRoom("this machine", full.disk, full.missing)) if full else f"{error.filename}: {error.strerror}"
+        self.disk_error = sanitize_line(reason)
+        self._retry_at = time.monotonic() + RETRY_S
+
+
+def _sanitized(state: RunState) -> RunState:
+    return replace(state, reason=sanitize_line(state.reason))

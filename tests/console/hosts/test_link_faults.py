@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import asyncssh
 import psutil
@@ -45,23 +43,6 @@ with open(run / "events.jsonl", "w") as events:
         events.flush()
         time.sleep(seconds * burst / lines)
 """
-
-
-class Recorder(RunFollower):
-    """A follower that also keeps the hash of all it was brought, and refuses a gap or a byte brought twice."""
-
-    def __init__(self) -> None:
-        super().__init__((RUN,))
-        self.brought = hashlib.sha256()
-        self.size = 0
-
-    def absorb(self, reply: dict[str, Any]) -> bool:
-        for name, _, file, offset, content in reply["chunks"]:
-            if name == str(RUN) and file == "events":
-                assert offset == self.size, f"expected byte {self.size}, was brought {offset}"
-                self.brought.update(base64.b64decode(content))
-                self.size += len(base64.b64decode(content))
-        return super().absorb(reply)
 
 
 class Watched:
@@ -101,12 +82,22 @@ class Watched:
 
 
 @asynccontextmanager
-async def watched(config: HostConfig, access: Access, runs_dir: Path, seconds: float = 20.0) -> AsyncIterator[Watched]:
+async def watched(
+    config: HostConfig, access: Access, runs_dir: Path, seconds: float = 20.0, *, syncs_runs: bool = True
+) -> AsyncIterator[Watched]:
     changed = asyncio.Event()
     link = HostLink(
-        "sshd", config, FOLDER, runs_dir, (RUN,), wants_lease=False, take_over=False, tell=changed.set, access=access
+        "sshd",
+        config,
+        FOLDER,
+        runs_dir,
+        (RUN,),
+        wants_lease=False,
+        take_over=False,
+        on_change=changed.set,
+        access=access,
+        syncs_runs=syncs_runs,
     )
-    link.follower = Recorder()
     following = asyncio.create_task(link.run())
     try:
         async with asyncio.timeout(seconds):
@@ -138,17 +129,18 @@ async def test_drops_lose_and_double_nothing(sshd: Sshd, operator: Path, tmp_pat
         weights = [fault.random.random() for _ in range(drops)]
         on_the_wire = 110 * lines  # less than there will be, so that the last cut is reached, too
         proxy.cut_after(iter([1 + int(weight / sum(weights) * on_the_wire) for weight in weights]))
-        async with watched(config, access, tmp_path / "home") as console:
-            recorder = console.link.follower
-            assert isinstance(recorder, Recorder)
-            file = host.run_folder / str(RUN) / "events.jsonl"
-            while not ended(recorder) or recorder.size < file.stat().st_size:
+        # nothing is pulled, so that polls alone bring the file
+        async with watched(config, access, tmp_path / "local", syncs_runs=False) as console:
+            follower = console.link.follower
+            remote = host.run_folder / str(RUN) / "events.jsonl"
+            while not ended(follower) or lines_seen(follower) < lines:
                 console.still_runs()
                 await asyncio.sleep(0.02)
-        events = file.read_bytes()
-        assert recorder.brought.hexdigest() == hashlib.sha256(events).hexdigest() and recorder.size == len(events)
-        view = recorder.views[RUN]
-        assert (view.rejected, view.progress.done if view.progress else None) == (0, lines)
+            events, view = remote.read_bytes(), follower.views[RUN]
+            copy = follower._followed[RUN].copy
+            assert copy is not None and copy.files["events"].path.read_bytes() == events
+            assert copy.files["events"].sha256 == hashlib.sha256(events).hexdigest()
+        assert view.rejected == 0 and view.next_seq == lines
         assert events.count(b"\n") == lines
         assert proxy.dropped == drops
         fault.note(f"{proxy.dropped} drops on {proxy.connections} connections")
@@ -163,7 +155,7 @@ async def test_a_frozen_peer_is_lost_and_found_again(
     timeouts = Timeouts() if fault.full else QUICK
     frozen_s = fault.random.uniform(20, 60) if fault.full else fault.random.uniform(0, 3)
     async with through_a_proxy(sshd, operator, tmp_path, timeouts) as (proxy, config, access):
-        runs_dir = tmp_path / "home"
+        runs_dir = tmp_path / "local"
         async with watched(config, access, runs_dir) as console:
             stopped: list[psutil.Process] = []
             if how == "the network":
@@ -215,7 +207,7 @@ async def test_a_frozen_peer_is_lost_though_nothing_is_asked_of_it(
 @pytest.mark.fault("server killed and restarted", "LOST shown within 20 s; re-attached within 5 s of its return")
 async def test_a_restarted_server_is_found_again(sshd: Sshd, operator: Path, tmp_path: Path, fault: Fault) -> None:
     access = sshd.access(operator, timeouts=Timeouts())
-    async with watched(sshd.host(tmp_path / "host"), access, tmp_path / "home") as console:
+    async with watched(sshd.host(tmp_path / "host"), access, tmp_path / "local") as console:
         sshd.stop()
         lost = await console.lost()
         gone_s = fault.random.uniform(60, 90) if fault.full else fault.random.uniform(3, 6)
@@ -230,15 +222,15 @@ async def test_a_restarted_server_is_found_again(sshd: Sshd, operator: Path, tmp
 async def test_a_slow_link_is_not_a_silent_one(sshd: Sshd, operator: Path, tmp_path: Path, fault: Fault) -> None:
     host = Host(tmp_path / "host", sshd.host(tmp_path / "host"), sshd.access(operator))
     async with host.open_connection() as (_, agent):
-        await launch(agent, str(RUN), "for number in range(40_000): print('line', number)")
+        await launch(agent, str(RUN), STREAM.format(folder=FOLDER, run=RUN, lines=5000, seconds=0.1))
         while not (host.run_folder / str(RUN) / "exit.json").exists():
             await asyncio.sleep(0.05)
     async with through_a_proxy(sshd, operator, tmp_path, QUICK) as (proxy, config, access):
         proxy.round_trip, proxy.bandwidth = 0.2, 80_000.0
         start = time.monotonic()
-        async with watched(config, access, tmp_path / "home", seconds=60) as console:
+        async with watched(config, access, tmp_path / "local", seconds=60) as console:
             took = time.monotonic() - start
-            assert console.link.follower.logs[RUN].total and proxy.connections == 1
+            assert lines_seen(console.link.follower) == 5000 and proxy.connections == 1
     assert took > POLL_WAIT_S + QUICK.silence
     fault.note(f"one reply took {took:.1f} s")
 
@@ -249,7 +241,7 @@ async def test_a_changed_key_at_a_reconnect_is_not_tried_again_until_asked(
     prompter = ScriptedPrompter()
     timeouts = Timeouts(handshake=QUICK.handshake, keepalive=QUICK.keepalive, misses=QUICK.misses, backoff=(0.05, 0.1))
     access = sshd.access(operator, prompter, timeouts)
-    async with watched(sshd.host(tmp_path / "host"), access, tmp_path / "home") as console:
+    async with watched(sshd.host(tmp_path / "host"), access, tmp_path / "local") as console:
         (tmp_path / "other").mkdir()
         (operator / "known_hosts").write_text(Sshd(tmp_path / "other", ME).known_hosts_line(port=sshd.port))
         sshd.stop()
@@ -268,12 +260,17 @@ async def test_a_changed_key_at_a_reconnect_is_not_tried_again_until_asked(
 
 async def test_without_a_link_requests_fail_at_once(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
     async with watched(
-        sshd.host(tmp_path / "host"), sshd.access(operator, timeouts=QUICK), tmp_path / "home"
+        sshd.host(tmp_path / "host"), sshd.access(operator, timeouts=QUICK), tmp_path / "local"
     ) as console:
         sshd.stop()
         await console.lost()
         with pytest.raises(LinkDown):
             console.link.connected()
+
+
+def lines_seen(follower: RunFollower) -> int:
+    progress = follower.views[RUN].progress
+    return progress.done if progress else 0
 
 
 def ended(follower: RunFollower) -> bool:

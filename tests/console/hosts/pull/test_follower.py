@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import tempfile
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.hosts.pull.follower import MAX_EVENT_LINE, RunFollower
+from console.hosts.pull.follower import RunFollower
+from console.hosts.pull.local_copy import MAX_EVENT_LINE, RunsFolder
 from console.hosts.ssh.errors import LinkDown
 from engine.contract import events
 from engine.contract.settings import RunId
@@ -37,15 +41,36 @@ STREAM = b"".join(
 
 
 def reply(*chunks: tuple[str, int, bytes], state: str = "running", key: str = KEY) -> dict[str, Any]:
+    """A poll's reply after which nothing is left on the host."""
     encoded = [[str(RUN), key, file, offset, base64.b64encode(content).decode()] for file, offset, content in chunks]
-    return {"states": {str(RUN): {"state": state, "key": key}}, "digest": "d", "chunks": encoded, "sealed": {}}
+    sizes = [[str(RUN), key, file, offset + len(content)] for file, offset, content in chunks]
+    return {
+        "states": {str(RUN): {"state": state, "key": key}},
+        "digest": "d",
+        "chunks": encoded,
+        "sizes": sizes,
+        "sealed": {},
+    }
+
+
+async def opened(path: Path) -> RunFollower:
+    """A follower that writes the runs folder ``path``."""
+    folder = RunsFolder(path)
+    folder.try_lock()
+    follower = RunFollower(folder, (RUN,))
+    await follower.load(lambda: None)
+    return follower
 
 
 def followed(*replies: dict[str, Any]) -> RunFollower:
-    follower = RunFollower((RUN,))
-    for one in replies:
-        follower.absorb(one)
-    return follower
+    async def follow(path: Path) -> RunFollower:
+        follower = await opened(path)
+        for one in replies:
+            await follower.absorb(one)
+        return follower
+
+    with tempfile.TemporaryDirectory() as path:
+        return asyncio.run(follow(Path(path)))
 
 
 WHOLE = followed(reply(("events", 0, STREAM))).views[RUN]
@@ -102,14 +127,14 @@ def test_a_line_that_is_no_event_is_counted_and_the_stream_goes_on(line: bytes) 
 
 
 @pytest.mark.fault("an event line of 50 MB", "rejected, counted, the stream goes on")
-def test_a_line_without_end_costs_no_memory_and_is_passed_over(fault: Fault) -> None:
-    follower = RunFollower((RUN,))
+async def test_a_line_without_end_costs_no_memory_and_is_passed_over(tmp_path: Path, fault: Fault) -> None:
+    follower = await opened(tmp_path)
     size = fault.size(4 * MAX_EVENT_LINE, 50_000_000)
     at, piece = 0, b"x" * (1 << 18)
     while at <= size:
-        follower.absorb(reply(("events", at, piece)))
+        await follower.absorb(reply(("events", at, piece)))
         at += len(piece)
-    follower.absorb(reply(("events", at, b"\n" + STREAM)))
+    await follower.absorb(reply(("events", at, b"\n" + STREAM)))
     view = follower.views[RUN]
     assert view.rejected == 1 and view.losses == WHOLE.losses
 
@@ -118,7 +143,8 @@ def test_another_launch_starts_from_a_clean_view() -> None:
     other = "1" * 32
     follower = followed(reply(("events", 0, STREAM), ("log", 0, b"old\n")), reply(state="queued", key=other))
     assert not follower.views[RUN].losses and not follower.logs[RUN].lines
-    assert follower.request()["offsets"][str(RUN)] == {"key": other, "events": 0}
+    files = follower.request(0.0)["files"]
+    assert [(key, file, size) for _, key, file, size, _ in files] == [(other, "events", 0), (other, "log", 0)]
 
 
 def test_a_run_that_starts_over_in_its_place_is_followed_from_its_new_beginning() -> None:
@@ -128,10 +154,9 @@ def test_a_run_that_starts_over_in_its_place_is_followed_from_its_new_beginning(
 
 
 def test_hostile_text_of_the_host_is_made_safe() -> None:
-    follower = RunFollower((RUN,))
     hostile = reply(("log", 0, b"a\x1b]0;pwned\x07b\x1b[2Jc\r\n"))
     hostile["states"][str(RUN)]["reason"] = "no\x1b[31m \u202edisk"
-    follower.absorb(hostile)
+    follower = followed(hostile)
     assert follower.views[RUN].state.reason == "no disk"  # type: ignore[union-attr]
     assert list(follower.logs[RUN].lines) == ["abc"]
 
@@ -142,12 +167,17 @@ def test_hostile_text_of_the_host_is_made_safe() -> None:
 )
 def test_a_reply_of_another_shape_takes_the_link_down(broken: dict[str, Any]) -> None:
     with pytest.raises(LinkDown, match="cannot be understood"):
-        RunFollower((RUN,)).absorb(broken)
+        followed(broken)
 
 
-def test_the_last_words_of_a_run_that_ended_in_mid_line_are_shown_once_all_of_its_log_is_here() -> None:
-    follower = followed(reply(("log", 0, b"one\nKil")), reply(("log", 7, b"led"), state="failed"))
-    assert list(follower.logs[RUN].lines) == ["one"], "more of it may come"
-    assert follower.absorb(reply(state="failed"))
+async def test_the_last_line_of_an_ended_run_is_shown_without_a_newline_once_all_of_its_log_is_here(
+    tmp_path: Path,
+) -> None:
+    follower = await opened(tmp_path)
+    more = reply(("log", 0, b"one\nKil"), ("events", 0, b""), state="failed")
+    more["sizes"][0][3] += 3
+    await follower.absorb(more)
+    assert list(follower.logs[RUN].lines) == ["one"], "more of it is on the host"
+    assert await follower.absorb(reply(("log", 7, b"led"), state="failed"))
     assert list(follower.logs[RUN].lines) == ["one", "Killed"]
-    assert not follower.absorb(reply(state="failed"))
+    assert not await follower.absorb(reply(state="failed"))

@@ -1,0 +1,347 @@
+"""Local copies of what a run writes while it runs: appended by offset, read line by line, written by one console at a time.
+
+``<runs folder>/.live/<run>/<launch key>/`` holds ``events.jsonl`` and ``log.txt`` up to the byte that came last, and the
+last known ``state.json``. They are not flushed to the disk: what counts as synced is the sealed capsule, which takes these
+bytes over.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from console.hosts.agent.workspace import KEY
+from console.runs.log_buffer import LogBuffer
+from engine.contract import events
+from engine.contract.durable import write_durably
+from engine.contract.events import Event
+from engine.contract.file_lock import take_lock
+from engine.contract.run_folder import EVENTS, LOG, STATE
+from engine.contract.settings import RunId
+from engine.contract.state import RunState
+from engine.contract.state import decode as decode_state
+
+GROWING = {"events": EVENTS, "log": LOG}
+READ_SIZE = 2 << 20
+MAX_EVENT_LINE = 1 << 20
+MAX_LOG_READ = 4 << 20  # of a longer log only the end is read: the buffer would drop the rest anyway
+APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class RunsFolder:
+    """Local folder of one experiment's runs, and whether this console is the one that writes it.
+
+    Args:
+        path: the folder; made when it is first written.
+        may_write: compete for the writer's lock. Without it, copies go to a private temporary folder.
+
+    Attributes:
+        other_writer: who writes the folder in place of this console, for people; "" if nobody else does.
+    """
+
+    def __init__(self, path: Path, *, may_write: bool = True) -> None:
+        self.path = path
+        self.other_writer = ""
+        self._may_write = may_write
+        self._lock: int | None = None
+        self._private: tempfile.TemporaryDirectory[str] | None = None
+
+    @property
+    def writable(self) -> bool:
+        """Whether this console holds the writer's lock."""
+        return self._lock is not None
+
+    def try_lock(self) -> bool:
+        """Try to become the writer; True if this call did it. The kernel frees the lock when its holder dies. Blocks."""
+        if not self._may_write or self.writable:
+            return False
+        path = self.path / ".writer.lock"
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = take_lock(path, wait=False)
+            if self._lock is None:
+                holder = path.read_text(encoding="utf-8", errors="replace")[:100].strip() or "of unknown user"
+                self.other_writer = f"another console ({holder}) writes this runs folder"
+                return False
+        except OSError as error:
+            self.other_writer = f"nobody: {self.path} cannot be written: {error.strerror}"
+            return False
+        self.other_writer = ""
+        with suppress(OSError):  # a full disk: the note is missing, the lock holds
+            os.ftruncate(self._lock, 0)
+            os.pwrite(self._lock, f"{getpass.getuser()}, pid {os.getpid()}".encode(), 0)
+        return True
+
+    def close(self) -> None:
+        """Free the lock and delete private copies. Blocks."""
+        if self._private is not None:
+            self._private.cleanup()
+            self._private = None
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def live(self, run: RunId, key: str = "") -> Path:
+        """Where the writer keeps the copies of a run, or of one of its launches."""
+        return self.path / ".live" / str(run) / key
+
+    def newest_launch(self, run: RunId) -> str:
+        """Key of the launch whose live copy was made last; "" if there is none. Blocks."""
+        try:
+            launches = [folder for folder in self.live(run).iterdir() if KEY.match(folder.name)]
+            return max(launches, key=lambda folder: folder.stat().st_mtime_ns).name if launches else ""
+        except OSError:
+            return ""
+
+    def live_size(self, run: RunId, key: str) -> int | None:
+        """Bytes of events and log that the writer has of a launch; None if it has no copy. Blocks."""
+        folder = self.live(run, key)
+        if not folder.is_dir():
+            return None
+        return sum(path.stat().st_size for name in GROWING.values() if (path := folder / name).is_file())
+
+    def open_copy(self, run: RunId, key: str, names: tuple[str, ...]) -> RunCopy:
+        """The copy that this console writes: the live one, or a private one that starts as a copy of it. Blocks."""
+        live = self.live(run, key)
+        if self.writable:
+            return RunCopy(live, key, names)
+        if self._private is None:
+            self._private = tempfile.TemporaryDirectory(prefix="qllm-console-")
+        folder = Path(self._private.name) / str(run) / key
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            for name in (STATE, *(GROWING[name] for name in names)):
+                with suppress(OSError):  # what is not here, or finds no room, comes from the host
+                    shutil.copyfile(live / name, folder / name, follow_symlinks=False)
+        return RunCopy(folder, key, names)
+
+    def remove_copies(self, run: RunId, key: str) -> None:
+        """Delete the live copy of launch ``key``, whose capsule is synced, and set those of other launches aside. Blocks.
+
+        They go to ``.previous/<run>-<key>``, as their capsules never came.
+        """
+        with suppress(OSError):  # what cannot be moved stays until the next capsule is synced
+            for folder in list(self.live(run).iterdir()):
+                aside = self.path / ".previous" / f"{run}-{folder.name}"
+                if folder.name == key or aside.exists():
+                    shutil.rmtree(folder)
+                else:
+                    aside.parent.mkdir(exist_ok=True)
+                    folder.rename(aside)
+            self.live(run).rmdir()
+            self.live(run).parent.rmdir()  # fails as long as another run has a copy
+
+
+class GrowingFile:
+    """Local copy of one append-only file of the host, and the running SHA-256 of its content. Opening it blocks.
+
+    Attributes:
+        size: bytes here.
+        confirmed: on the present connection the host has confirmed that these are the first bytes of its file.
+        remote_size: bytes on the host when last asked; None if it was not.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size = 0
+        self.confirmed = False
+        self.remote_size: int | None = None
+        self._digest = hashlib.sha256()
+        with suppress(FileNotFoundError), open(path, "rb") as file:
+            while chunk := file.read(READ_SIZE):
+                self._digest.update(chunk)
+                self.size += len(chunk)
+
+    @property
+    def sha256(self) -> str:
+        """Of all bytes here, in hex."""
+        return self._digest.hexdigest()
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that the host had when last asked is here."""
+        return self.confirmed and self.remote_size == self.size
+
+    def append(self, content: bytes) -> None:
+        """Add ``content`` at the end. Blocks.
+
+        Raises:
+            OSError: the disk said no; the file is then as it was.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(self.path, APPEND, 0o666)
+        try:
+            view = memoryview(content)
+            while view:
+                view = view[os.write(handle, view) :]
+        except OSError:
+            os.ftruncate(handle, self.size)
+            raise
+        finally:
+            os.close(handle)
+        self._digest.update(content)
+        self.size += len(content)
+
+    def start_over(self) -> None:
+        """Set the content aside under another name, and begin with an empty file. Blocks."""
+        with suppress(FileNotFoundError):
+            self.path.replace(self.path.with_name(f"{self.path.name}.replaced"))
+        self._digest, self.size = hashlib.sha256(), 0
+
+    def move(self, path: Path) -> None:
+        """Continue in ``path``. A longer file there is used as it is: whether it agrees is for the host to say. Blocks.
+
+        Raises:
+            OSError: it cannot be written there; nothing has changed.
+        """
+        other = GrowingFile(path)
+        if other.size > self.size or not self.path.exists():
+            self._digest, self.size, self.confirmed = other._digest, other.size, False
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name(f".{path.name}.tmp")
+            shutil.copyfile(self.path, temporary)
+            temporary.replace(path)
+        self.path = path
+
+
+class RunCopy:
+    """Local copy of one launch of a run: its growing files, and its last known state. Opening it blocks.
+
+    Args:
+        folder: made when something is first written.
+        names: which of ``GROWING`` to keep.
+    """
+
+    def __init__(self, folder: Path, key: str, names: tuple[str, ...] = tuple(GROWING)) -> None:
+        self.folder = folder
+        self.key = key
+        self.files = {name: GrowingFile(folder / GROWING[name]) for name in names}
+
+    @property
+    def size(self) -> int:
+        """Bytes of all growing files here."""
+        return sum(file.size for file in self.files.values())
+
+    def write_state(self, state: RunState) -> None:
+        """Replace the state whole. Blocks.
+
+        Raises:
+            OSError: the disk said no; the old state is still there.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_durably(self.folder / STATE, msgspec.json.encode(state), wait=False)
+
+    def move(self, folder: Path) -> None:
+        """Continue in ``folder``. Blocks.
+
+        Raises:
+            OSError: it cannot be written there.
+        """
+        for name, file in self.files.items():
+            file.move(folder / GROWING[name])
+        self.folder = folder
+
+
+def read_state(folder: Path) -> RunState | None:
+    """The state in a local run folder; None if there is none that can be read. Blocks."""
+    try:
+        return decode_state((folder / STATE).read_bytes())
+    except (OSError, msgspec.MsgspecError, RecursionError):
+        return None
+
+
+class NewContent(Struct, frozen=True):
+    """What was read of a run's files since the last time: decoded events, lines that were no events, log lines."""
+
+    events: list[Event]
+    rejected: int
+    lines: list[str]
+    more: bool
+
+
+class RunReader:
+    """Reads the events and the log of one launch from its local folder, each time from where it stopped.
+
+    Args:
+        log: cuts the log into lines; its own lines are for the caller to add.
+        names: which of ``GROWING`` to read.
+    """
+
+    def __init__(self, folder: Path, log: LogBuffer, names: tuple[str, ...] = tuple(GROWING)) -> None:
+        self.folder = folder
+        self._log = log
+        self._offsets = dict.fromkeys(names, 0)
+        self._skipping = False  # within an event line that is too long to be one
+
+    def start_over(self, name: str) -> None:
+        """Read that file from its beginning next time: it is another file now."""
+        self._offsets[name] = 0
+        if name == "events":
+            self._skipping = False
+
+    def read(self) -> NewContent:
+        """The next complete event lines, at most 2 MiB of them, and new bytes of the log as lines. Blocks.
+
+        Raises:
+            OSError: a file cannot be read.
+        """
+        found, rejected, more = self._read_events()
+        return NewContent(found, rejected, self._read_log() if "log" in self._offsets else [], more)
+
+    def _read_events(self) -> tuple[list[Event], int, bool]:
+        """Only whole lines are read: the next read begins with the line that is not whole yet."""
+        content = self._content("events", READ_SIZE)
+        end = content.rfind(b"\n") + 1
+        more = len(content) == READ_SIZE
+        if not end:
+            too_long = len(content) > MAX_EVENT_LINE or self._skipping
+            rejected = int(too_long and not self._skipping)
+            self._skipping = too_long
+            self._offsets["events"] += len(content) if too_long else 0
+            return [], rejected, more
+        self._offsets["events"] += end
+        lines = content[: end - 1].split(b"\n")
+        if self._skipping:
+            self._skipping = False
+            lines = lines[1:]
+        found, rejected = [], 0
+        for line in lines:
+            try:
+                found.append(events.decode(line))
+            except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+                rejected += 1
+        return found, rejected, more
+
+    def _read_log(self) -> list[str]:
+        lines: list[str] = []
+        size = self._size("log")
+        left_out = size - MAX_LOG_READ - self._offsets["log"]
+        if left_out > 0:
+            lines += self._log.skip(left_out)
+            self._offsets["log"] += left_out
+        content = self._content("log", MAX_LOG_READ)
+        self._offsets["log"] += len(content)
+        return lines + self._log.split(content)
+
+    def _size(self, name: str) -> int:
+        try:
+            return (self.folder / GROWING[name]).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def _content(self, name: str, limit: int) -> bytes:
+        try:
+            with open(self.folder / GROWING[name], "rb") as file:
+                file.seek(self._offsets[name])
+                return file.read(limit)
+        except FileNotFoundError:
+            return b""
