@@ -6,15 +6,16 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from engine.commands.options import add_settings, check_wordnet, device_of, experiment_of, paths_of, workspace_of
 from engine.contract.bad_input import BadInput
 from engine.contract.settings import resolve, run_ids
-from engine.data.formats.check import check_files, report_text, reports_as_json
-from engine.data.formats.gate import FileReport
+
+if TYPE_CHECKING:
+    from engine.data.formats.gate import FileReport
 
 DONE = 0
 
@@ -25,6 +26,8 @@ def data_check(files: Sequence[Path], quarantine: Path | None, *, as_one_json: b
     Raises:
         BadInput: a file cannot be read, holds no records, or has too many in quarantine.
     """
+    from engine.data.formats.check import check_files, report_text, reports_as_json  # numpy, which help does without
+
     reports: list[FileReport] = []
     for report in check_files(files, quarantine):
         reports.append(report)
