@@ -24,7 +24,7 @@ from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.connection import open_connection
 from console.hosts.ssh.errors import LinkDown
 from console.hosts.ssh.retry import Retry
-from console.hosts.ssh.route import RouteSummary
+from console.hosts.ssh.route import Route
 from console.runs.snapshot import HostFacts, HostView
 from console.sanitize import sanitize_line
 from engine.contract.settings import RunId
@@ -132,7 +132,7 @@ class HostLink:
             finally:
                 self._open = None
 
-    def _about_to_connect(self, route: RouteSummary) -> None:
+    def _about_to_connect(self, route: Route) -> None:
         self.note(address=route.login, detail=f"connecting: {route.text}")
 
     async def take_over(self) -> None:

@@ -182,14 +182,15 @@ def _check(options: argparse.Namespace) -> int:
     """Fail before anything is queued rather than once in every run."""
     from importlib.util import find_spec
 
+    # first, since a plain install has no engine, and then WordNet is not what is missing
+    for package in ("torch", "transformers", "safetensors", "polars"):
+        if find_spec(package) is None:
+            raise BadInput(f"{package} is not installed here: pip install 'qllm-console[engine]'")
     experiment = experiment_of(options)
     runs = [resolve(experiment, options.profile, run) for run in run_ids(experiment, options.profile)]
     if any(settings.builds for settings in runs):
         check_wordnet()
     _check_inputs(dict.fromkeys(settings.inputs for settings in runs), paths_of(experiment))
-    for package in ("torch", "transformers", "safetensors", "polars"):
-        if find_spec(package) is None:
-            raise BadInput(f"{package} is not installed here: pip install 'qllm-console[engine]'")
     return DONE
 
 

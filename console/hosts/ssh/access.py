@@ -11,7 +11,7 @@ from typing import Any
 import asyncssh
 from msgspec import Struct
 
-from console.hosts.ssh.prompts import NonInteractive, Prompter, Question
+from console.hosts.ssh.prompts import OperatorUnavailable, Prompter, Question
 from console.hosts.ssh.route import SshFiles, default_ssh_files
 
 MAX_TRIES = 3
@@ -125,7 +125,7 @@ class Access:
         self.files = files or default_ssh_files()
         self.timeouts = timeouts or Timeouts()
         self.keyring = Keyring()
-        self._prompter: Prompter = prompter or NonInteractive()
+        self._prompter = prompter
         self._open_questions = 0
         self._last_question_at = 0.0
 
@@ -135,6 +135,8 @@ class Access:
         Raises:
             OperatorUnavailable: nobody can be asked.
         """
+        if self._prompter is None:
+            raise OperatorUnavailable("nobody can be asked; run `qllm-console status` in a terminal once")
         self._open_questions += 1
         try:
             return await self._prompter.ask(question)

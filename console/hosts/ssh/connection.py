@@ -18,7 +18,7 @@ from console.hosts.ssh.errors import HostKeyRefused, LoginRefused, link_error
 from console.hosts.ssh.known_hosts import KnownHosts, confirm_host_key
 from console.hosts.ssh.login import Login
 from console.hosts.ssh.remote_python import MarkedPython
-from console.hosts.ssh.route import Hop, RouteSummary, hop_text, route_to, summarize
+from console.hosts.ssh.route import Hop, Route, resolve_route
 from console.hosts.ssh.tcp import connect_tcp
 from console.sanitize import sanitize_line
 
@@ -34,7 +34,7 @@ async def open_connection(
     host: HostConfig,
     workspace: Path,
     access: Access | None = None,
-    report: Callable[[RouteSummary], None] = lambda route: None,
+    report: Callable[[Route], None] = lambda route: None,
 ) -> AsyncIterator[HostConnection]:
     """Connect to ``host`` for the length of the block.
 
@@ -57,10 +57,11 @@ async def open_connection(
 
 @asynccontextmanager
 async def _open_remote(
-    host: HostConfig, access: Access, report: Callable[[RouteSummary], None]
+    host: HostConfig, access: Access, report: Callable[[Route], None]
 ) -> AsyncIterator[HostConnection]:
-    hops = await route_to(host, access.files)
-    report(summarize(hops))
+    route = await resolve_route(host, access.files)
+    hops = route.hops
+    report(route)
     probe_address = (hops[0].address, hops[0].port) if hops[0].direct else None
     async with AsyncExitStack() as opened:
         tunnel: asyncssh.SSHClientConnection | None = None
@@ -69,7 +70,7 @@ async def _open_remote(
                 tunnel = await _connect_verified(hop, tunnel, access)
             except (OSError, ValueError, asyncssh.Error) as error:
                 # a host behind a jump host cannot be probed, and the jump host's answer would say nothing about it
-                raise link_error(error, hop_text(hops, number), None if number else probe_address) from error
+                raise link_error(error, route.hop_text(number), None if number else probe_address) from error
             opened.push_async_callback(close_connection, tunnel)
         assert tunnel is not None and host.workspace is not None
         channels = Channels(tunnel)
@@ -79,7 +80,7 @@ async def _open_remote(
             channels=channels,
             workspace=await _absolute_workspace(channels, host.python, host.workspace, access.timeouts.handshake),
             python=host.python,
-            address=sanitize_line(hops[-1].login),
+            address=route.login,
             fingerprint=key.get_fingerprint() if key else "",
         )
 

@@ -50,16 +50,6 @@ class Prompter(Protocol):
         ...
 
 
-class NonInteractive:
-    """A Prompter for consoles without an operator: it refuses every question."""
-
-    def __init__(self, advice: str = "run `qllm-console status` in a terminal once") -> None:
-        self._advice = advice
-
-    async def ask(self, question: Question) -> str | None:
-        raise OperatorUnavailable(f"nobody can be asked; {self._advice}")
-
-
 class TerminalPrompter:
     """A Prompter for commands, on the terminal device ``terminal``."""
 

@@ -94,37 +94,37 @@ class Hop(Struct, frozen=True):
         return f"{self.user}@{self.address}:{self.port}"
 
 
-class RouteSummary(Struct, frozen=True):
-    """What a connection is about to use, shown to the operator.
+class Route(Struct, frozen=True):
+    """The hops to a host, in order; the host itself is the last."""
 
-    Attributes:
-        jumps: ``user@address:port`` of each jump host, nearest first.
-        keys: existing key files that will be tried.
-        agent: whether the ssh agent is asked for keys.
-    """
-
-    user: str
-    address: str
-    port: int
-    jumps: tuple[str, ...] = ()
-    keys: tuple[str, ...] = ()
-    agent: bool = False
+    hops: tuple[Hop, ...]
 
     @property
     def login(self) -> str:
-        """``user@address:port``."""
-        return sanitize_line(f"{self.user}@{self.address}:{self.port}")
+        """``user@address:port`` of the host, safe to show."""
+        return sanitize_line(self.hops[-1].login)
 
     @property
     def text(self) -> str:
         """For example ``operator@ramp.example:22 via me@gate:22, with key ~/.ssh/id_ed25519 and the agent``."""
-        via = f" via {' and '.join(self.jumps)}" if self.jumps else ""
-        keys = [f"key {key}" for key in self.keys] + ["the agent"] * self.agent
-        return sanitize_line(f"{self.login}{via}, with {' and '.join(keys) if keys else 'no key'}")
+        *jumps, target = self.hops
+        via = f" via {' and '.join(hop.login for hop in jumps)}" if jumps else ""
+        home = str(Path.home())
+        keys = [f"key {str(key).replace(home, '~', 1)}" for key in target.identities if key.is_file()]
+        if target.agent is not None:
+            keys.append("the agent")
+        return sanitize_line(f"{target.login}{via}, with {' and '.join(keys) if keys else 'no key'}")
+
+    def hop_text(self, number: int) -> str:
+        """Names hop ``number`` in an error: as the host itself, or as a jump host to it."""
+        login = self.hops[number].login
+        if number < len(self.hops) - 1:
+            return f"{login}, jump host to {self.hops[-1].login}"
+        return f"{login}, via {self.hops[number - 1].login}" if number else login
 
 
-async def route_to(host: HostConfig, files: SshFiles) -> tuple[Hop, ...]:
-    """The hops to ``host``, in order; the host itself is the last.
+async def resolve_route(host: HostConfig, files: SshFiles) -> Route:
+    """The route to ``host``, by ``hosts.toml`` and the ssh configuration.
 
     Raises:
         LinkDown: the ssh configuration is unusable.
@@ -140,29 +140,7 @@ async def route_to(host: HostConfig, files: SshFiles) -> tuple[Hop, ...]:
         jump = before or hops[0].jump
         if len(hops) > MAX_HOPS:
             raise LinkDown(f"more than {MAX_HOPS} jump hosts to {host.address}: check ProxyJump for a circle")
-    return (hops[0], *(_through_tunnel(hop) for hop in hops[1:]))
-
-
-def summarize(hops: tuple[Hop, ...]) -> RouteSummary:
-    """Summary of the route ``hops``."""
-    target = hops[-1]
-    home = str(Path.home())
-    return RouteSummary(
-        user=target.user,
-        address=target.address,
-        port=target.port,
-        jumps=tuple(hop.login for hop in hops[:-1]),
-        keys=tuple(str(key).replace(home, "~", 1) for key in target.identities if key.is_file()),
-        agent=target.agent is not None,
-    )
-
-
-def hop_text(hops: tuple[Hop, ...], number: int) -> str:
-    """Names hop ``number`` in an error: as the host itself, or as a jump host to it."""
-    login = hops[number].login
-    if number < len(hops) - 1:
-        return f"{login}, jump host to {hops[-1].login}"
-    return f"{login}, via {hops[number - 1].login}" if number else login
+    return Route((hops[0], *(_through_tunnel(hop) for hop in hops[1:])))
 
 
 def _through_tunnel(hop: Hop) -> Hop:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -114,7 +113,11 @@ async def send(
     report(progress)
     channel.send_request({"op": "receive", "root": request.remote, "files": plan.transfer, "remove": plan.remove})
     with SafeDir(request.local) as root:
-        return parse_transfer_result(await channel.stream_files(send_files(root, outgoing), on_sent))
+        reply = await channel.stream_files(send_files(root, outgoing), on_sent)
+    try:
+        return msgspec.convert(reply, TransferResult)
+    except msgspec.ValidationError as error:
+        raise SyncFailed(f"the host's reply cannot be read: {sanitize_line(str(error))}") from error
 
 
 async def read_host_file(channel: TransferChannel, root: str, path: str, limit: int) -> bytes:
@@ -130,18 +133,6 @@ async def read_host_file(channel: TransferChannel, root: str, path: str, limit: 
     if not content.is_complete:
         raise SyncFailed(f"{sanitize_line(path)} cannot be read whole, or has more than {limit >> 20} MiB")
     return content.content
-
-
-def parse_transfer_result(reply: dict[str, Any]) -> TransferResult:
-    """The host's reply to a batch.
-
-    Raises:
-        SyncFailed: it cannot be read.
-    """
-    try:
-        return msgspec.convert(reply, TransferResult)
-    except msgspec.ValidationError as error:
-        raise SyncFailed(f"the host's reply cannot be read: {sanitize_line(str(error))}") from error
 
 
 def _resume_file(entry: Entry, staged: Mapping[str, tuple[int, str]]) -> OutgoingFile:

@@ -9,15 +9,17 @@ from typing import Literal
 
 import msgspec
 
+from console.hosts.agent.disk import DiskFull
 from console.hosts.agent.file_index import FileIndex, HashCache, fingerprint
 from console.hosts.agent.safe_dir import RESERVED
+from console.hosts.agent.transfer import keep_receipt
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.transfer.batch import TransferResult, fetch, send
 from console.hosts.transfer.channel import HostFolder, TransferChannel, open_transfer
-from console.hosts.transfer.errors import SyncFailed
+from console.hosts.transfer.errors import NoRoom, SyncFailed
 from console.hosts.transfer.plan import DeletionCap, SyncPlan, plan_sync, unsynced_paths
 from console.hosts.transfer.request import SyncRequest, hash_cache_file, index_local
-from console.hosts.transfer.verdict import Progress, Receipt, Verdict, keep_receipt
+from console.hosts.transfer.verdict import Progress, Receipt, Verdict
 
 MAX_ROUNDS = 2  # files that change during the first round are transferred once more; what changes again is reported
 
@@ -174,5 +176,9 @@ class _FolderSync:
             request.host, self._connection.fingerprint, request.remote, str(request.local), time.time(), verdict
         )
         channel.send_request({"op": "keep_receipt", "root": request.remote, "receipt": msgspec.to_builtins(receipt)})
-        await asyncio.to_thread(keep_receipt, request.records, receipt)
+        content = msgspec.json.format(msgspec.json.encode(receipt)) + b"\n"
+        try:
+            await asyncio.to_thread(keep_receipt, request.records, content)
+        except DiskFull as full:
+            raise NoRoom("this machine", full.disk, full.missing) from full
         await channel.read_reply()

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
-import msgspec
 from msgspec import Struct
 
-from console.hosts.agent import transfer as agent_transfer
-from console.hosts.agent.disk import DiskFull
-from console.hosts.transfer.errors import NoRoom
 from console.hosts.transfer.plan import PathProblem
 
 
@@ -75,19 +70,6 @@ class Receipt(Struct, frozen=True):
     local: str
     ended_at: float
     verdict: Verdict
-
-
-def keep_receipt(folder: Path, receipt: Receipt) -> Path:
-    """Write ``receipt`` below ``folder``, and delete the oldest of many. Blocking.
-
-    Raises:
-        NoRoom: this machine's disk is full.
-        OSError: it cannot be written.
-    """
-    try:
-        return agent_transfer.keep_receipt(folder, msgspec.json.format(msgspec.json.encode(receipt)) + b"\n")
-    except DiskFull as full:
-        raise NoRoom("this machine", full.disk, full.missing) from full
 
 
 def _number(count: int, noun: str) -> str:

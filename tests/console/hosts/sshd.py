@@ -25,7 +25,7 @@ from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.connection import open_connection
 from console.hosts.ssh.known_hosts import entry_name
 from console.hosts.ssh.prompts import OperatorUnavailable, Prompter, Question
-from console.hosts.ssh.route import RouteSummary, SshFiles
+from console.hosts.ssh.route import Route, SshFiles
 
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 PASSWORD = "correct horse battery staple"  # noqa: S105 - of a user who lives as long as the tests
@@ -171,7 +171,7 @@ class ScriptedPrompter:
 
 @asynccontextmanager
 async def connection(
-    host: HostConfig, access: Access, reported: list[RouteSummary] | None = None
+    host: HostConfig, access: Access, reported: list[Route] | None = None
 ) -> AsyncIterator[HostConnection]:
     async with open_connection(
         host, Path("/nowhere"), access, (reported if reported is not None else []).append
@@ -179,7 +179,7 @@ async def connection(
         yield there
 
 
-async def connect(host: HostConfig, access: Access, reported: list[RouteSummary] | None = None) -> str:
+async def connect(host: HostConfig, access: Access, reported: list[Route] | None = None) -> str:
     """Connect once; returns the fingerprint of the host's key."""
     async with connection(host, access, reported) as there:
         return there.fingerprint

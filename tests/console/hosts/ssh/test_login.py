@@ -17,7 +17,7 @@ from console.hosts.ssh.access import Access, Timeouts
 from console.hosts.ssh.errors import LinkDown, LoginRefused
 from console.hosts.ssh.login import Login
 from console.hosts.ssh.prompts import Question
-from console.hosts.ssh.route import route_to
+from console.hosts.ssh.route import resolve_route
 from tests.console.hosts.sshd import (
     ME,
     PASSWORD,
@@ -125,7 +125,7 @@ async def test_a_servers_questions_are_asked_one_by_one_and_made_safe(
 ) -> None:
     prompter = ScriptedPrompter("123456", "blue", None)
     access = sshd.access(operator, prompter)
-    (hop,) = await route_to(sshd.host(tmp_path), access.files)
+    (hop,) = (await resolve_route(sshd.host(tmp_path), access.files)).hops
     async with asyncio.timeout(None) as deadline:
         login = Login(hop, access, deadline)
         asked = [("\x1b[2JCode: ", False), ("Colour\u202e? ", True)]

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from console.hosts.ssh.prompts import NonInteractive, OperatorUnavailable, Question, TerminalPrompter
+from console.hosts.ssh.access import Access
+from console.hosts.ssh.prompts import OperatorUnavailable, Question, TerminalPrompter
 
 QUESTION = Question("Unknown host ramp", ("It shows SHA256:x.",), "Type yes to trust it:", confirm_word="yes")
 SECRET = Question("Password for me@ramp", (), "Password:", secret=True)
@@ -73,4 +74,4 @@ async def test_without_a_terminal_the_operator_is_unavailable(tmp_path: Path) ->
     with pytest.raises(OperatorUnavailable, match="in a terminal"):
         await TerminalPrompter(tmp_path / "none").ask(QUESTION)
     with pytest.raises(OperatorUnavailable, match="in a terminal"):
-        await NonInteractive().ask(SECRET)
+        await Access().ask(SECRET)

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from console.hosts.ssh.errors import HostKeyChanged, LinkDown, Unreachable
-from console.hosts.ssh.route import RouteSummary
+from console.hosts.ssh.route import Route
 from tests.console.hosts.sshd import ME, ScriptedPrompter, Sshd, connect, connection, free_port, started
 
 
@@ -27,10 +27,10 @@ def config_of(gate: Sshd, more: str = "") -> str:
 async def test_every_host_on_the_way_is_verified(sshd: Sshd, gate: Sshd, operator: Path, tmp_path: Path) -> None:
     prompter = ScriptedPrompter("yes", "yes")
     access = sshd.access(operator, prompter, known=False, config=config_of(gate))
-    reported: list[RouteSummary] = []
+    reported: list[Route] = []
     host = replace(sshd.host(tmp_path), jump="gate")
     assert await connect(host, access, reported) == sshd.host_keys[0].get_fingerprint()
-    assert reported[0].jumps == (f"{ME}@127.0.0.1:{gate.port}",)
+    assert f" via {ME}@127.0.0.1:{gate.port}, with " in reported[0].text
     assert [question.title.split(":")[-1] for question in prompter.questions] == [str(gate.port), str(sshd.port)]
     assert access.files.own_known_hosts.read_text() == gate.known_hosts_line() + sshd.known_hosts_line()
     assert "Accepted publickey" in gate.log() and "Accepted publickey" in sshd.log()
