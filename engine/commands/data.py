@@ -135,7 +135,7 @@ def _data_build(options: argparse.Namespace) -> int:
 
 
 def _data_show(options: argparse.Namespace) -> int:
-    from engine.data.formats.show import show
+    from engine.data.formats.export import show
 
     print(show(options.folder, options.edition, options.count, options.seed), end="")
     return DONE

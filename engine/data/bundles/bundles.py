@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.contract.experiment import Tier
-from engine.data.bundles.danger import dangers, rounded
+from engine.data.bundles.danger import with_danger
 from engine.data.bundles.drafts import Draft
-from engine.data.bundles.encoder_text import EmbeddedTexts, encoder_text_of
+from engine.data.bundles.encoder_text import EmbeddedTexts
 from engine.data.records import Bundle, UsageEvent
 from engine.data.wordnet.usage_events import digest, normalised, synset_of
 
@@ -88,33 +87,16 @@ def complete(
         cross: for each draft its cross-lemma negatives, in other texts; the first ``CROSS_LEMMA`` are taken.
         texts: embeddings of all encoder texts of the drafts and their cross-lemma negatives.
     """
-    chosen = [tuple(row[:CROSS_LEMMA]) for row in cross]
-    anchors = [encoder_text_of(draft.anchor) for draft in drafts]
-    danger = dangers(
-        anchors,
-        [[encoder_text_of(draft.positive)] for draft in drafts],
-        [
-            [encoder_text_of(event) for event in (*draft.siblings, *row)]
-            for draft, row in zip(drafts, chosen, strict=True)
-        ],
-        texts,
-    )
-    repeated = [anchor for anchor, row in zip(anchors, chosen, strict=True) for _ in row]
-    near = iter(
-        rounded(texts.similarities(repeated, [encoder_text_of(event) for row in chosen for event in row])).tolist()
-    )
-    return tuple(
-        bundle_of(edition, draft, row, tuple(islice(near, len(row))), float(value))
-        for draft, row, value in zip(drafts, chosen, danger, strict=True)
-    )
+    bundles = [bundle_of(edition, draft, tuple(row[:CROSS_LEMMA])) for draft, row in zip(drafts, cross, strict=True)]
+    return with_danger(bundles, texts)
 
 
 def bundle_of(
     edition: str,
     draft: Draft,
     cross: tuple[UsageEvent, ...],
-    similarities: tuple[float, ...],
-    danger: float,
+    similarities: tuple[float, ...] = (),
+    danger: float = 0.0,
     tier: Tier | None = None,
     *,
     adversarial: bool = False,

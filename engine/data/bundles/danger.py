@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
+from msgspec import structs
 from numpy.typing import NDArray
 
 from engine.contract.experiment import TIERS, Tier
-from engine.data.bundles.encoder_text import EmbeddedTexts
+from engine.data.bundles.encoder_text import EmbeddedTexts, encoder_text_of
+from engine.data.records import Bundle
 
 TIER2_FROM, TIER3_FROM = 0.85, 0.97
 """Ranks, as shares of all bundles, at which tier 2 and tier 3 begin."""
@@ -28,6 +31,27 @@ def dangers(
     return rounded(texts.nearest(anchors, negatives) - texts.nearest(anchors, positives))
 
 
+def with_danger(bundles: Sequence[Bundle], texts: EmbeddedTexts) -> tuple[Bundle, ...]:
+    """The bundles with their danger, and their anchors' similarities to the cross-lemma negatives."""
+    anchors = [encoder_text_of(bundle.anchor) for bundle in bundles]
+    negatives = [[encoder_text_of(event) for event in (*b.siblings, *b.cross_lemma)] for b in bundles]
+    danger = dangers(anchors, [[encoder_text_of(bundle.positive)] for bundle in bundles], negatives, texts)
+    pairs = [
+        (anchor, encoder_text_of(event)) for anchor, b in zip(anchors, bundles, strict=True) for event in b.cross_lemma
+    ]
+    near = iter(rounded(texts.similarities([anchor for anchor, _ in pairs], [text for _, text in pairs])).tolist())
+    return tuple(
+        structs.replace(bundle, danger=float(value), similarities=tuple(islice(near, len(bundle.cross_lemma))))
+        for bundle, value in zip(bundles, danger, strict=True)
+    )
+
+
+def with_tiers_by_rank(bundles: Sequence[Bundle]) -> tuple[Bundle, ...]:
+    """The bundles with tiers by their rank of danger among all; those that have a tier keep it."""
+    tiers = tiers_by_rank(np.array([bundle.danger for bundle in bundles]))
+    return tuple(structs.replace(bundle, tier=bundle.tier or tier) for bundle, tier in zip(bundles, tiers, strict=True))
+
+
 def rounded(values: NDArray[np.float32]) -> NDArray[np.float64]:
     """Similarities to five digits, so that the last bit of a matrix product never decides a tier or an order."""
     return np.asarray(np.round(values.astype(np.float64), _DIGITS), dtype=np.float64)
@@ -42,11 +66,11 @@ def tiers_by_rank(danger: NDArray[np.float64]) -> tuple[Tier, ...]:
     return tuple(TIERS[0] if rank < easy else TIERS[1] if rank < robust else TIERS[2] for rank in ranks)
 
 
-def tier_cuts(danger: NDArray[np.float64]) -> tuple[float, float]:
+def tier_cuts(bundles: Sequence[Bundle]) -> tuple[float, float]:
     """The least danger of tier 2 and of tier 3 by rank; the greatest danger where a tier is empty."""
-    ordered = np.sort(danger)
+    ordered = sorted(bundle.danger for bundle in bundles)
     at2, at3 = (ordered[min(len(ordered) - 1, round(share * len(ordered)))] for share in (TIER2_FROM, TIER3_FROM))
-    return float(at2), float(at3)
+    return at2, at3
 
 
 def tier_by_cuts(danger: float, cuts: tuple[float, float]) -> Tier:

@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 from msgspec import Struct, structs
 
 from engine.contract.experiment import Edition, Verification
 from engine.data.bundles.adversarial import mine_adversarial
 from engine.data.bundles.bundles import complete, nearest_other_lemmas
-from engine.data.bundles.danger import tier_by_cuts, tier_cuts, tiers_by_rank
+from engine.data.bundles.danger import tier_by_cuts, tier_cuts, with_tiers_by_rank
 from engine.data.bundles.drafts import Draft
 from engine.data.bundles.encoder_text import EmbeddedTexts, encoder_text_of
 from engine.data.bundles.enrichment import draft_enrichment, enriched_senses
@@ -76,11 +75,8 @@ def make_editions(plan: Plan, texts: EmbeddedTexts, adversarial: int, thresholds
 
 def _tiered(edition: str, drafts: Sequence[Draft], texts: EmbeddedTexts, excluded: Counter[str]) -> _Tiered:
     kept, near = _with_near(drafts, _pool(drafts), texts, excluded)
-    bundles = complete(edition, kept, near, texts)
-    danger = np.array([bundle.danger for bundle in bundles])
-    tiers = tiers_by_rank(danger)
-    tiered = tuple(structs.replace(bundle, tier=tier) for bundle, tier in zip(bundles, tiers, strict=True))
-    return _Tiered(tiered, near, tier_cuts(danger))
+    bundles = with_tiers_by_rank(complete(edition, kept, near, texts))
+    return _Tiered(bundles, near, tier_cuts(bundles))
 
 
 def _enrichment(

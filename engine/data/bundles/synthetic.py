@@ -1,4 +1,4 @@
-"""Synthetic contexts: a sense's lemma put into an example of its synonym, inflection, capital and article kept."""
+"""Makes synthetic contexts: the lemma of a sense replaces its synonym in an example; inflection, case, article kept."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from engine.data.wordnet.morphology import Morphology
 from engine.data.wordnet.usage_events import Sense, normalised, usage_event
 
 _ARTICLE = re.compile(r"\b(an?)(\s+)\Z", re.I)
-# Spelling is not sound: "a unicorn", "a European", "a one-way street", but "an hour", "an heir", "an X-ray", "an MP".
+# The article follows the sound, not the spelling: "a unicorn", "a European", "a one-way street", but "an hour",
+# "an heir", "an X-ray", "an MP".
 _SOUNDS_CONSONANT = re.compile(
     r"(?:uni(?!n|m|dentif|ll|ron|ss)|unanim|us[eaui]|u-|eu|ewe|one(?!r|i)|once|u[rt][aeiou]|ub[io]|uku|ukr|ugand)", re.I
 )
@@ -29,27 +30,27 @@ _PARTICLES = frozenset({"up", "out", "off", "down", "away", "back", "over", "apa
 
 
 class Synthetic(Struct, frozen=True):
-    """A synthetic usage event and the example it was made from."""
+    """A synthetic usage event and the text of the example it was made from."""
 
     event: UsageEvent
     original: str
 
 
 class Substitution:
-    """Makes synthetic contexts from one WordNet."""
+    """Makes synthetic contexts by synonym substitution with one WordNet."""
 
     def __init__(self, wordnet: WordNet) -> None:
         self._wordnet = wordnet
         self._morphology = Morphology(wordnet)
         self._inflection = Inflection(wordnet, self._morphology)
 
-    def synthetics(self, sense: Sense, forbidden: Container[str], refused: Counter[str]) -> Iterator[Synthetic]:
+    def synthetics(self, sense: Sense, forbidden: Container[str], excluded: Counter[str]) -> Iterator[Synthetic]:
         """Synthetic contexts of a sense, in the order of its synset's examples and synonyms.
 
         Args:
-            sense: of the lemma to put in.
+            sense: the sense whose lemma is put in.
             forbidden: normal forms that neither an original nor a result may have.
-            refused: counts, by reason, the examples that gave nothing; added to.
+            excluded: the count, by reason, of examples that gave nothing is added here.
         """
         synset = self._wordnet.synsets[sense.synset]
         spelled = next((lemma for lemma in synset.lemmas if lemma.lower() == sense.lemma), sense.lemma)
@@ -60,15 +61,15 @@ class Substitution:
                 continue
             result = self._substitute(sense, spelled, synset, text)
             if isinstance(result, str):
-                refused[result] += 1
+                excluded[result] += 1
             elif (form := normalised(result.text)) in made or form in forbidden or form == normalised(text):
-                refused["same text"] += 1
+                excluded["same text"] += 1
             else:
                 made.add(form)
                 yield Synthetic(result, text)
 
     def _substitute(self, sense: Sense, spelled: str, synset: Synset, text: str) -> UsageEvent | str:
-        """The event, or why there is none."""
+        """The event, or the reason why there is none."""
         spans = [
             (synonym, span) for synonym in synset.lemmas if (span := self._morphology.find(synonym, sense.pos, text))
         ]
@@ -94,7 +95,7 @@ class Substitution:
         return usage_event(sense.lemma, sense.pos, sense.sense_id, before + replacement + text[end:], span, "synthetic")
 
     def _inflected(self, lemma: str, synonym: str, pos: Pos, text: str, span: tuple[int, int]) -> str | None:
-        """``lemma`` in the form that the synonym has in its place; None where that is unclear or it has none."""
+        """``lemma`` inflected like the synonym in the text; None where the form is unclear or does not exist."""
         form = self._inflection.form_of(text[slice(*span)], synonym, pos, text[: span[0]])
         if form is None:
             return None
@@ -112,10 +113,10 @@ def _starts_sentence(text: str, start: int) -> bool:
 
 
 def _fits(verb: str, synonym: str, after: str) -> bool:
-    """Whether ``verb`` may stand before ``after`` where ``synonym`` did, as far as their particles tell.
+    """Whether ``verb`` can replace ``synonym`` before ``after``, judged by particles and prepositions.
 
-    It may not if a preposition then stands twice (*come to* to her talk), stands without the word that wanted it (line up
-    of these tools, from *get hold* of), or parts a particle from its pronoun (*call up* me).
+    It cannot if a preposition is doubled (*come to* to her talk), remains from the synonym (line up of these tools, from
+    *get hold* of), or if a pronoun follows a particle (*call up* me).
     """
     found = _NEXT_WORD.match(after)
     following, last = found.group(1) if found else "", verb.rsplit(" ", maxsplit=1)[-1]
@@ -126,12 +127,12 @@ def _fits(verb: str, synonym: str, after: str) -> bool:
 
 
 def _rank(synonym: str, surface: str) -> tuple[int, bool]:
-    """Which synonym of a sentence is the one meant: *take away* before the *take* inside it, plain before inflected."""
+    """Sort key of the synonym to replace: *take away* before the *take* inside it, plain before inflected."""
     return -len(synonym.split()), surface.lower() != synonym.lower()
 
 
 def _with_article(before: str, word: str) -> str:
-    """``before`` with an a or an at its end made to suit the sound of ``word``."""
+    """``before`` with its final *a* or *an* adapted to the sound of ``word``."""
     found = _ARTICLE.search(before)
     if found is None:
         return before

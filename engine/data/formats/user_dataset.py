@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 from msgspec import structs
 
 from engine.contract.bad_input import BadInput
 from engine.contract.input_files import InputFile
 from engine.contract.settings import Settings
-from engine.data.bundles.danger import tier_cuts
+from engine.data.bundles.danger import tier_cuts, with_danger, with_tiers_by_rank
 from engine.data.bundles.encoder_text import Embed, EmbeddedTexts, bundle_encoder_texts, evaluation_encoder_texts
 from engine.data.dataset_files import (
     MANIFEST,
@@ -28,17 +28,7 @@ from engine.data.dataset_files import (
 from engine.data.evaluation.items import with_tiers
 from engine.data.evaluation.killers import killer_set
 from engine.data.formats.check import reports_as_json
-from engine.data.formats.user_files import (
-    UserFiles,
-    killers_of,
-    of_first_lemmas,
-    read_user_files,
-    sliced_coherence,
-    sliced_probes,
-    sliced_retrieval,
-    split_dev,
-    with_danger,
-)
+from engine.data.formats.user_files import UserFiles, of_first_lemmas, read_user_files, sliced, split_dev
 from engine.data.leakage import Excluded, exclude
 from engine.data.records import Bundle, Dataset, FrozenEvaluation, Killer
 
@@ -126,9 +116,7 @@ def prepare_user_dataset(
         },
         records=encoded.records,
         tiers=encoded.tiers,
-        tier_cuts=source.tier_cuts
-        if source and settings.edition
-        else tier_cuts(np.array([bundle.danger for bundle in bundles])),
+        tier_cuts=source.tier_cuts if source and settings.edition else tier_cuts(bundles),
         adversarial=sum(bundle.adversarial for bundle in bundles),
         nearest_other_lemma={},
         synthetics={},
@@ -160,11 +148,13 @@ def _evaluation(
     if built is not None and not settings.own_evaluation:
         return FrozenEvaluation(built.retrieval, built.coherence, built.probes), built.killers
     part, seed = settings.data, settings.data_seed
-    retrieval = sliced_retrieval(files.retrieval, part, seed)
-    coherence = sliced_coherence(files.coherence, part, seed)
+    retrieval = sliced(files.retrieval, attrgetter("lemma"), part.eval_lemmas, part.retrieval_items, seed)
+    coherence = sliced(files.coherence, attrgetter("lemma"), part.eval_lemmas, part.coherence_items, seed)
+    probes = sliced(files.probes, attrgetter("event.lemma"), part.eval_lemmas, None, seed)
     named = any(file.role == "killers" for file in settings.inputs)
-    killers = killers_of(files.killers, retrieval) if named else None
-    return FrozenEvaluation(retrieval, coherence, sliced_probes(files.probes, part, seed)), killers
+    known = {item.item_id for item in retrieval}
+    killers = tuple(killer for killer in files.killers if killer.item_id in known)
+    return FrozenEvaluation(retrieval, coherence, probes), killers if named else None
 
 
 def _with_danger_and_killers(
@@ -178,7 +168,7 @@ def _with_danger_and_killers(
     train, dev = cleaned.train, cleaned.dev
     if settings.edition is None:
         texts.add(bundle_encoder_texts((*train, *dev)))
-        train, dev = with_danger(train, texts), with_danger(dev, texts)
+        train, dev = (with_tiers_by_rank(with_danger(bundles, texts)) for bundles in (train, dev))
     if settings.own_evaluation:
         texts.add(evaluation_encoder_texts(evaluation))
         evaluation = structs.replace(evaluation, retrieval=with_tiers(evaluation.retrieval, texts))

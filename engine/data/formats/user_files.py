@@ -1,19 +1,15 @@
-"""Users' data files: read through the integrity gate, split for development, sliced as a profile asks, given danger."""
+"""Users' data files: read through the integrity gate, split for development, sliced as a profile asks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import Slice
 from engine.contract.input_files import InputFile, Role, found
-from engine.data.bundles.danger import dangers, rounded, tiers_by_rank
-from engine.data.bundles.encoder_text import EmbeddedTexts, encoder_text_of
 from engine.data.evaluation.items import round_robin
 from engine.data.formats.gate import FileReport, Gate, Record
 from engine.data.formats.lines import read_lines
@@ -32,7 +28,7 @@ def split_dev(bundles: Sequence[Bundle], data_seed: int) -> tuple[tuple[Bundle, 
 
     Development gets at least one lemma, if there are two. Both keep the order of ``bundles``.
     """
-    by_lemma = _grouped(bundles, _lemma_of)
+    by_lemma = _grouped(bundles, lambda bundle: bundle.anchor.lemma)
     lemmas = _by_hash(by_lemma, data_seed)
     dev_lemmas: set[str] = set()
     count = 0
@@ -55,31 +51,13 @@ def of_first_lemmas(bundles: Sequence[Bundle], limit: int | None, data_seed: int
     return tuple(bundle for bundle in bundles if bundle.anchor.lemma in chosen)
 
 
-def sliced_retrieval(items: Sequence[RetrievalItem], part: Slice, data_seed: int) -> tuple[RetrievalItem, ...]:
-    """Up to the slice's number of items and lemmas, each lemma's first before any lemma's second."""
-    return _sliced(items, lambda item: item.lemma, part.eval_lemmas, part.retrieval_items, data_seed)
-
-
-def sliced_coherence(items: Sequence[CoherenceItem], part: Slice, data_seed: int) -> tuple[CoherenceItem, ...]:
-    """Up to the slice's number of items and lemmas, each lemma's first before any lemma's second."""
-    return _sliced(items, lambda item: item.lemma, part.eval_lemmas, part.coherence_items, data_seed)
-
-
-def sliced_probes(probes: Sequence[AttentionProbe], part: Slice, data_seed: int) -> tuple[AttentionProbe, ...]:
-    """The probes of up to the slice's number of lemmas."""
-    return _sliced(probes, lambda probe: probe.event.lemma, part.eval_lemmas, None, data_seed)
-
-
-def killers_of(killers: Iterable[Killer], items: Iterable[RetrievalItem]) -> tuple[Killer, ...]:
-    """The killers that name one of ``items``."""
-    known = {item.item_id for item in items}
-    return tuple(killer for killer in killers if killer.item_id in known)
-
-
-def _sliced(
+def sliced(
     items: Sequence[Item], lemma_of: Callable[[Item], str], lemmas: int | None, count: int | None, data_seed: int
 ) -> tuple[Item, ...]:
-    """``items`` in their order if no limit is set, else limited round robin over lemmas in the order of their hashes."""
+    """The items in their order if no limit is set, else up to ``count`` of ``lemmas`` lemmas, taken in turn from each.
+
+    Lemmas are in the order of their hashes.
+    """
     if lemmas is None and count is None:
         return tuple(items)
     grouped = _grouped(items, lemma_of)
@@ -94,38 +72,8 @@ def _grouped(items: Iterable[Item], lemma_of: Callable[[Item], str]) -> dict[str
     return groups
 
 
-def _lemma_of(bundle: Bundle) -> str:
-    return bundle.anchor.lemma
-
-
 def _by_hash(lemmas: Iterable[str], data_seed: int) -> list[str]:
     return sorted(lemmas, key=lambda lemma: (hash_position(lemma, data_seed), lemma))
-
-
-def with_danger(bundles: Sequence[Bundle], texts: EmbeddedTexts) -> tuple[Bundle, ...]:
-    """The bundles with their danger under frozen mean pooling; bundles without a tier get it by rank among all."""
-    danger = dangers(
-        [encoder_text_of(bundle.anchor) for bundle in bundles],
-        [[encoder_text_of(bundle.positive)] for bundle in bundles],
-        [[encoder_text_of(event) for event in (*bundle.siblings, *bundle.cross_lemma)] for bundle in bundles],
-        texts,
-    )
-    return tuple(
-        structs.replace(bundle, danger=float(value), tier=bundle.tier or tier, similarities=near)
-        for bundle, value, tier, near in zip(
-            bundles, danger, tiers_by_rank(danger), _cross_similarities(bundles, texts), strict=True
-        )
-    )
-
-
-def _cross_similarities(bundles: Sequence[Bundle], texts: EmbeddedTexts) -> Iterator[tuple[float, ...]]:
-    """The anchor's similarities to its cross-lemma negatives, for each bundle."""
-    pairs = [(bundle.anchor, event) for bundle in bundles for event in bundle.cross_lemma]
-    near = texts.similarities(
-        [encoder_text_of(anchor) for anchor, _ in pairs], [encoder_text_of(event) for _, event in pairs]
-    )
-    values = iter(rounded(near).tolist())
-    return (tuple(islice(values, len(bundle.cross_lemma))) for bundle in bundles)
 
 
 class UserFiles(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""WordNet as its own files state it: synsets, the order of a lemma's senses, exception lists, a content fingerprint."""
+"""Finds and reads WordNet's database files: synsets, sense order, exception lists, a content fingerprint."""
 
 from __future__ import annotations
 
@@ -29,18 +29,17 @@ _USUAL_FOLDERS = (
     "/usr/share/wordnet/wordnet-3.0",
 )
 
-
-_Place = tuple[Pos, str]
-"""A part of speech and a byte offset in its data file."""
+_Address = tuple[Pos, str]
+"""How WordNet's files identify a synset: part of speech and byte offset in its data file."""
 _POS_OF: dict[str, Pos] = {"n": "n", "v": "v", "a": "a", "s": "a", "r": "r"}
 _ANTONYM = "!"
 
 
 class Synset(Struct, frozen=True):
-    """One meaning: ``name`` as in ``flip.v.06`` (a satellite adjective's has an ``s``), lemmas with case and spaces.
+    """One synset: ``name`` as in ``flip.v.06`` (``s`` for a satellite adjective), lemmas with case and spaces.
 
-    ``markers`` are the lemmas' places in a sentence, which some adjectives have: ``p`` predicate, ``a`` before a noun,
-    ``ip`` right behind one, else "". ``related`` names the synsets it points to: broader, narrower, part and whole,
+    ``markers`` are the syntactic positions of the lemmas, which some adjectives have: ``p`` predicate, ``a`` before a
+    noun, ``ip`` right after one, else "". ``related`` names the synsets it points to: broader, narrower, part and whole,
     similar, derived; not its antonyms.
     """
 
@@ -54,13 +53,13 @@ class Synset(Struct, frozen=True):
 
 
 class WordNet(Struct, frozen=True):
-    """A whole WordNet.
+    """The content of a WordNet database.
 
     Attributes:
         synsets: by name, in the order of the files.
         senses: synset names by (lemma in lower case with spaces, part of speech), the commonest sense first.
         exceptions: base forms by irregular surface form, both with spaces, by part of speech.
-        fingerprint: SHA-256 of the content; equal for two copies that differ in byte offsets and white space only.
+        fingerprint: SHA-256 of the content; independent of byte offsets and white space.
     """
 
     synsets: dict[str, Synset]
@@ -70,37 +69,36 @@ class WordNet(Struct, frozen=True):
 
 
 def find_wordnet(environ: Mapping[str, str], prefix: Path | None = None) -> Path:
-    """The folder that holds WordNet's files: ``WNHOME`` (or its ``dict``), else the usual places.
+    """The folder with WordNet's files: ``WNHOME`` (or its ``dict``), else the usual folders.
 
     Args:
         environ: the environment; only ``WNHOME`` is read.
-        prefix: of the installation whose ``share/wordnet`` is looked into first; ``sys.prefix`` if None.
+        prefix: of the installation whose ``share/wordnet`` is tried first; ``sys.prefix`` if None.
 
     Raises:
-        BadInput: ``WNHOME`` is set and holds no WordNet (nothing else is tried then), or no place holds one.
+        BadInput: ``WNHOME`` is set and has no WordNet (nothing else is tried then), or no folder has one.
     """
-    if named := environ.get("WNHOME"):
-        for folder in (Path(named), Path(named) / "dict"):
+    wnhome = environ.get("WNHOME")
+    parents = (Path(wnhome),) if wnhome else (default_folder(prefix), *map(Path, _USUAL_FOLDERS))
+    for parent in parents:
+        for folder in (parent, parent / "dict"):
             if is_wordnet(folder):
                 return folder
+    if wnhome:
         raise BadInput(
-            "WNHOME names a folder without WordNet's data.*, index.* and *.exc files; mend it or unset it",
-            file=Path(named),
+            "WNHOME names a folder without WordNet's data.*, index.* and *.exc files; correct it or unset it",
+            file=Path(wnhome),
         )
-    for place in (default_folder(prefix), *map(Path, _USUAL_FOLDERS)):
-        for folder in (place, place / "dict"):
-            if is_wordnet(folder):
-                return folder
     raise BadInput("WordNet 3.0 was not found: set WNHOME to its folder, or run `qllm-engine data obtain`")
 
 
 def default_folder(prefix: Path | None = None) -> Path:
-    """Where an obtained WordNet goes: ``share/wordnet`` of the installation."""
+    """The folder for a downloaded WordNet: ``share/wordnet`` of the installation."""
     return (prefix or Path(sys.prefix)) / "share" / "wordnet"
 
 
 def is_wordnet(folder: Path) -> bool:
-    """Whether all of WordNet's files are in ``folder``; their content is not looked at."""
+    """Whether all of WordNet's files are in ``folder``; their content is not checked."""
     return all((folder / name).is_file() for name in REQUIRED)
 
 
@@ -110,17 +108,17 @@ def read_wordnet(folder: Path) -> WordNet:
     Raises:
         BadInput: a file is missing or malformed; the error names the file and the line.
     """
-    by_place: dict[_Place, Synset] = {}
+    by_address: dict[_Address, Synset] = {}
     senses: dict[tuple[str, Pos], tuple[str, ...]] = {}
     exceptions: dict[Pos, dict[str, tuple[str, ...]]] = {}
-    pointers: dict[_Place, _Pointers] = {}
+    pointers: dict[_Address, _Pointers] = {}
     for pos, name in FILE_OF.items():
         index = dict(_read_index(folder / f"index.{name}"))
         by_offset: dict[str, Synset] = {}
         for found, pointed in _read_data(folder / f"data.{name}", pos, index):
-            offset = pointed.place[1]
-            by_offset[offset] = by_place[pointed.place] = found
-            pointers[pointed.place] = pointed
+            offset = pointed.address[1]
+            by_offset[offset] = by_address[pointed.address] = found
+            pointers[pointed.address] = pointed
         for lemma, offsets in index.items():
             try:
                 names = tuple(by_offset[offset].name for offset in offsets)
@@ -130,35 +128,35 @@ def read_wordnet(folder: Path) -> WordNet:
             senses[lemma.replace("_", " "), pos] = names
         exceptions[pos] = _read_exceptions(folder / f"{name}.exc")
     synsets = {
-        synset.name: structs.replace(synset, related=_related(folder, pointers[place], by_place))
-        for place, synset in by_place.items()
+        synset.name: structs.replace(synset, related=_related(folder, pointers[address], by_address))
+        for address, synset in by_address.items()
     }
     return WordNet(synsets, senses, exceptions, _fingerprint(synsets, senses, exceptions))
 
 
 class _Pointers(NamedTuple):
-    """Where a synset stands, on which line, and which places it points to."""
+    """The address of a synset, its line in the data file, and the addresses it points to."""
 
-    place: _Place
+    address: _Address
     line: int
-    targets: tuple[_Place, ...]
+    targets: tuple[_Address, ...]
 
 
-def _related(folder: Path, pointers: _Pointers, by_place: Mapping[_Place, Synset]) -> tuple[str, ...]:
+def _related(folder: Path, pointers: _Pointers, by_address: Mapping[_Address, Synset]) -> tuple[str, ...]:
     try:
-        return tuple(dict.fromkeys(by_place[target].name for target in pointers.targets))
+        return tuple(dict.fromkeys(by_address[target].name for target in pointers.targets))
     except KeyError as missing:
-        message = f"a pointer to {missing}, which is nowhere"
-        path = folder / f"data.{FILE_OF[pointers.place[0]]}"
+        message = f"a pointer to {missing}, which does not exist"
+        path = folder / f"data.{FILE_OF[pointers.address[0]]}"
         raise BadInput(message, file=path, line=pointers.line) from None
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The numbered lines of a file, without the licence that opens it (its lines begin with a space)."""
+    """The numbered lines of a file without its licence header, whose lines begin with a space."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise BadInput("no such file; WordNet is not complete without it", file=path) from None
+        raise BadInput("no such file; WordNet is incomplete without it", file=path) from None
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"cannot be read: {error}", file=path) from error
     for number, line in enumerate(text.split("\n"), start=1):
@@ -207,8 +205,8 @@ def _read_data(path: Path, pos: Pos, index: dict[str, tuple[str, ...]]) -> Itera
         yield synset, _Pointers((pos, offset), number, targets)
 
 
-def _targets(fields: list[str]) -> tuple[_Place, ...]:
-    """The places in ``p_cnt`` and the pointers after it (symbol, offset, part of speech, source/target)."""
+def _targets(fields: list[str]) -> tuple[_Address, ...]:
+    """The addresses in ``p_cnt`` and the pointers after it (symbol, offset, part of speech, source/target)."""
     count = int(fields[0])
     symbols, offsets, kinds = (fields[1 + first : 1 + 4 * count : 4] for first in range(3))
     return tuple(

@@ -1,4 +1,4 @@
-"""A WordNet gloss, taken apart: what a sense means and the sentences that show its use."""
+"""Splits a WordNet gloss into the definition of a sense and its example sentences."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ _LEAD_INS = ("e.g.", "as in", "or", "and")
 
 
 def split_gloss(gloss: str) -> tuple[str, tuple[str, ...]]:
-    """The definition and the example sentences of a gloss, white space made single and quotes taken off.
+    """The definition and the example sentences of a gloss, with single spaces and without quotes.
 
-    A quoted string is an example when it opens the gloss or follows punctuation; quoted words inside a definition
-    (``the phrase "make strides"``) stay in the definition. Unpaired quotes, which WordNet has a few of, are mended by
-    taking the gloss apart at its semicolons. What stands behind the first example and is no example (an author's
-    name) is dropped.
+    A quoted string is an example if it opens the gloss or follows punctuation; quoted words inside a definition
+    (``the phrase "make strides"``) stay in the definition. A gloss with an unpaired quote, of which WordNet has a few, is
+    split at its semicolons. Text after the first example that is not an example (an author's name) is dropped.
     """
     gloss = " ".join(gloss.split())
     if gloss.count('"') % 2:
@@ -63,6 +62,6 @@ def _definition(text: str) -> str:
 
 
 def _clean(examples: list[str]) -> tuple[str, ...]:
-    """Without stray quotes, closing separators, empty ones and repetitions."""
+    """The examples without stray quotes, closing separators, empty ones and repetitions."""
     cleaned = (" ".join(_INNER.sub("'", example).replace('"', " ").split()).strip(_TRAILING) for example in examples)
     return tuple(dict.fromkeys(example for example in cleaned if example))

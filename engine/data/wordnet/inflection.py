@@ -1,4 +1,4 @@
-"""Inflects a lemma like the surface form of another: *cars* -> *autos*, *ran* -> *operated*, *biggest* -> *largest*."""
+"""Inflects a lemma like the surface form of a synonym: *cars* -> *autos*, *ran* -> *operated*, *biggest* -> *largest*."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from engine.data.wordnet.morphology import Morphology
 
 Form = Literal["base", "s", "ing", "past", "participle", "er", "est"]
 
-# In front of a form that is past tense or participle, these say that it is a participle.
-_AFTER = re.compile(
+# A form that may be past tense or participle is a participle after these words.
+_BEFORE_PARTICIPLE = re.compile(
     r"\b(?:have|has|had|having|be|been|being|is|are|was|were|am|get|gets|got|by|'ve|'d|n't"
     r"|a|an|the|my|your|his|her|its|our|their)\s+(?:\w+ly\s+)?\Z",
     re.I,
 )
-# Verbs whose past or participle looks like the base: "they hit it" may be either, so that a base needs a word in front
-# of it that asks for one.
+# Verbs whose past or participle equals the base: "they hit it" may be either, so a base form is certain only after a
+# word that requires it.
 _SAME_PAST = re.compile(
     "beat|become|bet|bid|burst|cast|come|cost|cut|hit|hurt|knit|let|put|quit|read|rid|run|set|shed|shut|slit|split"
     "|spread|thrust|upset|wed|wet"
 )
-_BASE_AFTER = re.compile(
+_BEFORE_BASE = re.compile(
     r"(?:\A|\b(?:to|will|would|can|could|shall|should|may|might|must|do|does|did|don't|doesn't|didn't|can't|won't|let's"
     r"|please)\s+(?:\w+ly\s+)?)\Z",
     re.I,
 )
-# "at the meeting" shows a noun, whatever part of speech the example is listed under.
-_ARTICLE_AFTER = re.compile(r"\b(?:a|an|the)\s+\Z", re.I)
+# "at the meeting" has a noun, although the example may be listed under a verb.
+_BEFORE_NOUN = re.compile(r"\b(?:a|an|the)\s+\Z", re.I)
 _PARTICIPLE = re.compile(r"(?:en|wn|rne?|ain|[gd]one)\Z")
 _VOWELS = "aeiou"
 _NOT_HEAD = frozenset({"of", "in", "to", "at", "on", "for", "by", "with", "from"})
-# addrest, curst, gript: WordNet lists them, nobody writes them
+# addrest, curst, gript: archaic forms that WordNet lists
 _ARCHAIC = re.compile(r"(?:ss|x|ip|rse)\Z")
 _BE = frozenset({"be", "am", "is", "are", "was", "were", "been", "being"})
 
 
 class Inflection:
-    """Inflects by WordNet's exception lists read backwards, else by the regular spelling rules."""
+    """Inflects lemmas by WordNet's exception lists in reverse, else by the regular spelling rules."""
 
     def __init__(self, wordnet: WordNet, morphology: Morphology) -> None:
         self._morphology = morphology
@@ -53,7 +53,7 @@ class Inflection:
                         self._irregular[pos][base] = (*known, surface)
 
     def is_plural(self, noun: str) -> bool:
-        """Whether a noun as it is listed is a plural already, such as *earnings* or *knickers*."""
+        """Whether a noun's lemma is itself a plural, such as *earnings* or *knickers*."""
         word = noun.split(" ")[self._head(noun.split(" "), "n")].lower()
         if not word.endswith("s") or word.endswith(("ss", "us", "is")) or len(word) < 4:
             return False
@@ -61,13 +61,13 @@ class Inflection:
         return known or word.endswith(("ings", "ers"))
 
     def form_of(self, surface: str, lemma: str, pos: Pos, before: str) -> Form | None:
-        """Which form of ``lemma`` the surface is, ``before`` being the text in front of it; None if it is unclear."""
+        """The form of ``lemma`` that ``surface`` is; ``before`` is the text in front of it; None if it is unclear."""
         pair = self._changed_word(surface.lower(), lemma.lower())
         if pair is None:
             return None
         word, base = pair
         if word == base:
-            return None if pos == "v" and _SAME_PAST.fullmatch(base) and not _BASE_AFTER.search(before) else "base"
+            return None if pos == "v" and _SAME_PAST.fullmatch(base) and not _BEFORE_BASE.search(before) else "base"
         if pos == "n":
             return "s"
         if pos == "a":
@@ -80,14 +80,14 @@ class Inflection:
         if base in _BE or word in _BE:
             return None
         if word.endswith("ing"):
-            return None if _ARTICLE_AFTER.search(before) else "ing"
+            return None if _BEFORE_NOUN.search(before) else "ing"
         if word.endswith("s") and word not in self._irregular["v"].get(base, ()):
             return "s"
         _, participles = _pasts_and_participles(self._irregular["v"].get(base, ()))
-        return "participle" if _AFTER.search(before) or participles == (word,) else "past"
+        return "participle" if _BEFORE_PARTICIPLE.search(before) or participles == (word,) else "past"
 
     def _changed_word(self, surface: str, lemma: str) -> tuple[str, str] | None:
-        """The word of a surface that differs from its lemma's, with the lemma's; the head words if none differs."""
+        """The first word of a surface that differs from its lemma's, and the lemma's; the first words if none differs."""
         words, bases = re.findall(r"[^\W_]+", surface), re.findall(r"[^\W_]+", lemma)
         if not words or len(words) != len(bases):
             return None
@@ -95,7 +95,7 @@ class Inflection:
         return changed[0] if changed else (words[0], bases[0])
 
     def inflect(self, lemma: str, pos: Pos, form: Form) -> str | None:
-        """``lemma`` in a form, or None where no rule is sure; of several words the head is inflected."""
+        """``lemma`` inflected, or None where no rule is certain; of a multi-word lemma the head is inflected."""
         if form == "base":
             return lemma
         words = lemma.split(" ")
@@ -109,10 +109,10 @@ class Inflection:
 
     @staticmethod
     def _head(words: list[str], pos: Pos) -> int:
-        """A verb leads its phrase; a noun ends it, or stands before the first preposition (*man of letters*)."""
+        """Index of the head word: the first of a verb; the last of a noun, or the one before a preposition (*man of letters*)."""
         if pos != "n":
             return 0
-        stops = [place for place, word in enumerate(words) if place and word in _NOT_HEAD]
+        stops = [index for index, word in enumerate(words) if index and word in _NOT_HEAD]
         return (stops[0] if stops else len(words)) - 1
 
     def _word(self, word: str, pos: Pos, form: Form) -> str | None:
@@ -120,7 +120,7 @@ class Inflection:
         if pos == "n":
             return known[0] if known else word[:-3] + "men" if word.endswith("man") else _with_s(word)
         if pos == "a":
-            return _compared(word, form, known)
+            return _compared(form, known)
         if form == "s":
             return {"have": "has", "do": "does", "go": "goes"}.get(word) or _with_s(word)
         if form == "ing":
@@ -145,7 +145,7 @@ def _with_ing(word: str) -> str:
 
 
 def _past(word: str, form: Form, known: tuple[str, ...]) -> str | None:
-    """The past tense or participle: the irregular one if there is one; None where the lists do not say which it is."""
+    """The past tense or participle, irregular if listed; None where the lists do not distinguish the two."""
     pasts, participles = _pasts_and_participles(known)
     if form == "participle" and word.endswith(("run", "come")):
         return word
@@ -160,7 +160,7 @@ def _past(word: str, form: Form, known: tuple[str, ...]) -> str | None:
 
 
 def _pasts_and_participles(known: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The irregular forms that are past tense, and those that are participle only: *took, taken*; *sang, sung*; *ran*."""
+    """The irregular forms that are past tense, and those that are participles only: *took, taken*; *sang, sung*; *ran*."""
     forms = tuple(surface for surface in known if not surface.endswith(("ing", "s")))
     participles = tuple(surface for surface in forms if _PARTICIPLE.search(surface))
     if not participles and len(forms) > 1:
@@ -168,8 +168,6 @@ def _pasts_and_participles(known: tuple[str, ...]) -> tuple[tuple[str, ...], tup
     return tuple(surface for surface in forms if surface not in participles), participles
 
 
-def _compared(word: str, form: Form, known: tuple[str, ...]) -> str | None:
-    listed = [surface for surface in known if surface.endswith("st" if form == "est" else "r")]
-    if listed:
-        return listed[0]
-    return None
+def _compared(form: Form, known: tuple[str, ...]) -> str | None:
+    """The listed comparative or superlative; regular ones are not built, because many adjectives have none."""
+    return next((surface for surface in known if surface.endswith("st" if form == "est" else "r")), None)

@@ -1,4 +1,4 @@
-"""Morphy: the base forms of an inflected word, by WordNet's exception lists and rules of detachment."""
+"""Morphology (WordNet's morphy): base forms of inflected words, and occurrences of a lemma in a sentence."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _ODD = re.compile(r"[^\w\s\-'’./]")
 
 
 class Morphology:
-    """Base forms and occurrences of lemmas, for one WordNet."""
+    """Base forms and occurrences of lemmas, with the exception lists of one WordNet."""
 
     def __init__(self, wordnet: WordNet) -> None:
         self._exceptions = wordnet.exceptions
         self.bases = lru_cache(maxsize=200_000)(self._bases)
 
     def _bases(self, surface: str, pos: Pos) -> tuple[str, ...]:
-        """Possible base forms of ``surface`` (any case), the irregular ones first; not checked against the lemmas."""
+        """Possible base forms of ``surface`` (any case), irregular ones first; they need not be lemmas of WordNet."""
         word = surface.lower()
         found = list(self._exceptions[pos].get(word, ()))
         if pos == "n" and word.endswith("ful"):
@@ -53,9 +53,9 @@ class Morphology:
     def find(self, lemma: str, pos: Pos, sentence: str) -> tuple[int, int] | None:
         """The span ``[start, end)`` in characters of ``lemma`` or an inflection of it in ``sentence``; None if absent.
 
-        Case does not matter. Words of a lemma of several words may be parted by spaces, hyphens or apostrophes, and
-        one of them may be inflected. An exact occurrence goes before an inflected one, a free-standing one before one
-        that is part of a hyphenated word, and the first before the later.
+        Case does not matter. The words of a multi-word lemma may be separated by spaces, hyphens or apostrophes, and one
+        of them may be inflected. An exact occurrence is preferred to an inflected one, then a free-standing one to a
+        part of a hyphenated word, then the first one.
         """
         if _ODD.search(lemma):
             start = sentence.lower().find(lemma.lower())
@@ -76,7 +76,7 @@ class Morphology:
         return None if best is None else best[2:]
 
     def _inflections(self, parts: list[str], window: list[re.Match[str]], pos: Pos) -> int | None:
-        """How many of the words are inflected forms of the parts, at most one; None if they do not match."""
+        """How many words of ``window`` are inflected forms of their ``parts``: 0 or 1; None if they do not match."""
         count = 0
         for part, word in zip(parts, window, strict=True):
             text = word.group()

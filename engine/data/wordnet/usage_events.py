@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
 
 from msgspec import Struct
 
@@ -82,10 +81,3 @@ def normalised(text: str) -> str:
 def text_key(text: str) -> str:
     """The key under which two texts count as equal: their normal form, or all of a text without letters and digits."""
     return normalised(text) or text
-
-
-def events_of(lexicon: Lexicon) -> Iterator[UsageEvent]:
-    """Every example event of every lemma."""
-    for senses in lexicon.values():
-        for sense in senses:
-            yield from sense.examples

@@ -17,10 +17,9 @@ from engine.contract.experiment import TIERS, Experiment, read_experiment
 from engine.contract.toml_file import find_config
 from engine.data.build import BUILDER_VERSION
 from engine.data.dataset_files import load, load_rejected, read_manifest
-from engine.data.formats.export import EDITIONS, ExportManifest, check_destination, export
+from engine.data.formats.export import EDITIONS, ExportManifest, check_destination, export, show
 from engine.data.formats.gate import Gate
 from engine.data.formats.lines import read_lines
-from engine.data.formats.show import show
 from engine.data.records import AttentionProbe, Bundle, CoherenceItem, Killer, RetrievalItem
 
 EVALUATION = ("dev.jsonl", "retrieval.jsonl", "coherence.jsonl", "attention_audit.jsonl", "tier4_killers.jsonl")

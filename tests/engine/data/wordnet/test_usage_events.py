@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from engine.data.wordnet.database import WordNet
 from engine.data.wordnet.morphology import Morphology
-from engine.data.wordnet.usage_events import Lexicon, events_of, normalised, synset_of
+from engine.data.wordnet.usage_events import Lexicon, normalised, synset_of
 
 
 def test_wordnet_yields_the_usage_events_counted_once_for_all(lexicon: Lexicon) -> None:
@@ -25,7 +25,8 @@ def test_a_sense_id_names_lemma_part_of_speech_and_synset(lexicon: Lexicon) -> N
 
 def test_the_span_of_every_event_holds_its_lemma(lexicon: Lexicon, wordnet: WordNet) -> None:
     morphology = Morphology(wordnet)
-    for event in islice(events_of(lexicon), 0, None, 7):
+    events = (event for senses in lexicon.values() for sense in senses for event in sense.examples)
+    for event in islice(events, 0, None, 7):
         surface = event.text[event.start : event.end]
         assert surface
         found = morphology.find(event.lemma, event.pos, surface)
