@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from textual import on, work
 from textual.app import SystemCommand
@@ -13,7 +14,6 @@ from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
 from console.format import counted
-from console.hosts.ssh.prompts import Prompter
 from console.runs.run_view import RunView
 from console.runs.snapshot import HostView, Snapshot, SyncState
 from console.runs.sync_status import sync_status
@@ -29,6 +29,9 @@ from console.ui.messages import ReconnectWanted, SessionOpened
 from console.ui.session_protocol import SessionProtocol
 from engine.contract.experiment import Experiment, folder_name
 from engine.contract.settings import run_ids
+
+if TYPE_CHECKING:
+    from console.hosts.ssh.prompts import Prompter
 
 _CLOSING_SECONDS = 5.0
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import App
 from textual.message import Message
 
-from console.hosts.ssh.prompts import OperatorUnavailable, Question
 from console.ui.messages import Asked
+
+if TYPE_CHECKING:
+    from console.hosts.ssh.prompts import Question
 
 
 class ScreenPrompter:
@@ -32,6 +35,8 @@ class ScreenPrompter:
         """
         answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         if not self._post(Asked(question, answer)):
+            from console.hosts.ssh.prompts import OperatorUnavailable
+
             raise OperatorUnavailable("the console is closing")
         return await answer
 

@@ -8,7 +8,6 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from console.format import bar, duration, number, percent, size
-from console.results.records import GATE_LABELS
 from console.runs.run_view import RunView, fraction_done, training_seconds_left
 from console.runs.snapshot import SyncState
 from console.ui.messages import RunSelected
@@ -101,6 +100,8 @@ def _gates(view: RunView) -> Content:
         return Content("")
     if not view.failed_gates:
         return Content("passes every gate")
+    from console.results.records import GATE_LABELS  # not needed for the first paint
+
     failed = ", ".join(GATE_LABELS.get(gate, gate) for gate in view.failed_gates)
     return Content.styled(f"fails {failed}", "$text-error")
 
