@@ -154,11 +154,11 @@ class HostLink:
         """Request the lease once a connection: a console that lost it to another does not take it back by itself."""
         if not self._wants_lease:
             return
-        who = f"{getpass.getuser()}@{socket.gethostname()}"
-        reply = await link.request("lease", console=self._console, who=who, take_over=self._take_over)
+        user = f"{getpass.getuser()}@{socket.gethostname()}"
+        reply = await link.request("lease", console=self._console, user=user, take_over=self._take_over)
         self._take_over = False
         self.note(
-            lease="" if reply.get("mine") is True else sanitize_line(str(reply.get("holder"))) or "another console"
+            lease="" if reply.get("held") is True else sanitize_line(str(reply.get("holder"))) or "another console"
         )
 
     async def _follow(self, connection: HostConnection, link: AgentClient) -> None:

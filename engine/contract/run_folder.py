@@ -22,6 +22,7 @@ EXIT = "exit.json"
 MANIFEST = "manifest.json"
 
 StateName = Literal["queued", "running", "finished", "failed", "aborted", "lost"]
+ACTIVE: frozenset[StateName] = frozenset(("queued", "running"))
 SEALED: frozenset[StateName] = frozenset(("finished", "failed", "aborted"))
 """States of a run that has left a sealed folder, a capsule."""
 ENDED: frozenset[StateName] = SEALED | {"lost"}

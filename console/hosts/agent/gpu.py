@@ -1,4 +1,4 @@
-"""The host's GPUs as nvidia-smi tells of them. One that is lost, cannot be read or hangs is a word about it, never an error."""
+"""The host's GPUs as nvidia-smi reports them. A GPU that is lost, or an nvidia-smi that hangs, is a remark, never an error."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from contextlib import suppress
 from typing import Any
 
 FIELDS = ("name", "memory.total", "memory.used", "utilization.gpu", "driver_version")
-USER_FIELDS = ("pid", "process_name", "used_memory")
-ASK_TIMEOUT_S = 10.0
-AFTERWARDS_S = 3.0  # an abort waits so long for the driver to let go; its console waits longer
-AGAIN_S = 0.2
+PROCESS_FIELDS = ("pid", "process_name", "used_memory")
+QUERY_TIMEOUT_S = 10.0
+RELEASE_TIMEOUT_S = 3.0  # how long an abort waits for the driver to release the GPU
+RETRY_S = 0.2
 
 
-class Silent(Exception):
-    """nvidia-smi does not tell; the text is why, in its own words where it has any."""
+class GpuUnknown(Exception):
+    """nvidia-smi gave no answer; the text is why, in its own words if it has any."""
 
 
-class Missing(Silent):
-    """There is no nvidia-smi."""
+class NoNvidiaSmi(GpuUnknown):
+    """nvidia-smi is not installed."""
 
 
 def gpus() -> tuple[list[dict[str, Any]], str]:
-    """Each GPU's name, driver, memory (MiB) and utilization (percent), None where it says N/A; and why there are none."""
+    """Name, driver, memory (MiB) and utilization (percent; None for N/A) of each GPU; and why there are none."""
     try:
-        lines = _query("--query-gpu", FIELDS, ASK_TIMEOUT_S)
-    except Silent as silent:
-        return [], str(silent)
+        lines = _query("--query-gpu", FIELDS, QUERY_TIMEOUT_S)
+    except GpuUnknown as unknown:
+        return [], str(unknown)
     found = []
     for line in lines:
         parts = [part.strip() for part in line.split(",")]
@@ -48,75 +48,75 @@ def gpus() -> tuple[list[dict[str, Any]], str]:
     return found, ""
 
 
-def users(seconds: float = ASK_TIMEOUT_S) -> list[dict[str, Any]]:
-    """Processes on the GPUs: pid, name, memory in MiB or None.
+def gpu_processes(timeout: float = QUERY_TIMEOUT_S) -> list[dict[str, Any]]:
+    """Processes on the GPUs: ``pid``, ``name``, ``memory`` in MiB or None.
 
     Raises:
-        Silent: nvidia-smi does not tell.
+        GpuUnknown: nvidia-smi does not tell.
     """
     found = []
-    for line in _query("--query-compute-apps", USER_FIELDS, seconds):
+    for line in _query("--query-compute-apps", PROCESS_FIELDS, timeout):
         pid, _, rest = line.partition(",")
         name, _, memory = rest.rpartition(",")
         if _number(pid) is None:
-            raise Silent(f"nvidia-smi answers {line.strip()[:200]}")
+            raise GpuUnknown(f"nvidia-smi answers {line.strip()[:200]}")
         found.append({"pid": _number(pid), "name": name.strip()[:200], "memory": _number(memory)})
     return found
 
 
-def verdict(pids: frozenset[int]) -> str:
-    """Whether the processes ``pids``, which were just ended, are off the GPUs; "" where nvidia-smi is not there to say so."""
-    deadline = time.monotonic() + AFTERWARDS_S
+def release_text(pids: frozenset[int]) -> str:
+    """Remark on whether the ended processes ``pids`` are off the GPUs; "" without pids or without nvidia-smi."""
+    deadline = time.monotonic() + RELEASE_TIMEOUT_S
     while pids:
         try:
-            on = {user["pid"] for user in users(max(deadline - time.monotonic(), AGAIN_S))}
-        except Missing:
+            users = {user["pid"] for user in gpu_processes(max(deadline - time.monotonic(), RETRY_S))}
+        except NoNvidiaSmi:
             return ""
-        except Silent as silent:
-            return f"; whether the GPU is free is not known: {silent}"
-        still = sorted(on & pids)
-        if not still:
-            return "; GPU free of it, by nvidia-smi; others use it" if on else "; GPU free, by nvidia-smi"
-        if time.monotonic() + AGAIN_S > deadline:
-            return f"; STILL ON THE GPU, by nvidia-smi: process {', '.join(map(str, still))}"
-        time.sleep(AGAIN_S)
+        except GpuUnknown as unknown:
+            return f"; whether the GPU is free is not known: {unknown}"
+        remaining = sorted(users & pids)
+        if not remaining:
+            return "; GPU free of it, by nvidia-smi; others use it" if users else "; GPU free, by nvidia-smi"
+        if time.monotonic() + RETRY_S > deadline:
+            return f"; STILL ON THE GPU, by nvidia-smi: process {', '.join(map(str, remaining))}"
+        time.sleep(RETRY_S)
     return ""
 
 
-def _query(what: str, fields: Sequence[str], seconds: float) -> list[str]:
-    """The lines that nvidia-smi prints, one a GPU or a process.
+def _query(what: str, fields: Sequence[str], timeout: float) -> list[str]:
+    """The lines that nvidia-smi prints, one for each GPU or process.
 
     Raises:
-        Silent: it does not tell.
+        GpuUnknown: it gives no answer.
     """
-    smi = shutil.which("nvidia-smi")
-    if smi is None:
-        raise Missing("no nvidia-smi: no NVIDIA GPU, or no driver")
-    said = _said([smi, f"{what}={','.join(fields)}", "--format=csv,noheader,nounits"], seconds)
-    return [line for line in said.splitlines() if line.strip()]
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        raise NoNvidiaSmi("no nvidia-smi: no NVIDIA GPU, or no driver")
+    output = _output([program, f"{what}={','.join(fields)}", "--format=csv,noheader,nounits"], timeout)
+    return [line for line in output.splitlines() if line.strip()]
 
 
-def _said(command: list[str], seconds: float) -> str:
-    """What it prints. It is not waited for once it has been killed: behind a lost GPU it may stay in the kernel for ever."""
-    with tempfile.TemporaryFile() as output:
+def _output(command: list[str], timeout: float) -> str:
+    # A file, and no wait after the kill, unlike subprocess.run: behind a lost GPU nvidia-smi may stay in the kernel for ever.
+    with tempfile.TemporaryFile() as file:
         try:
-            asked = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
             )
         except OSError as error:
-            raise Silent(f"nvidia-smi cannot be run: {error.strerror}") from error
+            raise GpuUnknown(f"nvidia-smi cannot be run: {error.strerror}") from error
         try:
-            asked.wait(seconds)
+            process.wait(timeout)
         except subprocess.TimeoutExpired:
-            asked.kill()
+            process.kill()
             with suppress(subprocess.TimeoutExpired):
-                asked.wait(AGAIN_S)
-            raise Silent(f"nvidia-smi does not answer within {seconds:.0f} s") from None
-        output.seek(0)
-        said = output.read(1 << 20).decode("utf-8", "replace")
-    if asked.returncode:
-        raise Silent((said.strip().splitlines() or [f"nvidia-smi ended with {asked.returncode}"])[0][:400])
-    return said
+                process.wait(RETRY_S)
+            raise GpuUnknown(f"nvidia-smi does not answer within {timeout:.0f} s") from None
+        file.seek(0)
+        output = file.read(1 << 20).decode("utf-8", "replace")
+    if process.returncode:
+        raise GpuUnknown((output.strip().splitlines() or [f"nvidia-smi ended with {process.returncode}"])[0][:400])
+    return output
 
 
 def _number(text: str) -> int | None:

@@ -1,4 +1,4 @@
-"""Tells a supervisor that stands still from one that lives: its heartbeat is a counter, so no clock is compared."""
+"""Tells a supervisor that stands still from one that works: its heartbeat is a counter, so no clocks are compared."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import threading
 import time
 from typing import Any
 
+from engine.contract.run_folder import ACTIVE
+
 STALE_S = 30.0
 
 
 class HeartbeatWatch:
-    """Remembers when each launch's heartbeat was last seen to move, by this process's own monotonic clock."""
+    """Remembers when each launch's heartbeat last changed, by this process's own monotonic clock."""
 
     def __init__(self, stale: float = STALE_S) -> None:
         self._stale = stale
@@ -18,8 +20,8 @@ class HeartbeatWatch:
         self._lock = threading.Lock()
 
     def judge(self, state: dict[str, Any]) -> dict[str, Any]:
-        """``state``, or lost if its supervisor is there but its heartbeat has not moved for too long."""
-        if state.get("state") not in ("queued", "running") or not state.get("supervisor"):
+        """``state``; as lost if it has a supervisor whose heartbeat has not changed for too long."""
+        if state.get("state") not in ACTIVE or not state.get("supervisor"):
             return state
         key, beat, now = str(state["key"]), int(state.get("heartbeat", 0)), time.monotonic()
         with self._lock:
@@ -29,8 +31,5 @@ class HeartbeatWatch:
                 self._seen[key] = (beat, now)
         if now - since < self._stale:
             return state
-        return {
-            **state,
-            "state": "lost",
-            "reason": f"its supervisor stands still: no heartbeat for {now - since:.0f} s",
-        }
+        reason = f"its supervisor stands still: no heartbeat for {now - since:.0f} s"
+        return {**state, "state": "lost", "reason": reason}

@@ -1,4 +1,4 @@
-"""What preflight asks of a host beyond its facts: clock, who uses the GPU, whether detached processes survive logout."""
+"""Facts of the host that only preflight needs: clock, user, Python, GPU processes, whether runs survive a logout."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from console.hosts.agent.workspace import Workspace
 
 
 def preflight_facts(workspace: Workspace, _request: dict[str, Any]) -> dict[str, Any]:
-    """Raw findings; the console judges them. ``survives``: None where nothing on the host says."""
+    """Facts only; the console judges them. ``survives``: whether runs survive a logout, None if unknown."""
     user = pwd.getpwuid(os.getuid()).pw_name
     return {
         "time": time.time(),
@@ -30,8 +30,8 @@ def preflight_facts(workspace: Workspace, _request: dict[str, Any]) -> dict[str,
     }
 
 
-def _ask(command: list[str]) -> str | None:
-    """What a command of the host prints; None if it is not there, fails or does not end."""
+def _output(command: list[str]) -> str | None:
+    """Standard output of a command; None if it is not installed, fails or does not end in 10 s."""
     if shutil.which(command[0]) is None:
         return None
     try:
@@ -42,22 +42,22 @@ def _ask(command: list[str]) -> str | None:
 
 
 def _gpu_users() -> list[dict[str, Any]]:
-    """Who uses the GPU; nobody as far as is known where nvidia-smi does not tell, which the host's facts say."""
+    """Processes on the GPUs; none if nvidia-smi gives no answer, which the host's facts report."""
     try:
-        return gpu.users()
-    except gpu.Silent:
+        return gpu.gpu_processes()
+    except gpu.GpuUnknown:
         return []
 
 
 def _survives_logout(user: str) -> bool | None:
-    """systemd kills what a user leaves behind if KillUserProcesses is on and the user does not linger."""
+    """Whether systemd leaves a user's processes alone at logout: KillUserProcesses is off, or the user lingers."""
     if not Path("/run/systemd/system").is_dir():
         return True
     manager = ["org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager"]
-    kills = _ask(["busctl", "get-property", *manager, "KillUserProcesses"])
+    kills = _output(["busctl", "get-property", *manager, "KillUserProcesses"])
     if kills is None:
         return None
     if "false" in kills:
         return True
-    linger = _ask(["loginctl", "show-user", user, "--property=Linger"])
+    linger = _output(["loginctl", "show-user", user, "--property=Linger"])
     return None if linger is None else "Linger=yes" in linger

@@ -1,4 +1,4 @@
-"""Processes that cannot be mistaken: identity by pid, start time and boot, and signals sent to nobody else."""
+"""Processes by an identity that survives reuse of pids: pid, start time and boot. Finds, signals and ends those of a job."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 PROC = Path("/proc")
-MARK = "QLLM_JOB_KEY"
+KEY_VARIABLE = "QLLM_JOB_KEY"  # in the environment of each process of a job, inherited whatever it forks
 _PR_SET_CHILD_SUBREAPER = 36
 
 
-class Sweep(NamedTuple):
-    """What came of ending a job: whether every process of it is gone, and the pids that there were."""
+class Termination(NamedTuple):
+    """Result of ending a job: whether all of its processes are gone, and the pids that it had."""
 
-    gone: bool
+    complete: bool
     pids: frozenset[int]
 
     @property
     def remark(self) -> str:
-        return "" if self.gone else "; some of its processes could not be killed"
+        return "" if self.complete else "; some of its processes could not be killed"
 
 
 def boot_id() -> str:
-    """The id of this boot; a pid recorded under another one names nobody."""
+    """The id of this boot; a pid recorded under another boot means nothing."""
     return (PROC / "sys/kernel/random/boot_id").read_text().strip()
 
 
 def _stat(pid: int) -> list[str] | None:
-    """Fields of /proc/PID/stat from the state on (the name before it may hold anything); None if there is no such pid."""
+    """Fields of /proc/PID/stat from the state on; None if there is no such pid."""
     try:
         text = (PROC / str(pid) / "stat").read_text(errors="replace")
     except OSError:
         return None
-    return text[text.rindex(")") + 2 :].split()
+    return text[text.rindex(")") + 2 :].split()  # the name before it may itself hold spaces and parentheses
 
 
 def identity(pid: int) -> dict[str, Any]:
-    """The identity of a living process: pid, start time in clock ticks since boot, boot id.
+    """Identity of a living process: ``pid``, ``start`` in clock ticks since boot, ``boot`` id.
 
     Raises:
         ProcessLookupError: it is gone.
@@ -51,45 +51,46 @@ def identity(pid: int) -> dict[str, Any]:
     return {"pid": pid, "start": int(fields[19]), "boot": boot_id()}
 
 
-def alive(who: dict[str, Any] | None) -> bool:
-    """Whether that very process still runs; a zombie does not, nor does a stranger with its pid."""
-    if not who or who.get("boot") != boot_id():
+def alive(identity: dict[str, Any] | None) -> bool:
+    """Whether this very process still runs; a zombie does not, nor does another process with its pid."""
+    if not identity or identity.get("boot") != boot_id():
         return False
-    fields = _stat(int(who["pid"]))
-    return fields is not None and int(fields[19]) == who["start"] and fields[0] not in "ZX"
+    fields = _stat(int(identity["pid"]))
+    return fields is not None and int(fields[19]) == identity["start"] and fields[0] not in "ZX"
 
 
-def send(who: dict[str, Any] | None, number: int) -> bool:
-    """Signal that very process; False if it is gone. The pidfd pins it, so that no stranger can take its pid between."""
-    if not who:
+def send_signal(identity: dict[str, Any] | None, number: int) -> bool:
+    """Signal this very process; False if it is gone."""
+    if not identity:
         return False
+    pid = int(identity["pid"])
     try:
-        pin = os.pidfd_open(int(who["pid"]))
+        handle = os.pidfd_open(pid)  # pins the process: its pid cannot pass to another between the check and the signal
     except ProcessLookupError:
         return False
-    except (AttributeError, OSError):  # an old kernel: the check alone must do
-        if not alive(who):
+    except (AttributeError, OSError):  # Linux before 5.3 or Python before 3.9: the check alone must do
+        if not alive(identity):
             return False
-        os.kill(int(who["pid"]), number)
+        os.kill(pid, number)
         return True
     try:
-        if not alive(who):
+        if not alive(identity):
             return False
-        signal.pidfd_send_signal(pin, number)
+        signal.pidfd_send_signal(handle, number)
         return True
     except ProcessLookupError:
         return False
     finally:
-        os.close(pin)
+        os.close(handle)
 
 
 def become_subreaper() -> None:
-    """Orphans below this process become its children, so that none escapes by a double fork."""
+    """Make orphaned descendants children of this process, so that none escapes by a double fork."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def reap() -> None:
-    """Collect children that have ended, adopted ones too."""
+    """Collect children that have ended, adopted ones too: a zombie would count as left of its job."""
     while True:
         try:
             pid, _ = os.waitpid(-1, os.WNOHANG)
@@ -99,9 +100,12 @@ def reap() -> None:
             return
 
 
-def members(key: str, root: int | None, session: int | None) -> list[dict[str, Any]]:
-    """Every living process of a job: descendants of ``root``, processes of ``session``, and those marked with ``key``."""
-    mark = f"{MARK}={key}".encode()
+def job_processes(key: str, root: int | None, session: int | None) -> list[dict[str, Any]]:
+    """Identities of all living processes of a job, however they try to leave it.
+
+    Those are the descendants of ``root``, the processes of ``session``, and those with ``key`` in their environment.
+    """
+    mark = f"{KEY_VARIABLE}={key}".encode()
     parents: dict[int, int] = {}
     found: set[int] = set()
     for entry in PROC.iterdir():
@@ -117,35 +121,35 @@ def members(key: str, root: int | None, session: int | None) -> list[dict[str, A
     if root is not None:
         found |= _descendants(parents, root)
     found -= {os.getpid(), root or 0}
-    return [who for who in map(_identity_or_none, sorted(found)) if who]
+    return [identity for identity in map(_identity_or_none, sorted(found)) if identity]
 
 
-def end_all(key: str, root: int | None, session: int | None, grace: float) -> Sweep:
-    """TERM every process of a job, wait up to ``grace`` seconds, KILL what is left, until none is."""
+def terminate_job(key: str, root: int | None, session: int | None, grace: float) -> Termination:
+    """Send SIGTERM to all processes of a job, wait up to ``grace`` seconds, then SIGKILL until none is left."""
     deadline = time.monotonic() + grace
     pids: set[int] = set()
 
-    def left() -> list[dict[str, Any]]:
+    def remaining() -> list[dict[str, Any]]:
         if root == os.getpid():
             reap()
-        found = members(key, root, session)
-        pids.update(who["pid"] for who in found)
+        found = job_processes(key, root, session)
+        pids.update(identity["pid"] for identity in found)
         return found
 
-    for who in left():
-        send(who, signal.SIGTERM)
+    for identity in remaining():
+        send_signal(identity, signal.SIGTERM)
     while time.monotonic() < deadline:
-        if not left():
-            return Sweep(True, frozenset(pids))
+        if not remaining():
+            return Termination(True, frozenset(pids))
         time.sleep(0.05)
-    for _ in range(100):  # killing may race with forking: look again until nobody is left
-        found = left()
+    for _ in range(100):  # a process may fork between the listing and its kill: repeat until none is left
+        found = remaining()
         if not found:
-            return Sweep(True, frozenset(pids))
-        for who in found:
-            send(who, signal.SIGKILL)
+            return Termination(True, frozenset(pids))
+        for identity in found:
+            send_signal(identity, signal.SIGKILL)
         time.sleep(0.05)
-    return Sweep(False, frozenset(pids))
+    return Termination(False, frozenset(pids))
 
 
 def _environment(entry: Path) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""One run's supervisor: waits its turn, runs the job, ends it when told to, and records the end whoever watches."""
+"""The supervisor of one run: waits for a slot, runs the job, ends it on request and records the end, or others do for it."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from console.hosts.agent import gpu, process
-from console.hosts.agent.workspace import Workspace, last_lines, read_json, seal, write_json
+from console.hosts.agent.workspace import ABORT, JOB, LOCK, Workspace, last_line, read_json, seal, write_json
 from engine.contract.file_lock import is_locked, locked, take_lock
-from engine.contract.run_folder import EXIT, LOG, STATE
+from engine.contract.run_folder import ENDED, EXIT, LOG, STATE
 
 QUEUE_POLL_S = 0.2
 HEARTBEAT_S = 2.0
-GRACE_S = 5.0
+GRACE_S = 5.0  # between SIGTERM and SIGKILL
 
 
 class Supervisor:
-    """The life of one job. Holds ``lock`` from the claim to the end, so that a free lock means nobody supervises."""
+    """Supervises one job. Its process holds the job's lock from the claim to the end: a free lock means no supervisor."""
 
     grace = GRACE_S
 
@@ -31,23 +31,30 @@ class Supervisor:
         self.workspace = workspace
         self.key = key
         self.job_folder = workspace.job(key)
-        spec = read_json(self.job_folder / "job.json")
+        spec = read_json(self.job_folder / JOB)
         if spec is None:
-            raise SystemExit(f"{self.job_folder}/job.json cannot be read")
+            raise SystemExit(f"{self.job_folder / JOB} cannot be read")
         self.spec: dict[str, Any] = spec
         self.run_folder = Path(spec["run_folder"])
         self.state: dict[str, Any] = read_json(self.run_folder / STATE) or {"key": key, "state": "queued"}
         self.job: subprocess.Popen[bytes] | None = None
         self.wake, self._wake_write = os.pipe()
 
-    def live(self) -> None:
-        """Queue, run, record. Returns when the run has ended and its capsule is sealed."""
-        self._listen()
+    def supervise(self) -> None:
+        """Queue, run, record. Returns when the run has ended and is sealed."""
+        try:
+            self._supervise()
+        except BaseException as error:
+            log_line(repr(error))
+            raise
+
+    def _supervise(self) -> None:
+        self._handle_signals()
         process.become_subreaper()
-        self._say("queued", supervisor=process.identity(os.getpid()))
+        self._write_state("queued", supervisor=process.identity(os.getpid()))
         slots = self._wait_for_slot()
         if slots is None:
-            self._end_as_told(process.Sweep(True, frozenset()))
+            self._end_aborted(process.Termination(True, frozenset()))
             return
         try:
             self._start(slots)
@@ -56,17 +63,18 @@ class Supervisor:
             return
         finally:
             for slot in slots:
-                os.close(slot)  # the job holds it now: it stays taken until the job's last process is gone
-        code = self._watch()
+                os.close(slot)  # the job inherited it: the slot stays taken until the job's last process is gone
+        code = self._wait_for_exit()
         session = self.job.pid if self.job else None
-        swept = process.end_all(self.key, os.getpid(), session, self.grace if code is None else 0.5)
+        # also after a normal exit: what the job left in the background would keep the GPU
+        termination = process.terminate_job(self.key, os.getpid(), session, self.grace if code is None else 0.5)
         if code is None:
-            self._end_as_told(swept)
+            self._end_aborted(termination)
         else:
-            self._end("finished" if code == 0 else "failed", code, self._why(code))
+            self._end("finished" if code == 0 else "failed", code, self._failure_reason(code))
 
-    def _listen(self) -> None:
-        """SIGTERM asks for an abort; SIGCHLD and SIGTERM both wake the watch at once."""
+    def _handle_signals(self) -> None:
+        """SIGTERM requests an abort; SIGTERM and SIGCHLD interrupt ``_sleep`` at once."""
         os.set_blocking(self.wake, False)
         os.set_blocking(self._wake_write, False)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
@@ -75,50 +83,48 @@ class Supervisor:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    def _pause(self, seconds: float) -> None:
+    def _sleep(self, seconds: float) -> None:
         """Sleep, but wake at once on a signal."""
         if select.select([self.wake], [], [], seconds)[0]:
             os.read(self.wake, 4096)
 
-    def _told_to_end(self) -> bool:
-        return (self.job_folder / "abort.json").exists()
+    def _abort_requested(self) -> bool:
+        return (self.job_folder / ABORT).exists()
 
-    def _end_as_told(self, swept: process.Sweep) -> None:
-        told = read_json(self.job_folder / "abort.json") or {}
-        outcome = swept.remark + gpu.verdict(swept.pids)
-        self._end("aborted", None, f"aborted by {told.get('by', 'somebody')}{outcome}")
+    def _end_aborted(self, termination: process.Termination) -> None:
+        outcome = termination.remark + gpu.release_text(termination.pids)
+        self._end("aborted", None, abort_text(self.job_folder) + outcome)
 
     def _wait_for_slot(self) -> list[int] | None:
-        """A free slot, first come first served; None if told to abort before one was free."""
+        """Descriptor of a free slot's lock, first come first served; None if an abort was requested before."""
         beat = time.monotonic()
-        while not self._told_to_end():
+        while not self._abort_requested():
             with locked(self.workspace.queue_lock):
-                if not self._somebody_before():
+                if not self._earlier_run_waits():
                     for number in range(int(self.spec["slots"])):
                         slot = take_lock(self.workspace.slots / f"{number}.lock", wait=False)
                         if slot is not None:
-                            self._say("running", started_at=time.time())  # under the lock: the next in line sees it
+                            # before the queue's lock is free: else the next in line still sees this run waiting
+                            self._write_state("running", started_at=time.time())
                             return [slot]
-            if time.monotonic() - beat > HEARTBEAT_S:
-                beat = time.monotonic()
-                self._say("queued", durable=False, heartbeat=self.state.get("heartbeat", 0) + 1)
-            self._pause(QUEUE_POLL_S)
+            beat = self._beat(beat, "queued")
+            self._sleep(QUEUE_POLL_S)
         return None
 
-    def _somebody_before(self) -> bool:
-        """Whether a supervised run with a smaller ticket still waits."""
+    def _earlier_run_waits(self) -> bool:
+        """Whether a supervised run with a smaller ticket is still queued."""
         for folder in self.workspace.jobs.iterdir():
-            spec = read_json(folder / "job.json")
+            spec = read_json(folder / JOB)
             if spec is None or spec["ticket"] >= self.spec["ticket"]:
                 continue
             state = read_json(Path(spec["run_folder"]) / STATE) or {}
             waits = state.get("key") == spec["key"] and state.get("state") == "queued"
-            if waits and is_locked(folder / "lock"):
+            if waits and is_locked(folder / LOCK):
                 return True
         return False
 
     def _start(self, slots: list[int]) -> None:
-        """Start the job in a session of its own: a signal to it never reaches its recorder."""
+        # a session of its own: an abort that signals the job's session or group must not reach this process
         with open(self.run_folder / LOG, "ab") as log:
             self.job = subprocess.Popen(
                 self.spec["argv"],
@@ -126,83 +132,122 @@ class Supervisor:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.workspace.root,
-                env={**os.environ, **self.spec.get("env", {}), process.MARK: self.key, "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, **self.spec.get("env", {}), process.KEY_VARIABLE: self.key, "PYTHONUNBUFFERED": "1"},
                 start_new_session=True,
                 pass_fds=slots,
             )
-        self._say("running", job=process.identity(self.job.pid))
+        self._write_state("running", job=process.identity(self.job.pid))
 
-    def _watch(self) -> int | None:
-        """Wait for the job's exit; None if told to abort before it came."""
+    def _wait_for_exit(self) -> int | None:
+        """The job's exit code; None if an abort was requested first."""
         assert self.job is not None
         beat = time.monotonic()
-        while True:
-            code = self.job.poll()
-            if code is not None:
-                return code
-            if self._told_to_end():
-                return None
-            if time.monotonic() - beat > HEARTBEAT_S:
-                beat = time.monotonic()
-                self._say("running", durable=False, heartbeat=self.state.get("heartbeat", 0) + 1)
-            self._pause(HEARTBEAT_S)
+        while (code := self.job.poll()) is None and not self._abort_requested():
+            beat = self._beat(beat, "running")
+            self._sleep(HEARTBEAT_S)
+        return code
 
-    def _why(self, code: int | None) -> str:
-        """The reason of a failure: the last line of the log, where a program says why it ended."""
+    def _beat(self, last: float, state: str) -> float:
+        """Advance the heartbeat if the ``last`` one is long enough ago; returns the time of the latest."""
+        if time.monotonic() - last <= HEARTBEAT_S:
+            return last
+        try:
+            self._write_state(state, durable=False, heartbeat=self.state.get("heartbeat", 0) + 1)
+        except OSError as error:  # a full disk must not end the process that records the run's end
+            log_line(f"no heartbeat: {error}")
+        return time.monotonic()
+
+    def _failure_reason(self, code: int) -> str:
+        """Why the job failed: the last line of its log, where programs print their error; "" for exit code 0."""
         if code == 0:
             return ""
-        last = last_lines(self.run_folder / LOG)
-        if code is not None and code < 0:
+        last = last_line(self.run_folder / LOG)
+        if code < 0:
             try:
                 name = signal.Signals(-code).name
             except ValueError:
                 name = str(-code)
-            return f"killed by {name}" + (f"; its last words: {last}" if last else "")
+            return f"killed by {name}" + (f"; last line of its log: {last}" if last else "")
         return last or f"exit code {code}"
 
-    def _say(self, state: str, durable: bool = True, **more: Any) -> None:
-        """Write the state. A heartbeat that cannot be written is let go: a full disk must not end the run's recorder."""
+    def _write_state(self, state: str, durable: bool = True, **more: Any) -> None:
         self.state = {**self.state, **more, "state": state, "key": self.key}
-        try:
-            write_json(self.run_folder / STATE, self.state, durable)
-        except OSError as error:
-            if durable:
-                raise
-            complain(f"no heartbeat: {error}")
+        write_json(self.run_folder / STATE, self.state, durable)
 
     def _end(self, state: str, code: int | None, reason: str) -> None:
-        """Record the end: the exit first, since all else can be told from it; the seal last, since it covers all."""
-        ended = time.time()
-        record = {"key": self.key, "state": state, "exit_code": code, "reason": reason, "ended_at": ended}
-        self._insist(lambda: write_json(self.run_folder / EXIT, record))
-        self._insist(lambda: self._say(state, exit_code=code, reason=reason, ended_at=ended))
-        self._insist(lambda: seal(self.run_folder, self.key))
+        """Record the end: the exit first, for the rest can be derived from it; the manifest last, for it covers all files."""
+        record = exit_record(self.key, state, code, reason)
+        changes = {name: value for name, value in record.items() if name not in ("key", "state")}
+        self._retry(lambda: write_json(self.run_folder / EXIT, record))
+        self._retry(lambda: self._write_state(state, **changes))
+        self._retry(lambda: seal(self.run_folder, self.key))
 
-    def _insist(self, write: Callable[[], None]) -> None:
-        """Write until the disk takes it: an end is recorded late rather than never, unless somebody deleted the run."""
+    def _retry(self, write: Callable[[], None]) -> None:
+        """Repeat ``write`` until the disk takes it: an end is recorded late rather than never, unless the run is deleted."""
         while True:
             try:
                 return write()
             except OSError as error:
                 if not self.run_folder.is_dir():
                     return None
-                complain(f"not written yet: {error}")
-                self._pause(HEARTBEAT_S)
+                log_line(f"not written yet: {error}")
+                self._sleep(HEARTBEAT_S)
 
 
-def complain(what: str) -> None:
-    """A line in the supervisor's own log, which may lie on the very disk that is full."""
+def log_line(text: str) -> None:
+    """Write to the supervisor's own log; its disk may be full."""
     with suppress(OSError):
-        os.write(2, f"{what}\n".encode())
+        os.write(2, f"{text}\n".encode())
 
 
 def main(root: str, key: str, lock: str) -> None:
-    """Leave the launcher behind (its parent waits only for the first fork), keep the claim's lock, live."""
-    os.set_inheritable(int(lock), False)
-    if os.fork():
+    """Supervise the launch ``key`` detached; ``lock`` is the inherited descriptor of its job's lock."""
+    os.set_inheritable(int(lock), False)  # the job must not hold it: it may outlive this process
+    if os.fork():  # the launch waits for the parent only, and the child belongs to nobody
         os._exit(0)
-    try:
-        Supervisor(Workspace(Path(root)), key).live()
-    except BaseException as error:
-        complain(repr(error))
-        raise
+    Supervisor(Workspace(Path(root)), key).supervise()
+
+
+def abort_text(job_folder: Path) -> str:
+    """The reason of a run that ends since an abort was requested."""
+    return f"aborted by {(read_json(job_folder / ABORT) or {}).get('by', 'somebody')}"
+
+
+def exit_record(key: str, state: str, code: int | None, reason: str) -> dict[str, Any]:
+    """The content of ``exit.json``."""
+    return {"key": key, "state": state, "exit_code": code, "reason": reason, "ended_at": time.time()}
+
+
+def with_recorded_exit(run_folder: Path, state: dict[str, Any]) -> dict[str, Any]:
+    """``state`` with the end in ``exit.json``, if it is of the same launch: it is written first and survives a crash."""
+    recorded = read_json(run_folder / EXIT)
+    return {**state, **recorded} if recorded and recorded.get("key") == state.get("key") else state
+
+
+def record_end(run_folder: Path, key: str, end: str, reason: str) -> dict[str, Any]:
+    """Record the end of a run in place of its dead supervisor, and seal it; returns its state.
+
+    An end that the supervisor recorded stays, and is completed if it was interrupted. The job's lock must be held.
+    """
+    written = read_json(run_folder / STATE) or {"key": key}
+    if written.get("state") in ENDED or written.get("key") != key:
+        return written
+    state = with_recorded_exit(run_folder, written)
+    if state.get("state") not in ENDED:
+        record = exit_record(key, end, None, reason)
+        write_json(run_folder / EXIT, record)
+        state = {**written, **record}
+    write_json(run_folder / STATE, state)
+    seal(run_folder, key)
+    return state
+
+
+def abort_unsupervised(run_folder: Path, key: str, reason: str) -> dict[str, Any]:
+    """End what a dead supervisor left running, and record the abort; returns the run's state. The lock must be held."""
+    state = read_json(run_folder / STATE) or {"key": key}
+    if state.get("state") in ENDED:
+        return state
+    job = state.get("job")
+    session = int(job["pid"]) if job and process.alive(job) else None
+    termination = process.terminate_job(key, None, session, GRACE_S)
+    return record_end(run_folder, key, "aborted", reason + termination.remark + gpu.release_text(termination.pids))

@@ -25,6 +25,7 @@ from console.hosts.agent.safe_dir import SafeDir, UnexpectedFile, unsafe_reason
 from console.hosts.agent.send import OutgoingFile, send_files
 from console.hosts.agent.workspace import Refused
 from engine.contract.durable import write_durably
+from engine.contract.run_folder import size_and_sha256
 
 F_SETPIPE_SZ = 1031  # of Linux; the fcntl module has it from Python 3.10 on
 PIPE = 1 << 20  # bytes that the SSH server may be ahead: each switch between it and this process costs
@@ -75,7 +76,7 @@ class Transfer:
     def serve(self) -> None:
         """Handle requests until the console closes the channel."""
         with suppress(Disconnected):
-            self._reply({"sha256": hashlib.sha256(Path(sys.argv[0]).read_bytes()).hexdigest()})
+            self._reply({"sha256": size_and_sha256(Path(sys.argv[0]))[1]})
             while True:
                 request = self._next_message()
                 try:

@@ -1,4 +1,4 @@
-"""Files on the host: durable writes, locks that die with their holder, and the workspace's layout."""
+"""The workspace: its layout on the host, checks of names that arrive over the link, and the files that the agent keeps."""
 
 from __future__ import annotations
 
@@ -15,20 +15,29 @@ from engine.contract.run_folder import MANIFEST, build_manifest
 KEY = re.compile(r"[0-9a-f]{32}\Z")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
 
+# Files of a job folder, ``jobs/<key>``.
+JOB = "job.json"  # what the supervisor is to run; the launch is claimed once it exists
+LOCK = "lock"  # held by the launch and then by the supervisor until the end is recorded
+ABORT = "abort.json"  # exists once an abort was requested, and by whom
+SLURM_JOB = "slurm.json"  # exists once Slurm has taken the job
+
 
 class Refused(Exception):
-    """A request the agent will not carry out, with the reason for the operator."""
+    """A request that the agent will not carry out, with the reason for the operator."""
 
 
-def refusal(error: Exception, workspace: Workspace) -> str:
-    """What to say of ``error``; of a full disk, which one it is."""
+def error_text(error: Exception, workspace: Workspace) -> str:
+    """One line on ``error`` for the operator; a full disk is named."""
     if isinstance(error, OSError) and error.errno in FULL_ERRNOS:
         return f"the disk at {mount_point(str(workspace.root))} is full"
     return str(error) if isinstance(error, Refused) else f"{type(error).__name__}: {error}"
 
 
 class Workspace:
-    """The workspace's layout; every name that comes over the link passes a check before it becomes a path."""
+    """Paths in the workspace. A name that arrives over the link is checked before it becomes a path.
+
+    The methods raise Refused for a name that could lead outside.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -39,7 +48,7 @@ class Workspace:
         self.ticket = root / "ticket"
 
     def prepare(self) -> None:
-        """Make the folders; nothing outside the workspace is touched."""
+        """Make the folders."""
         for folder in (self.root, self.jobs, self.slots, self.arrays, self.root / "runs"):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -73,8 +82,8 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def last_lines(log: Path) -> str:
-    """The last line of a log that says anything; "" if there is none."""
+def last_line(log: Path) -> str:
+    """The last line of a log that is not blank, cut to 400 characters; "" if there is none."""
     try:
         with open(log, "rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
@@ -84,6 +93,6 @@ def last_lines(log: Path) -> str:
     return next((line.strip()[:400] for line in reversed(lines) if line.strip()), "")
 
 
-def seal(folder: Path, key: str) -> None:
+def seal(run_folder: Path, key: str) -> None:
     """Write the manifest of a run that has ended."""
-    write_json(folder / MANIFEST, build_manifest(folder, key))
+    write_json(run_folder / MANIFEST, build_manifest(run_folder, key))

@@ -53,7 +53,7 @@ async def examine_host(host: HostConfig, connection: HostConnection, agent: Agen
     try:
         facts = msgspec.convert(await agent.request("facts"), HostFacts)
         before, start = time.time(), time.monotonic()
-        preflight_facts = msgspec.convert(await agent.request("premises"), PreflightFacts)
+        preflight_facts = msgspec.convert(await agent.request("preflight_facts"), PreflightFacts)
         round_trip = time.monotonic() - start
     except (AgentRefused, msgspec.ValidationError) as error:
         raise LinkDown(f"the host's reply cannot be read: {sanitize_line(str(error))}") from error
@@ -74,7 +74,7 @@ async def environment_state(host: HostConfig, connection: HostConnection, agent:
     python = engine_python(host, connection)
     if host.launcher == "embedded":
         return Environment("ready", python=python, check_error=await engine_error(host, connection))
-    reply = msgspec.convert(await agent.request("environment", name=environment_name()), Environment)
+    reply = msgspec.convert(await agent.request("environment_state", name=environment_name()), Environment)
     found = msgspec.structs.replace(reply, step=sanitize_line(reply.step), error=sanitize_line(reply.error))
     if found.state == "ready":
         found = msgspec.structs.replace(found, python=python, check_error=await engine_error(host, connection))

@@ -20,7 +20,7 @@ from console.hosts.ssh.errors import LinkDown
 from console.hosts.ssh.remote_python import MarkedPython
 from console.sanitize import sanitize_line
 
-ENTRY = b"from console.hosts.agent.entry import main\n\nmain()\n"
+ENTRY = b"from console.hosts.agent.serve import run_program\n\nrun_program()\n"
 # Modules keep their packages' names, so that an import reads the same on both machines. The zip comes first on the
 # host's sys.path: another ``engine`` or ``console`` that is installed there is never imported instead.
 PACKAGES = {

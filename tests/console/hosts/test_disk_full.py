@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from console.hosts.agent.process import members
+from console.hosts.agent.process import job_processes
 from console.hosts.agent.workspace import write_json
 from console.hosts.remote.agent_client import AgentRefused
 from tests.console.hosts.conftest import Host, in_state, launch, states_when
@@ -59,4 +59,4 @@ async def test_an_end_on_a_full_disk_is_recorded_once_there_is_room(small_disk: 
 
 def job_is_gone(key: str) -> bool:
     """Only its supervisor is left, to insist on recording the end."""
-    return not members(key, None, None)
+    return not job_processes(key, None, None)

@@ -1,4 +1,4 @@
-"""Slurm by its own commands, none of which needs accounting: listing, submitting, cancelling."""
+"""Slurm's commands: list, submit, cancel. None of them needs Slurm's accounting, which many clusters do not have."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-ASK_TIMEOUT_S = 5.0
+QUERY_TIMEOUT_S = 5.0
 SUBMIT_TIMEOUT_S = 15.0
-ELSEWHERE = ("/opt/slurm/bin", "/usr/local/slurm/bin", "/usr/local/bin")  # a login shell would have found it there
+USUAL_PATHS = (
+    "/opt/slurm/bin",
+    "/usr/local/slurm/bin",
+    "/usr/local/bin",
+)  # set by login shells, which SSH does not start
 OPTIONS = {
     "partition": "--partition",
     "account": "--account",
@@ -22,27 +26,27 @@ OPTIONS = {
 }
 
 
-class Silent(Exception):
-    """Slurm gave no answer: nothing is known, and what was asked may yet happen."""
+class NoAnswer(Exception):
+    """Slurm did not answer: nothing is known, and the request may yet be carried out."""
 
 
-class NotTaken(Exception):
-    """Slurm's own words on why it did not do what was asked."""
+class Rejected(Exception):
+    """Slurm reported an error; the text is its own."""
 
 
-class Missing(NotTaken):
-    """Slurm's commands are not on this host, so it cannot have been asked."""
+class NotInstalled(Rejected):
+    """Slurm's commands are not on this host, so that no request has reached it."""
 
 
-def listing() -> list[tuple[str, str, str, str]]:
-    """Id, state, reason and comment of every job of ours that Slurm knows, the tasks of an array singly.
+def list_jobs() -> list[tuple[str, str, str, str]]:
+    """Id, state, reason and comment of all jobs of this user, each task of an array as its own job.
 
     Raises:
-        NotTaken, Silent: it does not say.
+        Rejected, NoAnswer: the queue is not known.
     """
-    said = _run(["squeue", "--me", "--states=all", "--array", "--noheader", "--format=%i|%T|%r|%k"], ASK_TIMEOUT_S)
+    output = _run(["squeue", "--me", "--states=all", "--array", "--noheader", "--format=%i|%T|%r|%k"], QUERY_TIMEOUT_S)
     jobs = []
-    for line in said.splitlines():
+    for line in output.splitlines():
         job, _, rest = line.partition("|")
         state, _, rest = rest.partition("|")
         reason, _, comment = rest.partition("|")
@@ -60,16 +64,16 @@ def submit(
     tasks: int,
     locks: list[int],
 ) -> str:
-    """Submit ``command``, a shell's words, to run once, or ``tasks`` times as one array; returns the job's id.
+    """Submit ``command``, quoted for a shell, to run once, or ``tasks`` times as one array; returns the job's id.
 
     Args:
-        settings: partition, account, gres, time, cpus, memory, as far as they are set.
-        log: where Slurm writes what it and the command have to say; ``%a`` in its name is a task's index.
-        locks: held for as long as ``sbatch`` lives, even if this process dies meanwhile.
+        settings: partition, account, gres, time, cpus, memory; those that are None are left to Slurm.
+        log: file for the output of Slurm and the command; ``%a`` in its name stands for a task's index.
+        locks: descriptors that ``sbatch`` inherits, so that they stay locked while it works even if this process dies.
 
     Raises:
-        NotTaken: Slurm says no, or that it cannot be reached; it may have the job all the same.
-        Silent: it says nothing in time, and may have the job.
+        Rejected: Slurm reports an error, but may have taken the job all the same.
+        NoAnswer: Slurm does not answer in time, and may have taken the job.
     """
     call = [
         "sbatch",
@@ -87,29 +91,29 @@ def submit(
     ]
     if tasks > 1:
         call.append(f"--array=0-{tasks - 1}")
-    said = _run(call, SUBMIT_TIMEOUT_S, stdin=f"#!/bin/sh\nexec {' '.join(command)}\n", locks=locks)
-    job = (said.split() or [""])[-1].partition(";")[0]
+    output = _run(call, SUBMIT_TIMEOUT_S, stdin=f"#!/bin/sh\nexec {' '.join(command)}\n", locks=locks)
+    job = (output.split() or [""])[-1].partition(";")[0]
     if not job.isdigit():
-        raise Silent(f"sbatch said {said.strip()[:200]!r} instead of a job's id")
+        raise NoAnswer(f"sbatch printed {output.strip()[:200]!r} instead of a job's id")
     return job
 
 
 def cancel(job: str, gently: bool) -> None:
-    """End a job: ``gently`` by SIGTERM to all its processes, else Slurm's own way. Whether it worked, the queue will show."""
+    """End a job: ``gently`` by SIGTERM to all its processes, else by ending its allocation. Errors show in the queue only."""
     call = ["scancel", "--signal=TERM", "--full", job] if gently else ["scancel", job]
     try:
-        _run(call, ASK_TIMEOUT_S)
-    except (Silent, NotTaken):
+        _run(call, QUERY_TIMEOUT_S)
+    except (NoAnswer, Rejected):
         return
 
 
 def restarts(job: str) -> int:
-    """How often Slurm has put a job back in its queue; 0 if it does not say."""
+    """How often Slurm has requeued a job; 0 if unknown."""
     try:
-        said = _run(["scontrol", "show", "job", job], ASK_TIMEOUT_S / 2)
-    except (Silent, NotTaken):
+        output = _run(["scontrol", "show", "job", job], QUERY_TIMEOUT_S / 2)
+    except (NoAnswer, Rejected):
         return 0
-    found = [word.partition("=")[2] for word in said.split() if word.startswith("Restarts=")]
+    found = [field.partition("=")[2] for field in output.split() if field.startswith("Restarts=")]
     return int(found[0]) if found and found[0].isdigit() else 0
 
 
@@ -117,13 +121,13 @@ def _run(call: list[str], timeout: float, stdin: str = "", locks: Sequence[int] 
     """Standard output of one of Slurm's commands.
 
     Raises:
-        NotTaken: it failed, or is not there.
-        Silent: it did not end in time.
+        Rejected: it failed, or is not installed.
+        NoAnswer: it did not end in time.
     """
-    path = os.pathsep.join((os.environ.get("PATH", os.defpath), *ELSEWHERE))
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), *USUAL_PATHS))
     program = shutil.which(call[0], path=path)
     if program is None:
-        raise Missing(f"{call[0]} is not on this host")
+        raise NotInstalled(f"{call[0]} is not on this host")
     try:
         done = subprocess.run(
             [program, *call[1:]],
@@ -134,8 +138,8 @@ def _run(call: list[str], timeout: float, stdin: str = "", locks: Sequence[int] 
             pass_fds=tuple(locks),
         )
     except subprocess.TimeoutExpired:
-        raise Silent(f"{call[0]} had no answer within {timeout:.0f} s") from None
+        raise NoAnswer(f"{call[0]} did not answer within {timeout:.0f} s") from None
     if done.returncode:
-        complaint = done.stderr.decode("utf-8", "replace").replace(f"{call[0]}: error: ", "")
-        raise NotTaken("; ".join(complaint.split("\n")).strip("; ")[:500] or f"{call[0]} ended with {done.returncode}")
+        error = done.stderr.decode("utf-8", "replace").replace(f"{call[0]}: error: ", "")
+        raise Rejected("; ".join(error.split("\n")).strip("; ")[:500] or f"{call[0]} ended with {done.returncode}")
     return done.stdout.decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Launch and abort through Slurm: the same claim, run folder and supervisor, with Slurm as the queue."""
+"""Launch and abort through Slurm: claim, run folder and supervisor as without it, with Slurm as the queue."""
 
 from __future__ import annotations
 
@@ -12,154 +12,169 @@ from pathlib import Path
 from typing import Any
 
 from console.hosts.agent.claims import Claim, claim
-from console.hosts.agent.run_end import end_orphan
 from console.hosts.agent.slurm import commands as slurm
 from console.hosts.agent.slurm.queue import queue_of
 from console.hosts.agent.slurm.state import was_submitted
-from console.hosts.agent.workspace import NAME, Refused, Workspace, read_json, refusal, write_json
+from console.hosts.agent.supervisor import abort_text, abort_unsupervised
+from console.hosts.agent.workspace import (
+    JOB,
+    LOCK,
+    NAME,
+    SLURM_JOB,
+    Refused,
+    Workspace,
+    error_text,
+    read_json,
+    write_json,
+)
 from engine.contract.file_lock import take_lock
 from engine.contract.run_folder import ENDED, STATE
 
-CLAIM_WAIT_S = 25.0
-ABORT_WAIT_S = 20.0
-PATIENCE_S = 10.0  # a supervisor that lives needs less to end its job; after this Slurm ends the allocation
-LOOK_EVERY_S = 0.5
-
-ActiveKey = Callable[[Workspace, Path], "str | None"]
+CLAIM_TIMEOUT_S = 25.0
+ABORT_TIMEOUT_S = 20.0
+CANCEL_AFTER_S = 10.0  # a working supervisor needs less to end its job; then Slurm ends the allocation
+QUEUE_POLL_S = 0.5
 
 
 def launch_together(
-    workspace: Workspace, requests: list[dict[str, Any]], active_key: ActiveKey
+    workspace: Workspace, requests: list[dict[str, Any]], active_key: Callable[[Workspace, Path], str | None]
 ) -> list[dict[str, Any]]:
-    """Launch ``requests`` in order; those that name the same array go as one job of that many tasks.
+    """Launch ``requests`` in order; those that name the same array are submitted as one job with a task for each.
 
-    Once Slurm does not answer, the rest is refused without being claimed.
+    Once Slurm does not answer, the others are refused without a claim.
 
     Returns:
         for each request ``{"new": bool, "key": ...}`` or ``{"refused": reason}``.
     """
     outcomes: list[dict[str, Any]] = [{} for _ in requests]
-    silent = ""
+    no_answer = ""
     for group in _groups(requests):
         claims: dict[int, Claim] = {}
         try:
-            for at in group:
-                outcomes[at] = {"refused": silent}
-                if not silent:
-                    outcomes[at] = _claim(workspace, requests[at], active_key, claims, at)
+            for index in group:
+                outcomes[index] = {"refused": no_answer}
+                if not no_answer:
+                    outcomes[index] = _claim(workspace, requests[index], active_key, claims, index)
             if claims:
                 try:
                     _submit(workspace, requests[group[0]], list(claims.values()))
-                except (Refused, OSError, slurm.Silent) as error:
+                except (Refused, OSError, slurm.NoAnswer) as error:
                     outcomes = [
-                        {"refused": refusal(error, workspace)} if at in claims else said
-                        for at, said in enumerate(outcomes)
+                        {"refused": error_text(error, workspace)} if index in claims else outcome
+                        for index, outcome in enumerate(outcomes)
                     ]
-                    silent = str(error) if isinstance(error, slurm.Silent) else ""
+                    no_answer = str(error) if isinstance(error, slurm.NoAnswer) else ""
         finally:
-            for made in claims.values():
-                made.release()
+            for claimed in claims.values():
+                claimed.release()
     return outcomes
 
 
 def abort(workspace: Workspace, run_folder: Path, key: str) -> dict[str, Any]:
-    """End a run of which it is written that it shall be; returns its state then.
+    """End a run for which an abort was requested; returns its state afterwards.
 
-    What waits is taken out of the queue; what runs is told, so that its supervisor records the end, and ended by Slurm
-    if that takes too long.
+    A waiting job is taken out of the queue. A running one gets SIGTERM, so that its supervisor records the end; if that
+    takes too long, Slurm ends the allocation.
 
     Raises:
-        Refused: Slurm did not answer all the while. The abort stands: the supervisor ends the run when it sees it.
+        Refused: Slurm did not answer. The request stands: the supervisor ends the run as soon as it sees it.
     """
     queue, job = queue_of(workspace), workspace.job(key)
-    by = (read_json(job / "abort.json") or {}).get("by", "somebody")
     began = time.monotonic()
-    asked: set[tuple[str, bool]] = set()
+    cancelled: set[tuple[str, bool]] = set()
     while True:
         state = read_json(run_folder / STATE) or {"key": key}
         if state.get("state") in ENDED:
             return state
-        look = queue.look(max(began, time.monotonic() - LOOK_EVERY_S))
-        live = look.live(key)
-        if not look.error and not live:
-            lock = take_lock(job / "lock", wait=False)
+        snapshot = queue.newer_than(max(began, time.monotonic() - QUEUE_POLL_S))
+        live = snapshot.live(key)
+        if not snapshot.error and not live:
+            lock = take_lock(job / LOCK, wait=False)
             if lock is not None:
                 try:
-                    return end_orphan(run_folder, key, f"aborted by {by}")
+                    return abort_unsupervised(run_folder, key, abort_text(job))
                 finally:
                     os.close(lock)
         for entry in live:
-            gently = entry.state == "RUNNING" and time.monotonic() < began + PATIENCE_S
-            if entry.state != "COMPLETING" and (entry.job, gently) not in asked:
-                asked.add((entry.job, gently))
+            gently = entry.state == "RUNNING" and time.monotonic() < began + CANCEL_AFTER_S
+            if entry.state != "COMPLETING" and (entry.job, gently) not in cancelled:
+                cancelled.add((entry.job, gently))
                 slurm.cancel(entry.job, gently)
-        if time.monotonic() > began + ABORT_WAIT_S:
+        if time.monotonic() > began + ABORT_TIMEOUT_S:
             break
         time.sleep(0.1)
-    if look.error:
-        raise Refused(f"Slurm does not answer ({look.error}); the run is marked, and ends as soon as it can be reached")
+    if snapshot.error:
+        raise Refused(
+            f"Slurm does not answer ({snapshot.error}); the run is marked, and ends as soon as it can be reached"
+        )
     return state
 
 
 def _groups(requests: list[dict[str, Any]]) -> list[list[int]]:
-    """Indices of the requests by the array they name, in order of first appearance; without one each goes alone."""
+    """Indices of the requests that go as one job: those with the same settings and array; without an array each alone."""
     groups: dict[object, list[int]] = {}
-    for at, request in enumerate(requests):
+    for index, request in enumerate(requests):
         settings = request["slurm"]
-        groups.setdefault(repr(sorted(settings.items())) if settings.get("array") else at, []).append(at)
+        groups.setdefault(repr(sorted(settings.items())) if settings.get("array") else index, []).append(index)
     return list(groups.values())
 
 
 def _claim(
-    workspace: Workspace, request: dict[str, Any], active_key: ActiveKey, claims: dict[int, Claim], at: int
+    workspace: Workspace,
+    request: dict[str, Any],
+    active_key: Callable[[Workspace, Path], str | None],
+    claims: dict[int, Claim],
+    index: int,
 ) -> dict[str, Any]:
-    """Claim a launch into ``claims[at]``; one that was claimed before, but may never have been handed over, is taken up."""
-    deadline = time.monotonic() + CLAIM_WAIT_S
+    """Claim a launch into ``claims[index]``, or continue one that was claimed but perhaps never submitted."""
+    deadline = time.monotonic() + CLAIM_TIMEOUT_S
     try:
         while time.monotonic() < deadline:
-            made = claim(workspace, request, active_key)
-            if not isinstance(made, Claim):
-                ours = any(made == other.key for other in claims.values())
-                if ours or made != request["key"] or was_submitted(workspace.job(made)):
-                    return {"new": False, "key": made}
-                taken_up = _take_up(workspace, made)
-                if taken_up is None:  # another launch is at it: wait what comes of it
+            claimed = claim(workspace, request, active_key)
+            if not isinstance(claimed, Claim):
+                in_this_batch = any(claimed == other.key for other in claims.values())
+                if in_this_batch or claimed != request["key"] or was_submitted(workspace.job(claimed)):
+                    return {"new": False, "key": claimed}
+                continued = _continue_claim(workspace, claimed)
+                if continued is None:  # another process is submitting it: wait for the result
                     time.sleep(0.05)
                     continue
-                if not isinstance(taken_up, Claim):
-                    return taken_up
-                made = taken_up
-            claims[at] = made
-            return {"new": True, "key": made.key}
+                if not isinstance(continued, Claim):
+                    return continued
+                claimed = continued
+            claims[index] = claimed
+            return {"new": True, "key": claimed.key}
     except (Refused, OSError, KeyError, TypeError, ValueError) as error:
-        return {"refused": refusal(error, workspace)}
+        return {"refused": error_text(error, workspace)}
     return {"refused": "another launch of this key is under way"}
 
 
-def _take_up(workspace: Workspace, key: str) -> Claim | dict[str, Any] | None:
-    """Go on where a launch was cut off between claim and submission: Slurm is asked first whether it has the job.
+def _continue_claim(workspace: Workspace, key: str) -> Claim | dict[str, Any] | None:
+    """Continue a launch that was interrupted between claim and submission; None while another process has its lock.
+
+    Slurm is asked first whether it has the job: the interruption may have been after ``sbatch``.
 
     Raises:
         Refused: Slurm does not answer.
     """
     job = workspace.job(key)
-    lock = take_lock(job / "lock", wait=False)
+    lock = take_lock(job / LOCK, wait=False)
     if lock is None:
         return None
     keep = False
     try:
-        spec = read_json(job / "job.json")
+        spec = read_json(job / JOB)
         if spec is None or was_submitted(job):
             return None
         run_folder = Path(spec["run_folder"])
         state = read_json(run_folder / STATE) or {}
         if state.get("key") != key or state.get("state") in ENDED:
             return {"new": False, "key": key}
-        look = queue_of(workspace).look(time.monotonic())
-        if look.error:
-            raise Refused(f"Slurm does not answer ({look.error})")
-        if found := look.entries.get(key):
-            write_json(job / "slurm.json", {"job": found[-1].job, "log": str(job / "slurm.log")})
+        snapshot = queue_of(workspace).newer_than(time.monotonic())
+        if snapshot.error:
+            raise Refused(f"Slurm does not answer ({snapshot.error})")
+        if found := snapshot.entries.get(key):
+            write_json(job / SLURM_JOB, {"job": found[-1].job, "log": str(job / "slurm.log")})
             return {"new": False, "key": key}
         keep = True
         return Claim(key, job, run_folder, lock, Path(spec["previous"]) if spec.get("previous") else None)
@@ -169,11 +184,12 @@ def _take_up(workspace: Workspace, key: str) -> Claim | dict[str, Any] | None:
 
 
 def _submit(workspace: Workspace, request: dict[str, Any], claims: list[Claim]) -> None:
-    """Submit the claims as one job, an array if they are several.
+    """Submit the claims as one job, an array if there are several.
 
     Raises:
-        Refused: Slurm does not take it; the claims are undone.
-        Silent: Slurm does not answer, and may have it; asked again, the key will be looked up before anything is submitted.
+        Refused: Slurm rejects it; the claims are undone.
+        NoAnswer: Slurm does not answer, and may have the job. The claims stay: a launch with the same key looks for the
+            job in the queue before it submits one.
     """
     settings = dict(request["slurm"])
     first, array = claims[0], uuid.uuid4().hex
@@ -182,11 +198,11 @@ def _submit(workspace: Workspace, request: dict[str, Any], claims: list[Claim]) 
     if not NAME.match(name):
         _undo(workspace, claims)
         raise Refused(f"not a name for a job: {name!r}")
-    supervise = [sys.executable, str(Path(sys.argv[0]).absolute()), "supervise-here", str(workspace.root)]
+    supervise = [sys.executable, str(Path(sys.argv[0]).absolute()), "supervise-allocation", str(workspace.root)]
     command = [shlex.quote(part) for part in (*supervise, first.key if alone else array)]
     log = first.job / "slurm.log"
     if not alone:
-        write_json(workspace.arrays / f"{array}.json", {"keys": [made.key for made in claims]})
+        write_json(workspace.arrays / f"{array}.json", {"keys": [claimed.key for claimed in claims]})
         command.append('"$SLURM_ARRAY_TASK_ID"')
         log = workspace.arrays / f"{array}_%a.log"
     queue, began = queue_of(workspace), time.monotonic()
@@ -198,25 +214,27 @@ def _submit(workspace: Workspace, request: dict[str, Any], claims: list[Claim]) 
             log=log,
             command=command,
             tasks=len(claims),
-            locks=[made.lock for made in claims],
+            locks=[claimed.lock for claimed in claims],
         )
-    except slurm.Missing as error:
+    except slurm.NotInstalled as error:
         _undo(workspace, claims)
-        raise Refused(f"Slurm does not take it: {error}") from error
-    except slurm.NotTaken as error:
-        look = queue.look(began)
-        look = look if look.error else queue.look(time.monotonic())  # only one that began after the answer is a proof
-        if look.error:
-            raise slurm.Silent(f"Slurm does not answer ({error})") from error
-        if not any(made.key in look.entries for made in claims):
+        raise Refused(f"Slurm rejects it: {error}") from error
+    except slurm.Rejected as error:
+        # an error of sbatch is no proof that Slurm has not taken the job; only a queue read after it is
+        snapshot = queue.newer_than(began)
+        snapshot = snapshot if snapshot.error else queue.newer_than(time.monotonic())
+        if snapshot.error:
+            raise slurm.NoAnswer(f"Slurm does not answer ({error})") from error
+        if not any(claimed.key in snapshot.entries for claimed in claims):
             _undo(workspace, claims)
-            raise Refused(f"Slurm does not take it: {error}") from error
+            raise Refused(f"Slurm rejects it: {error}") from error
         job = ""
-    for index, made in enumerate(claims):
-        log_of_task = log.with_name(log.name.replace("%a", str(index)))
-        write_json(made.job / "slurm.json", {"job": job, "log": str(log_of_task)})  # for people: jobs are found by key
+    for index, claimed in enumerate(claims):
+        task_log = log.with_name(log.name.replace("%a", str(index)))
+        # marks the launch as submitted; the job's id is for people only, since jobs are found by their key
+        write_json(claimed.job / SLURM_JOB, {"job": job, "log": str(task_log)})
 
 
 def _undo(workspace: Workspace, claims: list[Claim]) -> None:
-    for made in claims:
-        made.undo(workspace)
+    for claimed in claims:
+        claimed.undo(workspace)

@@ -1,4 +1,4 @@
-"""Slurm's queue as far as it is ours: one call for all runs, shared by all who ask, each run found by its key."""
+"""Slurm's queue for a workspace: one ``squeue`` for all runs, shared by all requests; a run's job is found by its key."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from console.hosts.agent.slurm import commands as slurm
 from console.hosts.agent.workspace import KEY, Workspace, read_json
 
 FRESH_S = 2.0
-SETTLED_S = 2.0  # a job that Slurm does not have must be missed again this much later before it counts as gone
-OVER = frozenset(
+CONFIRM_GONE_S = 2.0  # a job missing from the queue must still be missing this much later before it counts as gone
+ENDED_STATES = frozenset(
     [
         "BOOT_FAIL",
         "CANCELLED",
@@ -27,27 +27,30 @@ OVER = frozenset(
         "TIMEOUT",
     ]
 )
-WAITING = frozenset(["PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"])
+WAITING_STATES = frozenset(["PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"])
 
 
 class Entry(NamedTuple):
-    """A job in Slurm's queue: its id, such as 12 or 12_0 in an array, its state and why it waits or ended."""
+    """A job in Slurm's queue: its id, such as 12, or 12_0 in an array; its state; why it waits or ended."""
 
     job: str
     state: str
     reason: str
 
     @property
-    def over(self) -> bool:
-        return self.state in OVER
+    def ended(self) -> bool:
+        return self.state in ENDED_STATES
 
     @property
     def waits(self) -> bool:
-        return self.state in WAITING
+        return self.state in WAITING_STATES
 
 
-class Look(NamedTuple):
-    """The queue as one call showed it: entries by launch key. ``error`` says why Slurm gave no answer."""
+class QueueSnapshot(NamedTuple):
+    """The queue as one ``squeue`` showed it: entries by launch key; ``error`` is why Slurm did not answer.
+
+    ``began`` and ``ended`` are of the call, by the monotonic clock.
+    """
 
     began: float
     ended: float
@@ -55,65 +58,68 @@ class Look(NamedTuple):
     error: str = ""
 
     def live(self, key: str) -> list[Entry]:
-        """What of that launch waits or runs."""
-        return [entry for entry in self.entries.get(key, []) if not entry.over]
+        """The jobs of a launch that wait or run."""
+        return [entry for entry in self.entries.get(key, []) if not entry.ended]
 
 
 class Queue:
-    """What Slurm's queue shows of a workspace's runs: one call for all of them, shared by all who ask."""
+    """Reads the queue for a workspace's runs; thread-safe."""
 
     def __init__(self, arrays: Path) -> None:
         self._arrays = arrays
         self._tasks: dict[str, list[str]] = {}
-        self._look: Look | None = None
-        self._missed: dict[str, float] = {}
-        self._asking = threading.Lock()
+        self._snapshot: QueueSnapshot | None = None
+        self._missing_since: dict[str, float] = {}
+        self._querying = threading.Lock()
         self._refreshing = threading.Lock()
 
-    def latest(self) -> Look:
-        """The last look, at most the very first time waiting for one; a stale one is renewed in the background."""
-        look = self._look
-        if look is None:
-            return self.look(time.monotonic())
-        if time.monotonic() - look.ended >= FRESH_S and self._refreshing.acquire(blocking=False):
+    def latest(self) -> QueueSnapshot:
+        """The last snapshot; an old one is renewed in the background. Only the very first call waits for Slurm."""
+        snapshot = self._snapshot
+        if snapshot is None:
+            return self.newer_than(time.monotonic())
+        if time.monotonic() - snapshot.ended >= FRESH_S and self._refreshing.acquire(blocking=False):
             threading.Thread(target=self._refresh, daemon=True).start()
-        return look
+        return snapshot
 
-    def look(self, since: float) -> Look:
-        """A look that began at ``since`` (monotonic) or later."""
-        with self._asking:
-            if self._look is None or self._look.began < since:
-                self._look = self._ask()
-            return self._look
+    def newer_than(self, since: float) -> QueueSnapshot:
+        """A snapshot whose call began at ``since`` (monotonic) or later."""
+        with self._querying:
+            if self._snapshot is None or self._snapshot.began < since:
+                self._snapshot = self._query()
+            return self._snapshot
 
-    def gone(self, key: str, look: Look) -> bool:
-        """Whether nothing of that launch waits or runs: missed once, and again in a later look, both with an answer."""
-        if look.live(key):
-            self._missed.pop(key, None)
+    def has_left(self, key: str, snapshot: QueueSnapshot) -> bool:
+        """Whether no job of a launch waits or runs: it is missing from ``snapshot`` and from one some time before.
+
+        One snapshot is no proof: Slurm lists a job for a moment neither under its old state nor under its new one.
+        """
+        if snapshot.live(key):
+            self._missing_since.pop(key, None)
             return False
-        return look.began - self._missed.setdefault(key, look.began) >= SETTLED_S
+        return snapshot.began - self._missing_since.setdefault(key, snapshot.began) >= CONFIRM_GONE_S
 
     def _refresh(self) -> None:
         try:
-            self.look(time.monotonic())
+            self.newer_than(time.monotonic())
         finally:
             self._refreshing.release()
 
-    def _ask(self) -> Look:
+    def _query(self) -> QueueSnapshot:
         began = time.monotonic()
         entries: dict[str, list[Entry]] = {}
         try:
-            listed = slurm.listing()
-        except (slurm.Silent, slurm.NotTaken) as error:
-            return Look(began, time.monotonic(), {}, str(error))
+            listed = slurm.list_jobs()
+        except (slurm.NoAnswer, slurm.Rejected) as error:
+            return QueueSnapshot(began, time.monotonic(), {}, str(error))
         for job, state, reason, comment in listed:
             key = self._key_of(job, comment)
             if key is not None:
                 entries.setdefault(key, []).append(Entry(job, state, reason))
-        return Look(began, time.monotonic(), entries)
+        return QueueSnapshot(began, time.monotonic(), entries)
 
     def _key_of(self, job: str, comment: str) -> str | None:
-        """The launch that a job is: its comment, or for a task of an array the one at its index in the array's list."""
+        """The launch key of a job: its comment, or for a task of an array the key at its index in the array's list."""
         if not KEY.match(comment):
             return None
         _, is_task, index = job.partition("_")
@@ -127,10 +133,10 @@ class Queue:
 
 @lru_cache(maxsize=None)  # noqa: UP033 - the host may have Python 3.8
 def queue_of(workspace: Workspace) -> Queue:
-    """The workspace's one view of the queue."""
+    """The one Queue of a workspace in this process."""
     return Queue(workspace.arrays)
 
 
 def array_keys(arrays: Path, array: str) -> list[str]:
-    """The launches of an array by index; none if it is not one of this workspace."""
+    """Launch keys of an array by index; empty if it is of another workspace."""
     return [str(key) for key in (read_json(arrays / f"{array}.json") or {}).get("keys", [])]

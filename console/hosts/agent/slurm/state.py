@@ -1,7 +1,7 @@
-"""The state of a run under Slurm as it truly is: what its supervisor recorded first, then what Slurm's queue shows.
+"""The current state of a run under Slurm: what its supervisor recorded, else what Slurm's queue shows.
 
-The run may be on another machine than this one, so nothing is concluded from processes that are not seen here. Silence
-of Slurm proves nothing either: the last state stands, and says that it is the last one.
+The run may be on another machine, so that nothing is concluded from processes that do not exist here. When Slurm does
+not answer, the last known state stands and says that it is the last known one.
 """
 
 from __future__ import annotations
@@ -13,49 +13,51 @@ from pathlib import Path
 from typing import Any
 
 from console.hosts.agent import process
-from console.hosts.agent.run_end import as_recorded, record_end
 from console.hosts.agent.slurm.queue import Entry, queue_of
-from console.hosts.agent.workspace import Workspace, last_lines, read_json
+from console.hosts.agent.supervisor import abort_text, record_end, with_recorded_exit
+from console.hosts.agent.workspace import ABORT, LOCK, SLURM_JOB, Workspace, last_line, read_json
 from engine.contract.file_lock import is_locked, take_lock
 from engine.contract.run_folder import ENDED, STATE
 
-BY_SLURM = frozenset(
+ENDED_BY_SLURM = frozenset(
     ["BOOT_FAIL", "CANCELLED", "DEADLINE", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT"]
 )
-UNHEARD = ("", "None")
+NO_REASON = ("", "None")
 
 
-def true_state(workspace: Workspace, run_folder: Path, key: str) -> dict[str, Any]:
-    """The state of the launch ``key``, which had not ended when it was last read."""
+def current_state(workspace: Workspace, run_folder: Path, key: str) -> dict[str, Any]:
+    """State of the launch ``key``, whose last recorded state was not an end."""
     queue = queue_of(workspace)
-    look = queue.latest()
-    # read after the look: what had left the queue by then has recorded its end by now, or never will
-    supervised = is_locked(workspace.job(key) / "lock")
-    state = _written(run_folder, key, supervised)
+    snapshot = queue.latest()
+    # read after the queue: a job that had left it by then has recorded its end by now, or never will
+    supervised = is_locked(workspace.job(key) / LOCK)
+    state = _recorded_state(run_folder, key, supervised)
     if state.get("state") in ENDED or state.get("key") != key:
         return state
-    if look.error:
-        return {**state, "reason": f"Slurm does not answer ({look.error}): this is what was known last"}
-    gone = queue.gone(key, look)
-    if live := look.live(key):
-        return _as_queued(state, live[0], supervised)
-    if supervised or not gone:
+    if snapshot.error:
+        return {**state, "reason": f"Slurm does not answer ({snapshot.error}): this is the last known state"}
+    has_left = queue.has_left(
+        key, snapshot
+    )  # asked even for a live job, so that a later absence is timed from its start
+    if live := snapshot.live(key):
+        return _with_queue_entry(state, live[0], supervised)
+    if supervised or not has_left:
         return state
-    _see_afresh(run_folder)
-    state = _written(run_folder, key, supervised)
+    _drop_nfs_cache(run_folder)
+    state = _recorded_state(run_folder, key, supervised)
     if state.get("state") in ENDED or state.get("key") != key:
         return state
-    return _gone(workspace, run_folder, state, look.entries.get(key, []))
+    return _unrecorded_end(workspace, run_folder, state, snapshot.entries.get(key, []))
 
 
-def _written(run_folder: Path, key: str, supervised: bool) -> dict[str, Any]:
-    """What the supervisor wrote; while it lives, it is left to it to say that the run has ended."""
+def _recorded_state(run_folder: Path, key: str, supervised: bool) -> dict[str, Any]:
+    """What the supervisor recorded. While it lives, ``exit.json`` is not read: it writes the state itself in a moment."""
     state = read_json(run_folder / STATE) or {"state": "queued", "key": key, "slurm": {}}
-    return state if supervised else as_recorded(run_folder, state)
+    return state if supervised else with_recorded_exit(run_folder, state)
 
 
-def _see_afresh(folder: Path) -> None:
-    """Make a change in a folder: on NFS that drops what this machine remembers of it, a missing file among it."""
+def _drop_nfs_cache(folder: Path) -> None:
+    """Change a folder, so that NFS forgets what this machine cached of it, such as that a file does not exist."""
     mark = folder / f".seen.{os.getpid()}.{threading.get_ident()}"
     with suppress(OSError):
         mark.touch()
@@ -64,57 +66,58 @@ def _see_afresh(folder: Path) -> None:
 
 def was_submitted(job: Path) -> bool:
     """Whether Slurm is known to have taken the job."""
-    return (job / "slurm.json").exists()
+    return (job / SLURM_JOB).exists()
 
 
 def slurm_log(job: Path) -> Path:
-    """Where Slurm writes what it has to say about the job."""
-    return Path(str((read_json(job / "slurm.json") or {}).get("log") or job / "slurm.log"))
+    """File with Slurm's own output on the job."""
+    return Path(str((read_json(job / SLURM_JOB) or {}).get("log") or job / "slurm.log"))
 
 
-def _as_queued(state: dict[str, Any], entry: Entry, supervised: bool) -> dict[str, Any]:
-    """The recorded state in the light of a job that Slurm has. The processes of one that waits are those of an attempt before."""
-    if entry.waits and not (supervised and state["state"] == "running"):  # a look may be older than a start
-        reason = "waits in Slurm's queue" + (f": {entry.reason}" if entry.reason not in UNHEARD else "")
+def _with_queue_entry(state: dict[str, Any], entry: Entry, supervised: bool) -> dict[str, Any]:
+    """The recorded state combined with the job's entry in the queue."""
+    # the snapshot may be older than the start: a supervisor that says "running" knows better
+    if entry.waits and not (supervised and state["state"] == "running"):
+        reason = "waits in Slurm's queue" + (f": {entry.reason}" if entry.reason not in NO_REASON else "")
+        # the recorded processes are those of an earlier attempt
         return {**state, "state": "queued", "supervisor": None, "job": None, "reason": reason}
-    if entry.state == "SUSPENDED":
+    if entry.state == "SUSPENDED":  # without a supervisor its standing heartbeat is not taken for a lost run
         return {**state, "supervisor": None, "job": None, "reason": "suspended by Slurm"}
     return state
 
 
-def _gone(workspace: Workspace, run_folder: Path, state: dict[str, Any], entries: list[Entry]) -> dict[str, Any]:
-    """The end of a job that Slurm has no longer, and whose supervisor left no record of it.
+def _unrecorded_end(
+    workspace: Workspace, run_folder: Path, state: dict[str, Any], entries: list[Entry]
+) -> dict[str, Any]:
+    """State of a run whose job has left the queue, and whose supervisor recorded no end.
 
-    What Slurm ended is recorded as failed in the supervisor's place; what cannot be known is lost, and stays unrecorded.
+    What is known to have ended is recorded in the supervisor's place; anything else is lost, and not recorded.
     """
     job = workspace.job(str(state["key"]))
-    begun, said = bool(state.get("supervisor")), entries[-1].state if entries else ""
-    hints = [entries[-1].reason] if entries and entries[-1].reason not in UNHEARD else []
-    if (job / "abort.json").exists():
-        told = read_json(job / "abort.json") or {}
-        return _recorded(job, run_folder, state, "aborted", f"aborted by {told.get('by', 'somebody')}")
-    if said in BY_SLURM:
-        words = said.lower().replace("_", " ")
-        return _recorded(
-            job, run_folder, state, "failed", f"Slurm ended it{'' if begun else ' before it began'}: {words}"
-        )
-    if said and not begun:
-        words = "; ".join([*hints, last_lines(slurm_log(job))]).strip("; ")
-        return _recorded(job, run_folder, state, "failed", f"it did not begin: {words or said.lower()}")
-    if begun:
-        why = "its supervisor is gone"
+    began, last = bool(state.get("supervisor")), entries[-1].state if entries else ""
+    if (job / ABORT).exists():
+        return _record(job, run_folder, state, "aborted", abort_text(job))
+    if last in ENDED_BY_SLURM:
+        before = "" if began else " before it began"
+        return _record(job, run_folder, state, "failed", f"Slurm ended it{before}: {last.lower().replace('_', ' ')}")
+    if last and not began:
+        hints = [entries[-1].reason] if entries[-1].reason not in NO_REASON else []
+        reason = "; ".join([*hints, last_line(slurm_log(job))]).strip("; ") or last.lower()
+        return _record(job, run_folder, state, "failed", f"it did not begin: {reason}")
+    if began:
+        reason = "its supervisor is gone"
         if process.alive(state.get("job")):
-            why += "; its job still runs"
+            reason += "; its job still runs"
     elif was_submitted(job):
-        why = "Slurm does not know it any more"
+        reason = "Slurm does not know it any more"
     else:
-        why = "it was never handed to Slurm"
-    return {**state, "state": "lost", "reason": why}
+        reason = "it was never submitted to Slurm"
+    return {**state, "state": "lost", "reason": reason}
 
 
-def _recorded(job: Path, run_folder: Path, state: dict[str, Any], end: str, reason: str) -> dict[str, Any]:
-    """Record that end, unless somebody holds the job's life or the disk will not take it now."""
-    lock = take_lock(job / "lock", wait=False)
+def _record(job: Path, run_folder: Path, state: dict[str, Any], end: str, reason: str) -> dict[str, Any]:
+    """Record the end, unless another process holds the job's lock or the disk cannot be written now."""
+    lock = take_lock(job / LOCK, wait=False)
     if lock is None:
         return state
     try:

@@ -30,7 +30,7 @@ WAIT_FOR_EVER = "import time\nwhile True: time.sleep(60)"
 
 def processes_of(key: str) -> list[int]:
     """Living processes that carry the job's mark."""
-    return [who["pid"] for who in process.members(key, None, None)]
+    return [who["pid"] for who in process.job_processes(key, None, None)]
 
 
 async def test_a_run_finishes_and_its_capsule_is_sealed(link: AgentClient, host: Host) -> None:
@@ -239,5 +239,5 @@ def test_a_recycled_pid_is_a_stranger() -> None:
     assert process.alive(me)
     for stranger in ({**me, "start": me["start"] - 1}, {**me, "boot": "another"}):
         assert not process.alive(stranger)
-        assert not process.send(stranger, signal.SIGKILL)
+        assert not process.send_signal(stranger, signal.SIGKILL)
     assert not process.alive(None)

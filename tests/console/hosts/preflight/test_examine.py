@@ -57,7 +57,7 @@ def test_a_making_that_was_cut_off_is_a_failure(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     (tmp_path / "env").mkdir()
     (tmp_path / "env" / "x.json").write_text('{"state": "making"}')
-    assert agent_environment.state(workspace, {"name": "x"}) == {"state": "failed", "error": "its making was cut off"}
+    assert agent_environment.state(workspace, {"name": "x"}) == {"state": "failed", "error": "it was interrupted"}
 
 
 @pytest.mark.parametrize("name", ["..", "a/b", "", "-x"])

@@ -38,7 +38,7 @@ class Allocation:
         made.release()
 
     def begin(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, str(self.agent), "supervise-here", str(self.workspace.root), self.key]
+        command = [sys.executable, str(self.agent), "supervise-allocation", str(self.workspace.root), self.key]
         return subprocess.Popen(command, stderr=subprocess.PIPE)
 
     def state(self) -> dict[str, Any]:
@@ -54,7 +54,7 @@ class Allocation:
 def allocation(tmp_path: Path) -> Iterator[Allocation]:
     made = Allocation(tmp_path)
     yield made
-    process.end_all(made.key, None, None, 0.0)
+    process.terminate_job(made.key, None, None, 0.0)
 
 
 @pytest.mark.parametrize(

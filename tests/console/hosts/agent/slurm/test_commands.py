@@ -65,7 +65,7 @@ async def test_a_launch_that_was_cut_off_before_slurm_had_it_is_taken_up(
     assert isinstance(made, Claim)
     made.release()  # as the death of an agent does
     state = await state_when(link, "A_seed1", lambda state: state["state"] == "lost")
-    assert state["reason"] == "it was never handed to Slurm"
+    assert state["reason"] == "it was never submitted to Slurm"
     assert (await link.request("launch", **request))["new"]
     await states_when(link, in_state("A_seed1", "finished"))
     assert len(jobs_of(slurm, request["key"])) == 1
@@ -91,7 +91,7 @@ async def test_what_slurm_refuses_was_never_launched(link: AgentClient, host: Ho
     before = await launch(link, "A_seed1", "")
     await states_when(link, in_state("A_seed1", "finished"))
     request = a_request("A_seed1", "", slurm={"partition": "nowhere"})
-    with pytest.raises(AgentRefused, match="Slurm does not take it: invalid partition specified: nowhere"):
+    with pytest.raises(AgentRefused, match="Slurm rejects it: invalid partition specified: nowhere"):
         await link.request("launch", **request)
     state = await state_when(link, "A_seed1", lambda _: True)
     assert (state["key"], state["state"]) == (before, "finished"), "the run before stands in its place"

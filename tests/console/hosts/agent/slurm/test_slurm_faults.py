@@ -160,7 +160,7 @@ async def test_what_slurm_puts_back_in_its_queue_goes_on_or_starts_over(
     record = host.run_folder / "A_seed1" / "state.json"
     await until(lambda: decode_state(record.read_bytes()).state == "queued")
     slurm.node_is("IDLE")
-    assert decode_state(record.read_bytes()).reason.startswith(f"Slurm puts it back in its queue: {cause}")
+    assert decode_state(record.read_bytes()).reason.startswith(f"requeued by Slurm: {cause}")
     assert not (host.run_folder / "A_seed1" / "exit.json").exists(), "it has not ended"
     await states_when(link, in_state("A_seed1", "queued"))
     slurm.say("scontrol", "update", f"JobId={job}", "StartTime=now+2")  # it revokes what it granted up to this second
@@ -171,7 +171,7 @@ async def test_what_slurm_puts_back_in_its_queue_goes_on_or_starts_over(
     aside = host.run_folder / ".previous" / f"A_seed1-{key}-attempt1"
     if checkpoint:
         assert lines[0] == "attempt" and lines[-1] == "attempt --resume"
-        assert "it goes on from its checkpoint" in lines[-2]
+        assert "it resumes from its checkpoint" in lines[-2]
         assert not aside.exists()
     else:
         assert len(lines) == 2 and "it starts over" in lines[0] and lines[1] == "attempt"
