@@ -31,13 +31,13 @@ def write(folder: Path, files: dict[str, bytes]) -> Path:
 class Pair:
     """A local folder and one of the host's."""
 
-    def __init__(self, host: Host, place: Path) -> None:
+    def __init__(self, host: Host, folder: Path) -> None:
         self.host = host
-        self.here = place / "here"
-        self.there = host.workspace / "project"
-        self.records = place / "records"
-        self.here.mkdir()
+        self.local = folder / "local"
+        self.remote = host.workspace / "project"
+        self.records = folder / "records"
+        self.local.mkdir()
 
     def request(self, **settings: object) -> SyncRequest:
-        fixed = {"local": self.here, "remote": "project", "records": self.records, "host": "here"}
+        fixed = {"local": self.local, "remote": "project", "records": self.records, "host": "ramp"}
         return SyncRequest(**(fixed | settings))  # type: ignore[arg-type]

@@ -175,14 +175,14 @@ async def connection(
 ) -> AsyncIterator[HostConnection]:
     async with open_connection(
         host, Path("/nowhere"), access, (reported if reported is not None else []).append
-    ) as there:
-        yield there
+    ) as connected:
+        yield connected
 
 
 async def connect(host: HostConfig, access: Access, reported: list[Route] | None = None) -> str:
     """Connect once; returns the fingerprint of the host's key."""
-    async with connection(host, access, reported) as there:
-        return there.fingerprint
+    async with connection(host, access, reported) as connected:
+        return connected.fingerprint
 
 
 def free_port() -> int:

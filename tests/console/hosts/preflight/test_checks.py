@@ -32,9 +32,9 @@ FACTS = HostFacts(
     "/w",
     (Gpu("L40S", 46068, 1, 0, "550"),),
 )
-PREMISES = PreflightFacts(0.0, "root", "3.11.2", True, (), True, True)
+PREFLIGHT_FACTS = PreflightFacts(0.0, "root", "3.11.2", True, (), True, True)
 READY = Environment("ready", python="/w/env/x/bin/python", check_error="")
-GOOD = Findings("root at ramp:22", "SHA256:x", FACTS, PREMISES, READY, 0.1, 0.02)
+GOOD = Findings("root at ramp:22", "SHA256:x", FACTS, PREFLIGHT_FACTS, READY, 0.1, 0.02)
 
 
 def checks_of(found: Findings, host: HostConfig = RAMP) -> dict[str, Check]:
@@ -45,8 +45,8 @@ def with_facts(**changes: object) -> Findings:
     return msgspec.structs.replace(GOOD, facts=msgspec.structs.replace(FACTS, **changes))
 
 
-def with_premises(**changes: object) -> Findings:
-    return msgspec.structs.replace(GOOD, preflight_facts=msgspec.structs.replace(PREMISES, **changes))
+def with_preflight_facts(**changes: object) -> Findings:
+    return msgspec.structs.replace(GOOD, preflight_facts=msgspec.structs.replace(PREFLIGHT_FACTS, **changes))
 
 
 def test_a_good_host_is_all_ok() -> None:
@@ -55,18 +55,18 @@ def test_a_good_host_is_all_ok() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "name", "status", "says"),
+    ("found", "name", "status", "text"),
     [
         (with_facts(gpus=(), gpu_note="Driver/library version mismatch"), "GPU", "blocker", "mismatch"),
         (with_facts(gpus=(Gpu("A10", 23028, 1, 0, "550"),)), "GPU", "warning", "22 GiB"),
         (with_facts(gpus=(Gpu("X", None, None, None, "550"),)), "GPU", "warning", "memory unknown"),
-        (with_premises(gpu_users=(GpuUser(7, "other", None),)), "GPU users", "warning", "other (7, ? MiB)"),
+        (with_preflight_facts(gpu_users=(GpuUser(7, "other", None),)), "GPU users", "warning", "other (7, ? MiB)"),
         (with_facts(memory_available=2 * GIB), "processors and memory", "warning", "2 of 64 GiB"),
         (with_facts(disk_free=GIB), "disk", "blocker", "1.0 of 500 GiB"),
-        (with_premises(writable=False), "disk", "blocker", "400.0"),
-        (with_premises(python="3.9.2"), "Python", "blocker", "3.9.2"),
-        (with_premises(python="3.10.1"), "Python", "blocker", "3.10.1"),
-        (with_premises(has_venv=False), "Python", "blocker", "without venv"),
+        (with_preflight_facts(writable=False), "disk", "blocker", "400.0"),
+        (with_preflight_facts(python="3.9.2"), "Python", "blocker", "3.9.2"),
+        (with_preflight_facts(python="3.10.1"), "Python", "blocker", "3.10.1"),
+        (with_preflight_facts(has_venv=False), "Python", "blocker", "without venv"),
         (msgspec.structs.replace(GOOD, environment=Environment("none")), "engine", "blocker", "not installed"),
         (
             msgspec.structs.replace(GOOD, environment=Environment("failed", error="no disk")),
@@ -75,27 +75,27 @@ def test_a_good_host_is_all_ok() -> None:
             "no disk",
         ),
         (msgspec.structs.replace(GOOD, clock_offset=-86400.0), "clock", "warning", "-86400.0 s"),
-        (with_premises(survives=False), "runs survive logout", "blocker", "systemd"),
-        (with_premises(survives=None), "runs survive logout", "warning", "does not say"),
+        (with_preflight_facts(survives=False), "runs survive logout", "blocker", "systemd"),
+        (with_preflight_facts(survives=None), "runs survive logout", "warning", "does not say"),
     ],
 )
-def test_each_fault_is_found_and_says_what_to_do(found: Findings, name: str, status: str, says: str) -> None:
+def test_each_problem_is_found_with_advice(found: Findings, name: str, status: str, text: str) -> None:
     check = checks_of(found)[name]
-    assert check.status == status and says in check.found and check.advice
+    assert check.status == status and text in check.found and check.advice
 
 
-def test_a_slow_link_is_no_clock_fault() -> None:
+def test_a_slow_link_is_no_clock_problem() -> None:
     slow = msgspec.structs.replace(GOOD, clock_offset=2.5, round_trip=2.0)
     assert checks_of(slow)["clock"].status == "ok"
 
 
-def test_no_gpu_is_fine_where_none_is_promised() -> None:
+def test_no_gpu_is_fine_if_none_is_expected() -> None:
     host = msgspec.structs.replace(RAMP, gpu_memory_gb=None)
     assert checks_of(with_facts(gpus=(), gpu_note="none"), host)["GPU"].status == "ok"
     assert checks_of(with_facts(gpus=()), msgspec.structs.replace(host, device="cuda"))["GPU"].status == "blocker"
 
 
-def test_the_environment_still_to_be_made_counts_for_the_disk() -> None:
+def test_an_environment_not_yet_installed_counts_for_the_disk() -> None:
     found = with_facts(disk_free=5 * GIB)
     assert checks_of(found)["disk"].status == "ok"
     assert checks_of(msgspec.structs.replace(found, environment=Environment("none")))["disk"].status == "blocker"

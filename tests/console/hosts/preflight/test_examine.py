@@ -46,14 +46,14 @@ async def test_an_environment_is_made_once_and_runs_the_engine(host: Host) -> No
         assert Path(python).stat().st_ctime_ns == before, "it is not made again"
 
 
-async def test_an_environment_that_cannot_be_made_says_why_and_leaves_nothing(host: Host) -> None:
+async def test_a_failed_installation_gives_its_reason_and_leaves_nothing(host: Host) -> None:
     async with host.open_connection() as (connection, link):
         states = [now async for now in make_environment(REMOTE, connection, link, requirements=["no such requirement"])]
         assert states[-1].state == "failed" and states[-1].error
         assert not (host.workspace / "env" / environment_name()).exists()
 
 
-def test_a_making_that_was_cut_off_is_a_failure(tmp_path: Path) -> None:
+def test_an_interrupted_installation_has_failed(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     (tmp_path / "env").mkdir()
     (tmp_path / "env" / "x.json").write_text('{"state": "making"}')

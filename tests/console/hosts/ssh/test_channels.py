@@ -23,11 +23,11 @@ async def output_of(channels: Channels, command: str) -> bytes:
         process.close()
 
 
-async def test_no_more_than_six_are_open_at_once(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
-    async with connection(sshd.host(tmp_path), sshd.access(operator)) as there:
+async def test_no_more_than_six_channels_are_open_at_a_time(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
+    async with connection(sshd.host(tmp_path), sshd.access(operator)) as connected:
         command = "echo in; cat > /dev/null; echo out"
-        opened = [await there.channels.create_process(command) for _ in range(MAX_CHANNELS)]
-        seventh = asyncio.create_task(output_of(there.channels, "echo seventh"))
+        opened = [await connected.channels.create_process(command) for _ in range(MAX_CHANNELS)]
+        seventh = asyncio.create_task(output_of(connected.channels, "echo seventh"))
         for process in opened:
             assert await process.stdout.readline() == b"in\n"
         assert not seventh.done()
@@ -36,39 +36,39 @@ async def test_no_more_than_six_are_open_at_once(sshd: Sshd, operator: Path, tmp
             assert await seventh == b"seventh\n"
 
 
-async def test_a_program_that_is_called_off_gives_its_channel_back(host: Host) -> None:
-    async with host.open_connection() as (there, _):
-        silent = MarkedPython(there.python, "import time; time.sleep(60)")
+async def test_a_cancelled_program_frees_its_channel(host: Host) -> None:
+    async with host.open_connection() as (connected, _):
+        silent = MarkedPython(connected.python, "import time; time.sleep(60)")
         for _ in range(2 * MAX_CHANNELS):
             with pytest.raises(LinkDown, match="does not answer"):
-                await silent.run(there.channels, 0.05)
-        speaking = MarkedPython(there.python, "import sys; print(sys.argv[2], 'still here')")
-        assert await speaking.run(there.channels, 10.0) == "still here"
+                await silent.run(connected.channels, 0.05)
+        speaking = MarkedPython(connected.python, "import sys; print(sys.argv[2], 'still here')")
+        assert await speaking.run(connected.channels, 10.0) == "still here"
 
 
 @pytest.mark.parametrize("granted", [1, 2])
-async def test_a_server_that_grants_fewer_is_believed(operator: Path, tmp_path: Path, granted: int) -> None:
+async def test_the_limit_drops_to_what_the_server_grants(operator: Path, tmp_path: Path, granted: int) -> None:
     folder = tmp_path / "mean"
     folder.mkdir()
     with started(Sshd(folder, ME, settings=(f"MaxSessions {granted}",))) as sshd:
-        async with connection(sshd.host(tmp_path), sshd.access(operator)) as there, asyncio.timeout(20):
+        async with connection(sshd.host(tmp_path), sshd.access(operator)) as connected, asyncio.timeout(20):
             commands = (f"sleep 0.1; echo {number}" for number in range(8))
-            said = await asyncio.gather(*(output_of(there.channels, command) for command in commands))
-    assert sorted(map(int, said)) == list(range(8))
+            replies = await asyncio.gather(*(output_of(connected.channels, command) for command in commands))
+    assert sorted(map(int, replies)) == list(range(8))
 
 
-async def test_a_server_that_grants_none_is_an_error_not_a_wait(operator: Path, tmp_path: Path) -> None:
+async def test_a_server_that_grants_no_channel_is_an_error(operator: Path, tmp_path: Path) -> None:
     folder = tmp_path / "mean"
     folder.mkdir()
     with started(Sshd(folder, ME, settings=("MaxSessions 0",))) as sshd, pytest.raises(LinkDown, match="cannot be run"):
         await connect(sshd.host("~/host"), sshd.access(operator))
 
 
-async def test_a_cut_connection_frees_everybody(host: Host) -> None:
-    async with host.open_connection() as (there, _):
-        waiting = [asyncio.create_task(output_of(there.channels, "sleep 60")) for _ in range(2 * MAX_CHANNELS)]
+async def test_a_lost_connection_ends_every_wait(host: Host) -> None:
+    async with host.open_connection() as (connected, _):
+        waiting = [asyncio.create_task(output_of(connected.channels, "sleep 60")) for _ in range(2 * MAX_CHANNELS)]
         await asyncio.sleep(0)
-        there.channels.abort()
+        connected.channels.abort()
         async with asyncio.timeout(10):
             for outcome in await asyncio.gather(*waiting, return_exceptions=True):
                 assert isinstance(outcome, (asyncssh.Error, OSError)), outcome

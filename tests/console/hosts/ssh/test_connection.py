@@ -29,7 +29,7 @@ async def test_the_route_is_reported_before_it_is_used(sshd: Sshd, operator: Pat
     assert await connect(host, access) == sshd.host_keys[0].get_fingerprint()
 
 
-async def test_hosts_toml_goes_before_the_configuration(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
+async def test_hosts_toml_overrides_the_ssh_configuration(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
     config = "Host *\n Port 1\n User nobody\n IdentityFile /nowhere\n RequestTTY force\n RemoteCommand false\n"
     assert await connect(sshd.host(tmp_path / "host"), sshd.access(operator, config=config))
 
@@ -72,12 +72,12 @@ async def test_a_port_where_something_else_answers(operator: Path, tmp_path: Pat
     assert "\x1b" not in str(caught.value) and "\n" not in str(caught.value)
 
 
-async def test_a_python_that_is_not_there(operator: Path, tmp_path: Path, sshd: Sshd) -> None:
+async def test_a_missing_python(operator: Path, tmp_path: Path, sshd: Sshd) -> None:
     with pytest.raises(LinkDown, match=r"python9.*not found"):
         await connect(replace(sshd.host("~/host"), python="python9"), sshd.access(operator))
 
 
-async def test_a_python_that_would_be_read_by_the_shell(operator: Path, tmp_path: Path, sshd: Sshd) -> None:
+async def test_a_python_with_shell_characters_is_refused(operator: Path, tmp_path: Path, sshd: Sshd) -> None:
     with pytest.raises(LinkDown, match="cannot be passed safely"):
         await connect(replace(sshd.host("~/host"), python="python3; touch there"), sshd.access(operator))
 
@@ -89,5 +89,5 @@ async def test_a_configuration_that_cannot_be_read(operator: Path, tmp_path: Pat
 
 async def test_a_workspace_may_begin_at_the_home_folder(user: str, operator: Path) -> None:
     with open_folder() as folder, started(Sshd(folder, user)) as sshd:
-        async with connection(sshd.host("~/qllm runs"), sshd.access(operator)) as there:
-            assert there.workspace == str(Path(f"~{user}").expanduser() / "qllm runs")
+        async with connection(sshd.host("~/qllm runs"), sshd.access(operator)) as connected:
+            assert connected.workspace == str(Path(f"~{user}").expanduser() / "qllm runs")

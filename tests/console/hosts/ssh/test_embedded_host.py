@@ -10,7 +10,7 @@ from console.hosts.ssh.embedded_host import embedded_server
 from tests.console.hosts.conftest import Host
 
 
-async def test_another_key_is_not_let_in() -> None:
+async def test_another_client_key_is_refused() -> None:
     async with embedded_server() as (port, host_key, _):
         known = asyncssh.import_known_hosts(f"[127.0.0.1]:{port} {host_key}\n")
         with pytest.raises(asyncssh.PermissionDenied):
@@ -25,7 +25,7 @@ async def test_another_key_is_not_let_in() -> None:
             )
 
 
-async def test_a_password_is_not_let_in() -> None:
+async def test_a_password_is_refused() -> None:
     async with embedded_server() as (port, host_key, _):
         known = asyncssh.import_known_hosts(f"[127.0.0.1]:{port} {host_key}\n")
         with pytest.raises(asyncssh.PermissionDenied):
@@ -34,7 +34,7 @@ async def test_a_password_is_not_let_in() -> None:
             )
 
 
-async def test_a_server_with_another_host_key_is_not_spoken_to() -> None:
+async def test_a_server_with_another_host_key_is_refused() -> None:
     async with embedded_server() as (port, _, client_key):
         stranger = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
         with pytest.raises(asyncssh.HostKeyNotVerifiable):

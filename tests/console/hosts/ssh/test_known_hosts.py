@@ -62,7 +62,7 @@ def test_a_line_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
     assert [line.number for line in hosts.lines_for("ramp", 22)] == [6]
 
 
-def test_known_types_are_asked_for_first_and_all_others_after(tmp_path: Path) -> None:
+def test_algorithms_of_known_keys_are_requested_first(tmp_path: Path) -> None:
     algorithms = known(tmp_path, f"ramp {OTHER_PUBLIC}").host_key_algorithms("ramp", 22)
     assert algorithms[0] == "ecdsa-sha2-nistp256" and "ssh-ed25519" in algorithms
     assert not any("cert" in algorithm for algorithm in algorithms)
@@ -70,7 +70,7 @@ def test_known_types_are_asked_for_first_and_all_others_after(tmp_path: Path) ->
     assert "cert" in trusting[0] and "ssh-ed25519" in trusting
 
 
-def test_what_is_remembered_is_known_and_only_the_operator_can_read_it(tmp_path: Path) -> None:
+def test_a_saved_key_is_known_and_its_file_private(tmp_path: Path) -> None:
     file = tmp_path / "config" / "qllm-console" / "known_hosts"
     append_key(file, "ramp", 2222, KEY)
     append_key(file, "2001:db8::1", 22, OTHER)
@@ -80,7 +80,7 @@ def test_what_is_remembered_is_known_and_only_the_operator_can_read_it(tmp_path:
     assert KEY.export_private_key().decode() not in file.read_text()
 
 
-def test_a_torn_last_line_does_not_swallow_the_next(tmp_path: Path) -> None:
+def test_a_last_line_without_newline_does_not_swallow_the_next(tmp_path: Path) -> None:
     file = tmp_path / "known_hosts"
     file.write_text(f"ramp {PUBLIC[:20]}")
     append_key(file, "ramp", 22, KEY)

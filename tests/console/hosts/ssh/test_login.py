@@ -58,7 +58,7 @@ async def test_the_agent_is_asked(sshd: Sshd, operator: Path, tmp_path: Path) ->
             await connect(replace(sshd.host(tmp_path), identity=None), access)
 
 
-async def test_an_agent_that_is_gone_is_passed_over(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
+async def test_a_missing_agent_is_skipped(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
     assert await connect(sshd.host(tmp_path), Access(replace(sshd.files(operator), agent=str(tmp_path / "gone"))))
 
 
@@ -78,7 +78,7 @@ async def test_a_password_is_asked_for_and_remembered_once_accepted(
     assert password not in repr(vars(access)) + str(prompter.questions)
 
 
-async def test_a_refused_login_says_what_was_tried(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
+async def test_a_refused_login_lists_what_was_tried(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
     write_key(tmp_path / "stranger", asyncssh.generate_private_key("ssh-ed25519"))
     host = replace(sshd.host(tmp_path), identity=str(tmp_path / "stranger"))
     with pytest.raises(LoginRefused, match=f"refuses the login of {sshd.user}; tried 1 key$") as caught:
@@ -86,7 +86,7 @@ async def test_a_refused_login_says_what_was_tried(sshd: Sshd, operator: Path, t
     assert not caught.value.operator_asked
 
 
-async def test_no_clock_runs_while_the_operator_thinks(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
+async def test_no_timeout_runs_while_the_operator_is_asked(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
     write_key(tmp_path / "locked", sshd.client_key, passphrase=SESAME)
     timeouts = Timeouts(handshake=2.0)
 
@@ -99,7 +99,7 @@ async def test_no_clock_runs_while_the_operator_thinks(sshd: Sshd, operator: Pat
     assert await connect(replace(sshd.host(tmp_path), identity=str(tmp_path / "locked")), access)
 
 
-async def test_a_question_is_taken_back_when_the_server_hangs_up(operator: Path, tmp_path: Path) -> None:
+async def test_a_question_is_withdrawn_when_the_server_hangs_up(operator: Path, tmp_path: Path) -> None:
     folder = tmp_path / "hasty"
     folder.mkdir()
     taken_back = asyncio.Event()

@@ -59,7 +59,7 @@ async def test_the_end_of_input_is_no_answer(terminal: tuple[int, Path]) -> None
         assert await asking is None
 
 
-async def test_a_question_taken_back_leaves_the_terminal_as_it_was(terminal: tuple[int, Path]) -> None:
+async def test_a_withdrawn_question_restores_the_terminal(terminal: tuple[int, Path]) -> None:
     operator, device = terminal
     before = termios.tcgetattr(operator)
     asking = asyncio.create_task(TerminalPrompter(device).ask(SECRET))

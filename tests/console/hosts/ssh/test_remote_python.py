@@ -53,7 +53,7 @@ def noisy_user(user: str, request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("noisy_user", PROFILES, indirect=True)
-async def test_a_run_goes_through_any_shell_whatever_it_says(noisy_user: str, operator: Path) -> None:
+async def test_a_run_is_launched_through_any_shell(noisy_user: str, operator: Path) -> None:
     with open_folder() as folder, open_folder(noisy_user) as runs_dir, started(Sshd(folder, noisy_user)) as sshd:
         workspace = runs_dir / AWKWARD
         host = Host(workspace, sshd.host(workspace), sshd.access(operator))
@@ -65,11 +65,11 @@ async def test_a_run_goes_through_any_shell_whatever_it_says(noisy_user: str, op
         assert (host.run_folder / "A_seed1" / "log.txt").read_text() == "hello\n"
 
 
-COMPLAINT = 'qllm-engine: error: WordNet is not here; it\'s in "$WNHOME" or nowhere'
+ENGINE_ERROR = 'qllm-engine: error: WordNet is not here; it\'s in "$WNHOME" or nowhere'
 
 
 @pytest.mark.parametrize("noisy_user", PROFILES, indirect=True)
-async def test_preflight_hears_the_engine_through_any_shell(noisy_user: str, operator: Path) -> None:
+async def test_preflight_reads_the_engines_error_through_any_shell(noisy_user: str, operator: Path) -> None:
     with open_folder() as folder, open_folder(noisy_user) as runs_dir, started(Sshd(folder, noisy_user)) as sshd:
         workspace = runs_dir / AWKWARD
         host = Host(workspace, sshd.host(workspace), sshd.access(operator))
@@ -78,24 +78,24 @@ async def test_preflight_hears_the_engine_through_any_shell(noisy_user: str, ope
             (place / "bin").mkdir(parents=True)
             place.with_suffix(".json").write_text('{"state": "ready"}')
             engine = place / "bin" / "python"
-            for complaint, code in ((COMPLAINT, 2), ("", 0)):
-                engine.write_text(f"#!/bin/sh\necho noise\nprintf '%s\\n' {shlex.quote(complaint)} >&2\nexit {code}\n")
+            for error, code in ((ENGINE_ERROR, 2), ("", 0)):
+                engine.write_text(f"#!/bin/sh\necho noise\nprintf '%s\\n' {shlex.quote(error)} >&2\nexit {code}\n")
                 engine.chmod(0o755)
                 found = await examine_host(host.config, connection, link)
                 assert found.environment.state == "ready"
-                assert found.environment.check_error == complaint.removeprefix("qllm-engine: error: ")
+                assert found.environment.check_error == error.removeprefix("qllm-engine: error: ")
 
 
 @pytest.mark.parametrize("noisy_user", PROFILES, indirect=True)
-async def test_files_go_both_ways_through_any_shell(noisy_user: str, operator: Path, tmp_path: Path) -> None:
+async def test_files_are_pushed_and_pulled_through_any_shell(noisy_user: str, operator: Path, tmp_path: Path) -> None:
     files = {"a.txt": b"one", "sub/b.bin": bytes(range(256)) * 100}
     source = write(tmp_path / "source", files)
     with open_folder() as folder, open_folder(noisy_user) as runs_dir, started(Sshd(folder, noisy_user)) as sshd:
         workspace = runs_dir / AWKWARD
-        async with connection(sshd.host(workspace), sshd.access(operator)) as there:
-            sent = await push(there, SyncRequest(source, "project", tmp_path / "notes"))
-            brought = await pull(there, SyncRequest(tmp_path / "back", "project", tmp_path / "more notes"))
-        assert sent.full and brought.full
+        async with connection(sshd.host(workspace), sshd.access(operator)) as connected:
+            sent = await push(connected, SyncRequest(source, "project", tmp_path / "notes"))
+            pulled = await pull(connected, SyncRequest(tmp_path / "back", "project", tmp_path / "more notes"))
+        assert sent.full and pulled.full
         assert tree(workspace / "project") == tree(tmp_path / "back") == files
 
 
@@ -113,7 +113,7 @@ async def test_a_disabled_account_gives_its_reason(user: str, operator: Path) ->
         subprocess.run(["usermod", "-s", "/bin/bash", user], check=True)  # noqa: S607
 
 
-async def test_endless_noise_is_not_read_for_ever(host: Host) -> None:
+async def test_endless_shell_output_is_an_error(host: Host) -> None:
     async with host.open_connection() as (connection, _):
         program = MarkedPython(connection.python, "while True: print('x' * 1000)")
         process = await connection.channels.create_process(program.command)

@@ -28,7 +28,7 @@ def test_pauses_grow_from_one_to_thirty_seconds_and_differ() -> None:
     assert len({row[5] for row in pauses}) == 20
 
 
-def test_a_link_that_worked_is_tried_soon_again() -> None:
+def test_a_link_that_worked_is_retried_soon() -> None:
     retry = Retry(Timeouts())
     for _ in range(10):
         retry.next_pause(DOWN, connected_before=True)
@@ -50,13 +50,11 @@ def test_a_link_that_worked_is_tried_soon_again() -> None:
         (OSError(), False, False),
     ],
 )
-def test_what_a_person_must_settle_is_not_tried_again_by_itself(
-    error: Exception, connected_before: bool, stops: bool
-) -> None:
+def test_what_a_person_must_settle_is_not_retried(error: Exception, connected_before: bool, stops: bool) -> None:
     assert (Retry(Timeouts()).next_pause(error, connected_before) is None) == stops
 
 
-async def test_a_stop_lasts_until_asked() -> None:
+async def test_a_stop_lasts_until_requested() -> None:
     retry = Retry(Timeouts(backoff=(0.001, 0.001)))
     waiting = asyncio.create_task(retry.wait(None, HostKeyChanged("")))
     async with asyncio.timeout(5):
@@ -83,7 +81,7 @@ async def test_a_port_that_accepts_but_does_not_greet_is_no_return() -> None:
         waiting.cancel()
 
 
-async def test_a_host_that_answered_all_the_while_is_not_tried_before_its_time() -> None:
+async def test_a_host_that_answered_all_the_time_is_not_retried_early() -> None:
     async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
         address = ("127.0.0.1", server.sockets[0].getsockname()[1])
         waiting = asyncio.create_task(Retry(Timeouts(probe=0.05)).wait(600.0, LinkDown("cut", address)))

@@ -24,7 +24,7 @@ def config_of(gate: Sshd, more: str = "") -> str:
     return f"Host gate\n Hostname 127.0.0.1\n Port {gate.port}\n User {ME}\n IdentityFile {gate.identity}\n{more}"
 
 
-async def test_every_host_on_the_way_is_verified(sshd: Sshd, gate: Sshd, operator: Path, tmp_path: Path) -> None:
+async def test_every_jump_host_is_verified(sshd: Sshd, gate: Sshd, operator: Path, tmp_path: Path) -> None:
     prompter = ScriptedPrompter("yes", "yes")
     access = sshd.access(operator, prompter, known=False, config=config_of(gate))
     reported: list[Route] = []
@@ -36,7 +36,7 @@ async def test_every_host_on_the_way_is_verified(sshd: Sshd, gate: Sshd, operato
     assert "Accepted publickey" in gate.log() and "Accepted publickey" in sshd.log()
 
 
-async def test_a_changed_key_of_a_jump_stops_before_the_host_is_spoken_to(
+async def test_a_changed_key_of_a_jump_host_stops_before_the_host(
     sshd: Sshd, gate: Sshd, operator: Path, tmp_path: Path
 ) -> None:
     access = sshd.access(operator, config=config_of(gate))
@@ -46,7 +46,7 @@ async def test_a_changed_key_of_a_jump_stops_before_the_host_is_spoken_to(
     assert "publickey" not in sshd.log()
 
 
-async def test_the_configuration_says_the_way(sshd: Sshd, gate: Sshd, operator: Path, tmp_path: Path) -> None:
+async def test_the_configuration_gives_the_jump_host(sshd: Sshd, gate: Sshd, operator: Path, tmp_path: Path) -> None:
     config = config_of(gate, f"Host 127.0.0.1\n ProxyJump {ME}@gate:{gate.port}\n")
     access = sshd.access(operator, ScriptedPrompter("yes"), config=config)
     await connect(sshd.host(tmp_path), access)
@@ -54,15 +54,13 @@ async def test_the_configuration_says_the_way(sshd: Sshd, gate: Sshd, operator: 
     assert await connect(replace(sshd.host(tmp_path), jump="none"), access)
 
 
-async def test_jumps_in_a_circle_are_seen(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
+async def test_jump_hosts_in_a_circle_are_detected(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
     access = sshd.access(operator, config="Host a\n ProxyJump b\nHost b\n ProxyJump a\n")
     with pytest.raises(LinkDown, match="circle"):
         await connect(replace(sshd.host(tmp_path), jump="a"), access)
 
 
-async def test_of_several_hosts_the_one_that_fails_is_named(
-    sshd: Sshd, gate: Sshd, operator: Path, tmp_path: Path
-) -> None:
+async def test_an_error_names_the_hop_that_failed(sshd: Sshd, gate: Sshd, operator: Path, tmp_path: Path) -> None:
     access = sshd.access(operator, ScriptedPrompter("yes"), config=config_of(gate))
     host = replace(sshd.host(tmp_path), jump="gate", port=free_port())
     target, way = rf"{ME}@127\.0\.0\.1:{host.port}", rf"{ME}@127\.0\.0\.1:{gate.port}"
@@ -81,6 +79,6 @@ async def test_of_several_hosts_the_one_that_fails_is_named(
     ids=["the fastest", "what the operator says"],
 )
 async def test_the_cipher(sshd: Sshd, operator: Path, tmp_path: Path, ciphers: str, expected: str) -> None:
-    async with connection(sshd.host(tmp_path), sshd.access(operator, config=ciphers)) as there:
-        assert there.channels._connection.get_extra_info("send_cipher") == expected
-        assert there.channels._connection.get_extra_info("recv_cipher") == expected
+    async with connection(sshd.host(tmp_path), sshd.access(operator, config=ciphers)) as connected:
+        assert connected.channels._connection.get_extra_info("send_cipher") == expected
+        assert connected.channels._connection.get_extra_info("recv_cipher") == expected

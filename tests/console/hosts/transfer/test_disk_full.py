@@ -1,5 +1,5 @@
-"""A full disk at either end, wherever in a sync it fills up: what stood there stands, the error says how much is missing,
-and once there is room the sync goes on.
+"""A full disk at either end, at any moment of a sync: previous files stay intact, the error says how much is missing,
+and the sync resumes once there is space.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ OLD = {"a": b"old a", "sub/b": b"old b" * 1000}
 NEW = {"a": b"new a" * 2000, "sub/b": b"new b" * 3000, "deep/er/c": os.urandom(30_000), "big": os.urandom(1_500_000)}
 
 
-def take_in(source: Path, target: Path) -> None:
+def receive_all(source: Path, target: Path) -> None:
     """A batch without its checks before: the disk fills up when it does."""
-    with SafeDir(source) as here, SafeDir(target) as root:
-        files = index_files(here, (), HashCache(None)).files
+    with SafeDir(source) as local, SafeDir(target) as root:
+        files = index_files(local, (), HashCache(None)).files
         receiver = Receiver(root, files)
         try:
             frames = FrameDecoder()
-            for piece in send_files(here, [OutgoingFile(entry.path, entry.size) for entry in files]):
+            for piece in send_files(local, [OutgoingFile(entry.path, entry.size) for entry in files]):
                 for frame in frames.feed(piece):
                     receiver.take(*frame)
             receiver.commit()
@@ -46,9 +46,9 @@ def take_in(source: Path, target: Path) -> None:
             receiver.close()
 
 
-@pytest.mark.fault("a disk fills up at each write of a sync", HELD)
+@pytest.mark.fault("disk fills up at each write of a sync", HELD)
 @pytest.mark.parametrize("pages", [*range(12), 20, 100, 300, 372, 380])
-def test_wherever_the_disk_fills_up_each_file_is_the_old_one_or_the_new_one(
+def test_whenever_the_disk_fills_up_each_file_is_the_old_or_the_new_one(
     small_disk: Path, tmp_path: Path, pages: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("console.hosts.agent.receive.check_free_space", lambda *_: None)
@@ -56,14 +56,14 @@ def test_wherever_the_disk_fills_up_each_file_is_the_old_one_or_the_new_one(
     target = write(small_disk / "target", OLD)
     filler = fill(small_disk, pages * PAGE)
     try:
-        take_in(source, target)
+        receive_all(source, target)
         assert pages > 300
     except DiskFull as full:
         assert full.disk == str(small_disk) and (full.missing is None or full.missing > 0)
         found = tree(target)
         assert set(OLD) <= set(found) and all(found[name] in (OLD.get(name), NEW[name]) for name in found)
     filler.unlink()
-    take_in(source, target)
+    receive_all(source, target)
     assert tree(target) == NEW
 
 
@@ -72,19 +72,19 @@ def test_what_cannot_fit_is_refused_before_a_byte_is_written(small_disk: Path, t
     target = write(small_disk / "target", OLD)
     fill(small_disk, 1 << 20)
     with pytest.raises(DiskFull) as caught:
-        take_in(source, target)
+        receive_all(source, target)
     assert caught.value.missing is not None and abs(caught.value.missing - (2 << 20)) < 20 * PAGE
     assert tree(target) == OLD
 
 
 @pytest.mark.fault("the host's disk is full in a push", HELD)
 @pytest.mark.parametrize("pages", [0, 1, 2, 3, 5, 10, 40])
-async def test_a_push_onto_a_full_host_names_its_disk_and_goes_on_later(
+async def test_a_push_to_a_full_host_names_its_disk_and_resumes_later(
     small_disk: Path, tmp_path: Path, pages: int
 ) -> None:
-    here = write(tmp_path / "here", NEW)
+    local = write(tmp_path / "here", NEW)
     workspace = small_disk / "workspace"
-    request = SyncRequest(here, "project", tmp_path / "notes")
+    request = SyncRequest(local, "project", tmp_path / "notes")
     async with open_connection(HostConfig("here", "embedded"), workspace) as connection:
         await push(connection, SyncRequest(write(tmp_path / "old", OLD), "project", tmp_path / "other-notes"))
         filler = fill(small_disk, pages * PAGE)
@@ -97,19 +97,19 @@ async def test_a_push_onto_a_full_host_names_its_disk_and_goes_on_later(
     assert verdict.full and tree(workspace / "project") == NEW
 
 
-@pytest.mark.fault("our disk is full in a pull", HELD)
+@pytest.mark.fault("local disk is full in a pull", HELD)
 @pytest.mark.parametrize("pages", [0, 1, 2, 3, 5, 10, 40])
-async def test_a_pull_onto_a_full_disk_of_ours_names_it_and_goes_on_later(
+async def test_a_pull_to_a_full_local_disk_names_it_and_resumes_later(
     small_disk: Path, tmp_path: Path, connection: HostConnection, pages: int
 ) -> None:
-    there = write(tmp_path / "there", NEW)
-    here = write(small_disk / "here", OLD)
+    remote = write(tmp_path / "there", NEW)
+    local = write(small_disk / "here", OLD)
     filler = fill(small_disk, pages * PAGE)
-    request = SyncRequest(here, str(there), small_disk / "notes")
+    request = SyncRequest(local, str(remote), small_disk / "notes")
     with pytest.raises(NoRoom) as caught:
         await pull(connection, request)
     assert caught.value.end == "this machine" and caught.value.disk == str(small_disk)
-    assert tree(here) == OLD
+    assert tree(local) == OLD
     filler.unlink()
     assert (await pull(connection, request)).full
-    assert tree(here) == NEW
+    assert tree(local) == NEW

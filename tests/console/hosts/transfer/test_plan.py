@@ -26,32 +26,32 @@ FOLDERS = st.dictionaries(st.sampled_from(["a", "b", "c", "d/e", "d/f", "g/h/i"]
 
 
 @given(FOLDERS, FOLDERS, st.booleans())
-def test_carried_out_a_plan_leaves_nothing_to_do(source: dict[str, str], target: dict[str, str], delete: bool) -> None:
-    here, there = ({path: entry(path, text) for path, text in files.items()} for files in (source, target))
-    plan = plan_sync(file_index(*here.values()), file_index(*there.values()), delete=delete)
+def test_an_executed_plan_leaves_nothing_to_do(source: dict[str, str], target: dict[str, str], delete: bool) -> None:
+    local, remote = ({path: entry(path, text) for path, text in files.items()} for files in (source, target))
+    plan = plan_sync(file_index(*local.values()), file_index(*remote.values()), delete=delete)
     for removed in plan.remove:
-        del there[removed.path]
-    there |= {entry.path: entry for entry in plan.transfer}
-    again = plan_sync(file_index(*here.values()), file_index(*there.values()), delete=delete)
+        del remote[removed.path]
+    remote |= {entry.path: entry for entry in plan.transfer}
+    again = plan_sync(file_index(*local.values()), file_index(*remote.values()), delete=delete)
     assert not again.transfer and not again.remove
-    assert set(plan.syncable) == set(here.values())
-    assert delete or set(target) <= set(there)
-    assert not delete or set(there) == set(here)
+    assert set(plan.syncable) == set(local.values())
+    assert delete or set(target) <= set(remote)
+    assert not delete or set(remote) == set(local)
 
 
 @given(FOLDERS)
-def test_between_equal_folders_nothing_moves(files: dict[str, str]) -> None:
+def test_equal_folders_transfer_nothing(files: dict[str, str]) -> None:
     both = file_index(*(entry(path, text) for path, text in files.items()))
     plan = plan_sync(both, both, delete=True)
     assert not plan.transfer and not plan.remove and not plan.refused
 
 
-def test_another_mode_alone_moves_the_file() -> None:
+def test_a_changed_mode_alone_transfers_the_file() -> None:
     plan = plan_sync(file_index(entry("run.sh")._replace(executable=True)), file_index(entry("run.sh")))
     assert [entry.path for entry in plan.transfer] == ["run.sh"]
 
 
-def test_hostile_names_are_refused_whoever_sends_them() -> None:
+def test_unsafe_names_are_refused() -> None:
     plan = plan_sync(file_index(entry("../x"), entry("a"), entry("/b"), entry("c\u202e")), file_index())
     assert [entry.path for entry in plan.transfer] == ["a"] and len(plan.refused) == 3
     assert all(refusal.path.isprintable() for refusal in plan.refused)
@@ -71,17 +71,17 @@ def test_a_clash_of_case_is_refused_and_deletes_nothing() -> None:
         ("a", file_index(refused=(("a", "it is a symlink"),)), "symlink"),
     ],
 )
-def test_what_is_in_the_way_at_the_target_is_refused(source: str, target: FileIndex, refused: str) -> None:
+def test_a_path_that_is_blocked_at_the_target_is_refused(source: str, target: FileIndex, refused: str) -> None:
     plan = plan_sync(file_index(entry(source)), target)
     assert not plan.transfer and refused in plan.refused[0].reason
 
 
-def test_a_file_that_makes_way_for_a_folder_is_deleted_only_if_deletions_are_asked_for() -> None:
+def test_a_file_is_replaced_by_a_folder_only_if_deletions_are_requested() -> None:
     plan = plan_sync(file_index(entry("a/b")), file_index(entry("a")), delete=True)
     assert [removed.path for removed in plan.remove] == ["a"] and [entry.path for entry in plan.transfer] == ["a/b"]
 
 
-def test_what_could_not_be_read_here_is_not_deleted_there() -> None:
+def test_what_cannot_be_read_at_the_source_is_not_deleted_at_the_target() -> None:
     plan = plan_sync(
         file_index(refused=(("d", "it cannot be read"),)), file_index(entry("d/x"), entry("e")), delete=True
     )
@@ -104,7 +104,7 @@ def test_a_cap_is_a_number_or_a_percentage() -> None:
             parse_deletion_cap(text)
 
 
-def test_names_that_differ_only_in_case_or_accents_clash_and_so_do_folders_on_the_way() -> None:
+def test_names_or_folders_that_differ_only_in_case_or_accents_clash() -> None:
     assert clashes(["a.txt", "A.txt", "b.txt"]) == {"a.txt", "A.txt"}
     assert clashes(["data/x", "Data/y", "other/x"]) == {"data/x", "Data/y"}
     assert clashes(["caf\u00e9", "cafe\u0301"]) == {"caf\u00e9", "cafe\u0301"}
