@@ -1,4 +1,4 @@
-"""One host and one experiment, followed for as long as it is open: the core that the UI and the headless twin share."""
+"""Session: one experiment on one host, followed, launched, aborted and synced; the core of the UI and of every command."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from console.hosts.remote.agent_client import AgentClient, AgentRefused
 from console.hosts.remote.launch_request import launch_request
 from console.hosts.ssh.access import Access
 from console.hosts.ssh.channels import HostConnection
+from console.hosts.ssh.errors import LinkDown
 from console.hosts.transfer.uploads import send_inputs
 from console.results.records import FailedItem, Results
 from console.runs.launch_plan import AbortPlan, LaunchPlan, plan_abort, plan_launch
@@ -34,12 +35,12 @@ from engine.contract.settings import RunId, resolve, run_ids
 if TYPE_CHECKING:
     from console.results.load import LoadedRuns  # imports polars, which takes a while
 
-LAUNCH_S = 30.0  # for one of them: a cluster answers late
+LAUNCH_S = 30.0  # for each run of a launch: a cluster is slow to answer
 READ_ONLY = "the console is read-only: it launches, aborts and repairs nothing"
 
 
 class Outcome(Struct, frozen=True):
-    """What came of a launch or an abort of one run."""
+    """Result of the launch or the abort of one run."""
 
     run: RunId
     done: bool
@@ -47,17 +48,21 @@ class Outcome(Struct, frozen=True):
 
 
 class Session:
-    """Follows the runs of one experiment and profile on a host; launches and aborts on request.
+    """One experiment and profile on one host.
 
     Args:
-        host, host_name: where, and its name in ``hosts.toml``.
-        experiment, experiment_file, profile: what; the file's text goes to the host with each launch.
-        runs_dir: folder in which runs come home, as ``runs_dir/<experiment>/<condition>_seed<seed>``.
-        read_only: launches, aborts and repairs are refused, and the host's lease is left to others.
+        host, host_name: the host's entry in ``hosts.toml``, and its name there.
+        experiment, experiment_file, profile: what to run; the file's text is sent with each launch.
+        runs_dir: folder of all experiments; runs are synced to ``runs_dir/<experiment>/<condition>_seed<seed>``.
+        read_only: refuse launches, aborts and repairs, and leave the host's lease to others.
         take_over: take the lease from another console that holds it.
-        strict: a failed ship blocker fails a run; None is what the profile says.
+        strict: a failed ship blocker fails a run; None: as the profile says.
         access: with whose files the host is reached, and who asks the operator; nobody by default.
-        brings_home: runs come home while the session is open.
+        syncs_runs: write the local runs folder, unless another console does.
+
+    Attributes:
+        ready: set after each poll, once what is local is loaded and the host's events up to then have arrived.
+        stopped: set while nothing is tried because the operator has to settle something first.
     """
 
     def __init__(
@@ -106,69 +111,69 @@ class Session:
 
     @property
     def snapshot(self) -> Snapshot:
-        """What is known now."""
-        views, sync_states = dict(self._link.follower.views), dict(self._link.run_sync.sync_states)
-        return Snapshot(
-            self._link.view,
-            self._folder,
-            self._profile,
-            views,
-            sync_states,
-            self._version,
-            self._link.local.other_writer,
-        )
+        """All that is known now."""
+        link = self._link
+        views, sync_states = dict(link.follower.views), dict(link.run_sync.sync_states)
+        host, writer = link.view, link.local.other_writer
+        return Snapshot(host, self._folder, self._profile, views, sync_states, self._version, writer)
 
     def subscribe(self, callback: Callable[[Snapshot], None]) -> None:
         """Call ``callback`` on the event loop after each change."""
         self._listeners.append(callback)
 
     def log(self, run: RunId) -> LogBuffer:
-        """The end of a run's log."""
+        """The last lines of a run's log."""
         return self._link.follower.logs[run]
 
     async def run(self) -> None:
-        """Connect and follow until cancelled; trouble with the link never raises, it is seen in the snapshot."""
+        """Load what is local, connect and follow until cancelled. A failing link does not raise: the snapshot says so."""
         await self._link.run()
 
     @property
-    def asked(self) -> float:
-        """``time.monotonic()`` of when the operator was last asked something for the link's sake; 0.0: never."""
+    def last_question_at(self) -> float:
+        """``time.monotonic()`` of the last question to the operator for the link's sake; 0.0: none."""
         return self._link.access.last_question_at
 
     def reconnect(self) -> None:
-        """Try a lost link now; the only way on once it is ``stopped``, waiting for the operator to settle something."""
+        """Try a lost link now. Once ``stopped`` is set, nothing else does."""
         self._link.retry.now()
 
     async def close(self) -> None:
-        """Nothing on the host ends with the console."""
+        """Show the link as closed. Nothing on the host ends with the console."""
         self._link.note(link="closed", detail="")
 
     def plan_launch(self, wanted: Iterable[RunId], *, again: bool = False) -> LaunchPlan:
-        """What launching ``wanted`` would do."""
-        views = self._link.follower.views
-        asked = {run: settings.fingerprint() for run, settings in self._settings.items()}
-        same = frozenset(run for run, view in views.items() if view.state and view.state.settings == asked[run])
+        """What launching ``wanted`` would do, by what the host has said in this session."""
+        views = self._link.follower.host_views()
+        same = frozenset(
+            run
+            for run, view in views.items()
+            if view.state and view.state.settings == self._settings[run].fingerprint()
+        )
         return plan_launch(views, wanted, same_settings=same, again=again)
 
     def plan_abort(self, wanted: Iterable[RunId]) -> AbortPlan:
-        """What aborting ``wanted`` would do."""
-        return plan_abort(self._link.follower.views, wanted)
+        """What aborting ``wanted`` would do, by what the host has said in this session."""
+        return plan_abort(self._link.follower.host_views(), wanted)
 
     async def launch(self, plan: LaunchPlan) -> tuple[Outcome, ...]:
         """Queue the plan's runs on the host, in order.
 
-        A run whose launch was cut off keeps its key, so that asking again never starts it twice.
+        A launch without an answer keeps its key, so that it can be repeated and starts nothing twice.
 
         Raises:
-            LinkDown: there is no link, or it broke; ask again when it is back.
+            LinkDown: there is no link, it broke, or the host has not said yet how its runs are; try again later.
             BadInput: the host lacks what a run needs, or this console may not launch; nothing was launched.
         """
         if not plan.launch:
             return ()
-        connection, link = self._writable()
-        if complaint := await engine_error(self._link.host, connection, *await self._about(connection)):
-            raise BadInput(complaint)
-        self._forget_ended()
+        connection, agent = self._connected_to_change()
+        if self._link.follower.host_states is None:
+            raise LinkDown("the host has not said yet how its runs are")
+        arguments = await self._experiment_arguments(connection)
+        if error := await engine_error(self._link.host, connection, *arguments):
+            raise BadInput(error)
+        self._forget_ended_keys()
         keys = {run: self._keys.setdefault(run, uuid.uuid4().hex) for run in plan.launch}
         python = engine_python(self._link.host, connection)
         requests = [
@@ -186,34 +191,33 @@ class Session:
             for run, key in keys.items()
         ]
         try:
-            reply = await link.request("launch_all", LAUNCH_S * len(requests), requests=requests)
+            reply = await agent.request("launch_all", LAUNCH_S * len(requests), requests=requests)
         except AgentRefused as refusal:
             return tuple(Outcome(run, False, str(refusal)) for run in plan.launch)
-        told = dict(zip(plan.launch, reply.get("outcomes", ()), strict=False))
-        return tuple(self._launched(run, key, told.get(run, {})) for run, key in keys.items())
+        answers = dict(zip(plan.launch, reply.get("outcomes", ()), strict=False))
+        return tuple(self._launch_outcome(run, key, answers.get(run, {})) for run, key in keys.items())
 
-    def _forget_ended(self) -> None:
-        """A launch whose answer was lost and that has ended since is over: its key would find it, and start nothing."""
-        for run, view in self._link.follower.views.items():
-            if view.state is not None and view.state.ended and self._keys.get(run) == view.state.key:
+    def _forget_ended_keys(self) -> None:
+        """A launch without an answer whose run has ended since is over: its key would find that run and start nothing."""
+        for run, state in (self._link.follower.host_states or {}).items():
+            if state.ended and self._keys.get(run) == state.key:
                 del self._keys[run]
 
-    async def _about(self, connection: HostConnection) -> tuple[str, ...]:
-        """What the engine is to be asked about before a launch: the experiment, where it names files; these are sent."""
+    async def _experiment_arguments(self, connection: HostConnection) -> tuple[str, ...]:
+        """Arguments for the engine's check of an experiment that names files; sends these files first."""
         files = self._experiment.files
         if not files:
             return ()
         sent = await send_inputs(connection, self._link.view.name, self._runs_dir, self._experiment_text, files)
-        where = ("--experiment", str(sent), "--inputs", str(sent.parent.parent))
-        return (*where, "--profile", self._profile)
+        return ("--experiment", str(sent), "--inputs", str(sent.parent.parent), "--profile", self._profile)
 
-    def _launched(self, run: RunId, key: str, outcome: dict[str, Any]) -> Outcome:
-        """What came of one launch; a run that was refused keeps its key, so that its next launch is the same one."""
-        if "key" not in outcome:
-            return Outcome(run, False, sanitize_line(str(outcome.get("refused", "the host did not say"))))
+    def _launch_outcome(self, run: RunId, key: str, answer: dict[str, Any]) -> Outcome:
+        """Outcome of one launch; a refused run keeps its key, so that its next launch is the same one."""
+        if "key" not in answer:
+            return Outcome(run, False, sanitize_line(str(answer.get("refused", "the host did not say"))))
         del self._keys[run]
-        mine = outcome["key"] == key
-        return Outcome(run, mine, "queued" if mine else "already active under another launch")
+        started = answer["key"] == key
+        return Outcome(run, started, "queued" if started else "already active under another launch")
 
     async def abort(self, plan: AbortPlan) -> tuple[Outcome, ...]:
         """End the plan's runs, queued ones first, so that none of them starts in place of one that ends.
@@ -224,26 +228,26 @@ class Session:
         """
         if not plan.abort:
             return ()
-        _, link = self._writable()
+        _, agent = self._connected_to_change()
         queued = [run for run in plan.abort if run not in plan.running]
         outcomes: list[Outcome] = []
         for runs in (queued, plan.running):
-            outcomes += await asyncio.gather(*(self._abort_one(link, run) for run in runs))
+            outcomes += await asyncio.gather(*(self._abort_one(agent, run) for run in runs))
         return tuple(outcomes)
 
-    async def _abort_one(self, link: AgentClient, run: RunId) -> Outcome:
-        state = self._link.follower.views[run].state
+    async def _abort_one(self, agent: AgentClient, run: RunId) -> Outcome:
+        state = (self._link.follower.host_states or {}).get(run)
         if state is None:
             return Outcome(run, False, "the host does not know this run")
         try:
-            reply = await link.request("abort", key=state.key, by=getpass.getuser())
+            reply = await agent.request("abort", key=state.key, by=getpass.getuser())
         except AgentRefused as refusal:
             return Outcome(run, False, str(refusal))
         end, reason = (sanitize_line(str(reply.get(name) or "")) for name in ("state", "reason"))
         return Outcome(run, end == "aborted", reason if end == "aborted" and reason else end)
 
     async def take_over(self) -> None:
-        """Take the host's lease from the console that holds it; that one looks on from then on.
+        """Take the host's lease from the console that holds it; that one becomes read-only.
 
         Raises:
             LinkDown: there is no link, or it broke.
@@ -254,53 +258,54 @@ class Session:
         await self._link.take_over()
 
     async def preflight(self) -> tuple[Check, ...]:
-        """Look at what a run needs of the host.
+        """Check whether the host has what a run needs.
 
         Raises:
             LinkDown: there is no link, or it broke.
         """
-        connection, link = self._link.connected()
-        return checklist(await examine_host(self._link.host, connection, link), self._link.host, len(self._runs))
+        connection, agent = self._link.connected()
+        return checklist(await examine_host(self._link.host, connection, agent), self._link.host, len(self._runs))
 
     async def repair(self, what: Repair) -> AsyncIterator[str]:
-        """Do what a check advises; yields a line about each step.
+        """Do what a check advises; yields a line for each step.
 
         Raises:
-            LinkDown: there is no link, or it broke; a making of the environment goes on without it.
+            LinkDown: there is no link, or it broke; an environment that is being made is finished without it.
             BadInput: the host could not do it, or this console may not repair.
         """
-        connection, link = self._writable()
+        connection, agent = self._connected_to_change()
         if what == "wordnet":
             yield "fetching WordNet"
-            if complaint := await obtain_wordnet(self._link.host, connection):
-                raise BadInput(complaint)
+            if error := await obtain_wordnet(self._link.host, connection):
+                raise BadInput(error)
             return
-        async for now in make_environment(self._link.host, connection, link):
-            yield now.step if now.state == "making" else now.error or now.state
+        async for progress in make_environment(self._link.host, connection, agent):
+            yield progress.step if progress.state == "making" else progress.error or progress.state
 
     def pull_again(self) -> tuple[RunId, ...]:
-        """Ask at once for every ended run that is not at home, damaged or waiting; returns those runs.
+        """Pull all damaged and waiting runs now; returns them.
 
         Raises:
             LinkDown: there is no link.
+            BadInput: another console writes the local runs folder.
         """
         self._link.connected()
+        if not self._link.local.writable:
+            raise BadInput(self._link.local.other_writer or "this session syncs no runs")
         return self._link.run_sync.pull_again()
 
     async def verify_synced(self) -> AsyncIterator[VerifyResult]:
-        """Read what is at home again and compare it with its manifests, host or none; yields how far it is.
+        """Hash the synced files again and compare them with their manifests; yields the progress. Needs no host.
 
         A run with a file that differs counts as damaged from then on.
         """
-        sync_states = self._link.run_sync.sync_states
-        steps = verify_runs(
-            self._runs_dir, [run for run, runs_dir in sync_states.items() if runs_dir.status == "synced"]
-        )
-        check = VerifyResult(0)
+        synced = [run for run, state in self._link.run_sync.sync_states.items() if state.status == "synced"]
+        steps = verify_runs(self._runs_dir, synced)
+        result = VerifyResult(0)
         while (step := await asyncio.to_thread(next, steps, None)) is not None:
-            yield (check := step)
-        for one in check.differing:
-            self._link.run_sync.mark_damaged(one.run, one.key, f"{one.path}: {one.why}")
+            yield (result := step)
+        for file in result.differing:
+            self._link.run_sync.mark_damaged(file.run, file.key, f"{file.path}: {file.why}")
 
     def results(self) -> Results:
         """The results of the local copies; damaged ones are not counted. Blocks while it reads files."""
@@ -326,7 +331,8 @@ class Session:
             loaded = self._loaded
         return loaded, aggregate(self._experiment, self._profile, loaded, states, damaged)
 
-    def _writable(self) -> tuple[HostConnection, AgentClient]:
+    def _connected_to_change(self) -> tuple[HostConnection, AgentClient]:
+        """The connection and the agent, for what changes something on the host."""
         if self._read_only:
             raise BadInput(READ_ONLY)
         if holder := self._link.view.lease:

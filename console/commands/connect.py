@@ -67,7 +67,7 @@ async def _fail_when_over(following: asyncio.Task[None], stopped: asyncio.Task[A
 async def _wait_for_first(tasks: set[asyncio.Task[Any]], session: Session) -> None:
     """Wait for the first of ``tasks``, at most 30 s; the clock starts again when the operator is asked something."""
     start = time.monotonic()
-    while (left := max(start, session.asked) + FIRST_ANSWER_S - time.monotonic()) > 0:
+    while (left := max(start, session.last_question_at) + FIRST_ANSWER_S - time.monotonic()) > 0:
         done, _ = await asyncio.wait(tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
         if done:
             return

@@ -6,9 +6,9 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
-from msgspec.structs import replace
 
 from console.hosts.agent.workspace import seal
 from console.hosts.host_config import HostConfig
@@ -16,6 +16,7 @@ from console.hosts.preflight.checks import Repair
 from console.hosts.ssh.errors import LinkDown
 from console.runs.snapshot import Snapshot, SyncState
 from console.session import Session
+from engine.contract import events
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import read_experiment
 from engine.contract.run_folder import StateName
@@ -54,20 +55,20 @@ async def test_it_can_be_cancelled_the_moment_it_is_ready(tmp_path: Path) -> Non
                 await following
 
 
-async def test_the_link_comes_up_and_tells_of_the_host(tmp_path: Path) -> None:
+async def test_the_link_comes_up_and_the_snapshot_describes_the_host(tmp_path: Path) -> None:
     session = make_session(tmp_path)
     following = asyncio.create_task(session.run())
     links: list[str] = []
-    told = asyncio.Event()
+    described = asyncio.Event()
 
     def note(snapshot: Snapshot) -> None:
         links.append(snapshot.host.link)
         if snapshot.host.facts:
-            told.set()
+            described.set()
 
     session.subscribe(note)
     async with asyncio.timeout(20):
-        await told.wait()
+        await described.wait()
     host = session.snapshot.host
     assert host.link == "up" and host.fingerprint.startswith("SHA256:") and host.heard > 0
     assert host.facts and host.facts.workspace == str(tmp_path / "runs" / ".local-host")
@@ -76,6 +77,64 @@ async def test_the_link_comes_up_and_tells_of_the_host(tmp_path: Path) -> None:
     await asyncio.gather(following, return_exceptions=True)
     await session.close()
     assert session.snapshot.host.link == "closed"
+
+
+def write_run(folder: Path, key: str, state: StateName, steps: int) -> Path:
+    """The files of a run as a sync leaves them."""
+    folder.mkdir(parents=True)
+    stream = [
+        events.Event(step, 10.0 * step, events.Step(step + 1, 20, 1, 1 / (step + 1), 1e-3, {})) for step in range(steps)
+    ]
+    (folder / "events.jsonl").write_bytes(b"".join(events.encode(event) + b"\n" for event in stream))
+    (folder / "log.txt").write_text("".join(f"step {step}\n" for step in range(steps)) + "no newline")
+    (folder / "state.json").write_bytes(msgspec.json.encode(RunState(state, key)))
+    return folder
+
+
+async def test_without_a_host_everything_synced_is_shown_and_nothing_is_decided_by_it(tmp_path: Path) -> None:
+    sealed, growing, absent = RunId("A", 42), RunId("B", 42), RunId("A", 123)
+    path = write_experiment(tmp_path)
+    folder = tmp_path / "runs" / "tiny-tiny"
+    seal(write_run(folder / str(sealed), "a" * 32, "finished", 9), "a" * 32)
+    write_run(folder / ".live" / str(growing) / ("b" * 32), "b" * 32, "running", 4)
+    host = HostConfig("gone", "ssh", address="127.0.0.1", port=1, user="nobody")
+    session = Session(host, read_experiment(path), path, PROFILE, tmp_path / "runs")
+    changed = asyncio.Event()
+    session.subscribe(lambda _: changed.set())
+    following = asyncio.create_task(session.run())
+    async with asyncio.timeout(20):
+        while session.snapshot.host.link != "lost" or session.snapshot.runs[growing].last_step is None:
+            changed.clear()
+            await changed.wait()
+    views = session.snapshot.runs
+    assert [views[run].state_name for run in (sealed, growing, absent)] == ["finished", "running", "none"]
+    assert [len(views[run].losses) for run in (sealed, growing, absent)] == [9, 4, 0]
+    assert list(session.log(sealed).lines)[-2:] == ["step 8", "no newline"]
+    assert list(session.log(growing).lines)[-1] == "step 3", "a line that still runs is not complete"
+    states = session.snapshot.sync_states
+    assert (states[sealed].status, states[absent].status) == ("synced", "not synced")
+    assert states[growing] == SyncState("syncing", bytes_done=session._link.local.live_size(growing, "b" * 32) or 0)
+    assert not session.ready.is_set() and not session.snapshot.host.heard
+    assert session.plan_launch([sealed]).launch == (sealed,) and not session.plan_abort([growing]).abort
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+
+
+async def test_what_the_host_says_replaces_the_last_known_state(tmp_path: Path) -> None:
+    """Of what was last known as running, the host knows one run no more, and one under another launch."""
+    gone, newer = RunId("A", 42), RunId("B", 42)
+    session = make_session(tmp_path)
+    local, remote = tmp_path / "runs" / "tiny-tiny", tmp_path / "runs" / ".local-host" / "runs" / "tiny-tiny"
+    for run in (gone, newer):
+        write_run(local / ".live" / str(run) / ("b" * 32), "b" * 32, "running", 4)
+    seal(write_run(remote / str(newer), "c" * 32, "failed", 2), "c" * 32)
+    following = asyncio.create_task(session.run())
+    await session.ready.wait()
+    views = session.snapshot.runs
+    assert (views[gone].state, views[newer].state_name, len(views[newer].losses)) == (None, "failed", 2)
+    assert session.log(newer).lines[1] == "step 1" and session.plan_launch([gone, newer]).launch == (gone, newer)
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
 
 
 async def test_without_a_link_nothing_is_launched(tmp_path: Path) -> None:
@@ -89,9 +148,8 @@ async def test_the_key_of_a_launch_that_has_ended_is_not_used_again(tmp_path: Pa
     states: tuple[tuple[StateName, bool], ...] = (("running", True), ("lost", False))
     for state, kept in states:
         session._keys[run] = "a" * 32  # its answer was lost
-        view = session._link.follower.views[run]
-        session._link.follower.views[run] = replace(view, state=RunState(state, "a" * 32))
-        session._forget_ended()
+        session._link.follower.host_states = {run: RunState(state, "a" * 32)}
+        session._forget_ended_keys()
         assert (run in session._keys) is kept
 
 
@@ -122,7 +180,7 @@ async def test_a_session_that_may_not_write_repairs_nothing(tmp_path: Path, what
     await asyncio.gather(*following, return_exceptions=True)
 
 
-async def test_what_is_at_home_is_read_again_and_what_differs_comes_again(tmp_path: Path) -> None:
+async def test_synced_files_are_verified_and_what_differs_is_pulled_again(tmp_path: Path) -> None:
     run = RunId("A", 42)
     session = make_session(tmp_path, read_only=True)
     changed = asyncio.Event()
@@ -134,13 +192,13 @@ async def test_what_is_at_home_is_read_again_and_what_differs_comes_again(tmp_pa
     seal(on_host, "a" * 32)
     following = asyncio.create_task(session.run())
 
-    async def at_home() -> None:
+    async def synced() -> None:
         async with asyncio.timeout(20):
             while session.snapshot.sync_states[run].status != "synced":
                 changed.clear()
                 await changed.wait()
 
-    await at_home()
+    await synced()
     here = tmp_path / "runs" / "tiny-tiny" / str(run) / "items.parquet"
     checks = [check async for check in session.verify_synced()]
     assert (checks[-1].files, checks[-1].differing) == (2, ())
@@ -149,7 +207,7 @@ async def test_what_is_at_home_is_read_again_and_what_differs_comes_again(tmp_pa
     assert [(one.path, one.why) for one in checks[-1].differing] == [("items.parquet", "its SHA-256 is another")]
     assert session.snapshot.sync_states[run].status == "damaged"
     assert session.pull_again() == (run,)
-    await at_home()
+    await synced()
     assert here.read_bytes() == b"right"
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
@@ -210,7 +268,7 @@ async def test_a_capsule_found_damaged_is_in_neither_view(tmp_path: Path) -> Non
     await asyncio.gather(following, return_exceptions=True)
 
 
-async def test_without_a_link_nothing_is_pulled_again_and_what_is_here_is_read(tmp_path: Path) -> None:
+async def test_without_a_link_nothing_is_pulled_again_and_local_files_are_verified(tmp_path: Path) -> None:
     session = make_session(tmp_path)
     with pytest.raises(LinkDown):
         session.pull_again()
@@ -239,7 +297,7 @@ async def test_a_server_that_dies_is_replaced_and_the_link_comes_back(tmp_path: 
     await asyncio.gather(following, return_exceptions=True)
 
 
-async def test_the_second_session_looks_on_until_it_takes_over(tmp_path: Path) -> None:
+async def test_the_second_session_is_read_only_until_it_takes_over(tmp_path: Path) -> None:
     first, second = make_session(tmp_path), make_session(tmp_path)
     following = [asyncio.create_task(first.run())]
     await first.ready.wait()

@@ -157,6 +157,11 @@ class RunFollower:
         self._end_logs()
         return before != (self.views, [log.total for log in self.logs.values()])
 
+    def host_views(self) -> dict[RunId, RunView]:
+        """Views with the states that the host said in this session, and none without one: to decide launches by."""
+        states = self.host_states
+        return {} if states is None else {run: replace(view, state=states.get(run)) for run, view in self.views.items()}
+
     @property
     def unconfirmed_bytes(self) -> int:
         """Bytes of local copies that the host has yet to compare with its own."""

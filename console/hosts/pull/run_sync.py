@@ -64,9 +64,11 @@ class RunSync:
         self._wake = asyncio.Event()
 
     async def load(self) -> None:
-        """Take in which capsules are local."""
+        """Take in what is local: capsules, and copies of runs that were not sealed yet."""
         for run in self.sync_states:
-            await self._check_local(run)
+            if not await self._check_local(run):
+                key = await asyncio.to_thread(self._folder.newest_launch, run)
+                self.sync_states[run] = await self._state_of_copy(run, key)
 
     async def update(self) -> bool:
         """After a poll: renew the sync states; True if one has changed."""
@@ -76,7 +78,7 @@ class RunSync:
                 self._launches[run] = state.key
                 self._refused.discard(run)
                 if self._synced.get(run) != state.key:
-                    self.sync_states[run] = await self._state_of_copy(run)
+                    self.sync_states[run] = await self._state_of_copy(run, state.key)
             if not self._folder.writable:
                 await self._watch_writer(run)
             elif self._synced.get(run) != state.key and self._is_growing(run, state):
@@ -190,11 +192,11 @@ class RunSync:
                 self.damaged_runs.discard(run)
                 return
         if run not in self.damaged_runs:
-            self.sync_states[run] = await self._state_of_copy(run)
+            self.sync_states[run] = await self._state_of_copy(run, key)
 
-    async def _state_of_copy(self, run: RunId) -> SyncState:
-        """What is local of the present launch that is not sealed, whoever wrote it."""
-        size = await asyncio.to_thread(self._folder.live_size, run, self._launches[run])
+    async def _state_of_copy(self, run: RunId, key: str) -> SyncState:
+        """What is local of a launch that is not sealed, whoever wrote it."""
+        size = await asyncio.to_thread(self._folder.live_size, run, key) if key else None
         return SyncState() if size is None else SyncState("syncing", bytes_done=size)
 
     def _set_for(self, run: RunId, key: str, state: SyncState) -> None:

@@ -46,7 +46,7 @@ class ScriptedSession:
 
     def __init__(self, polls: Iterable[RunView] = (), refuse: str = "", *, syncs_at_once: bool = True) -> None:
         self.ready, self.stopped = asyncio.Event(), asyncio.Event()
-        self.asked = 0.0
+        self.last_question_at = 0.0
         self.views = {RUN: view("finished", "0")}
         self.at_home = "0"
         self._polls, self._refuse, self._syncs_at_once = list(polls), refuse, syncs_at_once

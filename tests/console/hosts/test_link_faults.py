@@ -169,7 +169,7 @@ async def test_a_frozen_peer_is_lost_and_found_again(
                 if (
                     how == "the agent"
                 ):  # the server answers for it, so that polls alone tell; a new connection has a new one
-                    assert "no answer to " in console.link.view.detail
+                    assert "no reply to " in console.link.view.detail
                 else:
                     await asyncio.sleep(frozen_s)
                     assert console.link.view.link == "lost"

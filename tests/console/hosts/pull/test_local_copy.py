@@ -1,0 +1,142 @@
+"""Local copies of growing files, what is read of them, and which console may write them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from console.hosts.pull import local_copy
+from console.hosts.pull.local_copy import GrowingFile, RunCopy, RunReader, RunsFolder
+from console.runs.log_buffer import LogBuffer
+from engine.contract import events
+from engine.contract.settings import RunId
+from tests.console.hosts.small_disk import fill
+
+RUN, KEY = RunId("A", 42), "a" * 32
+LINES = [events.encode(events.Event(seq, 1.0, events.Progress(seq, 9, "texts"))) + b"\n" for seq in range(9)]
+
+
+def test_the_hash_goes_on_with_the_file_and_is_found_again(tmp_path: Path) -> None:
+    path, content = tmp_path / "run" / "log.txt", os.urandom(300)
+    file = GrowingFile(path)
+    for start in range(0, 300, 70):
+        file.append(content[start : start + 70])
+    for one in (file, GrowingFile(path)):
+        assert (one.size, one.sha256) == (300, hashlib.sha256(content).hexdigest())
+    assert path.read_bytes() == content
+
+
+def test_what_is_started_over_is_not_mixed_with_what_was_there(tmp_path: Path) -> None:
+    file = GrowingFile(tmp_path / "log.txt")
+    file.append(b"of a job that was requeued")
+    file.start_over()
+    file.append(b"anew")
+    assert (tmp_path / "log.txt").read_bytes() == b"anew" and file.sha256 == hashlib.sha256(b"anew").hexdigest()
+    assert (tmp_path / "log.txt.replaced").read_bytes() == b"of a job that was requeued"
+
+
+def test_a_full_disk_leaves_a_copy_as_it_was(small_disk: Path) -> None:
+    file = GrowingFile(small_disk / "log.txt")
+    file.append(b"whole")
+    fill(small_disk, 10_000)
+    with pytest.raises(OSError, match="No space left"):
+        file.append(os.urandom(1 << 20))
+    assert (small_disk / "log.txt").read_bytes() == b"whole" and file.size == 5
+
+
+@pytest.mark.parametrize("theirs", [b"", b"12", b"123456789"])
+def test_a_copy_that_moves_keeps_the_longer_of_two(tmp_path: Path, theirs: bytes) -> None:
+    copy, target = RunCopy(tmp_path / "private", KEY), tmp_path / "live"
+    copy.files["log"].append(b"12345")
+    copy.files["log"].confirmed = True
+    target.mkdir()
+    (target / "log.txt").write_bytes(theirs)
+    copy.move(target)
+    file, longest = copy.files["log"], max(theirs, b"12345", key=len)
+    assert (target / "log.txt").read_bytes() == longest and file.sha256 == hashlib.sha256(longest).hexdigest()
+    assert file.confirmed is (longest == b"12345"), "whether theirs agrees is for the host to say"
+    file.append(b"x")
+    assert (target / "log.txt").read_bytes() == longest + b"x"
+
+
+def test_only_whole_lines_of_events_are_read_and_each_once(tmp_path: Path) -> None:
+    reader, path, content = RunReader(tmp_path, LogBuffer()), tmp_path / "events.jsonl", b"".join(LINES)
+    found: list[int] = []
+    for end in range(0, len(content) + 1, 7):
+        path.write_bytes(content[:end])
+        found += [event.seq for event in reader.read().events]
+        assert len(found) == content[:end].count(b"\n")
+    assert found == [*range(len(found))]
+
+
+def test_many_events_are_read_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_copy, "READ_SIZE", 2 * len(LINES[0]) + 5)
+    reader, found = RunReader(tmp_path, LogBuffer()), 0
+    (tmp_path / "events.jsonl").write_bytes(b"".join(LINES))
+    while (content := reader.read()).more:
+        assert len(content.events) == 2
+        found += len(content.events)
+    assert found + len(content.events) == len(LINES)
+
+
+def test_of_a_long_log_the_end_is_read_and_the_gap_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_copy, "MAX_LOG_READ", 100)
+    log, path = LogBuffer(), tmp_path / "log.txt"
+    reader = RunReader(tmp_path, log)
+    path.write_bytes(b"a beginning\n" + b"x" * 1000 + b"\nthe end\n")
+    log.extend(reader.read().lines)
+    assert log.lines[0] == "… 921 bytes of the log are left out here …" and log.lines[-1] == "the end"
+    with path.open("ab") as file:
+        file.write(b"more\n")
+    assert reader.read().lines == ["more"]
+
+
+def test_one_console_writes_and_the_next_does_when_it_has_gone(tmp_path: Path) -> None:
+    first, second = RunsFolder(tmp_path / "runs"), RunsFolder(tmp_path / "runs")
+    assert first.try_lock() and not first.try_lock() and first.writable
+    assert not second.try_lock() and not second.writable
+    assert f"pid {os.getpid()}" in second.other_writer and not first.other_writer
+    first.close()
+    assert second.try_lock() and not second.other_writer
+    second.close()
+
+
+def test_the_lock_dies_with_its_holder(tmp_path: Path) -> None:
+    code = (
+        "import pathlib, sys, time; from console.hosts.pull.local_copy import RunsFolder;"
+        "folder = RunsFolder(pathlib.Path(sys.argv[1])); print(folder.try_lock(), flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == b"True\n"
+        folder = RunsFolder(tmp_path)
+        assert not folder.try_lock() and f"pid {holder.pid}" in folder.other_writer
+        holder.send_signal(signal.SIGKILL)
+    assert folder.try_lock()
+    folder.close()
+
+
+def test_who_may_not_write_takes_no_lock_and_keeps_a_private_copy_of_the_live_one(tmp_path: Path) -> None:
+    writer, reader = RunsFolder(tmp_path), RunsFolder(tmp_path, may_write=False)
+    writer.try_lock()
+    writer.open_copy(RUN, KEY, ("events", "log")).files["events"].append(b"live")
+    assert not reader.try_lock() and not reader.other_writer
+    copy = reader.open_copy(RUN, KEY, ("events",))
+    copy.files["events"].append(b" and more")
+    assert (copy.folder / "events.jsonl").read_bytes() == b"live and more"
+    assert (writer.live(RUN, KEY) / "events.jsonl").read_bytes() == b"live"
+    assert (reader.live_size(RUN, KEY), reader.live_size(RUN, "b" * 32)) == (4, None)
+    reader.close()
+    assert not copy.folder.exists() and reader.newest_launch(RUN) == KEY
+    writer.close()
+
+
+def test_a_folder_that_cannot_be_made_has_no_writer(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    folder = RunsFolder(tmp_path / "file" / "runs")
+    assert not folder.try_lock() and "cannot be written: Not a directory" in folder.other_writer
