@@ -19,12 +19,14 @@ class LogBuffer:
 
     Attributes:
         lines: the last lines, oldest first.
-        total: lines there have been in all.
+        total: lines there have been in all since the last ``clear``.
+        cleared: how often the log was cleared, by which a reader notices a clearing that it did not see.
     """
 
     def __init__(self) -> None:
         self.lines: deque[str] = deque(maxlen=MAX_LINES)
         self.total = 0
+        self.cleared = 0
         self._partial = b""
         self._dropped = 0
 
@@ -57,6 +59,7 @@ class LogBuffer:
         """Forget everything."""
         self.lines.clear()
         self.total = 0
+        self.cleared += 1
         self.start_over()
 
     def start_over(self) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterable
+from threading import Lock
 
 LIMIT = 1e100  # sums and squares of larger numbers overflow, so they count as infinite
 MAX_BUCKETS = 1024  # even, so that a full list merges in pairs
+_extending = Lock()
 
 
 class PointStorage:
@@ -24,8 +26,8 @@ class Series:
     """Immutable sequence of points (x, y) that can be extended at the cost of the new points alone.
 
     Successive versions share one storage, 16 bytes a point and a sixteenth more for growth; each reads only its own first
-    ``len`` points. Extending a version that is not the newest copies its points first, so no version ever changes. One
-    thread at a time may extend; any thread may read.
+    ``len`` points. Extending a version that is not the newest copies its points first, so no version ever changes. Any
+    thread may read and extend.
 
     Raises:
         ValueError: ``xs`` and ``ys`` differ in length.
@@ -44,10 +46,11 @@ class Series:
         longer = Series(xs, ys)
         if not self or not longer:
             return longer or self
-        newest = len(self.storage.xs) == len(self.storage.ys) == self._length
-        storage = self.storage if newest else PointStorage(*self.points())
-        storage.xs.extend(xs)
-        storage.ys.extend(ys)
+        with _extending:  # else two threads that extend one version would both find it the newest
+            newest = len(self.storage.xs) == len(self.storage.ys) == self._length
+            storage = self.storage if newest else PointStorage(*self.points())
+            storage.xs.extend(xs)
+            storage.ys.extend(ys)
         longer.storage = storage
         longer._length += self._length
         return longer

@@ -53,6 +53,7 @@ class FilteredLines:
         self._buffer = buffer
         self._filter = line_filter
         self._seen = 0
+        self._cleared = buffer.cleared
 
     def update(self) -> tuple[bool, int]:
         """Add the lines that the buffer has received since the last update.
@@ -60,14 +61,14 @@ class FilteredLines:
         Returns:
             Whether anything changed, and how many lines were dropped from the front.
         """
-        if self._buffer.total < self._seen:  # the buffer was cleared for another launch
+        dropped = 0
+        if self._buffer.cleared != self._cleared:  # it may hold more lines of another launch than it held before
+            self._cleared = self._buffer.cleared
             dropped = len(self.lines)
             self.lines.clear()
             self.widest = self._seen = 0
-            return True, dropped
         kept = self._buffer.lines
         first = self._buffer.total - len(kept)
-        dropped = 0
         while self.lines and self.lines[0][0] < first:
             self.lines.popleft()
             dropped += 1

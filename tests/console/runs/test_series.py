@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 from hypothesis import given
@@ -40,6 +42,19 @@ def test_no_version_of_a_series_changes_whichever_is_extended(extensions: list[t
     for series, expected in versions:
         assert series.points()[1].tobytes() == expected.tobytes()
         assert list(series.points()[0]) == list(range(len(expected)))
+
+
+def test_threads_may_extend_one_version_at_the_same_time() -> None:
+    for _ in range(50):
+        series, start = extended(Series(), [0.0]), Barrier(4)
+
+        def extend(number: int, series: Series = series, start: Barrier = start) -> Series:
+            start.wait()
+            return extended(series, [float(number)] * 100)
+
+        with ThreadPoolExecutor(4) as pool:
+            longer = list(pool.map(extend, range(4)))
+        assert [set(one.points(1)[1]) for one in longer] == [{0.0}, {1.0}, {2.0}, {3.0}]
 
 
 def test_series_are_equal_by_their_points_and_nan_equals_itself() -> None:

@@ -130,10 +130,10 @@ class OnlyLog(App[None]):
 async def feed_cost(pilot: Pilot[None], view: LogView, buffer: LogBuffer, lines: int) -> float:
     chunk = b"a line of the usual length, with a loss of 0.1234 at step 5678\n" * lines
     buffer.feed(chunk)
-    start = time.perf_counter()
+    start = time.process_time()
     view.poll()
     await pilot.pause()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 async def test_twenty_thousand_lines_at_once_cost_less_than_a_tick() -> None:
@@ -185,7 +185,10 @@ def test_a_cleared_log_is_shown_from_its_start() -> None:
     assert shown.update() == (True, 2)
     buffer.feed(b"new\n")
     shown.update()
-    assert [line for _, line in shown.lines] == ["new"]
+    buffer.clear()
+    buffer.feed(b"newer\nand longer\n")  # before anybody looked
+    assert shown.update() == (True, 1)
+    assert [line for _, line in shown.lines] == ["newer", "and longer"]
 
 
 @given(st.lists(st.lists(st.sampled_from(["loss 1", "nan", "loss nan", "x"]), max_size=30), max_size=8))
