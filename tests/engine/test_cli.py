@@ -1,4 +1,4 @@
-"""``qllm-engine``: bad input in one line and at once, exit codes, what a signal leaves behind."""
+"""``qllm-engine``: bad input in one line, exit codes, signals, train and evaluate alone."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def experiment(tmp_path: Path) -> Path:
 
 def error_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     assert cli.main(arguments) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("qllm-engine: error: ")
-    assert said.err.count("\n") == 1
-    return said.err
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("qllm-engine: error: ")
+    assert captured.err.count("\n") == 1
+    return captured.err
 
 
 def test_bad_input_is_one_line_and_leaves_nothing_behind(
@@ -68,7 +68,7 @@ def test_an_unusable_encoder_is_bad_input_and_its_new_folder_is_removed(
     assert not output.exists()
 
 
-def test_bad_input_and_help_are_answered_without_the_heavy_libraries(tmp_path: Path) -> None:
+def test_bad_input_and_help_are_handled_without_heavy_libraries(tmp_path: Path) -> None:
     script = """
 import sys
 from engine.cli import main
@@ -92,9 +92,9 @@ def test_a_run_writes_its_events_and_log_and_strict_turns_a_failed_gate_into_an_
     assert isinstance(events[-1].body, End)
     assert events[-1].body.failed_gates[-1] == "coherence_accuracy"
     assert json.loads((output / "metrics.json").read_text())["gates"][2]["passed"] is False
-    said = capsys.readouterr().out
-    assert said.startswith("[data] ")
-    assert said.endswith("coherence_accuracy\n")
+    printed = capsys.readouterr().out
+    assert printed.startswith("[data] ")
+    assert printed.endswith("coherence_accuracy\n")
 
     assert "holds a run already" in error_line(arguments, capsys)
     assert cli.main([*arguments, "--resume"]) == 0
@@ -149,7 +149,7 @@ def test_mean_pooling_is_evaluated_without_a_run(
     assert "evaluation: top-1" in capsys.readouterr().out
 
 
-def test_a_machine_that_cannot_write_is_no_traceback(
+def test_a_failed_write_is_one_line_and_exit_code_1(
     tmp_path: Path, experiment: Path, workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "file"

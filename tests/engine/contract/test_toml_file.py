@@ -59,7 +59,7 @@ def test_lines_of_fields(field: str, line: int | None) -> None:
     assert line_of(text, field) == line
 
 
-def test_a_file_beside_the_operator_comes_before_the_projects_own(
+def test_a_config_in_the_working_folder_comes_before_the_shipped_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -70,6 +70,6 @@ def test_a_file_beside_the_operator_comes_before_the_projects_own(
     assert find_config("scaling.toml").resolve() == tmp_path / "configs" / "scaling.toml"
 
 
-def test_a_file_that_is_nowhere_is_bad_input() -> None:
+def test_a_missing_config_is_bad_input() -> None:
     with pytest.raises(BadInput, match=r"nowhere\.toml"):
         find_config("nowhere.toml")

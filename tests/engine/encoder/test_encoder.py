@@ -1,4 +1,4 @@
-"""The frozen encoder: its states, its places in the text, its fingerprint, and what it refuses."""
+"""The frozen encoder: its states, token positions and fingerprint, and what it refuses."""
 
 from __future__ import annotations
 

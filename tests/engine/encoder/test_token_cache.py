@@ -1,4 +1,4 @@
-"""The token cache: once per text, the same bytes whatever came before, whole or made again."""
+"""The token cache: each text encoded once, same bytes in any order, damaged shards replaced."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ TEXTS = ("a bank", "the river bank", "she sat on it", "x", "a dog", "the dog bar
 
 
 class CountingEncoder(Encoder):
-    """Remembers every text it was asked for."""
+    """Remembers every text it was encoded for."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(EncoderSettings(model=str(folder), layers=(1, 2)), "cpu")
-        self.asked: list[str] = []
+        self.encoded: list[str] = []
 
     def encode(self, texts: Sequence[str]) -> Iterator[tuple[int, TextStates]]:
-        self.asked += texts
+        self.encoded += texts
         return super().encode(texts)
 
 
@@ -49,7 +49,7 @@ def shards(folder: Path) -> list[Path]:
 def test_a_text_is_encoded_once_and_read_back_by_another_process(tmp_path: Path, encoder: CountingEncoder) -> None:
     first = TokenCache(tmp_path, encoder).states([*TEXTS, *TEXTS])
     again = TokenCache(tmp_path, encoder).states(TEXTS)
-    assert sorted(encoder.asked) == sorted(TEXTS)
+    assert sorted(encoder.encoded) == sorted(TEXTS)
     assert same(first, again)
     assert first.texts == tuple(sorted(TEXTS))
 
@@ -71,19 +71,19 @@ def test_the_same_list_makes_the_same_file(tmp_path: Path, encoder: CountingEnco
 
 
 @pytest.mark.parametrize("damage", ["truncated", "altered", "emptied"])
-def test_a_damaged_shard_is_noticed_and_made_again(tmp_path: Path, encoder: CountingEncoder, damage: str) -> None:
+def test_a_damaged_shard_is_noticed_and_replaced(tmp_path: Path, encoder: CountingEncoder, damage: str) -> None:
     whole = TokenCache(tmp_path, encoder).states(TEXTS)
     (shard,) = shards(tmp_path)
     content = bytearray(shard.read_bytes())
     content[-200] ^= 0xFF
     shard.write_bytes({"truncated": bytes(content[:-1]), "altered": bytes(content), "emptied": b""}[damage])
     assert same(TokenCache(tmp_path, encoder).states(TEXTS), whole)
-    assert len(encoder.asked) == 2 * len(TEXTS)
+    assert len(encoder.encoded) == 2 * len(TEXTS)
     assert same(TokenCache(tmp_path, encoder).states(TEXTS), whole)
-    assert len(encoder.asked) == 2 * len(TEXTS)
+    assert len(encoder.encoded) == 2 * len(TEXTS)
 
 
-def test_a_shard_that_cannot_be_read_now_is_not_taken_for_a_broken_one(
+def test_a_shard_that_cannot_be_read_now_is_not_treated_as_broken(
     tmp_path: Path, encoder: CountingEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     TokenCache(tmp_path, encoder).states(TEXTS)
@@ -97,7 +97,7 @@ def test_a_shard_that_cannot_be_read_now_is_not_taken_for_a_broken_one(
     assert len(shards(tmp_path)) == 1
 
 
-def test_what_killed_writers_left_is_removed_only_under_the_lock(tmp_path: Path, encoder: CountingEncoder) -> None:
+def test_files_of_killed_writers_are_removed_only_under_the_lock(tmp_path: Path, encoder: CountingEncoder) -> None:
     left = tmp_path / ".0123.safetensors.77.tmp"
     broken = tmp_path / "broken.safetensors"
     for path in (left, broken):
@@ -112,21 +112,21 @@ def test_what_killed_writers_left_is_removed_only_under_the_lock(tmp_path: Path,
     assert not left.exists() and not broken.exists()
 
 
-def test_a_long_list_is_cut_and_what_was_made_before_a_kill_is_kept(
+def test_a_long_list_is_cut_and_shards_written_before_a_kill_are_kept(
     tmp_path: Path, encoder: CountingEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = TokenCache(tmp_path / "whole", encoder).states(TEXTS)
     monkeypatch.setattr(token_cache, "_SHARD_TOKENS", 8)
-    encoder.asked.clear()
+    encoder.encoded.clear()
     filling = TokenCache(tmp_path / "cut", encoder).fill(TEXTS)
-    while len(encoder.asked) <= len(TEXTS) // 2:
+    while len(encoder.encoded) <= len(TEXTS) // 2:
         next(filling)
     filling.close()
     kept = len(shards(tmp_path / "cut"))
     assert kept >= 1
-    asked = len(encoder.asked)
+    encoded = len(encoder.encoded)
     assert same(TokenCache(tmp_path / "cut", encoder).states(TEXTS), whole)
-    assert len(encoder.asked) - asked < len(TEXTS)
+    assert len(encoder.encoded) - encoded < len(TEXTS)
 
 
 def test_an_encoder_that_leaves_a_text_out_makes_no_shard(
@@ -143,14 +143,14 @@ def test_two_that_start_at_once_encode_once(tmp_path: Path, tiny_encoder: Path) 
     encoders = [CountingEncoder(tiny_encoder) for _ in range(3)]
     made: list[TokenStates] = []
     threads = [
-        threading.Thread(target=lambda mine=mine: made.append(TokenCache(tmp_path, mine).states(TEXTS)))
-        for mine in encoders
+        threading.Thread(target=lambda one=one: made.append(TokenCache(tmp_path, one).states(TEXTS)))
+        for one in encoders
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sum(len(one.asked) for one in encoders) == len(TEXTS)
+    assert sum(len(one.encoded) for one in encoders) == len(TEXTS)
     assert same(made[0], made[1])
     assert same(made[1], made[2])
 
@@ -164,12 +164,12 @@ def test_filling_reports_how_far_it_is(tmp_path: Path, encoder: CountingEncoder)
 
 def test_nothing_to_encode_needs_no_model(tmp_path: Path, encoder: CountingEncoder) -> None:
     assert TokenCache(tmp_path, encoder).states([]).texts == ()
-    assert encoder.asked == []
+    assert encoder.encoded == []
 
 
 def test_each_encoder_on_each_kind_of_device_has_a_folder_of_its_own(tmp_path: Path, tiny_encoder: Path) -> None:
-    asked = [((1,), "cpu"), ((2,), "cpu"), ((1,), "cuda")]
-    encoders = [Encoder(EncoderSettings(model=str(tiny_encoder), layers=layers), device) for layers, device in asked]
+    encoded = [((1,), "cpu"), ((2,), "cpu"), ((1,), "cuda")]
+    encoders = [Encoder(EncoderSettings(model=str(tiny_encoder), layers=layers), device) for layers, device in encoded]
     folders = {cache_folder(tmp_path, one) for one in encoders}
-    assert len(folders) == len(asked)
+    assert len(folders) == len(encoded)
     assert all(folder.is_dir() for folder in folders)

@@ -1,4 +1,4 @@
-"""The whole evaluation: a row an item, scores that follow from the rows, tables that come back as written."""
+"""The whole evaluation: a row an item, scores that follow from the rows, tables that are read back as written."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_mean_pooling_beside_the_head_is_mean_pooling() -> None:
     assert row.mean_pool_rank == 1 + sum(near[c.event.text] >= right for c in item.candidates if not c.right)
 
 
-def test_attention_rows_tell_where_the_head_looks(tmp_path: Path) -> None:
+def test_attention_rows_give_mass_on_target_and_cues_entropy_and_top_tokens(tmp_path: Path) -> None:
     text = "so bank a muddy Bank"
     states = random_states([text, "other"])
     probe = AttentionProbe("probe", event(text, span=(3, 7)), ("muddy", "bank"))
@@ -71,10 +71,10 @@ def test_attention_rows_tell_where_the_head_looks(tmp_path: Path) -> None:
     attention = head(states.gather(states.rows([text]))).attention.tolist()
     names = ["<start>", *(text[start : start + 2] for start in range(0, len(text), 2)), "<end>"]
     assert (row.item_id, row.lemma, row.epoch, row.tokens, row.text) == ("probe", "bank", 3, len(names), text)
-    assert row.lemma_mass == pytest.approx(sum(attention[1 + place // 2] for place in (2, 4, 6)))
-    assert row.cue_mass == pytest.approx(sum(attention[1 + place // 2] for place in (10, 12, 14, 16, 18)))
-    heaviest = sorted(range(len(names)), key=lambda place: -attention[place])[:3]
-    assert row.top_tokens == " ".join(names[place] for place in heaviest)
+    assert row.lemma_mass == pytest.approx(sum(attention[1 + index // 2] for index in (2, 4, 6)))
+    assert row.cue_mass == pytest.approx(sum(attention[1 + index // 2] for index in (10, 12, 14, 16, 18)))
+    heaviest = sorted(range(len(names)), key=lambda index: -attention[index])[:3]
+    assert row.top_tokens == " ".join(names[index] for index in heaviest)
     assert 0 < row.entropy <= 1
 
     log = AttentionLog(tmp_path / "attention.parquet", states, [probe])
@@ -86,7 +86,7 @@ def test_attention_rows_tell_where_the_head_looks(tmp_path: Path) -> None:
     assert [row.epoch for row in read_attention(tmp_path / "attention.parquet")] == [0, 1]
 
 
-def test_without_probes_a_few_queries_stand_in_of_which_no_cue_is_known() -> None:
+def test_without_probes_a_few_queries_are_the_probes_without_cues() -> None:
     task = Task()
     dataset = dataset_of(task)
     items = tuple(retrieval_item(f"q{number}", ["r"], ["w"]) for number in range(250))
@@ -101,7 +101,7 @@ def test_without_probes_a_few_queries_stand_in_of_which_no_cue_is_known() -> Non
     assert all(row.cue_mass is None for row in rows)
 
 
-def test_tables_have_the_agreed_columns_and_come_back_as_written(tmp_path: Path) -> None:
+def test_tables_have_the_agreed_columns_and_are_read_back_as_written(tmp_path: Path) -> None:
     row = ItemRow("retrieval", "i", "bank", "tier1_easy", "example", 4, 2, False, True, -0.1, "", 1, 0.2, "q", "a", "c")
     write_items(tmp_path / "items.parquet", [row])
     frame = pl.read_parquet(tmp_path / "items.parquet")

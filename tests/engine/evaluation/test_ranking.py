@@ -21,9 +21,9 @@ from engine.evaluation.ranking import (
 )
 from tests.engine.made_up import coherence_item, retrieval_item
 
-PLACES = {"q": (1.0, 0.0), "near": (0.8, 0.6), "middle": (0.6, 0.8), "far": (0.0, 1.0)}
-READ = {**PLACES, "bank: near": PLACES["near"], "bank: middle": PLACES["middle"]}
-VECTORS = TextVectors(list(READ), np.array(list(READ.values())))
+POINTS = {"q": (1.0, 0.0), "near": (0.8, 0.6), "middle": (0.6, 0.8), "far": (0.0, 1.0)}
+TEXTS = {**POINTS, "bank: near": POINTS["near"], "bank: middle": POINTS["middle"]}
+VECTORS = TextVectors(list(TEXTS), np.array(list(TEXTS.values())))
 
 
 def test_candidates_are_ranked_by_cosine_with_the_query() -> None:
@@ -41,7 +41,7 @@ def test_candidates_are_ranked_by_cosine_with_the_query() -> None:
 def test_guessing_scores_the_share_of_draws_that_hold_a_right_one(right: int, wrong: int, top: int) -> None:
     item = retrieval_item("q", [f"r{n}" for n in range(right)], [f"w{n}" for n in range(wrong)])
     draws = list(combinations(range(right + wrong), min(top, right + wrong)))
-    share = sum(any(place < right for place in draw) for draw in draws) / len(draws)
+    share = sum(any(index < right for index in draw) for draw in draws) / len(draws)
     assert retrieval_chance([item], top) == pytest.approx(share)
 
 

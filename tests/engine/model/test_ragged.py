@@ -16,7 +16,7 @@ from tests.engine.made_up import DEVICES
 lengths_drawn = st.lists(st.integers(1, 12), min_size=1, max_size=9)
 
 
-def made(lengths: list[int], seed: int, device: str = "cpu") -> tuple[Tensor, Tensor, Tensor]:
+def random_segments(lengths: list[int], seed: int, device: str = "cpu") -> tuple[Tensor, Tensor, Tensor]:
     """Scores (N,) and tokens (N, 5), float64, and offsets (B + 1,)."""
     generator = torch.Generator().manual_seed(seed)
     scores = 5 * torch.randn(sum(lengths), generator=generator, dtype=torch.float64)
@@ -28,23 +28,23 @@ def made(lengths: list[int], seed: int, device: str = "cpu") -> tuple[Tensor, Te
 @pytest.mark.parametrize("device", DEVICES)
 @given(lengths=lengths_drawn, seed=st.integers(0, 99))
 def test_each_operation_is_what_a_loop_over_segments_gives(device: str, lengths: list[int], seed: int) -> None:
-    scores, tokens, offsets = made(lengths, seed, device)
+    scores, tokens, offsets = random_segments(lengths, seed, device)
     weights = segment_softmax(scores, offsets)
     entropies = segment_entropy(weights, offsets)
-    for place, (mine, inputs, states, part) in enumerate(
+    for index, (segment, inputs, states, part) in enumerate(
         zip(*(torch.split(flat, lengths) for flat in (weights, scores, tokens)), lengths, strict=True)
     ):
-        torch.testing.assert_close(mine, torch.softmax(inputs, 0))
-        torch.testing.assert_close(segment_sum(scores, offsets)[place], inputs.sum())
-        torch.testing.assert_close(segment_mean(tokens, offsets)[place], states.mean(0))
-        torch.testing.assert_close(weighted_sum(tokens, weights, offsets)[place], mine @ states)
-        torch.testing.assert_close(entropies[place], -(mine * mine.log()).sum())
-        assert -1e-12 <= float(entropies[place]) <= math.log(part) + 1e-12
+        torch.testing.assert_close(segment, torch.softmax(inputs, 0))
+        torch.testing.assert_close(segment_sum(scores, offsets)[index], inputs.sum())
+        torch.testing.assert_close(segment_mean(tokens, offsets)[index], states.mean(0))
+        torch.testing.assert_close(weighted_sum(tokens, weights, offsets)[index], segment @ states)
+        torch.testing.assert_close(entropies[index], -(segment * segment.log()).sum())
+        assert -1e-12 <= float(entropies[index]) <= math.log(part) + 1e-12
 
 
 @given(lengths=lengths_drawn, seed=st.integers(0, 99), scale=st.sampled_from([1e3, 1e6]))
 def test_softmax_survives_scores_of_any_size(lengths: list[int], seed: int, scale: float) -> None:
-    scores, _, offsets = made(lengths, seed)
+    scores, _, offsets = random_segments(lengths, seed)
     weights = segment_softmax(scores * scale, offsets)
     assert bool(torch.isfinite(weights).all())
     torch.testing.assert_close(segment_sum(weights, offsets), torch.ones(len(lengths), dtype=torch.float64))
@@ -65,7 +65,7 @@ def test_attention_that_is_all_on_one_token_has_a_finite_entropy_and_gradient(de
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_gradients_are_those_of_finite_differences(device: str) -> None:
-    scores, tokens, offsets = made([3, 1, 4], 0, device)
+    scores, tokens, offsets = random_segments([3, 1, 4], 0, device)
 
     def pooled(inputs: Tensor) -> Tensor:
         weights = segment_softmax(inputs, offsets)

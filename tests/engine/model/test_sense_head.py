@@ -28,7 +28,7 @@ def head_on(device: str, seed: int = 5) -> SenseHead:
     return SenseHead(WIDTH, SIZE, seed=seed).to(device)
 
 
-def test_the_architecture_is_the_one_agreed_on() -> None:
+def test_the_architecture() -> None:
     head = SenseHead(384, seed=0)
     shapes = {name: tuple(value.shape) for name, value in head.named_parameters()}
     assert shapes == {
@@ -67,12 +67,12 @@ def test_gradients_are_those_of_the_padded_head_in_double_precision(device: str)
     (ragged(batch).embedding * target.to(device)).sum().backward()
     doubled = RaggedBatch(batch.tokens.double().cpu(), batch.offsets.cpu())
     (padded_head(reference, doubled)[0] * target.double()).sum().backward()  # type: ignore[no-untyped-call]
-    for (name, mine), other in zip(ragged.named_parameters(), reference.parameters(), strict=True):
-        assert mine.grad is not None
+    for (name, parameter), other in zip(ragged.named_parameters(), reference.parameters(), strict=True):
+        assert parameter.grad is not None
         assert other.grad is not None
         scale = float(other.grad.abs().max().clamp(min=1.0))
         torch.testing.assert_close(
-            mine.grad.double().cpu() / scale,
+            parameter.grad.double().cpu() / scale,
             other.grad / scale,
             atol=1e-5,
             rtol=0,
@@ -97,11 +97,11 @@ def test_two_passes_over_one_batch_are_the_same_bits(device: str) -> None:
 def test_dropout_drops_only_with_a_generator_and_keeps_the_mean() -> None:
     batch = random_batch([4] * 200)
     head = SenseHead(WIDTH, SIZE, 0.5, seed=1)
-    still = head(batch).embedding
-    assert torch.equal(still, head(batch).embedding)
+    without_dropout = head(batch).embedding
+    assert torch.equal(without_dropout, head(batch).embedding)
     dropped = head(batch, Generator().manual_seed(0)).embedding
-    assert not torch.equal(still, dropped)
-    assert torch.equal(SenseHead(WIDTH, SIZE, 0.0, seed=1)(batch, Generator()).embedding, still)
+    assert not torch.equal(without_dropout, dropped)
+    assert torch.equal(SenseHead(WIDTH, SIZE, 0.0, seed=1)(batch, Generator()).embedding, without_dropout)
     from engine.model.sense_head import _dropout_mask
 
     mask = _dropout_mask(torch.empty(100, 100), 0.3, Generator().manual_seed(1))

@@ -1,4 +1,4 @@
-"""``events.jsonl``: a line an event, numbered without gaps, whatever became of the process before."""
+"""``events.jsonl``: one event per line, numbered without gaps even after a crash; events as lines of text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def bodies(path: Path) -> list[tuple[int, object]]:
     return [(event.seq, event.body) for event in map(decode, path.read_bytes().splitlines())]
 
 
-def test_events_are_numbered_and_timed_and_out_at_once(tmp_path: Path) -> None:
+def test_events_are_numbered_and_timed_and_written_at_once(tmp_path: Path) -> None:
     path = tmp_path / "made" / "events.jsonl"
     clock = iter([1.5, 2.5])
     writer = EventWriter(path, lambda: next(clock))
@@ -29,14 +29,14 @@ def test_events_are_numbered_and_timed_and_out_at_once(tmp_path: Path) -> None:
     assert bodies(path) == [(0, Stage("data")), (1, Progress(1, 2, "texts"))]
 
 
-def test_a_second_writer_goes_on_after_the_last_event(tmp_path: Path) -> None:
+def test_a_second_writer_continues_after_the_last_event(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     for number in range(3):
         EventWriter(path).write(Progress(number, 3, "texts"))
     assert bodies(path) == [(number, Progress(number, 3, "texts")) for number in range(3)]
 
 
-def test_a_line_that_the_disk_takes_in_part_is_an_error_and_leaves_no_trace_in_the_next_writers(tmp_path: Path) -> None:
+def test_a_partly_written_line_is_an_error_and_the_next_writer_drops_it(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     writer = EventWriter(path)
     writer.write(Stage("data"))
@@ -51,7 +51,7 @@ def test_a_line_that_the_disk_takes_in_part_is_an_error_and_leaves_no_trace_in_t
     assert bodies(path) == [(0, Stage("data")), (1, Progress(1, 2, "texts"))]
 
 
-def test_what_is_rare_is_flushed_to_the_disk_with_all_before_it(
+def test_rare_events_are_flushed_to_the_disk_with_all_before_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "events.jsonl"

@@ -1,4 +1,4 @@
-"""The data of a workspace: built by one, waited for by others, not read again when nothing changed."""
+"""Preparation: built by one process, waited for by others, not built again; work in a thread that reports progress."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def settings(tmp_path: Path) -> Settings:
 def prepared(settings: Settings, workspace: Path) -> tuple[Path, list[Progress]]:
     encoder = Encoder(settings.encoder, "cpu")
     preparing = prepare_dataset(settings, workspace, TokenCache(cache_folder(workspace, encoder), encoder))
-    said: list[Progress] = []
+    progress_seen: list[Progress] = []
     while True:
         try:
-            said.append(next(preparing))
+            progress_seen.append(next(preparing))
         except StopIteration as end:
             folder: Path = end.value
-            return folder, said
+            return folder, progress_seen
 
 
 def test_what_is_built_is_not_built_again_nor_is_wordnet_read_again(
@@ -56,25 +56,25 @@ def test_two_that_start_at_once_build_once(
 ) -> None:
     prepared(settings, workspace)
     builds: list[int] = []
-    begun, go_on = threading.Event(), threading.Event()
+    begun, proceed = threading.Event(), threading.Event()
 
     def slow(*arguments: object) -> None:
         builds.append(1)
         begun.set()
-        assert go_on.wait(30)
+        assert proceed.wait(30)
         real(*arguments)
 
     real: Callable[..., None] = build_all
     monkeypatch.setattr(prepare_module, "build_all", slow)
-    place = tmp_path / "other"
-    place.mkdir()
-    (place / "cache").symlink_to(workspace / "cache")
+    other_workspace = tmp_path / "other"
+    other_workspace.mkdir()
+    (other_workspace / "cache").symlink_to(workspace / "cache")
     made: list[tuple[Path, list[Progress]]] = []
-    threads = [threading.Thread(target=lambda: made.append(prepared(settings, place))) for _ in range(2)]
+    threads = [threading.Thread(target=lambda: made.append(prepared(settings, other_workspace))) for _ in range(2)]
     for thread in threads:
         thread.start()
     assert begun.wait(60)
-    go_on.set()
+    proceed.set()
     for thread in threads:
         thread.join()
     assert len(builds) == 1
@@ -97,20 +97,22 @@ for progress in prepare_dataset(settings, workspace, cache):
 """
 
 
-def test_a_build_that_is_killed_in_the_middle_is_taken_up_where_its_encoding_was(
+def test_a_build_that_is_killed_in_the_middle_continues_with_its_encoded_texts(
     settings: Settings, tmp_path: Path, workspace: Path
 ) -> None:
     expected, _ = prepared(settings, workspace)
-    place = tmp_path / "killed"
+    other_workspace = tmp_path / "killed"
     experiment = write_experiment(tmp_path / "again.toml")
-    command = [sys.executable, "-c", KILLED, str(experiment), str(place)]
+    command = [sys.executable, "-c", KILLED, str(experiment), str(other_workspace)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        said = (line.split() for line in process.stdout)
-        done, total = next((int(done), int(total)) for done, total, unit in said if unit == "texts" and int(done) > 200)
+        progress_seen = (line.split() for line in process.stdout)
+        done, total = next(
+            (int(done), int(total)) for done, total, unit in progress_seen if unit == "texts" and int(done) > 200
+        )
         process.kill()
     assert done < total
-    folder, progress = prepared(settings, place)
+    folder, progress = prepared(settings, other_workspace)
     rest = next(step.total for step in progress if step.unit == "texts")
     assert rest <= total - done
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {

@@ -29,7 +29,7 @@ def test_stages_come_in_order_and_the_end_names_the_gates_that_failed(finished: 
     assert set(finished.metrics.seconds) == set(stages)
 
 
-def test_the_build_has_encoded_all_that_a_run_reads(finished: FinishedRun) -> None:
+def test_the_build_encodes_all_texts_of_a_run(finished: FinishedRun) -> None:
     stages = [isinstance(body, Stage) and body.name for body in finished.events]
     assert finished.events[stages.index("encode") + 1 : stages.index("warm_start")] == []
 
@@ -84,9 +84,7 @@ def test_the_same_run_in_another_workspace_gives_the_same_metrics(
         assert getattr(again.folder, name).read_bytes() == getattr(finished.folder, name).read_bytes()
 
 
-def test_a_run_left_off_in_the_middle_ends_as_if_it_never_was(
-    finished: FinishedRun, tmp_path: Path, workspace: Path
-) -> None:
+def test_an_interrupted_run_resumes_to_the_same_result(finished: FinishedRun, tmp_path: Path, workspace: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     events: Iterator[Body] = run_pipeline(finished.settings, folder, workspace, "cpu")
     for body in events:
@@ -116,7 +114,7 @@ def test_a_folder_of_another_run_is_refused(finished: FinishedRun, experiment: P
     assert finished.folder.metrics.read_bytes() == before
 
 
-def test_a_run_that_another_version_began_is_not_gone_on_with(finished: FinishedRun, workspace: Path) -> None:
+def test_a_run_begun_with_another_version_is_not_resumed(finished: FinishedRun, workspace: Path) -> None:
     spec = decode_spec(finished.folder.spec.read_bytes())
     older = msgspec.structs.replace(spec, versions={**spec.versions, "torch": "1.0"})
     kept = finished.folder.spec.read_bytes()

@@ -1,4 +1,4 @@
-"""What code a run is."""
+"""Versions and code state in a run's spec."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import engine
 from engine.pipeline.spec import git_state, versions
 
 
-def test_versions_name_what_decides_the_numbers() -> None:
+def test_versions_are_of_the_packages_that_determine_the_numbers() -> None:
     assert {"python", "torch", "numpy", "safetensors"} <= versions().keys()
 
 

@@ -1,4 +1,4 @@
-"""AdamW on a flat vector against the library's own."""
+"""AdamW on a flat vector against torch.optim; the learning rate schedule."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ def loss_of(module: nn.Module, step: int, device: str = "cpu") -> Tensor:
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_steps_are_those_of_the_library_with_clipping(device: str) -> None:
-    ours = small_module().to(device)
-    theirs = copy.deepcopy(ours)
-    optimizer, library = AdamW(ours, 0.1), torch.optim.AdamW(theirs.parameters(), weight_decay=0.1)
+    module = small_module().to(device)
+    reference = copy.deepcopy(module)
+    optimizer, library = AdamW(module, 0.1), torch.optim.AdamW(reference.parameters(), weight_decay=0.1)
     for step in range(20):
         rate = 0.01 / (1 + step)
         optimizer.zero_gradient()
-        loss_of(ours, step, device).backward()  # type: ignore[no-untyped-call]
+        loss_of(module, step, device).backward()  # type: ignore[no-untyped-call]
         optimizer.clip_gradient(1.0)
         optimizer.step(rate)
         library.param_groups[0]["lr"] = rate
         library.zero_grad()
-        loss_of(theirs, step, device).backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(theirs.parameters(), 1.0)
+        loss_of(reference, step, device).backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(reference.parameters(), 1.0)
         library.step()
-    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
-        torch.testing.assert_close(mine, other, atol=1e-5, rtol=1e-5)
+    for one, other in zip(module.parameters(), reference.parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
 
 
 def test_a_short_gradient_is_not_scaled_up() -> None:
@@ -59,7 +59,7 @@ def test_a_short_gradient_is_not_scaled_up() -> None:
     torch.testing.assert_close(next(module.parameters()).grad, kept)
 
 
-def test_its_state_can_be_given_to_another_and_forgotten() -> None:
+def test_its_state_can_be_restored_and_reset() -> None:
     modules = [small_module() for _ in range(2)]
     first, second = (AdamW(module, 0.1) for module in modules)
     loss_of(modules[0], 0).backward()  # type: ignore[no-untyped-call]
@@ -77,7 +77,7 @@ def test_its_state_can_be_given_to_another_and_forgotten() -> None:
 
 
 @given(total=st.integers(2, 500), ratio=st.floats(0.0, 1.0))
-def test_it_falls_from_the_peak_to_a_fraction_of_it(total: int, ratio: float) -> None:
+def test_the_learning_rate_falls_from_the_peak_to_a_fraction_of_it(total: int, ratio: float) -> None:
     rates = [cosine_learning_rate(step, total, 2.0, ratio) for step in range(total)]
     assert rates[0] == pytest.approx(2.0)
     assert rates[-1] == pytest.approx(2.0 * ratio)

@@ -1,4 +1,4 @@
-"""Bundles as arrays, and what is compared with what."""
+"""Bundles as arrays, their comparisons, and the tokens of target words."""
 
 from __future__ import annotations
 
@@ -27,10 +27,12 @@ BUNDLES = (
 )
 
 
-def compared(way: Comparison, place: int) -> tuple[str, str, list[str]]:
+def compared(direction: Comparison, index: int) -> tuple[str, str, list[str]]:
     """Query, target and comparable negatives of a bundle, by name."""
-    rows = [row for row, on in zip(way.negatives[place].tolist(), way.mask[place].tolist(), strict=True) if on]
-    return TEXTS[int(way.query[place])], TEXTS[int(way.target[place])], [TEXTS[row] for row in rows]
+    rows = [
+        row for row, on in zip(direction.negatives[index].tolist(), direction.mask[index].tolist(), strict=True) if on
+    ]
+    return TEXTS[int(direction.query[index])], TEXTS[int(direction.target[index])], [TEXTS[row] for row in rows]
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -47,7 +49,7 @@ def test_like_is_compared_with_like_within_the_lemma(device: str) -> None:
     assert arrays.tier.tolist() == [2, -1]
 
 
-def test_texts_of_a_batch_come_once_and_keep_their_places() -> None:
+def test_texts_of_a_batch_are_unique_and_keep_their_indices() -> None:
     arrays = BundleArrays.from_bundles(BUNDLES, random_states(TEXTS))
     rows, local = arrays.unique_texts()
     assert len(rows) == len(set(rows.tolist()))
@@ -61,13 +63,15 @@ def test_texts_of_a_batch_come_once_and_keep_their_places() -> None:
 def test_similarities_are_cosines_with_the_query() -> None:
     arrays = BundleArrays.from_bundles(BUNDLES, random_states(TEXTS))
     embedding = F.normalize(torch.randn(len(TEXTS), 5, generator=torch.Generator().manual_seed(0)), dim=-1)
-    for way in both_directions(arrays):
-        seen = similarities(embedding, way)
-        for place in range(len(BUNDLES)):
-            query = embedding[way.query[place]]
-            assert float(seen.positive[place]) == pytest.approx(float(query @ embedding[way.target[place]]), abs=1e-6)
-            for column, row in enumerate(way.negatives[place].tolist()):
-                assert float(seen.negatives[place, column]) == pytest.approx(float(query @ embedding[row]), abs=1e-6)
+    for direction in both_directions(arrays):
+        seen = similarities(embedding, direction)
+        for index in range(len(BUNDLES)):
+            query = embedding[direction.query[index]]
+            assert float(seen.positive[index]) == pytest.approx(
+                float(query @ embedding[direction.target[index]]), abs=1e-6
+            )
+            for column, row in enumerate(direction.negatives[index].tolist()):
+                assert float(seen.negatives[index, column]) == pytest.approx(float(query @ embedding[row]), abs=1e-6)
 
 
 def test_a_text_without_states_is_an_error() -> None:
@@ -89,8 +93,8 @@ def test_the_table_is_marked_for_every_event_but_glosses() -> None:
     gloss, far = event("ffgg", source="gloss"), event("hhii", span=(2, 4))
     states = random_states(["aabbcc", "ddee", "bank: ffgg", "hhii"])
     marked = target_word_tokens([bundle(anchor, positive, [gloss], cross_lemma=[far])], states)
-    told = {text: marked[slice(*states.span(text))].tolist() for text in states.texts}
-    assert told == {
+    flags = {text: marked[slice(*states.span(text))].tolist() for text in states.texts}
+    assert flags == {
         "aabbcc": [False, False, True, False, False],
         "ddee": [False, True, False, False],
         "bank: ffgg": [False] * 7,

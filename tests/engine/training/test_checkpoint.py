@@ -1,4 +1,4 @@
-"""The checkpoint: what is saved is what is loaded, whole or refused."""
+"""The checkpoint: loaded as saved, or refused."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from engine.contract.bad_input import BadInput
 from engine.contract.run_folder import RunFolder
 from engine.training.checkpoint import Position, load_checkpoint, save_checkpoint
 
-POSITION = Position("inputs", 7, 2, 3, 1, 0.25, (1.5, 0.1 + 0.2), 4, 2)
+POSITION = Position("run", 7, 2, 3, 1, 0.25, (1.5, 0.1 + 0.2), 4, 2)
 TENSORS = {"head.a": torch.randn(3, 2), "dropout": torch.arange(9, dtype=torch.uint8), "steps": torch.tensor(7)}
 
 
 def test_a_checkpoint_gives_back_its_tensors_and_position_to_the_last_bit(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    assert load_checkpoint(folder, "inputs") is None
+    assert load_checkpoint(folder, "run") is None
     digest = save_checkpoint(folder, TENSORS, POSITION)
-    loaded = load_checkpoint(folder, "inputs")
+    loaded = load_checkpoint(folder, "run")
     assert loaded is not None
     tensors, position = loaded
     assert position == POSITION
@@ -33,11 +33,11 @@ def test_a_checkpoint_gives_back_its_tensors_and_position_to_the_last_bit(tmp_pa
     assert {path.name for path in tmp_path.iterdir()} == {"checkpoint.safetensors", "checkpoint.json"}
 
 
-def test_the_position_travels_with_the_tensors(tmp_path: Path) -> None:
+def test_the_position_is_in_the_file_of_the_tensors(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     save_checkpoint(folder, TENSORS, POSITION)
     folder.checkpoint_state.write_text("torn by a crash between two writes")
-    loaded = load_checkpoint(folder, "inputs")
+    loaded = load_checkpoint(folder, "run")
     assert loaded is not None
     assert loaded[1] == POSITION
 
@@ -46,7 +46,7 @@ def test_another_runs_checkpoint_and_a_broken_one_are_refused(tmp_path: Path) ->
     folder = RunFolder(tmp_path)
     save_checkpoint(folder, TENSORS, POSITION)
     with pytest.raises(BadInput, match="other settings"):
-        load_checkpoint(folder, "other inputs")
+        load_checkpoint(folder, "another run")
     folder.checkpoint.write_bytes(folder.checkpoint.read_bytes()[:-1])
     with pytest.raises(BadInput, match="not a usable checkpoint"):
-        load_checkpoint(folder, "inputs")
+        load_checkpoint(folder, "run")

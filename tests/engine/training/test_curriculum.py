@@ -1,4 +1,4 @@
-"""What an epoch draws: everything once when uniform, in proportion to its weight when not, and the same again."""
+"""What an epoch draws: every bundle once when uniform, else in proportion to its weight; repeatable."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ batch_sizes = st.integers(1, 17)
 seeds = st.integers(0, 2**31 - 1)
 
 
-def drawn(sampler: EpochSampler, epoch: int, taken: int = 0) -> list[int]:
-    return [place for batch in sampler.epoch(epoch, taken) for place in batch.tolist()]
+def drawn(sampler: EpochSampler, epoch: int, skip: int = 0) -> list[int]:
+    return [index for batch in sampler.epoch(epoch, skip) for index in batch.tolist()]
 
 
 @given(size=sizes, batch_size=batch_sizes, seed=seeds)
@@ -28,21 +28,21 @@ def test_a_uniform_epoch_draws_every_bundle_once(size: int, batch_size: int, see
 
 
 @given(weights=st.lists(st.sampled_from([1.0, 2.0, 4.0]), min_size=1, max_size=60), seed=seeds)
-def test_each_bundle_is_drawn_as_often_as_its_weight_asks(weights: list[float], seed: int) -> None:
+def test_each_bundle_is_drawn_in_proportion_to_its_weight(weights: list[float], seed: int) -> None:
     sampler = EpochSampler(torch.tensor(weights, dtype=torch.float64), 7, seed)
     order = drawn(sampler, 1)
     assert len(order) == len(weights)
-    for place, weight in enumerate(weights):
+    for index, weight in enumerate(weights):
         expected = len(weights) * weight / sum(weights)
-        assert math.floor(expected - 1e-9) <= order.count(place) <= math.ceil(expected + 1e-9)
+        assert math.floor(expected - 1e-9) <= order.count(index) <= math.ceil(expected + 1e-9)
 
 
-@given(size=sizes, batch_size=batch_sizes, seed=seeds, taken=st.integers(0, 9), weighted=st.booleans())
-def test_an_epoch_goes_on_where_it_was_left(size: int, batch_size: int, seed: int, taken: int, weighted: bool) -> None:
+@given(size=sizes, batch_size=batch_sizes, seed=seeds, skip=st.integers(0, 9), weighted=st.booleans())
+def test_an_epoch_can_skip_its_first_batches(size: int, batch_size: int, seed: int, skip: int, weighted: bool) -> None:
     weights = torch.arange(1, size + 1, dtype=torch.float64) if weighted else torch.ones(size)
     sampler = EpochSampler(weights, batch_size, seed)
-    rest = drawn(EpochSampler(weights, batch_size, seed), 2, taken)
-    assert rest == drawn(sampler, 2)[taken * batch_size :]
+    rest = drawn(EpochSampler(weights, batch_size, seed), 2, skip)
+    assert rest == drawn(sampler, 2)[skip * batch_size :]
 
 
 def test_epochs_and_seeds_differ_in_their_order() -> None:

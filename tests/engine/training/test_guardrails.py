@@ -1,4 +1,4 @@
-"""What a run watches about itself."""
+"""Warnings about a training run."""
 
 from __future__ import annotations
 

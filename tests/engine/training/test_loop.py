@@ -1,4 +1,4 @@
-"""The training loop: it learns, keeps its best epoch, says what it does, and goes on as if it had never stopped."""
+"""The training loop: it learns, keeps its best epoch, yields events, and resumes bit for bit."""
 
 from __future__ import annotations
 
@@ -31,36 +31,33 @@ OVERSAMPLE = Curriculum(tier2_robust=2.0, tier3_adversarial=4.0)
 
 class Trained(NamedTuple):
     head: SenseHead
-    said: list[Body]
-    fit: TrainResult | None
-
-    def of(self, kind: type[Body]) -> list[Body]:
-        return [body for body in self.said if isinstance(body, kind)]
+    events: list[Body]
+    result: TrainResult | None
 
 
 def training(
-    task: Task, folder: Path, recipe: Training, inputs: str = "inputs", device: str = "cpu"
+    task: Task, folder: Path, recipe: Training, fingerprint: str = "run", device: str = "cpu"
 ) -> tuple[SenseHead, Generator[Body, None, TrainResult]]:
     head = SenseHead(task.states.width, recipe.embedding_size, recipe.dropout, seed=1).to(device)
-    asked = settings(recipe, OVERSAMPLE)
+    run_settings = settings(recipe, OVERSAMPLE)
     pooled = mean_pool_all(task.states)
-    return head, train(head, task.states, pooled, task.train, task.dev, asked, RunFolder(folder), inputs)
+    return head, train(head, task.states, pooled, task.train, task.dev, run_settings, RunFolder(folder), fingerprint)
 
 
 def run(
     task: Task, folder: Path, recipe: Training = RECIPE, stop_after: int | None = None, device: str = "cpu"
 ) -> Trained:
-    """Train to the end, or leave off as a killed process would when ``stop_after`` steps are done."""
-    head, events = training(task, folder, recipe, device=device)
-    said: list[Body] = []
+    """Train to the end, or stop like a killed process when ``stop_after`` steps are done."""
+    head, running = training(task, folder, recipe, device=device)
+    events: list[Body] = []
     while True:
         try:
-            said.append(next(events))
+            events.append(next(running))
         except StopIteration as end:
-            return Trained(head, said, end.value)
-        if isinstance(said[-1], Step) and said[-1].step == stop_after:
-            events.close()
-            return Trained(head, said, None)
+            return Trained(head, events, end.value)
+        if isinstance(events[-1], Step) and events[-1].step == stop_after:
+            running.close()
+            return Trained(head, events, None)
 
 
 def weights(head: SenseHead) -> dict[str, Tensor]:
@@ -74,39 +71,39 @@ def same(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
 @pytest.mark.parametrize("device", DEVICES)
 def test_it_learns_what_mean_pooling_cannot_see(tmp_path: Path, device: str) -> None:
     done = run(Task(device=device), tmp_path, device=device)
-    epochs = [body for body in done.said if isinstance(body, Epoch)]
+    epochs = [body for body in done.events if isinstance(body, Epoch)]
     assert [epoch.epoch for epoch in epochs] == [0, 1, 2, 3, 4]
     assert max(epoch.top1 for epoch in epochs) > epochs[0].mean_pool_top1 + 0.15
     assert epochs[-1].loss < epochs[0].loss
 
 
-def test_it_says_what_it_does_in_order(tmp_path: Path) -> None:
+def test_events_come_in_order(tmp_path: Path) -> None:
     task = Task()
     done = run(task, tmp_path)
     batches = -(-len(task.train) // RECIPE.batch_size)
-    steps = [body for body in done.said if isinstance(body, Step)]
+    steps = [body for body in done.events if isinstance(body, Step)]
     assert [step.step for step in steps] == list(range(1, RECIPE.epochs * batches + 1))
     assert {step.total_steps for step in steps} == {RECIPE.epochs * batches}
     assert sum(sum(step.tiers.values()) for step in steps) == RECIPE.epochs * len(task.train)
     assert steps[0].learning_rate == pytest.approx(RECIPE.learning_rate)
     assert steps[-1].learning_rate == pytest.approx(RECIPE.learning_rate * 0.1)
-    assert [body.name for body in done.said if isinstance(body, Stage)] == ["warm_start", "train"]
-    assert [body.done for body in done.said if isinstance(body, Progress)] == [10, 12]
-    assert [body.epoch for body in done.said if isinstance(body, Checkpoint)] == [1, 2, 3, 4, 5]
-    dilution = [body for body in done.said if isinstance(body, Warning) and body.kind == "dilution"]
+    assert [body.name for body in done.events if isinstance(body, Stage)] == ["warm_start", "train"]
+    assert [body.done for body in done.events if isinstance(body, Progress)] == [10, 12]
+    assert [body.epoch for body in done.events if isinstance(body, Checkpoint)] == [1, 2, 3, 4, 5]
+    dilution = [body for body in done.events if isinstance(body, Warning) and body.kind == "dilution"]
     assert len(dilution) == 1
-    assert done.fit is not None
-    assert done.fit.steps == len(steps)
+    assert done.result is not None
+    assert done.result.steps == len(steps)
 
 
 def test_the_head_ends_with_the_weights_of_its_best_epoch(tmp_path: Path) -> None:
     task = Task()
     done = run(task, tmp_path)
-    epochs = [body for body in done.said if isinstance(body, Epoch)]
-    assert done.fit is not None
-    best = epochs[done.fit.best_epoch]
+    epochs = [body for body in done.events if isinstance(body, Epoch)]
+    assert done.result is not None
+    best = epochs[done.result.best_epoch]
     assert best.top1 == max(epoch.top1 for epoch in epochs)
-    assert done.fit.best_epoch == min(epoch.epoch for epoch in epochs if epoch.top1 == best.top1)
+    assert done.result.best_epoch == min(epoch.epoch for epoch in epochs if epoch.top1 == best.top1)
     held_out, pooled = BundleArrays.from_bundles(task.dev, task.states), mean_pool_all(task.states)
     again = validate(done.head, task.states, pooled, held_out, RECIPE)
     assert (again.ranking.top1, again.ranking.margin) == (best.top1, best.margin)
@@ -116,8 +113,8 @@ def test_the_head_ends_with_the_weights_of_its_best_epoch(tmp_path: Path) -> Non
 def test_a_head_that_gets_no_better_is_left_as_the_warm_start_made_it(tmp_path: Path) -> None:
     still = Training(epochs=2, batch_size=5, learning_rate=1e-9, embedding_size=16, warm_start_steps=5)
     done = run(Task(), tmp_path, still)
-    assert done.fit is not None
-    assert done.fit.best_epoch == 0
+    assert done.result is not None
+    assert done.result.best_epoch == 0
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -126,7 +123,7 @@ def test_the_same_settings_give_the_same_bits(tmp_path: Path, device: str) -> No
     for name in "ab":
         (tmp_path / name).mkdir()
     first, second = (run(task, tmp_path / name, device=device) for name in "ab")
-    assert first.said == second.said
+    assert first.events == second.events
     assert same(weights(first.head), weights(second.head))
 
 
@@ -140,73 +137,73 @@ def test_a_resumed_run_is_the_uninterrupted_run_to_the_last_bit(
     for name in ("whole", "broken"):
         (tmp_path / name).mkdir()
     whole = run(task, tmp_path / "whole", device=device)
-    left_off = run(task, tmp_path / "broken", stop_after=stop_after, device=device)
+    stopped = run(task, tmp_path / "broken", stop_after=stop_after, device=device)
     resumed = run(task, tmp_path / "broken", device=device)
-    assert resumed.fit == whole.fit
+    assert resumed.result == whole.result
     assert same(weights(resumed.head), weights(whole.head))
-    first = next(body.step for body in resumed.said if isinstance(body, Step))
-    assert first == max(body.step for body in left_off.said if isinstance(body, Checkpoint)) + 1
+    first = next(body.step for body in resumed.events if isinstance(body, Step))
+    assert first == max(body.step for body in stopped.events if isinstance(body, Checkpoint)) + 1
     kinds = (Step, Epoch, Checkpoint)
-    tail = [body for body in resumed.said if isinstance(body, kinds)]
-    assert tail == [body for body in whole.said if isinstance(body, kinds)][-len(tail) :]
+    tail = [body for body in resumed.events if isinstance(body, kinds)]
+    assert tail == [body for body in whole.events if isinstance(body, kinds)][-len(tail) :]
     files = [(tmp_path / name / "checkpoint.safetensors").read_bytes() for name in ("whole", "broken")]
     assert files[0] == files[1]
 
 
-def test_a_finished_run_resumed_only_takes_up_its_best_head(tmp_path: Path) -> None:
+def test_a_finished_run_resumed_only_loads_its_best_head(tmp_path: Path) -> None:
     task = Task()
     done = run(task, tmp_path)
     again = run(task, tmp_path)
-    assert again.fit == done.fit
+    assert again.result == done.result
     assert same(weights(again.head), weights(done.head))
-    assert not any(isinstance(body, Step | Checkpoint) for body in again.said)
+    assert not any(isinstance(body, Step | Checkpoint) for body in again.events)
 
 
 def test_another_runs_checkpoint_is_refused(tmp_path: Path) -> None:
     task = Task()
     run(task, tmp_path, stop_after=1)
-    _, events = training(task, tmp_path, RECIPE, inputs="other")
+    _, running = training(task, tmp_path, RECIPE, fingerprint="other")
     with pytest.raises(BadInput, match="other settings"):
-        next(events)
+        next(running)
 
 
-def test_a_development_loss_that_is_not_finite_stops_the_run_before_it_is_said(tmp_path: Path) -> None:
+def test_a_development_loss_that_is_not_finite_stops_the_run_without_an_epoch_event(tmp_path: Path) -> None:
     once = Training(epochs=1, batch_size=500, learning_rate=1e36, embedding_size=16, warm_start_steps=0)
-    _, events = training(Task(), tmp_path, once)
-    said: list[Body] = []
+    _, running = training(Task(), tmp_path, once)
+    events: list[Body] = []
     with pytest.raises(TrainingFailed, match="development loss after epoch 1: nan"):
-        for body in events:
-            said.append(body)
-    assert [body.epoch for body in said if isinstance(body, Epoch)] == [0]
-    assert isinstance(said[-1], Warning)
-    assert (said[-1].kind, said[-1].step) == ("non_finite", 1)
+        for body in running:
+            events.append(body)
+    assert [body.epoch for body in events if isinstance(body, Epoch)] == [0]
+    assert isinstance(events[-1], Warning)
+    assert (events[-1].kind, events[-1].step) == ("non_finite", 1)
 
 
 def test_bundles_in_which_nothing_can_be_compared_are_bad_input(tmp_path: Path) -> None:
     task = Task()
     gloss = event("one meaning of 0", source="gloss")
     alone = [replace(held, siblings=(gloss,)) for held in task.train]
-    for train_on, develop_on, which in ((alone, task.dev, "training"), (task.train, alone, "development")):
+    for train_bundles, dev, which in ((alone, task.dev, "training"), (task.train, alone, "development")):
         head = SenseHead(task.states.width, RECIPE.embedding_size, seed=1)
-        asked = settings(RECIPE)
-        events = train(
-            head, task.states, mean_pool_all(task.states), train_on, develop_on, asked, RunFolder(tmp_path), "inputs"
+        run_settings = settings(RECIPE)
+        running = train(
+            head, task.states, mean_pool_all(task.states), train_bundles, dev, run_settings, RunFolder(tmp_path), "run"
         )
         with pytest.raises(BadInput, match=f"no {which} bundle has a sibling"):
-            next(events)
+            next(running)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     task = Task()
-    head, events = training(task, tmp_path, RECIPE)
-    said: list[Body] = []
+    head, running = training(task, tmp_path, RECIPE)
+    events: list[Body] = []
     with pytest.raises(TrainingFailed, match="step 7: loss nan"):
-        for body in events:
-            said.append(body)
+        for body in running:
+            events.append(body)
             if isinstance(body, Step) and body.step == 6:
                 with torch.no_grad():
                     head.output.weight.fill_(float("nan"))
-    assert isinstance(said[-1], Warning)
-    assert (said[-1].kind, said[-1].step) == ("non_finite", 7)
+    assert isinstance(events[-1], Warning)
+    assert (events[-1].kind, events[-1].step) == ("non_finite", 7)
     resumed = run(task, tmp_path)
-    assert next(body.step for body in resumed.said if isinstance(body, Step)) == 6
+    assert next(body.step for body in resumed.events if isinstance(body, Step)) == 6

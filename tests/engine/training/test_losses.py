@@ -37,14 +37,14 @@ class Case:
         def cosines(*shape: int) -> Tensor:
             return (2 * torch.rand(*shape, generator=generator, dtype=torch.float64) - 1).requires_grad_()
 
-        self.ours = Similarities(cosines(bundles), cosines(bundles, most))
-        self.theirs = Similarities(cosines(bundles), cosines(bundles, most))
-        self.real = torch.rand(bundles, most, generator=generator) < 0.6
+        self.head = Similarities(cosines(bundles), cosines(bundles, most))
+        self.mean_pool = Similarities(cosines(bundles), cosines(bundles, most))
+        self.mask = torch.rand(bundles, most, generator=generator) < 0.6
         self.tier = torch.randint(-1, 3, (bundles,), generator=generator)
 
-    def negatives(self, place: int, theirs: bool = False) -> list[float]:
-        row = (self.theirs if theirs else self.ours).negatives[place].tolist()
-        return [value for value, real in zip(row, self.real[place].tolist(), strict=True) if real]
+    def negatives(self, index: int, mean_pool: bool = False) -> list[float]:
+        row = (self.mean_pool if mean_pool else self.head).negatives[index].tolist()
+        return [value for value, counts in zip(row, self.mask[index].tolist(), strict=True) if counts]
 
 
 cases = st.builds(Case, st.integers(1, 6), st.integers(0, 6), st.integers(0, 999))
@@ -72,47 +72,47 @@ def plain_slack(positive: float, hard: float, tier: int) -> float:
 @given(case=cases, temperature=st.sampled_from([0.05, 0.1, 1.0]), top_k=st.integers(1, 4))
 def test_each_part_is_what_a_loop_gives(case: Case, temperature: float, top_k: int) -> None:
     with torch.no_grad():
-        losses = contrastive(case.ours.positive, case.ours.negatives, case.real, temperature)
-        hard = hard_negative(case.ours.negatives, case.real, top_k)
-        slacks = slack(case.ours.positive, hard, is_hard(case.tier), RECIPE)
-        pulls = pull(case.ours, case.theirs, case.real)
-    for place, positive in enumerate(case.ours.positive.tolist()):
-        negatives = case.negatives(place)
+        losses = contrastive(case.head.positive, case.head.negatives, case.mask, temperature)
+        hard = hard_negative(case.head.negatives, case.mask, top_k)
+        slacks = slack(case.head.positive, hard, is_hard(case.tier), RECIPE)
+        pulls = pull(case.head, case.mean_pool, case.mask)
+    for index, positive in enumerate(case.head.positive.tolist()):
+        negatives = case.negatives(index)
         expected_hard = plain_hard_negative(negatives, top_k)
-        assert float(losses[place]) == pytest.approx(plain_contrastive(positive, negatives, temperature))
-        assert float(hard[place]) == pytest.approx(expected_hard)
-        assert float(slacks[place]) == pytest.approx(
-            plain_slack(positive, expected_hard, int(case.tier[place])), abs=1e-6
+        assert float(losses[index]) == pytest.approx(plain_contrastive(positive, negatives, temperature))
+        assert float(hard[index]) == pytest.approx(expected_hard)
+        assert float(slacks[index]) == pytest.approx(
+            plain_slack(positive, expected_hard, int(case.tier[index])), abs=1e-6
         )
         pairs = zip(
-            [positive, *negatives], [case.theirs.positive[place].item(), *case.negatives(place, True)], strict=True
+            [positive, *negatives], [case.mean_pool.positive[index].item(), *case.negatives(index, True)], strict=True
         )
-        assert float(pulls[place]) == pytest.approx(
-            sum((ours - theirs) ** 2 for ours, theirs in pairs) / (1 + len(negatives))
+        assert float(pulls[index]) == pytest.approx(
+            sum((head - mean_pool) ** 2 for head, mean_pool in pairs) / (1 + len(negatives))
         )
 
 
 @given(case=cases)
-def test_the_whole_is_the_weighted_sum_and_a_bundle_without_negatives_teaches_nothing(case: Case) -> None:
-    whole = comparison_loss(case.ours, case.theirs, case.real, case.tier, RECIPE).detach()
-    hard = hard_negative(case.ours.negatives, case.real, RECIPE.hard_negative_top_k)
+def test_the_whole_is_the_weighted_sum_and_a_bundle_without_negatives_adds_nothing(case: Case) -> None:
+    whole = comparison_loss(case.head, case.mean_pool, case.mask, case.tier, RECIPE).detach()
+    hard = hard_negative(case.head.negatives, case.mask, RECIPE.hard_negative_top_k)
     parts = (
-        contrastive(case.ours.positive, case.ours.negatives, case.real, RECIPE.temperature)
-        + RECIPE.slack_weight * slack(case.ours.positive, hard, is_hard(case.tier), RECIPE)
-        + RECIPE.pull_weight * pull(case.ours, case.theirs, case.real)
+        contrastive(case.head.positive, case.head.negatives, case.mask, RECIPE.temperature)
+        + RECIPE.slack_weight * slack(case.head.positive, hard, is_hard(case.tier), RECIPE)
+        + RECIPE.pull_weight * pull(case.head, case.mean_pool, case.mask)
     )
-    for place in range(len(whole)):
-        expected = float(parts.detach()[place]) if case.negatives(place) else 0.0
-        assert float(whole[place]) == pytest.approx(expected)
+    for index in range(len(whole)):
+        expected = float(parts.detach()[index]) if case.negatives(index) else 0.0
+        assert float(whole[index]) == pytest.approx(expected)
 
 
 @given(case=cases)
 def test_negatives_that_do_not_count_have_no_influence(case: Case) -> None:
-    whole = comparison_loss(case.ours, case.theirs, case.real, case.tier, RECIPE)
-    (gradient,) = torch.autograd.grad(whole.sum(), case.ours.negatives, allow_unused=True)
+    whole = comparison_loss(case.head, case.mean_pool, case.mask, case.tier, RECIPE)
+    (gradient,) = torch.autograd.grad(whole.sum(), case.head.negatives, allow_unused=True)
     if gradient is not None:
         assert bool(torch.isfinite(gradient).all())
-        assert not bool(gradient[~case.real].any())
+        assert not bool(gradient[~case.mask].any())
 
 
 def test_robust_and_adversarial_bundles_are_hard_and_untiered_ones_easy() -> None:

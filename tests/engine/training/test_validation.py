@@ -38,7 +38,7 @@ def test_the_right_sentence_must_beat_every_sibling_sentence_and_a_tie_loses() -
     assert ranking.tiers == {"tier1_easy": 0.5, "tier3_adversarial": 0.0}
 
 
-def test_definitions_are_no_rivals_of_sentences() -> None:
+def test_definitions_are_not_compared_with_sentences() -> None:
     bundles = (bundle("q", "near", [GLOSS, "far"]), bundle("q", "near", [GLOSS]))
     ranking = rank(mean_pool_all(STATES), BundleArrays.from_bundles(bundles, STATES))
     assert ranking.top1 == 1.0
@@ -55,8 +55,8 @@ def test_validation_of_a_head_agrees_with_its_embeddings_and_trains_nothing() ->
     right = 0
     for held in task.dev:
         query = embedding[task.states.row(held.anchor.text)]
-        rivals = [float(query @ embedding[task.states.row(sibling.text)]) for sibling in held.siblings]
-        right += float(query @ embedding[task.states.row(held.positive.text)]) > max(rivals)
+        siblings = [float(query @ embedding[task.states.row(sibling.text)]) for sibling in held.siblings]
+        right += float(query @ embedding[task.states.row(held.positive.text)]) > max(siblings)
     assert seen.ranking.top1 == pytest.approx(right / len(task.dev))
     assert 0.0 < seen.attention_entropy <= 1.0
     assert all(torch.equal(value, before[name]) for name, value in head.state_dict().items())

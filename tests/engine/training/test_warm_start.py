@@ -1,4 +1,4 @@
-"""The warm start brings a head's similarities to those of mean pooling."""
+"""Warm start: a head's similarities start at, and are trained towards, those of mean pooling."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def gap_after(steps: int) -> float:
         return float(similarity_gap(head(task.states.gather(rows)).embedding, mean_pool[rows]))
 
 
-def test_steps_bring_it_nearer() -> None:
+def test_steps_reduce_the_gap() -> None:
     assert gap_after(60) < 0.7 * gap_after(0)
 
 
 def test_the_gap_is_the_mean_squared_difference_over_all_pairs() -> None:
-    ours, theirs = torch.eye(3), torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-    assert float(similarity_gap(ours, theirs)) == pytest.approx(2 / 9)
+    head, mean_pool = torch.eye(3), torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    assert float(similarity_gap(head, mean_pool)) == pytest.approx(2 / 9)
 
 
 TEXTS = tuple(f"text {number} {'y' * (number % 13)}" for number in range(120))
@@ -50,8 +50,8 @@ def test_similarities_start_as_those_of_mean_pooling(width: int, size: int, devi
     pooled = mean_pool_all(states)
 
     def gap() -> float:
-        ours, _ = embed_rows(head, states, rows)
-        return float((ours @ ours.T - pooled @ pooled.T).abs().mean())
+        embedding, _ = embed_rows(head, states, rows)
+        return float((embedding @ embedding.T - pooled @ pooled.T).abs().mean())
 
     before = gap()
     init_as_mean_pool(head, states, rows, seed=2)
