@@ -109,7 +109,7 @@ def _data_build(options: argparse.Namespace) -> int:
         check_destination(options.out)
     elif options.edition is not None:
         raise BadInput("needs --out: it says which edition --out writes", field="--edition")
-    if settings.builds:
+    if settings.needs_wordnet:
         check_wordnet()
     device = device_of(options.device)
     from engine.encoder.encoder import Encoder

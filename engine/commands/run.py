@@ -146,7 +146,7 @@ def _execute(
     start: Callable[[str], Iterator[Body]], settings: Settings, output: RunFolder, options: argparse.Namespace
 ) -> int:
     """Run the pipeline that ``start(device)`` returns; an output folder it made is removed again on bad input."""
-    if settings.builds:
+    if settings.needs_wordnet:
         check_wordnet()
     created = not output.root.exists()
     try:
@@ -188,7 +188,7 @@ def _check(options: argparse.Namespace) -> int:
             raise BadInput(f"{package} is not installed here: pip install 'qllm-console[engine]'")
     experiment = experiment_of(options)
     runs = [resolve(experiment, options.profile, run) for run in run_ids(experiment, options.profile)]
-    if any(settings.builds for settings in runs):
+    if any(settings.needs_wordnet for settings in runs):
         check_wordnet()
     _check_inputs(dict.fromkeys(settings.inputs for settings in runs), paths_of(experiment))
     return DONE

@@ -13,7 +13,7 @@ from engine.contract.input_files import FileName, HashedFile, UserEvaluation, fi
 from engine.contract.toml_file import line_of, read_toml
 
 Edition = Literal["v2.2", "v2.3", "enriched"]
-OWN = "own"
+USER_BUNDLES = "own"
 """In place of an edition's name where a condition trains on the user's own files."""
 
 Tier = Literal["tier1_easy", "tier2_robust", "tier3_adversarial"]
@@ -113,7 +113,7 @@ class Gates(Struct, frozen=True, forbid_unknown_fields=True):
     coherence_accuracy: Fraction = 0.80
 
 
-class Slice(Struct, frozen=True, forbid_unknown_fields=True):
+class DataSlice(Struct, frozen=True, forbid_unknown_fields=True):
     """Part of the data that a profile uses: lemmas per split, evaluation items, adversarial bundles; None is all."""
 
     train_lemmas: PositiveInt | None = None
@@ -133,7 +133,7 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True):
     epochs: PositiveInt | None = None
     warm_start_steps: NonNegativeInt | None = None
     strict: bool = True
-    data: Slice = Slice()
+    data: DataSlice = DataSlice()
 
 
 class Contingency(Struct, frozen=True, forbid_unknown_fields=True):

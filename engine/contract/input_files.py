@@ -68,18 +68,18 @@ def find_file(name: str, experiment_file: Path, folder: Path | None) -> HashedFi
         BadInput: it is missing or unreadable, is not listed, or its content does not match its hash.
     """
     if folder is None:
-        return found(experiment_file.parent / name)
+        return hash_file(experiment_file.parent / name)
     listing = experiment_file.parent / INPUTS
     sha256 = read_input_list(listing).get(name)
     if sha256 is None:
         raise BadInput("is not listed", file=listing, field=name)
-    file = found(folder / remote_name(sha256))
+    file = hash_file(folder / remote_name(sha256))
     if file.sha256 != sha256:
         raise BadInput("is not the file that was uploaded (its SHA-256 differs)", file=file.path)
     return file
 
 
-def found(path: Path) -> HashedFile:
+def hash_file(path: Path) -> HashedFile:
     """``path`` with its hash and size.
 
     Raises:

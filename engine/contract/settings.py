@@ -9,14 +9,14 @@ from msgspec import Struct
 
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import (
-    OWN,
+    USER_BUNDLES,
     Condition,
     Curriculum,
+    DataSlice,
     Edition,
     EncoderSettings,
     Experiment,
     Gates,
-    Slice,
     Training,
     Verification,
     profile_of,
@@ -51,7 +51,7 @@ class Settings(Struct, frozen=True):
     encoder: EncoderSettings
     training: Training
     gates: Gates
-    data: Slice
+    data: DataSlice
     data_seed: int
     synthetics: Verification = Verification()
     inputs: tuple[InputFile, ...] = ()
@@ -61,19 +61,19 @@ class Settings(Struct, frozen=True):
         return RunId(self.condition, self.seed)
 
     @property
-    def bundles(self) -> str:
+    def bundle_set(self) -> str:
         """The name of this run's bundles in a prepared dataset: its edition, or ``own``."""
-        return self.edition or OWN
+        return self.edition or USER_BUNDLES
 
     @property
-    def own_evaluation(self) -> bool:
+    def has_user_evaluation(self) -> bool:
         """Whether the run is evaluated on the user's own files."""
         return any(file.role == "retrieval" for file in self.inputs)
 
     @property
-    def builds(self) -> bool:
+    def needs_wordnet(self) -> bool:
         """Whether any of its data is built from WordNet."""
-        return self.edition is not None or not self.own_evaluation
+        return self.edition is not None or not self.has_user_evaluation
 
     def fingerprint(self) -> str:
         """SHA-256 of the settings; runs with the same settings have the same fingerprint."""

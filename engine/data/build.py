@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from msgspec import structs
 
-from engine.contract.experiment import Slice, Verification
+from engine.contract.experiment import DataSlice, Verification
 from engine.data.bundles.editions import make_editions
 from engine.data.bundles.encoder_text import Embed, EmbeddedTexts
 from engine.data.dataset_files import (
@@ -40,7 +40,7 @@ _STAGES = 4
 
 
 def build_key(
-    part: Slice, data_seed: int, verification: Verification, wordnet_fingerprint: str, encoder_fingerprint: str
+    part: DataSlice, data_seed: int, verification: Verification, wordnet_fingerprint: str, encoder_fingerprint: str
 ) -> str:
     """The name of a build: 16 hex digits, a hash of everything that determines its content."""
     inputs = [BUILDER_VERSION, part, data_seed, verification, wordnet_fingerprint, encoder_fingerprint]
@@ -48,7 +48,7 @@ def build_key(
 
 
 def build_all(
-    part: Slice,
+    part: DataSlice,
     data_seed: int,
     verification: Verification,
     wordnet: WordNet,

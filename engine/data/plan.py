@@ -11,7 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import Slice
+from engine.contract.experiment import DataSlice
 from engine.data.bundles.drafts import Draft, VisibleSense, draft_v22, draft_v23, visible_senses
 from engine.data.bundles.encoder_text import encoder_text_of, evaluation_encoder_texts
 from engine.data.bundles.enrichment import can_enrich, synthetic_candidates
@@ -94,7 +94,7 @@ class Plan(Struct, frozen=True):
             yield from (candidate.synthetic.event.text, candidate.synthetic.original, *candidate.siblings)
 
 
-def make_plan(part: Slice, data_seed: int, wordnet: WordNet, lexicon: Lexicon) -> Plan:
+def make_plan(part: DataSlice, data_seed: int, wordnet: WordNet, lexicon: Lexicon) -> Plan:
     """Choose evaluation, then development, then training data, each without the texts of the earlier ones.
 
     Raises:

@@ -65,7 +65,7 @@ def prepare(
     cache = TokenCache(cache_folder(workspace, encoder), encoder)
 
     yield Stage("data", "own files" if settings.edition is None else f"edition {settings.edition}")
-    dataset = load((yield from prepare_dataset(settings, workspace, cache, files)), settings.bundles)
+    dataset = load((yield from prepare_dataset(settings, workspace, cache, files)), settings.bundle_set)
 
     texts = encoder_texts_of(dataset)
     yield Stage("encode", f"{len(texts)} texts")
@@ -92,7 +92,7 @@ def prepare_dataset(
     """
     folder = workspace / "data"
     folder.mkdir(parents=True, exist_ok=True)
-    built = (yield from _built_dataset(settings, folder, cache)) if settings.builds else None
+    built = (yield from _built_dataset(settings, folder, cache)) if settings.needs_wordnet else None
     if built is not None and not settings.inputs:
         return built
     fingerprint = cache.encoder.fingerprint

@@ -16,7 +16,7 @@ from console.hosts.transfer.uploads import send_inputs
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import read_experiment
 from engine.contract.input_files import remote_name
-from tests.engine.own_experiment import write_own_experiment
+from tests.engine.user_experiment import write_user_experiment
 
 
 def run(experiment: Path, runs: Path, *more: str) -> subprocess.CompletedProcess[str]:
@@ -39,7 +39,7 @@ def run(experiment: Path, runs: Path, *more: str) -> subprocess.CompletedProcess
 
 
 def test_a_run_over_own_files_finishes_on_a_host_that_had_none_of_them(tmp_path: Path) -> None:
-    experiment, runs = write_own_experiment(tmp_path / "mine"), tmp_path / "runs"
+    experiment, runs = write_user_experiment(tmp_path / "mine"), tmp_path / "runs"
     done = run(experiment, runs)
     assert done.returncode == 0, done.stderr
     spec = json.loads((runs / "scaling-tiny" / "A_seed42" / "spec.json").read_bytes())
@@ -51,7 +51,7 @@ def test_a_run_over_own_files_finishes_on_a_host_that_had_none_of_them(tmp_path:
 
 
 def test_a_file_that_fails_the_gate_is_refused_before_anything_is_queued(tmp_path: Path) -> None:
-    experiment, runs = write_own_experiment(tmp_path / "mine"), tmp_path / "runs"
+    experiment, runs = write_user_experiment(tmp_path / "mine"), tmp_path / "runs"
     (tmp_path / "mine" / "retrieval.jsonl").write_text('{"eval_id": "broken"\n')
     done = run(experiment, runs)
     assert done.returncode == 2
@@ -60,7 +60,7 @@ def test_a_file_that_fails_the_gate_is_refused_before_anything_is_queued(tmp_pat
 
 
 def test_a_missing_file_is_named_with_its_place_in_the_experiment(tmp_path: Path) -> None:
-    experiment = write_own_experiment(tmp_path / "mine")
+    experiment = write_user_experiment(tmp_path / "mine")
     (tmp_path / "mine" / "coherence.jsonl").unlink()
     done = run(experiment, tmp_path / "runs")
     assert done.returncode == 2
@@ -69,7 +69,7 @@ def test_a_missing_file_is_named_with_its_place_in_the_experiment(tmp_path: Path
 
 
 async def test_a_file_that_changed_since_it_was_read_is_not_sent(tmp_path: Path) -> None:
-    experiment = write_own_experiment(tmp_path / "mine")
+    experiment = write_user_experiment(tmp_path / "mine")
     files = read_experiment(experiment).files
     (tmp_path / "mine" / "grouped.jsonl").write_text("{}\n")
     async with open_connection(HostConfig("here", "embedded"), tmp_path / "workspace", Access()) as connection:

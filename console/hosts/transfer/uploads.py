@@ -19,7 +19,7 @@ from console.hosts.transfer.folder_sync import push
 from console.hosts.transfer.request import SyncRequest, records_folder
 from engine.contract.bad_input import BadInput
 from engine.contract.durable import write_durably
-from engine.contract.input_files import INPUTS, HashedFile, encode_input_list, found, remote_name
+from engine.contract.input_files import INPUTS, HashedFile, encode_input_list, hash_file, remote_name
 
 
 async def send_inputs(
@@ -71,7 +71,7 @@ def _copy_inputs(upload_dir: Path, experiment_text: str, files: Mapping[str, Has
 def _copy(file: HashedFile, target: Path) -> None:
     part = target.with_suffix(".part")
     shutil.copyfile(file.path, part)
-    if found(part).sha256 != file.sha256:
+    if hash_file(part).sha256 != file.sha256:
         part.unlink()
         raise BadInput("has changed since it was read; open the console again to use the new content", file=file.path)
     part.replace(target)

@@ -15,7 +15,7 @@ from console.ui.messages import AbortWanted, LaunchWanted, PullAgainWanted, RunS
 from console.ui.pane import Pane, UpdatingText
 from console.ui.runs.cell import RunCell
 from console.ui.runs.details import details
-from engine.contract.experiment import OWN, Experiment
+from engine.contract.experiment import USER_BUNDLES, Experiment
 from engine.contract.settings import RunId
 
 _TALL = 26  # lines of the view that hold three rows of cells and more than three lines of details
@@ -43,7 +43,7 @@ class RunsPane(Pane, inherit_bindings=False):
         with VerticalScroll(id="matrix", can_focus=False):
             for name, runs in self._rows.items():
                 condition = self._experiment.conditions[name]
-                title = f"  {condition.title}: {condition.edition or OWN} bundles, {condition.curriculum} curriculum"
+                title = f"  {condition.title}: {condition.edition or USER_BUNDLES} bundles, {condition.curriculum} curriculum"
                 yield Static(Content.assemble((name, "bold"), title), classes="condition")
                 with Horizontal(classes="cells"):
                     yield from (self._cells[run] for run in runs)

@@ -96,7 +96,7 @@ def prepare_user_dataset(
     contents = _with_danger_and_killers(settings, cleaned, evaluation, killers, EmbeddedTexts(embed))
     report(2, _STAGES, "stages")
     encoded = encode_dataset(contents)
-    bundles = contents.editions[settings.bundles]
+    bundles = contents.editions[settings.bundle_set]
     source = read_manifest(built) if built else None
     manifest = UserManifest(
         key=user_dataset_key(settings, built, encoder_fingerprint),
@@ -145,7 +145,7 @@ def _evaluation(
     settings: Settings, files: UserFiles, built: Dataset | None
 ) -> tuple[FrozenEvaluation, tuple[Killer, ...] | None]:
     """The frozen evaluation and its killers; killers are None if they must still be found."""
-    if built is not None and not settings.own_evaluation:
+    if built is not None and not settings.has_user_evaluation:
         return FrozenEvaluation(built.retrieval, built.coherence, built.probes), built.killers
     part, seed = settings.data, settings.data_seed
     retrieval = sliced(files.retrieval, attrgetter("lemma"), part.eval_lemmas, part.retrieval_items, seed)
@@ -169,12 +169,12 @@ def _with_danger_and_killers(
     if settings.edition is None:
         texts.add(bundle_encoder_texts((*train, *dev)))
         train, dev = (with_tiers_by_rank(with_danger(bundles, texts)) for bundles in (train, dev))
-    if settings.own_evaluation:
+    if settings.has_user_evaluation:
         texts.add(evaluation_encoder_texts(evaluation))
         evaluation = structs.replace(evaluation, retrieval=with_tiers(evaluation.retrieval, texts))
     if killers is None:
         killers = killer_set(evaluation.retrieval, texts)
-    return DatasetContents({settings.bundles: train}, dev, evaluation, killers)
+    return DatasetContents({settings.bundle_set: train}, dev, evaluation, killers)
 
 
 def _require_enough(settings: Settings, cleaned: Excluded) -> None:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from engine.contract.bad_input import BadInput
-from engine.contract.input_files import InputFile, Role, found
+from engine.contract.input_files import InputFile, Role, hash_file
 from engine.data.evaluation.items import round_robin
 from engine.data.formats.gate import FileReport, Gate, Record
 from engine.data.formats.lines import read_lines
@@ -123,7 +123,7 @@ def _records(gate: Gate, file: InputFile, paths: Mapping[str, Path], reports: li
     for verdict in gate.verdicts(read_lines(path)):
         report.add(verdict)
         records += verdict.records
-    if found(path).sha256 != file.sha256:
+    if hash_file(path).sha256 != file.sha256:
         raise BadInput("has changed since the run was requested", file=path)
     report.raise_if_unusable()
     reports.append(report)

@@ -11,12 +11,12 @@ from engine.contract.bad_input import BadInput
 from engine.contract.experiment import read_experiment
 from engine.contract.input_files import INPUTS, encode_input_list, read_input_list, remote_name
 from engine.contract.settings import RunId, resolve
-from tests.engine.own_experiment import EVALUATION, own_settings, write_own_experiment
+from tests.engine.user_experiment import EVALUATION, user_settings, write_user_experiment
 
 
 @pytest.fixture
 def experiment_file(tmp_path: Path) -> Path:
-    return write_own_experiment(tmp_path / "here")
+    return write_user_experiment(tmp_path / "here")
 
 
 def sent(experiment_file: Path, place: Path) -> tuple[Path, Path]:
@@ -33,24 +33,29 @@ def sent(experiment_file: Path, place: Path) -> tuple[Path, Path]:
 
 
 def test_settings_carry_the_files_by_content(experiment_file: Path) -> None:
-    _, settings = own_settings(experiment_file)
+    _, settings = user_settings(experiment_file)
     assert [file.role for file in settings.inputs] == ["bundles"] * 3 + [
         "retrieval",
         "coherence",
         "attention",
         "killers",
     ]
-    assert (settings.edition, settings.bundles, settings.builds, settings.own_evaluation) == (None, "own", False, True)
+    assert (settings.edition, settings.bundle_set, settings.needs_wordnet, settings.has_user_evaluation) == (
+        None,
+        "own",
+        False,
+        True,
+    )
     before = settings.fingerprint()
     changed = experiment_file.parent / "coherence.jsonl"
     changed.write_bytes(changed.read_bytes() + b"\n")
-    assert own_settings(experiment_file)[1].fingerprint() != before
+    assert user_settings(experiment_file)[1].fingerprint() != before
 
 
 def test_conditions_read_their_own_files_only(experiment_file: Path) -> None:
-    _, built = own_settings(experiment_file, "B")
+    _, built = user_settings(experiment_file, "B")
     assert [file.role for file in built.inputs] == ["retrieval", "coherence", "attention", "killers"]
-    assert (built.edition, built.bundles, built.builds) == ("v2.3", "v2.3", True)
+    assert (built.edition, built.bundle_set, built.needs_wordnet) == ("v2.3", "v2.3", True)
 
 
 def test_a_host_finds_by_hash_what_was_sent_and_asks_the_same(experiment_file: Path, tmp_path: Path) -> None:

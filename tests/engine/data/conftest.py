@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine.contract.experiment import Slice, Verification
+from engine.contract.experiment import DataSlice, Verification
 from engine.data.build import build_all
 from engine.data.wordnet.database import WordNet, find_wordnet, read_wordnet
 from engine.data.wordnet.usage_events import Lexicon, read_lexicon
 
-SMALL = Slice(
+SMALL = DataSlice(
     train_lemmas=60,
     dev_lemmas=10,
     eval_lemmas=15,

@@ -18,7 +18,7 @@ from msgspec import structs
 from numpy.typing import NDArray
 
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import TIERS, Slice, Verification
+from engine.contract.experiment import TIERS, DataSlice, Verification
 from engine.data import build
 from engine.data.build import build_all, build_key
 from engine.data.bundles.editions import Editions, make_editions
@@ -178,13 +178,13 @@ def test_everything_that_determines_a_build_is_in_its_key() -> None:
         build_key(SMALL, 0, usual, "wordnet", "other"),
     ]
     assert len({key, *others}) == 7
-    assert key == build_key(msgspec.convert(msgspec.to_builtins(SMALL), Slice), 0, usual, "wordnet", "encoder")
+    assert key == build_key(msgspec.convert(msgspec.to_builtins(SMALL), DataSlice), 0, usual, "wordnet", "encoder")
 
 
-@given(st.builds(Slice, **{name: st.none() | st.integers(1, 9) for name in Slice.__struct_fields__}))
-def test_two_slices_have_two_keys(part: Slice) -> None:
+@given(st.builds(DataSlice, **{name: st.none() | st.integers(1, 9) for name in DataSlice.__struct_fields__}))
+def test_two_slices_have_two_keys(part: DataSlice) -> None:
     usual = Verification()
-    assert (build_key(part, 0, usual, "w", "e") == build_key(Slice(), 0, usual, "w", "e")) is (part == Slice())
+    assert (build_key(part, 0, usual, "w", "e") == build_key(DataSlice(), 0, usual, "w", "e")) is (part == DataSlice())
 
 
 def test_higher_thresholds_reject_more(wordnet: WordNet, built: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.engine.made_up import DEVICES, random_states
+from tests.engine.samples import DEVICES, random_states
 
 TEXTS = ("one", "another", "x", "a longer text than others", "why")
 

@@ -18,10 +18,10 @@ from engine.evaluation.ranking import TextVectors, evaluation_texts
 from engine.evaluation.tables import read_attention, write_attention, write_items
 from engine.model.embedding import mean_pool_all
 from engine.model.sense_head import SenseHead
-from tests.engine.made_up import DEVICES, Task, dataset_of, event, random_states, retrieval_item
+from tests.engine.samples import DEVICES, SenseTask, dataset_of, event, random_states, retrieval_item
 
 
-def evaluated(head: SenseHead, task: Task, dataset: Dataset) -> EvaluationResult:
+def evaluated(head: SenseHead, task: SenseTask, dataset: Dataset) -> EvaluationResult:
     """``head`` and mean pooling scored on ``dataset``."""
     states, texts = task.states, evaluation_texts(dataset)
     mean_pool = TextVectors.from_mean_pool(mean_pool_all(states), states, texts)
@@ -30,7 +30,7 @@ def evaluated(head: SenseHead, task: Task, dataset: Dataset) -> EvaluationResult
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_scores_follow_from_the_rows(device: str) -> None:
-    task = Task(device=device)
+    task = SenseTask(device=device)
     dataset = dataset_of(task)
     head = SenseHead(task.states.width, 16, 0.5, seed=0).to(device)
     done = evaluated(head, task, dataset)
@@ -52,7 +52,7 @@ def test_scores_follow_from_the_rows(device: str) -> None:
 
 
 def test_mean_pooling_beside_the_head_is_mean_pooling() -> None:
-    task = Task()
+    task = SenseTask()
     dataset, pooled = dataset_of(task), mean_pool_all(task.states)
     done = evaluated(SenseHead(task.states.width, 16, seed=0), task, dataset)
     item, row = dataset.retrieval[0], done.rows[0]
@@ -87,7 +87,7 @@ def test_attention_rows_give_mass_on_target_and_cues_entropy_and_top_tokens(tmp_
 
 
 def test_without_probes_a_few_queries_are_the_probes_without_cues() -> None:
-    task = Task()
+    task = SenseTask()
     dataset = dataset_of(task)
     items = tuple(retrieval_item(f"q{number}", ["r"], ["w"]) for number in range(250))
     probes = probes_of(structs.replace(dataset, retrieval=items))

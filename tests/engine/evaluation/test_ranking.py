@@ -19,7 +19,7 @@ from engine.evaluation.ranking import (
     retrieval_chance,
     steps_of,
 )
-from tests.engine.made_up import coherence_item, retrieval_item
+from tests.engine.samples import coherence_item, retrieval_item
 
 POINTS = {"q": (1.0, 0.0), "near": (0.8, 0.6), "middle": (0.6, 0.8), "far": (0.0, 1.0)}
 TEXTS = {**POINTS, "bank: near": POINTS["near"], "bank: middle": POINTS["middle"]}

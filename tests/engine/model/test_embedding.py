@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from engine.model import embedding as embedding_module
 from engine.model.embedding import embed_rows, mean_pool_all, mean_states, relative_entropy
 from engine.model.sense_head import SenseHead
-from tests.engine.made_up import random_states
+from tests.engine.samples import random_states
 
 TEXTS = tuple(f"text {'x' * (number % 11)}{number}" for number in range(40))
 

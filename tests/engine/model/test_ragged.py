@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from engine.model.ragged import segment_entropy, segment_mean, segment_softmax, segment_sum, weighted_sum
-from tests.engine.made_up import DEVICES
+from tests.engine.samples import DEVICES
 
 lengths_drawn = st.lists(st.integers(1, 12), min_size=1, max_size=9)
 

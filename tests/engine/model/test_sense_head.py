@@ -12,8 +12,8 @@ from torch import Generator, nn
 
 from engine.encoder.token_states import RaggedBatch
 from engine.model.sense_head import SenseHead
-from tests.engine.made_up import DEVICES, ragged_lengths
 from tests.engine.model.padded_reference import padded_head
+from tests.engine.samples import DEVICES, ragged_lengths
 
 WIDTH, SIZE = 24, 16
 

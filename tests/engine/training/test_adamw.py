@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from engine.training.adamw import AdamW, cosine_learning_rate
-from tests.engine.made_up import DEVICES
+from tests.engine.samples import DEVICES
 
 
 def small_module() -> nn.Sequential:

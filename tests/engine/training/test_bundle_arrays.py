@@ -17,7 +17,7 @@ from engine.training.bundle_arrays import (
     target_word_tokens,
 )
 from engine.training.losses import similarities
-from tests.engine.made_up import DEVICES, bundle, event, random_states
+from tests.engine.samples import DEVICES, bundle, event, random_states
 
 TEXTS = ("a1", "p1", "s1", "s2", "bank: gloss p", "bank: gloss s", "a2", "far")
 GLOSS_P, GLOSS_S = event("gloss p", source="gloss"), event("gloss s", source="gloss")

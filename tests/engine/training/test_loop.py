@@ -21,7 +21,7 @@ from engine.training import loop
 from engine.training.bundle_arrays import BundleArrays
 from engine.training.loop import TrainingFailed, TrainResult, train
 from engine.training.validation import rank, validate
-from tests.engine.made_up import DEVICES, Task, event, settings
+from tests.engine.samples import DEVICES, SenseTask, event, settings
 
 RECIPE = Training(
     epochs=4, batch_size=5, learning_rate=3e-3, embedding_size=16, warm_start_steps=12, dropout=0.2, target_penalty=0.1
@@ -36,7 +36,7 @@ class Trained(NamedTuple):
 
 
 def training(
-    task: Task, folder: Path, recipe: Training, fingerprint: str = "run", device: str = "cpu"
+    task: SenseTask, folder: Path, recipe: Training, fingerprint: str = "run", device: str = "cpu"
 ) -> tuple[SenseHead, Generator[Body, None, TrainResult]]:
     head = SenseHead(task.states.width, recipe.embedding_size, recipe.dropout, seed=1).to(device)
     run_settings = settings(recipe, OVERSAMPLE)
@@ -45,7 +45,7 @@ def training(
 
 
 def run(
-    task: Task, folder: Path, recipe: Training = RECIPE, stop_after: int | None = None, device: str = "cpu"
+    task: SenseTask, folder: Path, recipe: Training = RECIPE, stop_after: int | None = None, device: str = "cpu"
 ) -> Trained:
     """Train to the end, or stop like a killed process when ``stop_after`` steps are done."""
     head, running = training(task, folder, recipe, device=device)
@@ -70,7 +70,7 @@ def same(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_it_learns_what_mean_pooling_cannot_see(tmp_path: Path, device: str) -> None:
-    done = run(Task(device=device), tmp_path, device=device)
+    done = run(SenseTask(device=device), tmp_path, device=device)
     epochs = [body for body in done.events if isinstance(body, Epoch)]
     assert [epoch.epoch for epoch in epochs] == [0, 1, 2, 3, 4]
     assert max(epoch.top1 for epoch in epochs) > epochs[0].mean_pool_top1 + 0.15
@@ -78,7 +78,7 @@ def test_it_learns_what_mean_pooling_cannot_see(tmp_path: Path, device: str) -> 
 
 
 def test_events_come_in_order(tmp_path: Path) -> None:
-    task = Task()
+    task = SenseTask()
     done = run(task, tmp_path)
     batches = -(-len(task.train) // RECIPE.batch_size)
     steps = [body for body in done.events if isinstance(body, Step)]
@@ -97,7 +97,7 @@ def test_events_come_in_order(tmp_path: Path) -> None:
 
 
 def test_the_head_ends_with_the_weights_of_its_best_epoch(tmp_path: Path) -> None:
-    task = Task()
+    task = SenseTask()
     done = run(task, tmp_path)
     epochs = [body for body in done.events if isinstance(body, Epoch)]
     assert done.result is not None
@@ -112,14 +112,14 @@ def test_the_head_ends_with_the_weights_of_its_best_epoch(tmp_path: Path) -> Non
 
 def test_a_head_that_gets_no_better_is_left_as_the_warm_start_made_it(tmp_path: Path) -> None:
     still = Training(epochs=2, batch_size=5, learning_rate=1e-9, embedding_size=16, warm_start_steps=5)
-    done = run(Task(), tmp_path, still)
+    done = run(SenseTask(), tmp_path, still)
     assert done.result is not None
     assert done.result.best_epoch == 0
 
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_the_same_settings_give_the_same_bits(tmp_path: Path, device: str) -> None:
-    task = Task(device=device)
+    task = SenseTask(device=device)
     for name in "ab":
         (tmp_path / name).mkdir()
     first, second = (run(task, tmp_path / name, device=device) for name in "ab")
@@ -133,7 +133,7 @@ def test_a_resumed_run_is_the_uninterrupted_run_to_the_last_bit(
     tmp_path: Path, stop_after: int, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_EVERY", 3)
-    task = Task(device=device)
+    task = SenseTask(device=device)
     for name in ("whole", "broken"):
         (tmp_path / name).mkdir()
     whole = run(task, tmp_path / "whole", device=device)
@@ -151,7 +151,7 @@ def test_a_resumed_run_is_the_uninterrupted_run_to_the_last_bit(
 
 
 def test_a_finished_run_resumed_only_loads_its_best_head(tmp_path: Path) -> None:
-    task = Task()
+    task = SenseTask()
     done = run(task, tmp_path)
     again = run(task, tmp_path)
     assert again.result == done.result
@@ -160,7 +160,7 @@ def test_a_finished_run_resumed_only_loads_its_best_head(tmp_path: Path) -> None
 
 
 def test_another_runs_checkpoint_is_refused(tmp_path: Path) -> None:
-    task = Task()
+    task = SenseTask()
     run(task, tmp_path, stop_after=1)
     _, running = training(task, tmp_path, RECIPE, fingerprint="other")
     with pytest.raises(BadInput, match="other settings"):
@@ -169,7 +169,7 @@ def test_another_runs_checkpoint_is_refused(tmp_path: Path) -> None:
 
 def test_a_development_loss_that_is_not_finite_stops_the_run_without_an_epoch_event(tmp_path: Path) -> None:
     once = Training(epochs=1, batch_size=500, learning_rate=1e36, embedding_size=16, warm_start_steps=0)
-    _, running = training(Task(), tmp_path, once)
+    _, running = training(SenseTask(), tmp_path, once)
     events: list[Body] = []
     with pytest.raises(TrainingFailed, match="development loss after epoch 1: nan"):
         for body in running:
@@ -180,7 +180,7 @@ def test_a_development_loss_that_is_not_finite_stops_the_run_without_an_epoch_ev
 
 
 def test_bundles_in_which_nothing_can_be_compared_are_bad_input(tmp_path: Path) -> None:
-    task = Task()
+    task = SenseTask()
     gloss = event("one meaning of 0", source="gloss")
     alone = [replace(held, siblings=(gloss,)) for held in task.train]
     for train_bundles, dev, which in ((alone, task.dev, "training"), (task.train, alone, "development")):
@@ -194,7 +194,7 @@ def test_bundles_in_which_nothing_can_be_compared_are_bad_input(tmp_path: Path) 
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
-    task = Task()
+    task = SenseTask()
     head, running = training(task, tmp_path, RECIPE)
     events: list[Body] = []
     with pytest.raises(TrainingFailed, match="step 7: loss nan"):

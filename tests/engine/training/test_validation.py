@@ -11,7 +11,7 @@ from engine.model.embedding import mean_pool_all
 from engine.model.sense_head import SenseHead
 from engine.training.bundle_arrays import BundleArrays
 from engine.training.validation import rank, validate
-from tests.engine.made_up import Task, bundle, event, states_of
+from tests.engine.samples import SenseTask, bundle, event, states_of
 
 STATES = states_of(
     {
@@ -46,7 +46,7 @@ def test_definitions_are_not_compared_with_sentences() -> None:
 
 
 def test_validation_of_a_head_agrees_with_its_embeddings_and_trains_nothing() -> None:
-    task = Task()
+    task = SenseTask()
     head = SenseHead(task.states.width, 8, 0.5, seed=0)
     before = {name: value.clone() for name, value in head.state_dict().items()}
     arrays = BundleArrays.from_bundles(task.dev, task.states)

@@ -12,11 +12,11 @@ from engine.training.adamw import AdamW
 from engine.training.bundle_arrays import BundleArrays
 from engine.training.losses import TrainingData
 from engine.training.warm_start import init_as_mean_pool, similarity_gap, warm_start
-from tests.engine.made_up import DEVICES, Task, random_states
+from tests.engine.samples import DEVICES, SenseTask, random_states
 
 
 def gap_after(steps: int) -> float:
-    task = Task()
+    task = SenseTask()
     mean_pool = mean_pool_all(task.states)
     data = TrainingData(task.states, mean_pool, BundleArrays.from_bundles(task.train, task.states), None)
     head = SenseHead(task.states.width, 32, seed=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.data.bundles.encoder_text import encoder_text_of, encoder_texts_of, gloss_encoder_texts
-from tests.engine.made_up import Task, bundle, coherence_item, dataset_of, event
+from tests.engine.samples import SenseTask, bundle, coherence_item, dataset_of, event
 
 
 def test_a_definition_is_read_with_its_word_and_a_sentence_as_it_stands() -> None:
@@ -16,7 +16,7 @@ def test_a_definition_is_read_with_its_word_and_a_sentence_as_it_stands() -> Non
 
 
 def test_a_run_reads_every_text_of_its_data_once() -> None:
-    dataset = dataset_of(Task(lemmas=4))
+    dataset = dataset_of(SenseTask(lemmas=4))
     read = encoder_texts_of(dataset)
     assert read == tuple(sorted(set(read)))
     for made in (*dataset.train, *dataset.dev):

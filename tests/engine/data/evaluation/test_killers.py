@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from engine.data.bundles.encoder_text import EmbeddedTexts
 from engine.data.evaluation.killers import KILLER_MARGIN, KILLER_RANK, Ranked, killer_set, rank_candidates, reason_code
 from engine.data.records import UsageEvent
-from tests.engine.made_up import event, retrieval_item
+from tests.engine.samples import event, retrieval_item
 
 candidates = st.lists(
     st.tuples(st.sampled_from([-1.0, -0.5, 0.0, 0.25, 0.5, 1.0]), st.booleans()), min_size=2, max_size=9

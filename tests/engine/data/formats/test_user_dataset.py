@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import Slice
+from engine.contract.experiment import DataSlice
 from engine.contract.settings import Settings
 from engine.data.dataset_files import load, read_manifest
 from engine.data.formats.gate import Gate
@@ -24,18 +24,18 @@ from engine.data.near_copies import near_copies
 from engine.data.records import Bundle, Dataset, Killer
 from tests.engine.data.conftest import bag_of_words, silent
 from tests.engine.data.formats import made_lines as made
-from tests.engine.own_experiment import own_settings, paths_of, write_own_experiment
+from tests.engine.user_experiment import paths_of, user_settings, write_user_experiment
 
 
 def prepared(path: Path, folder: Path) -> tuple[Dataset, Settings]:
-    experiment, settings = own_settings(path)
+    experiment, settings = user_settings(path)
     prepare_user_dataset(settings, paths_of(experiment), None, bag_of_words, "bag", folder, silent)
-    return load(folder, settings.bundles), settings
+    return load(folder, settings.bundle_set), settings
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return write_own_experiment(tmp_path / "here")
+    return write_user_experiment(tmp_path / "here")
 
 
 def test_all_of_the_files_is_there_and_each_lemma_on_one_side(path: Path, tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_all_of_the_files_is_there_and_each_lemma_on_one_side(path: Path, tmp_pa
 
 def test_the_same_files_give_the_same_bytes_wherever_they_lie(path: Path, tmp_path: Path) -> None:
     _, settings = prepared(path, tmp_path / "one")
-    _, again = prepared(write_own_experiment(tmp_path / "elsewhere"), tmp_path / "two")
+    _, again = prepared(write_user_experiment(tmp_path / "elsewhere"), tmp_path / "two")
     assert (
         user_dataset_key(settings, None, "bag")
         == user_dataset_key(again, None, "bag")
@@ -119,15 +119,15 @@ def test_killers_that_no_file_names_are_found(path: Path, tmp_path: Path) -> Non
         angles = [float("ducks" in text) for text in texts]
         return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
 
-    experiment, settings = own_settings(path)
+    experiment, settings = user_settings(path)
     prepare_user_dataset(settings, paths_of(experiment), None, misled, "misled", tmp_path / "made", silent)
     killers = load(tmp_path / "made", "own").killers
     assert len(killers) == 12 and all(isinstance(killer, Killer) and killer.margin < 0 for killer in killers)
 
 
 def test_a_slice_takes_whole_lemmas_and_every_lemmas_first_item(path: Path, tmp_path: Path) -> None:
-    experiment, settings = own_settings(path)
-    part = Slice(train_lemmas=3, dev_lemmas=1, eval_lemmas=4, retrieval_items=2, coherence_items=3)
+    experiment, settings = user_settings(path)
+    part = DataSlice(train_lemmas=3, dev_lemmas=1, eval_lemmas=4, retrieval_items=2, coherence_items=3)
     settings = msgspec.structs.replace(settings, data=part)
     prepare_user_dataset(settings, paths_of(experiment), None, bag_of_words, "bag", tmp_path / "made", silent)
     dataset = load(tmp_path / "made", "own")
@@ -161,7 +161,7 @@ def test_files_that_must_not_be_used_leave_nothing_behind(
 
 
 def test_a_file_that_changes_after_it_was_asked_for_is_refused(path: Path, tmp_path: Path) -> None:
-    experiment, settings = own_settings(path)
+    experiment, settings = user_settings(path)
     made.write(path.with_name("grouped.jsonl"), map(made.grouped, range(35)))
     with pytest.raises(BadInput, match="has changed since the run was requested"):
         prepare_user_dataset(settings, paths_of(experiment), None, bag_of_words, "bag", tmp_path / "made", silent)

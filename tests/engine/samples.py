@@ -1,4 +1,4 @@
-"""Token states, events, bundles and items made up for tests: small, random where content does not matter, repeatable."""
+"""Samples for tests: small token states, events, bundles and items, random where content does not matter, repeatable."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from engine.contract.experiment import Curriculum, EncoderSettings, Gates, Slice, Tier, Training
+from engine.contract.experiment import Curriculum, DataSlice, EncoderSettings, Gates, Tier, Training
 from engine.contract.settings import Settings
 from engine.data.bundles.encoder_text import gloss_encoder_text
 from engine.data.records import Bundle, Candidate, CoherenceItem, CoherenceStep, Dataset, Pos, RetrievalItem, UsageEvent
 from engine.encoder.token_states import TokenStates
 
-torch.set_num_threads(1)  # as a run does: threads that wait for a busy core are slower than none
+torch.set_num_threads(1)  # as the commands do
 
 DEVICES = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
 
@@ -28,9 +28,9 @@ def random_states(texts: Sequence[str], width: int = 12, seed: int = 0, device: 
     generator = torch.Generator().manual_seed(seed)
     pieces, spans = [], []
     for text in texts:
-        places = [[0, 0], *([start, min(start + 2, len(text))] for start in range(0, len(text), 2)), [0, 0]]
-        spans.append(torch.tensor(places, dtype=torch.int32))
-        pieces.append(torch.randn(len(places), width, generator=generator).half())
+        token_spans = [[0, 0], *([start, min(start + 2, len(text))] for start in range(0, len(text), 2)), [0, 0]]
+        spans.append(torch.tensor(token_spans, dtype=torch.int32))
+        pieces.append(torch.randn(len(token_spans), width, generator=generator).half())
     return TokenStates.from_pieces(texts, pieces, spans, device)
 
 
@@ -60,12 +60,18 @@ def bundle(
     tier: Tier | None = None,
     cross_lemma: Sequence[UsageEvent] = (),
 ) -> Bundle:
-    def made(text: str | UsageEvent) -> UsageEvent:
+    def as_event(text: str | UsageEvent) -> UsageEvent:
         return event(text) if isinstance(text, str) else text
 
-    first = made(anchor)
+    first = as_event(anchor)
     return Bundle(
-        f"bundle of {first.text}", first, made(positive), tuple(map(made, siblings)), tuple(cross_lemma), 0.0, tier
+        f"bundle of {first.text}",
+        first,
+        as_event(positive),
+        tuple(map(as_event, siblings)),
+        tuple(cross_lemma),
+        0.0,
+        tier,
     )
 
 
@@ -77,14 +83,14 @@ def retrieval_item(
         for is_right, group in ((True, right), (False, wrong))
         for one in group
     ]
-    asked = event(query) if isinstance(query, str) else query
-    return RetrievalItem(f"item of {asked.text}", "bank", asked, tuple(candidates), "tier1_easy")
+    query_event = event(query) if isinstance(query, str) else query
+    return RetrievalItem(f"item of {query_event.text}", "bank", query_event, tuple(candidates), "tier1_easy")
 
 
 def coherence_item(steps: Sequence[tuple[str, int]], glosses: Sequence[str]) -> CoherenceItem:
     senses = tuple(f"s{number}" for number in range(len(glosses)))
-    made = tuple(CoherenceStep(event(text), sense) for text, sense in steps)
-    return CoherenceItem(f"item of {steps[0][0]}", "bank", senses, tuple(glosses), made)
+    coherence_steps = tuple(CoherenceStep(event(text), sense) for text, sense in steps)
+    return CoherenceItem(f"item of {steps[0][0]}", "bank", senses, tuple(glosses), coherence_steps)
 
 
 def settings(training: Training, curriculum: Curriculum | None = None, seed: int = 1) -> Settings:
@@ -98,20 +104,20 @@ def settings(training: Training, curriculum: Curriculum | None = None, seed: int
         encoder=EncoderSettings(),
         training=training,
         gates=Gates(),
-        data=Slice(),
+        data=DataSlice(),
         data_seed=0,
     )
 
 
-class Task:
-    """A task that mean pooling fails and a projection solves: senses are told by a weak direction under strong noise."""
+class SenseTask:
+    """A task that mean pooling fails and a projection solves: senses differ in one weak direction under strong noise."""
 
     def __init__(self, lemmas: int = 24, width: int = 16, seed: int = 3, device: str = "cpu") -> None:
         generator = torch.Generator().manual_seed(seed)
         tiers: tuple[Tier, ...] = ("tier1_easy", "tier2_robust", "tier3_adversarial")
         texts: dict[str, Tensor] = {}
 
-        def say(name: str, sense: float) -> str:
+        def add_text(name: str, sense: float) -> str:
             states = 2.0 * torch.randn(4, width, generator=generator)
             states[:, 0] = sense
             texts[name] = states
@@ -120,28 +126,28 @@ class Task:
         bundles = []
         for lemma in range(lemmas):
             sides = [(1.5, f"a{lemma}"), (-1.5, f"b{lemma}")]
-            for (mine, name), (other, rival) in ((sides[0], sides[1]), (sides[1], sides[0])):
-                anchor, positive = say(f"{name} anchor", mine), say(f"{name} positive", mine)
-                siblings = [say(f"{rival} other {number} of {name}", other) for number in range(3)]
+            for (sense, name), (other_sense, other) in ((sides[0], sides[1]), (sides[1], sides[0])):
+                anchor, positive = add_text(f"{name} anchor", sense), add_text(f"{name} positive", sense)
+                siblings = [add_text(f"{other} other {number} of {name}", other_sense) for number in range(3)]
                 bundles.append(bundle(anchor, positive, siblings, tiers[lemma % 3]))
-        for place in range(len(bundles)):
-            for gloss, sense in zip(glosses_of(place), (1.5, -1.5), strict=True):
-                say(gloss_encoder_text("bank", gloss), sense)
+        for index in range(len(bundles)):
+            for gloss, sense in zip(glosses_of(index), (1.5, -1.5), strict=True):
+                add_text(gloss_encoder_text("bank", gloss), sense)
         self.train = tuple(bundles[: len(bundles) // 2])
         self.dev = tuple(bundles[len(bundles) // 2 :])
         spans = [torch.zeros(4, 2, dtype=torch.int32) for _ in texts]
         self.states = TokenStates.from_pieces(list(texts), [states.half() for states in texts.values()], spans, device)
 
 
-def dataset_of(task: Task) -> Dataset:
+def dataset_of(task: SenseTask) -> Dataset:
     """The task's development bundles as retrieval items, and coherence items with definitions of their own."""
     retrieval = tuple(retrieval_item(held.anchor, [held.positive], list(held.siblings)) for held in task.dev)
     coherence = tuple(
-        coherence_item([(held.anchor.text, 0), (held.siblings[0].text, 1)], glosses_of(place))
-        for place, held in enumerate(task.dev)
+        coherence_item([(held.anchor.text, 0), (held.siblings[0].text, 1)], glosses_of(index))
+        for index, held in enumerate(task.dev)
     )
     return Dataset("v2.2", task.train, task.dev, retrieval, coherence, "data", "eval")
 
 
-def glosses_of(place: int) -> tuple[str, str]:
-    return f"one meaning of {place}", f"another meaning of {place}"
+def glosses_of(index: int) -> tuple[str, str]:
+    return f"one meaning of {index}", f"another meaning of {index}"

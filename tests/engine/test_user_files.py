@@ -23,11 +23,11 @@ from engine.encoder.token_cache import TokenCache, cache_folder
 from engine.pipeline.prepare import prepare_dataset
 from engine.pipeline.run import run_pipeline
 from tests.engine.data.formats import made_lines as made
-from tests.engine.own_experiment import own_settings, paths_of, write_own_experiment
+from tests.engine.user_experiment import paths_of, user_settings, write_user_experiment
 
 
 def prepared(path: Path, workspace: Path, condition: str = "A") -> tuple[Dataset, Path, Settings]:
-    experiment, settings = own_settings(path, condition)
+    experiment, settings = user_settings(path, condition)
     encoder = Encoder(settings.encoder, "cpu")
     preparing = prepare_dataset(
         settings, workspace, TokenCache(cache_folder(workspace, encoder), encoder), paths_of(experiment)
@@ -37,14 +37,14 @@ def prepared(path: Path, workspace: Path, condition: str = "A") -> tuple[Dataset
             next(preparing)
         except StopIteration as end:
             folder: Path = end.value
-            return load(folder, settings.bundles), folder, settings
+            return load(folder, settings.bundle_set), folder, settings
 
 
 def test_a_run_on_own_files_alone_ends_with_metrics_and_needs_no_wordnet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WNHOME", str(tmp_path))
-    experiment, settings = own_settings(write_own_experiment(tmp_path / "here"))
+    experiment, settings = user_settings(write_user_experiment(tmp_path / "here"))
     folder = RunFolder(tmp_path / "run")
     said = list(run_pipeline(settings, folder, tmp_path / "workspace", "cpu", paths_of(experiment)))
     assert said[0] == Stage("data", "own files")
@@ -55,7 +55,7 @@ def test_a_run_on_own_files_alone_ends_with_metrics_and_needs_no_wordnet(
 
 
 def test_own_bundles_are_judged_by_the_built_evaluation_as_it_is(tmp_path: Path, workspace: Path) -> None:
-    path = write_own_experiment(tmp_path / "here", own_evaluation=False)
+    path = write_user_experiment(tmp_path / "here", user_evaluation=False)
     own, folder, _ = prepared(path, workspace)
     built, built_folder, _ = prepared(path, workspace, "B")
     assert {bundle.anchor.lemma for bundle in (*own.train, *own.dev)} == set(made.LEMMAS)
@@ -68,14 +68,14 @@ def test_own_bundles_are_judged_by_the_built_evaluation_as_it_is(tmp_path: Path,
 
 
 def test_built_bundles_leave_out_what_stands_in_an_evaluation_of_ones_own(tmp_path: Path, workspace: Path) -> None:
-    built, _, _ = prepared(write_own_experiment(tmp_path / "built", own_evaluation=False), workspace, "B")
-    path = write_own_experiment(tmp_path / "here", own_bundles=False)
+    built, _, _ = prepared(write_user_experiment(tmp_path / "built", user_evaluation=False), workspace, "B")
+    path = write_user_experiment(tmp_path / "here", user_bundles=False)
     stolen = built.train[0]
     items = [made.retrieval(number) for number in range(12)]
     items[0]["candidates"][0].update(text=stolen.anchor.text + " Indeed.", span=None)
     made.write(path.with_name("retrieval.jsonl"), items)
     dataset, folder, settings = prepared(path, workspace, "B")
-    assert settings.builds and dataset.edition == "v2.3" and 0 < len(dataset.train) < len(built.train)
+    assert settings.needs_wordnet and dataset.edition == "v2.3" and 0 < len(dataset.train) < len(built.train)
     assert set(dataset.train) < set(built.train) and stolen not in dataset.train
     excluded = read_manifest(folder).excluded
     assert sum(excluded.values()) == len(built.train) + len(built.dev) - len(dataset.train) - len(dataset.dev)
@@ -84,7 +84,7 @@ def test_built_bundles_leave_out_what_stands_in_an_evaluation_of_ones_own(tmp_pa
 
 
 def test_what_is_prepared_is_not_prepared_again_until_a_file_changes(tmp_path: Path) -> None:
-    path = write_own_experiment(tmp_path / "here")
+    path = write_user_experiment(tmp_path / "here")
     _, folder, _ = prepared(path, tmp_path / "workspace")
     before = folder.stat().st_mtime_ns
     assert prepared(path, tmp_path / "workspace")[1] == folder and folder.stat().st_mtime_ns == before
@@ -95,7 +95,7 @@ def test_what_is_prepared_is_not_prepared_again_until_a_file_changes(tmp_path: P
 def test_the_command_line_reads_what_was_sent_to_the_host_and_checks_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = write_own_experiment(tmp_path / "here")
+    path = write_user_experiment(tmp_path / "here")
     experiment = read_experiment(path)
     job, inputs = tmp_path / "job", tmp_path / "inputs"
     job.mkdir()
@@ -108,7 +108,7 @@ def test_the_command_line_reads_what_was_sent_to_the_host_and_checks_it(
     assert cli.main(["check", *asked]) == 0
     run = ["run", *asked, "--condition", "A", "--seed", "42", "--device", "cpu", "--workspace", str(tmp_path / "ws")]
     assert cli.main([*run, "--output", str(tmp_path / "run")]) == 0
-    assert decode_spec((tmp_path / "run" / "spec.json").read_bytes()).settings == own_settings(path)[1]
+    assert decode_spec((tmp_path / "run" / "spec.json").read_bytes()).settings == user_settings(path)[1]
     capsys.readouterr()
 
     made.write(path.with_name("retrieval.jsonl"), [made.retrieval(0), b"{}"])

@@ -44,19 +44,19 @@ def write_files(folder: Path) -> None:
     made.write(folder / "killers.jsonl", map(made.killer, range(0, 12, 3)))
 
 
-def write_own_experiment(folder: Path, *, own_bundles: bool = True, own_evaluation: bool = True) -> Path:
+def write_user_experiment(folder: Path, *, user_bundles: bool = True, user_evaluation: bool = True) -> Path:
     """The project's experiment with condition A's bundles, or the evaluation, or both, from files beside it."""
     write_files(folder)
     lines = find_config("scaling.toml").read_text().splitlines(keepends=True)
     text = "".join(line for line in lines if not line.startswith("#"))  # its comments name files too
-    if own_bundles:
+    if user_bundles:
         text = text.replace('edition = "v2.2"', BUNDLES)
     path = folder / "experiment.toml"
-    path.write_text(text + TINY + (EVALUATION if own_evaluation else ""))
+    path.write_text(text + TINY + (EVALUATION if user_evaluation else ""))
     return path
 
 
-def own_settings(path: Path, condition: str = "A") -> tuple[Experiment, Settings]:
+def user_settings(path: Path, condition: str = "A") -> tuple[Experiment, Settings]:
     experiment = read_experiment(path)
     return experiment, resolve(experiment, "tiny", RunId(condition, 42))
 
