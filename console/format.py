@@ -1,4 +1,4 @@
-"""Numbers as words of fixed shape: durations, sizes, percentages, ages."""
+"""Numbers and runs as short text: durations, sizes, percentages, ages, run labels; time left from progress so far."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import math
 
 from engine.contract.settings import RunId
 
-_LONGEST_S = 1e9  # 30 years: what takes longer, or no finite time, is no time but a host's odd number
+_LONGEST_S = 1e9  # 30 years: longer or non-finite times come from a host that sends nonsense
 
 
 def duration(seconds: float) -> str:
-    """``0:41``, ``12:05`` or ``1:02:03``; a dash where that is no time."""
+    """``0:41``, ``12:05`` or ``1:02:03``; a dash for a time that makes no sense."""
     if not seconds < _LONGEST_S:
         return "-"
     whole = round(max(0.0, seconds))
@@ -20,7 +20,7 @@ def duration(seconds: float) -> str:
 
 
 def age(seconds: float) -> str:
-    """``0.4 s``, ``12 s``, ``3 min`` or ``2 h``; a dash where that is no time."""
+    """``0.4 s``, ``12 s``, ``3 min`` or ``2 h``; a dash for a time that makes no sense."""
     if not seconds < _LONGEST_S:
         return "-"
     seconds = max(0.0, seconds)
@@ -32,7 +32,7 @@ def age(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes in decimal units: ``512 B``, ``1.4 MB``, ``84 GB``; a dash where that is no size."""
+    """Bytes in decimal units: ``512 B``, ``1.4 MB``, ``84 GB``; a dash for a size that makes no sense."""
     if not abs(count) < 1e18:
         return "-"
     for unit in ("B", "kB", "MB", "GB"):
@@ -43,12 +43,12 @@ def size(count: float) -> str:
 
 
 def percent(fraction: float | None) -> str:
-    """``46.1``; a dash where there is no number."""
+    """``46.1``; a dash for none."""
     return "-" if fraction is None or not math.isfinite(fraction) else f"{100 * fraction:.1f}"
 
 
 def number(value: float | None) -> str:
-    """A loss or a margin in at most 7 characters; a dash where there is none."""
+    """A loss or a margin in at most 7 characters; a dash for none."""
     if value is None:
         return "-"
     if not math.isfinite(value):
@@ -61,19 +61,24 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-LEAST = 10
+MIN_LABEL_WIDTH = 10
 
 
-def run_name(run: RunId, room: int) -> str:
-    """``A / 42`` in at most ``room`` cells, but never fewer than ``LEAST``; a long condition is cut, the seed stays."""
-    seed = f" / {run.seed}"
-    left = max(LEAST, room) - len(seed)
-    condition = run.condition if len(run.condition) <= left else run.condition[: max(1, left - 1)] + "…"
+def run_label(run: RunId, width: int) -> str:
+    """``A/42`` in at most ``width`` cells, but at least ``MIN_LABEL_WIDTH``; a long condition is cut, the seed stays."""
+    seed = f"/{run.seed}"
+    room = max(MIN_LABEL_WIDTH, width) - len(seed)
+    condition = run.condition if len(run.condition) <= room else run.condition[: max(1, room - 1)] + "…"
     return condition + seed
 
 
+def seconds_left(done: float, total: float, elapsed: float) -> float | None:
+    """Seconds until ``total`` at the mean rate of ``done`` in ``elapsed`` seconds; None before there is a rate."""
+    return max(0.0, total - done) * elapsed / done if done > 0 and elapsed > 0 else None
+
+
 def bar(fraction: float, width: int) -> str:
-    """A bar of ``width`` cells, in eighths, without braille."""
+    """A progress bar of ``width`` cells in steps of an eighth, without braille, which some fonts lack."""
     eighths = round(max(0.0, min(1.0, fraction)) * width * 8)
     full, part = divmod(eighths, 8)
     drawn = "█" * full + (" ▏▎▍▌▋▊▉"[part] if part else "")

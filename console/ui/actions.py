@@ -1,4 +1,4 @@
-"""The one registry of what a key can do: bindings, footer, command palette and help are all drawn from it."""
+"""Registry of every key action; bindings, key bar, command palette and help are all drawn from it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 
 ViewName = Literal["host", "runs", "live", "results", "items"]
 Scope = Literal[
-    "app", "host", "reading", "runs", "live", "log", "search", "items", "table", "confirm", "prompt", "answer", "help"
+    "app", "host", "page", "runs", "live", "log", "search", "items", "table", "confirm", "prompt", "answer", "help"
 ]
 
 VIEWS: tuple[tuple[ViewName, str], ...] = (
@@ -22,19 +22,19 @@ VIEWS: tuple[tuple[ViewName, str], ...] = (
 
 
 class Action(Struct, frozen=True):
-    """What one key does.
+    """One thing that a key does.
 
     Attributes:
         call: the method ``action_<name>`` with its arguments, as Textual writes it.
         keys: every key that does it; the first is the one shown.
-        label: for the footer; empty keeps it out of the footer.
+        label: for the key bar; empty keeps it out of the key bar.
         help: one line for the help screen and the palette.
-        scopes: where it works: a view, a part of one, or a dialogue; ``app`` is everywhere, ``reading`` is any long text.
+        scopes: where it works: a view, a part of one, or a dialog; ``app`` is everywhere, ``page`` is any long text.
         destructive: it can destroy something, so it asks first and its own key never answers.
         changes_host: it is off in read-only mode.
         priority: it works whatever has the focus, even where text is typed.
-        shown: the keys as the footer shows them, where the first key alone says too little.
-        brief: keys and label in a footer with little room, where they are others; empty where another's say it too.
+        keys_label: the keys as the key bar shows them, where the first key alone says too little.
+        short: keys and label in a narrow key bar, where they differ; empty where another action's label covers it.
     """
 
     call: str
@@ -45,13 +45,13 @@ class Action(Struct, frozen=True):
     destructive: bool = False
     changes_host: bool = False
     priority: bool = False
-    shown: str = ""
-    brief: tuple[str, str] | None = None
+    keys_label: str = ""
+    short: tuple[str, str] | None = None
 
     @property
     def keys_shown(self) -> str:
-        """The keys for the footer."""
-        return self.shown or shown_key(self.keys[0])
+        """The keys for the key bar."""
+        return self.keys_label or key_label(self.keys[0])
 
     @property
     def method(self) -> str:
@@ -61,12 +61,12 @@ class Action(Struct, frozen=True):
 
 ACTIONS: tuple[Action, ...] = (
     *(
-        Action(f"show_view('{name}')", (str(place),), "", f"Go to {title}", ("app",))
-        for place, (name, title) in enumerate(VIEWS, start=1)
+        Action(f"show_view('{name}')", (str(number),), "", f"Go to {title}", ("app",))
+        for number, (name, title) in enumerate(VIEWS, start=1)
     ),
     Action("help", ("question_mark", "f1"), "help", "Show every key", ("app",)),
     Action("command_palette", ("ctrl+p",), "", "Search for an action by name", ("app",)),
-    Action("quit", ("q",), "quit", "Leave the console; runs go on without it", ("app",)),
+    Action("quit", ("q",), "quit", "Leave the console; runs continue on the host", ("app",)),
     Action(
         "interrupt", ("ctrl+c",), "", "Copy the selected text, or leave if none is selected", ("app",), priority=True
     ),
@@ -80,10 +80,10 @@ ACTIONS: tuple[Action, ...] = (
         changes_host=True,
     ),
     # Host
-    Action("look", ("p",), "look again", "Look again at what runs need of the host", ("host",)),
+    Action("check_again", ("p",), "check again", "Check again whether the host has what runs need", ("host",)),
     Action("repair", ("e",), "repair", "Do what the selected check advises", ("host",), changes_host=True),
-    Action("reconnect", ("c",), "connect", "Try a lost link now, without waiting any longer", ("host",)),
-    Action("stop_waiting", ("escape",), "", "Stop verifying, or waiting for a repair; the host goes on", ("host",)),
+    Action("reconnect", ("c",), "connect", "Connect now instead of waiting for the next retry", ("host",)),
+    Action("stop", ("escape",), "", "Stop verifying, or waiting for a repair; the host continues it", ("host",)),
     Action("move_check(-1)", ("up",), "", "Select the check above", ("host",)),
     Action("move_check(1)", ("down",), "", "Select the check below", ("host",)),
     # Runs
@@ -98,7 +98,7 @@ ACTIONS: tuple[Action, ...] = (
         "Launch every run of the profile",
         ("runs",),
         changes_host=True,
-        brief=("a l L", "launch/resume"),
+        short=("a l L", "launch"),
     ),
     Action(
         "launch",
@@ -107,7 +107,7 @@ ACTIONS: tuple[Action, ...] = (
         "Launch the selected run, or resume it from its checkpoint",
         ("runs",),
         changes_host=True,
-        brief=("", ""),
+        short=("", ""),
     ),
     Action(
         "abort",
@@ -126,18 +126,17 @@ ACTIONS: tuple[Action, ...] = (
         ("runs",),
         destructive=True,
         changes_host=True,
-        brief=("X", "all"),
+        short=("X", "all"),
     ),
-    Action("open_live", ("enter",), "live", "Watch the selected run", ("runs",), brief=("↵", "live")),
+    Action("open_live", ("enter",), "live", "Follow the selected run in view 3", ("runs",), short=("↵", "live")),
     Action(
-        "launch_again",
+        "restart",
         ("r",),
-        "again",
-        "Start the selected run over; its results are set aside",
+        "restart",
+        "Restart the selected run; its results are set aside",
         ("runs",),
         destructive=True,
         changes_host=True,
-        brief=("r", "anew"),
     ),
     Action(
         "launch_condition",
@@ -146,19 +145,26 @@ ACTIONS: tuple[Action, ...] = (
         "Launch every seed of the selected condition",
         ("runs",),
         changes_host=True,
-        brief=("", ""),
+        short=("", ""),
     ),
-    Action("pull_again", ("s",), "sync", "Ask again, and now, for runs that did not come home whole", ("host", "runs")),
-    Action("verify_synced", ("v",), "verify", "Read what is at home again, against its manifests", ("host", "runs")),
+    Action(
+        "sync_now",
+        ("s",),
+        "sync now",
+        "Pull runs that are damaged or not synced yet",
+        ("host", "runs"),
+        short=("s", "sync"),
+    ),
+    Action("verify", ("v",), "verify", "Hash the local copy again and compare with its manifests", ("host", "runs")),
     # Live
     Action("select_run(-1)", ("left_square_bracket",), "", "Select the previous run", ("live",)),
-    Action("select_run(1)", ("right_square_bracket",), "run", "Select the next run", ("live",), shown="[ ]"),
+    Action("select_run(1)", ("right_square_bracket",), "run", "Select the next run", ("live",), keys_label="[ ]"),
     Action("toggle_follow", ("f", "space"), "follow", "Follow the log, or pause it", ("live",)),
     Action("search", ("slash",), "filter", "Only log lines with a text; !text leaves lines out", ("live",)),
     Action("cycle_charts", ("c",), "charts", "Both charts, loss alone, top-1 alone, or none", ("live",)),
     Action("toggle_smooth", ("s",), "smooth", "Smooth the loss; the selected run's raw line stays", ("live",)),
-    Action("toggle_log_scale", ("g",), "log scale", "Loss on a logarithmic scale", ("live",), brief=("g", "log")),
-    Action("toggle_markers", ("m",), "markers", "Draw curves as blocks or as letters", ("live",), brief=("m", "marks")),
+    Action("toggle_log_scale", ("g",), "log scale", "Loss on a logarithmic scale", ("live",), short=("g", "log")),
+    Action("toggle_markers", ("m",), "markers", "Draw curves as blocks or as letters", ("live",), short=("m", "marks")),
     Action("clear_search", ("escape",), "", "Show every log line again", ("live",)),
     Action("submit", ("enter",), "", "Keep the filter and go back to the log", ("search",)),
     # Items
@@ -169,16 +175,16 @@ ACTIONS: tuple[Action, ...] = (
     Action("page_down", ("pagedown",), "", "A page of items down", ("table",)),
     Action("scroll_top", ("home",), "", "The first item", ("table",)),
     Action("scroll_bottom", ("end",), "", "The last item", ("table",)),
-    # Reading
-    Action("scroll_up", ("up",), "", "A line up", ("reading", "log")),
-    Action("scroll_down", ("down",), "", "A line down", ("reading", "log")),
-    Action("page_up", ("pageup",), "", "A page up", ("reading", "host", "log")),
-    Action("page_down", ("pagedown",), "", "A page down", ("reading", "host", "log")),
-    Action("scroll_home", ("home",), "", "To the beginning", ("reading", "host", "log")),
-    Action("scroll_end", ("end",), "", "To the end; follows the log again", ("reading", "host", "log")),
+    # Pages of text
+    Action("scroll_up", ("up",), "", "A line up", ("page", "log")),
+    Action("scroll_down", ("down",), "", "A line down", ("page", "log")),
+    Action("page_up", ("pageup",), "", "A page up", ("page", "host", "log")),
+    Action("page_down", ("pagedown",), "", "A page down", ("page", "host", "log")),
+    Action("scroll_home", ("home",), "", "To the beginning", ("page", "host", "log")),
+    Action("scroll_end", ("end",), "", "To the end; follows the log again", ("page", "host", "log")),
     Action("scroll_left", ("left",), "", "To the left of long lines", ("log",)),
     Action("scroll_right", ("right",), "", "To the right of long lines", ("log",)),
-    # Dialogues
+    # Dialogs
     Action("confirm", ("y",), "yes", "Do it", ("confirm",)),
     Action("cancel", ("n", "escape"), "no", "Leave everything as it is", ("confirm",)),
     Action("refuse", ("escape",), "", "Refuse to answer", ("prompt",)),
@@ -188,7 +194,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("close", ("escape", "q", "question_mark", "f1"), "", "Close the help", ("help",)),
 )
 
-_SHOWN = {
+_KEY_LABELS = {
     "question_mark": "?",
     "slash": "/",
     "left_square_bracket": "[",
@@ -210,7 +216,7 @@ _SHOWN = {
 }
 
 
-def in_scope(scope: Scope) -> tuple[Action, ...]:
+def actions_in(scope: Scope) -> tuple[Action, ...]:
     """The actions that work in ``scope``, in the order of the registry."""
     return tuple(action for action in ACTIONS if scope in action.scopes)
 
@@ -219,10 +225,15 @@ def bindings(scope: Scope) -> list[BindingType]:
     """Textual's bindings of ``scope``."""
     return [
         Binding(",".join(action.keys), action.call, action.help, show=bool(action.label), priority=action.priority)
-        for action in in_scope(scope)
+        for action in actions_in(scope)
     ]
 
 
-def shown_key(key: str) -> str:
-    """``key`` as a person reads it on a keyboard."""
-    return _SHOWN.get(key, key)
+def key_label(key: str) -> str:
+    """``key`` as printed on a keyboard."""
+    return _KEY_LABELS.get(key, key)
+
+
+def key_of(call: str) -> str:
+    """The label of the key for the action ``call``, for texts that name a key."""
+    return next(key_label(action.keys[0]) for action in ACTIONS if action.call == call)

@@ -1,4 +1,4 @@
-"""The console: opens the headless core after the first paint, shows its snapshots, goes from view to view, and leaves."""
+"""The console app: opens the session after the first paint, shows its snapshots, switches views, quits."""
 
 from __future__ import annotations
 
@@ -17,15 +17,12 @@ from console.format import counted
 from console.runs.run_view import RunView
 from console.runs.snapshot import HostView, Snapshot, SyncState
 from console.runs.sync_status import sync_status
-from console.ui.actions import Scope, ViewName, bindings, in_scope, shown_key
-from console.ui.dialogs.confirm import ConfirmDialog
-from console.ui.dialogs.questions import QuestionQueue
-from console.ui.host.preflight_actions import PreflightActions
-from console.ui.host.preflight_state import PreflightState
-from console.ui.host.sync_actions import SyncActions
-from console.ui.host.sync_text import VerifyState
-from console.ui.main_screen import TICK, MainScreen
-from console.ui.messages import ReconnectWanted, SessionOpened
+from console.ui.actions import Scope, ViewName, actions_in, bindings, key_label, key_of
+from console.ui.host.preflight import PreflightCommands, PreflightState
+from console.ui.host.sync import SyncCommands, VerifyState
+from console.ui.main_screen import TICK_SECONDS, MainScreen
+from console.ui.messages import ReconnectRequested, SessionOpened
+from console.ui.prompts import PromptQueue
 from console.ui.session_protocol import SessionProtocol
 from engine.contract.experiment import Experiment, folder_name
 from engine.contract.settings import run_ids
@@ -36,15 +33,15 @@ if TYPE_CHECKING:
 _CLOSING_SECONDS = 5.0
 
 
-class ConsoleApp(PreflightActions, SyncActions, QuestionQueue, inherit_bindings=False):
+class ConsoleApp(PreflightCommands, SyncCommands, PromptQueue, inherit_bindings=False):
     """The application.
 
     Args:
-        open_session: makes the headless core, which asks the operator by the prompter it is given; called in a thread
-            after the first paint, so it may import much.
+        make_session: makes the session, which asks the operator through the prompter; called in a thread after the
+            first paint, so it may import much.
         experiment, profile: what is run.
-        host_title: the host's name for people, shown until the core knows more.
-        read_only: launching and aborting are off.
+        host_title: the host's name for people, shown until the session knows more.
+        read_only: launch, abort and repair are off.
     """
 
     TITLE = "qllm-console"
@@ -54,7 +51,7 @@ class ConsoleApp(PreflightActions, SyncActions, QuestionQueue, inherit_bindings=
 
     def __init__(
         self,
-        open_session: Callable[[Prompter], SessionProtocol],
+        make_session: Callable[[Prompter], SessionProtocol],
         experiment: Experiment,
         profile: str,
         host_title: str,
@@ -63,90 +60,93 @@ class ConsoleApp(PreflightActions, SyncActions, QuestionQueue, inherit_bindings=
         super().__init__()
         self.animation_level = "none"  # an animation is a burst of redraws over a slow link
         self.read_only = read_only
-        self._open_session = open_session
-        self._stopped = False
-        self._following: Worker[None] | None = None
+        self._make_session = make_session
+        self._needs_input = False
+        self._follower: Worker[None] | None = None
         runs = run_ids(experiment, profile)
-        first = Snapshot(
+        initial = Snapshot(
             host=HostView(name=host_title, title=host_title, launcher="", address="", detail="Starting."),
             folder=folder_name(experiment, profile),
             profile=profile,
             runs={run: RunView(run) for run in runs},
             sync_states={run: SyncState() for run in runs},
         )
-        self.main = MainScreen(experiment, f"{experiment.name}, {profile}", first, read_only=read_only)
+        self.main = MainScreen(experiment, f"{experiment.name}, {profile}", initial, read_only=read_only)
 
     def get_default_screen(self) -> Screen[None]:
-        """The one screen."""
+        """The only screen."""
         return self.main
 
     def on_mount(self) -> None:
-        """Paint first, open the core then."""
+        """Open the session after the first paint."""
         self.theme = "textual-dark"
-        self.set_interval(TICK, self._show_newest)
+        self.set_interval(TICK_SECONDS, self._show_newest)
         self.call_after_refresh(self.start_session)
 
-    def busy_with(self, work: str) -> None:
-        """Show what is under way."""
-        self.main.busy_with(work)
+    def show_busy(self, text: str) -> None:
+        """Show the commands under way."""
+        self.main.show_busy(text)
 
     def show_preflight_state(self, preflight_state: PreflightState) -> None:
-        """Show how the host was found."""
+        """Show the new state of the preflight."""
         self.main.preflight_state = preflight_state
 
+    def preflight_is_visible(self) -> bool:
+        """Whether view 1 is shown."""
+        return self.main.view == "host"
+
     def show_verify_state(self, verify_state: VerifyState) -> None:
-        """Show how what is at home was found."""
+        """Show the new state of the verification."""
         self.main.verify_state = verify_state
 
-    @work(thread=True, exit_on_error=False, group="core", name="open")
+    @work(thread=True, exit_on_error=False, group="session", name="open")
     def start_session(self) -> None:
-        """Make the core; the first paint is done."""
-        self.post_message(SessionOpened(self._open_session(self.prompter)))
+        """Make the session in a thread."""
+        self.post_message(SessionOpened(self._make_session(self.prompter)))
 
     @on(SessionOpened)
-    def _opened(self, message: SessionOpened) -> None:
+    def _session_opened(self, message: SessionOpened) -> None:
         self.session = message.session
-        self.main.attach(message.session)
+        self.main.set_session(message.session)
         self._show_newest()
         self._follow(message.session)
 
     def _follow(self, session: SessionProtocol) -> None:
-        self._following = self.run_worker(session.run(), group="core", name="follow", exit_on_error=False)
+        self._follower = self.run_worker(session.run(), group="session", name="follow", exit_on_error=False)
 
-    @on(ReconnectWanted)
+    @on(ReconnectRequested)
     def _reconnect(self) -> None:
-        """Try a lost link now; follow again if that broke off."""
+        """Connect now; follow the host again if following ended with an error."""
         if self.session is not None:
             self.session.reconnect()
-            if self._following is not None and self._following.is_finished:
+            if self._follower is not None and self._follower.is_finished:
                 self._follow(self.session)
 
     def _show_newest(self) -> None:
-        """Show the newest snapshot if it is another, those in between are never drawn; ask what waits to be asked."""
-        self.ask_next()
+        """Show the newest snapshot if it changed, skipping those in between, and the next prompt."""
+        self.show_next_prompt()
         if self.session is not None and self.main.is_mounted:
             newest, shown = self.session.snapshot, self.main.snapshot
             if shown is None or newest.version != shown.version or newest.host is not shown.host:
                 self.main.snapshot = newest
-            self.link_is(newest.host.link)
-            self._tell_if_stopped(self.session.stopped.is_set(), newest.host.detail)
-
-    def _tell_if_stopped(self, stopped: bool, why: str) -> None:
-        if stopped and not self._stopped:
-            self.say(f"{why}; c in view 1 tries again.", "error")
-        self._stopped = stopped
+            self.update_link(newest.host.link)
+            needs_input = self.session.stopped.is_set()
+            if needs_input and not self._needs_input:
+                self.show_notice(f"{newest.host.detail}; {key_of('reconnect')} in view 1 connects again.", "error")
+            self._needs_input = needs_input
 
     @on(Worker.StateChanged)
-    def _core_failed(self, event: Worker.StateChanged) -> None:
-        if event.worker.group != "core" or event.state is not WorkerState.ERROR:
+    def _session_failed(self, event: Worker.StateChanged) -> None:
+        if event.worker.group != "session" or event.state is not WorkerState.ERROR:
             return
         if event.worker.name == "open":
             self.exit(return_code=2, message=str(event.worker.error))
         else:
-            self.say(f"The console stopped following the host: {event.worker.error}; c in view 1 goes on.", "error")
+            error = f"The console stopped following the host: {event.worker.error}"
+            self.show_notice(f"{error}; {key_of('reconnect')} in view 1 connects again.", "error")
 
     async def on_unmount(self) -> None:
-        """Let go of the link; what runs on the host goes on."""
+        """Close the link; runs continue on the host."""
         if self.session is not None:
             try:
                 await asyncio.wait_for(self.session.close(), _CLOSING_SECONDS)
@@ -154,47 +154,50 @@ class ConsoleApp(PreflightActions, SyncActions, QuestionQueue, inherit_bindings=
                 self.log.warning("the link did not close in time")
 
     def action_show_view(self, view: ViewName) -> None:
-        """Go to a view."""
+        """Show a view."""
         self.main.view = view
 
     def action_help(self) -> None:
         """Show every key."""
-        from console.ui.dialogs.help import HelpScreen
+        from console.ui.dialogs import HelpScreen
 
         self.push_screen(HelpScreen())
 
     async def action_quit(self) -> None:
-        """Leave; with a question if runs go on, or are on their way home."""
+        """Leave; asks first if runs are active or not synced yet."""
         snapshot = self.main.snapshot
-        count = sum(view.active for view in snapshot.runs.values()) if snapshot else 0
-        coming = len(sync_status(snapshot).to_come) if snapshot else 0
+        active = sum(view.active for view in snapshot.runs.values()) if snapshot else 0
+        unsynced = len(sync_status(snapshot).to_come) if snapshot else 0
         parts = []
-        if count:
-            which = "1 run goes" if count == 1 else f"{count} runs go"
-            parts.append(f"{which} on without the console; start it again at any time to see how far.")
-        if coming:
-            parts.append(f"{counted(coming, 'ended run')} not at home yet: what is missing comes with the next start.")
+        if active:
+            runs = "1 run continues" if active == 1 else f"{active} runs continue"
+            parts.append(f"{runs} on the host without the console; start it again at any time to see how far.")
+        if unsynced:
+            verb = "is" if unsynced == 1 else "are"
+            parts.append(f"{counted(unsynced, 'ended run')} {verb} not synced yet; the next start pulls the rest.")
         if parts:
-            self.ask(" ".join(parts), "quit", self.exit)
+            self.confirm(" ".join(parts), "quit", self.exit)
         else:
             self.exit()
 
     async def action_interrupt(self) -> None:
-        """Copy what is selected, else leave."""
+        """Copy the selected text; without any, quit."""
+        from console.ui.dialogs import ConfirmDialog
+
         selected = self.screen.get_selected_text()
         if selected:
             self.copy_to_clipboard(selected)
             self.screen.clear_selection()
-            self.say("Copied.")
+            self.show_notice("Copied.")
         elif not isinstance(self.screen, ConfirmDialog):
             await self.action_quit()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The palette: what works in the view in sight, and everywhere."""
+        """The palette: actions of the visible view, and those that work everywhere."""
         pane = self.main.pane
-        places: tuple[tuple[DOMNode, Scope], ...] = ((pane, pane.SCOPE), (self, "app"))
-        for node, scope in places:
-            for action in in_scope(scope):
+        owners: tuple[tuple[DOMNode, Scope], ...] = ((pane, pane.SCOPE), (self, "app"))
+        for owner, scope in owners:
+            for action in actions_in(scope):
                 if action.method != "action_command_palette":
-                    key = shown_key(action.keys[0])
-                    yield SystemCommand(action.help, f"key {key}", partial(self.run_action, action.call, node))
+                    key = key_label(action.keys[0])
+                    yield SystemCommand(action.help, f"key {key}", partial(self.run_action, action.call, owner))

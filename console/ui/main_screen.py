@@ -1,4 +1,4 @@
-"""The one screen: two lines on top, the view in sight, a line of keys; only the view in sight is kept up to date."""
+"""The only screen: two bars, the visible view, the key bar. Only the visible view is updated."""
 
 from __future__ import annotations
 
@@ -12,114 +12,114 @@ from textual.screen import Screen
 
 from console.runs.snapshot import Snapshot
 from console.ui.actions import ViewName
-from console.ui.header import TabLine, TopLine
-from console.ui.host.preflight_state import PreflightState
-from console.ui.host.sync_text import VerifyState, sync_text_short
-from console.ui.key_line import KeyLine
-from console.ui.messages import RunSelected, ViewWanted
-from console.ui.pane import Pane
+from console.ui.bars import KeyBar, StatusBar, TabBar
+from console.ui.host.preflight import PreflightState
+from console.ui.host.sync import VerifyState
+from console.ui.host.sync_text import sync_text_short
+from console.ui.messages import RunSelected, ViewRequested
+from console.ui.pane import Pane, StageClock
 from console.ui.runs.pane import RunsPane
-from console.ui.runs.state_text import StageClock
 from console.ui.session_protocol import SessionProtocol
 from engine.contract.experiment import Experiment
 from engine.contract.settings import RunId
 
-TICK = 0.25  # seconds: snapshots are shown, and ages counted on, at 4 Hz
+TICK_SECONDS = 0.25  # snapshots are shown and ages updated at 4 Hz, which a slow link can carry
 
 
 class MainScreen(Screen[None], inherit_bindings=False):
-    """Holds the views; those not seen yet are not even made."""
+    """The five views, each made when it is first shown, and the state that they are drawn from."""
 
-    AUTO_FOCUS = ""  # the view in sight takes the focus itself, after the first paint
+    AUTO_FOCUS = ""  # the visible view takes the focus itself, after the first paint
+
     snapshot: reactive[Snapshot | None] = reactive(None, init=False, always_update=True)
     preflight_state: reactive[PreflightState] = reactive(PreflightState(), init=False)
     verify_state: reactive[VerifyState] = reactive(VerifyState(), init=False)
     selected: reactive[RunId | None] = reactive(None, init=False)
     view: reactive[ViewName] = reactive[ViewName]("runs", init=False)
 
-    def __init__(self, experiment: Experiment, title: str, first: Snapshot, *, read_only: bool) -> None:
+    def __init__(self, experiment: Experiment, title: str, initial: Snapshot, *, read_only: bool) -> None:
         super().__init__()
         self._experiment = experiment
         self._title = title
-        self._first = first
+        self._initial = initial
         self._read_only = read_only
         self._session: SessionProtocol | None = None
         self._clock = StageClock()
-        self._in_sight: ViewName = "runs"  # follows ``view`` once that pane is mounted: before, it has no parts to tell
-        self._panes: dict[ViewName, Pane] = {"runs": RunsPane(experiment, tuple(first.runs), id="runs")}
+        self._visible: ViewName = "runs"  # follows ``view`` once that pane is mounted and has its widgets
+        self._panes: dict[ViewName, Pane] = {"runs": RunsPane(experiment, tuple(initial.runs), id="runs")}
         self.pane.clock = self._clock
 
     def compose(self) -> ComposeResult:
-        """The frame, and the view of the runs."""
-        yield TopLine(self._title, read_only=self._read_only, id="top-line")
-        yield TabLine(id="tab-line")
+        """The bars and the view of the runs."""
+        yield StatusBar(self._title, read_only=self._read_only, id="status-bar")
+        yield TabBar(id="tab-bar")
         yield self._panes["runs"]
-        yield KeyLine(read_only=self._read_only, id="key-line")
+        yield KeyBar(read_only=self._read_only, id="key-bar")
 
     def on_mount(self) -> None:
-        """Show the runs, none of them launched as far as is known."""
-        self.selected = next(iter(self._first.runs), None)
-        self.snapshot = self._first
+        """Show the runs before anything is known of them."""
+        self.selected = next(iter(self._initial.runs), None)
+        self.snapshot = self._initial
         self.call_after_refresh(self._focus_pane)  # not earlier: a focus styles every widget again
-        self.set_interval(TICK, self._tick)
+        self.set_interval(TICK_SECONDS, self._tick)
 
     def _focus_pane(self) -> None:
-        self.pane.take_focus()
+        self.pane.focus_content()
 
     @property
     def pane(self) -> Pane:
-        """The view in sight."""
-        return self._panes[self._in_sight]
+        """The visible view."""
+        return self._panes[self._visible]
 
-    def attach(self, session: SessionProtocol) -> None:
-        """The core is there: the views may ask it."""
+    def set_session(self, session: SessionProtocol) -> None:
+        """Give the views the session, from which they read logs and results."""
         self._session = session
         for pane in self._panes.values():
             pane.session = session
 
-    def busy_with(self, work: str) -> None:
-        """Say what the console is busy with; nothing if empty."""
-        for tabs in self.query(TabLine):
-            tabs.work = work
+    def show_busy(self, text: str) -> None:
+        """Show the commands under way; none if ``text`` is empty."""
+        for tabs in self.query(TabBar):
+            tabs.busy_text = text
 
     def _tick(self) -> None:
-        for top in self.query(TopLine):  # none any more when the console closes in this very moment
-            top.stopped = self.pane.stopped
-            top.tick()
-        for tabs in self.query(TabLine):
+        for status in self.query(StatusBar):  # a query, because there is none any more while the console closes
+            status.needs_input = self.pane.needs_input
+            status.tick()
+        for tabs in self.query(TabBar):
             tabs.tick()
         self.pane.tick()
 
     def watch_snapshot(self) -> None:
-        """Tell the top line and the view in sight."""
+        """Update the bars and the visible view."""
         if self.snapshot is not None:
-            self._clock.look(self.snapshot.runs.values(), time.time())
-        for top in self.query(TopLine):  # none yet before the first paint, none any more when the console closes
-            top.snapshot = self.snapshot
-        for tabs in self.query(TabLine):
-            tabs.sync = sync_text_short(self.snapshot) if self.snapshot is not None else Content("")
+            self._clock.update(self.snapshot.runs.values(), time.time())
+        for status in self.query(StatusBar):  # a query, because there is none yet before the first paint
+            status.snapshot = self.snapshot
+        for tabs in self.query(TabBar):
+            tabs.sync_text = sync_text_short(self.snapshot) if self.snapshot is not None else Content("")
         self.pane.snapshot = self.snapshot
 
     def watch_preflight_state(self) -> None:
-        """Tell the view in sight."""
+        """Update the visible view."""
         self.pane.preflight_state = self.preflight_state
 
     def watch_verify_state(self) -> None:
-        """Tell the view in sight."""
+        """Update the visible view."""
         self.pane.verify_state = self.verify_state
 
     def watch_selected(self) -> None:
-        """Tell the view in sight."""
+        """Update the visible view."""
         self.pane.selected = self.selected
 
     async def watch_view(self, old: ViewName, new: ViewName) -> None:
-        """Bring the view in sight up to date and the keys to it."""
+        """Show the new view with the present state, and its keys."""
         pane = self._panes.get(new)
         if pane is None:
-            pane = self._panes[new] = _make(new)
+            pane = self._panes[new] = _make_pane(new)
             pane.clock = self._clock
-            await self.mount(pane, before="#key-line")
-        self._in_sight = new
+            await self.mount(pane, before="#key-bar")
+        self._visible = new
         self._panes[old].display = False
         pane.display = True
         pane.session = self._session
@@ -127,23 +127,23 @@ class MainScreen(Screen[None], inherit_bindings=False):
         pane.preflight_state = self.preflight_state
         pane.verify_state = self.verify_state
         pane.snapshot = self.snapshot
-        pane.take_focus()
-        self.query_one(TabLine).current = new
-        self.query_one(KeyLine).scope = pane.SCOPE
+        pane.focus_content()
+        self.query_one(TabBar).current = new
+        self.query_one(KeyBar).scope = pane.SCOPE
 
-    @on(ViewWanted)
-    def _go(self, message: ViewWanted) -> None:
+    @on(ViewRequested)
+    def _show_view(self, message: ViewRequested) -> None:
         message.stop()
         self.view = message.view
 
     @on(RunSelected)
-    def _select(self, message: RunSelected) -> None:
+    def _select_run(self, message: RunSelected) -> None:
         message.stop()
         self.selected = message.run
 
 
-def _make(view: ViewName) -> Pane:
-    """The other views are imported when they are first looked at, which keeps the first paint early."""
+def _make_pane(view: ViewName) -> Pane:
+    """Imports a view when it is first shown, which keeps the first paint early."""
     match view:
         case "host":
             from console.ui.host.pane import HostPane
@@ -162,4 +162,4 @@ def _make(view: ViewName) -> Pane:
 
             return ItemsPane(id="items")
         case "runs":
-            raise AssertionError("the view of the runs is made with the screen")
+            raise AssertionError("the runs view is made with the screen")

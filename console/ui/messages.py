@@ -1,4 +1,4 @@
-"""What the parts of the UI tell each other; workers post these and never touch a widget."""
+"""Messages between the parts of the UI; workers post these and never touch a widget."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class SessionOpened(Message):
-    """The headless core is there."""
+    """The session was made and can be used."""
 
     def __init__(self, session: SessionProtocol) -> None:
         super().__init__()
@@ -29,92 +29,92 @@ class SessionOpened(Message):
 
 
 class RunSelected(Message):
-    """The operator turned to a run."""
+    """The operator selected another run."""
 
     def __init__(self, run: RunId) -> None:
         super().__init__()
         self.run = run
 
 
-class ViewWanted(Message):
-    """The operator wants another view."""
+class ViewRequested(Message):
+    """The operator asked for another view."""
 
     def __init__(self, view: ViewName) -> None:
         super().__init__()
         self.view = view
 
 
-class LaunchWanted(Message):
-    """The operator wants runs launched; ``again`` even where they finished."""
+class LaunchRequested(Message):
+    """The operator asked to launch runs; with ``restart`` from the start, even those that finished."""
 
-    def __init__(self, runs: tuple[RunId, ...], *, again: bool = False) -> None:
+    def __init__(self, runs: tuple[RunId, ...], *, restart: bool = False) -> None:
         super().__init__()
         self.runs = runs
-        self.again = again
+        self.restart = restart
 
 
-class AbortWanted(Message):
-    """The operator wants runs aborted."""
+class AbortRequested(Message):
+    """The operator asked to abort runs."""
 
     def __init__(self, runs: tuple[RunId, ...]) -> None:
         super().__init__()
         self.runs = runs
 
 
-class ReconnectWanted(Message):
-    """The operator wants the link tried now."""
+class ReconnectRequested(Message):
+    """The operator asked to connect now."""
 
 
-class LookWanted(Message):
-    """The operator wants the host looked at again."""
+class PreflightRequested(Message):
+    """The operator asked to check the host again."""
 
 
-class Looked(Message):
-    """The host was looked at."""
+class PreflightFinished(Message):
+    """All checks of the host were done."""
 
     def __init__(self, checks: tuple[Check, ...]) -> None:
         super().__init__()
         self.checks = checks
 
 
-class RepairWanted(Message):
-    """The operator wants done what a check advises."""
+class RepairRequested(Message):
+    """The operator asked to do what a check advises."""
 
     def __init__(self, check: Check) -> None:
         super().__init__()
         self.check = check
 
 
-class RepairSaid(Message):
-    """A repair got on."""
+class RepairProgressed(Message):
+    """A repair reported its next step."""
 
-    def __init__(self, line: str) -> None:
+    def __init__(self, step: str) -> None:
         super().__init__()
-        self.line = line
+        self.step = step
 
 
-class WaitLeft(Message):
-    """The operator no longer waits for what goes on: a repair, a verification."""
+class StopRequested(Message):
+    """The operator asked to stop a verification, or to stop waiting for a repair."""
 
 
-class PullAgainWanted(Message):
-    """The operator wants asked again, and now, for what did not come home."""
+class SyncRequested(Message):
+    """The operator asked to pull now what is damaged or not synced yet."""
 
 
-class VerifyWanted(Message):
-    """The operator wants what is at home compared with its manifests."""
+class VerifyRequested(Message):
+    """The operator asked to compare the local copy with its manifests."""
 
 
-class Verified(Message):
-    """A check of what is at home got on."""
+class VerifyProgressed(Message):
+    """A verification read more; ``result`` is complete so far."""
 
-    def __init__(self, check: VerifyResult) -> None:
+    def __init__(self, result: VerifyResult) -> None:
         super().__init__()
-        self.check = check
+        self.result = result
 
 
-class Asked(Message):
-    """Someone waits for the operator's answer; None is a refusal."""
+class PromptRequested(Message):
+    """A connection needs input; ``answer`` is resolved with the operator's text, None for a refusal."""
 
     def __init__(self, question: Question, answer: asyncio.Future[str | None]) -> None:
         super().__init__()
@@ -122,12 +122,12 @@ class Asked(Message):
         self.answer = answer
 
 
-class CommandDone(Message):
-    """The host answered a command; what to tell the operator."""
+class CommandFinished(Message):
+    """The host answered a command; ``text`` reports the outcome."""
 
-    def __init__(self, words: str, severity: Literal["information", "warning"]) -> None:
+    def __init__(self, text: str, severity: Literal["information", "warning"]) -> None:
         super().__init__()
-        self.words = words
+        self.text = text
         self.severity = severity
 
 

@@ -1,4 +1,4 @@
-"""The checklist as text: pure, from an examination and a width to lines."""
+"""The preflight checks: their text, and the list in which one is selected."""
 
 from __future__ import annotations
 
@@ -10,56 +10,54 @@ from textual.reactive import reactive
 
 from console.format import age, duration
 from console.hosts.preflight.checks import Check, Status, worst_status
-from console.ui.actions import in_scope, shown_key
-from console.ui.host.preflight_state import PreflightState, RepairProgress, first_concern, verdict
+from console.ui.actions import key_of
+from console.ui.host.preflight import PreflightState, RepairProgress, checks_summary_text, worst_check_index
 from console.ui.pane import UpdatingText
-from console.ui.runs.state_text import Mark
 
-MARKS: dict[Status, Mark] = {
-    "ok": Mark("✓", "ok", "$text-success"),
-    "warning": Mark("!", "warning", "bold $text-warning"),
-    "blocker": Mark("✗", "blocker", "bold $text-error"),
+_MARKS: dict[Status, tuple[str, str]] = {
+    "ok": ("✓ ok", "$text-success"),
+    "warning": ("! warning", "bold $text-warning"),
+    "blocker": ("✗ blocker", "bold $text-error"),
 }
-_KEYS = {action.method.removeprefix("action_"): shown_key(action.keys[0]) for action in in_scope("host")}
 _MARK_WIDTH, _NAME_WIDTH = 12, 22
-_WIDE = 60  # from here on what was found stands beside a check's name, else below it
+_WIDE = 60  # from this width on, what was found stands beside a check's name, else below it
 
 
-def headline(preflight_state: PreflightState, now: float) -> Content:
-    """How it stands, how old that is, and what goes on; ``now`` is ``time.monotonic()``."""
-    key, does = ("stop_waiting", "stops waiting") if preflight_state.repairing else ("look", "looks again")
-    advice = Content.assemble((_KEYS[key], "bold $text-accent"), f" {does}")
+def preflight_text(state: PreflightState, now: float) -> Content:
+    """Summary, age and progress of the preflight; ``now`` is ``time.monotonic()``."""
     parts: list[Content] = []
-    if preflight_state.looked_at is not None:
-        parts.append(Content.styled(verdict(preflight_state.checks), MARKS[worst_status(preflight_state.checks)].style))
-        parts.append(Content(f"looked {age(now - preflight_state.looked_at)} ago"))
-    if preflight_state.looking_since is not None:
-        parts.append(Content(f"looking, {age(now - preflight_state.looking_since)}"))
-    elif preflight_state.looked_at is None and not preflight_state.trouble:
-        parts.append(Content("once the host is reached"))
-    if preflight_state.repairing or preflight_state.looking_since is None:
-        parts.append(advice)
+    if state.checked_at is not None:
+        parts.append(Content.styled(checks_summary_text(state.checks), _MARKS[worst_status(state.checks)][1]))
+        parts.append(Content(f"checked {age(now - state.checked_at)} ago"))
+    if state.started_at is not None:
+        parts.append(Content(f"checking, {age(now - state.started_at)}"))
+    elif state.checked_at is None and not state.error:
+        parts.append(Content("starts once the host is connected"))
+    if state.repairing or state.started_at is None:
+        action, effect = ("stop", "stops waiting") if state.repairing else ("check_again", "checks again")
+        parts.append(Content.assemble((key_of(action), "bold $text-accent"), f" {effect}"))
     line = Content.assemble((f"{'Preflight':<13}", "$text-muted")) + Content("; ").join(parts)
-    if not preflight_state.trouble or preflight_state.looking_since is not None:
+    if not state.error or state.started_at is not None:
         return line
-    return Content.assemble(line, "\n", (f"could not look: {preflight_state.trouble}", "bold $text-error"))
+    return Content.assemble(line, "\n", (f"could not check: {state.error}", "bold $text-error"))
 
 
 def check_lines(
     check: Check, *, selected: bool, repair: RepairProgress | None, width: int, now: float
 ) -> list[Content]:
-    """A check in at most ``width`` cells a line: how it is, what was found, what to do, how far its repair is."""
-    mark = MARKS[check.status]
+    """One check in lines of at most ``width`` cells: status, what was found, advice, progress of its repair."""
+    mark, style = _MARKS[check.status]
     head = Content.assemble(
         ("> " if selected else "  ", "bold $text-accent"),
-        (f"{mark.sign} {mark.word}".ljust(_MARK_WIDTH - 2), mark.style),
+        (mark.ljust(_MARK_WIDTH - 2), style),
         (check.name.ljust(_NAME_WIDTH), "bold" if selected else ""),
     )
     texts = [Content(check.found)]
-    if check.status != "ok":
-        texts += [_advice(check)] if check.advice else []
+    if check.status != "ok" and check.advice:
+        key = Content.assemble("  ", (key_of("repair"), "bold $text-accent"), " does it")
+        texts.append(Content.styled(check.advice, "italic") + (key if check.repair else ""))
     if repair is not None:
-        texts.append(_progress(repair, now))
+        texts.append(_repair_text(repair, now))
     indent = _MARK_WIDTH + _NAME_WIDTH if width >= _WIDE else 4
     wrapped = [line for text in texts for line in text.wrap(max(8, width - indent))]
     if width >= _WIDE:
@@ -67,90 +65,84 @@ def check_lines(
     return [*head.rstrip().wrap(max(8, width)), *(line.pad_left(indent) for line in wrapped)]
 
 
-def _advice(check: Check) -> Content:
-    if check.repair is None:
-        return Content.styled(check.advice, "italic")
-    return Content.assemble((check.advice, "italic"), "  ", (_KEYS["repair"], "bold $text-accent"), " does it")
-
-
-def _progress(repair: RepairProgress, now: float) -> Content:
-    line = repair.line or "asking the host"
-    if repair.ended is None:
-        return Content.assemble((line, "$text-accent"), f", {duration(now - repair.since)}")
-    took = f" after {duration(repair.ended - repair.since)}"
-    if repair.trouble:
-        return Content.styled(f"{repair.trouble}{took}; last: {line}", "bold $text-error")
-    return Content.assemble((f"{line}{took}", "$text-accent"))
+def _repair_text(repair: RepairProgress, now: float) -> Content:
+    step = repair.step or "waiting for the host"
+    if repair.ended_at is None:
+        return Content.assemble((step, "$text-accent"), f", {duration(now - repair.started_at)}")
+    took = f" after {duration(repair.ended_at - repair.started_at)}"
+    if repair.error:
+        return Content.styled(f"{repair.error}{took}; last: {step}", "bold $text-error")
+    return Content.styled(f"{step}{took}", "$text-accent")
 
 
 class Checklist(UpdatingText):
-    """Some lines a check; the cursor stays with its check when they are looked at again."""
+    """The checks with a cursor, which stays with its check when the host is checked again."""
 
     preflight_state: reactive[PreflightState] = reactive(PreflightState(), init=False)
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
-        self._at = 0
-        self._tops = [0]
+        self._index = 0
+        self._tops = [0]  # first line of each check, and the end of the last
 
     @property
     def selected(self) -> Check | None:
-        """The check under the cursor."""
+        """The selected check; None before the first preflight."""
         checks = self.preflight_state.checks
-        return checks[self._at] if self._at < len(checks) else None
+        return checks[self._index] if self._index < len(checks) else None
 
     def watch_preflight_state(self, old: PreflightState, new: PreflightState) -> None:
-        """Say the new state; the first look puts the cursor on what to see to first."""
+        """Show the new state; select the worst_status check unless the selected one is still there."""
         if new.checks != old.checks:
             names = [check.name for check in new.checks]
-            here = old.checks[self._at].name if self._at < len(old.checks) else None
-            self._at = names.index(here) if here in names else first_concern(new.checks)
+            selected = old.checks[self._index].name if self._index < len(old.checks) else None
+            self._index = names.index(selected) if selected in names else worst_check_index(new.checks)
         self.tick()
 
     def on_resize(self) -> None:
-        """Wrap anew."""
+        """Wrap to the new width."""
         self.tick()
 
     def tick(self) -> None:
-        """Let the time of a repair go on."""
+        """Update the time of a repair."""
         if not self.size.width:
             return
         lines: list[Content] = []
         self._tops = [0]
-        for place, check in enumerate(self.preflight_state.checks):
+        for index, check in enumerate(self.preflight_state.checks):
             repair = self.preflight_state.repair
             lines += check_lines(
                 check,
-                selected=place == self._at,
+                selected=index == self._index,
                 repair=repair if repair is not None and repair.check == check.name else None,
                 width=self.size.width,
                 now=time.monotonic(),
             )
             self._tops.append(len(lines))
-        self.say(Content("\n").join(lines))
+        self.set_text(Content("\n").join(lines))
 
     def move(self, by: int) -> bool:
         """Select another check; False if there is none in that direction."""
-        to = self._at + by
-        if not 0 <= to < len(self.preflight_state.checks):
+        index = self._index + by
+        if not 0 <= index < len(self.preflight_state.checks):
             return False
-        self._at = to
+        self._index = index
         self.tick()
         return True
 
     @property
     def selected_top(self) -> int:
         """The first line of the selected check."""
-        return self._tops[self._at] if self._at < len(self._tops) else 0
+        return self._tops[self._index] if self._index < len(self._tops) else 0
 
     @property
     def selected_height(self) -> int:
         """Lines of the selected check."""
-        return self._tops[self._at + 1] - self._tops[self._at] if self._at + 1 < len(self._tops) else 0
+        return self._tops[self._index + 1] - self._tops[self._index] if self._index + 1 < len(self._tops) else 0
 
     def on_click(self, event: events.Click) -> None:
-        """Select the check that was clicked."""
-        for place in range(len(self.preflight_state.checks)):
-            if self._tops[place] <= event.y < self._tops[place + 1]:
-                self.move(place - self._at)
+        """Select the clicked check."""
+        for index in range(len(self.preflight_state.checks)):
+            if self._tops[index] <= event.y < self._tops[index + 1]:
+                self.move(index - self._index)
                 return

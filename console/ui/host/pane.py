@@ -1,4 +1,4 @@
-"""View 1: the host, the link to it, its verified key; what came home over it; whether it has what runs need; what it is."""
+"""View 1: the host and its link, the local copy, the preflight checks, and the facts about the host."""
 
 from __future__ import annotations
 
@@ -10,30 +10,36 @@ from textual.geometry import Region
 
 from console.format import age, bar, counted, size
 from console.runs.snapshot import Gpu, HostFacts, HostView, Snapshot
-from console.ui.actions import bindings
-from console.ui.header import link_mark
-from console.ui.header import link_text as link_state
-from console.ui.host.checklist import Checklist, headline
-from console.ui.host.preflight_state import PreflightState
+from console.ui.actions import bindings, key_of
+from console.ui.bars import link_text
+from console.ui.host.checklist import Checklist, preflight_text
+from console.ui.host.preflight import PreflightState
 from console.ui.host.sync_text import sync_text
-from console.ui.messages import LookWanted, PullAgainWanted, ReconnectWanted, RepairWanted, VerifyWanted, WaitLeft
+from console.ui.messages import (
+    PreflightRequested,
+    ReconnectRequested,
+    RepairRequested,
+    StopRequested,
+    SyncRequested,
+    VerifyRequested,
+)
 from console.ui.pane import Pane, UpdatingText
 
 _MIB = 1024 * 1024
 
 
 class HostPane(Pane, inherit_bindings=False):
-    """The link, what is at home, the checklist, the facts, on one page; the age of each goes on by itself."""
+    """The link, the local copy, the checklist and the facts on one page."""
 
     SCOPE = "host"
     BINDINGS = bindings("host")
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
-        self._height = 0
+        self._selected_height = 0
 
     def compose(self) -> ComposeResult:
-        """The link, what is at home, the checks, the facts."""
+        """The sections from top to bottom."""
         yield UpdatingText(id="link")
         yield UpdatingText(id="sync")
         yield UpdatingText(id="preflight")
@@ -47,45 +53,46 @@ class HostPane(Pane, inherit_bindings=False):
         return self.query_one(Checklist)
 
     def watch_snapshot(self) -> None:
-        """Say the new facts."""
+        """Show the new facts."""
         self.tick()
 
     def watch_preflight_state(self, old: PreflightState, new: PreflightState) -> None:
-        """Say the new checks; the first time, bring in sight the one to see to first."""
+        """Show the new checks; the first time, scroll to the selected one."""
         self.checklist.preflight_state = new
         self.tick()
         if new.checks and not old.checks:
-            self.call_after_refresh(self._show_selected)
+            self.call_after_refresh(self._scroll_to_selected)
 
     def watch_verify_state(self) -> None:
-        """Say how far it is."""
+        """Show the progress."""
         self.tick()
 
     def tick(self) -> None:
-        """Let the ages go on; what a repair says of the selected check stays in sight."""
+        """Update the ages; keep the progress of a repair visible as it grows."""
         now = time.monotonic()
-        self.query_one("#preflight", UpdatingText).say(headline(self.preflight_state, now))
+        self.query_one("#preflight", UpdatingText).set_text(preflight_text(self.preflight_state, now))
         self.checklist.tick()
-        height, self._height = self._height, self.checklist.selected_height
-        if self.preflight_state.repairing and self._height > height:
-            self.call_after_refresh(self._show_selected)
+        old_height, self._selected_height = self._selected_height, self.checklist.selected_height
+        if self.preflight_state.repairing and self._selected_height > old_height:
+            self.call_after_refresh(self._scroll_to_selected)
         if self.snapshot is not None:
             host = self.snapshot.host
-            self.query_one("#link", UpdatingText).say(link_text(host, now, self.stopped))
+            self.query_one("#link", UpdatingText).set_text(host_text(host, now, self.needs_input))
             sync = self.query_one("#sync", UpdatingText)
-            sync.say(sync_text(self.snapshot, self.verify_state, now, sync.size.width or self.size.width))
-            self.query_one("#facts", UpdatingText).say(fact_text(self.snapshot))
-            self.query_one("#facts-age", UpdatingText).say(_line("These facts", _freshness(host, now)) or Content(""))
+            sync.set_text(sync_text(self.snapshot, self.verify_state, now, sync.size.width or self.size.width))
+            self.query_one("#facts", UpdatingText).set_text(facts_text(self.snapshot))
+            updated = f"{age(now - host.heard)} ago" if host.facts else ""
+            self.query_one("#facts-age", UpdatingText).set_text(_line("Updated", updated) or Content(""))
 
     def action_move_check(self, by: int) -> None:
-        """Move the cursor; beyond the first and the last check the page is scrolled."""
+        """Move the cursor; beyond the first and the last check, scroll the page."""
         if self.checklist.move(by):
-            self.call_after_refresh(self._show_selected)
+            self.call_after_refresh(self._scroll_to_selected)
         else:
             self.scroll_relative(y=3 * by, animate=False)
 
-    def _show_selected(self) -> None:
-        """The first check takes the page's top into sight with it."""
+    def _scroll_to_selected(self) -> None:
+        """Scroll to the selected check; for the first check, to the top of the page."""
         top = self.checklist.selected_top
         if top:
             checks = self.checklist.virtual_region
@@ -94,69 +101,65 @@ class HostPane(Pane, inherit_bindings=False):
             self.scroll_home(animate=False)
 
     def action_reconnect(self) -> None:
-        """Try a lost link now."""
-        self.post_message(ReconnectWanted())
+        """Connect now."""
+        self.post_message(ReconnectRequested())
 
-    def action_look(self) -> None:
-        """Look again."""
-        self.post_message(LookWanted())
+    def action_check_again(self) -> None:
+        """Check the host again."""
+        self.post_message(PreflightRequested())
 
     def action_repair(self) -> None:
         """Do what the selected check advises."""
         if self.checklist.selected is not None:
-            self.post_message(RepairWanted(self.checklist.selected))
+            self.post_message(RepairRequested(self.checklist.selected))
 
-    def action_pull_again(self) -> None:
-        """Ask again for what did not come home."""
-        self.post_message(PullAgainWanted())
+    def action_sync_now(self) -> None:
+        """Pull what is damaged or not synced yet."""
+        self.post_message(SyncRequested())
 
-    def action_verify_synced(self) -> None:
-        """Read what is at home again."""
-        self.post_message(VerifyWanted())
+    def action_verify(self) -> None:
+        """Compare the local copy with its manifests."""
+        self.post_message(VerifyRequested())
 
-    def action_stop_waiting(self) -> None:
-        """Stop waiting for a repair, and verifying."""
-        self.post_message(WaitLeft())
+    def action_stop(self) -> None:
+        """Stop a verification, and waiting for a repair."""
+        self.post_message(StopRequested())
 
 
-def link_text(host: HostView, now: float, stopped: bool) -> Content:
-    """The host and the link to it; ``now`` is ``time.monotonic()``; ``stopped`` is a link that waits for the operator."""
-    sign, style = link_mark(host)
-    connect = Content.assemble("; ", ("c", "bold $text-accent"), " connects now") if host.link == "lost" else ""
+def host_text(host: HostView, now: float, needs_input: bool) -> Content:
+    """The host and the link to it; ``now`` is ``time.monotonic()``, ``needs_input``: the link is not retried by itself."""
+    link = link_text(host, now, needs_input)
+    if host.link == "lost":
+        link += Content.assemble("; ", (key_of("reconnect"), "bold $text-accent"), " connects now")
+    lease = f"another console ({host.lease}) launches and aborts; {key_of('take_over')} takes over"
     lines: list[Content | None] = [
         Content.styled(f"{host.title} ({host.name})", "bold"),
-        _line("Link", Content.assemble((f"{sign} {link_state(host, now, stopped)}", style), connect)),
-        _line("Doing", host.detail),
+        _line("Link", link),
+        _line("Status", host.detail),
         _line("Address", host.address),
         _line("Host key", f"{host.fingerprint} (verified)" if host.fingerprint else ""),
-        _line("Lease", f"{host.lease} launches and aborts; t takes over" if host.lease else ""),
+        _line("Lease", lease if host.lease else ""),
     ]
     return Content("\n").join(line for line in lines if line is not None)
 
 
-def fact_text(snapshot: Snapshot) -> Content:
-    """What the host has."""
+def facts_text(snapshot: Snapshot) -> Content:
+    """Launcher, hardware and software of the host."""
     host = snapshot.host
     lines = [
         _line("Launcher", f"{host.launcher}, {counted(host.slots, 'run')} at a time" if host.launcher else ""),
-        _line("Runs kept in", snapshot.folder),
+        _line("Runs folder", snapshot.folder),
     ]
     if host.facts is None:
-        lines.append(Content("What the host has is known once it has answered."))
+        lines.append(Content("Facts about the host appear once it is connected."))
     else:
         lines += _facts(host.facts)
     return Content("\n").join(line for line in lines if line is not None)
 
 
-def _line(label: str, words: str | Content) -> Content | None:
-    """A labelled line; None where there is nothing to say."""
-    return Content.assemble((f"{label:<13}", "$text-muted"), words) if words else None
-
-
-def _freshness(host: HostView, now: float) -> str:
-    if host.facts is None:
-        return ""
-    return f"{age(now - host.heard)} old"
+def _line(label: str, text: str | Content) -> Content | None:
+    """A labelled line; None if ``text`` is empty."""
+    return Content.assemble((f"{label:<13}", "$text-muted"), text) if text else None
 
 
 def _facts(facts: HostFacts) -> list[Content | None]:
@@ -166,14 +169,14 @@ def _facts(facts: HostFacts) -> list[Content | None]:
         _line("System", facts.system),
         _line("Python", facts.python),
         _line("Workspace", facts.workspace),
-        _line("Processors", f"{facts.cpus}, load {facts.load:.2f}"),
-        _line("Memory", _share(used, facts.memory_total, "used")),
-        _line("Disk", _share(facts.disk_total - facts.disk_free, facts.disk_total, "used")),
+        _line("CPUs", f"{facts.cpus}, load {facts.load:.2f}"),
+        _line("Memory", _usage(used, facts.memory_total)),
+        _line("Disk", _usage(facts.disk_total - facts.disk_free, facts.disk_total)),
     ]
     for gpu in facts.gpus:
         lines += _gpu(gpu)
     if not facts.gpus:
-        lines.append(_line("GPU", facts.gpu_note or "none; runs use the processors"))
+        lines.append(_line("GPU", facts.gpu_note or "none; runs use the CPU"))
     return lines
 
 
@@ -181,11 +184,11 @@ def _gpu(gpu: Gpu) -> list[Content | None]:
     busy = f", {gpu.utilization}% busy" if gpu.utilization is not None else ""
     lines = [_line("GPU", f"{gpu.name}{busy}, driver {gpu.driver}")]
     if gpu.memory_used is not None and gpu.memory_total:
-        lines.append(_line("GPU memory", _share(gpu.memory_used * _MIB, gpu.memory_total * _MIB, "used")))
+        lines.append(_line("GPU memory", _usage(gpu.memory_used * _MIB, gpu.memory_total * _MIB)))
     return lines
 
 
-def _share(part: int, whole: int, word: str) -> str:
-    if whole <= 0:
+def _usage(used: int, total: int) -> str:
+    if total <= 0:
         return "unknown"
-    return f"{bar(part / whole, 20)} {size(part)} of {size(whole)} {word} ({100 * part / whole:.0f}%)"
+    return f"{bar(used / total, 20)} {size(used)} of {size(total)} used ({100 * used / total:.0f}%)"

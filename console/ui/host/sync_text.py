@@ -1,194 +1,134 @@
-"""What is at home as text: pure, from a snapshot and a width to lines. A verdict with numbers first, then what it lacks."""
+"""Sync status as text: pure functions from a snapshot and a width to lines, the totals first, then what is missing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from msgspec import Struct
-from msgspec.structs import replace
 from textual.content import Content
 
 from console.format import age, counted, duration, size
 from console.runs.snapshot import Snapshot, SyncState
 from console.runs.sync_status import SyncStatus, sync_status
-from console.ui.actions import in_scope, shown_key
-from engine.contract.settings import RunId
+from console.ui.actions import key_of
+from console.ui.host.sync import VerifyState
 
-if TYPE_CHECKING:
-    from console.hosts.pull.verify import VerifyResult
-
-
-class VerifyState(Struct, frozen=True):
-    """One check; times are by ``time.monotonic()``.
-
-    Attributes:
-        check: how far it is, or what it found; None before the first.
-        since: when it began.
-        ended: when it ended; None while it goes on.
-        trouble: why it came to nothing.
-    """
-
-    check: VerifyResult | None = None
-    since: float = 0.0
-    ended: float | None = None
-    trouble: str = ""
-
-    @property
-    def going_on(self) -> bool:
-        """It has begun and not ended."""
-        return self.since > 0 and self.ended is None
-
-    def got_on(self, check: VerifyResult) -> VerifyState:
-        """It read more."""
-        return replace(self, check=check)
-
-    def over(self, now: float, trouble: str = "") -> VerifyState:
-        """It ended."""
-        return replace(self, ended=now, trouble=trouble)
-
-    def left(self, now: float) -> float | None:
-        """Seconds to its end at its pace so far; None before it has one."""
-        if self.check is None or not self.check.bytes_read:
-            return None
-        return (self.check.bytes_total - self.check.bytes_read) * (now - self.since) / self.check.bytes_read
-
-
-NAMED = 3  # runs that are named one by one; of more, only how many
-_LABEL = 13
-_KEYS = {action.method.removeprefix("action_"): shown_key(action.keys[0]) for action in in_scope("host")}
+MAX_NAMED = 3  # more runs than these are only counted
+_LABEL_WIDTH = 13
 
 
 def sync_text(snapshot: Snapshot, verify_state: VerifyState, now: float, width: int) -> Content:
-    """The part of view 1 on what is at home; ``now`` is ``time.monotonic()``, no line is longer than ``width``."""
-    verdict = sync_status(snapshot)
-    lines = [_verdict(snapshot, verdict, now), *_lacks(snapshot, verdict, now)]
-    parts = _labelled("Home", lines, width) + _labelled("Verified", list(_verified(verify_state, verdict, now)), width)
-    return Content("\n").join(parts)
+    """The sync section of view 1; ``now`` is ``time.monotonic()``, no line is longer than ``width`` cells."""
+    status = sync_status(snapshot)
+    lines = [_totals(snapshot, status, now), *_not_synced_lines(snapshot, status, now)]
+    verify_lines = list(_verify_lines(verify_state, status, now))
+    return Content("\n").join(_labelled("Local copy", lines, width) + _labelled("Verified", verify_lines, width))
 
 
 def sync_text_short(snapshot: Snapshot) -> Content:
-    """The same in a few words; none as long as nothing is at home, nor should be."""
-    verdict = sync_status(snapshot)
-    if not verdict.due:
-        return Content(f"coming home: {size(verdict.growing_bytes)}" if verdict.growing else "")
-    if verdict.full:
-        return Content.styled(
-            f"full sync: {counted(len(verdict.synced), 'run')}, {size(verdict.bytes)}", "$text-success"
-        )
-    many = f"home {len(verdict.synced)}/{len(verdict.due)}"
-    if verdict.damaged:
-        return Content.styled(f"{many}, {len(verdict.damaged)} damaged: {_KEYS['pull_again']}", "bold $text-error")
-    if verdict.coming is not None:
-        return Content(f"{many}, coming {_pulled(snapshot.sync_states[verdict.coming])}")
-    if verdict.waiting:
-        return Content.styled(f"{many}, {len(verdict.waiting)} to come", "$text-warning")
-    return Content(many)
+    """The sync status in a few words for the tab bar; empty while there is nothing to sync."""
+    status = sync_status(snapshot)
+    if not status.due:
+        return Content(f"syncing {size(status.growing_bytes)}" if status.growing else "")
+    if status.full:
+        return Content.styled(f"synced {counted(len(status.synced), 'run')}, {size(status.bytes)}", "$text-success")
+    done = f"synced {len(status.synced)}/{len(status.due)}"
+    if status.damaged:
+        return Content.styled(f"{done}, {len(status.damaged)} damaged: {key_of('sync_now')}", "bold $text-error")
+    if status.coming is not None:
+        return Content(f"{done}, {pull_text(snapshot.sync_states[status.coming], short=True)}")
+    if status.waiting:
+        return Content.styled(f"{done}, {len(status.waiting)} not synced yet", "$text-warning")
+    return Content(done)
 
 
-def verify_text(check: VerifyResult) -> str:
-    """What a check found, for a notice."""
-    if check.differing:
-        one = check.differing[0]
-        many = (
-            "1 file at home differs" if len(check.differing) == 1 else f"{len(check.differing):,} files at home differ"
-        )
-        return f"{many}: {one.run} {one.path}: {one.why}"
-    return f"At home: {counted(check.files, 'file')}, {size(check.bytes)}, all as their manifests say."
+def pull_text(state: SyncState, *, short: bool = False) -> str:
+    """``pulling 63%, 7.8 MB of 12.4 MB, 0:04 left``, short ``pulling 63%, 0:04``; ``pulling`` before the first byte."""
+    if not state.bytes_total:
+        return "pulling"
+    text = f"pulling {100 * state.bytes_done / state.bytes_total:.0f}%"
+    if not short:
+        text += f", {size(state.bytes_done)} of {size(state.bytes_total)}"
+    if state.left is not None:
+        text += f", {duration(state.left)}" + " left" * (not short)
+    return text
 
 
-def _verdict(snapshot: Snapshot, verdict: SyncStatus, now: float) -> Content:
-    runs = f"{len(verdict.synced)} of {counted(len(verdict.due), 'ended run')}"
-    held = f"{counted(verdict.files, 'file')}, {size(verdict.bytes)}"
-    if not verdict.heard:
-        here = f"{counted(len(verdict.synced), 'run')} here, {held}; " if verdict.synced else ""
-        return Content(f"{here}the host has not said yet whether there is more")
-    if not verdict.due:
+def damaged_text(state: SyncState) -> Content:
+    """Why the local copy of a run is damaged, and the key that pulls it again."""
+    key = (key_of("sync_now"), "bold $text-accent")
+    return Content.assemble("; ", key, f" pulls it again: {state.note or 'a checksum does not match'}")
+
+
+def _totals(snapshot: Snapshot, status: SyncStatus, now: float) -> Content:
+    held = f"{counted(status.files, 'file')}, {size(status.bytes)}"
+    if not status.heard:
+        synced = f"{counted(len(status.synced), 'run')} synced, {held}; " if status.synced else ""
+        return Content(f"{synced}the host has not answered yet, it may have more")
+    if not status.due:
         return Content("no run has ended yet")
-    asof = "" if snapshot.host.link == "up" else f", as of {age(now - snapshot.host.heard)} ago"
-    if verdict.full:
-        return Content.assemble(("✓ full sync", "bold $text-success"), f": {runs}, {held}, verified{asof}")
-    return Content.assemble(("not in full sync", "bold $text-warning"), f": {runs}, {held}{asof}")
+    runs = f"{len(status.synced)} of {counted(len(status.due), 'ended run')}"
+    as_of = "" if snapshot.host.link == "up" else f", as of {age(now - snapshot.host.heard)} ago"
+    if status.full:
+        return Content.assemble(("✓ synced", "bold $text-success"), f": {runs}, {held}, checksums match{as_of}")
+    return Content.assemble((f"{runs} synced", "bold $text-warning"), f", {held}{as_of}")
 
 
-def _lacks(snapshot: Snapshot, verdict: SyncStatus, now: float) -> Iterator[Content]:
-    """What is not at home, and what is done about it or can be."""
-    sync_states = snapshot.sync_states
-    again = (_KEYS["pull_again"], "bold $text-accent")
-    if verdict.coming is not None:
-        yield Content.assemble(
-            (_name(verdict.coming), "bold"), f" comes: {_pulled(sync_states[verdict.coming], whole=True)}"
-        )
-    for run in verdict.damaged[:NAMED]:
-        note = sync_states[run].note or "a checksum was wrong"
-        yield Content.assemble((f"✗ {_name(run)} damaged", "bold $text-error"), ", ", again, f" pulls it again: {note}")
-    if (more := len(verdict.damaged) - NAMED) > 0:
-        yield Content.assemble(f"and {more} more damaged; ", again, " pulls all again")
-    held_up = [run for run in verdict.waiting if sync_states[run].note]
-    for run in held_up[:NAMED]:
-        yield Content.assemble(f"{_name(run)} waits, ", again, f" tries now: {sync_states[run].note}")
-    if rest := len(verdict.waiting) - len(held_up[:NAMED]):
-        yield Content(f"{counted(rest, 'run')} to come")
-    if verdict.growing:
-        asked = f", {age(now - verdict.as_of)} old" if verdict.as_of else ""
-        runs = counted(len(verdict.growing), "run")
-        yield Content(f"{runs} still running: {size(verdict.growing_bytes)} of events and logs here{asked}")
-        if note := next((sync_states[run].note for run in verdict.growing if sync_states[run].note), ""):
+def _not_synced_lines(snapshot: Snapshot, status: SyncStatus, now: float) -> Iterator[Content]:
+    """Runs that are not synced, with the reason and the key that helps."""
+    states = snapshot.sync_states
+    key = (key_of("sync_now"), "bold $text-accent")
+    if status.coming is not None:
+        yield Content.assemble((status.coming.label, "bold"), f" {pull_text(states[status.coming])}")
+    for run in status.damaged[:MAX_NAMED]:
+        yield Content.styled(f"✗ {run.label} damaged", "bold $text-error") + damaged_text(states[run])
+    if (more := len(status.damaged) - MAX_NAMED) > 0:
+        yield Content.assemble(f"and {more} more damaged; ", key, " pulls all of them again")
+    delayed = [run for run in status.waiting if states[run].note][:MAX_NAMED]
+    for run in delayed:
+        yield Content.assemble(f"{run.label} not synced yet; ", key, f" pulls it now: {states[run].note}")
+    if more := len(status.waiting) - len(delayed):
+        yield Content(f"{counted(more, 'run')} not synced yet")
+    if status.growing:
+        data_age = f", {age(now - status.as_of)} old" if status.as_of else ""
+        runs = counted(len(status.growing), "running run")
+        yield Content(f"{runs}: syncing {size(status.growing_bytes)} of events and logs{data_age}")
+        if note := next((states[run].note for run in status.growing if states[run].note), ""):
             yield Content.styled(f"! {note}", "$text-warning")
-    if verdict.unsealed:
-        yield Content(
-            f"{counted(len(verdict.unsealed), 'lost run')}: {size(verdict.unsealed_bytes)} of events and logs here, unproved"
-        )
+    if status.unsealed:
+        runs = counted(len(status.unsealed), "lost run")
+        yield Content(f"{runs}: {size(status.unsealed_bytes)} of events and logs, without a manifest to verify")
 
 
-def _verified(verify_state: VerifyState, verdict: SyncStatus, now: float) -> Iterator[Content]:
-    key, check = (_KEYS["verify_synced"], "bold $text-accent"), verify_state.check
-    if verify_state.going_on:
-        stops = (_KEYS["stop_waiting"], "bold $text-accent")
-        left = verify_state.left(now)
+def _verify_lines(state: VerifyState, status: SyncStatus, now: float) -> Iterator[Content]:
+    key, result = (key_of("verify"), "bold $text-accent"), state.result
+    if state.running:
+        left = state.seconds_left(now)
         eta = f", {duration(left)} left" if left is not None else ""
-        far = f"{check.files:,} of {counted(check.files_total, 'file')}, " if check else ""
-        read = f"{size(check.bytes_read)} of {size(check.bytes_total)} read" if check else "beginning"
-        yield Content.assemble(f"{far}{read}{eta}; ", stops, " stops")
+        files = f"{result.files:,} of {counted(result.files_total, 'file')}, " if result else ""
+        read = f"{size(result.bytes_read)} of {size(result.bytes_total)} read" if result else "starting"
+        yield Content.assemble(f"{files}{read}{eta}; ", (key_of("stop"), "bold $text-accent"), " stops")
         return
-    if verify_state.ended is None:
-        if verdict.synced:
-            yield Content.assemble("as they came; ", key, " reads all of it again")
+    again = Content.assemble("; ", key, " verifies again")
+    if state.ended_at is None:
+        if status.synced:
+            yield Content("when pulled") + again
         return
-    ago = f"{age(now - verify_state.ended)} ago"
-    if verify_state.trouble or check is None:
-        yield Content.assemble(f"{verify_state.trouble or 'nothing'}, {ago}; ", key, " begins again")
-    elif not check.differing:
-        held = f"{counted(check.files, 'file')}, {size(check.bytes)}"
-        yield Content.assemble(f"{held} right, read {ago}; ", key, " reads again")
+    ago = f"{age(now - state.ended_at)} ago"
+    if state.error or result is None:
+        yield Content(f"{state.error or 'nothing to verify'}, {ago}") + again
+    elif not result.differing:
+        yield Content(f"{counted(result.files, 'file')}, {size(result.bytes)} match, {ago}") + again
     else:
-        many = f"{len(check.differing):,} of {counted(check.files_total, 'file')} different"
-        yield Content.assemble((many, "bold $text-error"), f", read {ago}; ", key, " reads again")
-        for one in check.differing[:NAMED]:
-            yield Content(f"{_name(one.run)} {one.path}: {one.why}")
-        if (more := len(check.differing) - NAMED) > 0:
+        count = f"{len(result.differing):,} of {counted(result.files_total, 'file')} do not match"
+        yield Content.styled(count, "bold $text-error") + f", {ago}" + again
+        for one in result.differing[:MAX_NAMED]:
+            yield Content(f"{one.run.label} {one.path}: {one.why}")
+        if (more := len(result.differing) - MAX_NAMED) > 0:
             yield Content(f"and {more:,} more")
-
-
-def _pulled(sync: SyncState, *, whole: bool = False) -> str:
-    """``63%, 0:04``; whole ``63%, 7.8 MB of 12.4 MB, 0:04 left``."""
-    if not sync.bytes_total:
-        return "begins" if whole else ""
-    share = f"{100 * sync.bytes_done / sync.bytes_total:.0f}%"
-    left = "" if sync.left is None else f", {duration(sync.left)}"
-    return (
-        f"{share}, {size(sync.bytes_done)} of {size(sync.bytes_total)}{left and left + ' left'}"
-        if whole
-        else share + left
-    )
-
-
-def _name(run: RunId) -> str:
-    return f"{run.condition} / {run.seed}"
 
 
 def _labelled(label: str, texts: list[Content], width: int) -> list[Content]:
     """``texts`` beside ``label``, wrapped within their column."""
-    lines = [line for text in texts for line in text.wrap(max(8, width - _LABEL))]
-    head = Content.styled(f"{label:<{_LABEL}}", "$text-muted")
-    return [head + line if not place else line.pad_left(_LABEL) for place, line in enumerate(lines)]
+    lines = [line for text in texts for line in text.wrap(max(8, width - _LABEL_WIDTH))]
+    head = Content.styled(f"{label:<{_LABEL_WIDTH}}", "$text-muted")
+    return [head + line if not number else line.pad_left(_LABEL_WIDTH) for number, line in enumerate(lines)]

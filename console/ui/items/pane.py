@@ -62,7 +62,7 @@ class ItemsPane(LocalCopyPane, inherit_bindings=False):
     def _table(self) -> ItemTable:
         return self.query_one(ItemTable)
 
-    def take_focus(self) -> None:
+    def focus_content(self) -> None:
         """Focus the table: it has the keys that move."""
         self._table.focus(scroll_visible=False)
 

@@ -12,15 +12,15 @@ from textual.content import Content
 from textual.css.query import NoMatches
 from textual.widgets import Input
 
-from console.format import counted, duration, run_name
+from console.format import counted, duration, run_label
 from console.runs.run_view import fraction_done, training_seconds_left
 from console.ui.actions import bindings
 from console.ui.live.chart import MIN_WIDTH, ChartOptions, ChartPanel
 from console.ui.live.curves import colours, letters, loss_curves, mean_pool_level, top1_curves
 from console.ui.live.log_view import LogFilter, LogView
-from console.ui.messages import AbortWanted, RunSelected
+from console.ui.messages import AbortRequested, RunSelected
 from console.ui.pane import Pane, UpdatingText
-from console.ui.runs.state_text import STAGES, mark_of
+from console.ui.runs.run_text import mark_text, stage_text
 from engine.contract.settings import RunId
 
 _LAYOUTS = ("both", "loss", "top1", "none")
@@ -62,7 +62,7 @@ class LivePane(Pane, inherit_bindings=False):
         """The log."""
         return self.query_one(LogView)
 
-    def take_focus(self) -> None:
+    def focus_content(self) -> None:
         """Focus the log: it has the scroll keys."""
         self.log_view.focus(scroll_visible=False)
 
@@ -133,7 +133,7 @@ class LivePane(Pane, inherit_bindings=False):
             parts.append(Content.styled(f"{sign}{name}", "rgb({},{},{})".format(*colour)))
         if self.selected is not None:
             sign = "■" if blocks else f"{letters(names)[self.selected.condition].upper()}="
-            parts.append(Content.styled(f"{sign}{self.selected.condition}/{self.selected.seed}", "bold"))
+            parts.append(Content.styled(f"{sign}{self.selected.label}", "bold"))
         return Content(" ").join(parts)
 
     def _show_status(self) -> None:
@@ -141,25 +141,24 @@ class LivePane(Pane, inherit_bindings=False):
         if self.snapshot is None or self.selected is None:
             return
         view, log = self.snapshot.runs[self.selected], self.log_view
-        mark = mark_of(view)
         done, left = fraction_done(view), training_seconds_left(view)
         details = []
         if view.state_name == "running":
             in_stage = self.clock.seconds(view, time.time())
-            details = [STAGES.get(view.stage, view.stage or "starting")]
+            details = [stage_text(view)]
             details += [f"for {duration(in_stage)}"] if in_stage is not None else []
             details += [f"{100 * done:.0f}%"] if done is not None else []
             details += [f"ETA {duration(left)}"] if left is not None else []
         elif view.state and view.state.reason:
             details = [view.state.reason]
-        state = Content.assemble("  ", (f"{mark.sign} {mark.word}", mark.style), "  " + "  ".join(details))
+        state = Content("  ") + mark_text(view) + ("  " + "  ".join(details))
         shown, total = log.counts
         lines = (f"{shown:,} of " if log.filter else "") + counted(total, "line")
         tail = Content.assemble(f"log: {lines}, ", ("following" if log.following else "paused", "bold"))
         room = max(0, self.size.width - tail.cell_length - 2)
-        head = Content.styled(run_name(self.selected, room - state.cell_length), "bold") + state
+        head = Content.styled(run_label(self.selected, room - state.cell_length), "bold") + state
         head = head.truncate(room, ellipsis=True).pad_right(max(0, room - head.cell_length))
-        self.query_one("#live-status", UpdatingText).say(head + Content("  ") + tail)
+        self.query_one("#live-status", UpdatingText).set_text(head + Content("  ") + tail)
 
     def action_select_run(self, by: int) -> None:
         """Select the run ``by`` places further on, first after last."""
@@ -170,7 +169,7 @@ class LivePane(Pane, inherit_bindings=False):
     def action_abort(self) -> None:
         """Abort the selected run."""
         if self.selected is not None:
-            self.post_message(AbortWanted((self.selected,)))
+            self.post_message(AbortRequested((self.selected,)))
 
     def action_toggle_smooth(self) -> None:
         """Switch between smoothed and raw loss."""
@@ -227,7 +226,7 @@ class LivePane(Pane, inherit_bindings=False):
             search.value = ""
             search.display = False
         self.log_view.set_filter(LogFilter())
-        self.take_focus()
+        self.focus_content()
         self._show_status()
 
     @on(Input.Changed)
@@ -240,4 +239,4 @@ class LivePane(Pane, inherit_bindings=False):
     def _keep_filter(self, event: Input.Submitted) -> None:
         event.stop()
         event.input.display = bool(event.value)
-        self.take_focus()
+        self.focus_content()

@@ -1,4 +1,4 @@
-"""View 2: the condition x seed matrix; launch, run again, abort."""
+"""View 2: the condition x seed matrix; launch, restart, abort."""
 
 from __future__ import annotations
 
@@ -8,21 +8,61 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
 from textual.widgets import Static
 
+from console.runs.run_view import RunView
+from console.runs.snapshot import SyncState
 from console.ui.actions import bindings
-from console.ui.messages import AbortWanted, LaunchWanted, PullAgainWanted, RunSelected, VerifyWanted, ViewWanted
+from console.ui.messages import (
+    AbortRequested,
+    LaunchRequested,
+    RunSelected,
+    SyncRequested,
+    VerifyRequested,
+    ViewRequested,
+)
 from console.ui.pane import Pane, UpdatingText
-from console.ui.runs.cell import RunCell
-from console.ui.runs.details import details
+from console.ui.runs.run_text import cell_text, details_text
 from engine.contract.experiment import USER_BUNDLES, Experiment
 from engine.contract.settings import RunId
 
 _TALL = 26  # lines of the view that hold three rows of cells and more than three lines of details
 
 
+class RunCell(Widget):
+    """One run in the matrix; drawn again only when its text changes."""
+
+    text: reactive[Content] = reactive(Content(""), init=False)
+
+    def __init__(self, run: RunId) -> None:
+        super().__init__(id=f"cell-{run.condition.replace('.', '-dot-')}-{run.seed}")  # an id may not have a dot
+        self.run = run
+        self.border_title = Content(run.label)
+        self._shown: tuple[RunView, SyncState, float | None] = (RunView(run), SyncState(), None)
+
+    def show(self, view: RunView, sync: SyncState, stage_seconds: float | None) -> None:
+        """Show the state of ``view``."""
+        self._shown = (view, sync, stage_seconds)
+        self.text = cell_text(view, sync, stage_seconds, self.size.width)
+
+    def on_resize(self) -> None:
+        """Fit the text to the new width."""
+        self.show(*self._shown)
+
+    def on_click(self, event: events.Click) -> None:
+        """Select the run."""
+        event.stop()
+        self.post_message(RunSelected(self.run))
+
+    def render(self) -> Content:
+        """The text."""
+        return self.text
+
+
 class RunsPane(Pane, inherit_bindings=False):
-    """The matrix with a cursor, and what is known of the run under it."""
+    """The matrix with a cursor, and details of the selected run."""
 
     SCOPE = "runs"
     BINDINGS = bindings("runs")
@@ -39,7 +79,7 @@ class RunsPane(Pane, inherit_bindings=False):
             self._cells[runs[0]].add_class("selected")
 
     def compose(self) -> ComposeResult:
-        """A row of cells a condition under its title, the details below."""
+        """Per condition a title and a row of cells; the details below."""
         with VerticalScroll(id="matrix", can_focus=False):
             for name, runs in self._rows.items():
                 condition = self._experiment.conditions[name]
@@ -50,15 +90,15 @@ class RunsPane(Pane, inherit_bindings=False):
         yield UpdatingText(id="details")
 
     def on_resize(self, event: events.Resize) -> None:
-        """More on the selected run where there is room for it."""
+        """Show more details of the selected run on a tall screen."""
         self.set_class(event.size.height >= _TALL, "tall")
 
     def watch_snapshot(self) -> None:
-        """Bring every cell up to date."""
+        """Update every cell."""
         self.tick()
 
     def tick(self) -> None:
-        """Let the times go on; what says the same is not drawn again."""
+        """Update the times; a cell whose text stays the same is not drawn again."""
         if self.snapshot is None:
             return
         now = time.time()
@@ -80,8 +120,9 @@ class RunsPane(Pane, inherit_bindings=False):
     def _show_details(self) -> None:
         if self.snapshot is None or self.selected is None:
             return
-        in_stage = self.clock.seconds(self.snapshot.runs[self.selected], time.time())
-        self.query_one("#details", UpdatingText).say(details(self.snapshot, self.selected, in_stage, time.monotonic()))
+        stage_seconds = self.clock.seconds(self.snapshot.runs[self.selected], time.time())
+        text = details_text(self.snapshot, self.selected, stage_seconds, time.monotonic())
+        self.query_one("#details", UpdatingText).set_text(text)
 
     def action_move(self, right: int, down: int) -> None:
         """Move the cursor by one; it stops at the edges."""
@@ -89,46 +130,46 @@ class RunsPane(Pane, inherit_bindings=False):
             return
         names = list(self._rows)
         row = min(max(0, names.index(self.selected.condition) + down), len(names) - 1)
-        place = self._rows[self.selected.condition].index(self.selected) + right
+        column = self._rows[self.selected.condition].index(self.selected) + right
         runs = self._rows[names[row]]
-        self.post_message(RunSelected(runs[min(max(0, place), len(runs) - 1)]))
+        self.post_message(RunSelected(runs[min(max(0, column), len(runs) - 1)]))
 
     def action_open_live(self) -> None:
-        """Watch the selected run."""
-        self.post_message(ViewWanted("live"))
+        """Open the selected run in view 3."""
+        self.post_message(ViewRequested("live"))
 
     def action_launch(self) -> None:
         """Launch the selected run."""
         if self.selected is not None:
-            self.post_message(LaunchWanted((self.selected,)))
+            self.post_message(LaunchRequested((self.selected,)))
 
     def action_launch_condition(self) -> None:
         """Launch every seed of the selected condition."""
         if self.selected is not None:
-            self.post_message(LaunchWanted(tuple(self._rows[self.selected.condition])))
+            self.post_message(LaunchRequested(tuple(self._rows[self.selected.condition])))
 
     def action_launch_all(self) -> None:
         """Launch every run."""
-        self.post_message(LaunchWanted(tuple(self._cells)))
+        self.post_message(LaunchRequested(tuple(self._cells)))
 
-    def action_launch_again(self) -> None:
-        """Run the selected run once more."""
+    def action_restart(self) -> None:
+        """Launch the selected run from the start."""
         if self.selected is not None:
-            self.post_message(LaunchWanted((self.selected,), again=True))
+            self.post_message(LaunchRequested((self.selected,), restart=True))
 
     def action_abort(self) -> None:
         """Abort the selected run."""
         if self.selected is not None:
-            self.post_message(AbortWanted((self.selected,)))
+            self.post_message(AbortRequested((self.selected,)))
 
     def action_abort_all(self) -> None:
-        """Abort everything that goes on."""
-        self.post_message(AbortWanted(tuple(self._cells)))
+        """Abort every queued and running run."""
+        self.post_message(AbortRequested(tuple(self._cells)))
 
-    def action_pull_again(self) -> None:
-        """Ask again for what did not come home."""
-        self.post_message(PullAgainWanted())
+    def action_sync_now(self) -> None:
+        """Pull what is damaged or not synced yet."""
+        self.post_message(SyncRequested())
 
-    def action_verify_synced(self) -> None:
-        """Read what is at home again."""
-        self.post_message(VerifyWanted())
+    def action_verify(self) -> None:
+        """Compare the local copy with its manifests."""
+        self.post_message(VerifyRequested())

@@ -37,8 +37,8 @@ while True:
 KEYS = (
     ("3", "Dev top-1"),
     ("2", "bundles, "),
-    ("\x1b[B", "B / 42"),
-    ("\x1b[A", "A / 42"),
+    ("\x1b[B", "B/42"),
+    ("\x1b[A", "A/42"),
     ("?", "Go to Host"),
     ("\x1b", "bundles, "),
     ("4", "No run has been evaluated yet"),

@@ -11,8 +11,8 @@ from textual.app import App
 from textual.pilot import Pilot
 
 from console.ui.app import ConsoleApp
+from console.ui.commands import Severity
 from console.ui.host.checklist import Checklist
-from console.ui.runs.run_actions import Severity
 from tests.console.ui.fake_session import FakeSession
 
 SMALL, LARGE = (80, 24), (120, 40)
@@ -58,13 +58,13 @@ async def console(
 
 def listen(app: ConsoleApp) -> None:
     """Keep what the console says in passing, however soon it is gone from the screen."""
-    say, heard = app.say, _heard.setdefault(app, [])
+    say, heard = app.show_notice, _heard.setdefault(app, [])
 
-    def keep(words: str, severity: Severity = "information") -> None:
-        heard.append(words)
-        say(words, severity)
+    def keep(text: str, severity: Severity = "information") -> None:
+        heard.append(text)
+        say(text, severity)
 
-    app.say = keep  # type: ignore[method-assign]
+    app.show_notice = keep  # type: ignore[method-assign]
 
 
 def notices(pilot: Pilot[None]) -> list[str]:

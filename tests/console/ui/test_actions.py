@@ -10,17 +10,15 @@ import pytest
 from textual.dom import DOMNode
 
 from console import ui
-from console.ui.actions import ACTIONS, VIEWS, Scope, bindings, in_scope
+from console.ui.actions import ACTIONS, VIEWS, Scope, actions_in, bindings
 from console.ui.app import ConsoleApp
-from console.ui.dialogs.confirm import ConfirmDialog
-from console.ui.dialogs.help import HelpScreen
-from console.ui.dialogs.prompt import AnswerInput, PromptDialog
+from console.ui.bars import KeyBar
+from console.ui.dialogs import AnswerInput, ConfirmDialog, HelpScreen, PromptDialog
 from console.ui.host.pane import HostPane
 from console.ui.items.pane import ItemsPane, ItemTable
-from console.ui.key_line import KeyLine
 from console.ui.live.log_view import LogView
 from console.ui.live.pane import LivePane, LogSearch
-from console.ui.pane import Reading
+from console.ui.pane import ScrollPage
 from console.ui.runs.pane import RunsPane
 from tests.console.ui.driving import LARGE, SMALL, console, screen, until, until_shown
 from tests.console.ui.fake_session import FakeSession
@@ -28,7 +26,7 @@ from tests.console.ui.fake_session import FakeSession
 OWNERS: dict[Scope, type[DOMNode]] = {
     "app": ConsoleApp,
     "host": HostPane,
-    "reading": Reading,
+    "page": ScrollPage,
     "runs": RunsPane,
     "live": LivePane,
     "log": LogView,
@@ -41,7 +39,7 @@ OWNERS: dict[Scope, type[DOMNode]] = {
     "help": HelpScreen,
 }
 TOGETHER: tuple[tuple[Scope, ...], ...] = (
-    ("app", "reading"),
+    ("app", "page"),
     ("app", "host"),
     ("app", "runs"),
     ("app", "live", "log"),
@@ -52,8 +50,8 @@ TOGETHER: tuple[tuple[Scope, ...], ...] = (
 
 @pytest.mark.parametrize("scope", OWNERS)
 def test_every_action_has_its_method_where_it_works(scope: Scope) -> None:
-    assert in_scope(scope)
-    for action in in_scope(scope):
+    assert actions_in(scope)
+    for action in actions_in(scope):
         assert callable(getattr(OWNERS[scope], action.method, None)), action
 
 
@@ -64,12 +62,12 @@ def test_every_owner_is_bound_from_the_registry(scope: Scope) -> None:
 
 @pytest.mark.parametrize("scopes", TOGETHER)
 def test_no_key_means_two_things_at_once(scopes: tuple[Scope, ...]) -> None:
-    keys = [key for scope in scopes for action in in_scope(scope) for key in action.keys]
+    keys = [key for scope in scopes for action in actions_in(scope) for key in action.keys]
     assert sorted(set(keys)) == sorted(keys)
 
 
 def test_what_destroys_is_never_confirmed_by_its_own_key() -> None:
-    yes = {key for action in in_scope("confirm") if action.method == "action_confirm" for key in action.keys}
+    yes = {key for action in actions_in("confirm") if action.method == "action_confirm" for key in action.keys}
     asking = {action for action in ACTIONS if action.destructive or action.method in ("action_quit", "action_repair")}
     askers = {key for action in asking for key in action.keys}
     assert askers
@@ -100,11 +98,11 @@ async def test_in_each_view_the_keys_of_the_registry_are_active_and_no_others(ke
         "host": ("host",),
         "runs": ("runs",),
         "live": ("live", "log"),
-        "results": ("reading",),
+        "results": ("page",),
         "items": ("items", "table"),
     }
     scopes: tuple[Scope, ...] = ("app", *inner[view])
-    known = {(key, action.call) for scope in scopes for action in in_scope(scope) for key in action.keys}
+    known = {(key, action.call) for scope in scopes for action in actions_in(scope) for key in action.keys}
     async with console(FakeSession()) as pilot:
         await pilot.press(key)
         await until(pilot, lambda: pilot.app.screen.query(f"#{view}"))
@@ -119,33 +117,33 @@ async def test_the_footer_shows_the_keys_of_the_view(size: tuple[int, int]) -> N
         last = screen(pilot).splitlines()[-1].strip()
         if size == LARGE:
             assert last == (
-                "a all  l launch/resume  x abort  X abort all  Enter live  r again  L condition  s sync  v verify  "
+                "a all  l launch/resume  x abort  X abort all  Enter live  r restart  L condition  s sync now  v verify  "
                 "? help  q quit"
             )
         else:
-            assert last == "a l L launch/resume x abort X all ↵ live r anew s sync v verify ? help q quit"
+            assert last == "a l L launch x abort X all ↵ live r restart s sync v verify ? help q quit"
         await pilot.press("3")
         whole = await until_shown(pilot, "x abort", "[ ] run", "f follow", "/ filter", "c charts", "s smooth", "? help")
         assert ("g log scale  m markers" if size == LARGE else "g log m marks") in whole
         await pilot.press("1")
-        await until_shown(pilot, "p look again  e repair  c connect  s sync  v verify  ? help  q quit")
+        await until_shown(pilot, "p check again  e repair  c connect  s sync now  v verify  ? help  q quit")
 
 
 async def test_at_80_columns_no_footer_leaves_out_a_key_that_has_a_label() -> None:
     async with console(FakeSession()) as pilot:
-        line = pilot.app.screen.query_one(KeyLine)
-        for scope in ("runs", "live", "host", "items", "reading"):
+        line = pilot.app.screen.query_one(KeyBar)
+        for scope in ("runs", "live", "host", "items", "page"):
             line.scope = scope
             words = line.render().plain.split()
-            for action in (*in_scope(line.scope), *in_scope("app")):
+            for action in (*actions_in(line.scope), *actions_in("app")):
                 if action.label:
-                    keys, label = action.brief or (action.keys_shown, action.label)
+                    keys, label = action.short or (action.keys_shown, action.label)
                     assert {*keys.split(), *label.split()} <= set(words), action
 
 
 async def test_a_footer_without_room_keeps_what_is_used_most_and_the_ways_out() -> None:
     async with console(FakeSession(), (50, 24)) as pilot:
-        assert screen(pilot).splitlines()[-1].strip() == "a l L launch/resume x abort X all ? help q quit"
+        assert screen(pilot).splitlines()[-1].strip() == "a l L launch x abort X all ↵ live ? help q quit"
 
 
 async def test_help_lists_every_action_and_escape_leaves_it() -> None:
@@ -165,7 +163,7 @@ async def test_the_palette_offers_the_actions_of_the_view_and_carries_them_out()
         app = pilot.app
         assert isinstance(app, ConsoleApp)
         offered = {command.title: command.callback for command in app.get_system_commands(app.screen)}
-        launch = next(action for action in in_scope("runs") if action.method == "action_launch_all")
+        launch = next(action for action in actions_in("runs") if action.method == "action_launch_all")
         assert launch.help in offered
         await offered[launch.help]()
         await until(pilot, lambda: session.launched)

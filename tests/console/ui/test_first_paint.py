@@ -15,7 +15,7 @@ from engine.contract.experiment import read_experiment
 HEAVY = {"torch", "polars", "scipy", "numpy", "asyncssh", "plotext", "transformers"}
 
 def open_session(prompter):
-    print("PAINTED", app.main.query_one("#top-line").region, sorted(HEAVY & set(sys.modules)))
+    print("PAINTED", app.main.query_one("#status-bar").region, sorted(HEAVY & set(sys.modules)))
     raise ValueError("seen enough")
 
 app = ConsoleApp(open_session, read_experiment(find_config("scaling.toml")), "demo", "this machine", False)

@@ -42,9 +42,11 @@ async def test_a_link_that_waits_for_the_operator_says_so_and_is_tried_on_reques
     session.show(link="lost", heard=0.0, detail="its host key was not trusted")
     session.stopped.set()
     async with console(session) as pilot:
-        await until_shown(pilot, "not reached, waits for you", "its host key was not trusted; c in view 1 tries again.")
+        await until_shown(
+            pilot, "not reached, needs input", "its host key was not trusted; c in view 1 connects again."
+        )
         await pilot.press("1")
-        await until_shown(pilot, "Link         ○ not reached, waits for you; c connects now", "c connect")
+        await until_shown(pilot, "Link         ○ not reached, needs input; c connects now", "c connect")
         await pilot.press("c")
         await until_shown(pilot, "not reached, retrying; c connects now")
     assert session.reconnects == 1
@@ -58,7 +60,7 @@ async def test_a_console_that_stopped_following_begins_again_on_request() -> Non
         assert session.follows == 1, "what is followed is not followed twice"
         session.breaks.put_nowait(RuntimeError("out of file descriptors"))
         await until(pilot, lambda: notices(pilot))
-        assert "stopped following the host: out of file descriptors; c in view 1 goes on" in notices(pilot)[-1]
+        assert "stopped following the host: out of file descriptors; c in view 1 connects again" in notices(pilot)[-1]
         await pilot.press("c")
         await until(pilot, lambda: session.follows == 2)
         await pilot.press("c")

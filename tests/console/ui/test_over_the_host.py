@@ -40,9 +40,9 @@ def snapshot_names(pilot: Pilot[None]) -> set[str]:
 
 async def test_what_finished_is_there_when_the_console_comes(finished: FinishedExperiment) -> None:
     async with real_console(finished.experiment, finished.runs) as pilot:
-        await until_shown(pilot, "4 done", "✓ finished  at home", "checksums right")
+        await until_shown(pilot, "4 finished", "✓ finished  synced", "checksums match")
         await pilot.press("enter")
-        await until_shown(pilot, "A / 42", "mean pooling", "end: ")
+        await until_shown(pilot, "A/42", "mean pooling", "end: ")
         await pilot.press("4")
         await until_shown(pilot, "4 of 4 runs evaluated", "Ship blockers")
         mean = next(one for one in finished.printed["conditions"] if one["condition"] == "A")["top1"]["mean"]
@@ -64,7 +64,7 @@ async def test_one_key_launches_all_curves_move_and_all_are_aborted(
         await pilot.press("a")
         await until_shown(pilot, "Launched 4 runs.", "2 running", "2 queued")
         await pilot.press("3")
-        await until_shown(pilot, "A / 42  ▶ running  training", "ETA")
+        await until_shown(pilot, "A/42  ▶ running  training", "ETA")
         app = pilot.app
         assert isinstance(app, ConsoleApp)
 

@@ -11,9 +11,7 @@ from textual.pilot import Pilot
 
 from console.hosts.ssh.prompts import OperatorUnavailable, Prompter, Question
 from console.ui.app import ConsoleApp
-from console.ui.dialogs.confirm import ConfirmDialog
-from console.ui.dialogs.help import HelpScreen
-from console.ui.dialogs.prompt import AnswerInput, PromptDialog
+from console.ui.dialogs import AnswerInput, ConfirmDialog, HelpScreen, PromptDialog
 from engine.contract.settings import RunId
 from tests.console.ui.driving import SMALL, console, notices, screen, until, until_shown
 from tests.console.ui.fake_session import FakeSession

@@ -62,9 +62,9 @@ async def test_runs_shows_every_state_in_words(size: tuple[int, int]) -> None:
     async with console(busy_session(), size) as pilot:
         await until_shown(
             pilot,
-            "✓ finished  at home",
-            "✓ finished  coming 50%",
-            "home 1/4, coming 50%, 0:04",
+            "✓ finished  synced",
+            "✓ finished  pulling 50%",
+            "synced 1/4, pulling 50%, 0:04",
             "top-1 46.1",
             "passes every gate",
             "fails coherence",
@@ -100,7 +100,7 @@ async def test_live_shows_curves_the_level_of_mean_pooling_and_the_log(size: tup
     async with console(session, size) as pilot:
         await pilot.press("down", "enter")
         text = await until_shown(
-            pilot, "Loss", "Dev top-1 %", "mean pooling 45.2", "B / 42", "following", "step 299", "50%"
+            pilot, "Loss", "Dev top-1 %", "mean pooling 45.2", "B/42", "following", "step 299", "50%"
         )
         assert "step 200" not in text.split("following")[1] or size == LARGE
         await until(pilot, lambda: "▄" in screen(pilot) or "▀" in screen(pilot), "a curve in blocks")
@@ -118,11 +118,11 @@ async def test_live_turns_to_other_runs_and_their_logs() -> None:
         await pilot.press("3")
         await until_shown(pilot, "log of the first")
         await pilot.press("right_square_bracket")
-        await until_shown(pilot, "A / 123", "log of the second")
+        await until_shown(pilot, "A/123", "log of the second")
         await pilot.press("left_square_bracket", "left_square_bracket")
-        await until_shown(pilot, "C / 456", "No log yet")
+        await until_shown(pilot, "C/456", "No log yet")
         await pilot.press("2")
-        await until_shown(pilot, "C / 456  · not launched")
+        await until_shown(pilot, "C/456  · not launched")
 
 
 async def test_a_long_name_gives_way_to_state_progress_and_log() -> None:
@@ -134,9 +134,9 @@ async def test_a_long_name_gives_way_to_state_progress_and_log() -> None:
     session, run = FakeSession(experiment), RunId(name, 42)
     session.show(view_of(run, "running", training(100)), sync_states={run: SyncState("syncing", bytes_done=1200)})
     async with console(session) as pilot:
-        text = await until_shown(pilot, "aaa… / 42  ▶ running  Coming home, 1.2 kB here", name)
+        text = await until_shown(pilot, "aaa…/42  ▶ running  Syncing: 1.2 kB", name)
         await pilot.press("3")
-        text = await until_shown(pilot, "… / 42  ▶ running  training  50%  ETA ", "log: 0 lines, following")
+        text = await until_shown(pilot, "…/42  ▶ running  training  50%  ETA ", "log: 0 lines, following")
         assert name not in text
 
 
@@ -195,7 +195,7 @@ async def test_results_fill_in_as_runs_end() -> None:
         await until_shown(pilot, "1 of 9 runs evaluated", "1/3")
 
 
-async def test_results_of_capsules_at_home_are_shown_though_the_host_was_never_reached() -> None:
+async def test_synced_results_are_shown_though_the_host_was_never_connected() -> None:
     ran = FakeSession()
     ran.show(finished(RunId("A", 42)))
     session = FakeSession()
@@ -208,13 +208,13 @@ async def test_results_of_capsules_at_home_are_shown_though_the_host_was_never_r
         await until_shown(pilot, "1 of 9 runs evaluated", "46.1")
 
 
-async def test_what_changes_while_results_are_worked_out_is_looked_at_next() -> None:
+async def test_what_changes_while_results_are_worked_out_is_read_next() -> None:
     session = SlowSession()
     async with console(session) as pilot:
         await pilot.press("4")
         await until(pilot, session.begun.is_set)
         session.show(finished(RunId("A", 42)))
-        await until(pilot, lambda: "1 done" in screen(pilot))
+        await until(pilot, lambda: "1 finished" in screen(pilot))
         session.go_on.set()
         await until_shown(pilot, "1 of 9 runs evaluated")
 
@@ -273,7 +273,7 @@ async def test_host_shows_key_facts_and_age(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize(
     ("key", "text"),
     [
-        ("1", "What the host has is known once it has answered"),
+        ("1", "Facts about the host appear once it is connected"),
         ("2", "press a to launch all nine"),
         ("3", "the curves begin when a run trains"),
         ("4", "launch runs in view 2"),
@@ -303,9 +303,9 @@ async def test_hostile_text_is_shown_as_it_is_and_never_obeyed() -> None:
     )
     session.log(runs[0]).feed(f"{HOSTILE}\x1b[31mred\x1b]0;title\x07 \x9b2J\n".encode())
     async with console(session, LARGE) as pilot:
-        await until_shown(pilot, "[red]box", f"Why: {HOSTILE}", f"1 warning: {HOSTILE}")
+        await until_shown(pilot, "[red]box", f"Reason: {HOSTILE}", f"1 warning: {HOSTILE}")
         await pilot.press("1")
-        await until_shown(pilot, f"Doing        {HOSTILE}")
+        await until_shown(pilot, f"Status       {HOSTILE}")
         await pilot.press("3")
         text = await until_shown(pilot, f"{HOSTILE}red")
         assert "\x1b" not in text
@@ -336,12 +336,12 @@ async def test_only_the_view_in_sight_is_kept_up_to_date() -> None:
         await until_shown(pilot, "✓3")
         assert pilot.app.screen.query_one("#runs").snapshot is before  # type: ignore[attr-defined]
         await pilot.press("2", "down", "down", "right", "right")
-        await until_shown(pilot, "C / 456  ✓ finished")
+        await until_shown(pilot, "C/456  ✓ finished")
 
 
 async def test_a_click_selects_a_run_and_goes_to_a_view() -> None:
     async with console(busy_session()) as pilot:
         await pilot.click("#cell-B-42")
-        await until_shown(pilot, "B / 42  ▶ running")
-        await pilot.click("#tab-line", offset=(18, 0))
-        await until_shown(pilot, ">3 Live<", "B / 42")
+        await until_shown(pilot, "B/42  ▶ running")
+        await pilot.click("#tab-bar", offset=(18, 0))
+        await until_shown(pilot, ">3 Live<", "B/42")

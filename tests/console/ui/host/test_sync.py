@@ -1,4 +1,4 @@
-"""What is at home, in view 1 and in short in every view; asking again for what did not come; reading again what did."""
+"""Sync status in view 1 and in the tab bar; sync now; verification of the local copy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import pytest
 
 from console.hosts.pull.verify import Differing, VerifyResult
 from console.runs.snapshot import SyncState
-from console.ui.host.sync_text import VerifyState, sync_text, sync_text_short
+from console.ui.host.sync import VerifyState
+from console.ui.host.sync_text import sync_text, sync_text_short
 from engine.contract.settings import RunId
 from tests.console.ui.driving import LARGE, SMALL, console, notices, screen, until, until_shown
 from tests.console.ui.fake_session import FakeSession
@@ -31,9 +32,9 @@ def two_ended(**sync_states: SyncState) -> FakeSession:
 
 def test_the_verdict_is_full_sync_once_every_ended_run_is_at_home() -> None:
     text = said(two_ended())
-    assert text.splitlines()[0] == ("Home         ✓ full sync: 2 of 2 ended runs, 18 files, 2.4 MB, verified")
-    assert text.splitlines()[1] == "Verified     as they came; v reads all of it again"
-    assert sync_text_short(two_ended().snapshot).plain == "full sync: 2 runs, 2.4 MB"
+    assert text.splitlines()[0] == ("Local copy   ✓ synced: 2 of 2 ended runs, 18 files, 2.4 MB, checksums match")
+    assert text.splitlines()[1] == "Verified     when pulled; v verifies again"
+    assert sync_text_short(two_ended().snapshot).plain == "synced 2 runs, 2.4 MB"
 
 
 @pytest.mark.parametrize(
@@ -41,27 +42,27 @@ def test_the_verdict_is_full_sync_once_every_ended_run_is_at_home() -> None:
     [
         (
             SyncState("pulling", 0, 9, 630_000, 1_000_000, left=4.0),
-            "A / 123 comes: 63%, 630 kB of 1.0 MB, 0:04 left",
-            "home 1/2, coming 63%, 0:04",
+            "A/123 pulling 63%, 630 kB of 1.0 MB, 0:04 left",
+            "synced 1/2, pulling 63%, 0:04",
         ),
-        (SyncState(), "1 run to come", "home 1/2, 1 to come"),
+        (SyncState(), "1 run not synced yet", "synced 1/2, 1 not synced yet"),
         (
             SyncState(note="the disk at / is full"),
-            "A / 123 waits, s tries now: the disk at / is full",
-            "home 1/2, 1 to come",
+            "A/123 not synced yet; s pulls it now: the disk at / is full",
+            "synced 1/2, 1 not synced yet",
         ),
         (
             SyncState("damaged", note="items.parquet is not what its manifest says"),
-            "✗ A / 123 damaged, s pulls it again: items.parquet is not what its manifest says",
-            "home 1/2, 1 damaged: s",
+            "✗ A/123 damaged; s pulls it again: items.parquet is not what its manifest says",
+            "synced 1/2, 1 damaged: s",
         ),
     ],
-    ids=["coming", "to come", "waiting", "damaged"],
+    ids=["pulling", "not synced", "delayed", "damaged"],
 )
 def test_what_is_not_at_home_is_named_with_what_there_is_to_do(second: SyncState, line: str, short: str) -> None:
     session = two_ended(second=second)
     text = said(session)
-    assert text.splitlines()[0] == "Home         not in full sync: 1 of 2 ended runs, 9 files, 1.2 MB"
+    assert text.splitlines()[0] == "Local copy   1 of 2 ended runs synced, 9 files, 1.2 MB"
     assert text.splitlines()[1] == f"             {line}"
     assert sync_text_short(session.snapshot).plain == short
 
@@ -73,22 +74,26 @@ def test_what_still_runs_and_what_was_lost_is_said_apart_from_the_verdict() -> N
         view_of(B42, "running", training(5)), view_of(C42, "lost"), sync_states=dict.fromkeys((B42, C42), mirrored)
     )
     lines = said(session, now=100.0).splitlines()
-    assert "full sync: 2 of 2" in lines[0]
-    assert lines[1].strip() == "1 run still running: 34.0 kB of events and logs here, 1.0 s old"
-    assert lines[2].strip() == "1 lost run: 34.0 kB of events and logs here, unproved"
+    assert "synced: 2 of 2" in lines[0]
+    assert lines[1].strip() == "1 running run: syncing 34.0 kB of events and logs, 1.0 s old"
+    assert lines[2].strip() == "1 lost run: 34.0 kB of events and logs, without a manifest to verify"
 
 
 def test_without_the_hosts_word_nothing_is_called_full() -> None:
     session = two_ended()
     session.show(heard=0.0)
-    assert "2 runs here, 18 files, 2.4 MB; the host has not said yet whether there is more" in said(session)
-    assert sync_text_short(session.snapshot).plain == "home 2/2"
+    assert "2 runs synced, 18 files, 2.4 MB; the host has not answered yet, it may have more" in said(session)
+    assert sync_text_short(session.snapshot).plain == "synced 2/2"
 
 
 def test_a_lost_link_gives_the_verdict_its_age() -> None:
     session = two_ended()
     session.show(link="lost")
-    assert said(session, now=session.snapshot.host.heard + 300).splitlines()[0].endswith("verified, as of 5 min ago")
+    assert (
+        said(session, now=session.snapshot.host.heard + 300)
+        .splitlines()[0]
+        .endswith("checksums match, as of 5 min ago")
+    )
 
 
 def test_of_many_damaged_runs_some_are_named_and_the_others_counted() -> None:
@@ -96,7 +101,7 @@ def test_of_many_damaged_runs_some_are_named_and_the_others_counted() -> None:
     runs = list(session.snapshot.runs)
     session.show(*map(finished, runs), sync_states=dict.fromkeys(runs, SyncState("damaged", note="x")))
     text = said(session)
-    assert text.count("pulls it again: x") == 3 and "and 6 more damaged; s pulls all again" in text
+    assert text.count("pulls it again: x") == 3 and "and 6 more damaged; s pulls all of them again" in text
 
 
 @pytest.mark.parametrize("width", [0, 20, 40, 80, 200])
@@ -112,11 +117,11 @@ async def test_every_view_says_in_short_what_is_at_home(size: tuple[int, int]) -
     async with console(session, size) as pilot:
         for key in "12345":
             await pilot.press(key)
-            await until(pilot, lambda: "home 1/2, coming 50%, 0:04" in screen(pilot).splitlines()[1])
+            await until(pilot, lambda: "synced 1/2, pulling 50%, 0:04" in screen(pilot).splitlines()[1])
         session.show(sync_states={A123: HERE})
-        await until(pilot, lambda: "full sync: 2 runs, 2.4 MB" in screen(pilot).splitlines()[1])
+        await until(pilot, lambda: "synced 2 runs, 2.4 MB" in screen(pilot).splitlines()[1])
         await pilot.press("1")
-        await until_shown(pilot, "✓ full sync: 2 of 2 ended runs, 18 files, 2.4 MB")
+        await until_shown(pilot, "✓ synced: 2 of 2 ended runs, 18 files, 2.4 MB")
 
 
 @SIZES
@@ -128,13 +133,13 @@ async def test_one_key_asks_again_for_what_is_damaged_even_of_a_console_that_loo
     session.show(lease="ann@laptop")
     async with console(session, size, read_only=True) as pilot:
         await pilot.press(view)
-        await until_shown(pilot, "home 1/2, 1 damaged: s")
+        await until_shown(pilot, "synced 1/2, 1 damaged: s")
         await pilot.press("right", "s")
         await until(pilot, lambda: session.pulled == [(A123,)])
-        await until(pilot, lambda: "Asking for 1 run again." in notices(pilot))
+        await until(pilot, lambda: "Pulling 1 run." in notices(pilot))
         session.show(sync_states={A123: HERE})
         await pilot.press("s")
-        await until(pilot, lambda: "Every ended run is at home already." in notices(pilot))
+        await until(pilot, lambda: "Every ended run is synced already." in notices(pilot))
 
 
 async def test_without_a_link_asking_again_says_so() -> None:
@@ -142,7 +147,7 @@ async def test_without_a_link_asking_again_says_so() -> None:
     session.refuse = ConnectionError("there is no link to the host")
     async with console(session) as pilot:
         await pilot.press("s")
-        await until(pilot, lambda: "Could not pull again: there is no link to the host" in notices(pilot))
+        await until(pilot, lambda: "Could not sync: there is no link to the host" in notices(pilot))
 
 
 def step(read: int, files: int, *differing: Differing) -> VerifyResult:
@@ -150,50 +155,50 @@ def step(read: int, files: int, *differing: Differing) -> VerifyResult:
 
 
 @SIZES
-async def test_reading_again_shows_how_far_it_is_and_ends_with_numbers(size: tuple[int, int]) -> None:
+async def test_a_verification_shows_its_progress_and_ends_with_numbers(size: tuple[int, int]) -> None:
     session = two_ended()
     async with console(session, size, read_only=True) as pilot:
         await pilot.press("1", "v")
-        await until_shown(pilot, "beginning; Esc stops")
+        await until_shown(pilot, "starting; Esc stops")
         session.checks_home.put_nowait(step(1_200_000, 9))
         await until_shown(pilot, "9 of 18 files, 1.2 MB of 2.4 MB read, 0:0", "left; Esc stops")
         await pilot.press("2", "v", "1")
         session.checks_home.put_nowait(step(2_400_000, 18))
         session.checks_home.put_nowait(None)
-        await until_shown(pilot, "18 files, 2.4 MB right, read ", " s ago; v reads again")
-        assert "At home: 18 files, 2.4 MB, all as their manifests say." in notices(pilot)
+        await until_shown(pilot, "18 files, 2.4 MB match, ", " s ago; v verifies again")
+        assert "Verified: 18 files, 2.4 MB, all match their manifests." in notices(pilot)
 
 
-async def test_reading_again_names_the_files_that_differ() -> None:
+async def test_a_verification_names_the_files_that_differ() -> None:
     session = two_ended()
     wrong = Differing(A123, "k", "items.parquet", "its SHA-256 is another")
     async with console(session, LARGE) as pilot:
         await pilot.press("1", "v")
         session.checks_home.put_nowait(step(2_400_000, 17, wrong))
         session.checks_home.put_nowait(None)
-        await until_shown(pilot, "1 of 18 files different, read ", "A / 123 items.parquet: its SHA-256 is another")
-        assert notices(pilot) == ["1 file at home differs: A_seed123 items.parquet: its SHA-256 is another"]
+        await until_shown(pilot, "1 of 18 files do not match", "A/123 items.parquet: its SHA-256 is another")
+        assert notices(pilot) == ["1 file does not match: A/123 items.parquet: its SHA-256 is another"]
         await pilot.press("s")
-        await until(pilot, lambda: "differ" not in screen(pilot).partition("Preflight")[0])
+        await until(pilot, lambda: "not match" not in screen(pilot).partition("Preflight")[0])
 
 
-async def test_reading_again_can_be_stopped_and_begun_again() -> None:
+async def test_a_verification_can_be_stopped_and_started_again() -> None:
     session = two_ended()
     async with console(session, LARGE) as pilot:
         await pilot.press("1", "v")
         session.checks_home.put_nowait(step(10, 1))
         await until_shown(pilot, "10 B of 2.4 MB read")
         await pilot.press("escape")
-        await until_shown(pilot, "stopped, ", "ago; v begins again")
+        await until_shown(pilot, "stopped, ", "ago; v verifies again")
         await pilot.press("v")
-        await until_shown(pilot, "beginning; Esc stops")
+        await until_shown(pilot, "starting; Esc stops")
 
 
-async def test_the_age_of_what_was_verified_goes_on_by_itself() -> None:
+async def test_the_age_of_a_verification_is_updated_by_itself() -> None:
     session = two_ended()
     async with console(session, LARGE) as pilot:
         await pilot.press("1", "v")
         session.checks_home.put_nowait(step(2_400_000, 18))
         session.checks_home.put_nowait(None)
-        await until_shown(pilot, "right, read 1.")
-        await until_shown(pilot, "right, read 2.")
+        await until_shown(pilot, "match, 1.")
+        await until_shown(pilot, "match, 2.")

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from console.runs.run_view import RunView
-from console.ui.runs.state_text import StageClock
+from console.ui.pane import StageClock
 from engine.contract.events import Stage, Step, Warning
 from engine.contract.settings import RunId
 from engine.contract.state import RunState
@@ -21,7 +21,7 @@ def seen(skew: float, *views: tuple[RunView, float]) -> StageClock:
     """A clock that saw ``views``, each so many seconds after ``BEGAN``; the host's clock is ``skew`` behind ours."""
     clock = StageClock()
     for view, after in views:
-        clock.look([view], BEGAN + skew + after)
+        clock.update([view], BEGAN + skew + after)
     return clock
 
 
@@ -37,7 +37,7 @@ def test_fresh_news_of_another_run_tell_how_old_a_stage_is_that_began_before_the
     view = view_of(RUN, "running", [Stage("data")])
     clock = seen(skew, (view, 300.0))
     assert clock.seconds(view, BEGAN + skew + 300.0) == 0.0
-    clock.look([view_of(OTHER, "running", [Stage("data")] * 311)], BEGAN + skew + 310.0)
+    clock.update([view_of(OTHER, "running", [Stage("data")] * 311)], BEGAN + skew + 310.0)
     assert clock.seconds(view, BEGAN + skew + 320.0) == pytest.approx(320.0)
 
 
@@ -47,7 +47,7 @@ def test_another_stage_and_another_launch_begin_anew() -> None:
     clock = seen(0.0, (first, 0.0), (second, 1.0))
     assert clock.seconds(second, BEGAN + 11.0) == pytest.approx(10.0)
     third = view_of(RUN, "running", [Stage("data"), *[Stage("encode")] * 30], key="another")
-    clock.look([third], BEGAN + 30.0)
+    clock.update([third], BEGAN + 30.0)
     assert clock.seconds(third, BEGAN + 35.0) == pytest.approx(5.0)
 
 

@@ -1,17 +1,18 @@
-"""What keys ask of the host: launches, aborts, and leaving, with a question where something would be lost."""
+"""Launch, abort, take over and quit by key, with a question where something would be lost."""
 
 from __future__ import annotations
 
 import asyncio
 
 import pytest
+from textual.widgets import Static
 
 from console.hosts.ssh.prompts import Prompter
 from console.runs.run_view import RunView
 from console.runs.snapshot import SyncState
 from console.ui.app import ConsoleApp
-from console.ui.dialogs.confirm import ConfirmDialog
-from console.ui.runs.run_actions import told
+from console.ui.commands import outcome_message
+from console.ui.dialogs import ConfirmDialog
 from engine.contract.settings import RunId
 from tests.console.ui.driving import LARGE, console, listen, notices, screen, until, until_shown
 from tests.console.ui.fake_session import FakeOutcome, FakeSession
@@ -49,7 +50,7 @@ async def test_one_run_and_one_condition_are_launched_from_the_cursor() -> None:
 async def test_the_cursor_stops_at_the_edges_of_the_matrix() -> None:
     async with console(FakeSession()) as pilot:
         await pilot.press("left", "up", *["down"] * 5, *["right"] * 5)
-        await until_shown(pilot, "C / 456  · not launched")
+        await until_shown(pilot, "C/456  · not launched")
 
 
 async def test_launching_what_is_active_only_says_so() -> None:
@@ -63,7 +64,7 @@ async def test_launching_what_is_active_only_says_so() -> None:
     assert not session.launched
 
 
-async def test_running_again_asks_because_results_give_way() -> None:
+async def test_restarting_asks_because_results_give_way() -> None:
     session = FakeSession()
     session.show(finished(A42))
     async with console(session) as pilot:
@@ -85,8 +86,9 @@ async def test_an_abort_is_carried_out_by_y(key: str) -> None:
     async with console(session) as pilot:
         await pilot.press(key)
         await until(pilot, lambda: asked(pilot))
-        assert "End A/42 in mid-run" in screen(pilot)
-        assert ("B/42" in screen(pilot)) is (key == "X")
+        question = str(pilot.app.screen.query_one("#question", Static).render())
+        assert "End A/42 in mid-run" in question
+        assert ("B/42" in question) is (key == "X")
         await pilot.press("y")
         await until_shown(pilot, "1 aborted" if key == "x" else "2 aborted")
     assert len(session.aborted) == 1
@@ -170,7 +172,7 @@ async def test_while_the_host_thinks_the_console_shows_it_and_goes_on() -> None:
     assert len(session.launched) == 1
 
 
-async def test_before_the_core_is_there_a_launch_says_wait() -> None:
+async def test_before_the_session_is_open_a_launch_says_wait() -> None:
     session = FakeSession()
     opened = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -190,7 +192,7 @@ async def test_before_the_core_is_there_a_launch_says_wait() -> None:
         await until_shown(pilot, "press a to launch all nine")
 
 
-async def test_a_core_that_cannot_be_opened_ends_the_console_with_its_line() -> None:
+async def test_a_session_that_cannot_be_opened_ends_the_console_with_its_line() -> None:
     def broken(_: Prompter) -> FakeSession:
         raise ValueError("configs/hosts.toml: no host 'x'")
 
@@ -208,12 +210,12 @@ async def test_leaving_with_nothing_running_asks_nothing() -> None:
     assert session.closed
 
 
-async def test_leaving_while_a_run_comes_home_is_asked() -> None:
+async def test_leaving_while_a_run_is_pulled_is_asked() -> None:
     session = FakeSession()
     session.show(finished(A42), sync_states={A42: SyncState("pulling", 0, 9, 60_000, 120_000)})
     async with console(session) as pilot:
         await pilot.press("q")
-        await until_shown(pilot, "1 ended run not at home yet: what is missing comes with", "next start.")
+        await until_shown(pilot, "1 ended run is not synced yet; the next start pulls")
         await pilot.press("y")
         await until(pilot, lambda: pilot.app.return_code == 0)
 
@@ -224,7 +226,7 @@ async def test_leaving_runs_behind_is_asked_and_they_go_on(key: str) -> None:
     session.show(view_of(A42, "running", training(5)), view_of(A123, "queued"))
     async with console(session) as pilot:
         await pilot.press(key)
-        await until_shown(pilot, "2 runs go on without the console")
+        await until_shown(pilot, "2 runs continue on the host without the console")
         await pilot.press(key)
         await pilot.pause()
         assert asked(pilot)
@@ -238,16 +240,16 @@ async def test_leaving_runs_behind_is_asked_and_they_go_on(key: str) -> None:
     ("outcomes", "words"),
     [
         ([("A", True, "queued"), ("B", True, "queued")], "Launched 2 runs."),
-        ([("A", True, "queued"), ("B", False, "no room")], "Launched 1 run. 1 not: no room."),
-        ([("A", False, "no room"), ("B", False, "no room")], "2 not: no room."),
+        ([("A", True, "queued"), ("B", False, "no room")], "Launched 1 run. 1 not launched: no room."),
+        ([("A", False, "no room"), ("B", False, "no room")], "2 not launched: no room."),
     ],
 )
 def test_what_came_of_a_command_fits_one_line(outcomes: list[tuple[str, bool, str]], words: str) -> None:
-    said = told("Launched", [FakeOutcome(RunId(name, 1), done, note) for name, done, note in outcomes])
-    assert said.words == words
+    message = outcome_message("launched", [FakeOutcome(RunId(name, 1), done, note) for name, done, note in outcomes])
+    assert message.text == words
 
 
-async def test_a_run_the_host_forgot_can_be_launched_anew() -> None:
+async def test_a_run_the_host_forgot_can_be_launched_again() -> None:
     session = FakeSession()
     session.show(view_of(A42, "lost", reason="the host restarted"))
     async with console(session) as pilot:
@@ -256,3 +258,33 @@ async def test_a_run_the_host_forgot_can_be_launched_anew() -> None:
         await until(pilot, lambda: session.launched)
         assert not asked(pilot)
     assert isinstance(session.snapshot.runs[A42], RunView)
+
+
+async def test_a_console_without_the_lease_only_views_until_it_takes_over() -> None:
+    session = FakeSession()
+    session.show(view_of(A42, "running", training(5)), lease="[b]ann@laptop")
+    async with console(session, LARGE) as pilot:
+        await until_shown(pilot, "view only ([b]ann@laptop has the lease)")
+        await pilot.press("a")
+        await until(pilot, lambda: notices(pilot))
+        assert "t takes over" in notices(pilot)[0]
+        await pilot.press("x")
+        await pilot.pause()
+        assert not asked(pilot)
+        await pilot.press("t")
+        await until_shown(pilot, "[b]ann@laptop has the lease of this host")
+        await pilot.press("t")
+        await pilot.pause()
+        assert asked(pilot)
+        await pilot.press("y")
+        await until(pilot, lambda: "view only" not in screen(pilot).splitlines()[0])
+        await pilot.press("x")
+        await until(pilot, lambda: asked(pilot))
+    assert not session.launched
+
+
+async def test_taking_over_a_lease_that_one_has_only_says_so() -> None:
+    async with console(FakeSession()) as pilot:
+        await pilot.press("t")
+        await until(pilot, lambda: notices(pilot))
+        assert notices(pilot) == ["This console has the lease already."]

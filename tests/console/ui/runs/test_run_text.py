@@ -1,4 +1,4 @@
-"""What is said of the selected run: how long, how far, and whether it came home."""
+"""Details of the selected run: how long, how far, and whether it is synced."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from console.runs.run_view import RunView
 from console.runs.snapshot import SyncState
-from console.ui.runs.details import details
+from console.ui.runs.run_text import details_text
 from engine.contract.events import Progress, Stage
 from engine.contract.settings import RunId
 from engine.contract.state import RunState
@@ -20,50 +20,50 @@ from tests.console.ui.scenes import finished, view_of
 RUN = RunId("A", 42)
 
 
-def said(view: RunView, sync: SyncState | None = None, in_stage: float | None = None) -> list[str]:
+def said(view: RunView, sync: SyncState | None = None, stage_seconds: float | None = None) -> list[str]:
     session = FakeSession()
     session.show(view, sync_states={RUN: sync or SyncState()})
-    return details(session.snapshot, RUN, in_stage, now=100.0).plain.splitlines()
+    return details_text(session.snapshot, RUN, stage_seconds, now=100.0).plain.splitlines()
 
 
 @pytest.mark.parametrize(
     ("sync", "words"),
     [
-        (SyncState("pulling", 0, 11, 2_100_000, 2_900_000, left=4.2), "Coming home: 2.1 MB of 2.9 MB, 0:04 left"),
-        (SyncState("pulling", 0, 11, 0, 2_900_000), "Coming home: 0 B of 2.9 MB"),
-        (SyncState("syncing", bytes_done=1_200_000, as_of=99.2), "Coming home, 1.2 MB here, 0.8 s old"),
-        (SyncState("syncing", bytes_done=900), "Coming home, 900 B here"),
-        (SyncState("synced", 11, 11, 2_900_000, 2_900_000), "At home: 11 files, 2.9 MB, checksums right"),
-        (SyncState("synced", 1, 1, 512, 512), "At home: 1 file, 512 B, checksums right"),
-        (SyncState(), "Not at home yet"),
+        (SyncState("pulling", 0, 11, 2_100_000, 2_900_000, left=4.2), "Pulling 72%, 2.1 MB of 2.9 MB, 0:04 left"),
+        (SyncState("pulling", 0, 11, 0, 2_900_000), "Pulling 0%, 0 B of 2.9 MB"),
+        (SyncState("syncing", bytes_done=1_200_000, as_of=99.2), "Syncing: 1.2 MB, 0.8 s old"),
+        (SyncState("syncing", bytes_done=900), "Syncing: 900 B"),
+        (SyncState("synced", 11, 11, 2_900_000, 2_900_000), "Synced: 11 files, 2.9 MB, checksums match"),
+        (SyncState("synced", 1, 1, 512, 512), "Synced: 1 file, 512 B, checksums match"),
+        (SyncState(), "Not synced yet"),
     ],
 )
-def test_how_far_a_run_is_home(sync: SyncState, words: str) -> None:
-    assert said(finished(RUN), sync)[0] == f"A / 42  ✓ finished  Took 1:23. {words}"
+def test_how_far_a_run_is_synced(sync: SyncState, words: str) -> None:
+    assert said(finished(RUN), sync)[0] == f"A/42  ✓ finished  Took 1:23. {words}"
 
 
-def test_damage_on_the_way_home_has_a_line_of_its_own_with_the_reason() -> None:
+def test_damage_has_a_line_of_its_own_with_the_reason() -> None:
     lines = said(finished(RUN), SyncState("damaged", note="items.parquet: its checksum is another"))
-    assert lines[1] == "! Damaged, s pulls it again: items.parquet: its checksum is another"
-    assert "home" not in lines[0]
-    assert said(finished(RUN), SyncState("damaged"))[1] == "! Damaged, s pulls it again: a checksum was wrong"
+    assert lines[1] == "! Damaged; s pulls it again: items.parquet: its checksum is another"
+    assert "ync" not in lines[0]
+    assert said(finished(RUN), SyncState("damaged"))[1] == "! Damaged; s pulls it again: a checksum does not match"
 
 
-def test_what_has_not_ended_is_not_expected_at_home() -> None:
-    assert said(view_of(RUN, "running", [Stage("data")]))[0] == "A / 42  ▶ running"
+def test_a_run_that_has_not_ended_is_not_expected_to_be_synced() -> None:
+    assert said(view_of(RUN, "running", [Stage("data")]))[0] == "A/42  ▶ running"
 
 
 def test_a_stage_says_how_long_it_takes_already() -> None:
     view = view_of(RUN, "running", [Stage("data", "edition v2.3")])
-    assert said(view, in_stage=41.2)[1] == "building data (edition v2.3), for 0:41"
+    assert said(view, stage_seconds=41.2)[1] == "building data (edition v2.3), for 0:41"
     encoding = view_of(RUN, "running", [Stage("encode"), Progress(10, 40, "texts")])
-    assert said(encoding, in_stage=12.0)[1] == "encoding, 10 of 40 texts, for 0:12"
+    assert said(encoding, stage_seconds=12.0)[1] == "encoding, 10 of 40 texts, for 0:12"
     starting = RunView(RUN, state=RunState("running", "k"))
-    assert said(starting, in_stage=3.0)[1] == "starting, for 0:03"
+    assert said(starting, stage_seconds=3.0)[1] == "starting, for 0:03"
 
 
 @pytest.mark.parametrize("size", [SMALL, LARGE])
-async def test_the_time_of_a_stage_goes_on_in_every_view_without_any_news(size: tuple[int, int]) -> None:
+async def test_the_time_of_a_stage_is_updated_in_every_view_without_new_events(size: tuple[int, int]) -> None:
     session = FakeSession()
     stage = replace(view_of(RUN, "running", [Stage("evaluate")]), last_event=time.time())
     session.show(stage)
@@ -82,7 +82,7 @@ async def test_a_notice_at_80_columns_leaves_the_details_and_the_keys_in_sight()
         await until(pilot, lambda: pilot.app.screen.query("Toast"))
         text = await until_shown(pilot, "finished with these settings")
         last = text.splitlines()[-4:]
-        assert last[0].startswith(" A / 42  ✓ finished  Took 1:23. Not at home yet")
+        assert last[0].startswith(" A/42  ✓ finished  Took 1:23. Not synced yet")
         assert last[1].startswith(" Top-1 46.1, top-3 76.1, coherence 83.0  (mean pooling 45.2, 77.1, 74.0)")
         assert last[2].startswith(" After epoch 4: dev top-1 52.0 (mean pooling 45.2), attention entropy 0.93 of")
         assert "? help" in last[3]
@@ -91,11 +91,11 @@ async def test_a_notice_at_80_columns_leaves_the_details_and_the_keys_in_sight()
 @pytest.mark.parametrize(
     ("sync", "words"),
     [
-        (SyncState(), "No runs yet, and the host is not reached yet."),
-        (SyncState("synced"), "The host is not reached yet."),
+        (SyncState(), "No runs yet, and the host is not connected yet."),
+        (SyncState("synced"), "The host is not connected yet."),
     ],
 )
-def test_a_host_that_was_never_reached_does_not_deny_what_is_at_home(sync: SyncState, words: str) -> None:
+def test_a_host_that_was_never_connected_does_not_hide_synced_runs(sync: SyncState, words: str) -> None:
     session = FakeSession()
     session.show(link="lost", detail="no route", sync_states={RUN: sync})
-    assert details(session.snapshot, RUN, None, now=100.0).plain.splitlines()[0] == f"{words} no route"
+    assert details_text(session.snapshot, RUN, None, now=100.0).plain.splitlines()[0] == f"{words} no route"

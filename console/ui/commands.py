@@ -1,0 +1,159 @@
+"""Commands to the host: launch, abort, take over. Each runs in a worker, so the UI never waits for the host."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Literal
+
+from textual import on
+from textual.app import App
+from textual.worker import Worker, WorkerState
+
+from console.format import counted
+from console.ui.actions import key_of
+from console.ui.messages import AbortRequested, CommandFinished, LaunchRequested
+from console.ui.session_protocol import OutcomeProtocol, SessionProtocol
+
+Severity = Literal["information", "warning", "error"]
+Command = Literal["launch", "abort", "take over", "repair", "sync"]
+_NOTICE_SECONDS: dict[Severity, float] = {"information": 3.0, "warning": 4.0, "error": 5.0}
+
+
+class CommandApp(App[None], inherit_bindings=False):
+    """Base of the console app: sends commands to the host and shows their outcome as notices."""
+
+    session: SessionProtocol | None = None
+    read_only = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pending: dict[str, str] = {}
+
+    def show_busy(self, text: str) -> None:
+        """Show the commands under way; none if ``text`` is empty."""
+        raise NotImplementedError
+
+    def show_notice(self, text: str, severity: Severity = "information") -> None:
+        """Show a short notice; never as markup, because it may quote the host."""
+        self.notify(text, severity=severity, markup=False, timeout=_NOTICE_SECONDS[severity])
+
+    def confirm(self, question: str, yes_label: str, on_yes: Callable[[], object]) -> None:
+        """Ask ``question``; call ``on_yes`` if it is answered with y."""
+        from console.ui.dialogs import ConfirmDialog
+
+        def answered(answer: bool | None) -> None:
+            if answer:
+                on_yes()
+
+        self.push_screen(ConfirmDialog(question, yes_label), answered)
+
+    @on(LaunchRequested)
+    def _launch(self, message: LaunchRequested) -> None:
+        session = self.session_for("launch")
+        if session is None:
+            return
+        plan = session.plan_launch(message.runs, again=message.restart)
+        if not plan.launch:
+            self.show_notice(plan.question)
+            return
+
+        async def launch() -> CommandFinished:
+            return outcome_message("launched", await session.launch(plan))
+
+        def start() -> None:
+            self.run_command("launch", f"launching {counted(len(plan.launch), 'run')}", launch())
+
+        if plan.replaces:
+            self.confirm(plan.question, "launch", start)
+        else:
+            start()
+
+    @on(AbortRequested)
+    def _abort(self, message: AbortRequested) -> None:
+        session = self.session_for("abort")
+        if session is None:
+            return
+        plan = session.plan_abort(message.runs)
+        if not plan.abort:
+            self.show_notice(plan.question)
+            return
+
+        async def abort() -> CommandFinished:
+            return outcome_message("aborted", await session.abort(plan))
+
+        busy_text = f"aborting {counted(len(plan.abort), 'run')}"
+        self.confirm(plan.question, "abort", lambda: self.run_command("abort", busy_text, abort()))
+
+    def action_take_over(self) -> None:
+        """Take the host's lease from another console."""
+        session = self.session_for("take over")
+        if session is None:
+            return
+        holder = session.snapshot.host.lease
+        if not holder:
+            self.show_notice("This console has the lease already.")
+            return
+
+        async def take_over() -> CommandFinished:
+            await session.take_over()
+            return CommandFinished("This console has the lease now.", "information")
+
+        question = f"{holder} has the lease of this host. After you take over, that console can only view it."
+        self.confirm(question, "take over", lambda: self.run_command("take over", "taking over", take_over()))
+
+    def open_session(self) -> SessionProtocol | None:
+        """The session; None with a notice while the console is starting."""
+        if self.session is None:
+            self.show_notice("The console is still starting; try again in a moment.", "warning")
+        return self.session
+
+    def session_for(self, command: Command) -> SessionProtocol | None:
+        """The session if ``command`` can be sent now; else None with a notice that says why not."""
+        if self.read_only:
+            self.show_notice("Read-only: start the console without --read-only to change the host.", "warning")
+            return None
+        session = self.open_session()
+        if session is None:
+            return None
+        holder = session.snapshot.host.lease
+        if command in self._pending:
+            self.show_notice(f"Still {self._pending[command]}; wait for the host's answer.", "warning")
+        elif holder and command != "take over":
+            key = key_of("take_over")
+            self.show_notice(f"{holder} has the lease of this host; {key} takes over.", "warning")
+        else:
+            return session
+        return None
+
+    def run_command(self, command: Command, busy_text: str, reply: Coroutine[None, None, CommandFinished]) -> None:
+        """Wait for ``reply`` in a worker and show ``busy_text`` meanwhile."""
+        self._pending[command] = busy_text
+        self.show_busy(", ".join(self._pending.values()))
+
+        async def wait() -> None:
+            self.post_message(await reply)
+
+        self.run_worker(wait(), name=command, group="commands", exit_on_error=False)
+
+    @on(CommandFinished)
+    def _show_outcome(self, message: CommandFinished) -> None:
+        self.show_notice(message.text, message.severity)
+
+    @on(Worker.StateChanged)
+    def _command_ended(self, event: Worker.StateChanged) -> None:
+        if event.worker.group != "commands" or not event.worker.is_finished:
+            return
+        self._pending.pop(event.worker.name, None)
+        self.show_busy(", ".join(self._pending.values()))
+        if event.state is WorkerState.ERROR:
+            self.show_notice(f"Could not {event.worker.name}: {event.worker.error}", "error")
+
+
+def outcome_message(verb: str, outcomes: Sequence[OutcomeProtocol]) -> CommandFinished:
+    """One line for all runs of a command: ``Launched 8 runs. 1 not launched: already active under another launch.``"""
+    done = sum(outcome.done for outcome in outcomes)
+    notes = Counter(outcome.note for outcome in outcomes if not outcome.done)
+    parts = [f"{verb.capitalize()} {counted(done, 'run')}."] if done or not notes else []
+    parts += [f"{count} not {verb}: {note}." for note, count in notes.items()]
+    return CommandFinished(" ".join(parts), "warning" if notes else "information")

@@ -1,0 +1,177 @@
+"""Dialogs over the views: confirmation, the list of keys, and a prompt for what a connection needs.
+
+Imported on first use: what it needs of Textual would delay the first paint.
+"""
+
+from __future__ import annotations
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from console.format import counted
+from console.hosts.ssh.prompts import Question
+from console.ui.actions import Scope, actions_in, bindings, key_label
+from console.ui.pane import ScrollPage
+
+_MAX_LINES = 200  # a server may send as many as it likes
+_HELP_SECTIONS: tuple[tuple[str, tuple[Scope, ...]], ...] = (
+    ("Everywhere", ("app",)),
+    ("Host", ("host",)),
+    ("Runs", ("runs",)),
+    ("Live", ("live", "log", "search")),
+    ("Items", ("items", "table")),
+    ("Results and this page", ("page", "help")),
+    ("When the console asks", ("confirm",)),
+    ("When a connection needs input", ("prompt", "answer")),
+)
+
+
+class ConfirmDialog(ModalScreen[bool], inherit_bindings=False):
+    """Asks before something is destroyed; the result is True if answered with y, which no asking key is."""
+
+    BINDINGS = bindings("confirm")
+
+    def __init__(self, question: str, yes_label: str) -> None:
+        super().__init__()
+        self._question = question
+        self._yes_label = yes_label
+
+    def compose(self) -> ComposeResult:
+        """The question and the two answers."""
+        answers = Content.assemble(("y", "bold $text-error"), f"  {self._yes_label}     ", ("n", "bold"), "  cancel")
+        with Vertical(id="confirm"):
+            yield Static(Content(self._question), id="question")
+            yield Static(answers, id="answers")
+
+    def action_confirm(self) -> None:
+        """Yes."""
+        self.dismiss(True)
+
+    def action_cancel(self) -> None:
+        """No."""
+        self.dismiss(False)
+
+
+class HelpScreen(ModalScreen[None], inherit_bindings=False):
+    """Every key by view, from the registry; scrolls."""
+
+    BINDINGS = bindings("help")
+
+    def compose(self) -> ComposeResult:
+        """All sections in one text."""
+        with ScrollPage(id="help") as page:
+            page.border_title = "Keys"
+            page.border_subtitle = "Esc closes"
+            yield Static(_help_text())
+
+    def action_close(self) -> None:
+        """Back to the view."""
+        self.dismiss(None)
+
+
+def _help_text() -> Content:
+    lines: list[Content] = []
+    for title, scopes in _HELP_SECTIONS:
+        lines += [Content("")] if lines else []
+        lines.append(Content.styled(title, "bold underline"))
+        for action in dict.fromkeys(action for scope in scopes for action in actions_in(scope)):
+            keys = " ".join(map(key_label, action.keys))
+            lines.append(Content.assemble((f"{keys:>12}", "bold"), f"  {action.help}"))
+    return Content("\n").join(lines)
+
+
+class AnswerInput(Input):
+    """Input for the answer; a secret one cannot be copied out of it."""
+
+    BINDINGS = bindings("answer")
+
+    def action_copy(self) -> None:
+        """Copy the selection, unless it is secret."""
+        if not self.password:
+            super().action_copy()
+
+    def action_cut(self) -> None:
+        """Cut the selection, unless it is secret."""
+        if not self.password:
+            super().action_cut()
+
+
+class PromptDialog(ModalScreen[str | None], inherit_bindings=False):
+    """Asks for a password, a code or trust in a host key; the result is the answer, None for a refusal."""
+
+    BINDINGS = bindings("prompt")
+
+    def __init__(self, question: Question) -> None:
+        super().__init__()
+        self._question = question
+
+    def compose(self) -> ComposeResult:
+        """Title, explanation, input, keys."""
+        question = self._question
+        lines = list(question.lines[:_MAX_LINES])
+        if more := len(question.lines) - len(lines):
+            lines.append(f"... and {counted(more, 'line')} more")
+        with Vertical(id="prompt"):
+            yield Static(Content.styled(question.title, "bold"), id="prompt-title")
+            with VerticalScroll(id="prompt-text", can_focus=False) as text:
+                text.display = bool(lines)
+                yield Static(Content("\n".join(lines)))
+            yield Static(Content(question.prompt), id="prompt-label")
+            yield AnswerInput(password=question.secret, id="answer")
+            yield Static(self._keys_text(), id="prompt-keys")
+
+    def on_resize(self) -> None:
+        """Keep the input visible."""
+        for answer in self.query(AnswerInput):  # none before compose and after the dialog is closed
+            answer.scroll_visible(animate=False)
+
+    def _keys_text(self) -> Content:
+        confirm_word = self._question.confirm_word
+        accept = (
+            (("Enter", "bold"), " answers") if confirm_word is None else ((confirm_word, "bold"), " and Enter accept")
+        )
+        return Content.assemble(*accept, "     ", ("Esc", "bold"), " refuses")
+
+    @on(Input.Submitted)
+    def _submit(self, event: Input.Submitted) -> None:
+        """Answer; a wrong confirmation word is asked for again."""
+        event.stop()
+        confirm_word = self._question.confirm_word
+        if confirm_word is None:
+            self._close(event.value)
+        elif event.value.strip() == confirm_word:
+            self._close(confirm_word)
+        else:
+            self.query_one(AnswerInput).clear()
+            error = Content.styled(f"That was not the word {confirm_word}. ", "bold $text-error")
+            self.query_one("#prompt-keys", Static).update(error + self._keys_text())
+
+    def withdraw(self) -> None:
+        """Disable the input: the connection stopped waiting.
+
+        The dialog stays open, because the rest of an answer being typed would otherwise act as keys of the view.
+        """
+        answer = next(iter(self.query(AnswerInput)), None)
+        if answer is None:  # not composed yet
+            self.call_after_refresh(self.withdraw)
+        elif not answer.disabled:
+            answer.clear()
+            answer.disabled = True
+            text = Content.assemble("The host no longer waits for the answer.     ", ("Esc", "bold"), " closes")
+            self.query_one("#prompt-keys", Static).update(text)
+
+    def action_refuse(self) -> None:
+        """Close without an answer."""
+        self._close(None)
+
+    def action_scroll_text(self, by: int) -> None:
+        """Scroll a long explanation."""
+        self.query_one("#prompt-text").scroll_relative(y=4 * by, animate=False)
+
+    def _close(self, answer: str | None) -> None:
+        self.query_one(AnswerInput).clear()
+        self.dismiss(answer)

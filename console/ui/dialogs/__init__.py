@@ -1,1 +1,0 @@
-"""Dialogs: confirmation, questions of the host, help."""

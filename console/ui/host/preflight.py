@@ -1,0 +1,197 @@
+"""Preflight in the UI: its state, one check when the host is first connected, checks on request, and repairs."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+from msgspec import Struct
+from msgspec.structs import replace
+from textual import on
+from textual.worker import Worker, WorkerState
+
+from console.format import counted, size
+from console.hosts.preflight.checks import ENVIRONMENT_CPU, ENVIRONMENT_CUDA, Check, Repair, worst_status
+from console.runs.snapshot import HostView, Link
+from console.ui.commands import CommandApp
+from console.ui.messages import (
+    CommandFinished,
+    PreflightFinished,
+    PreflightRequested,
+    RepairProgressed,
+    RepairRequested,
+    StopRequested,
+)
+from console.ui.session_protocol import SessionProtocol
+
+
+class RepairProgress(Struct, frozen=True):
+    """A repair: the name of its check, its last step, and its error if it failed; times by ``time.monotonic()``."""
+
+    check: str
+    started_at: float
+    step: str = ""
+    ended_at: float | None = None
+    error: str = ""
+
+
+class PreflightState(Struct, frozen=True):
+    """The last preflight of the host; times are by ``time.monotonic()``.
+
+    Attributes:
+        checks: what was found; none before the first preflight.
+        checked_at, started_at: when the last preflight ended, and when the present one started, if any.
+        error: why the last preflight failed; ``checks`` are then those of the one before.
+        repair: the last repair.
+    """
+
+    checks: tuple[Check, ...] = ()
+    checked_at: float | None = None
+    started_at: float | None = None
+    error: str = ""
+    repair: RepairProgress | None = None
+
+    @property
+    def repairing(self) -> bool:
+        """Whether a repair is under way."""
+        return self.repair is not None and self.repair.ended_at is None
+
+    def finished(self, checks: tuple[Check, ...], now: float) -> PreflightState:
+        """The state after a preflight that found ``checks``."""
+        return replace(self, checks=checks, checked_at=now, started_at=None, error="")
+
+    def failed(self, error: str) -> PreflightState:
+        """The state after a preflight that failed; the old checks stay."""
+        return replace(self, started_at=None, error=error)
+
+    def with_repair(self, **changes: object) -> PreflightState:
+        """The state with fields of the repair changed; unchanged without a repair."""
+        return replace(self, repair=self.repair and replace(self.repair, **changes))
+
+
+def worst_check_index(checks: tuple[Check, ...]) -> int:
+    """Index of the first blocker, else of the first warning, else 0."""
+    return next((index for index, check in enumerate(checks) if check.status == worst_status(checks)), 0)
+
+
+def checks_summary_text(checks: tuple[Check, ...]) -> str:
+    """``1 blocker, 2 warnings``; ``all checks ok`` without any."""
+    counts = Counter(check.status for check in checks)
+    concerns = [counted(counts[status], status) for status in ("blocker", "warning") if counts[status]]
+    return ", ".join(concerns) or "all checks ok"
+
+
+def repair_question(repair: Repair, host: HostView) -> tuple[str, str]:
+    """The question before a repair, and the label of its yes."""
+    target = f"{host.title} ({host.address})" if host.address else host.title
+    if repair == "wordnet":
+        return f"Fetch WordNet 3.0 on {target}, into the engine's installation there.", "fetch it"
+    folder = f"{host.facts.workspace}/env" if host.facts else "the folder env of the workspace"
+    needed = ENVIRONMENT_CUDA if host.facts and host.facts.gpus else ENVIRONMENT_CPU
+    question = (
+        f"Make the engine's environment on {target}, in {folder}: a virtual environment with the engine and PyTorch, "
+        f"up to {size(needed)}, downloaded by the host. It takes minutes. Nothing else on the host is changed."
+    )
+    return question, "make it"
+
+
+class PreflightCommands(CommandApp, inherit_bindings=False):
+    """App mixin that runs preflights and repairs and keeps their state."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.preflight_state = PreflightState()
+        self._link: Link = "starting"
+
+    def show_preflight_state(self, preflight_state: PreflightState) -> None:
+        """Show the new state."""
+        raise NotImplementedError
+
+    def preflight_is_visible(self) -> bool:
+        """Whether the view with the checks is shown; a notice of their result would only cover them."""
+        raise NotImplementedError
+
+    def update_link(self, link: Link) -> None:
+        """Start a preflight when the host is connected, until one has succeeded."""
+        connected = link == "up" != self._link
+        self._link = link
+        if connected and self.session is not None and self.preflight_state.checked_at is None:
+            self._start_preflight(self.session)
+
+    @on(PreflightRequested)
+    def _check_again(self) -> None:
+        session = self.open_session()
+        if session is not None:
+            if not self.preflight_state.repairing:
+                self._set_preflight(replace(self.preflight_state, repair=None))  # its result was read by now
+            self._start_preflight(session)
+
+    def _start_preflight(self, session: SessionProtocol) -> None:
+        if self.preflight_state.started_at is not None:
+            return
+        self._set_preflight(replace(self.preflight_state, started_at=time.monotonic()))
+
+        async def preflight() -> None:
+            self.post_message(PreflightFinished(await session.preflight()))
+
+        self.run_worker(preflight(), name="preflight", group="preflight", exit_on_error=False)
+
+    @on(PreflightFinished)
+    def _preflight_finished(self, message: PreflightFinished) -> None:
+        first = self.preflight_state.checked_at is None
+        self._set_preflight(self.preflight_state.finished(message.checks, time.monotonic()))
+        if first and worst_status(message.checks) == "blocker" and not self.preflight_is_visible():
+            self.show_notice(f"Preflight: {checks_summary_text(message.checks)}; see view 1.", "warning")
+
+    @on(Worker.StateChanged)
+    def _preflight_failed(self, event: Worker.StateChanged) -> None:
+        if event.worker.group == "preflight" and event.state is WorkerState.ERROR:
+            self._set_preflight(self.preflight_state.failed(str(event.worker.error)))
+
+    @on(RepairRequested)
+    def _repair(self, message: RepairRequested) -> None:
+        check, repair = message.check, message.check.repair
+        session = self.session_for("repair")
+        if session is None:
+            return
+        if repair is None:
+            self.show_notice(f"{check.name}: the console cannot repair this.")
+            return
+        question, yes_label = repair_question(repair, session.snapshot.host)
+        self.confirm(question, yes_label, lambda: self._start_repair(session, check, repair))
+
+    def _start_repair(self, session: SessionProtocol, check: Check, repair: Repair) -> None:
+        self._set_preflight(replace(self.preflight_state, repair=RepairProgress(check.name, time.monotonic())))
+
+        async def run() -> CommandFinished:
+            step = "done"
+            async for step in session.repair(repair):
+                self.post_message(RepairProgressed(step))
+            return CommandFinished(f"{check.name}: {step}", "information")
+
+        self.run_command("repair", f"repairing {check.name}", run())
+
+    @on(RepairProgressed)
+    def _repair_progressed(self, message: RepairProgressed) -> None:
+        self._set_preflight(self.preflight_state.with_repair(step=message.step))
+
+    @on(StopRequested)
+    def _stop_waiting_for_repair(self) -> None:
+        for worker in self.workers:
+            if worker.group == "commands" and worker.name == "repair":
+                worker.cancel()
+
+    @on(Worker.StateChanged)
+    def _repair_ended(self, event: Worker.StateChanged) -> None:
+        """Record the end and check again, whatever the outcome."""
+        if event.worker.group != "commands" or event.worker.name != "repair" or not event.worker.is_finished:
+            return
+        errors = {WorkerState.ERROR: str(event.worker.error), WorkerState.CANCELLED: "no longer waited for"}
+        error = errors.get(event.state, "")
+        self._set_preflight(self.preflight_state.with_repair(ended_at=time.monotonic(), error=error))
+        if self.session is not None:
+            self._start_preflight(self.session)
+
+    def _set_preflight(self, preflight_state: PreflightState) -> None:
+        self.preflight_state = preflight_state
+        self.show_preflight_state(preflight_state)

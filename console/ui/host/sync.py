@@ -1,0 +1,118 @@
+"""Sync and verification of the local copy on request. Both write nothing on the host, so read-only mode has them too."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+from textual import on
+from textual.worker import Worker, WorkerState
+
+from console.format import counted, seconds_left, size
+from console.ui.commands import CommandApp
+from console.ui.messages import CommandFinished, StopRequested, SyncRequested, VerifyProgressed, VerifyRequested
+
+if TYPE_CHECKING:
+    from console.hosts.pull.verify import VerifyResult
+
+
+class VerifyState(Struct, frozen=True):
+    """The last verification of the local copy; times are by ``time.monotonic()``.
+
+    Attributes:
+        result: what was read so far; None before the first progress.
+        started_at: when it started; 0.0 if there was none.
+        ended_at: when it ended; None while it runs.
+        error: why it ended early.
+    """
+
+    result: VerifyResult | None = None
+    started_at: float = 0.0
+    ended_at: float | None = None
+    error: str = ""
+
+    @property
+    def running(self) -> bool:
+        """Whether it has started and not ended."""
+        return self.started_at > 0 and self.ended_at is None
+
+    def seconds_left(self, now: float) -> float | None:
+        """Seconds until its end at its rate so far; None before it has one."""
+        if self.result is None:
+            return None
+        return seconds_left(self.result.bytes_read, self.result.bytes_total, now - self.started_at)
+
+
+def verify_notice_text(result: VerifyResult) -> str:
+    """The outcome of a verification in one line."""
+    if not result.differing:
+        return f"Verified: {counted(result.files, 'file')}, {size(result.bytes)}, all match their manifests."
+    first, count = result.differing[0], len(result.differing)
+    verb = "does" if count == 1 else "do"
+    return f"{counted(count, 'file')} {verb} not match: {first.run.label} {first.path}: {first.why}"
+
+
+class SyncCommands(CommandApp, inherit_bindings=False):
+    """App mixin that syncs and verifies the local copy and keeps the state of the verification."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.verify_state = VerifyState()
+
+    def show_verify_state(self, verify_state: VerifyState) -> None:
+        """Show the new state."""
+        raise NotImplementedError
+
+    @on(SyncRequested)
+    def _sync_now(self) -> None:
+        session = self.open_session()
+        if session is None:
+            return
+        result = self.verify_state.result
+        if result is not None and result.differing and not self.verify_state.running:
+            self._set_verify(VerifyState())  # the files that it is about are replaced
+
+        async def sync_now() -> CommandFinished:
+            runs = session.pull_again()
+            text = f"Pulling {counted(len(runs), 'run')}." if runs else "Every ended run is synced already."
+            return CommandFinished(text, "information")
+
+        self.run_command("sync", "syncing", sync_now())
+
+    @on(VerifyRequested)
+    def _verify(self) -> None:
+        session = self.open_session()
+        if session is None or self.verify_state.running:
+            return
+        self._set_verify(VerifyState(started_at=time.monotonic()))
+
+        async def verify() -> None:
+            async for result in session.verify_synced():
+                self.post_message(VerifyProgressed(result))
+
+        self.run_worker(verify(), name="verify", group="verify", exit_on_error=False)
+
+    @on(VerifyProgressed)
+    def _verify_progressed(self, message: VerifyProgressed) -> None:
+        if self.verify_state.ended_at is None:
+            self._set_verify(replace(self.verify_state, result=message.result))
+
+    @on(StopRequested)
+    def _stop_verifying(self) -> None:
+        self.workers.cancel_group(self, "verify")
+
+    @on(Worker.StateChanged)
+    def _verify_ended(self, event: Worker.StateChanged) -> None:
+        if event.worker.group != "verify" or not event.worker.is_finished:
+            return
+        error = {WorkerState.ERROR: str(event.worker.error), WorkerState.CANCELLED: "stopped"}.get(event.state, "")
+        self._set_verify(replace(self.verify_state, ended_at=time.monotonic(), error=error))
+        result = self.verify_state.result
+        if result is not None and not error:
+            self.show_notice(verify_notice_text(result), "error" if result.differing else "information")
+
+    def _set_verify(self, verify_state: VerifyState) -> None:
+        self.verify_state = verify_state
+        self.show_verify_state(verify_state)

@@ -1,0 +1,228 @@
+"""One run as text: state marks, the three lines of its cell in the matrix, and the details below the matrix."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from textual.content import Content
+
+from console.format import age, bar, counted, duration, number, percent, run_label, size
+from console.runs.run_view import RunView, fraction_done, training_seconds_left
+from console.runs.snapshot import Snapshot, SyncState
+from console.ui.actions import key_of
+from console.ui.host.sync_text import damaged_text, pull_text
+from engine.contract.settings import RunId
+
+
+class StateMark(Struct, frozen=True):
+    """How a state is shown: a sign, a label and a style, so that colour never carries the meaning alone."""
+
+    sign: str
+    label: str
+    style: str
+
+
+MARKS = {
+    "none": StateMark("·", "not launched", "$text-muted"),
+    "queued": StateMark("◦", "queued", "$text-primary"),
+    "running": StateMark("▶", "running", "bold $text-accent"),
+    "finished": StateMark("✓", "finished", "bold $text-success"),
+    "failed": StateMark("✗", "failed", "bold $text-error"),
+    "aborted": StateMark("■", "aborted", "bold $text-warning"),
+    "lost": StateMark("?", "lost", "bold $text-error"),
+}
+_STAGES = {
+    "data": "building data",
+    "encode": "encoding",
+    "warm_start": "warm start",
+    "train": "training",
+    "evaluate": "evaluating",
+    "seal": "sealing",
+}
+_NAME_WIDTH = 24  # of the details' first line; the cell's row shows the whole name
+_NUMBER_WORDS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}
+
+
+def mark_text(view: RunView) -> Content:
+    """``▶ running``."""
+    mark = MARKS[view.state_name]
+    return Content.styled(f"{mark.sign} {mark.label}", mark.style)
+
+
+def stage_text(view: RunView) -> str:
+    """``training``; ``starting`` before the first stage."""
+    return _STAGES.get(view.stage, view.stage or "starting")
+
+
+def cell_text(view: RunView, sync: SyncState, stage_seconds: float | None, width: int) -> Content:
+    """A run in three lines of at most ``width`` cells; ``stage_seconds`` is the time in its stage, None if unknown."""
+    aside = stage_text(view) if view.state_name == "running" else _sync_label(sync)
+    lines = [mark_text(view) + (f"  {aside}" if aside else ""), *_cell_lines(view, stage_seconds, width)]
+    return Content("\n").join(line.truncate(width, ellipsis=True) for line in lines[:3])
+
+
+def _cell_lines(view: RunView, stage_seconds: float | None, width: int) -> list[Content]:
+    match view.state_name:
+        case "none":
+            return []
+        case "running":
+            return [_progress_bar(view, width), Content(_pace_text(view, stage_seconds))]
+        case "queued":
+            return [Content("waiting for a slot")]
+        case "finished":
+            return [_cell_scores(view), _gates_text(view)]
+        case _:
+            reason = Content(view.state.reason if view.state and view.state.reason else "no reason was given")
+            return [_cell_scores(view), reason] if view.evaluation else [reason]
+
+
+def _progress_bar(view: RunView, width: int) -> Content:
+    fraction = fraction_done(view)
+    if fraction is None:
+        return Content(view.stage_note)
+    return Content.assemble((bar(fraction, max(4, width - 5)), "$text-accent"), f" {100 * fraction:3.0f}%")
+
+
+def _pace_text(view: RunView, stage_seconds: float | None) -> str:
+    left = training_seconds_left(view)
+    if left is not None:
+        loss = f"  loss {number(view.losses.last_y)}" if view.losses else ""
+        return f"ETA {duration(left)}{loss}"
+    elapsed = duration(stage_seconds) if stage_seconds is not None else ""
+    if view.progress:
+        return ", ".join(filter(None, (_progress_text(view), elapsed)))
+    return f"for {elapsed}" if elapsed else ""
+
+
+def _progress_text(view: RunView) -> str:
+    return f"{view.progress.done:,} of {view.progress.total:,} {view.progress.unit}" if view.progress else ""
+
+
+def _cell_scores(view: RunView) -> Content:
+    if view.evaluation is None:
+        return Content("not evaluated")
+    top1, pooled = view.evaluation.top1, view.evaluation.mean_pool_top1
+    return Content.assemble("top-1 ", (percent(top1), "bold"), f", pooling {percent(pooled)}")
+
+
+def _gates_text(view: RunView) -> Content:
+    if view.failed_gates is None:
+        return Content("")
+    if not view.failed_gates:
+        return Content("passes every gate")
+    from console.results.records import GATE_LABELS  # not needed for the first paint
+
+    failed = ", ".join(GATE_LABELS.get(gate, gate) for gate in view.failed_gates)
+    return Content.styled(f"fails {failed}", "$text-error")
+
+
+def _sync_label(sync: SyncState) -> str:
+    match sync.status:
+        case "syncing":
+            return f"syncing {size(sync.bytes_done)}"
+        case "pulling":
+            return f"pulling {100 * sync.bytes_done / sync.bytes_total:.0f}%" if sync.bytes_total else "pulling"
+        case "not synced":
+            return ""  # nothing to sync of a run that has not ended; the tab bar counts the others
+        case status:
+            return status
+
+
+def details_text(snapshot: Snapshot, run: RunId, stage_seconds: float | None, now: float) -> Content:
+    """Some lines on ``run``, the most important first; before the first launch, what to do.
+
+    ``stage_seconds`` is the time in its stage, None if unknown; ``now`` is ``time.monotonic()``.
+    """
+    view, sync = snapshot.runs[run], snapshot.sync_states[run]
+    head = Content.assemble((run_label(run, _NAME_WIDTH), "bold"), "  ") + mark_text(view)
+    facts = [fact for fact in (_took_text(view), _sync_details(view, sync, now)) if fact]
+    lines = [head + Content("  " + ". ".join(facts)) if facts else head]
+    if all(other.state_name == "none" for other in snapshot.runs.values()):
+        lines.insert(0, _first_step_text(snapshot))
+    if sync.status == "damaged":
+        lines.append(Content.styled("! Damaged", "bold $text-error") + damaged_text(sync))
+    lines += [Content(line) for line in (_reason_text(view), _running_text(view, stage_seconds)) if line]
+    if view.warnings:
+        warning = f"! {counted(len(view.warnings), 'warning')}: {view.warnings[-1].message}"
+        lines.append(Content.styled(warning, "$text-warning"))
+    if view.rejected:
+        warning = f"! {counted(view.rejected, 'line')} of its events could not be read"
+        lines.append(Content.styled(warning, "$text-warning"))
+    lines += [Content(line) for line in (_scores_text(view), _validation_text(view)) if line]
+    return Content("\n").join(lines)
+
+
+def _first_step_text(snapshot: Snapshot) -> Content:
+    if snapshot.host.link == "up":
+        count = len(snapshot.runs)
+        runs = "it" if count == 1 else f"all {_NUMBER_WORDS.get(count, count)}"
+        key = (key_of("launch_all"), "bold $text-accent")
+        return Content.assemble("No runs yet: press ", key, f" to launch {runs}.")
+    synced = any(sync.status == "synced" for sync in snapshot.sync_states.values())
+    subject = "The host" if synced else "No runs yet, and the host"
+    return Content(f"{subject} is not connected yet. {snapshot.host.detail}")
+
+
+def _reason_text(view: RunView) -> str:
+    if view.state is None or not view.state.reason:
+        return ""
+    code = f" (exit code {view.state.exit_code})" if view.state.exit_code is not None else ""
+    return f"Reason: {view.state.reason}{code}"
+
+
+def _took_text(view: RunView) -> str:
+    if view.state is None or not view.state.ended or not view.state.started_at:
+        return ""
+    return f"Took {duration(view.state.ended_at - view.state.started_at)}"
+
+
+def _running_text(view: RunView, stage_seconds: float | None) -> str:
+    if view.state_name != "running":
+        return ""
+    parts = [stage_text(view) + (f" ({view.stage_note})" if view.stage_note else "")]
+    if view.progress:
+        parts.append(_progress_text(view))
+    if view.last_step:
+        parts.append(f"step {view.last_step[0]:,} of {view.total_steps:,}")
+    if view.losses:
+        parts += [f"loss {number(view.losses.last_y)}", f"learning rate {view.learning_rate:.1e}"]
+    left = training_seconds_left(view)
+    if left is not None:
+        parts.append(f"{duration(left)} left")
+    if stage_seconds is not None:
+        parts.append(f"for {duration(stage_seconds)}")
+    return ", ".join(parts)
+
+
+def _scores_text(view: RunView) -> str:
+    if view.evaluation is None:
+        return ""
+    one = view.evaluation
+    return (
+        f"Top-1 {percent(one.top1)}, top-3 {percent(one.top3)}, coherence {percent(one.coherence)}  (mean pooling "
+        f"{percent(one.mean_pool_top1)}, {percent(one.mean_pool_top3)}, {percent(one.mean_pool_coherence)})"
+    )
+
+
+def _validation_text(view: RunView) -> str:
+    if not view.epochs:
+        return ""
+    last = view.epochs[-1]
+    return (
+        f"After epoch {last.epoch}: dev top-1 {percent(last.top1)} (mean pooling {percent(last.mean_pool_top1)}), "
+        f"attention entropy {last.attention_entropy:.2f} of its maximum"
+    )
+
+
+def _sync_details(view: RunView, sync: SyncState, now: float) -> str:
+    match sync.status:
+        case "syncing":
+            data_age = f", {age(now - sync.as_of)} old" if sync.as_of else ""
+            return f"Syncing: {size(sync.bytes_done)}{data_age}" + (f": {sync.note}" if sync.note else "")
+        case "pulling":
+            return "P" + pull_text(sync)[1:]
+        case "synced":
+            return f"Synced: {counted(sync.files_total, 'file')}, {size(sync.bytes_total)}, checksums match"
+        case "damaged":
+            return ""  # it has a line of its own
+        case "not synced":
+            return sync.note or ("Not synced yet" if view.state_name == "finished" else "")
