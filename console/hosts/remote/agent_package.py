@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import io
 import zipfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 from importlib import resources
@@ -68,24 +68,26 @@ os.execv(sys.executable, [sys.executable, path, sys.argv[6], root])
 @cache
 def agent_file() -> tuple[bytes, str]:
     """Content of the shipped file, which Python can execute, and its SHA-256 in hex."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        _add(archive, "__main__.py", ENTRY)
-        for package, modules in PACKAGES.items():
-            folder = resources.files(package.replace("/", "."))
-            for module in sorted(folder.iterdir(), key=lambda entry: entry.name):
-                name, _, suffix = module.name.partition(".")
-                if suffix == "py" and (not modules or name in modules):
-                    _add(archive, f"{package}/{module.name}", module.read_bytes())
-    content = buffer.getvalue()
+    files = {"__main__.py": ENTRY}
+    for package, modules in PACKAGES.items():
+        folder = resources.files(package.replace("/", "."))
+        for module in sorted(folder.iterdir(), key=lambda entry: entry.name):
+            name, _, suffix = module.name.partition(".")
+            if suffix == "py" and (not modules or name in modules):
+                files[f"{package}/{module.name}"] = module.read_bytes()
+    content = zip_bytes(files, zipfile.ZIP_STORED)
     return content, hashlib.sha256(content).hexdigest()
 
 
-def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
-    """Add with a fixed date and mode, so that the file's hash depends on the modules' text alone."""
-    entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-    entry.external_attr = 0o644 << 16
-    archive.writestr(entry, content)
+def zip_bytes(files: Mapping[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """Zip of ``files`` with fixed dates and modes, so that its bytes depend on names and content alone."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in files.items():
+            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, content, compression)
+    return buffer.getvalue()
 
 
 class AgentProcess:

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import re
-import zipfile
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
 import console
 import engine
+from console.hosts.remote.agent_package import zip_bytes
 from engine.contract.toml_file import find_config
 
 DISTRIBUTION = "qllm-console"
@@ -46,7 +45,7 @@ def wheel() -> tuple[str, bytes]:
     files[f"{info}/entry_points.txt"] = (about.read_text("entry_points.txt") or "").encode()
     record = [f"{name},{_hash(content)},{len(content)}" for name, content in files.items()]
     files[f"{info}/RECORD"] = ("\n".join([*record, f"{info}/RECORD,,"]) + "\n").encode()
-    return f"{stem}-py3-none-any.whl", _zip(files)
+    return f"{stem}-py3-none-any.whl", zip_bytes(files)
 
 
 def engine_requirements() -> tuple[str, ...]:
@@ -61,15 +60,3 @@ def engine_requirements() -> tuple[str, ...]:
 
 def _hash(content: bytes) -> str:
     return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
-
-
-def _zip(files: dict[str, bytes]) -> bytes:
-    """Zip with fixed dates and modes, so that the bytes depend on the content alone."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-            entry.external_attr = 0o644 << 16
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, content)
-    return buffer.getvalue()

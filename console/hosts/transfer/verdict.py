@@ -6,6 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from console.format import counted
 from console.hosts.transfer.plan import PathProblem
 
 
@@ -48,12 +49,12 @@ class Verdict(Struct, frozen=True):
 
     def sentence(self) -> str:
         """The verdict in one sentence."""
-        synced = f"{_number(self.files, 'file')}, {self.bytes:,} bytes"
-        transferred = f"{_number(self.transferred_files, 'file')} transferred, {self.transferred_bytes:,} bytes"
+        synced = f"{counted(self.files, 'file')}, {self.bytes:,} bytes"
+        transferred = f"{counted(self.transferred_files, 'file')} transferred, {self.transferred_bytes:,} bytes"
         if self.removed:
             transferred += f"; {self.removed:,} deleted"
         if self.dry_run:
-            return f"dry run: {_number(len(self.not_synced), 'file')} would change; synced: {synced}"
+            return f"dry run: {counted(len(self.not_synced), 'file')} would change; synced: {synced}"
         if self.full:
             return f"full sync: {synced} ({transferred}, {self.seconds:.1f} s)"
         counts = ((self.not_synced, "not synced"), (self.refused, "refused"))
@@ -70,7 +71,3 @@ class Receipt(Struct, frozen=True):
     local: str
     ended_at: float
     verdict: Verdict
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
