@@ -183,7 +183,7 @@ class HostLink:
         self.follower.new_connection()
         while True:
             if not self.local.writable and await run_to_end(asyncio.to_thread(self.local.try_lock)):
-                await self.follower.move_copies()
+                await self.follower.reopen_copies()
             request = self.follower.request(POLL_WAIT_S)
             silence = POLL_WAIT_S + self.access.timeouts.silence + self.follower.unconfirmed_bytes / HASH_RATE
             try:

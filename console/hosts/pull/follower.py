@@ -29,8 +29,7 @@ from engine.contract.settings import RunId
 from engine.contract.state import RunState
 
 RETRY_S = 30.0  # after a full disk
-MIN_LIMIT, FIRST_LIMIT, MAX_LIMIT = 32 << 10, 256 << 10, 1 << 20  # bytes of content in a reply
-SLOW_S, FAST_S = 1.0, 0.25  # a full reply that takes longer is made smaller, one that takes less is made larger
+REPLY_LIMIT = 256 << 10  # bytes of content: more would hold up the states on a slow link, less the events on a fast one
 
 T = TypeVar("T")
 Chunk: TypeAlias = "tuple[_FollowedRun, str, str, int, bytes]"
@@ -95,9 +94,6 @@ class RunFollower:
         self._files_in_use = asyncio.Lock()
         self._digest = ""
         self._retry_at = 0.0
-        self._limit = FIRST_LIMIT
-        self._requested_at = 0.0
-        self._last_reply_full = False
 
     async def load(self, on_change: Callable[[], None]) -> None:
         """Make views and logs of what is local: the sealed capsule, or the newest launch that was followed."""
@@ -109,7 +105,6 @@ class RunFollower:
 
     def new_connection(self) -> None:
         """Compare all local files with the host's again, as anything may have happened there meanwhile."""
-        self._limit, self._last_reply_full = FIRST_LIMIT, False
         for followed in self._followed.values():
             for file in followed.copy.files.values() if followed.copy else ():
                 file.confirmed = False
@@ -126,9 +121,8 @@ class RunFollower:
                         continue  # the pull of the capsule brings it, and does not wait for it
                     prefix = "" if file.confirmed else file.sha256
                     files.append((str(followed.run), followed.key, name, file.size, prefix))
-        self._requested_at = time.monotonic()
         wait = 0.0 if any(prefix for *_, prefix in files) else wait
-        return {"digest": self._digest, "files": files, "limit": self._limit, "wait": wait}
+        return {"digest": self._digest, "files": files, "limit": REPLY_LIMIT, "wait": wait}
 
     async def absorb(self, reply: dict[str, Any]) -> bool:
         """Take in a reply; True if a view or a log changed.
@@ -149,7 +143,6 @@ class RunFollower:
             ]
             sizes = [(self._by_name[name], str(key), str(file), int(size)) for name, key, file, size in reply["sizes"]]
             self._digest = str(reply["digest"])
-            self._adapt_limit(sum(len(chunk[-1]) for chunk in chunks))
             async with self._files_in_use:
                 await run_to_end(self._store(chunks, sizes))
         except (KeyError, TypeError, ValueError, AttributeError, binascii.Error, msgspec.MsgspecError) as error:
@@ -206,25 +199,15 @@ class RunFollower:
             if followed.key == key and followed.copy is not None and followed.reader is not None:
                 followed.copy = None
                 followed.reader.folder = self._folder.path / str(run)
-                await run_to_end(self._read(followed))
+                await run_to_end(self._read(followed, self.views[run]))
         self._end_logs()
 
-    async def move_copies(self) -> None:
-        """This console has become the writer of the runs folder: its private copies go there."""
+    async def reopen_copies(self) -> None:
+        """This console has become the writer of the runs folder: go on with the live copies there."""
         async with self._files_in_use:
-            await run_to_end(self._move_copies())
-
-    async def _move_copies(self) -> None:
-        for followed in self._followed.values():
-            if followed.copy is None or followed.reader is None:
-                continue
-            live = self._folder.live(followed.run, followed.key)
-            try:
-                await asyncio.to_thread(followed.copy.move, live)
-                followed.reader.folder = live
-            except OSError as error:
-                self._note_disk_error(error)
-                await self._open(followed, followed.key)
+            for followed in self._followed.values():
+                if followed.copy is not None:
+                    await run_to_end(self._open(followed, followed.key))
 
     def _state_key(self, run: RunId) -> str:
         state = self.host_states.get(run) if self.host_states is not None else None
@@ -250,8 +233,6 @@ class RunFollower:
 
     async def _open(self, followed: _FollowedRun, key: str) -> None:
         """Turn to launch ``key`` of a run, or to the newest that is local, and load what is local of it."""
-        log = self.logs[followed.run]
-        log.clear()
         try:
             key, copy, folder = await asyncio.to_thread(self._find, followed.run, key)
             state = await asyncio.to_thread(read_state, folder)
@@ -260,9 +241,10 @@ class RunFollower:
             key, copy, folder, state = "", None, self._folder.path, None  # tried again at the next reply
         followed.key, followed.copy, followed.pulled = key, copy, False
         followed.state = state and _sanitized(state)
+        log = self.logs[followed.run]
+        log.clear()
         followed.reader = RunReader(folder, log, self._names) if key else None
-        self.views[followed.run] = RunView(followed.run, state=self.views[followed.run].state)
-        await self._read(followed)
+        await self._read(followed, RunView(followed.run))
         followed.loaded = True
         self._end_logs()
 
@@ -295,7 +277,7 @@ class RunFollower:
         except OSError as error:
             self._note_disk_error(error)
         for run in dict.fromkeys(followed.run for followed, *_ in chunks):
-            await self._read(self._followed[run])
+            await self._read(self._followed[run], self.views[run])
 
     async def _append(self, followed: _FollowedRun, key: str, name: str, offset: int, content: bytes) -> None:
         """Append a chunk to the copy; one at 0 replaces the copy's file.
@@ -330,8 +312,8 @@ class RunFollower:
                 await asyncio.to_thread(followed.copy.write_state, state)
                 followed.state = state
 
-    async def _read(self, followed: _FollowedRun) -> None:
-        """Bring view and log up to date with the local files: in parts, off the event loop."""
+    async def _read(self, followed: _FollowedRun, view: RunView) -> None:
+        """Show ``view`` with what is new in the local files, and add the log's new lines: in parts, off the event loop."""
 
         def next_part(reader: RunReader, view: RunView) -> tuple[RunView, list[str], bool]:
             content = reader.read()
@@ -340,7 +322,7 @@ class RunFollower:
                 view = replace(view, rejected=view.rejected + content.rejected)
             return view, content.lines, content.more
 
-        view, more = self.views[followed.run], followed.reader is not None
+        more = followed.reader is not None
         while more and followed.reader is not None:
             try:
                 view, lines, more = await asyncio.to_thread(next_part, followed.reader, view)
@@ -356,23 +338,9 @@ class RunFollower:
             if view.state is not None and view.state.ended and self._followed[run].loaded and self.has_all(run):
                 self.logs[run].end()
 
-    def _adapt_limit(self, size: int) -> None:
-        """Make full replies smaller on a slow link, so that states stay current, and larger on a fast one.
-
-        Only a reply after a full one is measured: the host had it ready, so the time is the link's.
-        """
-        seconds = time.monotonic() - self._requested_at
-        full = size >= self._limit // 2
-        if full and self._last_reply_full:
-            if seconds > SLOW_S:
-                self._limit = max(MIN_LIMIT, self._limit // 2)
-            elif seconds < FAST_S:
-                self._limit = min(MAX_LIMIT, self._limit * 2)
-        self._last_reply_full = full
-
     def _note_disk_error(self, error: OSError) -> None:
         """States are followed on; bytes are asked for again later, when there may be room."""
-        full = disk_full_error(error, str(self._folder.path), MIN_LIMIT)
+        full = disk_full_error(error, str(self._folder.path), REPLY_LIMIT)
         reason = str(NoRoom("this machine", full.disk, full.missing)) if full else f"{error.filename}: {error.strerror}"
         self.disk_error = sanitize_line(reason)
         self._retry_at = time.monotonic() + RETRY_S

@@ -196,22 +196,6 @@ class GrowingFile:
             self.path.replace(self.path.with_name(f"{self.path.name}.replaced"))
         self._digest, self.size = hashlib.sha256(), 0
 
-    def move(self, path: Path) -> None:
-        """Continue in ``path``. A longer file there is used as it is: whether it agrees is for the host to say. Blocks.
-
-        Raises:
-            OSError: it cannot be written there; nothing has changed.
-        """
-        other = GrowingFile(path)
-        if other.size > self.size or not self.path.exists():
-            self._digest, self.size, self.confirmed = other._digest, other.size, False
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".{path.name}.tmp")
-            shutil.copyfile(self.path, temporary)
-            temporary.replace(path)
-        self.path = path
-
 
 class RunCopy:
     """Local copy of one launch of a run: its growing files, and its last known state. Opening it blocks.
@@ -239,16 +223,6 @@ class RunCopy:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         write_durably(self.folder / STATE, msgspec.json.encode(state), wait=False)
-
-    def move(self, folder: Path) -> None:
-        """Continue in ``folder``. Blocks.
-
-        Raises:
-            OSError: it cannot be written there.
-        """
-        for name, file in self.files.items():
-            file.move(folder / GROWING[name])
-        self.folder = folder
 
 
 def read_state(folder: Path) -> RunState | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from console.hosts.pull import local_copy
-from console.hosts.pull.local_copy import GrowingFile, RunCopy, RunReader, RunsFolder
+from console.hosts.pull.local_copy import GrowingFile, RunReader, RunsFolder
 from console.runs.log_buffer import LogBuffer
 from engine.contract import events
 from engine.contract.settings import RunId
@@ -48,21 +48,6 @@ def test_a_full_disk_leaves_a_copy_as_it_was(small_disk: Path) -> None:
     with pytest.raises(OSError, match="No space left"):
         file.append(os.urandom(1 << 20))
     assert (small_disk / "log.txt").read_bytes() == b"whole" and file.size == 5
-
-
-@pytest.mark.parametrize("theirs", [b"", b"12", b"123456789"])
-def test_a_copy_that_moves_keeps_the_longer_of_two(tmp_path: Path, theirs: bytes) -> None:
-    copy, target = RunCopy(tmp_path / "private", KEY), tmp_path / "live"
-    copy.files["log"].append(b"12345")
-    copy.files["log"].confirmed = True
-    target.mkdir()
-    (target / "log.txt").write_bytes(theirs)
-    copy.move(target)
-    file, longest = copy.files["log"], max(theirs, b"12345", key=len)
-    assert (target / "log.txt").read_bytes() == longest and file.sha256 == hashlib.sha256(longest).hexdigest()
-    assert file.confirmed is (longest == b"12345"), "whether theirs agrees is for the host to say"
-    file.append(b"x")
-    assert (target / "log.txt").read_bytes() == longest + b"x"
 
 
 def test_only_whole_lines_of_events_are_read_and_each_once(tmp_path: Path) -> None:

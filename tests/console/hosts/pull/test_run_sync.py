@@ -346,7 +346,7 @@ async def test_of_two_consoles_one_writes_and_the_other_follows_on_its_own_and_s
     assert not (steered.folder / ".previous").exists(), "it was pulled once"
 
 
-async def test_when_the_writer_leaves_the_reader_becomes_the_writer_and_keeps_its_copy(
+async def test_when_the_writer_leaves_the_reader_becomes_the_writer_and_its_views_go_on(
     steered: SteeredRun, link: AgentClient, key: str
 ) -> None:
     async with console(steered.config, steered.runs_dir) as writer:
