@@ -6,6 +6,7 @@ import math
 
 from engine.contract.settings import RunId
 
+GATE_LABELS = {"retrieval_top1": "top-1", "retrieval_top3": "top-3", "coherence_accuracy": "coherence"}
 _LONGEST_S = 1e9  # 30 years: longer or non-finite times come from a host that sends nonsense
 
 

@@ -10,7 +10,6 @@ from engine.contract.experiment import Contingency
 from engine.contract.metrics import GateVerdict, Margins, TierScore
 
 Verdict = Literal["pass", "fail", "incomplete"]
-GATE_LABELS = {"retrieval_top1": "top-1", "retrieval_top3": "top-3", "coherence_accuracy": "coherence"}
 
 
 class ModelScores(Struct, frozen=True):

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from console.format import counted, number, percent
-from console.results.records import GATE_LABELS, ConditionResult, Results, RunResult, Spread, Verdict
+from console.format import GATE_LABELS, counted, number, percent, run_label
+from console.results.records import ConditionResult, Results, RunResult, Spread, Verdict
 from engine.contract.experiment import TIERS
 from engine.contract.metrics import GATE_NAMES
 from engine.contract.settings import RunId
@@ -177,7 +177,7 @@ def _runs(results: Results) -> Section:
 def _run(run: RunResult) -> list[Row]:
     """The run's scores, or why it has none, and below them what to know about them."""
     state = "not launched" if run.state == "none" else run.state
-    row: Row = (_cell(RunId(run.condition, run.seed).label), _cell(state))
+    row: Row = (_cell(run_label(RunId(run.condition, run.seed), MAX_COLUMN_WIDTH)), _cell(state))
     notes = [_cell(note) for note in (run.reason, run.problem) if note]
     if run.other_settings:
         notes.append(_cell(f"! other settings, left out: {run.other_settings}", "warning"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 from textual.content import Content
 
-from console.format import age, bar, counted, duration, number, percent, run_label, size
+from console.format import GATE_LABELS, age, bar, counted, duration, number, percent, run_label, size
 from console.runs.run_view import RunView, fraction_done, training_seconds_left
 from console.runs.snapshot import Snapshot, SyncState
 from console.ui.actions import key_of
@@ -109,8 +109,6 @@ def _gates_text(view: RunView) -> Content:
         return Content("")
     if not view.failed_gates:
         return Content("passes every gate")
-    from console.results.records import GATE_LABELS  # not needed for the first paint
-
     failed = ", ".join(GATE_LABELS.get(gate, gate) for gate in view.failed_gates)
     return Content.styled(f"fails {failed}", "$text-error")
 

@@ -91,6 +91,17 @@ def test_a_long_condition_is_cut_and_columns_stay_aligned() -> None:
     assert len({line[: line.plain.index("3/3")].cell_length for line in means}) == 1
 
 
+def test_a_run_of_a_long_condition_keeps_its_seed() -> None:
+    results = make_results()
+    runs = tuple(replace(run, condition="a" * 60) for run in results.runs if run.condition == "A")
+    condition = replace(results.conditions[0], condition="a" * 60)
+    lines = as_text(replace(results, runs=runs, conditions=(condition,))).splitlines()
+    assert [line.split()[0] for line in lines[-3:]] == [
+        f"{'a' * (18 - len(end))}{end}" for end in ("…/42", "…/123", "…/456")
+    ]
+    assert f"{'a' * 60}  {condition.title}" in lines
+
+
 def test_a_run_of_other_settings_is_marked() -> None:
     text = as_text(with_other_settings(make_results(), "training.epochs 10, now 5"))
     assert "8 of 9 runs evaluated" in text
