@@ -74,14 +74,17 @@ async def _wait_for_first(tasks: set[asyncio.Task[Any]], session: Session) -> No
 
 
 class _LinkReporter:
-    """Reports once when the link is lost and once when it is up again."""
+    """Reports once when the link is lost, once when it is up again, and once that another console writes the runs folder."""
 
     def __init__(self) -> None:
         self._link = "up"
+        self._writer = ""
 
     def update(self, snapshot: Snapshot) -> None:
         link = snapshot.host.link
-        if link == self._link or link not in ("up", "lost"):
-            return
-        self._link = link
-        report(f"link: {link}" + (f" ({snapshot.host.detail})" if snapshot.host.detail else ""))
+        if link != self._link and link in ("up", "lost"):
+            self._link = link
+            report(f"link: {link}" + (f" ({snapshot.host.detail})" if snapshot.host.detail else ""))
+        if snapshot.local_writer and snapshot.local_writer != self._writer:
+            report(f"the local runs folder is read-only here: {snapshot.local_writer} writes it")
+        self._writer = snapshot.local_writer
