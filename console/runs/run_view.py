@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 from msgspec.structs import replace
 
+from console.format import seconds_left
 from console.runs.series import Series
 from console.sanitize import sanitize_line
 from engine.contract.events import Checkpoint, End, Epoch, Evaluation, Event, Progress, Stage, Step, Warning
@@ -149,6 +150,4 @@ def training_seconds_left(view: RunView) -> float | None:
         return None
     steps = view.last_step[0] - view.first_step[0]
     seconds = view.last_step[1] - view.first_step[1]
-    if steps <= 0 or seconds <= 0:
-        return None
-    return max(0, view.total_steps - view.last_step[0]) * seconds / steps
+    return seconds_left(steps, view.total_steps - view.first_step[0], seconds)

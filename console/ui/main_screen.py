@@ -6,7 +6,6 @@ import time
 
 from textual import on
 from textual.app import ComposeResult
-from textual.content import Content
 from textual.reactive import reactive
 from textual.screen import Screen
 
@@ -79,25 +78,25 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def show_busy(self, text: str) -> None:
         """Show the commands under way; none if ``text`` is empty."""
-        for tabs in self.query(TabBar):
-            tabs.busy_text = text
+        if self.app.is_running:
+            self.query_one(TabBar).busy_text = text
 
     def _tick(self) -> None:
-        for status in self.query(StatusBar):  # a query, because there is none any more while the console closes
-            status.needs_input = self.pane.needs_input
-            status.tick()
-        for tabs in self.query(TabBar):
-            tabs.tick()
+        if not self.app.is_running:  # the console is closing and has removed widgets already
+            return
+        status = self.query_one(StatusBar)
+        status.needs_input = self.pane.needs_input
+        status.tick()
+        self.query_one(TabBar).tick()
         self.pane.tick()
 
     def watch_snapshot(self) -> None:
         """Update the bars and the visible view."""
-        if self.snapshot is not None:
-            self._clock.update(self.snapshot.runs.values(), time.time())
-        for status in self.query(StatusBar):  # a query, because there is none yet before the first paint
-            status.snapshot = self.snapshot
-        for tabs in self.query(TabBar):
-            tabs.sync_text = sync_text_short(self.snapshot) if self.snapshot is not None else Content("")
+        if self.snapshot is None or not self.app.is_running:
+            return
+        self._clock.update(self.snapshot.runs.values(), time.time())
+        self.query_one(StatusBar).snapshot = self.snapshot
+        self.query_one(TabBar).sync_text = sync_text_short(self.snapshot)
         self.pane.snapshot = self.snapshot
 
     def watch_preflight_state(self) -> None:

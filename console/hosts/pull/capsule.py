@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
+from console.format import seconds_left
 from console.hosts.agent.disk import disk_full_error
 from console.hosts.agent.file_index import Entry
 from console.hosts.agent.receive import STAGING, staged_name
@@ -93,8 +94,7 @@ class _ProgressReporter:
         done, total = progress.bytes_done, progress.bytes
         if self._first is None:
             self._first = done
-        rate = (done - self._first) / max(time.monotonic() - self._started, 1e-6)
-        left = (total - done) / rate if rate else None
+        left = seconds_left(done - self._first, total - self._first, time.monotonic() - self._started)
         files = progress.files if done == total else 0
         self._report(SyncState("pulling", files, progress.files, done, total, left=left))
 

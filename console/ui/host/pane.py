@@ -36,21 +36,18 @@ class HostPane(Pane, inherit_bindings=False):
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
+        # kept, not queried: an update may come before compose, or while the console closes
+        self._link = UpdatingText(id="link")
+        self._sync = UpdatingText(id="sync")
+        self._preflight = UpdatingText(id="preflight")
+        self.checklist = Checklist(id="checklist")
+        self._facts = UpdatingText(id="facts")
+        self._facts_age = UpdatingText(id="facts-age")
         self._selected_height = 0
 
     def compose(self) -> ComposeResult:
         """The sections from top to bottom."""
-        yield UpdatingText(id="link")
-        yield UpdatingText(id="sync")
-        yield UpdatingText(id="preflight")
-        yield Checklist(id="checklist")
-        yield UpdatingText(id="facts")
-        yield UpdatingText(id="facts-age")
-
-    @property
-    def checklist(self) -> Checklist:
-        """The checks."""
-        return self.query_one(Checklist)
+        yield from (self._link, self._sync, self._preflight, self.checklist, self._facts, self._facts_age)
 
     def watch_snapshot(self) -> None:
         """Show the new facts."""
@@ -70,19 +67,19 @@ class HostPane(Pane, inherit_bindings=False):
     def tick(self) -> None:
         """Update the ages; keep the progress of a repair visible as it grows."""
         now = time.monotonic()
-        self.query_one("#preflight", UpdatingText).set_text(preflight_text(self.preflight_state, now))
+        self._preflight.set_text(preflight_text(self.preflight_state, now))
         self.checklist.tick()
         old_height, self._selected_height = self._selected_height, self.checklist.selected_height
         if self.preflight_state.repairing and self._selected_height > old_height:
             self.call_after_refresh(self._scroll_to_selected)
         if self.snapshot is not None:
             host = self.snapshot.host
-            self.query_one("#link", UpdatingText).set_text(host_text(host, now, self.needs_input))
-            sync = self.query_one("#sync", UpdatingText)
-            sync.set_text(sync_text(self.snapshot, self.verify_state, now, sync.size.width or self.size.width))
-            self.query_one("#facts", UpdatingText).set_text(facts_text(self.snapshot))
+            self._link.set_text(host_text(host, now, self.needs_input))
+            width = self._sync.size.width or self.size.width
+            self._sync.set_text(sync_text(self.snapshot, self.verify_state, now, width))
+            self._facts.set_text(facts_text(self.snapshot))
             updated = f"{age(now - host.heard)} ago" if host.facts else ""
-            self.query_one("#facts-age", UpdatingText).set_text(_line("Updated", updated) or Content(""))
+            self._facts_age.set_text(_line("Updated", updated) or Content(""))
 
     def action_move_check(self, by: int) -> None:
         """Move the cursor; beyond the first and the last check, scroll the page."""

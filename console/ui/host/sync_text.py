@@ -77,6 +77,8 @@ def _not_synced_lines(snapshot: Snapshot, status: SyncStatus, now: float) -> Ite
     """Runs that are not synced, with the reason and the key that helps."""
     states = snapshot.sync_states
     key = (key_of("sync_now"), "bold $text-accent")
+    if snapshot.local_writer:
+        yield Content.styled(f"! {snapshot.local_writer}", "$text-warning")
     if status.coming is not None:
         yield Content.assemble((status.coming.label, "bold"), f" {pull_text(states[status.coming])}")
     for run in status.damaged[:MAX_NAMED]:

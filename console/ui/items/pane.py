@@ -95,7 +95,7 @@ class ItemsPane(LocalCopyPane, inherit_bindings=False):
 
     def _show_summary(self) -> None:
         if not self._items:
-            self.show_message("No failed items yet: they appear here when evaluated runs are synced (see view 2).")
+            self.show_message("No failed items yet: they appear when evaluated runs are synced (view 2).")
             return
         text = f"{len(self._items):,} items that at least one run got wrong, {_ORDERS[self._order][0]}"
         self.query_one(self.MESSAGE, Static).update(Content(text))

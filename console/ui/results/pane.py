@@ -71,6 +71,8 @@ class LocalCopyPane(Pane):
     def _finish_reading(self, event: Worker.StateChanged) -> None:
         if event.worker.is_finished:
             self._is_reading = False
+        if not self.app.is_running:  # the console is closing and has removed widgets already
+            return
         if event.state is WorkerState.ERROR:
             self.show_message(f"The {self.SUBJECT} could not be read: {event.worker.error}")
         elif event.worker.result is not None:

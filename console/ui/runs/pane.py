@@ -74,6 +74,7 @@ class RunsPane(Pane, inherit_bindings=False):
         for run in runs:
             self._rows.setdefault(run.condition, []).append(run)
         self._cells = {run: RunCell(run) for run in runs}
+        self._details = UpdatingText(id="details")  # kept, not queried: updates come while the console closes
         if runs:  # selected before anything is styled
             self.set_reactive(RunsPane.selected, runs[0])
             self._cells[runs[0]].add_class("selected")
@@ -87,7 +88,7 @@ class RunsPane(Pane, inherit_bindings=False):
                 yield Static(Content.assemble((name, "bold"), title), classes="condition")
                 with Horizontal(classes="cells"):
                     yield from (self._cells[run] for run in runs)
-        yield UpdatingText(id="details")
+        yield self._details
 
     def on_resize(self, event: events.Resize) -> None:
         """Show more details of the selected run on a tall screen."""
@@ -122,7 +123,7 @@ class RunsPane(Pane, inherit_bindings=False):
             return
         stage_seconds = self.clock.seconds(self.snapshot.runs[self.selected], time.time())
         text = details_text(self.snapshot, self.selected, stage_seconds, time.monotonic())
-        self.query_one("#details", UpdatingText).set_text(text)
+        self._details.set_text(text)
 
     def action_move(self, right: int, down: int) -> None:
         """Move the cursor by one; it stops at the edges."""

@@ -66,7 +66,7 @@ async def test_keys_are_answered_at_once_while_the_link_is_full(sshd: Sshd, tmp_
     async with busy_host(sshd, tmp_path), proxy_to(sshd.port) as proxy:
         proxy.round_trip, proxy.bandwidth = ROUND_TRIP_S, BANDWIDTH
         with console_at(proxy.port, sshd, tmp_path) as terminal:
-            await asyncio.to_thread(terminal.wait_for, "coming ", 60.0)
+            await asyncio.to_thread(terminal.wait_for, "pulling ", 60.0)
             full, still, passed, seconds = [], [], 0, 0.0
             for _ in range(fault.size(2, 20)):
                 passed, seconds = passed - proxy.passed, seconds - time.monotonic()

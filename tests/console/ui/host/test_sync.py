@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from console.hosts.pull.verify import Differing, VerifyResult
 from console.runs.snapshot import SyncState
@@ -102,6 +103,12 @@ def test_of_many_damaged_runs_some_are_named_and_the_others_counted() -> None:
     session.show(*map(finished, runs), sync_states=dict.fromkeys(runs, SyncState("damaged", note="x")))
     text = said(session)
     assert text.count("pulls it again: x") == 3 and "and 6 more damaged; s pulls all of them again" in text
+
+
+def test_another_console_that_writes_the_local_copy_is_named() -> None:
+    session = two_ended()
+    session.snapshot = replace(session.snapshot, local_writer="another console (ann, pid 7) writes this runs folder")
+    assert "! another console (ann, pid 7) writes this runs folder" in said(session)
 
 
 @pytest.mark.parametrize("width", [0, 20, 40, 80, 200])
