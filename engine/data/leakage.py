@@ -100,10 +100,7 @@ class Leakage(Exception):
 
 
 def check_leakage(
-    train: Iterable[Bundle],
-    dev: Iterable[Bundle],
-    evaluation: FrozenEvaluation,
-    originals: Mapping[str, str],
+    train: Iterable[Bundle], dev: Iterable[Bundle], evaluation: FrozenEvaluation, originals: Mapping[str, str]
 ) -> int:
     """Check that training, development and evaluation share no lemma and no text; returns how many texts were compared.
 

@@ -92,10 +92,7 @@ def _grams(forms: Sequence[str], others: Sequence[str]) -> tuple[_Grams, _Grams]
     ranked = rank[flat]
     ranked = ranked[np.lexsort((ranked, np.repeat(np.arange(len(rows)), np.diff(starts))))]
     middle = starts[len(forms)]
-    return (
-        _Grams(ranked[:middle], starts[: len(forms) + 1]),
-        _Grams(ranked[middle:], starts[len(forms) :] - middle),
-    )
+    return (_Grams(ranked[:middle], starts[: len(forms) + 1]), _Grams(ranked[middle:], starts[len(forms) :] - middle))
 
 
 def _ngrams(form: str) -> Iterable[str]:

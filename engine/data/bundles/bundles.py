@@ -28,7 +28,8 @@ def nearest_other_lemmas(
     """
     if not anchors or not pool:
         return [() for _ in anchors]
-    lemma, synset, text = (_codes(key, anchors, pool) for key in (_lemma, synset_of, _text))
+    keys = (lambda event: event.lemma, synset_of, lambda event: normalised(event.text))
+    forbidden = [_codes(key, anchors, pool) for key in keys]
     size = len(anchors)
     matrix = texts.matrix[texts.rows(event.text for event in pool)]
     queries = texts.rows(event.text for event in anchors)
@@ -37,7 +38,7 @@ def nearest_other_lemmas(
     for start in range(0, size, _BLOCK):
         stop = min(start + _BLOCK, size)
         similarity = texts.matrix[queries[start:stop]] @ matrix.T
-        for codes in (lemma, synset, text):
+        for codes in forbidden:
             similarity[codes[start:stop, None] == codes[None, size:]] = _FORBIDDEN
         best = np.argpartition(-similarity, wanted - 1, axis=1)[:, :wanted]
         scores = np.take_along_axis(similarity, best, axis=1)
@@ -45,11 +46,8 @@ def nearest_other_lemmas(
         order = np.lexsort((best, -np.round(scores, 5)), axis=1)
         ranked, scores = np.take_along_axis(best, order, axis=1), np.take_along_axis(scores, order, axis=1)
         for row, row_scores in zip(ranked, scores, strict=True):
-            found.append(
-                _distinct(
-                    [pool[i] for i, score in zip(row, row_scores, strict=True) if score > _FORBIDDEN + 0.5], count
-                )
-            )
+            allowed = [pool[i] for i, score in zip(row, row_scores, strict=True) if score > _FORBIDDEN + 0.5]
+            found.append(_distinct(allowed, count))
     return found
 
 
@@ -58,14 +56,6 @@ def _distinct(events: Sequence[UsageEvent], count: int) -> tuple[UsageEvent, ...
     for event in events:
         by_text.setdefault(event.text, event)
     return tuple(by_text.values())[:count]
-
-
-def _lemma(event: UsageEvent) -> str:
-    return event.lemma
-
-
-def _text(event: UsageEvent) -> str:
-    return normalised(event.text)
 
 
 def _codes(

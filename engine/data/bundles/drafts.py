@@ -78,18 +78,13 @@ def draft_of(visible: VisibleSense, others: Sequence[VisibleSense], used: Contai
         return None
     anchor = _pick(anchors, visible.sense.sense_id)
     taken = {normalised(anchor.text)}
-    positive = another_text(visible, taken)
+    texts = visible.examples if visible.gloss is None else (*visible.examples, visible.gloss)
+    positive = next((event for event in texts if normalised(event.text) not in taken), None)
     if positive is None:
         return None
     taken.add(normalised(positive.text))
     siblings = siblings_of(anchor, others, taken)
     return Draft(anchor, positive, siblings) if any(event.source == "example" for event in siblings) else None
-
-
-def another_text(visible: VisibleSense, taken: Container[str]) -> UsageEvent | None:
-    """Another example of the sense, else its gloss, in a text whose normal form is not ``taken``."""
-    gloss = () if visible.gloss is None else (visible.gloss,)
-    return next((event for event in visible.examples + gloss if normalised(event.text) not in taken), None)
 
 
 def siblings_of(anchor: UsageEvent, others: Sequence[VisibleSense], taken: Container[str]) -> tuple[UsageEvent, ...]:

@@ -143,26 +143,26 @@ def _group(title: str, groups: Mapping[Name, LineGroup], sentences: Mapping[Name
 
 def reports_as_json(reports: Sequence[FileReport]) -> dict[str, Any]:
     """All reports with all line numbers, for JSON."""
-    return {"most_quarantined": MAX_QUARANTINED_SHARE, "files": [_file(report) for report in reports]}
+    return {"most_quarantined": MAX_QUARANTINED_SHARE, "files": [_file_json(report) for report in reports]}
 
 
-def _file(report: FileReport) -> dict[str, Any]:
+def _file_json(report: FileReport) -> dict[str, Any]:
     return {
         "file": str(report.file),
         "lines": report.lines,
         "blank": report.blank,
-        **_counts(report.total),
-        "formats": {name or "not recognised": _counts(counts) for name, counts in report.formats.items()},
-        "repairs": _found(report.repaired, REPAIRS),
-        "reasons": _found(report.quarantined, REASONS),
+        **_counts_json(report.total),
+        "formats": {name or "not recognised": _counts_json(counts) for name, counts in report.formats.items()},
+        "repairs": _groups_json(report.repaired, REPAIRS),
+        "reasons": _groups_json(report.quarantined, REASONS),
     }
 
 
-def _counts(counts: Counts) -> dict[str, int]:
+def _counts_json(counts: Counts) -> dict[str, int]:
     return {"kept": counts.kept, "repaired": counts.repaired, "quarantined": counts.quarantined}
 
 
-def _found(groups: Mapping[Name, LineGroup], sentences: Mapping[Name, str]) -> dict[str, Any]:
+def _groups_json(groups: Mapping[Name, LineGroup], sentences: Mapping[Name, str]) -> dict[str, Any]:
     return {
         name: {"says": sentences[name], "lines": found.lines, "first": found.example} for name, found in groups.items()
     }

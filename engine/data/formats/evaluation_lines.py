@@ -27,15 +27,7 @@ from engine.data.formats.usages import (
     usage_fields,
     usage_of,
 )
-from engine.data.records import (
-    AttentionProbe,
-    Candidate,
-    CoherenceItem,
-    CoherenceStep,
-    Killer,
-    Rejected,
-    RetrievalItem,
-)
+from engine.data.records import AttentionProbe, Candidate, CoherenceItem, CoherenceStep, Killer, Rejected, RetrievalItem
 from engine.data.wordnet.usage_events import text_key
 
 

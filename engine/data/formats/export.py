@@ -36,11 +36,11 @@ from engine.data.formats.evaluation_lines import (
     retrieval_line,
 )
 from engine.data.formats.schemas import Contrastive, Groups, Metadata, SpanObject, Usage
-from engine.data.records import Bundle, Dataset
+from engine.data.records import Dataset
 from engine.data.wordnet.obtain import WORDNET_3_0
 
 EDITIONS: tuple[Edition, ...] = ("v2.2", "v2.3", "enriched")
-Wanted = Literal["v2.2", "v2.3", "enriched", "all"]
+EditionChoice = Literal["v2.2", "v2.3", "enriched", "all"]
 _HEAD = "| lemma | anchor | positive | sibling | other lemma | tier, danger |\n|---|---|---|---|---|---|\n"
 _SYNTHETIC_MARK = "†"
 
@@ -97,10 +97,6 @@ class ExportManifest(Struct, frozen=True):
     sha256: dict[str, str]
 
 
-def bundles_file(edition: str) -> str:
-    return f"bundles_{edition}.jsonl"
-
-
 def check_destination(folder: Path) -> None:
     """Refuse a folder that holds other files than an export, before any work is done.
 
@@ -113,14 +109,14 @@ def check_destination(folder: Path) -> None:
         raise BadInput("holds other files; name a new or an empty folder", file=folder)
 
 
-def export(build: Path, wanted: Wanted, folder: Path, experiment: Experiment, profile: str) -> ExportManifest:
+def export(build: Path, choice: EditionChoice, folder: Path, experiment: Experiment, profile: str) -> ExportManifest:
     """Write one edition or all, development bundles and the frozen evaluation to ``folder``, whole or not at all.
 
     A folder that already holds the same export is left as it is.
 
     Args:
         build: a finished build.
-        wanted: which edition.
+        choice: which edition.
         folder: new, empty, or holding the same export.
         experiment, profile: those of the build, for the manifest.
 
@@ -129,13 +125,13 @@ def export(build: Path, wanted: Wanted, folder: Path, experiment: Experiment, pr
     """
     check_destination(folder)
     built = read_manifest(build)
-    editions = EDITIONS if wanted == "all" else (wanted,)
+    editions = EDITIONS if choice == "all" else (choice,)
     files: dict[str, bytes] = {}
     counts: dict[str, EditionCounts] = {}
     whole = not any(built.slice.values())
     for edition in editions:
         data = load(build, edition)
-        name = bundles_file(edition)
+        name = f"bundles_{edition}.jsonl"
         files[name] = encode_lines(bundle_line(bundle, edition) for bundle in data.train)
         counts[edition] = _edition_counts(data, name, experiment.expected.get(edition) if whole else None)
         if edition == editions[-1]:
@@ -172,23 +168,15 @@ def _edition_counts(data: Dataset, name: str, expected: Expected | None) -> Edit
         data_fingerprint=data.data_fingerprint,
         bundles=len(core),
         adversarial=len(data.train) - len(core),
-        synthetic=sum(_is_synthetic(bundle) for bundle in core),
+        synthetic=sum("synthetic" in (bundle.anchor.source, bundle.positive.source) for bundle in core),
         tiers=tiers,
         tier_shares={tier: round(count / len(core), 4) for tier, count in tiers.items()},
         expected=expected,
     )
 
 
-def _is_synthetic(bundle: Bundle) -> bool:
-    return "synthetic" in (bundle.anchor.source, bundle.positive.source)
-
-
 def _manifest(
-    built: DataManifest,
-    counts: dict[str, EditionCounts],
-    files: dict[str, bytes],
-    experiment: Experiment,
-    profile: str,
+    built: DataManifest, counts: dict[str, EditionCounts], files: dict[str, bytes], experiment: Experiment, profile: str
 ) -> ExportManifest:
     bundle_files = {count.file for count in counts.values()} | {REJECTED}
     version = "3.0" if built.wordnet_fingerprint == WORDNET_3_0 else "another"

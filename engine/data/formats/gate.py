@@ -29,7 +29,6 @@ from engine.data.records import AttentionProbe, Bundle, CoherenceItem, Killer, R
 
 Record: TypeAlias = Bundle | RetrievalItem | CoherenceItem | AttentionProbe | Killer
 
-
 MAX_QUARANTINED_SHARE = 0.20
 """A file with a larger share of its records in quarantine is not used."""
 

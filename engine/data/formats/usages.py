@@ -163,17 +163,17 @@ def locate_target(text: str, span: Span, lemma: str) -> LocatedTarget:
     """
     start, end, surface = _span_fields(span)
     if start == end and not surface:
-        places = find_word(text, lemma)
-        return LocatedTarget(*places[0], "span_found") if places else LocatedTarget(0, 0, "read_as_gloss")
+        spans = find_word(text, lemma)
+        return LocatedTarget(*spans[0], "span_found") if spans else LocatedTarget(0, 0, "read_as_gloss")
     inside = 0 <= start < end <= len(text)
     target = text[start:end] if inside else ""
     if target and (target.casefold() == surface.casefold() if surface else target == target.strip()):
         return LocatedTarget(start, end)
-    places = find_word(text, surface or lemma)
-    if len(places) == 1:
-        return LocatedTarget(*places[0], "span_found" if span is None else "span_recomputed")
+    spans = find_word(text, surface or lemma)
+    if len(spans) == 1:
+        return LocatedTarget(*spans[0], "span_recomputed")
     detail = f"{start}-{end}" + (f" for {surface!r}" if surface else "")
-    raise Quarantined("span_differs" if inside else "span_outside", f"{detail}, which occurs {len(places)} times")
+    raise Quarantined("span_differs" if inside else "span_outside", f"{detail}, which occurs {len(spans)} times")
 
 
 def find_word(text: str, word: str) -> list[tuple[int, int]]:
@@ -181,8 +181,8 @@ def find_word(text: str, word: str) -> list[tuple[int, int]]:
     if not word:
         return []
     for pattern in _patterns(word):
-        if places := [found.span() for found in pattern.finditer(text)]:
-            return places
+        if spans := [found.span() for found in pattern.finditer(text)]:
+            return spans
     return []
 
 

@@ -146,7 +146,7 @@ def _evaluation(
 ) -> tuple[FrozenEvaluation, tuple[Killer, ...] | None]:
     """The frozen evaluation and its killers; killers are None if they must still be found."""
     if built is not None and not settings.has_user_evaluation:
-        return FrozenEvaluation(built.retrieval, built.coherence, built.probes), built.killers
+        return built.evaluation, built.killers
     part, seed = settings.data, settings.data_seed
     retrieval = sliced(files.retrieval, attrgetter("lemma"), part.eval_lemmas, part.retrieval_items, seed)
     coherence = sliced(files.coherence, attrgetter("lemma"), part.eval_lemmas, part.coherence_items, seed)

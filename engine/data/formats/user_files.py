@@ -99,19 +99,19 @@ def read_user_files(inputs: Iterable[InputFile], paths: Mapping[str, Path]) -> U
         named.setdefault(file.role, []).append(file)
     reports: list[FileReport] = []
 
-    def read(role: Role, items: Set[str] | None = None) -> list[Record]:
-        gate = Gate(FORMATS_OF_ROLE[role], items)
-        return [record for file in named.get(role, ()) for record in _records(gate, file, paths, reports)]
+    def read(role: Role, kind: type[Item], items: Set[str] | None = None) -> tuple[Item, ...]:
+        gate = Gate(FORMATS_OF_ROLE[role], items)  # one for all files of a role, so that ids are unique among them
+        records = (record for file in named.get(role, ()) for record in _records(gate, file, paths, reports))
+        return tuple(record for record in records if isinstance(record, kind))
 
-    retrieval = tuple(record for record in read("retrieval") if isinstance(record, RetrievalItem))
-    killers = read("killers", {item.item_id for item in retrieval})
+    retrieval = read("retrieval", RetrievalItem)
     return UserFiles(
-        bundles=tuple(record for record in read("bundles") if isinstance(record, Bundle)),
-        dev=tuple(record for record in read("dev") if isinstance(record, Bundle)),
         retrieval=retrieval,
-        coherence=tuple(record for record in read("coherence") if isinstance(record, CoherenceItem)),
-        probes=tuple(record for record in read("attention") if isinstance(record, AttentionProbe)),
-        killers=tuple(record for record in killers if isinstance(record, Killer)),
+        killers=read("killers", Killer, {item.item_id for item in retrieval}),
+        bundles=read("bundles", Bundle),
+        dev=read("dev", Bundle),
+        coherence=read("coherence", CoherenceItem),
+        probes=read("attention", AttentionProbe),
         reports=tuple(reports),
     )
 

@@ -118,7 +118,7 @@ def test_leakage_fails_the_build(wordnet: WordNet, tmp_path: Path, monkeypatch: 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_finished_build_is_not_done_again(wordnet: WordNet, built: Path) -> None:
+def test_a_finished_build_is_not_repeated(wordnet: WordNet, built: Path) -> None:
     def never(texts: Sequence[str]) -> NDArray[np.float32]:
         raise AssertionError
 
@@ -126,7 +126,7 @@ def test_a_finished_build_is_not_done_again(wordnet: WordNet, built: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("name", "change", "said"),
+    ("name", "change", "message"),
     [
         ("v2.3.jsonl", lambda content: content[:-20], "SHA-256 differs"),
         ("retrieval.jsonl", None, "cannot be read"),
@@ -134,14 +134,14 @@ def test_a_finished_build_is_not_done_again(wordnet: WordNet, built: Path) -> No
         ("manifest.json", lambda content: content[:-20], "malformed manifest"),
     ],
 )
-def test_a_damaged_build_is_refused(built: Path, tmp_path: Path, name: str, change: object, said: str) -> None:
+def test_a_damaged_build_is_refused(built: Path, tmp_path: Path, name: str, change: object, message: str) -> None:
     for path in built.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     if callable(change):
         (tmp_path / name).write_bytes(change((tmp_path / name).read_bytes()))
     else:
         (tmp_path / name).unlink()
-    with pytest.raises(BadInput, match=said) as raised:
+    with pytest.raises(BadInput, match=message) as raised:
         load(tmp_path, "v2.3")
     assert raised.value.file == tmp_path / name
 

@@ -26,13 +26,13 @@ def sense(lemma: str, gloss: str, *examples: str) -> Sense:
 
 
 @given(st.lists(WORDS, max_size=6))
-def test_what_is_held_out_is_held_out_in_any_spelling(texts: list[list[str]]) -> None:
+def test_held_out_texts_match_in_any_spelling(texts: list[list[str]]) -> None:
     held_out = HeldOut(" ".join(words) for words in texts)
     assert all(normalised("-".join(words).upper()) in held_out for words in texts)
     assert "elsewhere" not in held_out
 
 
-def test_a_near_copy_is_held_out_from_when_it_was_found() -> None:
+def test_a_near_copy_is_held_out_once_it_was_found() -> None:
     held_out = HeldOut([LONG])
     copy = f"And {LONG} a while"
     assert normalised(copy) not in held_out
@@ -42,14 +42,14 @@ def test_a_near_copy_is_held_out_from_when_it_was_found() -> None:
     assert normalised("something else entirely") not in held_out
 
 
-def test_what_is_added_is_held_out_without_what_is_like_it() -> None:
+def test_added_texts_are_held_out_without_their_near_copies() -> None:
     held_out = HeldOut([])
     held_out.add([LONG])
     assert normalised(LONG) in held_out
     assert held_out.add_near_copies([f"And {LONG}"]) == set()
 
 
-def test_the_lemmas_that_lost_a_text_are_named() -> None:
+def test_lemmas_that_lost_a_text_are_returned() -> None:
     lexicon: Lexicon = {
         "bank": (sense("bank", "sloping land", f"And {LONG} a while"),),
         "shore": (sense("shore", LONG.replace("they", "we") + " too"),),
@@ -117,7 +117,7 @@ def replace_text(bundle: Bundle, role: str, text: str) -> Bundle:
     return structs.replace(bundle, **{role: (changed(held[0]),) if isinstance(held, tuple) else changed(held)})
 
 
-def test_a_clean_build_passes_and_says_how_much_it_compared(data: Dataset) -> None:
+def test_a_clean_build_passes_and_counts_the_texts_compared(data: Dataset) -> None:
     assert check(data, data.train) > 100
 
 

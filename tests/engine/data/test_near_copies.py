@@ -49,14 +49,14 @@ def test_a_sentence_quoted_in_a_longer_text_is_a_copy() -> None:
     assert near_copies([LONG], [quoting]) == {LONG: quoting}
 
 
-def test_a_short_phrase_in_a_longer_text_is_not() -> None:
+def test_a_short_phrase_in_a_longer_text_is_no_copy() -> None:
     assert near_copies(["the ledger"], [LONG + " and the ledger"]) == {}
 
 
-def test_the_most_alike_is_named() -> None:
+def test_a_near_copy_is_mapped_to_the_most_similar_text() -> None:
     near, nearest = LONG + " twice over", LONG + "s"
     assert near_copies([LONG], [near, nearest]) == {LONG: nearest}
 
 
-def test_nothing_copies_nothing() -> None:
+def test_a_text_without_letters_copies_nothing() -> None:
     assert near_copies([], [LONG]) == near_copies([LONG], []) == near_copies(["?!"], ["..."]) == {}

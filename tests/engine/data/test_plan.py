@@ -64,9 +64,7 @@ def test_splits_are_disjoint_and_new_lemmas_move_none(seed: int, lemmas: list[st
 
 
 @given(st.sets(st.sampled_from(LEMMAS[:60])), st.integers(1, 20))
-def test_lemmas_that_are_spoiled_when_they_are_looked_at_give_their_places_to_others(
-    near_copied: set[str], few: int
-) -> None:
+def test_lemmas_that_lose_their_use_when_held_out_are_replaced(near_copied: set[str], few: int) -> None:
     looked_at: list[str] = []
 
     def hold_out(lemmas: Sequence[str]) -> set[str]:
@@ -113,7 +111,7 @@ def test_a_near_copy_planted_in_a_training_lemma_is_left_out_and_counted(
     assert again.lemmas == plan.lemmas
 
 
-def test_a_lemma_that_near_copies_leave_nothing_gives_its_place_to_another(
+def test_a_lemma_that_loses_all_texts_as_near_copies_is_replaced(
     plan: Plan, wordnet: WordNet, lexicon: Lexicon
 ) -> None:
     lemma = plan.lemmas["train"][3]

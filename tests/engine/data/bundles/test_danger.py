@@ -53,7 +53,7 @@ def test_tiers_are_85_12_3_by_rank_and_never_out_of_order(danger: list[float]) -
     assert all(low[1] <= high[1] or low[0] == high[0] for low, high in pairwise(ordered))
 
 
-def test_cuts_belong_to_the_tier_they_open() -> None:
+def test_a_cut_is_the_least_danger_of_its_tier() -> None:
     assert [tier_by_cuts(value, (0.1, 0.4)) for value in (0.09, 0.1, 0.39, 0.4)] == [
         TIERS[0],
         TIERS[1],

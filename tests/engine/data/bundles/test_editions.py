@@ -58,7 +58,7 @@ def test_spans_lie_in_their_texts_and_only_glosses_have_none(
 
 
 @pytest.mark.parametrize("edition", EDITIONS)
-def test_danger_is_what_the_embeddings_say(bundles: dict[str, tuple[Bundle, ...]], edition: str) -> None:
+def test_danger_follows_from_the_embeddings(bundles: dict[str, tuple[Bundle, ...]], edition: str) -> None:
     for bundle in bundles[edition][::5]:
         anchor, positive, *negatives = bag_of_words([encoder_text_of(event) for event in bundle.events])
         expected = max(float(anchor @ negative) for negative in negatives) - float(anchor @ positive)
@@ -133,7 +133,7 @@ def test_v23_has_the_tiers_of_its_danger_and_adversarial_bundles_on_top(bundles:
     assert all(bundle.tier == TIERS[2] and bundle.danger >= easiest[TIERS[1]] for bundle in mined)
 
 
-def test_an_adversarial_bundle_has_another_line_up_without_the_hardest_negative(
+def test_an_adversarial_bundle_has_other_negatives_without_the_hardest(
     bundles: dict[str, tuple[Bundle, ...]],
 ) -> None:
     by_anchor = {bundle.anchor.event_id: bundle for bundle in bundles["v2.3"] if not bundle.adversarial}
@@ -184,7 +184,7 @@ def test_a_negative_of_another_lemma_never_has_a_text_of_its_bundle() -> None:
     assert excluded.total() == 1
 
 
-def test_enriched_is_v23_and_more_than_as_much_again(bundles: dict[str, tuple[Bundle, ...]]) -> None:
+def test_enriched_is_v23_and_more_than_as_many_bundles_again(bundles: dict[str, tuple[Bundle, ...]]) -> None:
     assert bundles["enriched"][: len(bundles["v2.3"])] == bundles["v2.3"]
     assert len(bundles["enriched"]) > 2 * len(bundles["v2.3"])
 

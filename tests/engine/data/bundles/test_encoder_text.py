@@ -6,7 +6,7 @@ from engine.data.bundles.encoder_text import encoder_text_of, encoder_texts_of, 
 from tests.engine.samples import SenseTask, bundle, coherence_item, dataset_of, event
 
 
-def test_a_definition_is_read_with_its_word_and_a_sentence_as_it_stands() -> None:
+def test_the_encoder_reads_a_gloss_with_its_lemma_and_a_sentence_unchanged() -> None:
     assert encoder_text_of(event("sloping land", source="gloss", lemma="bank")) == "bank: sloping land"
     assert encoder_text_of(event("we sat on the bank")) == "we sat on the bank"
     assert gloss_encoder_texts(coherence_item([("we sat", 0)], ["sloping land", "an office"])) == [
@@ -15,7 +15,7 @@ def test_a_definition_is_read_with_its_word_and_a_sentence_as_it_stands() -> Non
     ]
 
 
-def test_a_run_reads_every_text_of_its_data_once() -> None:
+def test_the_encoder_texts_of_a_dataset_are_all_its_texts_once() -> None:
     dataset = dataset_of(SenseTask(lemmas=4))
     read = encoder_texts_of(dataset)
     assert read == tuple(sorted(set(read)))

@@ -24,7 +24,7 @@ def made(substitution: Substitution, lexicon: Lexicon, lemma: str, synset: str) 
     }
 
 
-def test_the_lemma_takes_the_synonyms_place(substitution: Substitution, lexicon: Lexicon) -> None:
+def test_the_lemma_replaces_the_synonym(substitution: Substitution, lexicon: Lexicon) -> None:
     assert made(substitution, lexicon, "auto", "car.n.01") == {
         "he needs a car to get to work": "he needs an [auto] to get to work"
     }

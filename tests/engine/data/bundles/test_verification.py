@@ -31,7 +31,7 @@ def plane(names: Sequence[str]) -> NDArray[np.float32]:
         ("0.8", ("0.9",), "too near to a sibling sense"),
     ],
 )
-def test_a_claim_holds_near_its_original_and_apart_from_its_siblings(
+def test_a_synthetic_context_is_accepted_near_its_original_and_apart_from_its_siblings(
     original: str, siblings: tuple[str, ...], reason: str | None
 ) -> None:
     texts = EmbeddedTexts(plane)
@@ -53,7 +53,7 @@ def test_a_claim_holds_near_its_original_and_apart_from_its_siblings(
     st.floats(0, 1),
     st.floats(-1, 1),
 )
-def test_every_claim_is_accepted_or_rejected_by_the_thresholds(
+def test_every_candidate_is_accepted_or_rejected_by_the_thresholds(
     cosines: list[tuple[int, int]], least_similarity: float, least_gap: float
 ) -> None:
     texts = EmbeddedTexts(plane)
@@ -75,5 +75,5 @@ def test_every_claim_is_accepted_or_rejected_by_the_thresholds(
         assert (near - sibling) / 100 >= least_gap - 1e-4
 
 
-def test_nothing_claimed_is_nothing_kept() -> None:
+def test_without_candidates_nothing_is_accepted() -> None:
     assert verify([], EmbeddedTexts(plane), Verification()) == ((), ())

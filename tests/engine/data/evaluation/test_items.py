@@ -41,7 +41,7 @@ def test_no_text_stands_twice_in_a_retrieval_item(retrieval: tuple[RetrievalItem
         assert len(set(forms)) == len(forms)
 
 
-def test_the_place_of_the_right_candidate_tells_nothing(retrieval: tuple[RetrievalItem, ...]) -> None:
+def test_the_position_of_the_right_candidate_carries_no_information(retrieval: tuple[RetrievalItem, ...]) -> None:
     first = sum(item.candidates[0].right for item in retrieval) / len(retrieval)
     expected = sum(sum(c.right for c in item.candidates) / len(item.candidates) for item in retrieval) / len(retrieval)
     assert abs(first - expected) < 0.15
@@ -56,7 +56,7 @@ def test_the_sense_shifts_at_each_step_of_a_coherence_item(coherence: tuple[Cohe
         assert len(set(forms)) == len(forms)
 
 
-def test_no_two_items_ask_the_same(retrieval: tuple[RetrievalItem, ...], lexicon: Lexicon) -> None:
+def test_no_two_items_are_equal(retrieval: tuple[RetrievalItem, ...], lexicon: Lexicon) -> None:
     everything = coherence_items(
         lexicon, [lemma for lemma in sorted(lexicon) if has_retrieval_item(lexicon[lemma])], None
     )
@@ -64,7 +64,7 @@ def test_no_two_items_ask_the_same(retrieval: tuple[RetrievalItem, ...], lexicon
     assert len({item.item_id for item in retrieval}) == len(retrieval)
 
 
-def test_the_index_of_the_active_sense_tells_nothing(coherence: tuple[CoherenceItem, ...]) -> None:
+def test_the_index_of_the_active_sense_carries_no_information(coherence: tuple[CoherenceItem, ...]) -> None:
     first = [item.steps[0].sense == 0 for item in coherence if len(item.steps) == 2]
     assert 0.3 < sum(first) / len(first) < 0.7
 

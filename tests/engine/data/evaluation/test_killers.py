@@ -36,7 +36,7 @@ def test_the_rank_is_the_place_in_a_list_where_wrong_ones_go_first_among_equals(
     assert values[outcome.chosen] == values.max()
 
 
-def test_what_is_not_a_number_never_wins() -> None:
+def test_nan_never_ranks_first() -> None:
     right = np.array([True, False, False])
     assert rank_candidates(np.array([np.nan, 0.1, 0.2]), right).rank == 3
     assert rank_candidates(np.array([0.9, np.nan, 0.2]), right).rank == 2
@@ -59,7 +59,7 @@ def reason(
     ("rank", "margin", "killer"),
     [(1, 0.2, False), (2, -0.1, False), (3, -0.149, False), (2, -0.15, True), (4, -0.01, True)],
 )
-def test_a_killer_is_far_down_or_far_behind(rank: int, margin: float, killer: bool) -> None:
+def test_a_killer_is_decided_by_rank_or_margin(rank: int, margin: float, killer: bool) -> None:
     assert (reason(rank=rank, margin=margin) is not None) == killer
 
 

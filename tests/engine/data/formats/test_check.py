@@ -28,27 +28,27 @@ def mixed(tmp_path: Path) -> Path:
 
 def outcome(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
     code = cli.main(["data", "check", *arguments])
-    said = capsys.readouterr()
-    return code, said.out, said.err
+    output = capsys.readouterr()
+    return code, output.out, output.err
 
 
 def test_the_table_names_formats_repairs_reasons_and_lines(mixed: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, said, error = outcome(capsys, str(mixed))
+    code, output, error = outcome(capsys, str(mixed))
     assert (code, error) == (0, "")
-    rows = [line.split() for line in said.splitlines()]
+    rows = [line.split() for line in output.splitlines()]
     assert rows[0] == [f"{mixed}:", "17", "lines,", "1", "blank"]
     assert ["contrastive,", "grouped", "negatives", "2", "1", "1"] in rows
     assert ["contrastive,", "listed", "negatives", "0", "2", "0"] in rows
     assert ["not", "recognised", "0", "0", "1"] in rows and ["all", "11", "3", "2"] in rows
-    assert "  quarantined 1 · empty_text: a text is empty\n    line 16; the first: positive\n" in said
-    assert "  repaired 3 · span_found: " in said and "    lines 3, 4, 15; the first: anchor\n" in said
+    assert "  quarantined 1 · empty_text: a text is empty\n    line 16; the first: positive\n" in output
+    assert "  repaired 3 · span_found: " in output and "    lines 3, 4, 15; the first: anchor\n" in output
 
 
 def test_json_has_every_line_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = [b"{}"] * 15 + [made.line(made.grouped(number)) for number in range(85)]
     path = made.write(tmp_path / "many.jsonl", lines)
-    code, said, _ = outcome(capsys, str(path), "--json")
-    (file,) = json.loads(said)["files"]
+    code, output, _ = outcome(capsys, str(path), "--json")
+    (file,) = json.loads(output)["files"]
     assert code == 0 and file["reasons"]["unknown_format"]["lines"] == list(range(1, 16))
     assert (file["lines"], file["kept"], file["repaired"], file["quarantined"], file["blank"]) == (100, 85, 0, 15, 0)
     assert "lines 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 5 more" in outcome(capsys, str(path))[1]
@@ -61,8 +61,8 @@ def test_more_than_a_fifth_in_quarantine_fails_with_one_line(
     enough = made.write(tmp_path / "enough.jsonl", [*good, b"{}", b"{}"])
     assert outcome(capsys, str(enough))[0] == 0
     bad = made.write(tmp_path / "bad.jsonl", [*good, b"{}", b"{}", b"{}"])
-    code, said, error = outcome(capsys, str(bad), str(enough), str(bad))
-    assert code == 2 and said.count(" lines\n") == 3
+    code, output, error = outcome(capsys, str(bad), str(enough), str(bad))
+    assert code == 2 and output.count(" lines\n") == 3
     assert error == (
         f"qllm-engine: error: {bad}:9: 3 of 11 records quarantined (27%, at most 20%); most often (3): "
         "the line is of none of the known formats (and 1 more of the files fail)\n"
@@ -92,9 +92,11 @@ def test_a_quarantine_of_an_earlier_check_does_not_outlive_its_file(
         assert len((folder / "file.jsonl.quarantine.jsonl").read_bytes().splitlines()) == size
 
 
-def test_two_files_of_one_name_have_one_quarantine_too_few(mixed: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, said, error = outcome(capsys, str(mixed), str(mixed), "--quarantine", str(mixed.parent / "q"))
-    assert (code, said) == (2, "") and "--quarantine: 2 files are called mixed.jsonl" in error
+def test_two_files_with_the_same_name_cannot_share_a_quarantine_folder(
+    mixed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, output, error = outcome(capsys, str(mixed), str(mixed), "--quarantine", str(mixed.parent / "q"))
+    assert (code, output) == (2, "") and "--quarantine: 2 files are called mixed.jsonl" in error
 
 
 def test_killers_are_compared_with_the_retrieval_items_beside_them(
@@ -105,19 +107,23 @@ def test_killers_are_compared_with_the_retrieval_items_beside_them(
     without_text = made.retrieval(4)
     without_text["query"]["text"] = ""
     items = made.write(tmp_path / "items.jsonl", [*map(made.retrieval, (0, 1, 2, 3, 5, 6, 7, 8)), without_text])
-    code, said, _ = outcome(capsys, str(killers), str(items))
-    assert code == 0 and "  quarantined 2 · unknown_item: the killer names no retrieval item\n    lines 5, 10;" in said
+    code, output, _ = outcome(capsys, str(killers), str(items))
+    assert (
+        code == 0 and "  quarantined 2 · unknown_item: the killer names no retrieval item\n    lines 5, 10;" in output
+    )
 
 
-def test_what_a_file_says_cannot_reach_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_of_a_file_do_not_reach_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     evil = made.grouped(0)
     evil["id"] = "\x1b]0;owned\x07"
     path = made.write(tmp_path / "\x1b[31m.jsonl", [evil, evil, b'{"\x9b31m": 1}', *map(made.grouped, range(20))])
-    _, said, _ = outcome(capsys, str(path))
-    assert "duplicate_id" in said and all(character.isprintable() or character == "\n" for character in said)
+    _, output, _ = outcome(capsys, str(path))
+    assert "duplicate_id" in output and all(character.isprintable() or character == "\n" for character in output)
 
 
 def test_a_file_without_records_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = made.write(tmp_path / "blank.jsonl", [b"", b" "])
-    code, said, error = outcome(capsys, str(path))
-    assert code == 2 and "2 lines, 2 blank" in said and error.endswith("blank.jsonl: holds no records\n")
+    code, output, error = outcome(capsys, str(path))
+    assert code == 2 and "2 lines, 2 blank" in output and error.endswith("blank.jsonl: holds no records\n")

@@ -51,13 +51,13 @@ def read_back(path: Path) -> Iterator[Bundle | RetrievalItem | CoherenceItem | A
 
 
 @pytest.mark.parametrize("edition", EDITIONS)
-def test_bundles_come_back_as_they_were(built: Path, exported: Path, edition: str) -> None:
-    # what frozen mean pooling says of a bundle is computed anew when it is read
+def test_exported_bundles_are_read_back_unchanged(built: Path, exported: Path, edition: str) -> None:
+    # what frozen mean pooling says of a bundle is recomputed when it is read
     there = [structs.replace(bundle, danger=0.0, similarities=()) for bundle in load(built, edition).train]
     assert list(read_back(exported / f"bundles_{edition}.jsonl")) == there
 
 
-def test_the_evaluation_comes_back_as_it_was(built: Path, exported: Path) -> None:
+def test_the_exported_evaluation_is_read_back_unchanged(built: Path, exported: Path) -> None:
     data = load(built, "v2.2")
     easiest = [structs.replace(item, tier=TIERS[0]) for item in data.retrieval]
     dev = [structs.replace(bundle, danger=0.0, similarities=()) for bundle in data.dev]
@@ -67,7 +67,7 @@ def test_the_evaluation_comes_back_as_it_was(built: Path, exported: Path) -> Non
         assert list(read_back(exported / name)) == records
 
 
-def test_bundles_have_the_shape_of_the_users_files(exported: Path) -> None:
+def test_exported_bundles_have_the_users_format(exported: Path) -> None:
     for line in lines(exported / "bundles_enriched.jsonl"):
         assert set(line) == {"id", "lemma", "anchor", "positive", "negatives", "metadata"}
         anchor, negatives, metadata = line["anchor"], line["negatives"], line["metadata"]
@@ -82,7 +82,7 @@ def test_bundles_have_the_shape_of_the_users_files(exported: Path) -> None:
         assert metadata["source"] in ("example", "gloss", "synthetic")
 
 
-def test_killers_say_by_which_threshold(exported: Path) -> None:
+def test_killers_name_their_threshold(exported: Path) -> None:
     items = {line["eval_id"] for line in lines(exported / "retrieval.jsonl")}
     for line in lines(exported / "tier4_killers.jsonl"):
         tier4 = line["_tier4"]
@@ -93,7 +93,7 @@ def test_killers_say_by_which_threshold(exported: Path) -> None:
         assert ("rank" in tier4["reasons"]) == (tier4["rank"] >= 4)
 
 
-def test_rejected_synthetics_are_kept_with_their_reason(built: Path, exported: Path) -> None:
+def test_rejected_synthetics_are_exported_with_their_reason(built: Path, exported: Path) -> None:
     rejected = lines(exported / "rejected.ndjson")
     assert [line["text"] for line in rejected] == [one.event.text for one in load_rejected(built)]
     for line in rejected:
@@ -119,16 +119,16 @@ def test_the_manifest_counts_what_is_there(built: Path, exported: Path) -> None:
     assert sum(manifest.editions["v2.3"].tier_shares.values()) == pytest.approx(1, abs=1e-3)
 
 
-def test_a_build_of_everything_is_set_beside_what_the_experiment_expects(
+def test_the_manifest_of_a_full_build_has_the_expected_counts(
     built: Path, experiment: Experiment, tmp_path: Path
 ) -> None:
     whole = tmp_path / "whole"
     whole.mkdir()
     for path in built.iterdir():
         (whole / path.name).write_bytes(path.read_bytes())
-    said = json.loads((whole / "manifest.json").read_text())
-    said["slice"] = dict.fromkeys(said["slice"])
-    (whole / "manifest.json").write_text(json.dumps(said))
+    manifest_json = json.loads((whole / "manifest.json").read_text())
+    manifest_json["slice"] = dict.fromkeys(manifest_json["slice"])
+    (whole / "manifest.json").write_text(json.dumps(manifest_json))
     manifest = export(whole, "v2.3", tmp_path / "out", experiment, "full")
     expected = manifest.editions["v2.3"].expected
     assert expected is not None
@@ -166,22 +166,22 @@ def test_a_folder_that_holds_something_else_is_refused_and_left_as_it_is(
 
 
 def test_bundles_are_shown_as_tables(exported: Path) -> None:
-    said = show(exported, None, 4, 0)
-    assert [line for line in said.splitlines() if line.startswith("## ")] == [f"## {edition}" for edition in EDITIONS]
-    rows = [line for line in said.splitlines() if line.startswith("| ") and not line.startswith("| lemma")]
+    output = show(exported, None, 4, 0)
+    assert [line for line in output.splitlines() if line.startswith("## ")] == [f"## {edition}" for edition in EDITIONS]
+    rows = [line for line in output.splitlines() if line.startswith("| ") and not line.startswith("| lemma")]
     assert len(rows) == 12
     assert all(row.count(" | ") == 5 and "**" in row for row in rows)
-    assert show(exported, None, 4, 0) == said != show(exported, None, 4, 1)
+    assert show(exported, None, 4, 0) == output != show(exported, None, 4, 1)
     assert show(exported, "v2.3", 4, 0).count("## ") == 1
 
 
 @given(count=st.integers(1, 400), seed=st.integers(0, 10))
-def test_more_bundles_hold_the_fewer(exported: Path, count: int, seed: int) -> None:
+def test_a_larger_selection_contains_the_smaller(exported: Path, count: int, seed: int) -> None:
     few, more = (set(show(exported, "enriched", number, seed).splitlines()) for number in (count, count + 3))
     assert few <= more
 
 
-def test_what_is_no_export_or_was_changed_is_not_shown(exported: Path, tmp_path: Path) -> None:
+def test_a_folder_that_is_no_export_or_was_changed_is_refused(exported: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="data build --out"):
         show(tmp_path, None, 1, 0)
     with pytest.raises(BadInput, match="at least one"):

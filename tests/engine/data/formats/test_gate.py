@@ -132,7 +132,7 @@ def test_every_reason_and_repair_has_a_sentence_and_a_test() -> None:
     assert {reason for reason, _ in BAD} | elsewhere == set(REASONS)
 
 
-def test_a_line_that_is_too_long_is_passed_over(tmp_path: Path) -> None:
+def test_a_line_that_is_too_long_is_skipped(tmp_path: Path) -> None:
     path = tmp_path / "long.jsonl"
     too_long = ((MAX_LINE_BYTES + more, "line_too_long") for more in (1, 100, MAX_LINE_BYTES))
     for length, expected in ((MAX_LINE_BYTES, "unreadable_json"), *too_long):
@@ -193,7 +193,7 @@ def test_a_listed_bundle_has_its_spans_found_and_its_lemmas_from_the_senses() ->
     assert [event.lemma for event in bundle.cross_lemma] == ["bark"] and len(bundle.siblings) == 2
 
 
-def test_listed_negatives_of_no_stated_kind_are_told_by_their_lemma() -> None:
+def test_listed_negatives_of_no_stated_kind_are_classified_by_lemma() -> None:
     plain = [{name: value for name, value in negative.items() if name != "source"} for negative in L["negatives"]]
     assert verdict(L | {"negatives": plain}).records == verdict(L).records
 
@@ -210,7 +210,7 @@ def test_each_positive_of_a_bundle_21_gives_a_bundle() -> None:
     assert [event.lemma for event in with_other.cross_lemma] == ["shore"] and len(with_other.siblings) == 1
 
 
-def test_right_candidates_are_told_by_flags_or_by_the_list_of_passages() -> None:
+def test_right_candidates_come_from_flags_or_the_list_of_passages() -> None:
     both = verdict(R).records
     flags = verdict(with_field(R, "correct_passage_ids", ...)).records
     for candidate in (bare := copy.deepcopy(R))["candidates"]:
@@ -220,7 +220,7 @@ def test_right_candidates_are_told_by_flags_or_by_the_list_of_passages() -> None
     assert isinstance(item, RetrievalItem) and [one.right for one in item.candidates] == [False, True, False]
 
 
-def test_a_candidate_without_span_is_found_or_read_as_a_gloss() -> None:
+def test_a_candidate_without_span_gets_one_or_is_read_as_a_gloss() -> None:
     spanless = with_field(with_field(R, "candidates.0.span", ...), "candidates.2.span", None)
     found = verdict(with_field(spanless, "candidates.2.text", "sloping land\nbeside “water”"))
     (item,) = found.records
@@ -231,7 +231,7 @@ def test_a_candidate_without_span_is_found_or_read_as_a_gloss() -> None:
     assert found.repairs == (("span_found", "candidate 1"), ("read_as_gloss", "candidate 3"))
 
 
-def test_the_place_of_a_sense_in_a_coherence_item_gives_nothing_away() -> None:
+def test_the_index_of_a_sense_does_not_depend_on_the_order_of_steps() -> None:
     (item,) = verdict(C).records
     (turned,) = verdict(with_field(C, "steps", C["steps"][::-1])).records
     assert isinstance(item, CoherenceItem) and isinstance(turned, CoherenceItem)
@@ -239,7 +239,7 @@ def test_the_place_of_a_sense_in_a_coherence_item_gives_nothing_away() -> None:
     assert [step.sense for step in item.steps] == [0, 1] and [step.sense for step in turned.steps] == [1, 0]
 
 
-def test_cues_are_taken_as_they_stand_and_never_from_the_target() -> None:
+def test_cues_are_spelled_as_in_the_text_and_never_the_target() -> None:
     found = verdict(with_field(A, "cue_tokens", ["OFFICE", "absent", "bank", "busy", "office"]))
     (probe,) = found.records
     assert isinstance(probe, AttentionProbe) and probe.cues == ("office", "busy")
@@ -305,7 +305,7 @@ def mutated(content: bytes, random: random.Random) -> bytes:
 
 
 @pytest.mark.parametrize(("name", "build"), made.FORMATS.items())
-def test_ten_thousand_spoiled_lines_of_each_format(name: str, build: Callable[[int], Record]) -> None:
+def test_ten_thousand_mutated_lines_of_each_format_are_all_counted(name: str, build: Callable[[int], Record]) -> None:
     shuffled = random.Random(name)
     good = [made.line(build(number)) for number in range(12)]
     gate, report = Gate(), FileReport(Path(name))
@@ -349,7 +349,7 @@ def test_kept_and_repaired_and_quarantined_and_blank_are_all_lines(
     assert sum(counts.records for counts in report.formats.values()) == total.records
 
 
-def test_what_passes_holds_together() -> None:
+def test_bundles_that_pass_the_gate_are_consistent() -> None:
     """Events of mutated bundles that pass keep the promises that training relies on."""
     shuffled = random.Random(1)
     passed = 0

@@ -17,7 +17,7 @@ from engine.data.formats.lines import read_lines
 
 
 @given(st.lists(st.binary(max_size=20).filter(lambda part: b"\n" not in part), min_size=1), st.booleans())
-def test_lines_are_what_stands_between_newlines(
+def test_lines_are_split_at_newlines_only(
     tmp_path_factory: pytest.TempPathFactory, parts: list[bytes], last: bool
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "lines.jsonl"
@@ -28,7 +28,7 @@ def test_lines_are_what_stands_between_newlines(
     assert [line.number for line in lines] == list(range(1, len(lines) + 1))
 
 
-def test_a_byte_order_mark_is_taken_off_the_first_line_only(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_removed_from_the_first_line_only(tmp_path: Path) -> None:
     path = tmp_path / "marked.jsonl"
     path.write_bytes(b"\xef\xbb\xbf{}\r\n\xef\xbb\xbf{}")
     first, second = read_lines(path)
@@ -37,7 +37,7 @@ def test_a_byte_order_mark_is_taken_off_the_first_line_only(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "is empty"),
         (gzip.compress(b"{}"), "is compressed with gzip"),
@@ -46,23 +46,23 @@ def test_a_byte_order_mark_is_taken_off_the_first_line_only(tmp_path: Path) -> N
     ],
     ids=["empty", "gzip", "UTF-16", "Parquet"],
 )
-def test_what_has_no_lines_is_said_at_once(tmp_path: Path, content: bytes, said: str) -> None:
+def test_a_file_without_lines_is_refused_with_the_reason(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "file.jsonl"
     path.write_bytes(content)
-    with pytest.raises(BadInput, match=f"^{path}: {said}"):
+    with pytest.raises(BadInput, match=f"^{path}: {message}"):
         list(read_lines(path))
 
 
-def test_what_is_no_file_is_said_at_once(tmp_path: Path) -> None:
+def test_folders_pipes_and_missing_files_are_refused_with_the_reason(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    for path, said in (
+    for path, message in (
         (tmp_path, "is a folder"),
         (tmp_path / "missing", "no such file"),
         (Path("/dev/zero"), "is not a regular file"),
         (tmp_path / "pipe", "is not a regular file"),
         (tmp_path / ("x" * 300), "cannot be read"),
     ):
-        with pytest.raises(BadInput, match=said):
+        with pytest.raises(BadInput, match=message):
             list(read_lines(path))
 
 
@@ -84,6 +84,6 @@ after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(tally.lines, tally.quarantined["line_too_long"].lines, after - before)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    said, kilobytes = done.stdout.rsplit(maxsplit=1)
-    assert said == "2 [1, 2]"
+    message, kilobytes = done.stdout.rsplit(maxsplit=1)
+    assert message == "2 [1, 2]"
     assert int(kilobytes) < 20_000

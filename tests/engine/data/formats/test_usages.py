@@ -15,7 +15,7 @@ FILLERS = st.lists(st.text(alphabet="xyz😀“’\n", min_size=1, max_size=5), 
 
 
 @given(FILLERS, WORDS, FILLERS, st.integers(-10, 40), st.integers(-10, 40))
-def test_whatever_the_span_says_the_place_found_holds_the_surface(
+def test_the_located_span_equals_the_surface_form_whatever_the_given_span(
     before: str, word: str, after: str, start: int, end: int
 ) -> None:
     text = f"{before} {word} {after}"
@@ -36,7 +36,9 @@ def test_a_missing_span_is_found_by_the_lemma_in_any_case(before: str, word: str
 
 
 @given(FILLERS, WORDS, FILLERS, WORDS)
-def test_a_surface_that_stands_twice_or_never_is_not_guessed(before: str, word: str, after: str, other: str) -> None:
+def test_a_surface_form_that_occurs_twice_or_never_is_quarantined(
+    before: str, word: str, after: str, other: str
+) -> None:
     wrong = SpanObject(10_000, 10_001, word)
     with pytest.raises(Quarantined) as twice:
         locate_target(f"{word} {before} {word} {after}", wrong, "lemma")
@@ -63,7 +65,7 @@ def test_a_surface_that_stands_twice_or_never_is_not_guessed(before: str, word: 
         ("", None, LocatedTarget(0, 0, "read_as_gloss")),
     ],
 )
-def test_where_the_target_word_is(text: str, span: SpanObject | tuple[int, int] | None, found: LocatedTarget) -> None:
+def test_the_target_word_is_located(text: str, span: SpanObject | tuple[int, int] | None, found: LocatedTarget) -> None:
     assert locate_target(text, span, "bank") == found
 
 

@@ -38,7 +38,7 @@ def path(tmp_path: Path) -> Path:
     return write_user_experiment(tmp_path / "here")
 
 
-def test_all_of_the_files_is_there_and_each_lemma_on_one_side(path: Path, tmp_path: Path) -> None:
+def test_every_record_of_the_files_is_kept_and_each_lemma_in_one_split(path: Path, tmp_path: Path) -> None:
     dataset, _ = prepared(path, tmp_path / "made")
     assert len(dataset.train) + len(dataset.dev) == 36 + 12 + 2 * 12
     train, dev = ({bundle.anchor.lemma for bundle in bundles} for bundles in (dataset.train, dataset.dev))
@@ -77,7 +77,7 @@ def test_a_tier_is_the_files_own_or_by_rank_of_danger(path: Path, tmp_path: Path
     assert [bundle.tier for bundle in by_rank] == sorted(str(bundle.tier) for bundle in by_rank)
 
 
-def test_what_stands_in_the_evaluation_is_left_out_and_counted(path: Path, tmp_path: Path) -> None:
+def test_bundles_with_evaluation_texts_are_left_out_and_counted(path: Path, tmp_path: Path) -> None:
     asked, step = made.retrieval(3)["query"]["text"], made.coherence(4)["steps"][0]["context"]
     exact, near, nearer = map(made.grouped, (36, 37, 38))
     exact["negatives"]["cross_lemma"][0].update(text=asked.upper(), span=None)
@@ -100,7 +100,7 @@ def test_what_stands_in_the_evaluation_is_left_out_and_counted(path: Path, tmp_p
     assert not near_copies(texts, held_out) and manifest.checked_texts > len(texts)
 
 
-def test_files_for_development_take_the_place_of_the_split(path: Path, tmp_path: Path) -> None:
+def test_development_files_replace_the_split(path: Path, tmp_path: Path) -> None:
     text = path.read_text()
     shared = made.write(path.with_name("dev.jsonl"), map(made.grouped, range(24, 36)))
     path.write_text(text.replace('"listed.jsonl", "bundles21.jsonl"]', f']\ndev = ["{shared.name}"]'))
@@ -111,7 +111,7 @@ def test_files_for_development_take_the_place_of_the_split(path: Path, tmp_path:
     assert read_manifest(tmp_path / "made").excluded["training bundle with a text of development"] == 10
 
 
-def test_killers_that_no_file_names_are_found(path: Path, tmp_path: Path) -> None:
+def test_without_a_killer_file_killers_are_computed(path: Path, tmp_path: Path) -> None:
     path.write_text(path.read_text().replace('killers = "killers.jsonl"\n', ""))
 
     def misled(texts: Sequence[str]) -> NDArray[np.float32]:
@@ -137,7 +137,7 @@ def test_a_slice_takes_whole_lemmas_and_every_lemmas_first_item(path: Path, tmp_
 
 
 @pytest.mark.parametrize(
-    ("name", "records", "said"),
+    ("name", "records", "message"),
     [
         ("grouped.jsonl", [{}, *map(made.grouped, range(3))], "1 of 4 records quarantined"),
         ("retrieval.jsonl", [*map(made.coherence, range(3))], "another format than this file is named for"),
@@ -151,16 +151,16 @@ def test_a_slice_takes_whole_lemmas_and_every_lemmas_first_item(path: Path, tmp_
     ],
 )
 def test_files_that_must_not_be_used_leave_nothing_behind(
-    path: Path, tmp_path: Path, name: str, records: list[made.Record], said: str
+    path: Path, tmp_path: Path, name: str, records: list[made.Record], message: str
 ) -> None:
     path.write_text(path.read_text().replace(', "listed.jsonl", "bundles21.jsonl"', ""))
     made.write(path.with_name(name), records)
-    with pytest.raises(BadInput, match=said):
+    with pytest.raises(BadInput, match=message):
         prepared(path, tmp_path / "made")
     assert not (tmp_path / "made").exists()
 
 
-def test_a_file_that_changes_after_it_was_asked_for_is_refused(path: Path, tmp_path: Path) -> None:
+def test_a_file_that_changed_after_the_run_was_requested_is_refused(path: Path, tmp_path: Path) -> None:
     experiment, settings = user_settings(path)
     made.write(path.with_name("grouped.jsonl"), map(made.grouped, range(35)))
     with pytest.raises(BadInput, match="has changed since the run was requested"):

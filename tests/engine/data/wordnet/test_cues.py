@@ -32,7 +32,7 @@ def lemmas(lexicon: Lexicon) -> list[str]:
         ("even", "it was a fifty-fifty (or even) split", ("fifty",)),
     ],
 )
-def test_a_cue_is_what_wordnet_itself_says_of_the_sense(
+def test_a_cue_is_in_wordnets_description_of_the_sense(
     cues: Cues, lexicon: Lexicon, lemma: str, text: str, expected: tuple[str, ...]
 ) -> None:
     event = next(event for sense in lexicon[lemma] for event in sense.examples if event.text == text)
@@ -44,7 +44,7 @@ def test_what_a_hyphen_joins_to_the_target_is_no_cue(cues: Cues, lexicon: Lexico
     assert "bodied" not in cues.find(event, lexicon["able"])
 
 
-def test_probes_are_sound(cues: Cues, lexicon: Lexicon, lemmas: list[str]) -> None:
+def test_probes_keep_their_rules(cues: Cues, lexicon: Lexicon, lemmas: list[str]) -> None:
     probes = attention_probes(lexicon, lemmas, cues)
     assert len(lemmas) / 4 < len(probes) <= min(MAX_PROBES, len(lemmas))
     assert len({probe.probe_id for probe in probes}) == len(probes)

@@ -41,7 +41,7 @@ def test_quoted_words_inside_a_definition_stay_in_it() -> None:
         ('a local branch where services are available"', "a local branch where services are available", ()),
     ],
 )
-def test_unpaired_quotes_are_mended(gloss: str, definition: str, examples: tuple[str, ...]) -> None:
+def test_unpaired_quotes_are_repaired(gloss: str, definition: str, examples: tuple[str, ...]) -> None:
     assert split_gloss(gloss) == (definition, examples)
 
 

@@ -43,7 +43,7 @@ def inflection(wordnet: WordNet) -> Inflection:
         ("big", "a", "est", "biggest"),
     ],
 )
-def test_forms(inflection: Inflection, lemma: str, pos: Pos, form: Form, inflected: str) -> None:
+def test_lemmas_are_inflected(inflection: Inflection, lemma: str, pos: Pos, form: Form, inflected: str) -> None:
     assert inflection.inflect(lemma, pos, form) == inflected
 
 
@@ -70,7 +70,7 @@ def test_the_form_of_a_surface(
 
 
 @pytest.mark.parametrize(("lemma", "pos", "form"), [("be", "v", "past"), ("beautiful", "a", "er"), ("W.C.", "n", "s")])
-def test_what_no_rule_is_sure_of_is_not_guessed(inflection: Inflection, lemma: str, pos: Pos, form: Form) -> None:
+def test_uncertain_forms_are_not_guessed(inflection: Inflection, lemma: str, pos: Pos, form: Form) -> None:
     assert inflection.inflect(lemma, pos, form) is None
 
 

@@ -47,7 +47,7 @@ def test_base_forms_by_exception_and_by_rule(morphology: Morphology, surface: st
         ("sun", "n", "he sunned himself in the suns and sun", "sun"),
     ],
 )
-def test_the_surface_is_found(morphology: Morphology, lemma: str, pos: Pos, sentence: str, surface: str) -> None:
+def test_an_inflected_lemma_is_found(morphology: Morphology, lemma: str, pos: Pos, sentence: str, surface: str) -> None:
     span = morphology.find(lemma, pos, sentence)
     assert span is not None
     assert sentence[slice(*span)] == surface
@@ -57,7 +57,7 @@ def test_the_surface_is_found(morphology: Morphology, lemma: str, pos: Pos, sent
     ("lemma", "pos", "sentence"),
     [("cat", "n", "concatenate"), ("take off", "v", "take it off"), ("sun", "n", "sunny"), ("up", "r", "cups; pup")],
 )
-def test_what_is_not_the_lemma_is_not_found(morphology: Morphology, lemma: str, pos: Pos, sentence: str) -> None:
+def test_other_words_than_the_lemma_are_not_found(morphology: Morphology, lemma: str, pos: Pos, sentence: str) -> None:
     assert morphology.find(lemma, pos, sentence) is None
 
 

@@ -50,20 +50,20 @@ def give_npm(programs: Path, source: Path) -> None:
     script.chmod(0o755)
 
 
-def test_a_wordnet_that_is_here_is_used_and_nothing_is_fetched(tmp_path: Path, programs: Path) -> None:
+def test_an_installed_wordnet_is_used_and_nothing_is_downloaded(tmp_path: Path, programs: Path) -> None:
     here = write_tiny(tmp_path / "here")
     assert obtain(tmp_path / "new", {"WNHOME": str(here)}) == here
     assert obtain(here, {}) == here
     assert not (tmp_path / "new").exists()
 
 
-def test_an_unusable_wnhome_is_refused_before_anything_is_fetched(tmp_path: Path, programs: Path) -> None:
+def test_an_unusable_wnhome_is_refused_before_any_download(tmp_path: Path, programs: Path) -> None:
     with pytest.raises(BadInput, match="WNHOME"):
         obtain(tmp_path / "new", {"WNHOME": str(tmp_path)})
     assert not (tmp_path / "new").exists()
 
 
-def test_npms_package_serves_when_debians_cannot_be_had(tmp_path: Path, programs: Path, wordnet_folder: Path) -> None:
+def test_npms_package_is_used_when_debians_is_unavailable(tmp_path: Path, programs: Path, wordnet_folder: Path) -> None:
     give_npm(programs, wordnet_folder)
     destination = tmp_path / "share" / "wordnet"
     assert obtain(destination, {}) == destination
@@ -104,7 +104,7 @@ def test_only_wanted_regular_files_leave_a_tarball(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["evil.tar", "out"]
 
 
-def test_another_wordnet_than_3_0_is_refused_and_nothing_stays(tmp_path: Path, programs: Path) -> None:
+def test_another_version_than_3_0_is_refused_and_nothing_is_left_behind(tmp_path: Path, programs: Path) -> None:
     give_npm(programs, write_tiny(tmp_path / "tiny"))
     destination = tmp_path / "share" / "wordnet"
     with pytest.raises(BadInput, match=r"not WordNet 3\.0"):
@@ -115,13 +115,13 @@ def test_another_wordnet_than_3_0_is_refused_and_nothing_stays(tmp_path: Path, p
 def test_without_any_source_one_line_says_what_to_do_and_why(tmp_path: Path, programs: Path) -> None:
     with pytest.raises(BadInput) as raised:
         obtain(tmp_path / "share" / "wordnet", {})
-    said = str(raised.value)
-    assert "\n" not in said
-    assert all(word in said for word in ("WNHOME", "wordnet-base", "no apt-get", "no npm"))
+    message = str(raised.value)
+    assert "\n" not in message
+    assert all(word in message for word in ("WNHOME", "wordnet-base", "no apt-get", "no npm"))
     assert list((tmp_path / "share").iterdir()) == []
 
 
-def test_the_reason_of_a_failed_command_is_told(tmp_path: Path, programs: Path) -> None:
+def test_the_error_has_the_reason_of_a_failed_command(tmp_path: Path, programs: Path) -> None:
     script = programs / "npm"
     script.write_text(f"#!{shutil.which('sh', path='/bin:/usr/bin')}\necho 'npm error offline' >&2; exit 1\n")
     script.chmod(0o755)

@@ -10,7 +10,7 @@ from engine.data.wordnet.morphology import Morphology
 from engine.data.wordnet.usage_events import Lexicon, normalised, synset_of
 
 
-def test_wordnet_yields_the_usage_events_counted_once_for_all(lexicon: Lexicon) -> None:
+def test_the_number_of_usage_events_in_wordnet_is_fixed(lexicon: Lexicon) -> None:
     senses = [sense for senses in lexicon.values() for sense in senses]
     assert len(senses) == 206_941
     assert sum(len(sense.examples) for sense in senses) == 48_482
