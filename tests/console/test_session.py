@@ -214,7 +214,7 @@ async def test_synced_files_are_verified_and_what_differs_is_pulled_again(tmp_pa
 
 
 async def test_what_a_newer_launch_replaced_is_in_neither_view(tmp_path: Path) -> None:
-    """The capsule at home is of launch 000...; on the host the run was launched anew, as 111..."""
+    """The local copy is of launch 000...; the host has a newer launch of the run, 111..."""
     session = make_session(tmp_path, read_only=True)
     experiment, run = read_experiment(tmp_path / "experiment.toml"), RunId("A", 42)
     runs_dir, on_host = (

@@ -99,7 +99,7 @@ class FakeSession:
         self.reconnects = 0
         self.follows = 0
         self.breaks: asyncio.Queue[Exception] = asyncio.Queue()
-        self.at_home: Results | None = None
+        self.fixed_results: Results | None = None
         self.items: tuple[FailedItem, ...] = ()
         self.checks: tuple[Check, ...] = WELL
         self.looks = 0
@@ -211,7 +211,7 @@ class FakeSession:
 
     def results(self) -> Results:
         """From the evaluations in the snapshot, unless a test put others there."""
-        return self.at_home or results_of(self.experiment, self.snapshot)
+        return self.fixed_results or results_of(self.experiment, self.snapshot)
 
     def failed_items(self) -> tuple[FailedItem, ...]:
         """What a test put there."""

@@ -203,7 +203,7 @@ async def test_synced_results_are_shown_though_the_host_was_never_connected() ->
     async with console(session) as pilot:
         await pilot.press("4")
         await until_shown(pilot, "No results yet")
-        session.at_home = ran.results()
+        session.fixed_results = ran.results()
         session.show(sync_states={RunId("A", 42): SyncState("synced", 9, 9, 1000, 1000)})
         await until_shown(pilot, "1 of 9 runs evaluated", "46.1")
 
