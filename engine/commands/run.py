@@ -21,7 +21,7 @@ from engine.commands.options import (
 from engine.contract.bad_input import BadInput
 from engine.contract.input_files import InputFile
 from engine.contract.run_folder import RunFolder
-from engine.contract.settings import RunId, Settings, resolve, run_ids
+from engine.contract.settings import RunId, Settings, read_spec, resolve, run_ids
 
 if TYPE_CHECKING:
     from engine.contract.events import Body
@@ -88,58 +88,46 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    if options.run_folder is None:
-        return _evaluate_mean_pool(options)
-    if options.profile is not None:
-        raise BadInput("RUN_FOLDER has its own settings; give either", field="--profile")
-    run = RunFolder(options.run_folder)
+    run = RunFolder(options.run_folder) if options.run_folder else None
+    if not (options.run_folder or options.output):
+        raise BadInput("give RUN_FOLDER to evaluate a run, or --output DIR to evaluate mean pooling", field="--output")
     output = RunFolder(options.output or options.run_folder)
-    _check_output(output, holds_other_run=output.root.resolve() != run.root.resolve() and output.spec.exists())
-    from engine.pipeline.spec import read_spec
-
-    settings = read_spec(run).settings
-    files: dict[str, Path] = {}
-    if settings.inputs:
-        files = paths_of(experiment_of(options))
+    _check_writes_over_nothing(output, run)
+    if run is None:
+        experiment, profile = experiment_of(options), options.profile or "full"
+        files = paths_of(experiment)
+        # any run will do: all share the encoder and the evaluation
+        settings = resolve(experiment, profile, run_ids(experiment, profile)[0])
+    else:
+        if options.profile is not None:
+            raise BadInput("RUN_FOLDER has its own settings; give either", field="--profile")
+        settings = read_spec(run.spec).settings
+        files = paths_of(experiment_of(options)) if settings.inputs else {}
         for file in settings.inputs:
             if file.sha256 not in files:
                 message = f"the experiment names no file with the content that {file.name} had in this run"
                 raise BadInput(message, field="--experiment")
 
     def start(device: str) -> Iterator[Body]:
-        from engine.pipeline.evaluate import evaluate_run
+        from engine.pipeline.evaluate import evaluate_mean_pool, evaluate_run
 
+        if run is None:
+            return evaluate_mean_pool(settings, output, workspace_of(options), device, files)
         return evaluate_run(run, output, workspace_of(options), device, files)
 
     return _execute(start, settings, output, options)
 
 
-def _evaluate_mean_pool(options: argparse.Namespace) -> int:
-    if options.output is None:
-        raise BadInput("give RUN_FOLDER to evaluate a run, or --output DIR to evaluate mean pooling", field="--output")
-    output = RunFolder(options.output)
-    _check_output(output, holds_other_run=output.spec.exists())
-    experiment = experiment_of(options)
-    profile = options.profile or "full"
-    # any run will do: they share encoder and evaluation
-    settings = resolve(experiment, profile, run_ids(experiment, profile)[0])
-
-    def start(device: str) -> Iterator[Body]:
-        from engine.pipeline.evaluate import evaluate_mean_pool
-
-        return evaluate_mean_pool(settings, output, workspace_of(options), device, paths_of(experiment))
-
-    return _execute(start, settings, output, options)
-
-
-def _check_output(output: RunFolder, *, holds_other_run: bool) -> None:
-    """Refuse to write an evaluation over anything."""
-    if output.manifest.exists():
-        raise BadInput("is a sealed run; give another folder with --output", file=output.root)
-    if output.metrics.exists():
-        raise BadInput("holds an evaluation already; give another folder with --output", file=output.root)
-    if holds_other_run:
-        raise BadInput("holds another run; give another folder with --output", file=output.root)
+def _check_writes_over_nothing(output: RunFolder, run: RunFolder | None) -> None:
+    """Refuse an output folder that holds an evaluation, or a run other than ``run``, the one to be evaluated."""
+    same = run is not None and output.root.resolve() == run.root.resolve()
+    for refused, what in (
+        (output.manifest.exists(), "is a sealed run"),
+        (output.metrics.exists(), "holds an evaluation already"),
+        (output.spec.exists() and not same, "holds another run"),
+    ):
+        if refused:
+            raise BadInput(f"{what}; give another folder with --output", file=output.root)
 
 
 def _execute(

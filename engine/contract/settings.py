@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 from msgspec import Struct
@@ -96,6 +97,20 @@ class Spec(Struct, frozen=True):
 
 
 decode_spec = msgspec.json.Decoder(Spec).decode
+
+
+def read_spec(path: Path) -> Spec:
+    """Read a run's ``spec.json``.
+
+    Raises:
+        BadInput: missing or malformed.
+    """
+    try:
+        return decode_spec(path.read_bytes())
+    except OSError as error:
+        raise BadInput(f"not a run folder: {error.strerror}", file=path) from error
+    except msgspec.MsgspecError as error:
+        raise BadInput(f"not a run's spec: {error}", file=path) from error
 
 
 def run_ids(experiment: Experiment, profile: str) -> tuple[RunId, ...]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from queue import SimpleQueue
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -20,19 +19,16 @@ from engine.contract.durable import write_durably
 from engine.contract.events import Body, Progress, Stage
 from engine.contract.file_lock import FileLock
 from engine.contract.settings import Settings
-from engine.data.build import build_all, build_key
+from engine.data.build import Report, build_all, build_key
 from engine.data.bundles.encoder_text import Embed, encoder_texts_of
 from engine.data.dataset_files import load
 from engine.data.formats.user_dataset import prepare_user_dataset, user_dataset_key
 from engine.data.records import Dataset
-from engine.data.wordnet.database import REQUIRED, WordNet, find_wordnet, read_wordnet
+from engine.data.wordnet.database import REQUIRED, find_wordnet, read_wordnet
 from engine.encoder.encoder import Encoder
 from engine.encoder.token_cache import TokenCache, cache_folder
 from engine.encoder.token_states import TokenStates
 from engine.model.embedding import mean_pool_all
-
-Report = TypeVar("Report")
-Result = TypeVar("Result")
 
 
 class Prepared(NamedTuple):
@@ -90,42 +86,48 @@ def prepare_dataset(
     Raises:
         BadInput: there is no usable WordNet where one is needed, a named file cannot be used, or the slice holds nothing.
     """
-    folder = workspace / "data"
+    folder, fingerprint = workspace / "data", cache.encoder.fingerprint
     folder.mkdir(parents=True, exist_ok=True)
-    built = (yield from _built_dataset(settings, folder, cache)) if settings.needs_wordnet else None
+    lock = FileLock(folder / "lock")
+    built = (yield from _built_dataset(settings, folder, cache, lock)) if settings.needs_wordnet else None
     if built is not None and not settings.inputs:
         return built
-    fingerprint = cache.encoder.fingerprint
     own = folder / user_dataset_key(settings, built, fingerprint)
     if own.is_dir():
         return own
-    lock = FileLock(folder / "lock")
     yield from _acquire(lock)
     with lock:
         if not own.is_dir():
 
-            def work(report: Callable[[Progress], None]) -> None:
+            def make(report: Report) -> None:
                 embed = _mean_pool_embedder(cache, report)
-                prepare_user_dataset(settings, files or {}, built, embed, fingerprint, own, _progress_reporter(report))
+                prepare_user_dataset(settings, files or {}, built, embed, fingerprint, own, report)
 
-            yield from _share_progress(lock, reports_of(work))
+            yield from _share_progress(lock, progress_of(make))
     return own
 
 
-def _built_dataset(settings: Settings, folder: Path, cache: TokenCache) -> Generator[Progress, None, Path]:
+def _built_dataset(
+    settings: Settings, folder: Path, cache: TokenCache, lock: FileLock
+) -> Generator[Progress, None, Path]:
     """The folder of the dataset built from WordNet."""
-    source = find_wordnet(os.environ)
+    source, fingerprint = find_wordnet(os.environ), cache.encoder.fingerprint
+    data, seed, synthetics = settings.data, settings.data_seed, settings.synthetics
     remembered = _remembered_fingerprint(folder, source)
-    if remembered and (built := folder / _key(settings, remembered, cache)).is_dir():
+    if remembered and (built := folder / build_key(data, seed, synthetics, remembered, fingerprint)).is_dir():
         return built
-    lock = FileLock(folder / "lock")
     yield from _acquire(lock)
     with lock:
         wordnet = read_wordnet(source)
         _remember_fingerprint(folder, source, wordnet.fingerprint)
-        built = folder / _key(settings, wordnet.fingerprint, cache)
+        built = folder / build_key(data, seed, synthetics, wordnet.fingerprint, fingerprint)
         if not built.is_dir():
-            yield from _share_progress(lock, reports_of(partial(_build, settings, wordnet, cache, built)))
+
+            def make(report: Report) -> None:
+                embed = _mean_pool_embedder(cache, report)
+                build_all(data, seed, synthetics, wordnet, embed, fingerprint, built, report)
+
+            yield from _share_progress(lock, progress_of(make))
     return built
 
 
@@ -138,74 +140,46 @@ def _acquire(lock: FileLock) -> Generator[Progress, None, None]:
             yield Progress(int(done), int(total), unit)
 
 
-def _share_progress(lock: FileLock, work: Generator[Progress, None, None]) -> Generator[Progress, None, None]:
+def _share_progress(lock: FileLock, work: Iterator[Progress]) -> Iterator[Progress]:
     """Yield the progress of ``work``, and note it in ``lock`` for the processes that wait for it."""
     for progress in work:
         lock.note(f"{progress.done} {progress.total} {progress.unit}")
         yield progress
 
 
-def _key(settings: Settings, wordnet: str, cache: TokenCache) -> str:
-    return build_key(settings.data, settings.data_seed, settings.synthetics, wordnet, cache.encoder.fingerprint)
-
-
-def reports_of(work: Callable[[Callable[[Report], None]], Result]) -> Generator[Report, None, Result]:
-    """Run ``work(report)`` in a thread; yield its reports; return its result or raise its exception.
+def progress_of(work: Callable[[Report], None]) -> Iterator[Progress]:
+    """Run ``work(report)`` in a thread; yield what it reports, and raise its exception.
 
     Closing the generator early does not stop the work, which ends by itself or with the process.
     """
-    queue: SimpleQueue[Report | None] = SimpleQueue()
-    outcome: list[Result] = []
+    queue: SimpleQueue[Progress | None] = SimpleQueue()
     failure: list[BaseException] = []
 
     def run() -> None:
         try:
-            outcome.append(work(queue.put))
+            work(lambda done, total, unit: queue.put(Progress(done, total, unit)))
         except BaseException as error:  # noqa: BLE001 - raised again below, in the calling thread
             failure.append(error)
         finally:
             queue.put(None)
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    while (one := queue.get()) is not None:
-        yield one
-    thread.join()
+    threading.Thread(target=run, daemon=True).start()
+    while (progress := queue.get()) is not None:
+        yield progress
     if failure:
         raise failure[0]
-    return outcome[0]
 
 
-def _build(
-    settings: Settings, wordnet: WordNet, cache: TokenCache, folder: Path, report: Callable[[Progress], None]
-) -> None:
-    embed, fingerprint = _mean_pool_embedder(cache, report), cache.encoder.fingerprint
-    build_all(
-        settings.data,
-        settings.data_seed,
-        settings.synthetics,
-        wordnet,
-        embed,
-        fingerprint,
-        folder,
-        _progress_reporter(report),
-    )
-
-
-def _mean_pool_embedder(cache: TokenCache, report: Callable[[Progress], None]) -> Embed:
+def _mean_pool_embedder(cache: TokenCache, report: Report) -> Embed:
     def embed(texts: Sequence[str]) -> NDArray[np.float32]:
         """Frozen mean pooling, (texts, H), unit rows."""
         for progress in cache.fill(texts):
-            report(progress)
+            report(progress.done, progress.total, progress.unit)
         states = cache.states(texts)
         vectors: NDArray[np.float32] = mean_pool_all(states)[states.rows(texts)].numpy()
         return vectors
 
     return embed
-
-
-def _progress_reporter(report: Callable[[Progress], None]) -> Callable[[int, int, str], None]:
-    return lambda done, total, unit: report(Progress(done, total, unit))
 
 
 def _remembered_fingerprint(folder: Path, source: Path) -> str | None:

@@ -43,8 +43,8 @@ def run_pipeline(
     def steps() -> Generator[Body, None, None]:
         prepared = yield from prepare(settings, workspace, device, files)
         spec = write_spec(settings, prepared.dataset, prepared.encoder, folder)
-        head, result = yield from train_head(spec, prepared, folder)
+        trained = yield from train_head(spec, prepared, folder)
         if evaluation:
-            yield from evaluate_head(head, result, settings, prepared, folder, timer)
+            yield from evaluate_head(trained, settings, prepared, folder, timer)
 
     return timer.watch(steps())

@@ -14,7 +14,7 @@ import engine
 from engine.contract.bad_input import BadInput
 from engine.contract.durable import write_durably
 from engine.contract.run_folder import RunFolder
-from engine.contract.settings import Settings, Spec, decode_spec
+from engine.contract.settings import Settings, Spec, read_spec
 from engine.data.records import Dataset
 from engine.encoder.encoder import Encoder
 
@@ -39,7 +39,7 @@ def write_spec(settings: Settings, dataset: Dataset, encoder: Encoder, folder: R
         git=git_state(),
     )
     if folder.spec.exists():
-        existing = read_spec(folder)
+        existing = read_spec(folder.spec)
         if run_fingerprint(existing) != run_fingerprint(spec):
             raise BadInput("this folder belongs to a run with other settings, data or encoder", file=folder.spec)
         if changed := _changed_versions(existing.versions, spec.versions):
@@ -48,20 +48,6 @@ def write_spec(settings: Settings, dataset: Dataset, encoder: Encoder, folder: R
     folder.root.mkdir(parents=True, exist_ok=True)
     write_durably(folder.spec, msgspec.json.format(msgspec.json.encode(spec)) + b"\n")
     return spec
-
-
-def read_spec(folder: RunFolder) -> Spec:
-    """The spec in a run's folder.
-
-    Raises:
-        BadInput: missing or malformed.
-    """
-    try:
-        return decode_spec(folder.spec.read_bytes())
-    except OSError as error:
-        raise BadInput(f"not a run folder: {error.strerror}", file=folder.spec) from error
-    except msgspec.MsgspecError as error:
-        raise BadInput(f"not a run's spec: {error}", file=folder.spec) from error
 
 
 def run_fingerprint(spec: Spec) -> str:

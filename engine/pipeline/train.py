@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from typing import NamedTuple
 
 from engine.contract.bad_input import BadInput
 from engine.contract.events import Body, Epoch
@@ -16,10 +17,16 @@ from engine.training.checkpoint import best_weights, load_checkpoint
 from engine.training.loop import TrainResult, train
 
 
-def train_head(
-    spec: Spec, prepared: Prepared, folder: RunFolder
-) -> Generator[Body, None, tuple[SenseHead, TrainResult]]:
-    """Train from the start, or from the checkpoint in ``folder``; the head has the weights of its best epoch.
+class TrainedHead(NamedTuple):
+    """A head with the weights of its best epoch, and the optimizer steps taken in all."""
+
+    head: SenseHead
+    best_epoch: int
+    steps: int
+
+
+def train_head(spec: Spec, prepared: Prepared, folder: RunFolder) -> Generator[Body, None, TrainedHead]:
+    """Train from the start, or from the checkpoint in ``folder``.
 
     Writes the checkpoint and ``attention.parquet``.
 
@@ -38,15 +45,15 @@ def train_head(
             body = next(events)
         except StopIteration as end:
             result: TrainResult = end.value
-            return head, result
+            return TrainedHead(head, *result)
         if isinstance(body, Epoch):
-            # here, before the loop goes on, the head still is what this epoch made it
+            # now, because the loop changes the head again when it continues
             attention.record(head, body.epoch)
         yield body
 
 
-def load_head(spec: Spec, prepared: Prepared, folder: RunFolder) -> tuple[SenseHead, TrainResult]:
-    """The head that training left in ``folder``, with the weights of its best epoch.
+def load_head(spec: Spec, prepared: Prepared, folder: RunFolder) -> TrainedHead:
+    """The head that training left in ``folder``.
 
     Raises:
         BadInput: no checkpoint, an unreadable one or another run's, or training has not ended.
@@ -59,7 +66,7 @@ def load_head(spec: Spec, prepared: Prepared, folder: RunFolder) -> tuple[SenseH
         raise BadInput(f"training stopped in epoch {position.epoch}; resume it first", file=folder.checkpoint)
     head = _new_head(spec.settings, prepared)
     head.load_state_dict(best_weights(tensors))
-    return head, TrainResult(position.best_epoch, position.step)
+    return TrainedHead(head, position.best_epoch, position.step)
 
 
 def _new_head(settings: Settings, prepared: Prepared) -> SenseHead:

@@ -12,12 +12,12 @@ import pytest
 
 from engine.contract.events import Progress
 from engine.contract.settings import Settings
-from engine.data.build import build_all
+from engine.data.build import Report, build_all
 from engine.data.dataset_files import load
 from engine.encoder.encoder import Encoder
 from engine.encoder.token_cache import TokenCache, cache_folder
 from engine.pipeline import prepare as prepare_module
-from engine.pipeline.prepare import prepare_dataset, reports_of
+from engine.pipeline.prepare import prepare_dataset, progress_of
 from tests.engine.tiny_experiment import tiny_settings, write_experiment
 
 
@@ -120,30 +120,26 @@ def test_a_build_that_is_killed_in_the_middle_continues_with_its_encoded_texts(
     }
 
 
-def test_reports_come_while_the_work_goes_and_its_result_at_the_end() -> None:
+def test_progress_is_yielded_while_the_work_is_running() -> None:
     seen = threading.Event()
 
-    def work(report: Callable[[str], None]) -> int:
-        report("first")
+    def work(report: Report) -> None:
+        report(1, 2, "texts")
         assert seen.wait(5)
-        report("second")
-        return 7
+        report(2, 2, "texts")
 
-    running = reports_of(work)
-    assert next(running) == "first"
+    running = progress_of(work)
+    assert next(running) == Progress(1, 2, "texts")
     seen.set()
-    assert next(running) == "second"
-    with pytest.raises(StopIteration) as end:
-        next(running)
-    assert end.value.value == 7
+    assert list(running) == [Progress(2, 2, "texts")]
 
 
-def test_its_exception_is_raised_where_it_was_asked_for() -> None:
-    def work(report: Callable[[str], None]) -> None:
-        report("first")
+def test_an_exception_of_the_work_is_raised_to_the_caller() -> None:
+    def work(report: Report) -> None:
+        report(1, 2, "texts")
         raise KeyError("lost")
 
-    running = reports_of(work)
-    assert next(running) == "first"
+    running = progress_of(work)
+    assert next(running) == Progress(1, 2, "texts")
     with pytest.raises(KeyError, match="lost"):
         next(running)
