@@ -291,7 +291,7 @@ class Session:
         """
         self._link.connected()
         if not self._link.local.writable:
-            raise BadInput(self._link.local.other_writer or "this session syncs no runs")
+            raise BadInput(f"{self._link.local.other_writer or 'nobody'} writes this runs folder")
         return self._link.run_sync.pull_again()
 
     async def verify_synced(self) -> AsyncIterator[VerifyResult]:

@@ -21,8 +21,7 @@ from console.hosts.transfer.folder_sync import pull, push
 from console.hosts.transfer.plan import SyncPlan, parse_deletion_cap
 from console.hosts.transfer.request import EXCLUDES, SyncRequest, records_folder
 from console.hosts.transfer.verdict import Progress, Verdict
-from console.runs.snapshot import Snapshot
-from console.runs.sync_status import SyncStatus, sync_status
+from console.runs.snapshot import Snapshot, SyncStatus, sync_status
 from console.sanitize import sanitize_line
 from console.session import Session
 from engine.contract.bad_input import BadInput
@@ -122,7 +121,7 @@ async def _sync_runs(context: Context) -> int:
             changed.clear()
             verdict = sync_status(session.snapshot)
             waits.update(session.snapshot, verdict)
-            if verdict.heard and not verdict.waiting and verdict.coming is None:
+            if verdict.host_answered and not verdict.waiting and verdict.pulling is None:
                 break
             await changed.wait()
         sync_states = session.snapshot.sync_states

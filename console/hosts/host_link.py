@@ -104,11 +104,11 @@ class HostLink:
             await self.run_sync.load()
             loading = asyncio.create_task(self.follower.load(self._on_change))
             while True:
-                self.note(link="lost" if self.view.heard else "connecting", detail="connecting")
+                self.note(link="lost" if self.view.last_reply_at else "connecting", detail="connecting")
                 try:
                     await self._connect_and_follow()
                 except (LinkDown, OSError, asyncssh.Error) as error:
-                    pause = self.retry.next_pause(error, connected_before=bool(self.view.heard))
+                    pause = self.retry.next_pause(error, connected_before=bool(self.view.last_reply_at))
                     what_now = "" if pause is None else f"; trying again in {pause:.0f} s"
                     self.note(link="lost", detail=sanitize_line(str(error)) + what_now)
                     await self.retry.wait(pause, error)
@@ -125,7 +125,11 @@ class HostLink:
         ):
             self._open = connection, link
             try:
-                up = {"address": connection.address, "fingerprint": connection.fingerprint, "heard": time.monotonic()}
+                up = {
+                    "address": connection.address,
+                    "fingerprint": connection.fingerprint,
+                    "last_reply_at": time.monotonic(),
+                }
                 self.note(link="up", detail="", **up)
                 await self._request_lease(link)
                 await self._follow(connection, link)
@@ -191,7 +195,7 @@ class HostLink:
             except AgentRefused as refusal:
                 raise LinkDown(str(refusal)) from refusal
             now = time.monotonic()
-            self.view = replace(self.view, heard=now)
+            self.view = replace(self.view, last_reply_at=now)
             changed = await self.follower.absorb(reply)
             changed |= await self.run_sync.update()
             self.retry.succeeded()

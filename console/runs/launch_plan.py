@@ -1,4 +1,4 @@
-"""What a key would do, worked out before anything is done: pure plans of launches and aborts."""
+"""Plans of launches and aborts: pure functions of the runs' views, and the question to confirm before they are carried out."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from engine.contract.settings import RunId
 
 
 class LaunchPlan(Struct, frozen=True):
-    """Runs to launch, and those left as they are with the reason.
+    """Runs to launch.
 
-    Of the launched, ``replaces`` are those whose results give way, ``resumes`` those that go on from their checkpoint.
+    Attributes:
+        leave: runs that are not launched, each with the reason.
+        replaces: launched runs whose results are set aside.
+        resumes: launched runs that resume from their checkpoint.
     """
 
     launch: tuple[RunId, ...]
@@ -23,36 +26,36 @@ class LaunchPlan(Struct, frozen=True):
 
     @property
     def question(self) -> str:
-        """One line for a person: what would happen."""
+        """What would happen, in one line."""
         if not self.launch:
             return "Nothing to launch: " + _counted(reason for _, reason in self.leave)
-        text = f"Launch {_named(self.launch)}"
+        text = f"Launch {_labels(self.launch)}"
         if self.replaces:
-            text += f"; the results of {_named(self.replaces)} are set aside"
+            text += f"; the results of {_labels(self.replaces)} are set aside"
         if self.resumes:
-            text += f"; {_named(self.resumes)} {'goes' if len(self.resumes) == 1 else 'go'} on from the last checkpoint"
+            text += f"; {_labels(self.resumes)} {'resumes' if len(self.resumes) == 1 else 'resume'} from the last checkpoint"
         if self.leave:
             text += f"; leave {len(self.leave)} ({_counted(reason for _, reason in self.leave)})"
         return text + "."
 
 
 class AbortPlan(Struct, frozen=True):
-    """Runs to abort: queued ones never start, running ones are ended with every process of theirs."""
+    """Runs to abort: queued ones never start, of running ones all processes are ended."""
 
     abort: tuple[RunId, ...]
     running: tuple[RunId, ...] = ()
 
     @property
     def question(self) -> str:
-        """One line for a person: what would be destroyed."""
+        """What would be lost, in one line."""
         if not self.abort:
             return "Nothing to abort: no run is queued or running."
         queued = tuple(run for run in self.abort if run not in self.running)
         parts = []
         if self.running:
-            parts.append(f"end {_named(self.running)} in mid-run (their progress since the last checkpoint is lost)")
+            parts.append(f"end {_labels(self.running)} in mid-run (their progress since the last checkpoint is lost)")
         if queued:
-            parts.append(f"take {_named(queued)} out of the queue")
+            parts.append(f"take {_labels(queued)} out of the queue")
         text = " and ".join(parts)
         return text[0].upper() + text[1:] + "."
 
@@ -66,9 +69,9 @@ def plan_launch(
 ) -> LaunchPlan:
     """Which of ``wanted`` to launch.
 
-    An active run is never launched twice. A finished run whose results were asked for with the same settings
-    (``same_settings``) is kept, unless ``again``. One that ended before its results goes on from its checkpoint, if it
-    has one of the same settings, unless ``again``. Everything else that ended is launched anew.
+    An active run is never launched. A finished run with the same settings (``same_settings``) is left as it is, and one
+    with these settings that ended before its results resumes from its checkpoint, unless ``again``. All others start from
+    the beginning.
     """
     launch, leave, replaces, resumes = [], [], [], []
     for run in wanted:
@@ -81,7 +84,7 @@ def plan_launch(
             launch.append(run)
             if view is not None and (
                 view.evaluated or view.state_name == "finished"
-            ):  # its events may not have come yet
+            ):  # its events may not be local yet
                 replaces.append(run)
             elif view is not None and view.checkpoint is not None and run in same_settings and not again:
                 resumes.append(run)
@@ -89,15 +92,15 @@ def plan_launch(
 
 
 def plan_abort(views: Mapping[RunId, RunView], wanted: Iterable[RunId]) -> AbortPlan:
-    """Which of ``wanted`` there is something to abort of."""
+    """Which of ``wanted`` are active, and so can be aborted."""
     active = [run for run in wanted if run in views and views[run].active]
     return AbortPlan(tuple(active), tuple(run for run in active if views[run].state_name == "running"))
 
 
-def _named(runs: tuple[RunId, ...]) -> str:
+def _labels(runs: tuple[RunId, ...]) -> str:
     """``A/42``, ``A/42 and B/42``, ``A/42, A/123 and B/42``, or ``9 runs (A, B, C)``."""
     if len(runs) <= 3:
-        *first, last = (f"{run.condition}/{run.seed}" for run in runs)
+        *first, last = (run.label for run in runs)
         return f"{', '.join(first)} and {last}" if first else last
     return f"{len(runs)} runs ({', '.join(dict.fromkeys(run.condition for run in runs))})"
 

@@ -1,4 +1,4 @@
-"""What the console knows at one moment, as one frozen value: the views are drawn from it and from nothing else."""
+"""Snapshot: all that the console knows at one moment, as one frozen value that the views are drawn from; its sync status."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Literal
 from msgspec import Struct
 
 from console.runs.run_view import RunView
+from engine.contract.run_folder import SEALED
 from engine.contract.settings import RunId
 
 Link = Literal["starting", "connecting", "up", "lost", "closed"]
-RunSync = Literal["not synced", "syncing", "pulling", "synced", "damaged"]
+SyncStateName = Literal["not synced", "syncing", "pulling", "synced", "damaged"]
 
 
 class Gpu(Struct, frozen=True):
-    """A GPU as nvidia-smi tells of it; memory in MiB, utilization in percent; None where it answered N/A."""
+    """A GPU as nvidia-smi reports it; memory in MiB, utilization in percent; None where it reports N/A."""
 
     name: str
     memory_total: int | None
@@ -24,7 +25,7 @@ class Gpu(Struct, frozen=True):
 
 
 class HostFacts(Struct, frozen=True):
-    """The host, as its agent found it. Sizes in bytes, ``load`` is the one-minute load average."""
+    """The host as its agent reports it. Sizes in bytes, ``load`` is the one-minute load average."""
 
     hostname: str
     system: str
@@ -43,9 +44,12 @@ class HostFacts(Struct, frozen=True):
 class HostView(Struct, frozen=True):
     """The host and the link to it.
 
-    ``heard`` is ``time.monotonic()`` of its last answer (0.0: never), so the age of everything shown is known;
-    ``detail`` says what it is doing or what went wrong; ``fingerprint`` is the SHA-256 of its verified host key;
-    ``lease`` names the other console that may launch and abort, "" if it is this one.
+    Attributes:
+        detail: what the link is doing, or what went wrong.
+        last_reply_at: ``time.monotonic()`` of the host's last reply, from which the age of all that is shown follows; 0.0:
+            never.
+        fingerprint: SHA-256 of the verified host key.
+        lease: the other console that may launch and abort; "" if it is this one.
     """
 
     name: str
@@ -54,7 +58,7 @@ class HostView(Struct, frozen=True):
     address: str
     link: Link = "starting"
     detail: str = ""
-    heard: float = 0.0
+    last_reply_at: float = 0.0
     fingerprint: str = ""
     lease: str = ""
     slots: int = 1
@@ -62,20 +66,20 @@ class HostView(Struct, frozen=True):
 
 
 class SyncState(Struct, frozen=True):
-    """How far a run's files are at home.
+    """How far a run is synced.
 
     Attributes:
-        status: ``away``: nothing of the present launch is here. ``mirroring``: the beginnings of its growing files are,
-            ``bytes_done`` of them. ``pulling``: its sealed capsule comes. ``runs_dir``: it is here, as its manifest says.
-            ``damaged``: it came otherwise, or is not what its manifest says any more.
-        bytes_done: of a capsule on its way, those that came in earlier attempts too.
-        note: why it does not get on, or what is damaged.
-        left: seconds until a capsule is here, at its pace so far; None where that is not known.
-        as_of: ``time.monotonic()`` of when the host was last asked for what is mirrored; 0.0: not by this console.
-        key: the launch whose capsule is at home; "" where none is.
+        status: ``not synced``: nothing of the present launch is local. ``syncing``: its events and log are, up to
+            ``bytes_done``. ``pulling``: its capsule is being pulled. ``synced``: its capsule is local, as its manifest says.
+            ``damaged``: what was pulled differs from the manifest, or does so by now.
+        bytes_done: of a pull, including what came in earlier attempts.
+        note: why it does not proceed, or what is damaged.
+        left: seconds until the capsule is pulled, at the mean pace; None where that is not known.
+        as_of: ``time.monotonic()`` of when the host was last polled for what is syncing; 0.0: not by this console.
+        key: the launch whose capsule is local; "" where none is.
     """
 
-    status: RunSync = "not synced"
+    status: SyncStateName = "not synced"
     files_done: int = 0
     files_total: int = 0
     bytes_done: int = 0
@@ -103,3 +107,73 @@ class Snapshot(Struct, frozen=True):
     sync_states: dict[RunId, SyncState]
     version: int = 0
     local_writer: str = ""
+
+
+class SyncStatus(Struct, frozen=True):
+    """The runs by how far they are synced.
+
+    Attributes:
+        due: runs that have ended and left a sealed capsule, or whose capsule is local.
+        synced: those of them whose capsule is local: ``files`` of ``bytes`` in all.
+        growing: running runs whose events and logs are synced so far, ``growing_bytes`` in all; ``as_of`` is
+            ``time.monotonic()`` of the oldest poll for one of them, 0.0 if there was none.
+        unsealed: lost runs, with ``unsealed_bytes`` of events and logs that no manifest covers.
+        pulling: the run that is being pulled.
+        waiting: due, and neither synced nor being pulled.
+        damaged: due, and different from their manifests.
+        host_answered: the host has said in this session how its runs are.
+    """
+
+    due: tuple[RunId, ...] = ()
+    synced: tuple[RunId, ...] = ()
+    files: int = 0
+    bytes: int = 0
+    growing: tuple[RunId, ...] = ()
+    growing_bytes: int = 0
+    as_of: float = 0.0
+    unsealed: tuple[RunId, ...] = ()
+    unsealed_bytes: int = 0
+    pulling: RunId | None = None
+    waiting: tuple[RunId, ...] = ()
+    damaged: tuple[RunId, ...] = ()
+    host_answered: bool = False
+
+    @property
+    def not_synced(self) -> tuple[RunId, ...]:
+        """Due, and neither synced nor damaged."""
+        return (*((self.pulling,) if self.pulling else ()), *self.waiting)
+
+    @property
+    def full(self) -> bool:
+        """Every due run is synced, as the host has confirmed."""
+        return self.host_answered and self.synced == self.due
+
+
+def sync_status(snapshot: Snapshot) -> SyncStatus:
+    """Sync status of all runs of ``snapshot`` together."""
+    known = [(run, view, snapshot.sync_states[run]) for run, view in snapshot.runs.items()]
+    due = [(run, synced) for run, view, synced in known if _due(view, synced)]
+    synced = [(run, one) for run, one in due if one.status == "synced"]
+    growing = [
+        (run, synced) for run, view, synced in known if synced.status == "syncing" and view.state_name == "running"
+    ]
+    unsealed = [(run, synced) for run, view, synced in known if view.state_name == "lost" and not _due(view, synced)]
+    return SyncStatus(
+        due=tuple(run for run, _ in due),
+        synced=tuple(run for run, _ in synced),
+        files=sum(one.files_total for _, one in synced),
+        bytes=sum(one.bytes_total for _, one in synced),
+        growing=tuple(run for run, _ in growing),
+        growing_bytes=sum(one.bytes_done for _, one in growing),
+        as_of=min((one.as_of for _, one in growing), default=0.0),
+        unsealed=tuple(run for run, _ in unsealed),
+        unsealed_bytes=sum(one.bytes_done for _, one in unsealed),
+        pulling=next((run for run, one in due if one.status == "pulling"), None),
+        waiting=tuple(run for run, one in due if one.status in ("not synced", "syncing")),
+        damaged=tuple(run for run, one in due if one.status == "damaged"),
+        host_answered=snapshot.host.last_reply_at > 0,
+    )
+
+
+def _due(view: RunView, synced: SyncState) -> bool:
+    return view.state_name in SEALED or synced.status in ("synced", "pulling", "damaged")

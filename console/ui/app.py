@@ -15,8 +15,7 @@ from textual.worker import Worker, WorkerState
 
 from console.format import counted
 from console.runs.run_view import RunView
-from console.runs.snapshot import HostView, Snapshot, SyncState
-from console.runs.sync_status import sync_status
+from console.runs.snapshot import HostView, Snapshot, SyncState, sync_status
 from console.ui.actions import Scope, ViewName, actions_in, bindings, key_label, key_of
 from console.ui.host.preflight import PreflightCommands, PreflightState
 from console.ui.host.sync import SyncCommands, VerifyState
@@ -167,7 +166,7 @@ class ConsoleApp(PreflightCommands, SyncCommands, PromptQueue, inherit_bindings=
         """Leave; asks first if runs are active or not synced yet."""
         snapshot = self.main.snapshot
         active = sum(view.active for view in snapshot.runs.values()) if snapshot else 0
-        unsynced = len(sync_status(snapshot).to_come) if snapshot else 0
+        unsynced = len(sync_status(snapshot).not_synced) if snapshot else 0
         parts = []
         if active:
             runs = "1 run continues" if active == 1 else f"{active} runs continue"

@@ -29,7 +29,7 @@ _LINK_MARKS = {
 def link_text(host: HostView, now: float, needs_input: bool) -> Content:
     """``● up, 0.4 s ago`` or ``○ lost 12 s, retrying``; ``now`` is ``time.monotonic()``."""
     sign, style = _LINK_MARKS[host.link]
-    heard = age(now - host.heard) if host.heard else ""
+    heard = age(now - host.last_reply_at) if host.last_reply_at else ""
     text: str = host.link
     if host.link == "up" and heard:
         text = f"up, {heard} ago"

@@ -131,7 +131,7 @@ def test_an_aborted_run_goes_on_from_its_checkpoint(finished: FinishedExperiment
     before = events.read_bytes()
     done = console("run", experiment, runs, *one)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "goes on from the last checkpoint" in done.stderr
+    assert "resumes from the last checkpoint" in done.stderr
     said = [json.loads(line) for line in events.read_bytes().splitlines()]
     assert events.read_bytes().startswith(before[: before.rfind(b"\n") + 1]), "what it said before stands"
     assert [event["seq"] for event in said] == list(range(len(said)))

@@ -70,7 +70,7 @@ async def test_the_link_comes_up_and_the_snapshot_describes_the_host(tmp_path: P
     async with asyncio.timeout(20):
         await described.wait()
     host = session.snapshot.host
-    assert host.link == "up" and host.fingerprint.startswith("SHA256:") and host.heard > 0
+    assert host.link == "up" and host.fingerprint.startswith("SHA256:") and host.last_reply_at > 0
     assert host.facts and host.facts.workspace == str(tmp_path / "runs" / ".local-host")
     assert links[0] == "connecting"
     following.cancel()
@@ -114,7 +114,7 @@ async def test_without_a_host_everything_synced_is_shown_and_nothing_is_decided_
     states = session.snapshot.sync_states
     assert (states[sealed].status, states[absent].status) == ("synced", "not synced")
     assert states[growing] == SyncState("syncing", bytes_done=session._link.local.live_size(growing, "b" * 32) or 0)
-    assert not session.ready.is_set() and not session.snapshot.host.heard
+    assert not session.ready.is_set() and not session.snapshot.host.last_reply_at
     assert session.plan_launch([sealed]).launch == (sealed,) and not session.plan_abort([growing]).abort
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
@@ -204,7 +204,7 @@ async def test_synced_files_are_verified_and_what_differs_is_pulled_again(tmp_pa
     assert (checks[-1].files, checks[-1].differing) == (2, ())
     here.write_bytes(b"wrong")
     checks = [check async for check in session.verify_synced()]
-    assert [(one.path, one.why) for one in checks[-1].differing] == [("items.parquet", "its SHA-256 is another")]
+    assert [(one.path, one.why) for one in checks[-1].differing] == [("items.parquet", "its SHA-256 differs")]
     assert session.snapshot.sync_states[run].status == "damaged"
     assert session.pull_again() == (run,)
     await synced()

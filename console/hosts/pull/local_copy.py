@@ -44,7 +44,7 @@ class RunsFolder:
         may_write: compete for the writer's lock. Without it, copies go to a private temporary folder.
 
     Attributes:
-        other_writer: who writes the folder in place of this console, for people; "" if nobody else does.
+        other_writer: who writes the folder in place of this console, to be shown; "" if nobody else does.
     """
 
     def __init__(self, path: Path, *, may_write: bool = True) -> None:
@@ -68,11 +68,11 @@ class RunsFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = take_lock(path, wait=False)
             if self._lock is None:
-                holder = path.read_text(encoding="utf-8", errors="replace")[:100].strip() or "of unknown user"
-                self.other_writer = f"another console ({holder}) writes this runs folder"
+                holder = path.read_text(encoding="utf-8", errors="replace")[:100].strip() or "unknown user"
+                self.other_writer = f"another console ({holder})"
                 return False
         except OSError as error:
-            self.other_writer = f"nobody: {self.path} cannot be written: {error.strerror}"
+            self.other_writer = f"nobody ({self.path}: {error.strerror})"
             return False
         self.other_writer = ""
         with suppress(OSError):  # a full disk: the note is missing, the lock holds

@@ -1,4 +1,4 @@
-"""What is at home by its manifests, and whether it still is: every byte read and hashed again."""
+"""Verifies local capsules: every file is hashed again and compared with its manifest."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from engine.contract.bad_input import BadInput
 from engine.contract.run_folder import MANIFEST
 from engine.contract.settings import RunId
 
-PIECE = 8 << 20  # bytes between two reports
+READ_SIZE = 8 << 20  # bytes between two reports
 
 
-class Differing(Struct, frozen=True):
-    """A file at home, of launch ``key`` of ``run``, that is not what its manifest says; both texts are safe to show."""
+class DifferingFile(Struct, frozen=True):
+    """A local file, of launch ``key`` of ``run``, that differs from its manifest, and why; both texts are safe to show."""
 
     run: RunId
     key: str
@@ -29,7 +29,7 @@ class Differing(Struct, frozen=True):
 
 
 class VerifyResult(Struct, frozen=True):
-    """How far a check is: ``files`` of ``bytes`` in all are right so far, ``bytes_read`` of ``bytes_total`` were read."""
+    """Progress and result: ``files`` with ``bytes`` in all match so far, ``bytes_read`` of ``bytes_total`` were read."""
 
     runs: int
     files: int = 0
@@ -37,11 +37,11 @@ class VerifyResult(Struct, frozen=True):
     bytes: int = 0
     bytes_read: int = 0
     bytes_total: int = 0
-    differing: tuple[Differing, ...] = ()
+    differing: tuple[DifferingFile, ...] = ()
 
 
 def local_manifest(folder: Path, run: RunId) -> manifests.Manifest | None:
-    """The manifest of the sealed capsule that lies at home; None if there is none."""
+    """Manifest of a run's local capsule; None if there is none."""
     try:
         return manifests.decode((folder / str(run) / MANIFEST).read_bytes())
     except (OSError, BadInput):
@@ -49,14 +49,14 @@ def local_manifest(folder: Path, run: RunId) -> manifests.Manifest | None:
 
 
 def verify_runs(folder: Path, runs: Iterable[RunId]) -> Iterator[VerifyResult]:
-    """Check the capsules of ``runs`` in ``folder``; yields how far it is, at last the whole. Blocks at each step.
+    """Verify the capsules of ``runs`` in ``folder``; yields the progress, at last the result. Blocks at each step.
 
-    A capsule that is replaced meanwhile is checked as it was when its turn came.
+    A capsule that is replaced meanwhile is verified as it was when its turn came.
     """
     capsules = {run: manifest for run in runs if (manifest := local_manifest(folder, run)) is not None}
     entries = [entry for manifest in capsules.values() for entry in manifest.files]
     files, right, read, total = 0, 0, 0, sum(entry.size for entry in entries)
-    differing: tuple[Differing, ...] = ()
+    differing: tuple[DifferingFile, ...] = ()
 
     def now() -> VerifyResult:
         return VerifyResult(len(capsules), files, len(entries), right, read, total, differing)
@@ -67,14 +67,14 @@ def verify_runs(folder: Path, runs: Iterable[RunId]) -> Iterator[VerifyResult]:
             if isinstance(step, int):
                 read += step
             elif step:
-                differing += (Differing(run, manifest.key, sanitize_line(entry.path), sanitize_line(step)),)
+                differing += (DifferingFile(run, manifest.key, sanitize_line(entry.path), sanitize_line(step)),)
             else:
                 files, right = files + 1, right + entry.size
             yield now()
 
 
 def _checked(capsule: Path, manifest: manifests.Manifest) -> Iterator[tuple[manifests.FileEntry, int | str]]:
-    """Of each file: bytes as they are read, then why it differs; empty if it does not."""
+    """Of each file: numbers of bytes as they are read, then why it differs; empty if it does not."""
     try:
         root = SafeDir(capsule)
     except OSError as error:
@@ -85,7 +85,7 @@ def _checked(capsule: Path, manifest: manifests.Manifest) -> Iterator[tuple[mani
             try:
                 handle = root.open_file(entry.path)
             except FileNotFoundError:
-                yield entry, "it is gone"
+                yield entry, "it is missing"
                 continue
             except (OSError, UnexpectedFile) as error:
                 yield entry, f"it cannot be read: {error}"
@@ -103,7 +103,7 @@ def _compared(handle: int, entry: manifests.FileEntry) -> Iterator[int | str]:
         yield f"it has {size:,} bytes instead of {entry.size:,}"
         return
     digest = hashlib.sha256()
-    while piece := os.read(handle, PIECE):
+    while piece := os.read(handle, READ_SIZE):
         digest.update(piece)
         yield len(piece)
-    yield "" if digest.hexdigest() == entry.sha256 else "its SHA-256 is another"
+    yield "" if digest.hexdigest() == entry.sha256 else "its SHA-256 differs"

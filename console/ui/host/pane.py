@@ -78,7 +78,7 @@ class HostPane(Pane, inherit_bindings=False):
             width = self._sync.size.width or self.size.width
             self._sync.set_text(sync_text(self.snapshot, self.verify_state, now, width))
             self._facts.set_text(facts_text(self.snapshot))
-            updated = f"{age(now - host.heard)} ago" if host.facts else ""
+            updated = f"{age(now - host.last_reply_at)} ago" if host.facts else ""
             self._facts_age.set_text(_line("Updated", updated) or Content(""))
 
     def action_move_check(self, by: int) -> None:

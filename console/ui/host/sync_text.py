@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from textual.content import Content
 
 from console.format import age, counted, duration, size
-from console.runs.snapshot import Snapshot, SyncState
-from console.runs.sync_status import SyncStatus, sync_status
+from console.runs.snapshot import Snapshot, SyncState, SyncStatus, sync_status
 from console.ui.actions import key_of
 from console.ui.host.sync import VerifyState
 
@@ -25,8 +24,17 @@ def sync_text(snapshot: Snapshot, verify_state: VerifyState, now: float, width: 
 
 
 def sync_text_short(snapshot: Snapshot) -> Content:
-    """The sync status in a few words for the tab bar; empty while there is nothing to sync."""
-    status = sync_status(snapshot)
+    """The sync status in a few words for the tab bar; empty while there is nothing to sync.
+
+    A tab bar has no room for who writes the local copy, only for that this console does not.
+    """
+    text = _short_status(snapshot, sync_status(snapshot))
+    if not snapshot.local_writer:
+        return text
+    return Content("read-only: ") + text if text.plain else Content("read-only")
+
+
+def _short_status(snapshot: Snapshot, status: SyncStatus) -> Content:
     if not status.due:
         return Content(f"syncing {size(status.growing_bytes)}" if status.growing else "")
     if status.full:
@@ -34,8 +42,8 @@ def sync_text_short(snapshot: Snapshot) -> Content:
     done = f"synced {len(status.synced)}/{len(status.due)}"
     if status.damaged:
         return Content.styled(f"{done}, {len(status.damaged)} damaged: {key_of('sync_now')}", "bold $text-error")
-    if status.coming is not None:
-        return Content(f"{done}, {pull_text(snapshot.sync_states[status.coming], short=True)}")
+    if status.pulling is not None:
+        return Content(f"{done}, {pull_text(snapshot.sync_states[status.pulling], short=True)}")
     if status.waiting:
         return Content.styled(f"{done}, {len(status.waiting)} not synced yet", "$text-warning")
     return Content(done)
@@ -61,13 +69,13 @@ def damaged_text(state: SyncState) -> Content:
 
 def _totals(snapshot: Snapshot, status: SyncStatus, now: float) -> Content:
     held = f"{counted(status.files, 'file')}, {size(status.bytes)}"
-    if not status.heard:
+    if not status.host_answered:
         synced = f"{counted(len(status.synced), 'run')} synced, {held}; " if status.synced else ""
         return Content(f"{synced}the host has not answered yet, it may have more")
     if not status.due:
         return Content("no run has ended yet")
     runs = f"{len(status.synced)} of {counted(len(status.due), 'ended run')}"
-    as_of = "" if snapshot.host.link == "up" else f", as of {age(now - snapshot.host.heard)} ago"
+    as_of = "" if snapshot.host.link == "up" else f", as of {age(now - snapshot.host.last_reply_at)} ago"
     if status.full:
         return Content.assemble(("✓ synced", "bold $text-success"), f": {runs}, {held}, checksums match{as_of}")
     return Content.assemble((f"{runs} synced", "bold $text-warning"), f", {held}{as_of}")
@@ -78,9 +86,9 @@ def _not_synced_lines(snapshot: Snapshot, status: SyncStatus, now: float) -> Ite
     states = snapshot.sync_states
     key = (key_of("sync_now"), "bold $text-accent")
     if snapshot.local_writer:
-        yield Content.styled(f"! {snapshot.local_writer}", "$text-warning")
-    if status.coming is not None:
-        yield Content.assemble((status.coming.label, "bold"), f" {pull_text(states[status.coming])}")
+        yield Content.styled(f"! read-only here: {snapshot.local_writer} writes this runs folder", "$text-warning")
+    if status.pulling is not None:
+        yield Content.assemble((status.pulling.label, "bold"), f" {pull_text(states[status.pulling])}")
     for run in status.damaged[:MAX_NAMED]:
         yield Content.styled(f"✗ {run.label} damaged", "bold $text-error") + damaged_text(states[run])
     if (more := len(status.damaged) - MAX_NAMED) > 0:

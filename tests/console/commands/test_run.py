@@ -55,7 +55,7 @@ class ScriptedSession:
 
     @property
     def snapshot(self) -> Snapshot:
-        host = HostView("box", "box", "ssh", "", link="lost", detail="its host key has changed", heard=1.0)
+        host = HostView("box", "box", "ssh", "", link="lost", detail="its host key has changed", last_reply_at=1.0)
         return Snapshot(host, "scaling", "full", dict(self.views), {RUN: SyncState("synced", key=self.at_home * 32)})
 
     def subscribe(self, callback: Callable[[Snapshot], None]) -> None:

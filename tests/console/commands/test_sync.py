@@ -104,7 +104,7 @@ def test_rehash_verifies_local_runs_and_pulls_again_those_that_differ(
     assert run(place, "pull", "--rehash") == exit_codes.DONE
     said = capsys.readouterr().err
     assert "verified 1 of 2 local files" in said
-    assert "A_seed42: items.parquet: its SHA-256 is another; pulling it again" in said
+    assert "A_seed42: items.parquet: its SHA-256 differs; pulling it again" in said
     assert tree(here) == tree(on_host)
 
 

@@ -75,9 +75,9 @@ class Watched:
         return await self.until(lambda view: view.link == "lost", LOST_WITHIN_S)
 
     async def back(self) -> float:
-        """Until it is up and has been heard of since."""
+        """Until it is up and has replied since."""
         start = time.monotonic()
-        await self.until(lambda view: view.link == "up" and view.heard > start, BACK_WITHIN_S)
+        await self.until(lambda view: view.link == "up" and view.last_reply_at > start, BACK_WITHIN_S)
         return time.monotonic() - start
 
 

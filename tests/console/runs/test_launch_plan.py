@@ -50,17 +50,17 @@ def test_finished_runs_are_kept_unless_asked_again_or_asked_otherwise() -> None:
     assert again.replaces == RUNS[:1] and "set aside" in again.question
 
 
-def test_a_finished_run_has_results_before_its_events_have_come() -> None:
+def test_a_finished_run_has_results_before_its_events_are_local() -> None:
     views = {RUNS[0]: view(RUNS[0], "finished", evaluated=False)}
     assert plan_launch(views, RUNS[:1]).replaces == RUNS[:1]
 
 
-def test_a_run_that_ended_early_goes_on_from_its_checkpoint_unless_asked_otherwise() -> None:
+def test_a_run_that_ended_early_resumes_from_its_checkpoint_unless_asked_otherwise() -> None:
     ended = replace(view(RUNS[0], "aborted"), checkpoint=Checkpoint(500, 2, "0" * 64))
     views = {RUNS[0]: ended, RUNS[1]: view(RUNS[1], "lost"), RUNS[2]: replace(ended, failed_gates=("top1",))}
     plan = plan_launch(views, RUNS[:3], same_settings=frozenset(RUNS))
     assert (plan.launch, plan.resumes, plan.replaces) == (RUNS[:3], RUNS[:1], RUNS[2:3])
-    assert "A/42 goes on from the last checkpoint" in plan.question
+    assert "A/42 resumes from the last checkpoint" in plan.question
     assert plan_launch(views, RUNS[:1]).resumes == (), "other settings were asked for"
     assert plan_launch(views, RUNS[:1], same_settings=frozenset(RUNS), again=True).resumes == ()
 

@@ -78,7 +78,7 @@ class FakeSession:
             address="127.0.0.1:2222",
             link="up",
             detail="Following.",
-            heard=time.monotonic(),
+            last_reply_at=time.monotonic(),
             fingerprint="SHA256:abcdef0123456789",
             slots=2,
             facts=FACTS,

@@ -20,7 +20,7 @@ def age_of_the_loss(pilot: Pilot[None]) -> int:
 
 async def test_every_view_can_be_left_and_read_while_the_link_is_lost() -> None:
     session = busy_session()
-    session.show(link="lost", detail="connection reset", heard=time.monotonic() - 12)
+    session.show(link="lost", detail="connection reset", last_reply_at=time.monotonic() - 12)
     async with console(session) as pilot:
         await until(pilot, lambda: age_of_the_loss(pilot) >= 12, "the age of the loss")
         for key, text in (
@@ -33,13 +33,13 @@ async def test_every_view_can_be_left_and_read_while_the_link_is_lost() -> None:
             await pilot.press(key)
             await until_shown(pilot, text, " s, retrying")
             assert age_of_the_loss(pilot) >= 12
-        session.show(link="up", heard=time.monotonic())
+        session.show(link="up", last_reply_at=time.monotonic())
         await until_shown(pilot, "● up")
 
 
 async def test_a_link_that_waits_for_the_operator_says_so_and_is_tried_on_request() -> None:
     session = FakeSession()
-    session.show(link="lost", heard=0.0, detail="its host key was not trusted")
+    session.show(link="lost", last_reply_at=0.0, detail="its host key was not trusted")
     session.stopped.set()
     async with console(session) as pilot:
         await until_shown(

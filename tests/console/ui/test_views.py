@@ -84,7 +84,7 @@ async def test_runs_shows_every_state_in_words(size: tuple[int, int]) -> None:
 @SIZES
 async def test_the_top_line_always_has_link_age_and_counts(size: tuple[int, int]) -> None:
     session = busy_session()
-    session.show(heard=time.monotonic())
+    session.show(last_reply_at=time.monotonic())
     async with console(session, size) as pilot:
         top = screen(pilot).splitlines()[0]
         assert "this machine" in top
@@ -199,7 +199,7 @@ async def test_synced_results_are_shown_though_the_host_was_never_connected() ->
     ran = FakeSession()
     ran.show(finished(RunId("A", 42)))
     session = FakeSession()
-    session.show(link="lost", heard=0.0)
+    session.show(link="lost", last_reply_at=0.0)
     async with console(session) as pilot:
         await pilot.press("4")
         await until_shown(pilot, "No results yet")

@@ -124,4 +124,4 @@ def test_who_may_not_write_takes_no_lock_and_keeps_a_private_copy_of_the_live_on
 def test_a_folder_that_cannot_be_made_has_no_writer(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     folder = RunsFolder(tmp_path / "file" / "runs")
-    assert not folder.try_lock() and "cannot be written: Not a directory" in folder.other_writer
+    assert not folder.try_lock() and "Not a directory)" in folder.other_writer

@@ -1,4 +1,4 @@
-"""Capsules at home against their manifests: every byte is read, and what differs is named with how."""
+"""Local capsules against their manifests: every byte is read, and what differs is named with how."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from console.hosts.agent.workspace import seal
-from console.hosts.pull.verify import PIECE, VerifyResult, verify_runs
+from console.hosts.pull.verify import READ_SIZE, VerifyResult, verify_runs
 from engine.contract.settings import RunId
 
 RUN, OTHER, ABSENT = RunId("A", 42), RunId("B", 42), RunId("C", 42)
@@ -46,10 +46,10 @@ def test_capsules_that_are_right_are_counted_by_files_and_bytes(runs_dir: Path) 
 @pytest.mark.parametrize(
     ("spoil", "why"),
     [
-        (lambda path: path.write_bytes(os.urandom(1000)), "its SHA-256 is another"),
+        (lambda path: path.write_bytes(os.urandom(1000)), "its SHA-256 differs"),
         (lambda path: path.write_bytes(b"short"), "it has 5 bytes instead of 1,000"),
         (lambda path: path.write_bytes(bytes(2000)), "it has 2,000 bytes instead of 1,000"),
-        (lambda path: path.unlink(), "it is gone"),
+        (lambda path: path.unlink(), "it is missing"),
         (become_a_symlink, "it cannot be read"),
         (become_a_fifo, "it cannot be read"),
     ],
@@ -76,10 +76,10 @@ def test_a_capsule_replaced_while_it_is_read_is_told_apart_by_nobody(runs_dir: P
 def test_a_big_file_is_told_of_piece_by_piece(tmp_path: Path) -> None:
     folder = tmp_path / str(RUN)
     folder.mkdir()
-    (folder / "checkpoint.safetensors").write_bytes(bytes(2 * PIECE + 1))
+    (folder / "checkpoint.safetensors").write_bytes(bytes(2 * READ_SIZE + 1))
     seal(folder, "0" * 32)
     read = [step.bytes_read for step in verify_runs(tmp_path, (RUN,))]
-    assert read == [0, PIECE, 2 * PIECE, 2 * PIECE + 1, 2 * PIECE + 1]
+    assert read == [0, READ_SIZE, 2 * READ_SIZE, 2 * READ_SIZE + 1, 2 * READ_SIZE + 1]
 
 
 def test_hostile_names_are_safe_to_show_and_lead_nowhere(runs_dir: Path) -> None:

@@ -172,7 +172,7 @@ async def test_no_size_breaks_the_checklist(size: tuple[int, int]) -> None:
     session.checks = (*ILL, replace(ILL[2], found=""), replace(ILL[2], name="a name that is longer than its column"))
     async with console(session, size) as pilot:
         await pilot.press("1", *["down"] * 12)
-        session.show(heard=time.monotonic())
+        session.show(last_reply_at=time.monotonic())
         await pilot.resize_terminal(80, 24)
         await pilot.press("home")
         await until_shown(pilot, "2 blockers")

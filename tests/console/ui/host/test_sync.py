@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from console.hosts.pull.verify import Differing, VerifyResult
+from console.hosts.pull.verify import DifferingFile, VerifyResult
 from console.runs.snapshot import SyncState
 from console.ui.host.sync import VerifyState
 from console.ui.host.sync_text import sync_text, sync_text_short
@@ -21,7 +21,9 @@ HOSTILE = "[bold red]x[/] [/] [link=http://a]b"
 
 
 def said(session: FakeSession, width: int = 120, now: float | None = None) -> str:
-    words = sync_text(session.snapshot, VerifyState(), session.snapshot.host.heard if now is None else now, width)
+    words = sync_text(
+        session.snapshot, VerifyState(), session.snapshot.host.last_reply_at if now is None else now, width
+    )
     return "\n".join(line.rstrip() for line in words.plain.splitlines())
 
 
@@ -82,16 +84,26 @@ def test_what_still_runs_and_what_was_lost_is_said_apart_from_the_verdict() -> N
 
 def test_without_the_hosts_word_nothing_is_called_full() -> None:
     session = two_ended()
-    session.show(heard=0.0)
+    session.show(last_reply_at=0.0)
     assert "2 runs synced, 18 files, 2.4 MB; the host has not answered yet, it may have more" in said(session)
     assert sync_text_short(session.snapshot).plain == "synced 2/2"
+
+
+@SIZES
+async def test_a_runs_folder_that_another_console_writes_is_shown_as_read_only(size: tuple[int, int]) -> None:
+    session = two_ended()
+    session.snapshot = replace(session.snapshot, local_writer="another console (ann, pid 7)")
+    async with console(session, size) as pilot:
+        await until_shown(pilot, "read-only: synced 2 runs, 2.4 MB")
+        await pilot.press("1")
+        await until_shown(pilot, "read-only here: another console (ann, pid 7)")
 
 
 def test_a_lost_link_gives_the_verdict_its_age() -> None:
     session = two_ended()
     session.show(link="lost")
     assert (
-        said(session, now=session.snapshot.host.heard + 300)
+        said(session, now=session.snapshot.host.last_reply_at + 300)
         .splitlines()[0]
         .endswith("checksums match, as of 5 min ago")
     )
@@ -107,8 +119,8 @@ def test_of_many_damaged_runs_some_are_named_and_the_others_counted() -> None:
 
 def test_another_console_that_writes_the_local_copy_is_named() -> None:
     session = two_ended()
-    session.snapshot = replace(session.snapshot, local_writer="another console (ann, pid 7) writes this runs folder")
-    assert "! another console (ann, pid 7) writes this runs folder" in said(session)
+    session.snapshot = replace(session.snapshot, local_writer="another console (ann, pid 7)")
+    assert "! read-only here: another console (ann, pid 7) writes this runs folder" in said(session)
 
 
 @pytest.mark.parametrize("width", [0, 20, 40, 80, 200])
@@ -157,7 +169,7 @@ async def test_without_a_link_asking_again_says_so() -> None:
         await until(pilot, lambda: "Could not sync: there is no link to the host" in notices(pilot))
 
 
-def step(read: int, files: int, *differing: Differing) -> VerifyResult:
+def step(read: int, files: int, *differing: DifferingFile) -> VerifyResult:
     return VerifyResult(2, files, 18, read, read, 2_400_000, differing)
 
 
@@ -178,13 +190,13 @@ async def test_a_verification_shows_its_progress_and_ends_with_numbers(size: tup
 
 async def test_a_verification_names_the_files_that_differ() -> None:
     session = two_ended()
-    wrong = Differing(A123, "k", "items.parquet", "its SHA-256 is another")
+    wrong = DifferingFile(A123, "k", "items.parquet", "its SHA-256 differs")
     async with console(session, LARGE) as pilot:
         await pilot.press("1", "v")
         session.checks_home.put_nowait(step(2_400_000, 17, wrong))
         session.checks_home.put_nowait(None)
-        await until_shown(pilot, "1 of 18 files do not match", "A/123 items.parquet: its SHA-256 is another")
-        assert notices(pilot) == ["1 file does not match: A/123 items.parquet: its SHA-256 is another"]
+        await until_shown(pilot, "1 of 18 files do not match", "A/123 items.parquet: its SHA-256 differs")
+        assert notices(pilot) == ["1 file does not match: A/123 items.parquet: its SHA-256 differs"]
         await pilot.press("s")
         await until(pilot, lambda: "not match" not in screen(pilot).partition("Preflight")[0])
 
