@@ -18,7 +18,7 @@ from console.hosts.pull.verify import local_manifest
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.transfer.batch import fetch, read_host_file
 from console.hosts.transfer.channel import open_transfer
-from console.hosts.transfer.errors import NoRoom, NotNow, SyncFailed
+from console.hosts.transfer.errors import NoRoom, RetryLater, SyncFailed
 from console.hosts.transfer.verdict import Progress
 from console.runs.snapshot import SyncState
 from console.sanitize import sanitize_line
@@ -56,7 +56,7 @@ async def pull(
 
     Raises:
         LinkDown: the link failed.
-        NotNow: this machine's disk is full, or another pull writes into the same folder.
+        RetryLater: this machine's disk is full, or another pull writes into the same folder.
         Damaged: a file is not what the manifest says, or cannot be written.
         In each case the local capsule, if there is one, is as before.
     """
@@ -74,7 +74,7 @@ async def pull(
         for path, why in sorted(fetched.failures.items()):
             raise Damaged(sanitize_line(f"{path} is not what its manifest says: {why}"))
         await run_to_end(asyncio.to_thread(_put_in_place, staging, content, folder, run))
-    except NotNow:
+    except RetryLater:
         raise
     except (SyncFailed, BadInput, OSError) as error:
         if isinstance(error, OSError) and (full := disk_full_error(error, str(folder), 4096)):

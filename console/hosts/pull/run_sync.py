@@ -16,7 +16,7 @@ from console.hosts.pull.follower import RunFollower, run_to_end
 from console.hosts.pull.local_copy import RunsFolder
 from console.hosts.pull.verify import local_manifest
 from console.hosts.ssh.channels import HostConnection
-from console.hosts.transfer.errors import NoRoom, NotNow
+from console.hosts.transfer.errors import NoRoom, RetryLater
 from console.runs.snapshot import SyncState
 from engine.contract.run_folder import MANIFEST
 from engine.contract.settings import RunId
@@ -145,7 +145,7 @@ class RunSync:
                 await pull(connection, remote, self._folder.path, run, report, live_copy=live, again=damaged)
                 self.damaged_runs.discard(run)
                 await self._check_local(run)
-        except NotNow as error:
+        except RetryLater as error:
             report(replace(self.sync_states[run], status="not synced", left=None, note=str(error)))
             return NO_ROOM_RETRY_S if isinstance(error, NoRoom) else BUSY_RETRY_S
         except Damaged as error:

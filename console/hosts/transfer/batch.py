@@ -16,7 +16,7 @@ from console.hosts.agent.receive import Busy, Receiver, staged_files, staged_nam
 from console.hosts.agent.safe_dir import SafeDir, UnexpectedFile
 from console.hosts.agent.send import OutgoingFile, send_files
 from console.hosts.transfer.channel import HostFolder, TransferChannel
-from console.hosts.transfer.errors import NoRoom, NotNow, SyncFailed
+from console.hosts.transfer.errors import NoRoom, RetryLater, SyncFailed
 from console.hosts.transfer.plan import SyncPlan
 from console.hosts.transfer.request import SyncRequest
 from console.hosts.transfer.verdict import Progress
@@ -55,7 +55,7 @@ async def fetch(
 
     Raises:
         LinkDown, SyncFailed: as of the channel.
-        NotNow: another sync writes into the same folder.
+        RetryLater: another sync writes into the same folder.
         NoRoom: this machine's disk is full.
         OSError: the folder cannot be written to.
     """
@@ -82,7 +82,7 @@ async def fetch(
     except DiskFull as full:
         raise NoRoom("this machine", full.disk, full.missing) from full
     except Busy as error:
-        raise NotNow(sanitize_line(str(error))) from error
+        raise RetryLater(sanitize_line(str(error))) from error
     except UnexpectedFile as error:
         raise SyncFailed(sanitize_line(str(error))) from error
     return TransferResult(receiver.failures, receiver.bytes, 0)

@@ -21,7 +21,7 @@ from console.hosts.agent.frames import MESSAGE, BadFrame, FrameDecoder, decode_m
 from console.hosts.remote.agent_package import AgentProcess, start_agent
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.errors import LinkDown
-from console.hosts.transfer.errors import NoRoom, NotNow, SyncFailed
+from console.hosts.transfer.errors import NoRoom, RetryLater, SyncFailed
 from console.sanitize import sanitize_line
 
 WINDOW = 8 << 20  # bytes the host may send unacknowledged: at a round trip of 200 ms that allows 40 MB/s
@@ -224,7 +224,7 @@ def _checked(reply: dict[str, Any]) -> dict[str, Any]:
         missing = reply.get("missing")
         raise NoRoom("the host", sanitize_line(str(reply.get("disk"))), missing if isinstance(missing, int) else None)
     text = f"the host: {sanitize_line(str(reply.get('text') or 'no reason given'))}"
-    raise NotNow(text) if reply["error"] == "busy" else SyncFailed(text)
+    raise RetryLater(text) if reply["error"] == "busy" else SyncFailed(text)
 
 
 @contextlib.contextmanager

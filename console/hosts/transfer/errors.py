@@ -9,11 +9,11 @@ class SyncFailed(Exception):
     """The sync was refused or interrupted; a second attempt continues from what arrived."""
 
 
-class NotNow(SyncFailed):
+class RetryLater(SyncFailed):
     """The cause may pass, such as a full disk or another sync: the same sync may succeed later."""
 
 
-class NoRoom(NotNow):
+class NoRoom(RetryLater):
     """A disk is full.
 
     Args:

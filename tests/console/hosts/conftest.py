@@ -62,8 +62,8 @@ def sshd_as_root(request: pytest.FixtureRequest) -> Iterator[Host]:
 def sshd_as_an_ordinary_user(request: pytest.FixtureRequest) -> Iterator[Host]:
     require_sshd()
     user = request.getfixturevalue("user")
-    with open_folder() as folder, open_folder(user) as runs_dir, started(Sshd(folder, user)) as sshd:
-        yield Host(runs_dir / "host", sshd.host(runs_dir / "host"), sshd.access(folder / "operator"))
+    with open_folder() as folder, open_folder(user) as home, started(Sshd(folder, user)) as sshd:
+        yield Host(home / "host", sshd.host(home / "host"), sshd.access(folder / "operator"))
 
 
 class SlurmHost(Host):

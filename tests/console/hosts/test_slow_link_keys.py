@@ -104,13 +104,13 @@ async def busy_host(sshd: Sshd, tmp_path: Path) -> AsyncIterator[None]:
 
 def console_at(port: int, sshd: Sshd, tmp_path: Path) -> Terminal:
     """The console as an operator starts it; it leaves the lease to the test."""
-    runs_dir, hosts = tmp_path / "home", tmp_path / "hosts.toml"
-    (runs_dir / ".ssh").mkdir(parents=True)
-    (runs_dir / ".ssh" / "known_hosts").write_text(sshd.known_hosts_line(port=port))
+    home, hosts = tmp_path / "home", tmp_path / "hosts.toml"
+    (home / ".ssh").mkdir(parents=True)
+    (home / ".ssh" / "known_hosts").write_text(sshd.known_hosts_line(port=port))
     hosts.write_text(HOSTS.format(port=port, user=sshd.user, identity=sshd.identity, workspace=tmp_path / "host"))
     options = ("--host", "far", "--hosts", str(hosts), "--read-only")
     command = arguments(None, write_experiment(tmp_path), tmp_path / "runs", *options)
-    return Terminal(command, {**os.environ, "HOME": str(runs_dir), "XDG_CONFIG_HOME": str(runs_dir / ".config")})
+    return Terminal(command, {**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config")})
 
 
 def press_all(terminal: Terminal, chance: random.Random) -> list[float]:

@@ -19,7 +19,7 @@ from console.hosts.ssh.access import Timeouts
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.connection import open_connection
 from console.hosts.ssh.errors import LinkDown
-from console.hosts.transfer.errors import NotNow
+from console.hosts.transfer.errors import RetryLater
 from console.runs.snapshot import SyncState
 from engine.contract.file_lock import take_lock
 from engine.contract.settings import RunId
@@ -125,7 +125,7 @@ async def test_of_two_pulls_into_one_folder_one_waits(host: Host, capsule: Path,
     staging.mkdir(parents=True)
     other = take_lock(staging.parent / "lock", wait=False)
     assert other is not None
-    with pytest.raises(NotNow, match="another sync writes"):
+    with pytest.raises(RetryLater, match="another sync writes"):
         await pull_it(host, capsule, runs_dir)
     os.close(other)
     await pull_it(host, capsule, runs_dir)
@@ -224,7 +224,7 @@ async def test_a_full_local_disk_is_not_damage_and_the_pull_continues_later(
 ) -> None:
     capsule = sealed(tmp_path / "remote" / str(RUN), {"a": os.urandom(2_000_000), "b": b"x"})
     filler = fill(small_disk, 500_000)
-    with pytest.raises(NotNow, match=str(small_disk)):
+    with pytest.raises(RetryLater, match=str(small_disk)):
         await pull(connection, PurePosixPath(capsule), small_disk, RUN, lambda _: None)
     assert local_manifest(small_disk, RUN) is None
     filler.unlink()

@@ -38,24 +38,24 @@ def noisy_user(user: str, request: pytest.FixtureRequest) -> Iterator[str]:
     path = shutil.which(shell)
     if path is None:
         pytest.skip(f"{shell} is not installed")
-    runs_dir = Path(f"~{user}").expanduser()
+    home = Path(f"~{user}").expanduser()
     subprocess.run(["usermod", "-s", path, user], check=True)  # noqa: S607
-    before = (runs_dir / profile).read_text() if profile and (runs_dir / profile).exists() else None
+    before = (home / profile).read_text() if profile and (home / profile).exists() else None
     if profile:
-        (runs_dir / profile).parent.mkdir(parents=True, exist_ok=True)
-        (runs_dir / profile).write_text(NOISE)
+        (home / profile).parent.mkdir(parents=True, exist_ok=True)
+        (home / profile).write_text(NOISE)
     yield user
     if profile:
-        (runs_dir / profile).unlink()
+        (home / profile).unlink()
         if before is not None:
-            (runs_dir / profile).write_text(before)
+            (home / profile).write_text(before)
     subprocess.run(["usermod", "-s", "/bin/bash", user], check=True)  # noqa: S607
 
 
 @pytest.mark.parametrize("noisy_user", PROFILES, indirect=True)
 async def test_a_run_is_launched_through_any_shell(noisy_user: str, operator: Path) -> None:
-    with open_folder() as folder, open_folder(noisy_user) as runs_dir, started(Sshd(folder, noisy_user)) as sshd:
-        workspace = runs_dir / AWKWARD
+    with open_folder() as folder, open_folder(noisy_user) as home, started(Sshd(folder, noisy_user)) as sshd:
+        workspace = home / AWKWARD
         host = Host(workspace, sshd.host(workspace), sshd.access(operator))
         for _ in range(2):  # the agent is shipped, and found again
             async with host.open_connection() as (connection, link):
@@ -70,8 +70,8 @@ ENGINE_ERROR = 'qllm-engine: error: WordNet is not here; it\'s in "$WNHOME" or n
 
 @pytest.mark.parametrize("noisy_user", PROFILES, indirect=True)
 async def test_preflight_reads_the_engines_error_through_any_shell(noisy_user: str, operator: Path) -> None:
-    with open_folder() as folder, open_folder(noisy_user) as runs_dir, started(Sshd(folder, noisy_user)) as sshd:
-        workspace = runs_dir / AWKWARD
+    with open_folder() as folder, open_folder(noisy_user) as home, started(Sshd(folder, noisy_user)) as sshd:
+        workspace = home / AWKWARD
         host = Host(workspace, sshd.host(workspace), sshd.access(operator))
         async with host.open_connection() as (connection, link):
             place = workspace / "env" / environment_name()
@@ -90,8 +90,8 @@ async def test_preflight_reads_the_engines_error_through_any_shell(noisy_user: s
 async def test_files_are_pushed_and_pulled_through_any_shell(noisy_user: str, operator: Path, tmp_path: Path) -> None:
     files = {"a.txt": b"one", "sub/b.bin": bytes(range(256)) * 100}
     source = write(tmp_path / "source", files)
-    with open_folder() as folder, open_folder(noisy_user) as runs_dir, started(Sshd(folder, noisy_user)) as sshd:
-        workspace = runs_dir / AWKWARD
+    with open_folder() as folder, open_folder(noisy_user) as home, started(Sshd(folder, noisy_user)) as sshd:
+        workspace = home / AWKWARD
         async with connection(sshd.host(workspace), sshd.access(operator)) as connected:
             sent = await push(connected, SyncRequest(source, "project", tmp_path / "notes"))
             pulled = await pull(connected, SyncRequest(tmp_path / "back", "project", tmp_path / "more notes"))

@@ -20,7 +20,7 @@ from console.hosts.ssh.errors import LinkDown
 from console.hosts.transfer import batch as outbound
 from console.hosts.transfer import folder_sync
 from console.hosts.transfer.channel import TransferChannel, open_transfer
-from console.hosts.transfer.errors import NotNow, SyncFailed, TooManyDeletions
+from console.hosts.transfer.errors import RetryLater, SyncFailed, TooManyDeletions
 from console.hosts.transfer.folder_sync import pull, push
 from console.hosts.transfer.plan import DeletionCap, SyncPlan
 from console.hosts.transfer.verdict import Progress, Verdict
@@ -206,7 +206,7 @@ async def test_two_concurrent_pushes_do_not_mix(pair: Pair, connection: HostConn
     async with open_transfer(connection) as other:
         other.send_request({"op": "receive", "root": "project", "files": [["a", 1, "0" * 64, False]]})
         await _until((pair.remote / ".qllm-sync" / "lock").exists)
-        with pytest.raises(NotNow, match="another sync"):
+        with pytest.raises(RetryLater, match="another sync"):
             await push(connection, pair.request())
     assert (await push(connection, pair.request())).full
 
@@ -261,7 +261,7 @@ async def _retry_while_busy(connection: HostConnection, pair: Pair, move: Any) -
             try:
                 verdict: Verdict = await move(connection, pair.request())
                 return verdict
-            except NotNow:
+            except RetryLater:
                 await asyncio.sleep(0.05)
 
 

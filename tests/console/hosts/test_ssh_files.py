@@ -1,4 +1,4 @@
-"""The commands as an operator runs them: with the files of a home, and questions asked on the terminal alone."""
+"""The commands as an operator runs them: with the SSH files of a home folder, and questions asked on the terminal alone."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ Host ramp
 
 @pytest.fixture
 def status(sshd: Sshd, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
-    """Starts ``qllm-console status --json --host ramp`` with a home of its own."""
-    runs_dir = tmp_path / "home"
-    (runs_dir / ".ssh").mkdir(parents=True)
+    """Starts ``qllm-console status --json --host ramp`` with a home folder of its own."""
+    home = tmp_path / "home"
+    (home / ".ssh").mkdir(parents=True)
     config = CONFIG.format(port=sshd.port, user=sshd.user, identity=sshd.identity)
-    (runs_dir / ".ssh" / "config").write_text(config)
+    (home / ".ssh" / "config").write_text(config)
     hosts = tmp_path / "hosts.toml"
     hosts.write_text(HOSTS.format(workspace=tmp_path / "host"))
     command = arguments("status", write_experiment(tmp_path), tmp_path / "runs", "--json", "--host", "ramp")
     environ = {name: value for name, value in os.environ.items() if name != "SSH_AUTH_SOCK"}
-    environ |= {"HOME": str(runs_dir), "XDG_CONFIG_HOME": str(runs_dir / ".config")}
+    environ |= {"HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config")}
 
     def start(**more: Any) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -63,19 +63,19 @@ def status(sshd: Sshd, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     return start
 
 
-def known_by_us(tmp_path: Path) -> Path:
+def own_known_hosts(tmp_path: Path) -> Path:
     return tmp_path / "home" / ".config" / "qllm-console" / "known_hosts"
 
 
-def test_the_operators_files_are_enough(
+def test_the_default_ssh_files_suffice(
     status: Callable[..., subprocess.Popen[str]], sshd: Sshd, tmp_path: Path
 ) -> None:
     (tmp_path / "home" / ".ssh" / "known_hosts").write_text(sshd.known_hosts_line())
     with status() as process:
-        said, complaint = process.communicate(timeout=60)
-    assert process.returncode == exit_codes.DONE, complaint
-    assert len(json.loads(said)["runs"]) == 4
-    assert not known_by_us(tmp_path).exists()
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == exit_codes.DONE, err
+    assert len(json.loads(out)["runs"]) == 4
+    assert not own_known_hosts(tmp_path).exists()
 
 
 def test_without_a_terminal_an_unknown_host_ends_the_command_at_once_in_one_line(
@@ -83,14 +83,14 @@ def test_without_a_terminal_an_unknown_host_ends_the_command_at_once_in_one_line
 ) -> None:
     start = time.monotonic()
     with status() as process:
-        said, complaint = process.communicate(timeout=60)
-    assert process.returncode == exit_codes.UNREACHABLE and said == ""
-    last = complaint.strip().splitlines()[-1]
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == exit_codes.UNREACHABLE and out == ""
+    last = err.strip().splitlines()[-1]
     assert "is unknown" in last and "no terminal to ask on" in last
-    assert time.monotonic() - start < 20 and not known_by_us(tmp_path).exists()
+    assert time.monotonic() - start < 20 and not own_known_hosts(tmp_path).exists()
 
 
-def test_consent_is_typed_on_the_terminal_and_stdout_stays_clean(
+def test_a_host_key_is_confirmed_on_the_terminal_and_stdout_stays_clean(
     status: Callable[..., subprocess.Popen[str]], sshd: Sshd, tmp_path: Path
 ) -> None:
     operator, device = pty.openpty()
@@ -99,10 +99,10 @@ def test_consent_is_typed_on_the_terminal_and_stdout_stays_clean(
         while b"Type yes to trust it:" not in shown:
             shown += os.read(operator, 4096)
         os.write(operator, b"yes\n")
-        said, complaint = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=60)
     os.close(operator)
     os.close(device)
-    assert process.returncode == exit_codes.DONE, complaint
+    assert process.returncode == exit_codes.DONE, err
     assert sshd.host_keys[0].get_fingerprint().encode() in shown
-    assert json.loads(said)["host"] == "ramp" and "Type yes" not in said + complaint
-    assert known_by_us(tmp_path).read_text() == sshd.known_hosts_line()
+    assert json.loads(out)["host"] == "ramp" and "Type yes" not in out + err
+    assert own_known_hosts(tmp_path).read_text() == sshd.known_hosts_line()
