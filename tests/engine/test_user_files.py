@@ -22,7 +22,7 @@ from engine.encoder.encoder import Encoder
 from engine.encoder.token_cache import TokenCache, cache_folder
 from engine.pipeline.prepare import prepare_dataset
 from engine.pipeline.run import run_pipeline
-from tests.engine.data.formats import made_lines as made
+from tests.engine.data.formats import sample_lines as samples
 from tests.engine.user_experiment import paths_of, user_settings, write_user_experiment
 
 
@@ -51,14 +51,14 @@ def test_a_run_on_own_files_alone_ends_with_metrics_and_needs_no_wordnet(
     metrics = metrics_file.decode(folder.metrics.read_bytes())
     assert (metrics.retrieval_items, metrics.coherence_steps, metrics.bundles) == (12, 24, 66)
     assert decode_spec(folder.spec.read_bytes()).settings == settings
-    assert set(pl.read_parquet(folder.items)["lemma"]) == set(made.LEMMAS)
+    assert set(pl.read_parquet(folder.items)["lemma"]) == set(samples.LEMMAS)
 
 
 def test_own_bundles_are_judged_by_the_built_evaluation_as_it_is(tmp_path: Path, workspace: Path) -> None:
     path = write_user_experiment(tmp_path / "here", user_evaluation=False)
     own, folder, _ = prepared(path, workspace)
     built, built_folder, _ = prepared(path, workspace, "B")
-    assert {bundle.anchor.lemma for bundle in (*own.train, *own.dev)} == set(made.LEMMAS)
+    assert {bundle.anchor.lemma for bundle in (*own.train, *own.dev)} == set(samples.LEMMAS)
     assert own.eval_fingerprint == built.eval_fingerprint and own.data_fingerprint != built.data_fingerprint
     assert (own.retrieval, own.coherence, own.probes, own.killers) == (
         *(built.retrieval, built.coherence),
@@ -71,9 +71,9 @@ def test_built_bundles_leave_out_what_stands_in_an_evaluation_of_ones_own(tmp_pa
     built, _, _ = prepared(write_user_experiment(tmp_path / "built", user_evaluation=False), workspace, "B")
     path = write_user_experiment(tmp_path / "here", user_bundles=False)
     stolen = built.train[0]
-    items = [made.retrieval(number) for number in range(12)]
+    items = [samples.retrieval(number) for number in range(12)]
     items[0]["candidates"][0].update(text=stolen.anchor.text + " Indeed.", span=None)
-    made.write(path.with_name("retrieval.jsonl"), items)
+    samples.write(path.with_name("retrieval.jsonl"), items)
     dataset, folder, settings = prepared(path, workspace, "B")
     assert settings.needs_wordnet and dataset.edition == "v2.3" and 0 < len(dataset.train) < len(built.train)
     assert set(dataset.train) < set(built.train) and stolen not in dataset.train
@@ -88,7 +88,7 @@ def test_what_is_prepared_is_not_prepared_again_until_a_file_changes(tmp_path: P
     _, folder, _ = prepared(path, tmp_path / "workspace")
     before = folder.stat().st_mtime_ns
     assert prepared(path, tmp_path / "workspace")[1] == folder and folder.stat().st_mtime_ns == before
-    made.write(path.with_name("coherence.jsonl"), map(made.coherence, range(11)))
+    samples.write(path.with_name("coherence.jsonl"), map(samples.coherence, range(11)))
     assert prepared(path, tmp_path / "workspace")[1] != folder
 
 
@@ -111,7 +111,7 @@ def test_the_command_line_reads_what_was_sent_to_the_host_and_checks_it(
     assert decode_spec((tmp_path / "run" / "spec.json").read_bytes()).settings == user_settings(path)[1]
     capsys.readouterr()
 
-    made.write(path.with_name("retrieval.jsonl"), [made.retrieval(0), b"{}"])
+    samples.write(path.with_name("retrieval.jsonl"), [samples.retrieval(0), b"{}"])
     assert cli.main(["check", "--experiment", str(path), "--profile", "tiny"]) == 2
     assert "retrieval.jsonl:2: 1 of 2 records quarantined (50%, at most 20%)" in capsys.readouterr().err
     output = tmp_path / "other"

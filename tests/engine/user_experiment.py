@@ -7,7 +7,7 @@ from pathlib import Path
 from engine.contract.experiment import Experiment, read_experiment
 from engine.contract.settings import RunId, Settings, resolve
 from engine.contract.toml_file import find_config
-from tests.engine.data.formats import made_lines as made
+from tests.engine.data.formats import sample_lines as samples
 
 EVALUATION = """
 [evaluation]
@@ -35,13 +35,13 @@ BUNDLES = 'bundles = ["grouped.jsonl", "listed.jsonl", "bundles21.jsonl"]'
 def write_files(folder: Path) -> None:
     """A file of each shape: 36 bundles of each kind over twelve lemmas, 12 items of each kind."""
     folder.mkdir(parents=True, exist_ok=True)
-    made.write(folder / "grouped.jsonl", map(made.grouped, range(36)))
-    made.write(folder / "listed.jsonl", map(made.listed, range(12)))
-    made.write(folder / "bundles21.jsonl", map(made.bundle21, range(12)))
-    made.write(folder / "retrieval.jsonl", map(made.retrieval, range(12)))
-    made.write(folder / "coherence.jsonl", map(made.coherence, range(12)))
-    made.write(folder / "attention.jsonl", map(made.attention, range(12)))
-    made.write(folder / "killers.jsonl", map(made.killer, range(0, 12, 3)))
+    samples.write(folder / "grouped.jsonl", map(samples.grouped, range(36)))
+    samples.write(folder / "listed.jsonl", map(samples.listed, range(12)))
+    samples.write(folder / "bundles21.jsonl", map(samples.bundle21, range(12)))
+    samples.write(folder / "retrieval.jsonl", map(samples.retrieval, range(12)))
+    samples.write(folder / "coherence.jsonl", map(samples.coherence, range(12)))
+    samples.write(folder / "attention.jsonl", map(samples.attention, range(12)))
+    samples.write(folder / "killers.jsonl", map(samples.killer, range(0, 12, 3)))
 
 
 def write_user_experiment(folder: Path, *, user_bundles: bool = True, user_evaluation: bool = True) -> Path:

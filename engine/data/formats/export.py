@@ -128,12 +128,12 @@ def export(build: Path, choice: EditionChoice, folder: Path, experiment: Experim
     editions = EDITIONS if choice == "all" else (choice,)
     files: dict[str, bytes] = {}
     counts: dict[str, EditionCounts] = {}
-    whole = not any(built.slice.values())
+    is_full_build = not any(built.slice.values())
     for edition in editions:
         data = load(build, edition)
         name = f"bundles_{edition}.jsonl"
         files[name] = encode_lines(bundle_line(bundle, edition) for bundle in data.train)
-        counts[edition] = _edition_counts(data, name, experiment.expected.get(edition) if whole else None)
+        counts[edition] = _edition_counts(data, name, experiment.expected.get(edition) if is_full_build else None)
         if edition == editions[-1]:
             files |= _evaluation_files(data)
     if "enriched" in editions:

@@ -151,10 +151,10 @@ def _evaluation(
     retrieval = sliced(files.retrieval, attrgetter("lemma"), part.eval_lemmas, part.retrieval_items, seed)
     coherence = sliced(files.coherence, attrgetter("lemma"), part.eval_lemmas, part.coherence_items, seed)
     probes = sliced(files.probes, attrgetter("event.lemma"), part.eval_lemmas, None, seed)
-    named = any(file.role == "killers" for file in settings.inputs)
+    has_killer_file = any(file.role == "killers" for file in settings.inputs)
     known = {item.item_id for item in retrieval}
     killers = tuple(killer for killer in files.killers if killer.item_id in known)
-    return FrozenEvaluation(retrieval, coherence, probes), killers if named else None
+    return FrozenEvaluation(retrieval, coherence, probes), killers if has_killer_file else None
 
 
 def _with_danger_and_killers(

@@ -10,20 +10,20 @@ from typing import Any
 import pytest
 
 from engine import cli
-from tests.engine.data.formats import made_lines as made
+from tests.engine.data.formats import sample_lines as samples
 
 
 @pytest.fixture
 def mixed(tmp_path: Path) -> Path:
     """Ten lines of every format, of which two are bad, one is repaired and one is blank."""
     good: list[Any] = [
-        build(number) for build in made.FORMATS.values() if build is not made.killer for number in (0, 1)
+        build(number) for build in samples.FORMATS.values() if build is not samples.killer for number in (0, 1)
     ]
-    spanless = made.grouped(5)
+    spanless = samples.grouped(5)
     del spanless["anchor"]["span"]
-    empty = made.grouped(6)
+    empty = samples.grouped(6)
     empty["positive"]["text"] = ""
-    return made.write(tmp_path / "mixed.jsonl", [*good, made.killer(0), b"", spanless, empty, b'{"id": "\xff"}'])
+    return samples.write(tmp_path / "mixed.jsonl", [*good, samples.killer(0), b"", spanless, empty, b'{"id": "\xff"}'])
 
 
 def outcome(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -45,8 +45,8 @@ def test_the_table_names_formats_repairs_reasons_and_lines(mixed: Path, capsys: 
 
 
 def test_json_has_every_line_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lines = [b"{}"] * 15 + [made.line(made.grouped(number)) for number in range(85)]
-    path = made.write(tmp_path / "many.jsonl", lines)
+    lines = [b"{}"] * 15 + [samples.line(samples.grouped(number)) for number in range(85)]
+    path = samples.write(tmp_path / "many.jsonl", lines)
     code, output, _ = outcome(capsys, str(path), "--json")
     (file,) = json.loads(output)["files"]
     assert code == 0 and file["reasons"]["unknown_format"]["lines"] == list(range(1, 16))
@@ -57,10 +57,10 @@ def test_json_has_every_line_number(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_more_than_a_fifth_in_quarantine_fails_with_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    good = [made.grouped(number) for number in range(8)]
-    enough = made.write(tmp_path / "enough.jsonl", [*good, b"{}", b"{}"])
+    good = [samples.grouped(number) for number in range(8)]
+    enough = samples.write(tmp_path / "enough.jsonl", [*good, b"{}", b"{}"])
     assert outcome(capsys, str(enough))[0] == 0
-    bad = made.write(tmp_path / "bad.jsonl", [*good, b"{}", b"{}", b"{}"])
+    bad = samples.write(tmp_path / "bad.jsonl", [*good, b"{}", b"{}", b"{}"])
     code, output, error = outcome(capsys, str(bad), str(enough), str(bad))
     assert code == 2 and output.count(" lines\n") == 3
     assert error == (
@@ -86,8 +86,8 @@ def test_a_quarantine_of_an_earlier_check_does_not_outlive_its_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, path = tmp_path / "quarantine", tmp_path / "file.jsonl"
-    for last, size in ((b"{}", 1), (made.line(made.grouped(9)), 0)):
-        made.write(path, [*map(made.grouped, range(8)), last])
+    for last, size in ((b"{}", 1), (samples.line(samples.grouped(9)), 0)):
+        samples.write(path, [*map(samples.grouped, range(8)), last])
         assert outcome(capsys, str(path), "--quarantine", str(folder))[0] == 0
         assert len((folder / "file.jsonl.quarantine.jsonl").read_bytes().splitlines()) == size
 
@@ -102,11 +102,11 @@ def test_two_files_with_the_same_name_cannot_share_a_quarantine_folder(
 def test_killers_are_compared_with_the_retrieval_items_beside_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    killers = made.write(tmp_path / "killers.jsonl", map(made.killer, range(10)))
+    killers = samples.write(tmp_path / "killers.jsonl", map(samples.killer, range(10)))
     assert outcome(capsys, str(killers))[0] == 0
-    without_text = made.retrieval(4)
+    without_text = samples.retrieval(4)
     without_text["query"]["text"] = ""
-    items = made.write(tmp_path / "items.jsonl", [*map(made.retrieval, (0, 1, 2, 3, 5, 6, 7, 8)), without_text])
+    items = samples.write(tmp_path / "items.jsonl", [*map(samples.retrieval, (0, 1, 2, 3, 5, 6, 7, 8)), without_text])
     code, output, _ = outcome(capsys, str(killers), str(items))
     assert (
         code == 0 and "  quarantined 2 · unknown_item: the killer names no retrieval item\n    lines 5, 10;" in output
@@ -116,14 +116,14 @@ def test_killers_are_compared_with_the_retrieval_items_beside_them(
 def test_control_characters_of_a_file_do_not_reach_the_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    evil = made.grouped(0)
+    evil = samples.grouped(0)
     evil["id"] = "\x1b]0;owned\x07"
-    path = made.write(tmp_path / "\x1b[31m.jsonl", [evil, evil, b'{"\x9b31m": 1}', *map(made.grouped, range(20))])
+    path = samples.write(tmp_path / "\x1b[31m.jsonl", [evil, evil, b'{"\x9b31m": 1}', *map(samples.grouped, range(20))])
     _, output, _ = outcome(capsys, str(path))
     assert "duplicate_id" in output and all(character.isprintable() or character == "\n" for character in output)
 
 
 def test_a_file_without_records_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = made.write(tmp_path / "blank.jsonl", [b"", b" "])
+    path = samples.write(tmp_path / "blank.jsonl", [b"", b" "])
     code, output, error = outcome(capsys, str(path))
     assert code == 2 and "2 lines, 2 blank" in output and error.endswith("blank.jsonl: holds no records\n")

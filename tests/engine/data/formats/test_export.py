@@ -1,4 +1,4 @@
-"""A build in the user's own formats: what is written, what is refused, that it comes back as it was, how it is shown."""
+"""Export of a build in the users' formats: files, refusals, reading back unchanged, tables."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ from engine.data.formats.gate import FileReport, Gate, Verdict
 from engine.data.formats.lines import MAX_LINE_BYTES, Line, read_lines
 from engine.data.formats.reasons import REASONS, REPAIRS, Reason, Repair
 from engine.data.records import AttentionProbe, Bundle, CoherenceItem, Killer, RetrievalItem
-from tests.engine.data.formats import made_lines as made
-from tests.engine.data.formats.made_lines import Record, line
+from tests.engine.data.formats import sample_lines as samples
+from tests.engine.data.formats.sample_lines import Record, line
 
 
 def verdict(content: bytes | Record) -> Verdict:
@@ -41,7 +41,7 @@ def with_field(record: Record, path: str, value: Any) -> Record:
     return changed
 
 
-G, L, B, R, C, A, K = (build(0) for build in made.FORMATS.values())
+G, L, B, R, C, A, K = (build(0) for build in samples.FORMATS.values())
 
 BAD: list[tuple[Reason, bytes | Record]] = [
     ("not_utf8", b'{"id": "\xff"}'),
@@ -79,7 +79,7 @@ BAD: list[tuple[Reason, bytes | Record]] = [
     ("empty_text", with_field(G, "negatives.cross_lemma.0.text", " \n ")),
     ("empty_text", with_field(B, "items.2.context", "")),
     ("empty_text", with_field(C, "steps.1.sense_gloss", "")),
-    ("span_outside", with_field(G, "anchor", made.usage("bank", "one", 0, span=[900, 904], text="A bank, a bank."))),
+    ("span_outside", with_field(G, "anchor", samples.usage("bank", "one", 0, span=[900, 904], text="A bank, a bank."))),
     (
         "span_outside",
         with_field(B, "items.0", {**B["items"][0], "target_span": [-4, 2], "context": "Not a word of it."}),
@@ -115,7 +115,7 @@ BAD: list[tuple[Reason, bytes | Record]] = [
     ("gloss_contradicted", with_field(C, "steps.0.sense_gloss", C["steps"][1]["sense_gloss"])),
     ("no_cue", with_field(A, "cue_tokens", [])),
     ("no_cue", with_field(A, "cue_tokens", ["bank", "absent", ""])),
-    ("unknown_item", made.killer(7)),
+    ("unknown_item", samples.killer(7)),
 ]
 
 
@@ -148,7 +148,7 @@ def test_a_line_that_is_too_long_is_skipped(tmp_path: Path) -> None:
 def test_an_id_is_unique_among_the_lines_that_pass() -> None:
     gate = Gate()
     bad = with_field(G, "anchor.text", "")
-    lines = [line(record) for record in (bad, G, made.grouped(1), G, {**L, "bundle_id": G["id"]}, A)]
+    lines = [line(record) for record in (bad, G, samples.grouped(1), G, {**L, "bundle_id": G["id"]}, A)]
     verdicts = gate.verdicts(Line(number, content, len(content)) for number, content in enumerate(lines, start=1))
     reasons = [found.quarantined.reason if found.quarantined else None for found in verdicts]
     assert reasons == ["empty_text", None, None, "duplicate_id", "duplicate_id", None]
@@ -159,12 +159,29 @@ def test_a_file_named_for_one_role_holds_nothing_else() -> None:
     assert found.quarantined is not None and found.quarantined.reason == "other_format"
 
 
-@pytest.mark.parametrize(("name", "build"), made.FORMATS.items())
+@pytest.mark.parametrize(("name", "build"), samples.FORMATS.items())
 def test_a_good_line_of_each_format_is_recognised_and_kept(name: str, build: Callable[[int], Record]) -> None:
     found = verdict(build(0))
     assert (found.format, found.quarantined) == (name, None) and found.records
     unspaced = json.dumps(build(0), separators=(",", ":")).encode()
     assert verdict(unspaced).records == verdict(line(build(0)).replace(b'": ', b'" : ')).records == found.records
+
+
+@pytest.mark.parametrize(
+    ("record", "fields"),
+    [
+        (G, ("metadata.edition", "metadata.danger", "metadata.source", "negatives.cross_lemma.0._similarity")),
+        (R, ("eval_type", "num_correct", "num_distractors", "difficulty_tier", "scoring")),
+        (C, ("eval_type", "num_steps", "num_sense_shifts", "scoring", "steps.0.step_num", "steps.0.instruction")),
+        (A, ("cue_tier", "source")),
+        (K, ("lemma", "_tier4")),
+    ],
+)
+def test_fields_that_are_only_written_may_hold_anything(record: Record, fields: tuple[str, ...]) -> None:
+    odd = record
+    for field in fields:
+        odd = with_field(odd, field, [{"any": None}, "thing"])
+    assert verdict(odd).records == verdict(record).records != ()
 
 
 def test_many_brackets_are_not_deep() -> None:
@@ -304,10 +321,10 @@ def mutated(content: bytes, random: random.Random) -> bytes:
     return content.replace(b"\n", b"")
 
 
-@pytest.mark.parametrize(("name", "build"), made.FORMATS.items())
+@pytest.mark.parametrize(("name", "build"), samples.FORMATS.items())
 def test_ten_thousand_mutated_lines_of_each_format_are_all_counted(name: str, build: Callable[[int], Record]) -> None:
     shuffled = random.Random(name)
-    good = [made.line(build(number)) for number in range(12)]
+    good = [samples.line(build(number)) for number in range(12)]
     gate, report = Gate(), FileReport(Path(name))
     for number in range(1, MUTATIONS + 1):
         content = mutated(good[number % 12], shuffled)
@@ -322,7 +339,9 @@ def test_ten_thousand_mutated_lines_of_each_format_are_all_counted(name: str, bu
 
 LINES = st.one_of(
     st.builds(
-        lambda build, number: made.line(build(number)), st.sampled_from(list(made.FORMATS.values())), st.integers(0, 30)
+        lambda build, number: samples.line(build(number)),
+        st.sampled_from(list(samples.FORMATS.values())),
+        st.integers(0, 30),
     ),
     st.binary(max_size=30).map(lambda content: content.replace(b"\n", b"")),
     st.sampled_from([b"", b"  \t", b"\r", b"{}", b"[]", b"null"]),
@@ -354,7 +373,7 @@ def test_bundles_that_pass_the_gate_are_consistent() -> None:
     shuffled = random.Random(1)
     passed = 0
     for number in range(3000):
-        content = mutated(made.line(made.grouped(number)), shuffled)
+        content = mutated(samples.line(samples.grouped(number)), shuffled)
         for bundle in Gate().verdict(Line(1, content, len(content))).records:
             assert isinstance(bundle, Bundle)
             passed += 1

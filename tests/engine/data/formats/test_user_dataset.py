@@ -1,4 +1,4 @@
-"""Preparing the user's own files: read, cleaned, split and tiered into the shape of a build."""
+"""Users' files are read, cleaned, split and tiered into a dataset."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from engine.data.formats.user_files import MAX_DEV_BUNDLES, split_dev
 from engine.data.near_copies import near_copies
 from engine.data.records import Bundle, Dataset, Killer
 from tests.engine.data.conftest import bag_of_words, silent
-from tests.engine.data.formats import made_lines as made
+from tests.engine.data.formats import sample_lines as samples
 from tests.engine.user_experiment import paths_of, user_settings, write_user_experiment
 
 
@@ -78,13 +78,13 @@ def test_a_tier_is_the_files_own_or_by_rank_of_danger(path: Path, tmp_path: Path
 
 
 def test_bundles_with_evaluation_texts_are_left_out_and_counted(path: Path, tmp_path: Path) -> None:
-    asked, step = made.retrieval(3)["query"]["text"], made.coherence(4)["steps"][0]["context"]
-    exact, near, nearer = map(made.grouped, (36, 37, 38))
+    asked, step = samples.retrieval(3)["query"]["text"], samples.coherence(4)["steps"][0]["context"]
+    exact, near, nearer = map(samples.grouped, (36, 37, 38))
     exact["negatives"]["cross_lemma"][0].update(text=asked.upper(), span=None)
     for bundle, word in ((near, " today."), (nearer, ", I hear.")):
         bundle["positive"].update(text=step.replace(".", word), span=None)
     file = path.with_name("grouped.jsonl")
-    made.write(file, [*map(made.grouped, range(36)), exact, near, nearer])
+    samples.write(file, [*map(samples.grouped, range(36)), exact, near, nearer])
     dataset, _ = prepared(path, tmp_path / "made")
     manifest = read_manifest(tmp_path / "made")
     assert manifest.excluded == {
@@ -102,7 +102,7 @@ def test_bundles_with_evaluation_texts_are_left_out_and_counted(path: Path, tmp_
 
 def test_development_files_replace_the_split(path: Path, tmp_path: Path) -> None:
     text = path.read_text()
-    shared = made.write(path.with_name("dev.jsonl"), map(made.grouped, range(24, 36)))
+    shared = samples.write(path.with_name("dev.jsonl"), map(samples.grouped, range(24, 36)))
     path.write_text(text.replace('"listed.jsonl", "bundles21.jsonl"]', f']\ndev = ["{shared.name}"]'))
     dataset, _ = prepared(path, tmp_path / "made")
     assert (len(dataset.dev), len(dataset.train)) == (10, 26)  # the slice takes ten lemmas
@@ -139,22 +139,22 @@ def test_a_slice_takes_whole_lemmas_and_every_lemmas_first_item(path: Path, tmp_
 @pytest.mark.parametrize(
     ("name", "records", "message"),
     [
-        ("grouped.jsonl", [{}, *map(made.grouped, range(3))], "1 of 4 records quarantined"),
-        ("retrieval.jsonl", [*map(made.coherence, range(3))], "another format than this file is named for"),
-        ("grouped.jsonl", [made.grouped(0)], "no development bundle is left"),
+        ("grouped.jsonl", [{}, *map(samples.grouped, range(3))], "1 of 4 records quarantined"),
+        ("retrieval.jsonl", [*map(samples.coherence, range(3))], "another format than this file is named for"),
+        ("grouped.jsonl", [samples.grouped(0)], "no development bundle is left"),
         (
             "grouped.jsonl",
-            [{**made.grouped(0), "negatives": {"cross_lemma": made.grouped(0)["negatives"]["cross_lemma"]}}],
+            [{**samples.grouped(0), "negatives": {"cross_lemma": samples.grouped(0)["negatives"]["cross_lemma"]}}],
             "no training bundle is left",
         ),
         ("coherence.jsonl", [b"", b""], "coherence.jsonl: holds no records"),
     ],
 )
 def test_files_that_must_not_be_used_leave_nothing_behind(
-    path: Path, tmp_path: Path, name: str, records: list[made.Record], message: str
+    path: Path, tmp_path: Path, name: str, records: list[samples.Record], message: str
 ) -> None:
     path.write_text(path.read_text().replace(', "listed.jsonl", "bundles21.jsonl"', ""))
-    made.write(path.with_name(name), records)
+    samples.write(path.with_name(name), records)
     with pytest.raises(BadInput, match=message):
         prepared(path, tmp_path / "made")
     assert not (tmp_path / "made").exists()
@@ -162,7 +162,7 @@ def test_files_that_must_not_be_used_leave_nothing_behind(
 
 def test_a_file_that_changed_after_the_run_was_requested_is_refused(path: Path, tmp_path: Path) -> None:
     experiment, settings = user_settings(path)
-    made.write(path.with_name("grouped.jsonl"), map(made.grouped, range(35)))
+    samples.write(path.with_name("grouped.jsonl"), map(samples.grouped, range(35)))
     with pytest.raises(BadInput, match="has changed since the run was requested"):
         prepare_user_dataset(settings, paths_of(experiment), None, bag_of_words, "bag", tmp_path / "made", silent)
 
@@ -170,7 +170,7 @@ def test_a_file_that_changed_after_the_run_was_requested_is_refused(path: Path, 
 def bundles_of(count: int) -> tuple[Bundle, ...]:
     gate, found = Gate(), []
     for number in range(count):
-        content = made.line(made.grouped(number))
+        content = samples.line(samples.grouped(number))
         found += [
             record for record in gate.verdict(Line(1, content, len(content))).records if isinstance(record, Bundle)
         ]

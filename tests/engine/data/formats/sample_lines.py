@@ -1,4 +1,4 @@
-"""Lines of every format of the user's own files, made up: as objects to be spoiled, and as files to be read."""
+"""Sample lines of every format of users' files: as objects that tests can change, and as files."""
 
 from __future__ import annotations
 
