@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 SPEC = "spec.json"
 STATE = "state.json"
@@ -32,54 +32,22 @@ MAX_NAME = 255  # bytes of one name, the limit of nearly every file system
 MAX_PATH = 4000  # bytes
 
 
-class RunFolder(NamedTuple):
+class RunFolder:
     """Paths of the files of one run."""
 
-    root: Path
-
-    @property
-    def spec(self) -> Path:
-        return self.root / SPEC
-
-    @property
-    def state(self) -> Path:
-        return self.root / STATE
-
-    @property
-    def events(self) -> Path:
-        return self.root / EVENTS
-
-    @property
-    def log(self) -> Path:
-        return self.root / LOG
-
-    @property
-    def checkpoint(self) -> Path:
-        return self.root / CHECKPOINT
-
-    @property
-    def checkpoint_state(self) -> Path:
-        return self.root / CHECKPOINT_STATE
-
-    @property
-    def items(self) -> Path:
-        return self.root / ITEMS
-
-    @property
-    def attention(self) -> Path:
-        return self.root / ATTENTION
-
-    @property
-    def metrics(self) -> Path:
-        return self.root / METRICS
-
-    @property
-    def exit(self) -> Path:
-        return self.root / EXIT
-
-    @property
-    def manifest(self) -> Path:
-        return self.root / MANIFEST
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.spec = root / SPEC
+        self.state = root / STATE
+        self.events = root / EVENTS
+        self.log = root / LOG
+        self.checkpoint = root / CHECKPOINT
+        self.checkpoint_state = root / CHECKPOINT_STATE
+        self.items = root / ITEMS
+        self.attention = root / ATTENTION
+        self.metrics = root / METRICS
+        self.exit = root / EXIT
+        self.manifest = root / MANIFEST
 
 
 def build_manifest(folder: Path, key: str) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from console.hosts.agent.run_states import active_key
 from console.hosts.agent.workspace import ABORT, JOB, LOCK, SLURM_JOB, Refused, Workspace, read_json, write_json
 from engine.contract.file_lock import is_locked, locked, take_lock
 from engine.contract.run_folder import STATE
@@ -41,13 +41,8 @@ class Claim(NamedTuple):
             _restore(self.run_folder, self.previous)
 
 
-def claim(
-    workspace: Workspace, request: dict[str, Any], active_key: Callable[[Workspace, Path], str | None]
-) -> Claim | str:
+def claim(workspace: Workspace, request: dict[str, Any]) -> Claim | str:
     """Claim ``request["key"]``; returns a key instead if that one is claimed already, or the run is active under another.
-
-    Args:
-        active_key: returns the launch under which a run is active.
 
     Raises:
         Refused: a name in the request could lead out of the workspace, or the earlier run is not sealed in time.

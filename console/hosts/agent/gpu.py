@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 FIELDS = ("name", "memory.total", "memory.used", "utilization.gpu", "driver_version")
+NUMBERS = ("memory_total", "memory_used", "utilization")
 PROCESS_FIELDS = ("pid", "process_name", "used_memory")
 QUERY_TIMEOUT_S = 10.0
 RELEASE_TIMEOUT_S = 3.0  # how long an abort waits for the driver to release the GPU
@@ -35,16 +36,8 @@ def gpus() -> tuple[list[dict[str, Any]], str]:
     for line in lines:
         parts = [part.strip() for part in line.split(",")]
         if len(parts) == len(FIELDS):
-            total, used, utilization = map(_number, parts[1:4])
-            found.append(
-                {
-                    "name": parts[0],
-                    "driver": parts[4],
-                    "memory_total": total,
-                    "memory_used": used,
-                    "utilization": utilization,
-                }
-            )
+            numbers = {name: _number(parts[at]) for at, name in enumerate(NUMBERS, 1)}
+            found.append({"name": parts[0], "driver": parts[4], **numbers})
     return found, ""
 
 

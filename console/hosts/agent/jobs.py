@@ -1,4 +1,4 @@
-"""Launch, list and abort runs; each can safely be requested twice."""
+"""Launch and abort runs; each can safely be requested twice."""
 
 from __future__ import annotations
 
@@ -12,17 +12,15 @@ from typing import Any
 
 from console.hosts.agent import process
 from console.hosts.agent.claims import claim
-from console.hosts.agent.heartbeat import HeartbeatWatch
+from console.hosts.agent.run_states import current_state
 from console.hosts.agent.slurm import jobs as slurm_jobs
-from console.hosts.agent.slurm import state as slurm_state
-from console.hosts.agent.supervisor import abort_unsupervised, with_recorded_exit
+from console.hosts.agent.supervisor import abort_unsupervised
 from console.hosts.agent.workspace import ABORT, JOB, LOCK, Refused, Workspace, error_text, read_json, write_json
-from engine.contract.file_lock import is_locked, take_lock
+from engine.contract.file_lock import take_lock
 from engine.contract.run_folder import ENDED, SEALED, STATE
 
 ABORT_TIMEOUT_S = 20.0
 KILL_AFTER_S = 12.0  # a working supervisor needs less to end its job; one that stands still is killed then
-HEARTBEATS = HeartbeatWatch()
 
 
 def launch(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
@@ -32,11 +30,11 @@ def launch(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
         ``{"new": bool, "key": ...}``; ``key`` is another one if the run is active under that one.
     """
     if request.get("slurm") is not None:
-        (outcome,) = slurm_jobs.launch_together(workspace, [request], active_key)
+        (outcome,) = slurm_jobs.launch_together(workspace, [request])
         if "refused" in outcome:
             raise Refused(outcome["refused"])
         return outcome
-    claimed = claim(workspace, request, active_key)
+    claimed = claim(workspace, request)
     if isinstance(claimed, str):
         return {"new": False, "key": claimed}
     try:
@@ -57,7 +55,7 @@ def launch_all(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
     """
     requests = [dict(one) for one in request["requests"]]
     if requests and all(one.get("slurm") is not None for one in requests):
-        return {"outcomes": slurm_jobs.launch_together(workspace, requests, active_key)}
+        return {"outcomes": slurm_jobs.launch_together(workspace, requests)}
     outcomes: list[dict[str, Any]] = []
     for one in requests:
         try:
@@ -65,50 +63,6 @@ def launch_all(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
         except (Refused, OSError, KeyError, TypeError, ValueError) as error:
             outcomes.append({"refused": error_text(error, workspace)})
     return {"outcomes": outcomes}
-
-
-def states(workspace: Workspace, folder: str) -> dict[str, dict[str, Any]]:
-    """The state of every run of an experiment's folder; a run without a working supervisor is lost."""
-    found: dict[str, dict[str, Any]] = {}
-    runs = workspace.runs(folder)
-    if not runs.is_dir():
-        return found
-    for run_folder in sorted(runs.iterdir()):
-        if run_folder.name.startswith(".") or not run_folder.is_dir():
-            continue
-        state = read_json(run_folder / STATE)
-        if state is not None:
-            found[run_folder.name] = HEARTBEATS.judge(current_state(workspace, run_folder, state))
-    return found
-
-
-def current_state(workspace: Workspace, run_folder: Path, state: dict[str, Any]) -> dict[str, Any]:
-    """``state`` as recorded; as lost if its supervisor is gone without having recorded an end."""
-    if state.get("state") not in ENDED and "slurm" in state:
-        return slurm_state.current_state(workspace, run_folder, str(state["key"]))
-    if state.get("state") in ENDED or is_locked(workspace.job(str(state["key"])) / LOCK):
-        return state
-    now = read_json(run_folder / STATE) or state  # read again: it may have ended before the lock was checked
-    if now.get("state") in ENDED or now.get("key") != state["key"]:
-        return now
-    now = with_recorded_exit(run_folder, now)
-    if now.get("state") in ENDED:
-        return now
-    rebooted = (now.get("supervisor") or {}).get("boot", process.boot_id()) != process.boot_id()
-    reason = "the host was rebooted" if rebooted else "its supervisor is gone"
-    if process.alive(now.get("job")):
-        reason += "; its job still runs"
-    return {**now, "state": "lost", "reason": reason}
-
-
-def active_key(workspace: Workspace, run_folder: Path) -> str | None:
-    """The launch under which a run is queued or has processes; None if there is none."""
-    state = read_json(run_folder / STATE)
-    if state is None:
-        return None
-    now = current_state(workspace, run_folder, state)
-    active = now["state"] not in ENDED or process.alive(now.get("job"))
-    return str(now["key"]) if active else None
 
 
 def abort(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:

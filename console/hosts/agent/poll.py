@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from console.hosts.agent import gpu, jobs
+from console.hosts.agent import gpu, run_states
 from console.hosts.agent.file_index import hash_prefix
 from console.hosts.agent.workspace import Workspace, read_json
 from engine.contract.run_folder import EVENTS, LOG, MANIFEST, STATE
@@ -55,7 +55,7 @@ def poll(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
     limit = min(int(request.get("limit", LIMIT)), MAX_LIMIT)
     wanted: list[tuple[LocalFile, int]] | None = None
     while True:
-        states = jobs.states(workspace, folder)
+        states = run_states.current_states(workspace, folder)
         digest = _digest(states)
         if wanted is None:  # hashes are compared once, not at every look
             files = [LocalFile(*file) for file in request.get("files", ())]

@@ -63,25 +63,23 @@ def send_signal(identity: dict[str, Any] | None, number: int) -> bool:
     """Signal this very process; False if it is gone."""
     if not identity:
         return False
-    pid = int(identity["pid"])
+    pid, handle = int(identity["pid"]), None
     try:
         handle = os.pidfd_open(pid)  # pins the process: its pid cannot pass to another between the check and the signal
     except ProcessLookupError:
         return False
-    except (AttributeError, OSError):  # Linux before 5.3 or Python before 3.9: the check alone must do
-        if not alive(identity):
-            return False
-        os.kill(pid, number)
-        return True
+    except (AttributeError, OSError):
+        pass  # Linux before 5.3 or Python before 3.9: the check alone must do
     try:
         if not alive(identity):
             return False
-        signal.pidfd_send_signal(handle, number)
+        os.kill(pid, number) if handle is None else signal.pidfd_send_signal(handle, number)
         return True
     except ProcessLookupError:
         return False
     finally:
-        os.close(handle)
+        if handle is not None:
+            os.close(handle)
 
 
 def become_subreaper() -> None:

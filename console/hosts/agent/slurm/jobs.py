@@ -7,7 +7,6 @@ import shlex
 import sys
 import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +35,7 @@ CANCEL_AFTER_S = 10.0  # a working supervisor needs less to end its job; then Sl
 QUEUE_POLL_S = 0.5
 
 
-def launch_together(
-    workspace: Workspace, requests: list[dict[str, Any]], active_key: Callable[[Workspace, Path], str | None]
-) -> list[dict[str, Any]]:
+def launch_together(workspace: Workspace, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Launch ``requests`` in order; those that name the same array are submitted as one job with a task for each.
 
     Once Slurm does not answer, the others are refused without a claim.
@@ -54,7 +51,7 @@ def launch_together(
             for index in group:
                 outcomes[index] = {"refused": no_answer}
                 if not no_answer:
-                    outcomes[index] = _claim(workspace, requests[index], active_key, claims, index)
+                    outcomes[index] = _claim(workspace, requests[index], claims, index)
             if claims:
                 try:
                     _submit(workspace, requests[group[0]], list(claims.values()))
@@ -119,18 +116,12 @@ def _groups(requests: list[dict[str, Any]]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _claim(
-    workspace: Workspace,
-    request: dict[str, Any],
-    active_key: Callable[[Workspace, Path], str | None],
-    claims: dict[int, Claim],
-    index: int,
-) -> dict[str, Any]:
+def _claim(workspace: Workspace, request: dict[str, Any], claims: dict[int, Claim], index: int) -> dict[str, Any]:
     """Claim a launch into ``claims[index]``, or continue one that was claimed but perhaps never submitted."""
     deadline = time.monotonic() + CLAIM_TIMEOUT_S
     try:
         while time.monotonic() < deadline:
-            claimed = claim(workspace, request, active_key)
+            claimed = claim(workspace, request)
             if not isinstance(claimed, Claim):
                 in_this_batch = any(claimed == other.key for other in claims.values())
                 if in_this_batch or claimed != request["key"] or was_submitted(workspace.job(claimed)):

@@ -28,7 +28,7 @@ class Host:
 
     def launch(self, settings: str, **more: Any) -> Claim:
         request = {"key": uuid.uuid4().hex, "folder": "experiment", "run": "A_seed1", "argv": ["true"], **more}
-        made = claim(self.workspace, {**request, "settings": settings}, lambda *_: None)
+        made = claim(self.workspace, {**request, "settings": settings})
         assert isinstance(made, Claim)
         made.release()
         return made

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from console.hosts.agent import jobs, process
+from console.hosts.agent import jobs, process, run_states
 from console.hosts.agent.workspace import Workspace, write_json
 from console.hosts.remote.agent_client import AgentClient, AgentRefused
 from engine.contract import manifest
@@ -226,7 +226,7 @@ def test_a_run_from_before_a_reboot_is_lost_and_its_pids_are_left_alone(tmp_path
         write_json(
             workspace.job(key) / "job.json", {"key": key, "run_folder": str(run_folder), "ticket": 1, "slots": 1}
         )
-        state = jobs.states(workspace, "experiment")["A_seed1"]
+        state = run_states.current_states(workspace, "experiment")["A_seed1"]
         assert (state["state"], state["reason"]) == ("lost", "the host was rebooted")
         assert jobs.abort(workspace, {"key": key, "by": "the test"})["state"] == "aborted"
         assert stranger.poll() is None, "the stranger lives"

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from console.hosts.agent import jobs
 from console.hosts.agent import poll as agent_poll
+from console.hosts.agent import run_states
 from console.hosts.agent.workspace import Workspace, write_json
 from console.runs.snapshot import HostFacts
 
@@ -103,8 +103,8 @@ def test_bytes_of_another_launch_are_not_sent(tmp_path: Path) -> None:
 def test_bytes_that_may_be_of_two_launches_are_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run is launched again between the look at its state and that at its files."""
     workspace = make_run(tmp_path, events=b"of the older launch\n")
-    states = jobs.states(workspace, "experiment")
-    monkeypatch.setattr(jobs, "states", lambda *_: states)
+    states = run_states.current_states(workspace, "experiment")
+    monkeypatch.setattr(run_states, "current_states", lambda *_: states)
     write_json(workspace.run("experiment", "A_seed1") / "state.json", {"state": "queued", "key": "1" * 32})
     assert ask(workspace, ("events", 0, ""))["chunks"] == []
 

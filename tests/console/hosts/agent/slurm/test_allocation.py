@@ -15,7 +15,7 @@ import pytest
 
 from console.hosts.agent import process
 from console.hosts.agent.claims import Claim, claim
-from console.hosts.agent.workspace import Workspace, read_json
+from console.hosts.agent.workspace import Workspace, read_json, write_json
 from console.hosts.remote.agent_package import agent_file
 from tests.console.waiting import until
 
@@ -33,7 +33,7 @@ class Allocation:
     def claim(self, code: str) -> None:
         argv = [sys.executable, "-c", code]
         request = {"key": self.key, "folder": "experiment", "run": "A_seed1", "argv": argv, "slurm": {}}
-        made = claim(self.workspace, request, lambda *_: None)
+        made = claim(self.workspace, request)
         assert isinstance(made, Claim)
         made.release()
 
@@ -86,6 +86,7 @@ def test_after_the_end_a_job_too_many_changes_nothing(allocation: Allocation) ->
 
 def test_a_launch_that_was_replaced_meanwhile_is_left_alone(allocation: Allocation) -> None:
     allocation.claim("open('started', 'a').write('x')")
+    write_json(allocation.run_folder / "state.json", {**allocation.state(), "state": "lost"})
     old, allocation.key = allocation.key, uuid.uuid4().hex
     allocation.claim("")
     allocation.key = old

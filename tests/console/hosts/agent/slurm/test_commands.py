@@ -61,7 +61,7 @@ async def test_a_launch_that_was_cut_off_before_slurm_had_it_is_taken_up(
     link: AgentClient, host: Host, slurm: Slurm
 ) -> None:
     request = a_request("A_seed1", "")
-    made = claim(Workspace(host.workspace), request, lambda *_: None)
+    made = claim(Workspace(host.workspace), request)
     assert isinstance(made, Claim)
     made.release()  # as the death of an agent does
     state = await state_when(link, "A_seed1", lambda state: state["state"] == "lost")

@@ -8,7 +8,7 @@ from typing import Any
 
 import psutil
 
-from console.hosts.agent.heartbeat import HeartbeatWatch
+from console.hosts.agent.run_states import HeartbeatWatch
 from console.hosts.remote.agent_client import AgentClient
 from tests.console.hosts.conftest import in_state, launch, states_when
 
@@ -17,7 +17,7 @@ RUNNING: dict[str, Any] = {"state": "running", "key": "k", "supervisor": {"pid":
 
 def test_a_heartbeat_that_moves_is_life_and_one_that_stands_is_not(monkeypatch: Any) -> None:
     now = 100.0
-    monkeypatch.setattr("console.hosts.agent.heartbeat.time.monotonic", lambda: now)
+    monkeypatch.setattr("console.hosts.agent.run_states.time.monotonic", lambda: now)
     watch = HeartbeatWatch(stale=30.0)
     assert watch.judge({**RUNNING, "heartbeat": 1})["state"] == "running"
     now = 129.0
@@ -33,7 +33,7 @@ def test_a_heartbeat_that_moves_is_life_and_one_that_stands_is_not(monkeypatch: 
 
 def test_a_run_that_ended_needs_no_heartbeat(monkeypatch: Any) -> None:
     now = 0.0
-    monkeypatch.setattr("console.hosts.agent.heartbeat.time.monotonic", lambda: now)
+    monkeypatch.setattr("console.hosts.agent.run_states.time.monotonic", lambda: now)
     watch = HeartbeatWatch(stale=1.0)
     finished = {**RUNNING, "state": "finished"}
     watch.judge(finished)

@@ -1,0 +1,91 @@
+"""The current state of runs: what their supervisors recorded, or lost if a supervisor is gone or stands still."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from console.hosts.agent import process
+from console.hosts.agent.slurm import state as slurm_state
+from console.hosts.agent.supervisor import with_recorded_exit
+from console.hosts.agent.workspace import LOCK, Workspace, read_json
+from engine.contract.file_lock import is_locked
+from engine.contract.run_folder import ACTIVE, ENDED, STATE
+
+STALE_S = 30.0
+
+
+class HeartbeatWatch:
+    """Tells a supervisor that stands still from one that works.
+
+    Its heartbeat is a counter, timed here by this process's own monotonic clock, so that no two clocks are compared.
+    """
+
+    def __init__(self, stale: float = STALE_S) -> None:
+        self._stale = stale
+        self._seen: dict[str, tuple[int, float]] = {}
+        self._lock = threading.Lock()
+
+    def judge(self, state: dict[str, Any]) -> dict[str, Any]:
+        """``state``; as lost if it has a supervisor whose heartbeat has not changed for too long."""
+        if state.get("state") not in ACTIVE or not state.get("supervisor"):
+            return state
+        key, beat, now = str(state["key"]), int(state.get("heartbeat", 0)), time.monotonic()
+        with self._lock:
+            last, since = self._seen.get(key, (-1, now))
+            if beat != last:
+                since = now
+                self._seen[key] = (beat, now)
+        if now - since < self._stale:
+            return state
+        reason = f"its supervisor stands still: no heartbeat for {now - since:.0f} s"
+        return {**state, "state": "lost", "reason": reason}
+
+
+HEARTBEATS = HeartbeatWatch()
+
+
+def current_states(workspace: Workspace, folder: str) -> dict[str, dict[str, Any]]:
+    """The state of every run of an experiment's folder; a run without a working supervisor is lost."""
+    found: dict[str, dict[str, Any]] = {}
+    runs = workspace.runs(folder)
+    if not runs.is_dir():
+        return found
+    for run_folder in sorted(runs.iterdir()):
+        if run_folder.name.startswith(".") or not run_folder.is_dir():
+            continue
+        state = read_json(run_folder / STATE)
+        if state is not None:
+            found[run_folder.name] = HEARTBEATS.judge(current_state(workspace, run_folder, state))
+    return found
+
+
+def current_state(workspace: Workspace, run_folder: Path, state: dict[str, Any]) -> dict[str, Any]:
+    """``state`` as recorded; as lost if its supervisor is gone without having recorded an end."""
+    if state.get("state") not in ENDED and "slurm" in state:
+        return slurm_state.current_state(workspace, run_folder, str(state["key"]))
+    if state.get("state") in ENDED or is_locked(workspace.job(str(state["key"])) / LOCK):
+        return state
+    now = read_json(run_folder / STATE) or state  # read again: it may have ended before the lock was checked
+    if now.get("state") in ENDED or now.get("key") != state["key"]:
+        return now
+    now = with_recorded_exit(run_folder, now)
+    if now.get("state") in ENDED:
+        return now
+    rebooted = (now.get("supervisor") or {}).get("boot", process.boot_id()) != process.boot_id()
+    reason = "the host was rebooted" if rebooted else "its supervisor is gone"
+    if process.alive(now.get("job")):
+        reason += "; its job still runs"
+    return {**now, "state": "lost", "reason": reason}
+
+
+def active_key(workspace: Workspace, run_folder: Path) -> str | None:
+    """The launch under which a run is queued or has processes; None if there is none."""
+    state = read_json(run_folder / STATE)
+    if state is None:
+        return None
+    now = current_state(workspace, run_folder, state)
+    active = now["state"] not in ENDED or process.alive(now.get("job"))
+    return str(now["key"]) if active else None

@@ -1,0 +1,46 @@
+"""The shipped agent: complete, first on the host's path, and understood by old Pythons."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from console.hosts.remote.agent_package import agent_file
+
+CONTENT, DIGEST = agent_file()
+MODULES = zipfile.ZipFile(io.BytesIO(CONTENT)).namelist()
+
+
+def test_it_is_not_confused_by_another_engine_on_the_host(tmp_path: Path) -> None:
+    agent = tmp_path / "agent.pyz"
+    agent.write_bytes(CONTENT)
+    for package in ("engine", "console"):
+        (tmp_path / "other" / package).mkdir(parents=True)
+        (tmp_path / "other" / package / "__init__.py").write_text("raise SystemExit('another package was imported')")
+    lines = "".join(json.dumps({"id": number, "verb": verb}) + "\n" for number, verb in enumerate(("hello", "facts")))
+    # without site-packages: the agent needs nothing but the standard library
+    done = subprocess.run(
+        [sys.executable, "-S", str(agent), "serve", str(tmp_path / "host")],
+        input=lines,
+        env={"PYTHONPATH": str(tmp_path / "other")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    replies = {reply["id"]: reply for reply in map(json.loads, done.stdout.splitlines())}
+    assert replies[0]["ok"]["sha256"] == DIGEST and replies[1]["ok"]["workspace"] == str(tmp_path / "host")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_python_3_8_can_parse_every_module(name: str) -> None:
+    tree = ast.parse(zipfile.ZipFile(io.BytesIO(CONTENT)).read(name), feature_version=(3, 8))
+    imported = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    inside = [module.replace(".", "/") for module in imported if module.startswith(("console", "engine"))]
+    assert all(f"{module}.py" in MODULES or f"{module}/__init__.py" in MODULES for module in inside), inside
