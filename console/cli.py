@@ -147,6 +147,7 @@ def _open_console(context: Context) -> int:
     os.environ.setdefault(
         "ESCDELAY", "25"
     )  # ms to wait after Esc for the rest of an arrow key; Textual's 100 ms are noticeable
+    sys.setswitchinterval(0.001)  # a thread that computes delays keys and screen by 1 ms, not by 5
     gc.disable()  # there is no garbage yet, and looking for it takes 7% of the time to the first paint
     from console.ui.app import ConsoleApp
 

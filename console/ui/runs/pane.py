@@ -28,6 +28,7 @@ from console.ui.runs.run_text import cell_text, details_text
 from engine.contract.experiment import USER_BUNDLES, Experiment
 from engine.contract.settings import RunId
 
+_FRAME = 3  # lines of the screen around the view
 _TALL = 26  # lines of the view that hold three rows of cells and more than three lines of details
 
 
@@ -81,6 +82,7 @@ class RunsPane(Pane, inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         """Per condition a title and a row of cells; the details below."""
+        self.set_class(self.app.size.height - _FRAME >= _TALL, "tall")  # else the first layout would be done twice
         with VerticalScroll(id="matrix", can_focus=False):
             for name, runs in self._rows.items():
                 condition = self._experiment.conditions[name]
