@@ -143,7 +143,7 @@ class Session:
         self._link.note(link="closed", detail="")
 
     def plan_launch(self, wanted: Iterable[RunId], *, again: bool = False) -> LaunchPlan:
-        """What launching ``wanted`` would do, by what the host has said in this session."""
+        """What launching ``wanted`` would do, by the states that the host reported in this session."""
         views = self._link.follower.host_views()
         same = frozenset(
             run
@@ -153,7 +153,7 @@ class Session:
         return plan_launch(views, wanted, same_settings=same, again=again)
 
     def plan_abort(self, wanted: Iterable[RunId]) -> AbortPlan:
-        """What aborting ``wanted`` would do, by what the host has said in this session."""
+        """What aborting ``wanted`` would do, by the states that the host reported in this session."""
         return plan_abort(self._link.follower.host_views(), wanted)
 
     async def launch(self, plan: LaunchPlan) -> tuple[Outcome, ...]:
@@ -162,14 +162,14 @@ class Session:
         A launch without an answer keeps its key, so that it can be repeated and starts nothing twice.
 
         Raises:
-            LinkDown: there is no link, it broke, or the host has not said yet how its runs are; try again later.
+            LinkDown: there is no link, it broke, or the host has not reported its runs yet; try again later.
             BadInput: the host lacks what a run needs, or this console may not launch; nothing was launched.
         """
         if not plan.launch:
             return ()
         connection, agent = self._connected_to_change()
         if self._link.follower.host_states is None:
-            raise LinkDown("the host has not said yet how its runs are")
+            raise LinkDown("the host has not reported its runs yet")
         arguments = await self._experiment_arguments(connection)
         if error := await engine_error(self._link.host, connection, *arguments):
             raise BadInput(error)
@@ -214,7 +214,7 @@ class Session:
     def _launch_outcome(self, run: RunId, key: str, answer: dict[str, Any]) -> Outcome:
         """Outcome of one launch; a refused run keeps its key, so that its next launch is the same one."""
         if "key" not in answer:
-            return Outcome(run, False, sanitize_line(str(answer.get("refused", "the host did not say"))))
+            return Outcome(run, False, sanitize_line(str(answer.get("refused", "the host gave no reason"))))
         del self._keys[run]
         started = answer["key"] == key
         return Outcome(run, started, "queued" if started else "already active under another launch")

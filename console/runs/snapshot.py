@@ -121,7 +121,7 @@ class SyncStatus(Struct, frozen=True):
         pulling: the run that is being pulled.
         waiting: due, and neither synced nor being pulled.
         damaged: due, and different from their manifests.
-        host_answered: the host has said in this session how its runs are.
+        host_answered: the host has reported its runs in this session.
     """
 
     due: tuple[RunId, ...] = ()

@@ -57,7 +57,7 @@ def poll(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
     while True:
         states = run_states.current_states(workspace, folder)
         digest = _digest(states)
-        if wanted is None:  # hashes are compared once, not at every look
+        if wanted is None:  # hashes are compared once per request, not at every check
             files = [LocalFile(*file) for file in request.get("files", ())]
             files = [file for file in files if states.get(file.run, {}).get("key") == file.key]
             wanted = _starts(workspace, folder, files)

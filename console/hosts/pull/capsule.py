@@ -13,6 +13,7 @@ from console.hosts.agent.disk import disk_full_error
 from console.hosts.agent.file_index import Entry
 from console.hosts.agent.receive import STAGING, staged_name
 from console.hosts.agent.safe_dir import RESERVED
+from console.hosts.agent.workspace import NAME
 from console.hosts.pull.follower import run_to_end
 from console.hosts.pull.verify import local_manifest
 from console.hosts.ssh.channels import HostConnection
@@ -66,6 +67,8 @@ async def pull(
         async with open_transfer(connection) as channel:
             content = await read_host_file(channel, str(remote), MANIFEST, MAX_MANIFEST)
             manifest = manifests.decode(content)
+            if not NAME.match(manifest.key):  # it becomes part of a path
+                raise Damaged(f"{MANIFEST} has no launch key")
             if not again and local_manifest(folder, run) == manifest:
                 return
             files = [Entry(entry.path, entry.size, entry.sha256, False) for entry in manifest.files]

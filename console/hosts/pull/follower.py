@@ -18,6 +18,7 @@ import msgspec
 from msgspec.structs import replace
 
 from console.hosts.agent.disk import disk_full_error
+from console.hosts.agent.workspace import KEY
 from console.hosts.pull.local_copy import GROWING, RunCopy, RunReader, RunsFolder, read_state
 from console.hosts.pull.verify import local_manifest
 from console.hosts.ssh.errors import LinkDown
@@ -54,7 +55,7 @@ class _FollowedRun:
     Attributes:
         key: the followed launch; "" before one is known.
         copy: receives new bytes; None for a synced capsule, and while nothing is known.
-        pulled: its capsule is being pulled, so that polls bring nothing more.
+        pulled: its capsule is being pulled, so that polls request nothing more.
     """
 
     def __init__(self, run: RunId) -> None:
@@ -68,15 +69,15 @@ class _FollowedRun:
 
 
 class RunFollower:
-    """The runs of one experiment and profile, from the local files and from what the host says.
+    """Views and logs of the runs of one experiment and profile, made of the local files and of the states on the host.
 
     Args:
         folder: where local copies and capsules are.
-        keep_logs: follow logs too; without it only states and events are, which is all that a short command needs.
+        keep_logs: follow logs, too; short commands need states and events only.
 
     Attributes:
         views, logs: of every run; a log object stays the same.
-        host_states: what the host said in this session, which alone launches may be decided by; None before it did.
+        host_states: as reported by the host in this session, None before that; launches are decided by them alone.
         sealed: run -> launch key of its manifest on the host, "" if it has none.
         disk_error: why new bytes cannot be kept at present; "" if they can.
     """
@@ -104,7 +105,7 @@ class RunFollower:
             on_change()
 
     def new_connection(self) -> None:
-        """Compare all local files with the host's again, as anything may have happened there meanwhile."""
+        """Have all local files compared with the host's again: without a link, anything may have happened there."""
         for followed in self._followed.values():
             for file in followed.copy.files.values() if followed.copy else ():
                 file.confirmed = False
@@ -118,14 +119,14 @@ class RunFollower:
                     continue
                 for name, file in followed.copy.files.items():
                     if name == "log" and self._folder.writable and self.sealed.get(followed.run) == followed.key:
-                        continue  # the pull of the capsule brings it, and does not wait for it
+                        continue  # the pull of the capsule includes it
                     prefix = "" if file.confirmed else file.sha256
                     files.append((str(followed.run), followed.key, name, file.size, prefix))
         wait = 0.0 if any(prefix for *_, prefix in files) else wait
         return {"digest": self._digest, "files": files, "limit": REPLY_LIMIT, "wait": wait}
 
     async def absorb(self, reply: dict[str, Any]) -> bool:
-        """Take in a reply; True if a view or a log changed.
+        """Take in the reply to a poll; True if a view or a log changed.
 
         Raises:
             LinkDown: the reply has not the shape of one.
@@ -151,7 +152,7 @@ class RunFollower:
         return before != (self.views, [log.total for log in self.logs.values()])
 
     def host_views(self) -> dict[RunId, RunView]:
-        """Views with the states that the host said in this session, and none without one: to decide launches by."""
+        """Views with the states that the host reported in this session; empty before that. Launches are decided by them."""
         states = self.host_states
         return {} if states is None else {run: replace(view, state=states.get(run)) for run, view in self.views.items()}
 
@@ -163,7 +164,7 @@ class RunFollower:
 
     @property
     def caught_up(self) -> bool:
-        """Everything local is loaded, the host has been heard, and all events that it had then are here."""
+        """Whether all local files are loaded, and all events that the host had at the last poll are local."""
         if self.host_states is None or not all(followed.loaded for followed in self._followed.values()):
             return False
         return bool(self.disk_error) or all(
@@ -171,13 +172,13 @@ class RunFollower:
         )
 
     def has_all_events(self, run: RunId, key: str) -> bool:
-        """Whether all events of that launch are local, as far as the host had them when last asked."""
+        """Whether all events of that launch are local, as of the last poll."""
         followed = self._followed[run]
         done = followed.copy is None or followed.pulled or followed.copy.files["events"].complete
         return followed.key == key and done
 
     def has_all(self, run: RunId) -> bool:
-        """Whether all that the followed launch has written is local, as far as the host had it when last asked."""
+        """Whether all that the followed launch has written is local, as of the last poll."""
         copy = self._followed[run].copy
         return copy is None or all(file.complete for file in copy.files.values())
 
@@ -187,13 +188,13 @@ class RunFollower:
         return copy.size if copy is not None and copy.key == key else None
 
     async def release(self, run: RunId, key: str) -> None:
-        """Write no more into the copy of that launch: the pull of its capsule takes its files over."""
+        """Stop writing the copy of that launch: the pull of its capsule takes its files over."""
         async with self._files_in_use:  # a reply that is being stored is stored whole
             if self._followed[run].key == key:
                 self._followed[run].pulled = True
 
     async def use_capsule(self, run: RunId, key: str) -> None:
-        """Read on in the synced capsule of that launch, whose files continue those of the copy."""
+        """Continue reading in the synced capsule of that launch: its files begin with those of the copy."""
         followed = self._followed[run]
         async with self._files_in_use:
             if followed.key == key and followed.copy is not None and followed.reader is not None:
@@ -203,7 +204,7 @@ class RunFollower:
         self._end_logs()
 
     async def reopen_copies(self) -> None:
-        """This console has become the writer of the runs folder: go on with the live copies there."""
+        """Continue with the live copies, after this console has become the writer of the runs folder."""
         async with self._files_in_use:
             for followed in self._followed.values():
                 if followed.copy is not None:
@@ -215,12 +216,14 @@ class RunFollower:
 
     def _take_states(self, states: dict[str, Any]) -> None:
         known = {run: msgspec.convert(states[str(run)], RunState) for run in self.views if str(run) in states}
+        if not all(KEY.match(state.key) for state in known.values()):  # it becomes the name of a folder
+            raise ValueError("a launch key of another form")
         self.host_states = {run: _sanitized(state) for run, state in known.items()}
         for followed in self._followed.values():
             self._show(followed, self.views[followed.run])
 
     def _show(self, followed: _FollowedRun, view: RunView) -> None:
-        """Show ``view`` with the state that the host says; with the last known one before the host has said any.
+        """Show ``view`` with the state that the host reported, or the last known one before it reported any.
 
         A capsule keeps its state where the host does not know the run: it may be another host, or a cleared one.
         """
@@ -232,7 +235,7 @@ class RunFollower:
         self.views[followed.run] = replace(view, state=state)
 
     async def _open(self, followed: _FollowedRun, key: str) -> None:
-        """Turn to launch ``key`` of a run, or to the newest that is local, and load what is local of it."""
+        """Follow launch ``key`` of a run from now on, or the newest local one if it is empty; load what is local of it."""
         try:
             key, copy, folder = await asyncio.to_thread(self._find, followed.run, key)
             state = await asyncio.to_thread(read_state, folder)
@@ -259,7 +262,7 @@ class RunFollower:
         return key, copy, copy.folder if copy else self._folder.path
 
     async def _store(self, chunks: list[Chunk], sizes: list[Any]) -> None:
-        """Turn to the launches that the host says, append ``chunks`` to the copies, then read what is new there."""
+        """Follow the launches that the host reported, append ``chunks`` to their copies, then read what is new there."""
         for followed in self._followed.values():
             key = self._state_key(followed.run)
             if followed.loaded and key and key != followed.key:
@@ -284,7 +287,7 @@ class RunFollower:
 
         Raises:
             ValueError: it belongs somewhere else.
-            OSError: the disk said no; the file is as it was, or empty if it was to be replaced.
+            OSError: it cannot be written; the file is as it was, or empty if it was to be replaced.
         """
         copy, reader = followed.copy, followed.reader
         if copy is None or reader is None or followed.pulled or copy.key != key:
@@ -333,13 +336,13 @@ class RunFollower:
         self._show(followed, view)
 
     def _end_logs(self) -> None:
-        """Of a run that has ended, the last line is a line even without a newline."""
+        """Show the last line of an ended run even if it has no newline."""
         for run, view in self.views.items():
             if view.state is not None and view.state.ended and self._followed[run].loaded and self.has_all(run):
                 self.logs[run].end()
 
     def _note_disk_error(self, error: OSError) -> None:
-        """States are followed on; bytes are asked for again later, when there may be room."""
+        """Request states only for a while, until there may be room again."""
         full = disk_full_error(error, str(self._folder.path), REPLY_LIMIT)
         reason = str(NoRoom("this machine", full.disk, full.missing)) if full else f"{error.filename}: {error.strerror}"
         self.disk_error = sanitize_line(reason)

@@ -174,7 +174,7 @@ class GrowingFile:
         """Add ``content`` at the end. Blocks.
 
         Raises:
-            OSError: the disk said no; the file is then as it was.
+            OSError: it cannot be written; the file is then as it was.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(self.path, APPEND, 0o666)
@@ -219,7 +219,7 @@ class RunCopy:
         """Replace the state whole. Blocks.
 
         Raises:
-            OSError: the disk said no; the old state is still there.
+            OSError: it cannot be written; the old state is still there.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         write_durably(self.folder / STATE, msgspec.json.encode(state), wait=False)

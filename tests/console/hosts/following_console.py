@@ -1,4 +1,4 @@
-"""A console's core in a process of its own: follows a run to its end, brings it home, prints its peak memory in kB.
+"""A session in a process of its own: follows a run until it is synced, then prints its peak memory in kB.
 
 Usage: EXPERIMENT RUNS
 """

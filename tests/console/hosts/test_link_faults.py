@@ -1,4 +1,4 @@
-"""What networks and hosts do to a link, done for real: it is noticed, said, mended, and nothing followed is lost or doubled."""
+"""Real faults of networks and hosts: the link is shown as lost, comes back, and nothing followed is lost or doubled."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ async def test_drops_lose_and_double_nothing(sshd: Sshd, operator: Path, tmp_pat
         weights = [fault.random.random() for _ in range(drops)]
         on_the_wire = 110 * lines  # less than there will be, so that the last cut is reached, too
         proxy.cut_after(iter([1 + int(weight / sum(weights) * on_the_wire) for weight in weights]))
-        # nothing is pulled, so that polls alone bring the file
+        # without pulls, so that polls alone transfer the file
         async with watched(config, access, tmp_path / "local", syncs_runs=False) as console:
             follower = console.link.follower
             remote = host.run_folder / str(RUN) / "events.jsonl"

@@ -49,4 +49,4 @@ async def test_a_huge_line_and_a_huge_log_cost_no_memory(tmp_path: Path, fault: 
     assert child.returncode == 0 and last > 20 and lines > 0
     assert peak * 1000 < LIMIT
     whole = tmp_path / "runs" / "tiny-tiny" / "A_seed42" / "log.txt"
-    assert whole.stat().st_size >= line + log * 0.95, "at home it is whole"
+    assert whole.stat().st_size >= line + log * 0.95, "the local log is whole"

@@ -86,7 +86,7 @@ async def test_keys_are_answered_at_once_while_the_link_is_full(sshd: Sshd, tmp_
 
 @asynccontextmanager
 async def busy_host(sshd: Sshd, tmp_path: Path) -> AsyncIterator[None]:
-    """One run has left more than comes home within the test, another one talks without end."""
+    """One run has left more than is pulled within the test, another one writes its log without end."""
     host = Host(tmp_path / "host", sshd.host(tmp_path / "host"), sshd.access(tmp_path / "operator"))
     async with host.open_connection() as (_, link):
         keys = {run: uuid.uuid4().hex for run in CODE}

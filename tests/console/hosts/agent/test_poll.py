@@ -101,7 +101,7 @@ def test_bytes_of_another_launch_are_not_sent(tmp_path: Path) -> None:
 
 
 def test_bytes_that_may_be_of_two_launches_are_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The run is launched again between the look at its state and that at its files."""
+    """The run is launched again after its state was read and before its files are."""
     workspace = make_run(tmp_path, events=b"of the older launch\n")
     states = run_states.current_states(workspace, "experiment")
     monkeypatch.setattr(run_states, "current_states", lambda *_: states)

@@ -147,6 +147,13 @@ async def test_a_manifest_that_points_outside_writes_nothing_outside(host: Host,
     assert not list(tmp_path.rglob("stolen"))
 
 
+async def test_a_manifest_whose_key_is_a_path_pulls_nothing(host: Host, capsule: Path, tmp_path: Path) -> None:
+    seal(capsule, "../../stolen")
+    with pytest.raises(Damaged, match="no launch key"):
+        await pull_it(host, capsule, tmp_path / "local")
+    assert not (tmp_path / "local" / str(RUN)).exists()
+
+
 async def test_a_broken_link_is_not_damage(host: Host, capsule: Path, tmp_path: Path) -> None:
     async with host.open_connection() as (connection, _):
 

@@ -163,7 +163,13 @@ def test_hostile_text_of_the_host_is_made_safe() -> None:
 
 @pytest.mark.parametrize(
     "broken",
-    [{}, {"states": 3}, {**reply(), "chunks": [["A_seed42"]]}, {**reply(), "states": {str(RUN): {"state": "?"}}}],
+    [
+        {},
+        {"states": 3},
+        {**reply(), "chunks": [["A_seed42"]]},
+        {**reply(), "states": {str(RUN): {"state": "?"}}},
+        reply(key="../" * 10 + "x"),
+    ],
 )
 def test_a_reply_of_another_shape_takes_the_link_down(broken: dict[str, Any]) -> None:
     with pytest.raises(LinkDown, match="cannot be understood"):

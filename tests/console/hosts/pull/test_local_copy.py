@@ -36,8 +36,10 @@ def test_what_is_started_over_is_not_mixed_with_what_was_there(tmp_path: Path) -
     file = GrowingFile(tmp_path / "log.txt")
     file.append(b"of a job that was requeued")
     file.start_over()
-    file.append(b"anew")
-    assert (tmp_path / "log.txt").read_bytes() == b"anew" and file.sha256 == hashlib.sha256(b"anew").hexdigest()
+    file.append(b"begins again")
+    assert (tmp_path / "log.txt").read_bytes() == b"begins again" and file.sha256 == hashlib.sha256(
+        b"begins again"
+    ).hexdigest()
     assert (tmp_path / "log.txt.replaced").read_bytes() == b"of a job that was requeued"
 
 

@@ -214,7 +214,7 @@ async def test_every_byte_of_events_and_log_crosses_the_link_once(host: Host, ss
             await one.synced()
             await steered.until_cleaned_up()
             log = one.link.follower.logs[RUN]
-            assert (log.total, log.lines[-1]) == (lines, f"line {lines:08d}"), "the view goes on from the capsule"
+            assert (log.total, log.lines[-1]) == (lines, f"line {lines:08d}"), "the view continues from the capsule"
     steered.assert_synced()
     growing = sum((steered.local / name).stat().st_size for name in GROWING)
     base64, connections = 4 / 3, 3

@@ -63,7 +63,7 @@ def test_a_file_that_differs_is_named_with_how(runs_dir: Path, spoil: object, wh
     assert (found.files, found.bytes) == (3, 1015)
 
 
-def test_a_capsule_replaced_while_it_is_read_is_told_apart_by_nobody(runs_dir: Path) -> None:
+def test_a_capsule_replaced_while_it_is_read_is_verified_to_its_end(runs_dir: Path) -> None:
     """The folder is set aside as a pull does it: what was begun is ended there."""
     steps = verify_runs(runs_dir, (RUN,))
     while not next(steps).bytes_read:
@@ -73,7 +73,7 @@ def test_a_capsule_replaced_while_it_is_read_is_told_apart_by_nobody(runs_dir: P
     assert not list(steps)[-1].differing
 
 
-def test_a_big_file_is_told_of_piece_by_piece(tmp_path: Path) -> None:
+def test_progress_of_a_big_file_is_reported_in_pieces(tmp_path: Path) -> None:
     folder = tmp_path / str(RUN)
     folder.mkdir()
     (folder / "checkpoint.safetensors").write_bytes(bytes(2 * READ_SIZE + 1))
