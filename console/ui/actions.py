@@ -83,7 +83,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("check_again", ("p",), "check again", "Check again whether the host has what runs need", ("host",)),
     Action("repair", ("e",), "repair", "Do what the selected check advises", ("host",), changes_host=True),
     Action("reconnect", ("c",), "connect", "Connect now instead of waiting for the next retry", ("host",)),
-    Action("stop", ("escape",), "", "Stop verifying, or waiting for a repair; the host continues it", ("host",)),
+    Action("stop", ("escape",), "", "Stop verifying, or waiting for a repair", ("host",)),
     Action("move_check(-1)", ("up",), "", "Select the check above", ("host",)),
     Action("move_check(1)", ("down",), "", "Select the check below", ("host",)),
     # Runs

@@ -1,4 +1,4 @@
-"""Driving the console as a user would: open it, press keys, wait until something is so, read the screen."""
+"""Drives the console as a user would: open it, press keys, wait for a condition, read the screen."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.console.ui.fake_session import FakeSession
 
 SMALL, LARGE = (80, 24), (120, 40)
 DEADLINE_S = 20.0
-_heard: WeakKeyDictionary[App[None], list[str]] = WeakKeyDictionary()
+_notices: WeakKeyDictionary[App[None], list[str]] = WeakKeyDictionary()
 
 
 async def until(pilot: Pilot[None], condition: Callable[[], object], what: str = "") -> None:
@@ -40,7 +40,7 @@ async def until_shown(pilot: Pilot[None], *texts: str) -> str:
 
 
 def screen(pilot: Pilot[None]) -> str:
-    """What the terminal shows, line by line, a dialogue without what lies under it."""
+    """What the terminal shows, line by line, a dialog without what lies under it."""
     return "\n".join(strip.text for strip in pilot.app.screen._compositor.render_strips())
 
 
@@ -50,26 +50,26 @@ async def console(
 ) -> AsyncIterator[Pilot[None]]:
     """A console over ``session``, past its start."""
     app = ConsoleApp(lambda _: session, session.experiment, session.snapshot.profile, "this machine", read_only)
-    listen(app)
+    record_notices(app)
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: app.main.snapshot is not None and app.main.snapshot.host.link != "starting")
         yield pilot
 
 
-def listen(app: ConsoleApp) -> None:
-    """Keep what the console says in passing, however soon it is gone from the screen."""
-    say, heard = app.show_notice, _heard.setdefault(app, [])
+def record_notices(app: ConsoleApp) -> None:
+    """Record every notice, however soon it leaves the screen."""
+    say, texts = app.show_notice, _notices.setdefault(app, [])
 
     def keep(text: str, severity: Severity = "information") -> None:
-        heard.append(text)
+        texts.append(text)
         say(text, severity)
 
     app.show_notice = keep  # type: ignore[method-assign]
 
 
 def notices(pilot: Pilot[None]) -> list[str]:
-    """What the console said in passing."""
-    return _heard[pilot.app]
+    """All notices so far."""
+    return _notices[pilot.app]
 
 
 async def select_check(pilot: Pilot[None], name: str) -> None:

@@ -1,4 +1,4 @@
-"""A headless core without a host: snapshots by script, commands noted down; for developing and testing the UI."""
+"""A session without a host: snapshots set by the test, commands recorded."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ ILL = (
 
 
 class FakeOutcome(Struct, frozen=True):
-    """What became of one run."""
+    """Outcome of a command for one run."""
 
     run: RunId
     done: bool
@@ -66,7 +66,7 @@ class FakeOutcome(Struct, frozen=True):
 
 
 class FakeSession:
-    """Launching queues a run at once, aborting ends it at once; everything else is what a test sets."""
+    """Launch queues a run at once, abort ends it at once; everything else is set by the test."""
 
     def __init__(self, experiment: Experiment = SCALING, profile: str = "demo") -> None:
         runs = run_ids(experiment, profile)
@@ -92,28 +92,28 @@ class FakeSession:
         )
         self.launched: list[LaunchPlan] = []
         self.aborted: list[AbortPlan] = []
-        self.refuse: Exception | None = None
+        self.error: Exception | None = None
         self.gate: asyncio.Event | None = None
         self.closed = False
         self.stopped = asyncio.Event()
         self.reconnects = 0
         self.follows = 0
-        self.breaks: asyncio.Queue[Exception] = asyncio.Queue()
+        self.follow_errors: asyncio.Queue[Exception] = asyncio.Queue()
         self.fixed_results: Results | None = None
         self.items: tuple[FailedItem, ...] = ()
         self.checks: tuple[Check, ...] = WELL
-        self.looks = 0
-        self.cannot_look: Exception | None = None
-        self.looking: asyncio.Event | None = None
+        self.preflights = 0
+        self.preflight_error: Exception | None = None
+        self.preflight_gate: asyncio.Event | None = None
         self.repairs: list[Repair] = []
         self.repairing = False
-        self.repair_says: asyncio.Queue[str | Exception | None] = asyncio.Queue()
-        self.pulled: list[tuple[RunId, ...]] = []
-        self.checks_home: asyncio.Queue[VerifyResult | None] = asyncio.Queue()
+        self.repair_steps: asyncio.Queue[str | Exception | None] = asyncio.Queue()
+        self.sync_requests: list[tuple[RunId, ...]] = []
+        self.verify_results: asyncio.Queue[VerifyResult | None] = asyncio.Queue()
         self._logs: dict[RunId, LogBuffer] = {}
 
     def show(self, *views: RunView, sync_states: dict[RunId, SyncState] | None = None, **host: object) -> None:
-        """A new snapshot: these runs, homes and facts of the host changed."""
+        """Make a new snapshot with these views, sync states and host fields."""
         self.snapshot = replace(
             self.snapshot,
             host=replace(self.snapshot.host, **host),
@@ -123,17 +123,17 @@ class FakeSession:
         )
 
     def reconnect(self) -> None:
-        """Note it; a link that waited for the operator is tried."""
+        """Count it; clear the need for input."""
         self.reconnects += 1
         self.stopped.clear()
 
     async def run(self) -> None:
         """Follow nothing, until cancelled or a test breaks it off."""
         self.follows += 1
-        raise await self.breaks.get()
+        raise await self.follow_errors.get()
 
     async def close(self) -> None:
-        """Note it."""
+        """Record it."""
         self.closed = True
 
     def log(self, run: RunId, /) -> LogBuffer:
@@ -149,7 +149,7 @@ class FakeSession:
         return plan_abort(self.snapshot.runs, wanted)
 
     async def launch(self, plan: LaunchPlan, /) -> tuple[FakeOutcome, ...]:
-        """Queue the runs, unless refused; wait at the gate if there is one."""
+        """Queue the runs, unless a test set ``error``; wait for ``gate`` if there is one."""
         self.launched.append(plan)
         await self._pass()
         views = [self.snapshot.runs[run] for run in plan.launch]
@@ -157,7 +157,7 @@ class FakeSession:
         return tuple(FakeOutcome(run, True, "") for run in plan.launch)
 
     async def abort(self, plan: AbortPlan, /) -> tuple[FakeOutcome, ...]:
-        """End the runs, unless refused."""
+        """End the runs, unless a test set ``error``."""
         self.aborted.append(plan)
         await self._pass()
         views = [self.snapshot.runs[run] for run in plan.abort]
@@ -165,49 +165,49 @@ class FakeSession:
         return tuple(FakeOutcome(run, True, "") for run in plan.abort)
 
     async def take_over(self) -> None:
-        """The lease is this console's, unless refused."""
+        """Take the lease, unless a test set ``error``."""
         await self._pass()
         self.show(lease="")
 
     async def _pass(self) -> None:
         if self.gate is not None:
             await self.gate.wait()
-        if self.refuse is not None:
-            raise self.refuse
+        if self.error is not None:
+            raise self.error
 
     async def preflight(self) -> tuple[Check, ...]:
         """What a test says, unless it cannot be looked."""
-        self.looks += 1
-        if self.looking is not None:
-            await self.looking.wait()
-        if self.cannot_look is not None:
-            raise self.cannot_look
+        self.preflights += 1
+        if self.preflight_gate is not None:
+            await self.preflight_gate.wait()
+        if self.preflight_error is not None:
+            raise self.preflight_error
         return self.checks
 
     async def repair(self, what: Repair, /) -> AsyncIterator[str]:
-        """Says what a test puts into ``repair_says``; None ends it."""
+        """Yield what a test puts into ``repair_steps``; None ends it."""
         self.repairs.append(what)
         self.repairing = True
         try:
-            while (said := await self.repair_says.get()) is not None:
-                if isinstance(said, Exception):
-                    raise said
-                yield said
+            while (step := await self.repair_steps.get()) is not None:
+                if isinstance(step, Exception):
+                    raise step
+                yield step
         finally:
             self.repairing = False
 
     def pull_again(self) -> tuple[RunId, ...]:
-        """What is damaged or waits comes, if a test lets it."""
-        if self.refuse is not None:
-            raise self.refuse
+        """Record the damaged and delayed runs, unless a test set ``error``."""
+        if self.error is not None:
+            raise self.error
         runs = tuple(run for run, sync in self.snapshot.sync_states.items() if sync.status == "damaged" or sync.note)
-        self.pulled.append(runs)
+        self.sync_requests.append(runs)
         return runs
 
     async def verify_synced(self) -> AsyncIterator[VerifyResult]:
-        """What a test puts into ``checks_home``; None ends it."""
-        while (check := await self.checks_home.get()) is not None:
-            yield check
+        """Yield what a test puts into ``verify_results``; None ends it."""
+        while (result := await self.verify_results.get()) is not None:
+            yield result
 
     def results(self) -> Results:
         """From the evaluations in the snapshot, unless a test put others there."""

@@ -14,7 +14,7 @@ from console.ui.app import ConsoleApp
 from console.ui.commands import outcome_message
 from console.ui.dialogs import ConfirmDialog
 from engine.contract.settings import RunId
-from tests.console.ui.driving import LARGE, console, listen, notices, screen, until, until_shown
+from tests.console.ui.driving import LARGE, console, notices, record_notices, screen, until, until_shown
 from tests.console.ui.fake_session import FakeOutcome, FakeSession
 from tests.console.ui.scenes import finished, training, view_of
 
@@ -53,7 +53,7 @@ async def test_the_cursor_stops_at_the_edges_of_the_matrix() -> None:
         await until_shown(pilot, "C/456  · not launched")
 
 
-async def test_launching_what_is_active_only_says_so() -> None:
+async def test_launching_an_active_run_only_shows_a_notice() -> None:
     session = FakeSession()
     session.show(view_of(A42, "running", training(5)))
     async with console(session) as pilot:
@@ -122,7 +122,7 @@ async def test_a_no_leaves_everything_as_it_is(no: str) -> None:
     assert not session.aborted
 
 
-async def test_nothing_to_abort_is_said_in_one_line() -> None:
+async def test_nothing_to_abort_shows_one_line() -> None:
     async with console(FakeSession()) as pilot:
         await pilot.press("X")
         await until(pilot, lambda: notices(pilot))
@@ -131,7 +131,7 @@ async def test_nothing_to_abort_is_said_in_one_line() -> None:
 
 
 @pytest.mark.parametrize("key", ["a", "l", "L", "r", "x", "X"])
-async def test_read_only_launches_and_aborts_nothing_and_says_why(key: str) -> None:
+async def test_a_read_only_console_launches_and_aborts_nothing_and_shows_why(key: str) -> None:
     session = FakeSession()
     session.show(view_of(A42, "running", training(5)))
     async with console(session, read_only=True) as pilot:
@@ -144,18 +144,18 @@ async def test_read_only_launches_and_aborts_nothing_and_says_why(key: str) -> N
     assert not session.aborted
 
 
-async def test_a_command_over_a_broken_link_says_so_and_can_be_tried_again() -> None:
+async def test_a_command_over_a_broken_link_shows_the_error_and_can_be_repeated() -> None:
     session = FakeSession()
-    session.refuse = ConnectionError("there is no link to the host [bold]now[/bold]")
+    session.error = ConnectionError("there is no link to the host [bold]now[/bold]")
     async with console(session) as pilot:
         await pilot.press("a")
         await until_shown(pilot, "Could not launch: ", "[bold]now[/bold]")
-        session.refuse = None
+        session.error = None
         await pilot.press("a")
         await until_shown(pilot, "9 queued")
 
 
-async def test_while_the_host_thinks_the_console_shows_it_and_goes_on() -> None:
+async def test_while_a_command_waits_the_console_shows_it_and_answers_keys() -> None:
     session = FakeSession()
     session.gate = asyncio.Event()
     async with console(session) as pilot:
@@ -172,7 +172,7 @@ async def test_while_the_host_thinks_the_console_shows_it_and_goes_on() -> None:
     assert len(session.launched) == 1
 
 
-async def test_before_the_session_is_open_a_launch_says_wait() -> None:
+async def test_before_the_session_is_open_a_launch_shows_a_notice() -> None:
     session = FakeSession()
     opened = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -182,7 +182,7 @@ async def test_before_the_session_is_open_a_launch_says_wait() -> None:
         return session
 
     app = ConsoleApp(slowly, session.experiment, "demo", "this machine", False)
-    listen(app)
+    record_notices(app)
     async with app.run_test(size=LARGE, notifications=True) as pilot:
         await until_shown(pilot, "starting")
         await pilot.press("a")
@@ -221,7 +221,7 @@ async def test_leaving_while_a_run_is_pulled_is_asked() -> None:
 
 
 @pytest.mark.parametrize("key", ["q", "ctrl+c"])
-async def test_leaving_runs_behind_is_asked_and_they_go_on(key: str) -> None:
+async def test_leaving_active_runs_is_asked_and_aborts_none(key: str) -> None:
     session = FakeSession()
     session.show(view_of(A42, "running", training(5)), view_of(A123, "queued"))
     async with console(session) as pilot:
@@ -244,7 +244,7 @@ async def test_leaving_runs_behind_is_asked_and_they_go_on(key: str) -> None:
         ([("A", False, "no room"), ("B", False, "no room")], "2 not launched: no room."),
     ],
 )
-def test_what_came_of_a_command_fits_one_line(outcomes: list[tuple[str, bool, str]], words: str) -> None:
+def test_the_outcome_of_a_command_fits_one_line(outcomes: list[tuple[str, bool, str]], words: str) -> None:
     message = outcome_message("launched", [FakeOutcome(RunId(name, 1), done, note) for name, done, note in outcomes])
     assert message.text == words
 
@@ -283,7 +283,7 @@ async def test_a_console_without_the_lease_only_views_until_it_takes_over() -> N
     assert not session.launched
 
 
-async def test_taking_over_a_lease_that_one_has_only_says_so() -> None:
+async def test_taking_over_its_own_lease_only_shows_a_notice() -> None:
     async with console(FakeSession()) as pilot:
         await pilot.press("t")
         await until(pilot, lambda: notices(pilot))

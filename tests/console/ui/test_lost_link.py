@@ -37,7 +37,7 @@ async def test_every_view_can_be_left_and_read_while_the_link_is_lost() -> None:
         await until_shown(pilot, "● up")
 
 
-async def test_a_link_that_waits_for_the_operator_says_so_and_is_tried_on_request() -> None:
+async def test_a_link_that_needs_input_is_marked_and_retried_on_request() -> None:
     session = FakeSession()
     session.show(link="lost", last_reply_at=0.0, detail="its host key was not trusted")
     session.stopped.set()
@@ -52,13 +52,13 @@ async def test_a_link_that_waits_for_the_operator_says_so_and_is_tried_on_reques
     assert session.reconnects == 1
 
 
-async def test_a_console_that_stopped_following_begins_again_on_request() -> None:
+async def test_a_console_that_stopped_following_follows_again_on_request() -> None:
     session = FakeSession()
     async with console(session) as pilot:
         await pilot.press("1", "c")
         await until(pilot, lambda: session.reconnects == 1)
         assert session.follows == 1, "what is followed is not followed twice"
-        session.breaks.put_nowait(RuntimeError("out of file descriptors"))
+        session.follow_errors.put_nowait(RuntimeError("out of file descriptors"))
         await until(pilot, lambda: notices(pilot))
         assert "stopped following the host: out of file descriptors; c in view 1 connects again" in notices(pilot)[-1]
         await pilot.press("c")

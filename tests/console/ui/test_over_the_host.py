@@ -38,7 +38,7 @@ def snapshot_names(pilot: Pilot[None]) -> set[str]:
     return {view.state_name for view in pilot.app.main.snapshot.runs.values()}
 
 
-async def test_what_finished_is_there_when_the_console_comes(finished: FinishedExperiment) -> None:
+async def test_runs_that_finished_before_are_shown_at_start(finished: FinishedExperiment) -> None:
     async with real_console(finished.experiment, finished.runs) as pilot:
         await until_shown(pilot, "4 finished", "✓ finished  synced", "checksums match")
         await pilot.press("enter")

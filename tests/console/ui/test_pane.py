@@ -33,7 +33,9 @@ def test_a_stage_seen_from_its_beginning_is_as_old_as_it_is_even_if_the_clocks_d
 
 
 @pytest.mark.parametrize("skew", [0.0, 86_400.0])
-def test_fresh_news_of_another_run_tell_how_old_a_stage_is_that_began_before_the_console_came(skew: float) -> None:
+def test_a_new_event_of_another_run_gives_the_age_of_a_stage_that_began_before_the_console_connected(
+    skew: float,
+) -> None:
     view = view_of(RUN, "running", [Stage("data")])
     clock = seen(skew, (view, 300.0))
     assert clock.seconds(view, BEGAN + skew + 300.0) == 0.0
@@ -41,7 +43,7 @@ def test_fresh_news_of_another_run_tell_how_old_a_stage_is_that_began_before_the
     assert clock.seconds(view, BEGAN + skew + 320.0) == pytest.approx(320.0)
 
 
-def test_another_stage_and_another_launch_begin_anew() -> None:
+def test_another_stage_and_another_launch_start_at_zero() -> None:
     first = view_of(RUN, "running", [Stage("data")])
     second = view_of(RUN, "running", [Stage("data"), Stage("encode")])
     clock = seen(0.0, (first, 0.0), (second, 1.0))
@@ -51,7 +53,7 @@ def test_another_stage_and_another_launch_begin_anew() -> None:
     assert clock.seconds(third, BEGAN + 35.0) == pytest.approx(5.0)
 
 
-def test_other_events_of_a_stage_do_not_begin_it_anew() -> None:
+def test_other_events_of_a_stage_do_not_restart_it() -> None:
     first = view_of(RUN, "running", [Stage("data")])
     warned = view_of(RUN, "running", [Stage("data"), *[Warning("dilution", "w", 0, 1.0)] * 5])
     clock = seen(0.0, (first, 0.0), (warned, 5.0))
@@ -68,7 +70,7 @@ def test_where_the_steps_of_training_tell_more_or_nothing_runs_there_is_no_time(
         assert seen(0.0, (view, 1.0)).seconds(view, BEGAN + 2.0) is None
 
 
-def test_a_run_that_has_said_nothing_yet_counts_from_its_start() -> None:
+def test_a_run_without_events_counts_from_its_start() -> None:
     view = RunView(RUN, state=RunState("running", "k", started_at=BEGAN))
     assert seen(0.0, (view, 0.0)).seconds(view, BEGAN + 7.0) == pytest.approx(7.0)
 

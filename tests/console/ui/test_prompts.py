@@ -56,7 +56,7 @@ async def type_in(pilot: Pilot[None], text: str) -> None:
     await pilot.press(*text, "enter")
 
 
-async def test_a_host_key_is_trusted_by_its_word_alone() -> None:
+async def test_a_host_key_is_trusted_only_by_the_confirmation_word() -> None:
     async with asked(TRUST) as (pilot, asking):
         await until_shown(pilot, TRUST.title, *TRUST.lines, "Trust it?", "trust and Enter accept", "Esc refuses")
         for wrong in ("", "yes", "Trust", "trus", "trustt"):
@@ -109,7 +109,7 @@ async def test_text_of_the_server_is_shown_and_never_obeyed() -> None:
         await until_shown(pilot, *CODE.lines, "Code [/]:", CODE.title)
 
 
-async def test_a_server_that_says_much_leaves_the_answer_and_the_keys_in_sight() -> None:
+async def test_a_long_text_of_a_server_leaves_the_input_and_the_keys_visible() -> None:
     flood = Question("box asks", tuple(f"line {number} " + "x" * 100 for number in range(1000)), "Code:")
     async with asked(flood) as (pilot, asking):
         await until_shown(pilot, "box asks", "line 0 ", "Code:", "Enter answers", "Esc refuses")

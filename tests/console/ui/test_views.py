@@ -58,7 +58,7 @@ class SlowSession(FakeSession):
 
 
 @SIZES
-async def test_runs_shows_every_state_in_words(size: tuple[int, int]) -> None:
+async def test_the_runs_view_names_every_state(size: tuple[int, int]) -> None:
     async with console(busy_session(), size) as pilot:
         await until_shown(
             pilot,
@@ -280,7 +280,7 @@ async def test_host_shows_key_facts_and_age(size: tuple[int, int]) -> None:
         ("5", "No failed items yet"),
     ],
 )
-async def test_every_empty_view_says_what_comes_or_what_to_do(key: str, text: str) -> None:
+async def test_every_empty_view_explains_what_will_appear_or_what_to_do(key: str, text: str) -> None:
     session = FakeSession()
     session.show(facts=None)
     async with console(session, LARGE) as pilot:

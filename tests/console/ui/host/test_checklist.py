@@ -18,7 +18,7 @@ def lines(check: Check, width: int = 80, repair: RepairProgress | None = None, n
 
 
 @pytest.mark.parametrize("width", [24, 40, 59, 60, 78, 118])
-def test_no_line_is_wider_than_its_place_and_no_word_is_lost(width: int) -> None:
+def test_no_line_exceeds_the_width_and_no_word_is_lost(width: int) -> None:
     repair = RepairProgress("runs survive logout", 0.0, "installing " * 20)
     said = lines(LONG, width, repair)
     assert max(map(len, said)) <= width
@@ -28,7 +28,7 @@ def test_no_line_is_wider_than_its_place_and_no_word_is_lost(width: int) -> None
     assert "".join(" ".join(said).split()).count("x") == 200
 
 
-def test_what_is_well_needs_no_advice() -> None:
+def test_a_check_that_is_ok_has_no_advice() -> None:
     assert lines(Check("disk", "ok", "plenty", "Free some.")) == ["  ✓ ok      disk                  plenty"]
 
 

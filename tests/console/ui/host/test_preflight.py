@@ -39,14 +39,14 @@ async def test_the_host_is_checked_once_by_itself_whatever_the_link_does_then() 
     async with console(session) as pilot:
         await pilot.press("1")
         await until_shown(pilot, "Preflight    starts once the host is connected; p checks again")
-        assert session.looks == 0
+        assert session.preflights == 0
         session.show(link="up")
         await until_shown(pilot, "2 blockers, 2 warnings; checked ")
         assert not notices(pilot), "a notice would cover the checks that it is about"
         for link in ("lost", "connecting", "up"):
             session.show(link=link, detail=f"now {link}")
             await until_shown(pilot, f"now {link}")
-        assert session.looks == 1
+        assert session.preflights == 1
 
 
 async def test_in_another_view_a_notice_reports_what_blocks() -> None:
@@ -57,7 +57,7 @@ async def test_in_another_view_a_notice_reports_what_blocks() -> None:
 async def test_a_host_without_problems_is_checked_without_a_notice() -> None:
     session = FakeSession()
     async with console(session) as pilot:
-        await until(pilot, lambda: session.looks == 1)
+        await until(pilot, lambda: session.preflights == 1)
         await pilot.press("1")
         await until_shown(pilot, "Preflight    all checks ok; checked ", "✓ ok", "L40S, 45 GiB")
         assert not notices(pilot)
@@ -65,20 +65,20 @@ async def test_a_host_without_problems_is_checked_without_a_notice() -> None:
 
 async def test_a_first_check_that_failed_is_repeated_when_the_link_is_back() -> None:
     session = ill_session()
-    session.cannot_look = ConnectionError("the link broke [bold]now[/bold]")
+    session.preflight_error = ConnectionError("the link broke [bold]now[/bold]")
     async with console(session) as pilot:
         await pilot.press("1")
         await until_shown(pilot, "could not check: the link broke [bold]now[/bold]", "p checks again")
         session.show(link="lost", detail="gone")
         await until_shown(pilot, "gone")
-        session.cannot_look = None
+        session.preflight_error = None
         session.show(link="up")
         await until_shown(pilot, "2 blockers, 2 warnings; checked ")
-        assert session.looks == 2
+        assert session.preflights == 2
 
 
 @SIZES
-async def test_each_check_says_how_it_is_what_was_found_and_what_to_do(size: tuple[int, int]) -> None:
+async def test_each_check_shows_status_finding_and_advice(size: tuple[int, int]) -> None:
     async with console(ill_session(), size) as pilot:
         await pilot.press("1")
         for check, sign in (
@@ -104,7 +104,7 @@ async def test_the_cursor_begins_with_what_blocks_and_stays_with_its_check() -> 
         await select_check(pilot, "engine")
         session.checks = ILL[3:]
         await pilot.press("p")
-        await until(pilot, lambda: session.looks == 2)
+        await until(pilot, lambda: session.preflights == 2)
         await until_shown(pilot, "2 blockers, 1 warning", "> ✗ blocker engine")
         session.checks = ILL[:4]
         await pilot.press("p")
@@ -128,16 +128,16 @@ async def test_checking_again_shows_its_progress_and_does_not_hold_up_other_view
     async with console(session) as pilot:
         await pilot.press("1")
         await until_shown(pilot, "all checks ok")
-        session.looking = asyncio.Event()
+        session.preflight_gate = asyncio.Event()
         session.checks = ILL
         await pilot.press("p", "p")
         await until_shown(pilot, "all checks ok; checked ", "; checking, ")
         await pilot.press("2")
         await until_shown(pilot, "press a to launch all nine")
-        session.looking.set()
+        session.preflight_gate.set()
         await pilot.press("1")
         await until_shown(pilot, "2 blockers, 2 warnings")
-        assert session.looks == 2
+        assert session.preflights == 2
 
 
 async def test_checks_stay_with_their_age_when_a_later_check_fails() -> None:
@@ -145,12 +145,12 @@ async def test_checks_stay_with_their_age_when_a_later_check_fails() -> None:
     async with console(session) as pilot:
         await pilot.press("1")
         await until_shown(pilot, "2 blockers")
-        session.cannot_look = ConnectionError("there is no link to the host")
+        session.preflight_error = ConnectionError("there is no link to the host")
         await pilot.press("p")
         await until_shown(
             pilot, "2 blockers, 2 warnings; checked ", "could not check: there is no link to the host", "✗ blocker disk"
         )
-        session.cannot_look = None
+        session.preflight_error = None
         await pilot.press("p")
         await until(pilot, lambda: "could not check" not in screen(pilot))
 
@@ -206,20 +206,20 @@ async def test_a_repair_shows_its_progress_in_every_view_and_ends_with_a_check(s
     session = ill_session()
     async with console(session, size) as pilot:
         await repairing(pilot, session)
-        session.repair_says.put_nowait("installing torch [1/2]")
+        session.repair_steps.put_nowait("installing torch [1/2]")
         await until_shown(pilot, "installing torch [1/2], 0:0", "repairing engine, ", "Esc stops waiting")
         await pilot.press("e")
         await until(pilot, lambda: any("Still repairing engine" in said for said in notices(pilot)))
         await pilot.press("2")
         await until_shown(pilot, "press a to launch all nine", "repairing engine, ")
-        session.repair_says.put_nowait("installing torch [2/2]")
+        session.repair_steps.put_nowait("installing torch [2/2]")
         await pilot.press("1")
         await until_shown(pilot, "installing torch [2/2], 0:0")
         session.checks = WELL
-        session.repair_says.put_nowait("ready")
-        session.repair_says.put_nowait(None)
+        session.repair_steps.put_nowait("ready")
+        session.repair_steps.put_nowait(None)
         await until_shown(pilot, "all checks ok", "ready after 0:0", "engine: ready")
-        assert session.looks == 2
+        assert session.preflights == 2
         assert "repairing" not in screen(pilot).splitlines()[1]
         await pilot.press("p")
         await until(pilot, lambda: "ready after" not in screen(pilot).replace("engine: ready", ""))
@@ -229,10 +229,10 @@ async def test_a_repair_whose_link_breaks_reports_it_and_can_be_started_again() 
     session = ill_session()
     async with console(session, LARGE) as pilot:
         await repairing(pilot, session)
-        session.repair_says.put_nowait("installing torch")
-        session.repair_says.put_nowait(ConnectionError("the link [b]broke[/b]"))
+        session.repair_steps.put_nowait("installing torch")
+        session.repair_steps.put_nowait(ConnectionError("the link [b]broke[/b]"))
         await until_shown(pilot, "the link [b]broke[/b] after 0:0", "last: installing torch")
-        await until(pilot, lambda: session.looks == 2)
+        await until(pilot, lambda: session.preflights == 2)
         await pilot.press("e")
         await until(pilot, lambda: asked(pilot))
         await pilot.press("y")
@@ -243,11 +243,11 @@ async def test_waiting_for_a_repair_can_be_stopped() -> None:
     session = ill_session()
     async with console(session, LARGE) as pilot:
         await repairing(pilot, session)
-        session.repair_says.put_nowait("installing torch")
+        session.repair_steps.put_nowait("installing torch")
         await until_shown(pilot, "installing torch, 0:0")
         await pilot.press("escape")
         await until_shown(pilot, "no longer waited for after 0:0")
-        await until(pilot, lambda: not session.repairing and session.looks == 2)
+        await until(pilot, lambda: not session.repairing and session.preflights == 2)
         assert "repairing" not in screen(pilot).splitlines()[1]
 
 
@@ -275,7 +275,7 @@ async def test_a_console_that_may_change_nothing_checks_but_repairs_nothing(why:
         await until(pilot, lambda: any(said in notice for notice in notices(pilot)))
         assert not asked(pilot)
         await pilot.press("p")
-        await until(pilot, lambda: session.looks == 2)
+        await until(pilot, lambda: session.preflights == 2)
     assert not session.repairs
 
 
@@ -288,5 +288,5 @@ async def test_text_of_the_host_is_never_read_as_markup() -> None:
         await pilot.press("e")
         await until_shown(pilot, "Fetch WordNet 3.0 on this machine (127.0.0.1:2222)")
         await pilot.press("y")
-        session.repair_says.put_nowait(HOSTILE)
+        session.repair_steps.put_nowait(HOSTILE)
         await until_shown(pilot, f"{HOSTILE}, 0:0")

@@ -33,7 +33,7 @@ def two_ended(**sync_states: SyncState) -> FakeSession:
     return session
 
 
-def test_the_verdict_is_full_sync_once_every_ended_run_is_at_home() -> None:
+def test_all_is_synced_once_every_ended_run_is() -> None:
     text = said(two_ended())
     assert text.splitlines()[0] == ("Local copy   ✓ synced: 2 of 2 ended runs, 18 files, 2.4 MB, checksums match")
     assert text.splitlines()[1] == "Verified     when pulled; v verifies again"
@@ -62,7 +62,7 @@ def test_the_verdict_is_full_sync_once_every_ended_run_is_at_home() -> None:
     ],
     ids=["pulling", "not synced", "delayed", "damaged"],
 )
-def test_what_is_not_at_home_is_named_with_what_there_is_to_do(second: SyncState, line: str, short: str) -> None:
+def test_runs_not_synced_are_named_with_the_key_that_helps(second: SyncState, line: str, short: str) -> None:
     session = two_ended(second=second)
     text = said(session)
     assert text.splitlines()[0] == "Local copy   1 of 2 ended runs synced, 9 files, 1.2 MB"
@@ -70,7 +70,7 @@ def test_what_is_not_at_home_is_named_with_what_there_is_to_do(second: SyncState
     assert sync_text_short(session.snapshot).plain == short
 
 
-def test_what_still_runs_and_what_was_lost_is_said_apart_from_the_verdict() -> None:
+def test_running_and_lost_runs_have_lines_of_their_own() -> None:
     session = two_ended()
     mirrored = SyncState("syncing", bytes_done=34_000, as_of=99.0)
     session.show(
@@ -82,7 +82,7 @@ def test_what_still_runs_and_what_was_lost_is_said_apart_from_the_verdict() -> N
     assert lines[2].strip() == "1 lost run: 34.0 kB of events and logs, without a manifest to verify"
 
 
-def test_without_the_hosts_word_nothing_is_called_full() -> None:
+def test_before_the_host_answers_the_totals_do_not_claim_all() -> None:
     session = two_ended()
     session.show(last_reply_at=0.0)
     assert "2 runs synced, 18 files, 2.4 MB; the host has not answered yet, it may have more" in said(session)
@@ -99,7 +99,7 @@ async def test_a_runs_folder_that_another_console_writes_is_shown_as_read_only(s
         await until_shown(pilot, "read-only here: another console (ann, pid 7)")
 
 
-def test_a_lost_link_gives_the_verdict_its_age() -> None:
+def test_a_lost_link_gives_the_totals_their_age() -> None:
     session = two_ended()
     session.show(link="lost")
     assert (
@@ -109,7 +109,7 @@ def test_a_lost_link_gives_the_verdict_its_age() -> None:
     )
 
 
-def test_of_many_damaged_runs_some_are_named_and_the_others_counted() -> None:
+def test_of_many_damaged_runs_a_few_are_named_and_the_rest_counted() -> None:
     session = FakeSession()
     runs = list(session.snapshot.runs)
     session.show(*map(finished, runs), sync_states=dict.fromkeys(runs, SyncState("damaged", note="x")))
@@ -124,14 +124,14 @@ def test_another_console_that_writes_the_local_copy_is_named() -> None:
 
 
 @pytest.mark.parametrize("width", [0, 20, 40, 80, 200])
-def test_no_line_is_wider_than_its_place(width: int) -> None:
+def test_no_line_exceeds_the_width(width: int) -> None:
     session = two_ended(second=SyncState("damaged", note="items.parquet is not what its manifest says " * 3))
     for line in sync_text(session.snapshot, VerifyState(), 1.0, width).plain.splitlines():
         assert len(line) <= max(width, 21)
 
 
 @SIZES
-async def test_every_view_says_in_short_what_is_at_home(size: tuple[int, int]) -> None:
+async def test_every_view_shows_the_short_sync_status(size: tuple[int, int]) -> None:
     session = two_ended(second=SyncState("pulling", 0, 9, 600_000, 1_200_000, left=4.0))
     async with console(session, size) as pilot:
         for key in "12345":
@@ -145,25 +145,23 @@ async def test_every_view_says_in_short_what_is_at_home(size: tuple[int, int]) -
 
 @SIZES
 @pytest.mark.parametrize("view", ["1", "2"])
-async def test_one_key_asks_again_for_what_is_damaged_even_of_a_console_that_looks_on(
-    size: tuple[int, int], view: str
-) -> None:
+async def test_one_key_pulls_damaged_runs_again_even_in_a_view_only_console(size: tuple[int, int], view: str) -> None:
     session = two_ended(second=SyncState("damaged", note=HOSTILE))
     session.show(lease="ann@laptop")
     async with console(session, size, read_only=True) as pilot:
         await pilot.press(view)
         await until_shown(pilot, "synced 1/2, 1 damaged: s")
         await pilot.press("right", "s")
-        await until(pilot, lambda: session.pulled == [(A123,)])
+        await until(pilot, lambda: session.sync_requests == [(A123,)])
         await until(pilot, lambda: "Pulling 1 run." in notices(pilot))
         session.show(sync_states={A123: HERE})
         await pilot.press("s")
         await until(pilot, lambda: "Every ended run is synced already." in notices(pilot))
 
 
-async def test_without_a_link_asking_again_says_so() -> None:
+async def test_sync_now_without_a_link_shows_the_error() -> None:
     session = two_ended(second=SyncState("damaged"))
-    session.refuse = ConnectionError("there is no link to the host")
+    session.error = ConnectionError("there is no link to the host")
     async with console(session) as pilot:
         await pilot.press("s")
         await until(pilot, lambda: "Could not sync: there is no link to the host" in notices(pilot))
@@ -179,11 +177,11 @@ async def test_a_verification_shows_its_progress_and_ends_with_numbers(size: tup
     async with console(session, size, read_only=True) as pilot:
         await pilot.press("1", "v")
         await until_shown(pilot, "starting; Esc stops")
-        session.checks_home.put_nowait(step(1_200_000, 9))
+        session.verify_results.put_nowait(step(1_200_000, 9))
         await until_shown(pilot, "9 of 18 files, 1.2 MB of 2.4 MB read, 0:0", "left; Esc stops")
         await pilot.press("2", "v", "1")
-        session.checks_home.put_nowait(step(2_400_000, 18))
-        session.checks_home.put_nowait(None)
+        session.verify_results.put_nowait(step(2_400_000, 18))
+        session.verify_results.put_nowait(None)
         await until_shown(pilot, "18 files, 2.4 MB match, ", " s ago; v verifies again")
         assert "Verified: 18 files, 2.4 MB, all match their manifests." in notices(pilot)
 
@@ -193,8 +191,8 @@ async def test_a_verification_names_the_files_that_differ() -> None:
     wrong = DifferingFile(A123, "k", "items.parquet", "its SHA-256 differs")
     async with console(session, LARGE) as pilot:
         await pilot.press("1", "v")
-        session.checks_home.put_nowait(step(2_400_000, 17, wrong))
-        session.checks_home.put_nowait(None)
+        session.verify_results.put_nowait(step(2_400_000, 17, wrong))
+        session.verify_results.put_nowait(None)
         await until_shown(pilot, "1 of 18 files do not match", "A/123 items.parquet: its SHA-256 differs")
         assert notices(pilot) == ["1 file does not match: A/123 items.parquet: its SHA-256 differs"]
         await pilot.press("s")
@@ -205,7 +203,7 @@ async def test_a_verification_can_be_stopped_and_started_again() -> None:
     session = two_ended()
     async with console(session, LARGE) as pilot:
         await pilot.press("1", "v")
-        session.checks_home.put_nowait(step(10, 1))
+        session.verify_results.put_nowait(step(10, 1))
         await until_shown(pilot, "10 B of 2.4 MB read")
         await pilot.press("escape")
         await until_shown(pilot, "stopped, ", "ago; v verifies again")
@@ -217,7 +215,7 @@ async def test_the_age_of_a_verification_is_updated_by_itself() -> None:
     session = two_ended()
     async with console(session, LARGE) as pilot:
         await pilot.press("1", "v")
-        session.checks_home.put_nowait(step(2_400_000, 18))
-        session.checks_home.put_nowait(None)
+        session.verify_results.put_nowait(step(2_400_000, 18))
+        session.verify_results.put_nowait(None)
         await until_shown(pilot, "match, 1.")
         await until_shown(pilot, "match, 2.")

@@ -53,7 +53,7 @@ def test_a_run_that_has_not_ended_is_not_expected_to_be_synced() -> None:
     assert said(view_of(RUN, "running", [Stage("data")]))[0] == "A/42  ▶ running"
 
 
-def test_a_stage_says_how_long_it_takes_already() -> None:
+def test_a_stage_shows_its_elapsed_time() -> None:
     view = view_of(RUN, "running", [Stage("data", "edition v2.3")])
     assert said(view, stage_seconds=41.2)[1] == "building data (edition v2.3), for 0:41"
     encoding = view_of(RUN, "running", [Stage("encode"), Progress(10, 40, "texts")])
