@@ -49,6 +49,10 @@ class HostPane(Pane, inherit_bindings=False):
         """The sections from top to bottom."""
         yield from (self._link, self._sync, self._preflight, self.checklist, self._facts, self._facts_age)
 
+    def on_resize(self) -> None:
+        """Fill the page at its new width."""
+        self.tick()
+
     def watch_snapshot(self) -> None:
         """Show the new facts."""
         self.tick()
@@ -66,6 +70,8 @@ class HostPane(Pane, inherit_bindings=False):
 
     def tick(self) -> None:
         """Update the ages; keep the progress of a repair visible as it grows."""
+        if not self.size.width:  # not laid out yet: text wrapped to a guessed width would move everything below it
+            return
         now = time.monotonic()
         self._preflight.set_text(preflight_text(self.preflight_state, now))
         self.checklist.tick()
@@ -75,8 +81,7 @@ class HostPane(Pane, inherit_bindings=False):
         if self.snapshot is not None:
             host = self.snapshot.host
             self._link.set_text(host_text(host, now, self.needs_input))
-            width = self._sync.size.width or self.size.width
-            self._sync.set_text(sync_text(self.snapshot, self.verify_state, now, width))
+            self._sync.set_text(sync_text(self.snapshot, self.verify_state, now, self.size.width))
             self._facts.set_text(facts_text(self.snapshot))
             updated = f"{age(now - host.last_reply_at)} ago" if host.facts else ""
             self._facts_age.set_text(_line("Updated", updated) or Content(""))

@@ -58,11 +58,11 @@ async def console(
 
 def record_notices(app: ConsoleApp) -> None:
     """Record every notice, however soon it leaves the screen."""
-    say, texts = app.show_notice, _notices.setdefault(app, [])
+    show, texts = app.show_notice, _notices.setdefault(app, [])
 
     def keep(text: str, severity: Severity = "information") -> None:
         texts.append(text)
-        say(text, severity)
+        show(text, severity)
 
     app.show_notice = keep  # type: ignore[method-assign]
 
