@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from engine.commands.options import add_settings, check_wordnet, device_of, experiment_of, paths_of, workspace_of
+from engine.commands.options import (
+    add_device,
+    add_settings,
+    check_wordnet,
+    device_of,
+    experiment_of,
+    paths_of,
+    workspace_of,
+)
 from engine.contract.bad_input import BadInput
 from engine.contract.settings import resolve, run_ids
 
@@ -68,7 +76,7 @@ def add_data(commands: argparse._SubParsersAction[Any]) -> None:
     gate.set_defaults(command=_data_check)
     build = data.add_parser("build", help="build the data of a profile's first run, and encode its texts")
     add_settings(build)
-    build.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    add_device(build)
     build.add_argument(
         "--edition", choices=("v2.2", "v2.3", "enriched", "all"), help="edition that --out writes (default: all)"
     )

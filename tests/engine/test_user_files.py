@@ -109,6 +109,13 @@ def test_the_command_line_reads_what_was_sent_to_the_host_and_checks_it(
     run = ["run", *asked, "--condition", "A", "--seed", "42", "--device", "cpu", "--workspace", str(tmp_path / "ws")]
     assert cli.main([*run, "--output", str(tmp_path / "run")]) == 0
     assert decode_spec((tmp_path / "run" / "spec.json").read_bytes()).settings == user_settings(path)[1]
+    evaluate = ["evaluate", str(tmp_path / "run"), "--device", "cpu", "--workspace", str(tmp_path / "ws")]
+    evaluate += ["--output", str(tmp_path / "evaluation")]
+    assert cli.main(evaluate) == 2
+    assert "--experiment: the experiment names no file with the content that " in capsys.readouterr().err
+    assert cli.main([*evaluate, "--experiment", str(job / path.name), "--inputs", str(inputs)]) == 0
+    items = [(tmp_path / name / "items.parquet").read_bytes() for name in ("run", "evaluation")]
+    assert items[0] == items[1]
     capsys.readouterr()
 
     samples.write(path.with_name("retrieval.jsonl"), [samples.retrieval(0), b"{}"])
