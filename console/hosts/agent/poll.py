@@ -1,4 +1,4 @@
-"""Answers the console's polls: states of runs and new bytes of their growing files; facts of the host."""
+"""Answers the console's polls: states of runs and new bytes of their growing files."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ import base64
 import hashlib
 import json
 import os
-import platform
-import shutil
-import socket
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from console.hosts.agent import gpu, run_states
+from console.hosts.agent import run_states
 from console.hosts.agent.file_index import hash_prefix
 from console.hosts.agent.workspace import Workspace, read_json
 from engine.contract.run_folder import EVENTS, LOG, MANIFEST, STATE
@@ -144,33 +141,3 @@ def _read(path: Path, start: int, limit: int) -> tuple[int, int, bytes]:
             return size, offset, file.read(limit)
     except FileNotFoundError:
         return 0, 0, b""
-
-
-def facts(workspace: Workspace, _request: dict[str, Any]) -> dict[str, Any]:
-    """The host as it is now; sizes in bytes."""
-    workspace.prepare()
-    memory = _memory()
-    disk = shutil.disk_usage(workspace.root)
-    gpus, note = gpu.gpus()
-    return {
-        "hostname": socket.gethostname(),
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "cpus": len(os.sched_getaffinity(0)),
-        "load": os.getloadavg()[0],
-        "memory_total": memory.get("MemTotal", 0),
-        "memory_available": memory.get("MemAvailable", 0),
-        "disk_total": disk.total,
-        "disk_free": disk.free,
-        "python": platform.python_version(),
-        "workspace": str(workspace.root),
-        "gpus": gpus,
-        "gpu_note": note,
-    }
-
-
-def _memory() -> dict[str, int]:
-    found = {}
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        name, _, rest = line.partition(":")
-        found[name] = int(rest.split()[0]) * 1024
-    return found

@@ -1,4 +1,4 @@
-"""Receives a batch of files: staged beside their folder, hashed on arrival, put in place when the disk holds all of them."""
+"""Receives a batch of files: staged and hashed on arrival, put in place only when the disk holds all of them."""
 
 from __future__ import annotations
 

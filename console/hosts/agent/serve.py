@@ -11,9 +11,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from console.hosts.agent import environment, jobs, poll
+from console.hosts.agent import environment, jobs
+from console.hosts.agent.host_facts import facts, preflight_facts
 from console.hosts.agent.lease import Lease
-from console.hosts.agent.preflight_facts import preflight_facts
+from console.hosts.agent.poll import poll
 from console.hosts.agent.workspace import Refused, Workspace, error_text
 from engine.contract.run_folder import size_and_sha256
 
@@ -32,8 +33,8 @@ VERBS = {
     "launch": jobs.launch,
     "launch_all": jobs.launch_all,
     "abort": jobs.abort,
-    "poll": poll.poll,
-    "facts": poll.facts,
+    "poll": poll,
+    "facts": facts,
     "preflight_facts": preflight_facts,
     "lease": LEASE.request,
     "environment_state": environment.state,

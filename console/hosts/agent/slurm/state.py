@@ -36,9 +36,7 @@ def current_state(workspace: Workspace, run_folder: Path, key: str) -> dict[str,
         return state
     if snapshot.error:
         return {**state, "reason": f"Slurm does not answer ({snapshot.error}): this is the last known state"}
-    has_left = queue.has_left(
-        key, snapshot
-    )  # asked even for a live job, so that a later absence is timed from its start
+    has_left = queue.has_left(key, snapshot)  # also for a live job: a later absence is timed from its start
     if live := snapshot.live(key):
         return _with_queue_entry(state, live[0], supervised)
     if supervised or not has_left:

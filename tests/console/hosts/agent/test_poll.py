@@ -1,4 +1,4 @@
-"""Polls: states, new bytes of runs by offset, and facts."""
+"""Polls: states, and new bytes of runs by offset."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from console.hosts.agent import poll as agent_poll
 from console.hosts.agent import run_states
 from console.hosts.agent.workspace import Workspace, write_json
-from console.runs.snapshot import HostFacts
 
 KEY = "0" * 32
 
@@ -115,22 +113,3 @@ def test_a_heartbeat_alone_is_no_news(tmp_path: Path) -> None:
     state = {"state": "finished", "key": KEY, "ended_at": 1.0, "heartbeat": 7}
     write_json(workspace.run("experiment", "A_seed1") / "state.json", state)
     assert agent_poll.poll(workspace, {"folder": "experiment"})["digest"] == before
-
-
-def test_facts_fit_the_snapshot(tmp_path: Path) -> None:
-    facts = msgspec.convert(agent_poll.facts(Workspace(tmp_path), {}), HostFacts)
-    assert facts.cpus >= 1 and facts.memory_total >= facts.memory_available > 0 and facts.disk_free > 0
-
-
-def test_nvidia_smi_that_answers_nonsense_is_a_note(tmp_path: Path, monkeypatch: Any) -> None:
-    smi = tmp_path / "nvidia-smi"
-    smi.write_text("#!/bin/sh\necho 'Failed to initialize NVML: Driver/library version mismatch'\nexit 18\n")
-    smi.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    facts = agent_poll.facts(Workspace(tmp_path / "ws"), {})
-    assert facts["gpus"] == [] and "version mismatch" in facts["gpu_note"]
-    smi.write_text("#!/bin/sh\necho 'NVIDIA X, 49140, [N/A], 3, 550.1'\n")
-    gpus = agent_poll.facts(Workspace(tmp_path / "ws"), {})["gpus"]
-    assert gpus == [
-        {"name": "NVIDIA X", "memory_total": 49140, "memory_used": None, "utilization": 3, "driver": "550.1"}
-    ]

@@ -1,11 +1,13 @@
-"""Facts of the host that only preflight needs: clock, user, Python, GPU processes, whether runs survive a logout."""
+"""Facts of the host: its machine, disk and GPUs now; and what only preflight needs, such as clock and user."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import platform
 import pwd
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -14,6 +16,36 @@ from typing import Any
 
 from console.hosts.agent import gpu
 from console.hosts.agent.workspace import Workspace
+
+
+def facts(workspace: Workspace, _request: dict[str, Any]) -> dict[str, Any]:
+    """Machine, load, memory, disk and GPUs as of now; sizes in bytes."""
+    workspace.prepare()
+    memory = _memory()
+    disk = shutil.disk_usage(workspace.root)
+    gpus, note = gpu.gpus()
+    return {
+        "hostname": socket.gethostname(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "cpus": len(os.sched_getaffinity(0)),
+        "load": os.getloadavg()[0],
+        "memory_total": memory.get("MemTotal", 0),
+        "memory_available": memory.get("MemAvailable", 0),
+        "disk_total": disk.total,
+        "disk_free": disk.free,
+        "python": platform.python_version(),
+        "workspace": str(workspace.root),
+        "gpus": gpus,
+        "gpu_note": note,
+    }
+
+
+def _memory() -> dict[str, int]:
+    found = {}
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        name, _, rest = line.partition(":")
+        found[name] = int(rest.split()[0]) * 1024
+    return found
 
 
 def preflight_facts(workspace: Workspace, _request: dict[str, Any]) -> dict[str, Any]:
