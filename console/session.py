@@ -287,11 +287,9 @@ class Session:
 
         Raises:
             LinkDown: there is no link.
-            BadInput: another console writes the local runs folder.
+            BadInput: there are some, but another console writes the local runs folder.
         """
         self._link.connected()
-        if not self._link.local.writable:
-            raise BadInput(f"{self._link.local.other_writer or 'nobody'} writes this runs folder")
         return self._link.run_sync.pull_again()
 
     async def verify_synced(self) -> AsyncIterator[VerifyResult]:

@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from console.hosts.agent.workspace import KEY
 from console.runs.log_buffer import LogBuffer
+from console.sanitize import sanitize_line
 from engine.contract import events
 from engine.contract.durable import write_durably
 from engine.contract.events import Event
@@ -68,8 +69,8 @@ class RunsFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = take_lock(path, wait=False)
             if self._lock is None:
-                holder = path.read_text(encoding="utf-8", errors="replace")[:100].strip() or "unknown user"
-                self.other_writer = f"another console ({holder})"
+                holder = sanitize_line(path.read_text(encoding="utf-8", errors="replace")[:100])
+                self.other_writer = f"another console ({holder or 'unknown user'})"
                 return False
         except OSError as error:
             self.other_writer = f"nobody ({self.path}: {error.strerror})"

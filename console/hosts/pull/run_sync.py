@@ -18,6 +18,7 @@ from console.hosts.pull.verify import local_manifest
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.transfer.errors import NoRoom, RetryLater
 from console.runs.snapshot import SyncState
+from engine.contract.bad_input import BadInput
 from engine.contract.run_folder import MANIFEST
 from engine.contract.settings import RunId
 from engine.contract.state import RunState
@@ -104,8 +105,14 @@ class RunSync:
             self._set(run, replace(self.sync_states[run], status="damaged", note=why))
 
     def pull_again(self) -> tuple[RunId, ...]:
-        """Pull damaged and waiting runs now; returns them."""
+        """Pull damaged and waiting runs now; returns them.
+
+        Raises:
+            BadInput: there are some, but this console does not write the runs folder.
+        """
         wanted = tuple(run for run, key in self._follower.sealed.items() if key and self._synced.get(run) != key)
+        if wanted and not self._folder.writable:
+            raise BadInput(f"{self._folder.other_writer or 'nobody'} writes this runs folder")
         for run in self._refused.intersection(wanted):
             self._refused.discard(run)
             self._set(run, SyncState())

@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -16,10 +16,14 @@ from console.hosts import host_link
 from console.hosts.host_config import HostConfig
 from console.hosts.host_link import HostLink
 from console.hosts.pull import follower, run_sync
+from console.hosts.pull.follower import RunFollower
+from console.hosts.pull.local_copy import RunsFolder
+from console.hosts.pull.run_sync import RunSync
 from console.hosts.pull.verify import local_manifest
 from console.hosts.remote.agent_client import AgentClient
 from console.hosts.ssh.access import Access, Timeouts
 from console.runs.snapshot import SyncState
+from engine.contract.bad_input import BadInput
 from engine.contract.settings import RunId
 from tests.console.hosts.conftest import FOLDER, Host, in_state, launch, states_when
 from tests.console.hosts.folder_pair import tree
@@ -344,6 +348,19 @@ async def test_of_two_consoles_one_writes_and_the_other_follows_on_its_own_and_s
         await steered.until_cleaned_up()
     steered.assert_synced()
     assert not (steered.folder / ".previous").exists(), "it was pulled once"
+
+
+async def test_a_reader_pulls_nothing_and_says_who_would(tmp_path: Path) -> None:
+    writer, reader = RunsFolder(tmp_path), RunsFolder(tmp_path)
+    writer.try_lock()
+    reader.try_lock()
+    runs = RunFollower(reader, (RUN,))
+    sync = RunSync(reader, PurePosixPath("runs"), (RUN,), runs, lambda: None)
+    assert sync.pull_again() == ()
+    runs.sealed = {RUN: "a" * 32}
+    with pytest.raises(BadInput, match=r"another console .* writes this runs folder"):
+        sync.pull_again()
+    writer.close()
 
 
 async def test_when_the_writer_leaves_the_reader_becomes_the_writer_and_its_views_go_on(
