@@ -52,7 +52,7 @@ async def test_runs_that_finished_before_are_shown_at_start(finished: FinishedEx
         await pilot.press("1")
         await until_shown(pilot, "SHA256:", "(verified)", "Preflight", "✓ ok      engine", "runs survive logout")
         await pilot.press("end")
-        await until_shown(pilot, "Processors", "These facts")
+        await until_shown(pilot, "CPUs", "Updated")
 
 
 async def test_one_key_launches_all_curves_move_and_all_are_aborted(
