@@ -17,7 +17,10 @@ USER_BUNDLES = "own"
 """In place of an edition's name where a condition trains on the user's own files."""
 
 Tier = Literal["tier1_easy", "tier2_robust", "tier3_adversarial"]
-TIERS: tuple[Tier, ...] = ("tier1_easy", "tier2_robust", "tier3_adversarial")
+EASY: Tier = "tier1_easy"
+ROBUST: Tier = "tier2_robust"
+ADVERSARIAL: Tier = "tier3_adversarial"
+TIERS: tuple[Tier, ...] = (EASY, ROBUST, ADVERSARIAL)  # by rising danger
 
 PositiveInt = Annotated[int, Meta(gt=0)]
 NonNegativeInt = Annotated[int, Meta(ge=0)]

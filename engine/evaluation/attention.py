@@ -13,7 +13,7 @@ from engine.contract.items import AttentionRow
 from engine.data.bundles.encoder_text import encoder_text_of
 from engine.data.records import AttentionProbe, Dataset
 from engine.encoder.token_states import TokenStates
-from engine.evaluation.tables import read_attention, write_attention
+from engine.evaluation.item_files import read_attention, write_attention
 from engine.model.embedding import relative_entropy
 from engine.model.sense_head import SenseHead
 from engine.training.bundle_arrays import on_target_word

@@ -15,8 +15,8 @@ from engine.contract.run_folder import RunFolder
 from engine.contract.settings import Settings, read_spec
 from engine.evaluation.attention import attention_rows, probes_of
 from engine.evaluation.evaluate import EvaluationResult, evaluate, killer_top1
+from engine.evaluation.item_files import write_attention, write_items
 from engine.evaluation.ranking import TextVectors, coherence_chance, evaluation_texts, retrieval_chance
-from engine.evaluation.tables import write_attention, write_items
 from engine.pipeline.event_log import StageTimer
 from engine.pipeline.prepare import Prepared, prepare
 from engine.pipeline.train import TrainedHead, load_head

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from engine.contract.bad_input import BadInput
 from engine.contract.events import Body, Checkpoint, Epoch, Progress, Stage, Step, Warning
-from engine.contract.experiment import Training
+from engine.contract.experiment import ADVERSARIAL, Training
 from engine.contract.run_folder import RunFolder
 from engine.contract.settings import Settings
 from engine.data.records import Bundle
@@ -164,7 +164,7 @@ def _warm_start(train_state: TrainState, data: TrainingData, settings: Settings)
 
 
 def _dilution_warning(draws: int, weights: Tensor, bundles: Sequence[Bundle]) -> Iterator[Warning]:
-    if warning := dilution(draws, weights.tolist(), [bundle.tier == "tier3_adversarial" for bundle in bundles]):
+    if warning := dilution(draws, weights.tolist(), [bundle.tier == ADVERSARIAL for bundle in bundles]):
         yield warning
 
 

@@ -11,13 +11,13 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from engine.contract.experiment import TIERS, Training
+from engine.contract.experiment import ADVERSARIAL, ROBUST, TIERS, Training
 from engine.encoder.token_states import RaggedBatch, TokenStates
 from engine.model.ragged import segment_entropy, segment_sum
 from engine.model.sense_head import SenseHead
 from engine.training.bundle_arrays import BundleArrays, Comparison, both_directions, sentence_direction
 
-ROBUST, ADVERSARIAL = (TIERS.index(tier) for tier in ("tier2_robust", "tier3_adversarial"))
+HARD_TIERS = (TIERS.index(ROBUST), TIERS.index(ADVERSARIAL))
 HARD_NEGATIVE_TEMPERATURE = 0.1
 
 
@@ -122,7 +122,7 @@ def hard_negative(negatives: Tensor, mask: Tensor, top_k: int) -> Tensor:
 
 def is_hard(tier: Tensor) -> Tensor:
     """Which bundles are of a hard tier (robust or adversarial); without a tier they are easy: (B,) -> (B,) bool."""
-    return (tier == ROBUST) | (tier == ADVERSARIAL)
+    return (tier == HARD_TIERS[0]) | (tier == HARD_TIERS[1])
 
 
 def slack(positive: Tensor, hard: Tensor, hard_tier: Tensor, settings: Training) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.contract.experiment import TIERS
+from engine.contract.experiment import ADVERSARIAL
 from engine.data.bundles.bundles import CROSS_LEMMA, bundle_of
 from engine.data.bundles.danger import rounded
 from engine.data.bundles.drafts import Draft
@@ -71,7 +71,7 @@ def _most_dangerous(
         return None
     danger, draft, cross_lemma = max(passed, key=lambda drawn: drawn[0])
     similarities = tuple(near[event.event_id] for event in cross_lemma)
-    return bundle_of(edition, draft, cross_lemma, similarities, danger, TIERS[2], adversarial=True)
+    return bundle_of(edition, draft, cross_lemma, similarities, danger, ADVERSARIAL, adversarial=True)
 
 
 def _draw(events: Sequence[UsageEvent], salt: str, count: int) -> list[UsageEvent]:

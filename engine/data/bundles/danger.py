@@ -9,7 +9,7 @@ import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
 
-from engine.contract.experiment import TIERS, Tier
+from engine.contract.experiment import ADVERSARIAL, EASY, ROBUST, Tier
 from engine.data.bundles.encoder_text import EmbeddedTexts, encoder_text_of
 from engine.data.records import Bundle
 
@@ -63,7 +63,7 @@ def tiers_by_rank(danger: NDArray[np.float64]) -> tuple[Tier, ...]:
     ranks = np.empty(count, dtype=np.int64)
     ranks[np.argsort(danger, kind="stable")] = np.arange(count)
     easy, robust = round(TIER2_FROM * count), round(TIER3_FROM * count)
-    return tuple(TIERS[0] if rank < easy else TIERS[1] if rank < robust else TIERS[2] for rank in ranks)
+    return tuple(EASY if rank < easy else ROBUST if rank < robust else ADVERSARIAL for rank in ranks)
 
 
 def tier_cuts(bundles: Sequence[Bundle]) -> tuple[float, float]:
@@ -75,4 +75,4 @@ def tier_cuts(bundles: Sequence[Bundle]) -> tuple[float, float]:
 
 def tier_by_cuts(danger: float, cuts: tuple[float, float]) -> Tier:
     """The tier on a fixed scale; ``cuts`` are the least dangers of tier 2 and of tier 3."""
-    return TIERS[2] if danger >= cuts[1] else TIERS[1] if danger >= cuts[0] else TIERS[0]
+    return ADVERSARIAL if danger >= cuts[1] else ROBUST if danger >= cuts[0] else EASY

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from msgspec import structs
 
-from engine.contract.experiment import TIERS
+from engine.contract.experiment import EASY
 from engine.data.bundles.danger import dangers, tiers_by_rank
 from engine.data.bundles.encoder_text import EmbeddedTexts, encoder_text_of
 from engine.data.records import AttentionProbe, Candidate, CoherenceItem, CoherenceStep, RetrievalItem, UsageEvent
@@ -62,7 +62,7 @@ def _retrieval_of(senses: Sequence[Sense]) -> Iterator[RetrievalItem]:
         candidates = [Candidate(event, True) for event in right] + [Candidate(event, False) for event in wrong]
         candidates.sort(key=lambda candidate: digest("candidate", query.event_id, candidate.event.event_id))
         item_id = digest("retrieval", query.event_id, *(candidate.event.event_id for candidate in candidates))
-        yield RetrievalItem(item_id, sense.lemma, query, tuple(candidates), TIERS[0])
+        yield RetrievalItem(item_id, sense.lemma, query, tuple(candidates), EASY)
 
 
 def _wrong(query: UsageEvent, others: Sequence[Sense], taken: set[str]) -> list[UsageEvent]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from engine.contract.experiment import TIERS, Tier
+from engine.contract.experiment import ADVERSARIAL, Tier
 from engine.data.formats.reasons import Quarantined
 from engine.data.formats.schemas import Bundle21, BundleItem, Contrastive, Groups, Metadata, Usage
 from engine.data.formats.usages import (
@@ -72,7 +72,7 @@ def bundles_of_contrastive(line: Contrastive, repairs: Repairs) -> tuple[Bundle,
     tier = (metadata.tier or None) if metadata else None
     marked_adversarial = metadata is not None and (metadata.adversarial or metadata.passes is not None)
     # adversarial mining gives tier 3 only, so the mark is ignored on other tiers
-    mined = marked_adversarial and tier == TIERS[2]
+    mined = marked_adversarial and tier == ADVERSARIAL
     return _bundles(str(bundle_id), anchor, positives, siblings, others, tier, adversarial=mined)
 
 

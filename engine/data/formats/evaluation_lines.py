@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Set
 
-from engine.contract.experiment import TIERS
+from engine.contract.experiment import EASY
 from engine.data.evaluation.killers import KILLER_MARGIN, KILLER_RANK
 from engine.data.formats.reasons import Quarantined
 from engine.data.formats.schemas import (
@@ -56,7 +56,7 @@ def retrieval_item(line: Retrieval, repairs: Repairs) -> RetrievalItem:
             raise Quarantined("right_contradicted", f"one text right and wrong: {candidate.event.text}")
     if text_key(query.text) in right_by_text:
         raise Quarantined("query_leaked", query.text)
-    return RetrievalItem(str(line.eval_id), word.lemma, query, candidates, TIERS[0])
+    return RetrievalItem(str(line.eval_id), word.lemma, query, candidates, EASY)
 
 
 def _right(line: Retrieval) -> list[bool]:

@@ -14,8 +14,8 @@ from engine.data.evaluation.killers import Ranked
 from engine.data.records import AttentionProbe, Dataset, Killer
 from engine.evaluation.attention import MAX_QUERIES, AttentionLog, attention_rows, probes_of
 from engine.evaluation.evaluate import EvaluationResult, evaluate, killer_top1, scores
+from engine.evaluation.item_files import read_attention, write_attention, write_items
 from engine.evaluation.ranking import TextVectors, evaluation_texts
-from engine.evaluation.tables import read_attention, write_attention, write_items
 from engine.model.embedding import mean_pool_all
 from engine.model.sense_head import SenseHead
 from tests.engine.samples import DEVICES, SenseTask, dataset_of, event, random_states, retrieval_item
