@@ -84,6 +84,7 @@ class HostLink:
         self._console = uuid.uuid4().hex
         self._on_change = on_change
         self._open: tuple[HostConnection, AgentClient] | None = None
+        self._loading: asyncio.Task[None] | None = None
         self._first_reply_at: float | None = None
 
     def connected(self) -> tuple[HostConnection, AgentClient]:
@@ -98,11 +99,10 @@ class HostLink:
 
     async def run(self) -> None:
         """Load what is local, connect and follow until cancelled; a lost link is tried again without limit."""
-        loading: asyncio.Task[None] | None = None
         try:
             await run_to_end(asyncio.to_thread(self.local.try_lock))
             await self.run_sync.load()
-            loading = asyncio.create_task(self.follower.load(self._on_change))
+            self._loading = asyncio.create_task(self.follower.load(self._on_change))
             while True:
                 self.note(link="lost" if self.view.last_reply_at else "connecting", detail="connecting")
                 try:
@@ -113,9 +113,9 @@ class HostLink:
                     self.note(link="lost", detail=sanitize_line(str(error)) + what_now)
                     await self.retry.wait(pause, error)
         finally:
-            if loading is not None:
-                loading.cancel()
-                await asyncio.gather(loading, return_exceptions=True)
+            if self._loading is not None:
+                self._loading.cancel()
+                await asyncio.gather(self._loading, return_exceptions=True)
             await run_to_end(asyncio.to_thread(self.local.close))
 
     async def _connect_and_follow(self) -> None:
@@ -188,6 +188,7 @@ class HostLink:
         while True:
             if not self.local.writable and await run_to_end(asyncio.to_thread(self.local.try_lock)):
                 await self.follower.reopen_copies()
+                self._on_change()
             request = self.follower.request(POLL_WAIT_S)
             silence = POLL_WAIT_S + self.access.timeouts.silence + self.follower.unconfirmed_bytes / HASH_RATE
             try:
@@ -198,6 +199,8 @@ class HostLink:
             self.view = replace(self.view, last_reply_at=now)
             changed = await self.follower.absorb(reply)
             changed |= await self.run_sync.update()
+            if self._loading is not None and self._loading.done():
+                self._loading.result()  # raises what kept the local files from being loaded
             self.retry.succeeded()
             self._first_reply_at = self._first_reply_at or now
             if self.follower.caught_up or now - self._first_reply_at > READY_AFTER_S:
