@@ -6,6 +6,7 @@ import time
 
 from textual import on
 from textual.app import ComposeResult
+from textual.events import Key
 from textual.reactive import reactive
 from textual.screen import Screen
 
@@ -64,6 +65,13 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def _focus_pane(self) -> None:
         self.pane.focus_content()
+
+    def on_key(self, event: Key) -> None:
+        """Give a key that was pressed before the view has the focus, right after the first paint, to that view."""
+        if self.focused is None:
+            self.set_focus(self.pane, scroll_visible=False)
+            if self.focused is not None:
+                self.app.simulate_key(event.key)
 
     @property
     def pane(self) -> Pane:
