@@ -20,7 +20,6 @@ from console.ui.actions import Scope, ViewName, actions_in, bindings, key_label,
 from console.ui.host.preflight import PreflightCommands, PreflightState
 from console.ui.host.sync import SyncCommands, VerifyState
 from console.ui.main_screen import TICK_SECONDS, MainScreen
-from console.ui.messages import ReconnectRequested, SessionOpened
 from console.ui.prompts import PromptQueue
 from console.ui.session_protocol import SessionProtocol
 from engine.contract.experiment import Experiment, folder_name
@@ -86,7 +85,7 @@ class ConsoleApp(PreflightCommands, SyncCommands, PromptQueue, inherit_bindings=
         """Show the commands under way."""
         self.main.show_busy(text)
 
-    def show_preflight_state(self, preflight_state: PreflightState) -> None:
+    def watch_preflight_state(self, preflight_state: PreflightState) -> None:
         """Show the new state of the preflight."""
         self.main.preflight_state = preflight_state
 
@@ -94,27 +93,37 @@ class ConsoleApp(PreflightCommands, SyncCommands, PromptQueue, inherit_bindings=
         """Whether view 1 is shown."""
         return self.main.view == "host"
 
-    def show_verify_state(self, verify_state: VerifyState) -> None:
+    def watch_verify_state(self, verify_state: VerifyState) -> None:
         """Show the new state of the verification."""
         self.main.verify_state = verify_state
 
     @work(thread=True, exit_on_error=False, group="session", name="open")
-    def start_session(self) -> None:
+    def start_session(self) -> SessionProtocol:
         """Make the session in a thread."""
-        self.post_message(SessionOpened(self._make_session(self.prompter)))
+        return self._make_session(self.prompter)
 
-    @on(SessionOpened)
-    def _session_opened(self, message: SessionOpened) -> None:
-        self.session = message.session
-        self.main.set_session(message.session)
-        self._show_newest()
-        self._follow(message.session)
+    @on(Worker.StateChanged)
+    def _session_worker_ended(self, event: Worker.StateChanged) -> None:
+        if event.worker.group != "session":
+            return
+        error, opening = event.worker.error, event.worker.name == "open"
+        if event.state is WorkerState.SUCCESS and opening and (session := event.worker.result) is not None:
+            self.session = session
+            self.main.set_session(session)
+            self._show_newest()
+            self._follow(session)
+        elif event.state is WorkerState.ERROR and opening:
+            self.exit(return_code=2, message=str(error))
+        elif event.state is WorkerState.ERROR:
+            text = (
+                f"The console stopped following the host: {error}; {key_of('app.reconnect')} in view 1 connects again."
+            )
+            self.show_notice(text, "error")
 
     def _follow(self, session: SessionProtocol) -> None:
         self._follower = self.run_worker(session.run(), group="session", name="follow", exit_on_error=False)
 
-    @on(ReconnectRequested)
-    def _reconnect(self) -> None:
+    def action_reconnect(self) -> None:
         """Connect now; follow the host again if following ended with an error."""
         if self.session is not None:
             self.session.reconnect()
@@ -131,18 +140,8 @@ class ConsoleApp(PreflightCommands, SyncCommands, PromptQueue, inherit_bindings=
             self.update_link(newest.host.link)
             needs_input = self.session.stopped.is_set()
             if needs_input and not self._needs_input:
-                self.show_notice(f"{newest.host.detail}; {key_of('reconnect')} in view 1 connects again.", "error")
+                self.show_notice(f"{newest.host.detail}; {key_of('app.reconnect')} in view 1 connects again.", "error")
             self._needs_input = needs_input
-
-    @on(Worker.StateChanged)
-    def _session_failed(self, event: Worker.StateChanged) -> None:
-        if event.worker.group != "session" or event.state is not WorkerState.ERROR:
-            return
-        if event.worker.name == "open":
-            self.exit(return_code=2, message=str(event.worker.error))
-        else:
-            error = f"The console stopped following the host: {event.worker.error}"
-            self.show_notice(f"{error}; {key_of('reconnect')} in view 1 connects again.", "error")
 
     async def on_unmount(self) -> None:
         """Close the link; runs continue on the host."""
@@ -155,6 +154,12 @@ class ConsoleApp(PreflightCommands, SyncCommands, PromptQueue, inherit_bindings=
     def action_show_view(self, view: ViewName) -> None:
         """Show a view."""
         self.main.view = view
+
+    def action_stop(self) -> None:
+        """Stop a verification, and waiting for a repair."""
+        for worker in self.workers:
+            if worker.name in ("verify", "repair"):
+                worker.cancel()
 
     def action_help(self) -> None:
         """Show every key."""

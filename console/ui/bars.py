@@ -14,7 +14,6 @@ from textual.widget import Widget
 from console.format import age
 from console.runs.snapshot import HostView, Snapshot
 from console.ui.actions import VIEWS, Action, Scope, ViewName, actions_in
-from console.ui.messages import ViewRequested
 from console.ui.runs.run_text import MARKS
 
 _LINK_MARKS = {
@@ -29,12 +28,12 @@ _LINK_MARKS = {
 def link_text(host: HostView, now: float, needs_input: bool) -> Content:
     """``● up, 0.4 s ago`` or ``○ lost 12 s, retrying``; ``now`` is ``time.monotonic()``."""
     sign, style = _LINK_MARKS[host.link]
-    heard = age(now - host.last_reply_at) if host.last_reply_at else ""
+    silence = age(now - host.last_reply_at) if host.last_reply_at else ""
     text: str = host.link
-    if host.link == "up" and heard:
-        text = f"up, {heard} ago"
+    if host.link == "up" and silence:
+        text = f"up, {silence} ago"
     elif host.link == "lost":
-        text = f"{f'lost {heard}' if heard else 'not reached'}, {'needs input' if needs_input else 'retrying'}"
+        text = f"{f'lost {silence}' if silence else 'not reached'}, {'needs input' if needs_input else 'retrying'}"
     return Content.styled(f"{sign} {text}", style)
 
 
@@ -129,13 +128,13 @@ class TabBar(Widget):
         right = (busy if self.busy_text else self.sync_text.pad_right(1)).truncate(room, ellipsis=True)
         return tabs.pad_right(max(0, room - right.cell_length)) + right
 
-    def on_click(self, event: events.Click) -> None:
+    async def on_click(self, event: events.Click) -> None:
         """Open the clicked view."""
         right = 0
         for number, (name, title) in enumerate(VIEWS, start=1):
             right += len(_tab_text(number, title, False))
             if event.x < right:
-                self.post_message(ViewRequested(name))
+                await self.run_action(f"app.show_view('{name}')")
                 return
 
 

@@ -12,10 +12,11 @@ from textual.worker import Worker, WorkerState
 
 from console.format import counted
 from console.ui.actions import key_of
-from console.ui.messages import AbortRequested, CommandFinished, LaunchRequested
+from console.ui.messages import ENDED, AbortRequested, LaunchRequested
 from console.ui.session_protocol import OutcomeProtocol, SessionProtocol
 
 Severity = Literal["information", "warning", "error"]
+Notice = tuple[str, Severity]
 Command = Literal["launch", "abort", "take over", "repair", "sync"]
 _NOTICE_SECONDS: dict[Severity, float] = {"information": 3.0, "warning": 4.0, "error": 5.0}
 
@@ -58,8 +59,8 @@ class CommandApp(App[None], inherit_bindings=False):
             self.show_notice(plan.question)
             return
 
-        async def launch() -> CommandFinished:
-            return outcome_message("launched", await session.launch(plan))
+        async def launch() -> Notice:
+            return outcome_notice("launched", await session.launch(plan))
 
         def start() -> None:
             self.run_command("launch", f"launching {counted(len(plan.launch), 'run')}", launch())
@@ -79,8 +80,8 @@ class CommandApp(App[None], inherit_bindings=False):
             self.show_notice(plan.question)
             return
 
-        async def abort() -> CommandFinished:
-            return outcome_message("aborted", await session.abort(plan))
+        async def abort() -> Notice:
+            return outcome_notice("aborted", await session.abort(plan))
 
         busy_text = f"aborting {counted(len(plan.abort), 'run')}"
         self.confirm(plan.question, "abort", lambda: self.run_command("abort", busy_text, abort()))
@@ -95,9 +96,9 @@ class CommandApp(App[None], inherit_bindings=False):
             self.show_notice("This console has the lease already.")
             return
 
-        async def take_over() -> CommandFinished:
+        async def take_over() -> Notice:
             await session.take_over()
-            return CommandFinished("This console has the lease now.", "information")
+            return "This console has the lease now.", "information"
 
         question = f"{holder} has the lease of this host. After you take over, that console can only view it."
         self.confirm(question, "take over", lambda: self.run_command("take over", "taking over", take_over()))
@@ -126,34 +127,28 @@ class CommandApp(App[None], inherit_bindings=False):
             return session
         return None
 
-    def run_command(self, command: Command, busy_text: str, reply: Coroutine[None, None, CommandFinished]) -> None:
-        """Wait for ``reply`` in a worker and show ``busy_text`` meanwhile."""
+    def run_command(self, command: Command, busy_text: str, outcome: Coroutine[None, None, Notice]) -> None:
+        """Wait for ``outcome`` in a worker and show it; show ``busy_text`` meanwhile."""
         self._pending[command] = busy_text
         self.show_busy(", ".join(self._pending.values()))
-
-        async def wait() -> None:
-            self.post_message(await reply)
-
-        self.run_worker(wait(), name=command, group="commands", exit_on_error=False)
-
-    @on(CommandFinished)
-    def _show_outcome(self, message: CommandFinished) -> None:
-        self.show_notice(message.text, message.severity)
+        self.run_worker(outcome, name=command, group="commands", exit_on_error=False)
 
     @on(Worker.StateChanged)
     def _command_ended(self, event: Worker.StateChanged) -> None:
-        if event.worker.group != "commands" or not event.worker.is_finished:
+        if event.worker.group != "commands" or event.state not in ENDED:
             return
         self._pending.pop(event.worker.name, None)
         self.show_busy(", ".join(self._pending.values()))
         if event.state is WorkerState.ERROR:
             self.show_notice(f"Could not {event.worker.name}: {event.worker.error}", "error")
+        elif event.worker.result is not None:
+            self.show_notice(*event.worker.result)
 
 
-def outcome_message(verb: str, outcomes: Sequence[OutcomeProtocol]) -> CommandFinished:
+def outcome_notice(verb: str, outcomes: Sequence[OutcomeProtocol]) -> Notice:
     """One line for all runs of a command: ``Launched 8 runs. 1 not launched: already active under another launch.``"""
     done = sum(outcome.done for outcome in outcomes)
     notes = Counter(outcome.note for outcome in outcomes if not outcome.done)
     parts = [f"{verb.capitalize()} {counted(done, 'run')}."] if done or not notes else []
     parts += [f"{count} not {verb}: {note}." for note, count in notes.items()]
-    return CommandFinished(" ".join(parts), "warning" if notes else "information")
+    return " ".join(parts), "warning" if notes else "information"

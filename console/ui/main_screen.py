@@ -16,7 +16,7 @@ from console.ui.bars import KeyBar, StatusBar, TabBar
 from console.ui.host.preflight import PreflightState
 from console.ui.host.sync import VerifyState
 from console.ui.host.sync_text import sync_text_short
-from console.ui.messages import RunSelected, ViewRequested
+from console.ui.messages import RunSelected
 from console.ui.pane import Pane, StageClock
 from console.ui.runs.pane import RunsPane
 from console.ui.session_protocol import SessionProtocol
@@ -137,11 +137,6 @@ class MainScreen(Screen[None], inherit_bindings=False):
         pane.focus_content()
         self.query_one(TabBar).current = new
         self.query_one(KeyBar).scope = pane.SCOPE
-
-    @on(ViewRequested)
-    def _show_view(self, message: ViewRequested) -> None:
-        message.stop()
-        self.view = message.view
 
     @on(RunSelected)
     def _select_run(self, message: RunSelected) -> None:

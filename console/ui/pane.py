@@ -14,6 +14,7 @@ from console.runs.snapshot import Snapshot
 from console.ui.actions import Scope, bindings
 from console.ui.host.preflight import PreflightState
 from console.ui.host.sync import VerifyState
+from console.ui.messages import AbortRequested
 from console.ui.session_protocol import SessionProtocol
 from engine.contract.settings import RunId
 
@@ -101,3 +102,8 @@ class Pane(ScrollPage):
 
     def tick(self) -> None:
         """Update ages and times; called four times a second while the view is visible."""
+
+    def action_abort(self) -> None:
+        """Abort the selected run."""
+        if self.selected is not None:
+            self.post_message(AbortRequested((self.selected,)))

@@ -34,7 +34,7 @@ def preflight_text(state: PreflightState, now: float) -> Content:
     elif state.checked_at is None and not state.error:
         parts.append(Content("starts once the host is connected"))
     if state.repairing or state.started_at is None:
-        action, effect = ("stop", "stops waiting") if state.repairing else ("check_again", "checks again")
+        action, effect = ("app.stop", "stops waiting") if state.repairing else ("app.check_again", "checks again")
         parts.append(Content.assemble((key_of(action), "bold $text-accent"), f" {effect}"))
     line = Content.assemble((f"{'Preflight':<13}", "$text-muted")) + Content("; ").join(parts)
     if not state.error or state.started_at is not None:
@@ -92,7 +92,7 @@ class Checklist(UpdatingText):
         return checks[self._index] if self._index < len(checks) else None
 
     def watch_preflight_state(self, old: PreflightState, new: PreflightState) -> None:
-        """Show the new state; select the worst_status check unless the selected one is still there."""
+        """Show the new state; select the worst check unless the selected one is still there."""
         if new.checks != old.checks:
             names = [check.name for check in new.checks]
             selected = old.checks[self._index].name if self._index < len(old.checks) else None

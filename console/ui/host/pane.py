@@ -15,14 +15,7 @@ from console.ui.bars import link_text
 from console.ui.host.checklist import Checklist, preflight_text
 from console.ui.host.preflight import PreflightState
 from console.ui.host.sync_text import sync_text
-from console.ui.messages import (
-    PreflightRequested,
-    ReconnectRequested,
-    RepairRequested,
-    StopRequested,
-    SyncRequested,
-    VerifyRequested,
-)
+from console.ui.messages import RepairRequested
 from console.ui.pane import Pane, UpdatingText
 
 _MIB = 1024 * 1024
@@ -102,37 +95,17 @@ class HostPane(Pane, inherit_bindings=False):
         else:
             self.scroll_home(animate=False)
 
-    def action_reconnect(self) -> None:
-        """Connect now."""
-        self.post_message(ReconnectRequested())
-
-    def action_check_again(self) -> None:
-        """Check the host again."""
-        self.post_message(PreflightRequested())
-
     def action_repair(self) -> None:
         """Do what the selected check advises."""
         if self.checklist.selected is not None:
             self.post_message(RepairRequested(self.checklist.selected))
-
-    def action_sync_now(self) -> None:
-        """Pull what is damaged or not synced yet."""
-        self.post_message(SyncRequested())
-
-    def action_verify(self) -> None:
-        """Compare the local copy with its manifests."""
-        self.post_message(VerifyRequested())
-
-    def action_stop(self) -> None:
-        """Stop a verification, and waiting for a repair."""
-        self.post_message(StopRequested())
 
 
 def host_text(host: HostView, now: float, needs_input: bool) -> Content:
     """The host and the link to it; ``now`` is ``time.monotonic()``, ``needs_input``: the link is not retried by itself."""
     link = link_text(host, now, needs_input)
     if host.link == "lost":
-        link += Content.assemble("; ", (key_of("reconnect"), "bold $text-accent"), " connects now")
+        link += Content.assemble("; ", (key_of("app.reconnect"), "bold $text-accent"), " connects now")
     lease = f"another console ({host.lease}) launches and aborts; {key_of('take_over')} takes over"
     lines: list[Content | None] = [
         Content.styled(f"{host.title} ({host.name})", "bold"),

@@ -8,20 +8,14 @@ from collections import Counter
 from msgspec import Struct
 from msgspec.structs import replace
 from textual import on
+from textual.reactive import var
 from textual.worker import Worker, WorkerState
 
 from console.format import counted, size
 from console.hosts.preflight.checks import ENVIRONMENT_CPU, ENVIRONMENT_CUDA, Check, Repair, worst_status
 from console.runs.snapshot import HostView, Link
-from console.ui.commands import CommandApp
-from console.ui.messages import (
-    CommandFinished,
-    PreflightFinished,
-    PreflightRequested,
-    RepairProgressed,
-    RepairRequested,
-    StopRequested,
-)
+from console.ui.commands import CommandApp, Notice
+from console.ui.messages import ENDED, RepairRequested
 from console.ui.session_protocol import SessionProtocol
 
 
@@ -98,14 +92,8 @@ def repair_question(repair: Repair, host: HostView) -> tuple[str, str]:
 class PreflightCommands(CommandApp, inherit_bindings=False):
     """App mixin that runs preflights and repairs and keeps their state."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.preflight_state = PreflightState()
-        self._link: Link = "starting"
-
-    def show_preflight_state(self, preflight_state: PreflightState) -> None:
-        """Show the new state."""
-        raise NotImplementedError
+    preflight_state = var(PreflightState(), init=False)
+    _link: Link = "starting"
 
     def preflight_is_visible(self) -> bool:
         """Whether the view with the checks is shown; a notice of their result would only cover them."""
@@ -118,35 +106,32 @@ class PreflightCommands(CommandApp, inherit_bindings=False):
         if connected and self.session is not None and self.preflight_state.checked_at is None:
             self._start_preflight(self.session)
 
-    @on(PreflightRequested)
-    def _check_again(self) -> None:
+    def action_check_again(self) -> None:
+        """Check the host again."""
         session = self.open_session()
         if session is not None:
             if not self.preflight_state.repairing:
-                self._set_preflight(replace(self.preflight_state, repair=None))  # its result was read by now
+                self.preflight_state = replace(self.preflight_state, repair=None)  # its result was read by now
             self._start_preflight(session)
 
     def _start_preflight(self, session: SessionProtocol) -> None:
         if self.preflight_state.started_at is not None:
             return
-        self._set_preflight(replace(self.preflight_state, started_at=time.monotonic()))
-
-        async def preflight() -> None:
-            self.post_message(PreflightFinished(await session.preflight()))
-
-        self.run_worker(preflight(), name="preflight", group="preflight", exit_on_error=False)
-
-    @on(PreflightFinished)
-    def _preflight_finished(self, message: PreflightFinished) -> None:
-        first = self.preflight_state.checked_at is None
-        self._set_preflight(self.preflight_state.finished(message.checks, time.monotonic()))
-        if first and worst_status(message.checks) == "blocker" and not self.preflight_is_visible():
-            self.show_notice(f"Preflight: {checks_summary_text(message.checks)}; see view 1.", "warning")
+        self.preflight_state = replace(self.preflight_state, started_at=time.monotonic())
+        self.run_worker(session.preflight(), name="preflight", group="preflight", exit_on_error=False)
 
     @on(Worker.StateChanged)
-    def _preflight_failed(self, event: Worker.StateChanged) -> None:
-        if event.worker.group == "preflight" and event.state is WorkerState.ERROR:
-            self._set_preflight(self.preflight_state.failed(str(event.worker.error)))
+    def _preflight_ended(self, event: Worker.StateChanged) -> None:
+        if event.worker.group != "preflight":
+            return
+        if event.state is WorkerState.ERROR:
+            self.preflight_state = self.preflight_state.failed(str(event.worker.error))
+        elif event.state is WorkerState.SUCCESS:
+            first = self.preflight_state.checked_at is None
+            checks: tuple[Check, ...] = event.worker.result or ()
+            self.preflight_state = self.preflight_state.finished(checks, time.monotonic())
+            if first and worst_status(checks) == "blocker" and not self.preflight_is_visible():
+                self.show_notice(f"Preflight: {checks_summary_text(checks)}; see view 1.", "warning")
 
     @on(RepairRequested)
     def _repair(self, message: RepairRequested) -> None:
@@ -161,37 +146,23 @@ class PreflightCommands(CommandApp, inherit_bindings=False):
         self.confirm(question, yes_label, lambda: self._start_repair(session, check, repair))
 
     def _start_repair(self, session: SessionProtocol, check: Check, repair: Repair) -> None:
-        self._set_preflight(replace(self.preflight_state, repair=RepairProgress(check.name, time.monotonic())))
+        self.preflight_state = replace(self.preflight_state, repair=RepairProgress(check.name, time.monotonic()))
 
-        async def run() -> CommandFinished:
+        async def run() -> Notice:
             step = "done"
             async for step in session.repair(repair):
-                self.post_message(RepairProgressed(step))
-            return CommandFinished(f"{check.name}: {step}", "information")
+                self.preflight_state = self.preflight_state.with_repair(step=step)
+            return f"{check.name}: {step}", "information"
 
         self.run_command("repair", f"repairing {check.name}", run())
-
-    @on(RepairProgressed)
-    def _repair_progressed(self, message: RepairProgressed) -> None:
-        self._set_preflight(self.preflight_state.with_repair(step=message.step))
-
-    @on(StopRequested)
-    def _stop_waiting_for_repair(self) -> None:
-        for worker in self.workers:
-            if worker.group == "commands" and worker.name == "repair":
-                worker.cancel()
 
     @on(Worker.StateChanged)
     def _repair_ended(self, event: Worker.StateChanged) -> None:
         """Record the end and check again, whatever the outcome."""
-        if event.worker.group != "commands" or event.worker.name != "repair" or not event.worker.is_finished:
+        if event.worker.name != "repair" or event.state not in ENDED:
             return
         errors = {WorkerState.ERROR: str(event.worker.error), WorkerState.CANCELLED: "no longer waited for"}
         error = errors.get(event.state, "")
-        self._set_preflight(self.preflight_state.with_repair(ended_at=time.monotonic(), error=error))
+        self.preflight_state = self.preflight_state.with_repair(ended_at=time.monotonic(), error=error)
         if self.session is not None:
             self._start_preflight(self.session)
-
-    def _set_preflight(self, preflight_state: PreflightState) -> None:
-        self.preflight_state = preflight_state
-        self.show_preflight_state(preflight_state)

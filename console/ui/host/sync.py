@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 from textual import on
+from textual.reactive import var
 from textual.worker import Worker, WorkerState
 
 from console.format import counted, seconds_left, size
-from console.ui.commands import CommandApp
-from console.ui.messages import CommandFinished, StopRequested, SyncRequested, VerifyProgressed, VerifyRequested
+from console.ui.commands import CommandApp, Notice
+from console.ui.messages import ENDED
 
 if TYPE_CHECKING:
     from console.hosts.pull.verify import VerifyResult
@@ -57,62 +58,43 @@ def verify_notice_text(result: VerifyResult) -> str:
 class SyncCommands(CommandApp, inherit_bindings=False):
     """App mixin that syncs and verifies the local copy and keeps the state of the verification."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.verify_state = VerifyState()
+    verify_state = var(VerifyState(), init=False)
 
-    def show_verify_state(self, verify_state: VerifyState) -> None:
-        """Show the new state."""
-        raise NotImplementedError
-
-    @on(SyncRequested)
-    def _sync_now(self) -> None:
+    def action_sync_now(self) -> None:
+        """Pull what is damaged or not synced yet."""
         session = self.open_session()
         if session is None:
             return
         result = self.verify_state.result
         if result is not None and result.differing and not self.verify_state.running:
-            self._set_verify(VerifyState())  # the files that it is about are replaced
+            self.verify_state = VerifyState()  # the files that it is about are replaced
 
-        async def sync_now() -> CommandFinished:
+        async def sync_now() -> Notice:
             runs = session.pull_again()
             text = f"Pulling {counted(len(runs), 'run')}." if runs else "Every ended run is synced already."
-            return CommandFinished(text, "information")
+            return text, "information"
 
         self.run_command("sync", "syncing", sync_now())
 
-    @on(VerifyRequested)
-    def _verify(self) -> None:
+    def action_verify(self) -> None:
+        """Compare the local copy with its manifests."""
         session = self.open_session()
         if session is None or self.verify_state.running:
             return
-        self._set_verify(VerifyState(started_at=time.monotonic()))
+        self.verify_state = VerifyState(started_at=time.monotonic())
 
         async def verify() -> None:
             async for result in session.verify_synced():
-                self.post_message(VerifyProgressed(result))
+                self.verify_state = replace(self.verify_state, result=result)
 
         self.run_worker(verify(), name="verify", group="verify", exit_on_error=False)
 
-    @on(VerifyProgressed)
-    def _verify_progressed(self, message: VerifyProgressed) -> None:
-        if self.verify_state.ended_at is None:
-            self._set_verify(replace(self.verify_state, result=message.result))
-
-    @on(StopRequested)
-    def _stop_verifying(self) -> None:
-        self.workers.cancel_group(self, "verify")
-
     @on(Worker.StateChanged)
     def _verify_ended(self, event: Worker.StateChanged) -> None:
-        if event.worker.group != "verify" or not event.worker.is_finished:
+        if event.worker.group != "verify" or event.state not in ENDED:
             return
         error = {WorkerState.ERROR: str(event.worker.error), WorkerState.CANCELLED: "stopped"}.get(event.state, "")
-        self._set_verify(replace(self.verify_state, ended_at=time.monotonic(), error=error))
+        self.verify_state = replace(self.verify_state, ended_at=time.monotonic(), error=error)
         result = self.verify_state.result
         if result is not None and not error:
             self.show_notice(verify_notice_text(result), "error" if result.differing else "information")
-
-    def _set_verify(self, verify_state: VerifyState) -> None:
-        self.verify_state = verify_state
-        self.show_verify_state(verify_state)

@@ -41,7 +41,7 @@ def _short_status(snapshot: Snapshot, status: SyncStatus) -> Content:
         return Content.styled(f"synced {counted(len(status.synced), 'run')}, {size(status.bytes)}", "$text-success")
     done = f"synced {len(status.synced)}/{len(status.due)}"
     if status.damaged:
-        return Content.styled(f"{done}, {len(status.damaged)} damaged: {key_of('sync_now')}", "bold $text-error")
+        return Content.styled(f"{done}, {len(status.damaged)} damaged: {key_of('app.sync_now')}", "bold $text-error")
     if status.pulling is not None:
         return Content(f"{done}, {pull_text(snapshot.sync_states[status.pulling], short=True)}")
     if status.waiting:
@@ -63,28 +63,28 @@ def pull_text(state: SyncState, *, short: bool = False) -> str:
 
 def damaged_text(state: SyncState) -> Content:
     """Why the local copy of a run is damaged, and the key that pulls it again."""
-    key = (key_of("sync_now"), "bold $text-accent")
+    key = (key_of("app.sync_now"), "bold $text-accent")
     return Content.assemble("; ", key, f" pulls it again: {state.note or 'a checksum does not match'}")
 
 
 def _totals(snapshot: Snapshot, status: SyncStatus, now: float) -> Content:
-    held = f"{counted(status.files, 'file')}, {size(status.bytes)}"
+    files = f"{counted(status.files, 'file')}, {size(status.bytes)}"
     if not status.host_answered:
-        synced = f"{counted(len(status.synced), 'run')} synced, {held}; " if status.synced else ""
+        synced = f"{counted(len(status.synced), 'run')} synced, {files}; " if status.synced else ""
         return Content(f"{synced}the host has not answered yet, it may have more")
     if not status.due:
         return Content("no run has ended yet")
     runs = f"{len(status.synced)} of {counted(len(status.due), 'ended run')}"
     as_of = "" if snapshot.host.link == "up" else f", as of {age(now - snapshot.host.last_reply_at)} ago"
     if status.full:
-        return Content.assemble(("✓ synced", "bold $text-success"), f": {runs}, {held}, checksums match{as_of}")
-    return Content.assemble((f"{runs} synced", "bold $text-warning"), f", {held}{as_of}")
+        return Content.assemble(("✓ synced", "bold $text-success"), f": {runs}, {files}, checksums match{as_of}")
+    return Content.assemble((f"{runs} synced", "bold $text-warning"), f", {files}{as_of}")
 
 
 def _not_synced_lines(snapshot: Snapshot, status: SyncStatus, now: float) -> Iterator[Content]:
     """Runs that are not synced, with the reason and the key that helps."""
     states = snapshot.sync_states
-    key = (key_of("sync_now"), "bold $text-accent")
+    key = (key_of("app.sync_now"), "bold $text-accent")
     if snapshot.local_writer:
         yield Content.styled(f"! read-only here: {snapshot.local_writer} writes this runs folder", "$text-warning")
     if status.pulling is not None:
@@ -110,13 +110,13 @@ def _not_synced_lines(snapshot: Snapshot, status: SyncStatus, now: float) -> Ite
 
 
 def _verify_lines(state: VerifyState, status: SyncStatus, now: float) -> Iterator[Content]:
-    key, result = (key_of("verify"), "bold $text-accent"), state.result
+    key, result = (key_of("app.verify"), "bold $text-accent"), state.result
     if state.running:
         left = state.seconds_left(now)
         eta = f", {duration(left)} left" if left is not None else ""
         files = f"{result.files:,} of {counted(result.files_total, 'file')}, " if result else ""
         read = f"{size(result.bytes_read)} of {size(result.bytes_total)} read" if result else "starting"
-        yield Content.assemble(f"{files}{read}{eta}; ", (key_of("stop"), "bold $text-accent"), " stops")
+        yield Content.assemble(f"{files}{read}{eta}; ", (key_of("app.stop"), "bold $text-accent"), " stops")
         return
     again = Content.assemble("; ", key, " verifies again")
     if state.ended_at is None:

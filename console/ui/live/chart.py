@@ -20,7 +20,7 @@ from textual.widget import Widget
 from textual.worker import Worker, WorkerState
 
 from console.runs.series import PointStorage, Series, SeriesReduction
-from console.ui.messages import ChartDrawn
+from console.ui.messages import ENDED
 
 Colour = tuple[int, int, int]
 MIN_WIDTH, MIN_HEIGHT = 20, 5
@@ -182,20 +182,17 @@ class ChartPanel(Widget):
         self._draw(*request, width, height)
 
     @work(thread=True, exit_on_error=False)
-    def _draw(self, curves: Callable[[], Sequence[Curve]], options: ChartOptions, width: int, height: int) -> None:
-        self.post_message(ChartDrawn(draw(curves(), width, height, options)))
-
-    @on(ChartDrawn)
-    def _show(self, message: ChartDrawn) -> None:
-        message.stop()
-        self.drawing = message.drawing
+    def _draw(self, curves: Callable[[], Sequence[Curve]], options: ChartOptions, width: int, height: int) -> Text:
+        return draw(curves(), width, height, options)
 
     @on(Worker.StateChanged)
-    def _start_next(self, event: Worker.StateChanged) -> None:
-        if event.state in (WorkerState.SUCCESS, WorkerState.ERROR, WorkerState.CANCELLED):
+    def _show_drawing(self, event: Worker.StateChanged) -> None:
+        if event.state in ENDED:
             self._busy = False
             if event.state is WorkerState.ERROR:
                 self.drawing = Text(f"The chart could not be drawn: {event.worker.error}")
+            elif event.worker.result is not None:
+                self.drawing = event.worker.result
             self._start()
 
     def render(self) -> Content:

@@ -18,7 +18,7 @@ from console.ui.actions import bindings
 from console.ui.live.chart import MIN_WIDTH, ChartOptions, ChartPanel
 from console.ui.live.curves import colours, letters, loss_curves, mean_pool_level, top1_curves
 from console.ui.live.log_view import LogFilter, LogView
-from console.ui.messages import AbortRequested, RunSelected
+from console.ui.messages import RunSelected
 from console.ui.pane import Pane, UpdatingText
 from console.ui.runs.run_text import mark_text, stage_text
 from engine.contract.settings import RunId
@@ -165,11 +165,6 @@ class LivePane(Pane, inherit_bindings=False):
         if self.snapshot is not None and self.selected is not None:
             runs = list(self.snapshot.runs)
             self.post_message(RunSelected(runs[(runs.index(self.selected) + by) % len(runs)]))
-
-    def action_abort(self) -> None:
-        """Abort the selected run."""
-        if self.selected is not None:
-            self.post_message(AbortRequested((self.selected,)))
 
     def action_toggle_smooth(self) -> None:
         """Switch between smoothed and raw loss."""

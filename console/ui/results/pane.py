@@ -13,6 +13,7 @@ from textual.worker import Worker, WorkerState
 from console.results.records import Results
 from console.results.tables import result_lines
 from console.runs.snapshot import Snapshot
+from console.ui.messages import ENDED
 from console.ui.pane import Pane
 from console.ui.session_protocol import SessionProtocol
 
@@ -69,8 +70,9 @@ class LocalCopyPane(Pane):
 
     @on(Worker.StateChanged)
     def _finish_reading(self, event: Worker.StateChanged) -> None:
-        if event.worker.is_finished:
-            self._is_reading = False
+        if event.state not in ENDED:
+            return
+        self._is_reading = False
         if not self.app.is_running:  # the console is closing and has removed widgets already
             return
         if event.state is WorkerState.ERROR:

@@ -15,14 +15,7 @@ from textual.widgets import Static
 from console.runs.run_view import RunView
 from console.runs.snapshot import SyncState
 from console.ui.actions import bindings
-from console.ui.messages import (
-    AbortRequested,
-    LaunchRequested,
-    RunSelected,
-    SyncRequested,
-    VerifyRequested,
-    ViewRequested,
-)
+from console.ui.messages import AbortRequested, LaunchRequested, RunSelected
 from console.ui.pane import Pane, UpdatingText
 from console.ui.runs.run_text import cell_text, details_text
 from engine.contract.experiment import USER_BUNDLES, Experiment
@@ -137,10 +130,6 @@ class RunsPane(Pane, inherit_bindings=False):
         runs = self._rows[names[row]]
         self.post_message(RunSelected(runs[min(max(0, column), len(runs) - 1)]))
 
-    def action_open_live(self) -> None:
-        """Open the selected run in view 3."""
-        self.post_message(ViewRequested("live"))
-
     def action_launch(self) -> None:
         """Launch the selected run."""
         if self.selected is not None:
@@ -160,19 +149,6 @@ class RunsPane(Pane, inherit_bindings=False):
         if self.selected is not None:
             self.post_message(LaunchRequested((self.selected,), restart=True))
 
-    def action_abort(self) -> None:
-        """Abort the selected run."""
-        if self.selected is not None:
-            self.post_message(AbortRequested((self.selected,)))
-
     def action_abort_all(self) -> None:
         """Abort every queued and running run."""
         self.post_message(AbortRequested(tuple(self._cells)))
-
-    def action_sync_now(self) -> None:
-        """Pull what is damaged or not synced yet."""
-        self.post_message(SyncRequested())
-
-    def action_verify(self) -> None:
-        """Compare the local copy with its manifests."""
-        self.post_message(VerifyRequested())

@@ -11,7 +11,7 @@ from console.hosts.ssh.prompts import Prompter
 from console.runs.run_view import RunView
 from console.runs.snapshot import SyncState
 from console.ui.app import ConsoleApp
-from console.ui.commands import outcome_message
+from console.ui.commands import outcome_notice
 from console.ui.dialogs import ConfirmDialog
 from engine.contract.settings import RunId
 from tests.console.ui.driving import LARGE, console, notices, record_notices, screen, until, until_shown
@@ -245,8 +245,8 @@ async def test_leaving_active_runs_is_asked_and_aborts_none(key: str) -> None:
     ],
 )
 def test_the_outcome_of_a_command_fits_one_line(outcomes: list[tuple[str, bool, str]], words: str) -> None:
-    message = outcome_message("launched", [FakeOutcome(RunId(name, 1), done, note) for name, done, note in outcomes])
-    assert message.text == words
+    text, _ = outcome_notice("launched", [FakeOutcome(RunId(name, 1), done, note) for name, done, note in outcomes])
+    assert text == words
 
 
 async def test_a_run_the_host_forgot_can_be_launched_again() -> None:
