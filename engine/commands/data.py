@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,33 +25,6 @@ if TYPE_CHECKING:
     from engine.data.formats.gate import FileReport
 
 DONE = 0
-
-
-def data_check(files: Sequence[Path], quarantine: Path | None, *, as_one_json: bool) -> None:
-    """Check ``files`` and print a report for each, or one JSON object for all.
-
-    Raises:
-        BadInput: a file cannot be read, holds no records, or has too many in quarantine.
-    """
-    from engine.data.formats.check import check_files, report_text, reports_as_json  # numpy, which help does without
-
-    reports: list[FileReport] = []
-    for report in check_files(files, quarantine):
-        reports.append(report)
-        if not as_one_json:
-            print(report_text(report), flush=True)
-    if as_one_json:
-        print(json.dumps(reports_as_json(reports), indent=1))
-    errors: list[BadInput] = []
-    for report in reports:
-        try:
-            report.raise_if_unusable()
-        except BadInput as error:
-            errors.append(error)
-    if errors:
-        first = errors[0]
-        more = f" (and {len(errors) - 1} more of the files fail)" if len(errors) > 1 else ""
-        raise BadInput(first.message + more, file=first.file, line=first.line)
 
 
 def add_data(commands: argparse._SubParsersAction[Any]) -> None:
@@ -101,7 +73,29 @@ def _data_obtain(options: argparse.Namespace) -> int:
 
 
 def _data_check(options: argparse.Namespace) -> int:
-    data_check(options.files, options.quarantine, as_one_json=options.json)
+    """Check the files and print a report for each, or one JSON object for all.
+
+    Raises:
+        BadInput: a file cannot be read, holds no records, or has too many in quarantine.
+    """
+    from engine.data.formats.check import check_files, report_rows, reports_as_json  # numpy, which help does without
+
+    reports: list[FileReport] = []
+    errors: list[BadInput] = []
+    for report in check_files(options.files, options.quarantine):
+        reports.append(report)
+        if not options.json:
+            print("\n".join(report_rows(report)), flush=True)
+        try:
+            report.raise_if_unusable()
+        except BadInput as error:
+            errors.append(error)
+    if options.json:
+        print(json.dumps(reports_as_json(reports), indent=1))
+    if errors:
+        first = errors[0]
+        more = f" (and {len(errors) - 1} more of the files fail)" if len(errors) > 1 else ""
+        raise BadInput(first.message + more, file=first.file, line=first.line)
     return DONE
 
 
@@ -110,7 +104,7 @@ def _data_build(options: argparse.Namespace) -> int:
     first = run_ids(experiment, options.profile)[0]
     settings = resolve(experiment, options.profile, first)
     if options.out is not None:
-        from engine.data.formats.export import check_destination
+        from engine.data.formats.export import check_destination, export
 
         # --out writes the built editions only, so users' files named by the experiment are left out
         settings = msgspec.structs.replace(settings, edition="enriched", inputs=())
@@ -135,8 +129,6 @@ def _data_build(options: argparse.Namespace) -> int:
             print(line_of(next(preparing)), flush=True)
         except StopIteration as end:
             if options.out is not None:
-                from engine.data.formats.export import export
-
                 export(end.value, options.edition or "all", options.out, experiment, options.profile)
             print(options.out or end.value)
             return DONE

@@ -90,7 +90,7 @@ def build_all(
     train = [bundle for bundles in editions.bundles.values() for bundle in bundles]
     checked = check_leakage(train, editions.dev, evaluation, editions.originals)
     report(3, _STAGES, "stages")
-    encoded = encode_dataset(
+    files, described = encode_dataset(
         DatasetContents(
             editions={str(name): bundles for name, bundles in editions.bundles.items()},
             dev=editions.dev,
@@ -103,26 +103,21 @@ def build_all(
         key=build_key(part, data_seed, verification, wordnet.fingerprint, encoder_fingerprint),
         builder_version=BUILDER_VERSION,
         data_seed=data_seed,
-        slice=msgspec.structs.asdict(part),
-        verification=msgspec.structs.asdict(verification),
+        slice=structs.asdict(part),
+        verification=structs.asdict(verification),
         wordnet_fingerprint=wordnet.fingerprint,
         encoder_fingerprint=encoder_fingerprint,
-        sha256=encoded.sha256,
-        data_fingerprints=encoded.data_fingerprints,
-        eval_fingerprint=encoded.eval_fingerprint,
         lemmas={name: len(lemmas) for name, lemmas in plan.lemmas.items()},
-        records=encoded.records,
-        tiers=encoded.tiers,
         tier_cuts=editions.tier_cuts,
         adversarial=sum(bundle.adversarial for bundle in editions.bundles["v2.3"]),
         nearest_other_lemma=_nearest_other_lemma(editions.bundles["v2.3"]),
         synthetics=count_names(rejected.reason for rejected in editions.rejected)
         | {"accepted": len(editions.originals)},
         excluded=dict(sorted((plan.excluded + editions.excluded).items())),
-        killers=encoded.killers,
         checked_texts=checked,
+        **described,
     )
-    write_dataset(folder, encoded.files, manifest)
+    write_dataset(folder, files, manifest)
     report(_STAGES, _STAGES, "stages")
 
 

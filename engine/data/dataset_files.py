@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -89,10 +89,9 @@ class DatasetContents(Struct, frozen=True):
     rejected: Sequence[Rejected] | None = None
 
 
-class EncodedDataset(Struct, frozen=True):
-    """The encoded files of a dataset by name, and what a ``DataManifest`` says of them under the same field names."""
+class EncodedFields(TypedDict):
+    """The fields of a ``DataManifest`` that describe the encoded files."""
 
-    files: dict[str, bytes]
     sha256: dict[str, str]
     data_fingerprints: dict[str, str]
     eval_fingerprint: str
@@ -101,8 +100,8 @@ class EncodedDataset(Struct, frozen=True):
     killers: dict[str, int]
 
 
-def encode_dataset(contents: DatasetContents) -> EncodedDataset:
-    """Encode every file of a dataset; the same records give the same bytes."""
+def encode_dataset(contents: DatasetContents) -> tuple[dict[str, bytes], EncodedFields]:
+    """Encode every file of a dataset; the same records give the same bytes. Returns files by name, and their description."""
     tiered: dict[str, Sequence[Bundle | RetrievalItem]] = {
         edition_file(name): bundles for name, bundles in contents.editions.items()
     }
@@ -113,8 +112,7 @@ def encode_dataset(contents: DatasetContents) -> EncodedDataset:
         records[REJECTED] = contents.rejected
     files = {name: encode_lines(kept) for name, kept in records.items()}
     sha256 = sha256_of(files)
-    return EncodedDataset(
-        files=files,
+    return files, EncodedFields(
         sha256=sha256,
         data_fingerprints={name: _fingerprint(sha256, (edition_file(name), DEV)) for name in contents.editions},
         eval_fingerprint=_fingerprint(sha256, EVALUATION),

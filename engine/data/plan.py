@@ -34,6 +34,11 @@ def hash_position(lemma: str, data_seed: int) -> float:
     return int.from_bytes(hashed[:8], "big") / 2**64
 
 
+def by_hash(lemmas: Iterable[str], data_seed: int) -> list[str]:
+    """The lemmas in the order of their hashes."""
+    return sorted(lemmas, key=lambda lemma: (hash_position(lemma, data_seed), lemma))
+
+
 def split_of(lemma: str, data_seed: int) -> Split:
     """The split of a lemma, in the shares of ``SHARES``."""
     position, end = hash_position(lemma, data_seed), 0.0
@@ -62,10 +67,8 @@ def choose_lemmas(
         hold_out: removes texts from lemmas about to be chosen, many at once, and returns the lemmas that lost one;
             those that are no longer ``useful`` are replaced by the next ones.
     """
-    ordered = sorted(
-        (hash_position(lemma, data_seed), lemma) for lemma in lemmas if split_of(lemma, data_seed) == split
-    )
-    candidates = (lemma for _, lemma in ordered if useful(lemma))
+    ordered = by_hash((lemma for lemma in lemmas if split_of(lemma, data_seed) == split), data_seed)
+    candidates = filter(useful, ordered)
     chosen: list[str] = []
     while batch := list(islice(candidates, None if limit is None else limit - len(chosen))):
         reduced = hold_out(batch)

@@ -47,7 +47,8 @@ def visible_senses(senses: Sequence[Sense], forbidden: Container[str]) -> tuple[
 def draft_v22(senses: Sequence[VisibleSense]) -> Iterator[Draft]:
     """v2.2: one draft for each sense with an example; siblings of its part of speech, else of another."""
     for visible in senses:
-        same, other = _others(visible, senses)
+        same = same_pos(visible, senses)
+        other = [sense for sense in senses if sense.sense.pos != visible.sense.pos]
         if draft := draft_of(visible, same) or draft_of(visible, other):
             yield draft
 
@@ -105,16 +106,7 @@ def siblings_of(anchor: UsageEvent, others: Sequence[VisibleSense], taken: Conta
 
 def same_pos(visible: VisibleSense, senses: Sequence[VisibleSense]) -> tuple[VisibleSense, ...]:
     """The other senses of the lemma in the part of speech of ``visible``."""
-    return _others(visible, senses)[0]
-
-
-def _others(
-    visible: VisibleSense, senses: Sequence[VisibleSense]
-) -> tuple[tuple[VisibleSense, ...], tuple[VisibleSense, ...]]:
-    """The lemma's other senses: of the same part of speech, and of others."""
-    rest = [other for other in senses if other is not visible]
-    same = tuple(other for other in rest if other.sense.pos == visible.sense.pos)
-    return same, tuple(other for other in rest if other.sense.pos != visible.sense.pos)
+    return tuple(other for other in senses if other is not visible and other.sense.pos == visible.sense.pos)
 
 
 def _is_new(event: UsageEvent, taken: Container[str], chosen: Container[str]) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from msgspec import Struct, structs
 
@@ -43,40 +42,35 @@ class Editions(Struct, frozen=True):
     excluded: Counter[str]
 
 
-class _Tiered(NamedTuple):
-    """Bundles with tiers by rank of danger, each bundle's near cross-lemma events, the least dangers of tiers 2 and 3."""
-
-    bundles: tuple[Bundle, ...]
-    near: list[tuple[UsageEvent, ...]]
-    cuts: tuple[float, float]
-
-
 def make_editions(plan: Plan, texts: EmbeddedTexts, adversarial: int, thresholds: Verification) -> Editions:
     """Make every edition of a plan; ``texts`` must hold its encoder texts; at most ``adversarial`` bundles are mined."""
     excluded: Counter[str] = Counter()
     v22 = complete("v2.2", plan.v22, [()] * len(plan.v22), texts)
-    dev = _tiered("dev", plan.dev, texts, excluded)
-    v23 = _tiered("v2.3", plan.v23, texts, excluded)
-    whole = (*v23.bundles, *mine_adversarial("v2.3", v23.bundles, v23.near, texts, v23.cuts[0], adversarial))
+    dev, _ = _tiered("dev", plan.dev, texts, excluded)
+    v23, near = _tiered("v2.3", plan.v23, texts, excluded)
+    cuts = tier_cuts(v23)
+    whole = (*v23, *mine_adversarial("v2.3", v23, near, texts, cuts[0], adversarial))
     verified = verify(plan.synthetics, texts, thresholds)
     synthetics: dict[str, list[UsageEvent]] = {}
     for made in verified.accepted:
         synthetics.setdefault(made.event.sense_id, []).append(made.event)
-    extra = _enrichment(plan, synthetics, texts, v23.cuts, excluded)
+    extra = _enrichment(plan, synthetics, texts, cuts, excluded)
     return Editions(
         bundles={"v2.2": v22, "v2.3": whole, "enriched": (*whole, *extra)},
-        dev=dev.bundles,
+        dev=dev,
         originals={made.event.event_id: made.original for made in verified.accepted},
         rejected=verified.rejected,
-        tier_cuts=v23.cuts,
+        tier_cuts=cuts,
         excluded=excluded,
     )
 
 
-def _tiered(edition: str, drafts: Sequence[Draft], texts: EmbeddedTexts, excluded: Counter[str]) -> _Tiered:
+def _tiered(
+    edition: str, drafts: Sequence[Draft], texts: EmbeddedTexts, excluded: Counter[str]
+) -> tuple[tuple[Bundle, ...], list[tuple[UsageEvent, ...]]]:
+    """Bundles with tiers by rank of danger, and each bundle's near cross-lemma events."""
     kept, near = _with_near(drafts, _pool(drafts), texts, excluded)
-    bundles = with_tiers_by_rank(complete(edition, kept, near, texts))
-    return _Tiered(bundles, near, tier_cuts(bundles))
+    return with_tiers_by_rank(complete(edition, kept, near, texts)), near
 
 
 def _enrichment(

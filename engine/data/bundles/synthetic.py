@@ -78,7 +78,9 @@ class Substitution:
         synonym, (start, end) = min(spans, key=lambda found: _rank(found[0], text[slice(*found[1])]))
         if text[start - 1 : start] == "-" or text[end : end + 1] == "-":
             return "part of a compound"
-        if (text[start].isupper() and synonym[0].islower() and not _starts_sentence(text, start)) or spelled[-1] == ".":
+        if (text[start].isupper() and synonym[0].islower() and not _SENTENCE_START.search(text[:start])) or spelled[
+            -1
+        ] == ".":
             return "part of a name or an abbreviation"
         marker = dict(zip(synset.lemmas, synset.markers, strict=True))
         if marker[spelled] not in ("", marker[synonym]):
@@ -106,10 +108,6 @@ class Substitution:
             if is_plural and form == "base":
                 return None
         return self._inflection.inflect(lemma, pos, form)
-
-
-def _starts_sentence(text: str, start: int) -> bool:
-    return _SENTENCE_START.search(text[:start]) is not None
 
 
 def _fits(verb: str, synonym: str, after: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations, zip_longest
 from typing import TypeVar
 
@@ -70,10 +70,8 @@ def _wrong(query: UsageEvent, others: Sequence[Sense], taken: set[str]) -> list[
     seen = set(taken)
     wrong: list[UsageEvent] = []
     for same in (True, False):
-        rows = [
-            _by_hash(_unique(other.examples), query.event_id) for other in others if (other.pos == query.pos) is same
-        ]
-        for event in round_robin([iter(row) for row in rows], None):
+        rows = [_unique(other.examples) for other in others if (other.pos == query.pos) is same]
+        for event in round_robin([_by_hash(row, query.event_id) for row in rows], None):
             if normalised(event.text) not in seen:
                 seen.add(normalised(event.text))
                 wrong.append(event)
@@ -109,17 +107,11 @@ def _coherence_item(lemma: str, group: Sequence[Sense]) -> CoherenceItem | None:
     if len(forms) < 2 * len(group) or "" in forms:
         return None
     item_id = digest("coherence", *(event.event_id for event in events))
-    steps = tuple(CoherenceStep(event, index) for index, event in enumerate(events))
     # listed by sense id, so that the index of the active sense carries no information
-    listed = sorted(range(len(group)), key=lambda index: group[index].sense_id)
-    steps = tuple(structs.replace(step, sense=listed.index(step.sense)) for step in steps)
-    return CoherenceItem(
-        item_id,
-        lemma,
-        tuple(group[index].sense_id for index in listed),
-        tuple(group[index].gloss.text for index in listed),
-        steps,
-    )
+    listed = sorted(group, key=lambda sense: sense.sense_id)
+    steps = tuple(CoherenceStep(event, listed.index(sense)) for sense, event in zip(group, events, strict=True))
+    sense_ids, glosses = (sense.sense_id for sense in listed), (sense.gloss.text for sense in listed)
+    return CoherenceItem(item_id, lemma, tuple(sense_ids), tuple(glosses), steps)
 
 
 def with_tiers(items: Sequence[RetrievalItem], texts: EmbeddedTexts) -> tuple[RetrievalItem, ...]:
@@ -133,7 +125,7 @@ def with_tiers(items: Sequence[RetrievalItem], texts: EmbeddedTexts) -> tuple[Re
     return tuple(structs.replace(item, tier=tier) for item, tier in zip(items, tiers_by_rank(danger), strict=True))
 
 
-def round_robin(rows: Sequence[Iterator[Item]], limit: int | None) -> tuple[Item, ...]:
+def round_robin(rows: Sequence[Iterable[Item]], limit: int | None) -> tuple[Item, ...]:
     """Up to ``limit`` items, the first of every row before the second of any row."""
     rounds = (item for one_each in zip_longest(*rows) for item in one_each if item is not None)
     return tuple(rounds)[:limit]

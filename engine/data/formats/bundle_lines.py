@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from engine.contract.experiment import ADVERSARIAL, Tier
-from engine.data.formats.reasons import Quarantined
+from engine.data.formats.reasons import Quarantined, Reason
 from engine.data.formats.schemas import Bundle21, BundleItem, Contrastive, Groups, Metadata, Usage
 from engine.data.formats.usages import (
     Lexeme,
@@ -40,7 +40,7 @@ def bundles_of_21(line: Bundle21, repairs: Repairs) -> tuple[Bundle, ...]:
         return event_of(item.context, item.target_span, item.sense_id, lexeme, repairs, where)
 
     if len(by_role["anchor"]) != 1:
-        raise Quarantined("no_anchor", f"{len(by_role['anchor'])} anchors")
+        raise Quarantined(Reason.NO_ANCHOR, f"{len(by_role['anchor'])} anchors")
     anchor = event(by_role["anchor"][0])
     positives = [event(item) for item in by_role["positive"]]
     negatives = [event(item) for item in by_role["negative"]]
@@ -57,9 +57,9 @@ def bundles_of_contrastive(line: Contrastive, repairs: Repairs) -> tuple[Bundle,
     """
     bundle_id = line.id if line.id is not None else line.bundle_id
     if bundle_id is None:
-        raise Quarantined("no_id")
+        raise Quarantined(Reason.NO_ID)
     if line.anchor is None:
-        raise Quarantined("no_anchor", "0 anchors")
+        raise Quarantined(Reason.NO_ANCHOR, "0 anchors")
     word = lexeme_of(line.lemma or line.anchor.lemma, sense_of(line.anchor), line.anchor.pos)
     anchor = event_of_usage(line.anchor, word, repairs, "anchor")
     positives = [event_of_usage(line.positive, word, repairs, "positive")] if line.positive is not None else []
@@ -107,20 +107,20 @@ def _bundles(
         Quarantined: the events break a rule of bundles.
     """
     if not positives:
-        raise Quarantined("no_positive")
+        raise Quarantined(Reason.NO_POSITIVE)
     if wrong := next((event for event in positives if event.sense_id != anchor.sense_id), None):
-        raise Quarantined("positive_sense", f"{wrong.sense_id} for {anchor.sense_id}")
+        raise Quarantined(Reason.POSITIVE_SENSE, f"{wrong.sense_id} for {anchor.sense_id}")
     anchor_key = text_key(anchor.text)
     positive_keys = {text_key(event.text) for event in positives}
     if anchor_key in positive_keys:
-        raise Quarantined("positive_is_anchor", anchor.text)
+        raise Quarantined(Reason.POSITIVE_IS_ANCHOR, anchor.text)
     if not siblings and not others:
-        raise Quarantined("no_negative")
+        raise Quarantined(Reason.NO_NEGATIVE)
     for event in (*siblings, *others):
         if event.sense_id == anchor.sense_id:
-            raise Quarantined("negative_sense", event.sense_id)
+            raise Quarantined(Reason.NEGATIVE_SENSE, event.sense_id)
         if text_key(event.text) in {anchor_key, *positive_keys}:
-            raise Quarantined("negative_is_answer", event.text)
+            raise Quarantined(Reason.NEGATIVE_IS_ANSWER, event.text)
     return tuple(
         Bundle(
             bundle_id=f"{bundle_id}/{number}" if number > 1 else bundle_id,

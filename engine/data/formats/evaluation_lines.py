@@ -6,7 +6,7 @@ from collections.abc import Set
 
 from engine.contract.experiment import EASY
 from engine.data.evaluation.killers import KILLER_MARGIN, KILLER_RANK
-from engine.data.formats.reasons import Quarantined
+from engine.data.formats.reasons import Quarantined, Reason, Repair
 from engine.data.formats.schemas import (
     Attention,
     Coherence,
@@ -45,17 +45,17 @@ def retrieval_item(line: Retrieval, repairs: Repairs) -> RetrievalItem:
         for number, (usage, is_right) in enumerate(zip(line.candidates, right, strict=True), start=1)
     )
     if not any(right):
-        raise Quarantined("no_right")
+        raise Quarantined(Reason.NO_RIGHT)
     if all(right):
-        raise Quarantined("no_wrong")
+        raise Quarantined(Reason.NO_WRONG)
     right_by_text: dict[str, bool] = {}
     for candidate in candidates:
         if (candidate.event.sense_id == query.sense_id) != candidate.right:
-            raise Quarantined("right_contradicted", f"sense {candidate.event.sense_id}, query {query.sense_id}")
+            raise Quarantined(Reason.RIGHT_CONTRADICTED, f"sense {candidate.event.sense_id}, query {query.sense_id}")
         if right_by_text.setdefault(text_key(candidate.event.text), candidate.right) != candidate.right:
-            raise Quarantined("right_contradicted", f"one text right and wrong: {candidate.event.text}")
+            raise Quarantined(Reason.RIGHT_CONTRADICTED, f"one text right and wrong: {candidate.event.text}")
     if text_key(query.text) in right_by_text:
-        raise Quarantined("query_leaked", query.text)
+        raise Quarantined(Reason.QUERY_LEAKED, query.text)
     return RetrievalItem(str(line.eval_id), word.lemma, query, candidates, EASY)
 
 
@@ -64,15 +64,15 @@ def _right(line: Retrieval) -> list[bool]:
     passages = [candidate.passage_id for candidate in line.candidates]
     known = [passage for passage in passages if passage is not None]
     if len(set(known)) < len(known):
-        raise Quarantined("duplicate_candidate", str(next(p for p in known if known.count(p) > 1)))
+        raise Quarantined(Reason.DUPLICATE_CANDIDATE, str(next(p for p in known if known.count(p) > 1)))
     if line.correct_passage_ids is None:
         return [bool(candidate.is_correct_sense) for candidate in line.candidates]
     named = set(line.correct_passage_ids)
     if missing := sorted(map(str, named.difference(known))):
-        raise Quarantined("right_contradicted", f"no candidate {missing[0]}")
+        raise Quarantined(Reason.RIGHT_CONTRADICTED, f"no candidate {missing[0]}")
     for candidate in line.candidates:
         if candidate.is_correct_sense not in (None, candidate.passage_id in named):
-            raise Quarantined("right_contradicted", f"candidate {candidate.passage_id}")
+            raise Quarantined(Reason.RIGHT_CONTRADICTED, f"candidate {candidate.passage_id}")
     return [passage in named for passage in passages]
 
 
@@ -85,15 +85,15 @@ def coherence_item(line: Coherence, repairs: Repairs) -> CoherenceItem:
     glosses: dict[str, str] = {}
     for number, step in enumerate(line.steps, start=1):
         if not step.sense_gloss.strip():
-            raise Quarantined("empty_text", f"gloss of step {number}")
+            raise Quarantined(Reason.EMPTY_TEXT, f"gloss of step {number}")
         if glosses.setdefault(step.expected_sense, step.sense_gloss) != step.sense_gloss:
-            raise Quarantined("gloss_contradicted", f"sense {step.expected_sense}")
+            raise Quarantined(Reason.GLOSS_CONTRADICTED, f"sense {step.expected_sense}")
         if text_key(step.context) == text_key(step.sense_gloss) and step.context.strip():
-            raise Quarantined("query_leaked", f"step {number}")
+            raise Quarantined(Reason.QUERY_LEAKED, f"step {number}")
     if len(glosses) < 2:
-        raise Quarantined("no_wrong", f"{len(line.steps)} steps")
+        raise Quarantined(Reason.NO_WRONG, f"{len(line.steps)} steps")
     if len({text_key(gloss) for gloss in glosses.values()}) < len(glosses):
-        raise Quarantined("gloss_contradicted", "one gloss for two senses")
+        raise Quarantined(Reason.GLOSS_CONTRADICTED, "one gloss for two senses")
     word = lexeme_of(line.lemma, line.steps[0].expected_sense)
     senses = tuple(sorted(glosses))
     steps = tuple(
@@ -120,9 +120,9 @@ def attention_probe(line: Attention, repairs: Repairs) -> AttentionProbe:
         if outside:
             cues[line.query[slice(*outside[0])]] = None
         else:
-            repairs.append(("cue_dropped", f"cue {cue!r}"))
+            repairs.append((Repair.CUE_DROPPED, f"cue {cue!r}"))
     if not cues:
-        raise Quarantined("no_cue")
+        raise Quarantined(Reason.NO_CUE)
     return AttentionProbe(str(line.eval_id), event, tuple(cues))
 
 
@@ -136,7 +136,7 @@ def killer_of(line: KillerLine, items: Set[str] | None) -> Killer:
     """
     item = str(line.eval_id)
     if items is not None and item not in items:
-        raise Quarantined("unknown_item", item)
+        raise Quarantined(Reason.UNKNOWN_ITEM, item)
     severity = 1.0 - line.margin if line.severity is None else line.severity
     return Killer(item, line.reason_code, line.margin, severity, line.best_correct_rank, line.wrong_sense_id or "")
 

@@ -134,8 +134,7 @@ def export(build: Path, choice: EditionChoice, folder: Path, experiment: Experim
         name = f"bundles_{edition}.jsonl"
         files[name] = encode_lines(bundle_line(bundle, edition) for bundle in data.train)
         counts[edition] = _edition_counts(data, name, experiment.expected.get(edition) if is_full_build else None)
-        if edition == editions[-1]:
-            files |= _evaluation_files(data)
+    files |= _evaluation_files(data)  # the evaluation is the same in every edition
     if "enriched" in editions:
         files[REJECTED] = encode_lines(map(rejected_line, load_rejected(build)))
     manifest = _manifest(built, counts, files, experiment, profile)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Set
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from engine.contract.bad_input import BadInput
 from engine.data.formats.bundle_lines import bundles_of_21, bundles_of_contrastive
 from engine.data.formats.evaluation_lines import attention_probe, coherence_item, killer_of, retrieval_item
 from engine.data.formats.lines import Line, decode_line
-from engine.data.formats.reasons import REASONS, Quarantined, Reason, Repair
+from engine.data.formats.reasons import Quarantined, Reason, Repair
 from engine.data.formats.schemas import (
     BUNDLES,
     Attention,
@@ -64,22 +64,18 @@ class Gate:
         self.items = items
         self._ids: set[tuple[str, str]] = set()
 
-    def verdicts(self, lines: Iterable[Line]) -> Iterator[Verdict]:
-        """The verdict on each line, in order."""
-        return map(self.verdict, lines)
-
     def verdict(self, line: Line) -> Verdict:
         """The verdict on one line."""
         if line.blank and not line.too_long:
             return Verdict(line)
         known: Format | None = None
-        repairs: Repairs = [("byte_order_mark", "")] if line.has_bom else []
+        repairs: Repairs = [(Repair.BYTE_ORDER_MARK, "")] if line.has_bom else []
         try:
             if line.too_long:
-                raise Quarantined("line_too_long", f"{line.length} bytes")
+                raise Quarantined(Reason.LINE_TOO_LONG, f"{line.length} bytes")
             known, decoded = decode_line(line.content)
             if self.accepts is not None and known not in self.accepts:
-                raise Quarantined("other_format", known)
+                raise Quarantined(Reason.OTHER_FORMAT, known)
             records = self._read(decoded, repairs)
             self._require_new_id(known, decoded)
         except Quarantined as reason:
@@ -111,7 +107,7 @@ class Gate:
                 name = decoded.eval_id
         key = ("bundle" if known in BUNDLES else known, str(name))
         if key in self._ids:
-            raise Quarantined("duplicate_id", str(name))
+            raise Quarantined(Reason.DUPLICATE_ID, str(name))
         self._ids.add(key)
 
 
@@ -147,28 +143,28 @@ class FileReport(Struct):
     @property
     def total(self) -> Counts:
         """The sum over all formats."""
-        each = self.formats.values()
-        return Counts(
-            sum(one.kept for one in each), sum(one.repaired for one in each), sum(one.quarantined for one in each)
-        )
+        rows = map(structs.astuple, self.formats.values())
+        return Counts(*map(sum, zip(*rows, strict=True)))
 
     def add(self, verdict: Verdict) -> None:
         """Count one line; a line is counted once, whatever it holds."""
         self.lines += 1
         number = verdict.line.number
+        if verdict.quarantined is None and verdict.format is None:
+            self.blank += 1
+            return
+        counts = self.formats.setdefault(verdict.format, Counts())
         if verdict.quarantined is not None:
-            self.formats.setdefault(verdict.format, Counts()).quarantined += 1
+            counts.quarantined += 1
             reason, detail = verdict.quarantined.reason, verdict.quarantined.detail
             self.quarantined.setdefault(reason, LineGroup([], detail)).lines.append(number)
-        elif verdict.format is None:
-            self.blank += 1
         elif verdict.repairs:
-            self.formats.setdefault(verdict.format, Counts()).repaired += 1
+            counts.repaired += 1
             # reversed, so that of several repairs of one kind the first one is kept
             for repair, where in dict(reversed(verdict.repairs)).items():
                 self.repaired.setdefault(repair, LineGroup([], where)).lines.append(number)
         else:
-            self.formats.setdefault(verdict.format, Counts()).kept += 1
+            counts.kept += 1
 
     def raise_if_unusable(self) -> None:
         """Refuse a file that has no records, or too many in quarantine.
@@ -185,7 +181,7 @@ class FileReport(Struct):
         reason, found = max(self.quarantined.items(), key=lambda item: len(item[1].lines))
         raise BadInput(
             f"{total.quarantined} of {total.records} records quarantined ({share:.0%}, at most {MAX_QUARANTINED_SHARE:.0%}); "
-            f"most often ({len(found.lines)}): {REASONS[reason]}",
+            f"most often ({len(found.lines)}): {reason.sentence}",
             file=self.file,
             line=found.lines[0],
         )

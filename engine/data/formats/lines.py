@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 import msgspec
 
 from engine.contract.bad_input import BadInput
-from engine.data.formats.reasons import Quarantined
+from engine.data.formats.reasons import Quarantined, Reason
 from engine.data.formats.schemas import SCHEMAS, Format, Schema, detect_format
 
 MAX_LINE_BYTES = 4 << 20
@@ -69,9 +69,16 @@ def read_lines(path: Path) -> Iterator[Line]:
         BadInput: the file is missing, unreadable, empty, not a regular file, or compressed or binary.
     """
     try:
-        _require_regular_file(path)
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):  # pipes and devices may never end
+            raise BadInput("is a folder" if stat.S_ISDIR(mode) else "is not a regular file", file=path)
         with path.open("rb") as file:
-            _require_json_lines(path, file.peek(_MAGIC))
+            beginning = file.peek(_MAGIC)
+            if not beginning:
+                raise BadInput("is empty", file=path)
+            for magic, message in _NOT_JSON_LINES.items():
+                if beginning.startswith(magic):
+                    raise BadInput(message, file=path)
             yield from _lines(file)
     except FileNotFoundError:
         raise BadInput("no such file", file=path) from None
@@ -104,21 +111,6 @@ def _skip_line(file: BinaryIO) -> int:
     return length
 
 
-def _require_regular_file(path: Path) -> None:
-    """Refuse pipes and devices, which may never end, and folders."""
-    mode = path.stat().st_mode
-    if not stat.S_ISREG(mode):
-        raise BadInput("is a folder" if stat.S_ISDIR(mode) else "is not a regular file", file=path)
-
-
-def _require_json_lines(path: Path, beginning: bytes) -> None:
-    if not beginning:
-        raise BadInput("is empty", file=path)
-    for magic, message in _NOT_JSON_LINES.items():
-        if beginning.startswith(magic):
-            raise BadInput(message, file=path)
-
-
 def decode_line(content: bytes) -> tuple[Format, Schema]:
     """Decode one line to the schema of its format.
 
@@ -130,19 +122,19 @@ def decode_line(content: bytes) -> tuple[Format, Schema]:
     try:
         record = msgspec.json.decode(content)
     except UnicodeDecodeError as error:
-        raise Quarantined("not_utf8", f"byte {error.start} of a text") from None
+        raise Quarantined(Reason.NOT_UTF8, f"byte {error.start} of a text") from None
     except msgspec.ValidationError as error:
-        raise Quarantined("bad_number", str(error)) from None
+        raise Quarantined(Reason.BAD_NUMBER, str(error)) from None
     except msgspec.DecodeError as error:
         raise _decode_error(content, error) from None
     _check_unique_keys(content, record)
     known = detect_format(record) if isinstance(record, dict) else None
     if known is None:
-        raise Quarantined("unknown_format", _describe(record))
+        raise Quarantined(Reason.UNKNOWN_FORMAT, _describe(record))
     try:
         return known, msgspec.convert(record, SCHEMAS[known])
     except (msgspec.ValidationError, OverflowError) as error:
-        raise Quarantined("wrong_type", _PATH.sub(r": \1", str(error))) from None
+        raise Quarantined(Reason.WRONG_TYPE, _PATH.sub(r": \1", str(error))) from None
 
 
 def _check_depth(content: bytes) -> None:
@@ -152,22 +144,22 @@ def _check_depth(content: bytes) -> None:
         first = content[token.start()]
         depth += (first in b"[{") - (first in b"]}")
         if depth > MAX_DEPTH:
-            raise Quarantined("too_deep", f"byte {token.start()}")
+            raise Quarantined(Reason.TOO_DEEP, f"byte {token.start()}")
 
 
 def _decode_error(content: bytes, error: msgspec.DecodeError) -> Quarantined:
     """The reason for a failed decoding; the standard library accepts NaN and half surrogate pairs, which tells them apart."""
 
     def refuse(name: str) -> None:
-        raise Quarantined("bad_number", name)
+        raise Quarantined(Reason.BAD_NUMBER, name)
 
     try:
         json.loads(content.decode("utf-8", "replace"), parse_constant=refuse)
     except Quarantined as found:
         return found
     except ValueError:
-        return Quarantined("unreadable_json", str(error))
-    return Quarantined("not_utf8", "half a surrogate pair")
+        return Quarantined(Reason.UNREADABLE_JSON, str(error))
+    return Quarantined(Reason.NOT_UTF8, "half a surrogate pair")
 
 
 def _check_unique_keys(content: bytes, record: Any) -> None:
@@ -184,7 +176,7 @@ def _check_unique_keys(content: bytes, record: Any) -> None:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise Quarantined("duplicate_key", key)
+                raise Quarantined(Reason.DUPLICATE_KEY, key)
             seen.add(key)
 
     json.loads(content.decode(), object_pairs_hook=unique)

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
-from engine.data.formats.reasons import Quarantined, Repair
+from engine.data.formats.reasons import Quarantined, Reason, Repair
 from engine.data.formats.schemas import Span, SpanObject, Usage
 from engine.data.records import Pos, Source, UsageEvent
 from engine.data.wordnet.usage_events import usage_event
@@ -76,7 +76,7 @@ def lexeme_of(lemma: str | None, sense_id: str | None, pos: str | None = None) -
     parts = parse_sense_id(sense_id or "")
     form = normalise_lemma(lemma) if lemma else parts.lemma
     if not form:
-        raise Quarantined("no_lemma", sense_id or "")
+        raise Quarantined(Reason.NO_LEMMA, sense_id or "")
     return Lexeme(form, parse_pos(pos) or parts.pos)
 
 
@@ -108,9 +108,9 @@ def event_of(
         Quarantined: the text is empty, it has no sense, or its span is wrong and cannot be repaired.
     """
     if not text.strip():
-        raise Quarantined("empty_text", where)
+        raise Quarantined(Reason.EMPTY_TEXT, where)
     if not sense_id:
-        raise Quarantined("no_sense", where)
+        raise Quarantined(Reason.NO_SENSE, where)
     try:
         target = LocatedTarget(0, 0) if _is_gloss(source, span) else locate_target(text, span, lexeme.lemma)
     except Quarantined as error:
@@ -164,16 +164,18 @@ def locate_target(text: str, span: Span, lemma: str) -> LocatedTarget:
     start, end, surface = _span_fields(span)
     if start == end and not surface:
         spans = find_word(text, lemma)
-        return LocatedTarget(*spans[0], "span_found") if spans else LocatedTarget(0, 0, "read_as_gloss")
+        return LocatedTarget(*spans[0], Repair.SPAN_FOUND) if spans else LocatedTarget(0, 0, Repair.READ_AS_GLOSS)
     inside = 0 <= start < end <= len(text)
     target = text[start:end] if inside else ""
     if target and (target.casefold() == surface.casefold() if surface else target == target.strip()):
         return LocatedTarget(start, end)
     spans = find_word(text, surface or lemma)
     if len(spans) == 1:
-        return LocatedTarget(*spans[0], "span_recomputed")
+        return LocatedTarget(*spans[0], Repair.SPAN_RECOMPUTED)
     detail = f"{start}-{end}" + (f" for {surface!r}" if surface else "")
-    raise Quarantined("span_differs" if inside else "span_outside", f"{detail}, which occurs {len(spans)} times")
+    raise Quarantined(
+        Reason.SPAN_DIFFERS if inside else Reason.SPAN_OUTSIDE, f"{detail}, which occurs {len(spans)} times"
+    )
 
 
 def find_word(text: str, word: str) -> list[tuple[int, int]]:

@@ -95,7 +95,7 @@ def prepare_user_dataset(
     report(1, _STAGES, "stages")
     contents = _with_danger_and_killers(settings, cleaned, evaluation, killers, EmbeddedTexts(embed))
     report(2, _STAGES, "stages")
-    encoded = encode_dataset(contents)
+    encoded, described = encode_dataset(contents)
     bundles = contents.editions[settings.bundle_set]
     source = read_manifest(built) if built else None
     manifest = UserManifest(
@@ -106,27 +106,22 @@ def prepare_user_dataset(
         verification=structs.asdict(settings.synthetics) if built else {},
         wordnet_fingerprint=source.wordnet_fingerprint if source else "",
         encoder_fingerprint=encoder_fingerprint,
-        sha256=encoded.sha256,
-        data_fingerprints=encoded.data_fingerprints,
-        eval_fingerprint=encoded.eval_fingerprint,
         lemmas={
             "train": len({bundle.anchor.lemma for bundle in bundles}),
             "dev": len({bundle.anchor.lemma for bundle in contents.dev}),
             "eval": len(contents.evaluation.lemmas()),
         },
-        records=encoded.records,
-        tiers=encoded.tiers,
         tier_cuts=source.tier_cuts if source and settings.edition else tier_cuts(bundles),
         adversarial=sum(bundle.adversarial for bundle in bundles),
         nearest_other_lemma={},
         synthetics={},
         excluded=cleaned.counts,
-        killers=encoded.killers,
         checked_texts=cleaned.checked,
         inputs=settings.inputs,
         integrity=reports_as_json(files.reports),
+        **described,
     )
-    write_dataset(folder, encoded.files, manifest)
+    write_dataset(folder, encoded, manifest)
     report(_STAGES, _STAGES, "stages")
 
 

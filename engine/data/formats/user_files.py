@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ from engine.data.evaluation.items import round_robin
 from engine.data.formats.gate import FileReport, Gate, Record
 from engine.data.formats.lines import read_lines
 from engine.data.formats.schemas import FORMATS_OF_ROLE
-from engine.data.plan import hash_position
+from engine.data.plan import by_hash
 from engine.data.records import AttentionProbe, Bundle, CoherenceItem, Killer, RetrievalItem
 
 DEV_SHARE = 0.10
@@ -29,7 +29,7 @@ def split_dev(bundles: Sequence[Bundle], data_seed: int) -> tuple[tuple[Bundle, 
     Development gets at least one lemma, if there are two. Both keep the order of ``bundles``.
     """
     by_lemma = _grouped(bundles, lambda bundle: bundle.anchor.lemma)
-    lemmas = _by_hash(by_lemma, data_seed)
+    lemmas = by_hash(by_lemma, data_seed)
     dev_lemmas: set[str] = set()
     count = 0
     for lemma in lemmas[: max(round(DEV_SHARE * len(lemmas)), min(1, len(lemmas) - 1))]:
@@ -47,7 +47,7 @@ def of_first_lemmas(bundles: Sequence[Bundle], limit: int | None, data_seed: int
     """The bundles of the first ``limit`` lemmas by hash; all if it is None."""
     if limit is None:
         return tuple(bundles)
-    chosen = set(_by_hash({bundle.anchor.lemma for bundle in bundles}, data_seed)[:limit])
+    chosen = set(by_hash({bundle.anchor.lemma for bundle in bundles}, data_seed)[:limit])
     return tuple(bundle for bundle in bundles if bundle.anchor.lemma in chosen)
 
 
@@ -61,8 +61,7 @@ def sliced(
     if lemmas is None and count is None:
         return tuple(items)
     grouped = _grouped(items, lemma_of)
-    rows: list[Iterator[Item]] = [iter(grouped[lemma]) for lemma in _by_hash(grouped, data_seed)[:lemmas]]
-    return round_robin(rows, count)
+    return round_robin([grouped[lemma] for lemma in by_hash(grouped, data_seed)[:lemmas]], count)
 
 
 def _grouped(items: Iterable[Item], lemma_of: Callable[[Item], str]) -> dict[str, list[Item]]:
@@ -70,10 +69,6 @@ def _grouped(items: Iterable[Item], lemma_of: Callable[[Item], str]) -> dict[str
     for item in items:
         groups.setdefault(lemma_of(item), []).append(item)
     return groups
-
-
-def _by_hash(lemmas: Iterable[str], data_seed: int) -> list[str]:
-    return sorted(lemmas, key=lambda lemma: (hash_position(lemma, data_seed), lemma))
 
 
 class UserFiles(Struct, frozen=True):
@@ -120,7 +115,7 @@ def _records(gate: Gate, file: InputFile, paths: Mapping[str, Path], reports: li
     path = paths[file.sha256]
     report = FileReport(Path(file.name))
     records: list[Record] = []
-    for verdict in gate.verdicts(read_lines(path)):
+    for verdict in map(gate.verdict, read_lines(path)):
         report.add(verdict)
         records += verdict.records
     if hash_file(path).sha256 != file.sha256:

@@ -114,18 +114,13 @@ def read_wordnet(folder: Path) -> WordNet:
     pointers: dict[_Address, _Pointers] = {}
     for pos, name in FILE_OF.items():
         index = dict(_read_index(folder / f"index.{name}"))
-        by_offset: dict[str, Synset] = {}
-        for found, pointed in _read_data(folder / f"data.{name}", pos, index):
-            offset = pointed.address[1]
-            by_offset[offset] = by_address[pointed.address] = found
-            pointers[pointed.address] = pointed
+        for synset, pointed in _read_data(folder / f"data.{name}", pos, index):
+            by_address[pointed.address], pointers[pointed.address] = synset, pointed
         for lemma, offsets in index.items():
-            try:
-                names = tuple(by_offset[offset].name for offset in offsets)
-            except KeyError as missing:
-                message = f"{lemma!r} points to {missing}, which data.{name} does not have"
-                raise BadInput(message, file=folder / f"index.{name}") from None
-            senses[lemma.replace("_", " "), pos] = names
+            if missing := [offset for offset in offsets if (pos, offset) not in by_address]:
+                message = f"{lemma!r} points to {missing[0]!r}, which data.{name} does not have"
+                raise BadInput(message, file=folder / f"index.{name}")
+            senses[lemma.replace("_", " "), pos] = tuple(by_address[pos, offset].name for offset in offsets)
         exceptions[pos] = _read_exceptions(folder / f"{name}.exc")
     synsets = {
         synset.name: structs.replace(synset, related=_related(folder, pointers[address], by_address))

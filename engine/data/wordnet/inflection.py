@@ -120,7 +120,8 @@ class Inflection:
         if pos == "n":
             return known[0] if known else word[:-3] + "men" if word.endswith("man") else _with_s(word)
         if pos == "a":
-            return _compared(form, known)
+            # regular comparatives and superlatives are not built, because many adjectives have none
+            return next((surface for surface in known if surface.endswith("st" if form == "est" else "r")), None)
         if form == "s":
             return {"have": "has", "do": "does", "go": "goes"}.get(word) or _with_s(word)
         if form == "ing":
@@ -166,8 +167,3 @@ def _pasts_and_participles(known: tuple[str, ...]) -> tuple[tuple[str, ...], tup
     if not participles and len(forms) > 1:
         participles = tuple(surface for surface in forms if "u" in surface and surface.replace("u", "a") in forms)
     return tuple(surface for surface in forms if surface not in participles), participles
-
-
-def _compared(form: Form, known: tuple[str, ...]) -> str | None:
-    """The listed comparative or superlative; regular ones are not built, because many adjectives have none."""
-    return next((surface for surface in known if surface.endswith("st" if form == "est" else "r")), None)

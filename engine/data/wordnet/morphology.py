@@ -66,12 +66,14 @@ class Morphology:
         for first in range(len(words) - len(parts) + 1):
             window = words[first : first + len(parts)]
             inflected = self._inflections(parts, window, pos)
-            if inflected is None or not _adjacent(sentence, window):
+            gaps = (sentence[left.end() : right.start()] for left, right in pairwise(window))
+            if inflected is None or not all(map(_GAP.match, gaps)):
                 continue
             start, end = window[0].start(), window[-1].end()
             if lemma.endswith(".") and sentence[end : end + 1] == ".":
                 end += 1
-            found = (inflected > 0, _in_compound(sentence, start, end), start, end)
+            in_compound = sentence[start - 1 : start] == "-" or sentence[end : end + 1] == "-"
+            found = (inflected > 0, in_compound, start, end)
             best = found if best is None else min(best, found)
         return None if best is None else best[2:]
 
@@ -86,11 +88,3 @@ class Morphology:
             if count > 1 or part not in self.bases(text, pos):
                 return None
         return count
-
-
-def _adjacent(sentence: str, window: list[re.Match[str]]) -> bool:
-    return all(_GAP.match(sentence[left.end() : right.start()]) for left, right in pairwise(window))
-
-
-def _in_compound(sentence: str, start: int, end: int) -> bool:
-    return sentence[start - 1 : start] == "-" or sentence[end : end + 1] == "-"

@@ -44,7 +44,7 @@ def lines(path: Path) -> list[dict[str, object]]:
 
 def read_back(path: Path) -> Iterator[Bundle | RetrievalItem | CoherenceItem | AttentionProbe | Killer]:
     """The records that the integrity gate makes of a file, nothing repaired and nothing quarantined."""
-    for verdict in Gate().verdicts(read_lines(path)):
+    for verdict in map(Gate().verdict, read_lines(path)):
         assert verdict.quarantined is None
         assert verdict.repairs == ()
         yield from verdict.records

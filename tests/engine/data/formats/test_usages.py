@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.data.formats.reasons import Quarantined
+from engine.data.formats.reasons import Quarantined, Repair
 from engine.data.formats.schemas import SpanObject
 from engine.data.formats.usages import LocatedTarget, SenseIdParts, find_word, locate_target, parse_pos, parse_sense_id
 
@@ -22,7 +22,7 @@ def test_the_located_span_equals_the_surface_form_whatever_the_given_span(
     found = locate_target(text, SpanObject(start, end, word), "lemma")
     assert text[found.start : found.end] == word
     right = text[max(start, 0) : end] == word and start >= 0
-    assert found.repair == (None if right else "span_recomputed")
+    assert found.repair == (None if right else Repair.SPAN_RECOMPUTED)
 
 
 @given(FILLERS, WORDS, FILLERS)
@@ -30,9 +30,9 @@ def test_a_missing_span_is_found_by_the_lemma_in_any_case(before: str, word: str
     text = f"{before} {word.swapcase()} {after}"
     found = locate_target(text, None, word)
     if places := find_word(text, word):
-        assert (found.start, found.end) == places[0] and found.repair == "span_found"
+        assert (found.start, found.end) == places[0] and found.repair == Repair.SPAN_FOUND
     else:  # ß in upper case is another number of letters
-        assert found == LocatedTarget(0, 0, "read_as_gloss")
+        assert found == LocatedTarget(0, 0, Repair.READ_AS_GLOSS)
 
 
 @given(FILLERS, WORDS, FILLERS, WORDS)
@@ -55,14 +55,14 @@ def test_a_surface_form_that_occurs_twice_or_never_is_quarantined(
         ("The BANK was shut.", SpanObject(4, 8, "bank"), LocatedTarget(4, 8)),
         ("The bank was shut.", (4, 8), LocatedTarget(4, 8)),
         ("She went there.", (4, 8), LocatedTarget(4, 8)),
-        ("The bank was shut.", (3, 8), LocatedTarget(4, 8, "span_recomputed")),
-        ("The bank was shut.", (8, 4), LocatedTarget(4, 8, "span_recomputed")),
-        ("Banking at the bank.", SpanObject(0, 0, "bank"), LocatedTarget(15, 19, "span_recomputed")),
-        ("It barked, embarked.", SpanObject(9, 99, "bark"), LocatedTarget(3, 7, "span_recomputed")),
-        ("The bank was shut.", SpanObject(0, 0, ""), LocatedTarget(4, 8, "span_found")),
-        ("No bank is a bank.", None, LocatedTarget(3, 7, "span_found")),
-        ("sloping land", None, LocatedTarget(0, 0, "read_as_gloss")),
-        ("", None, LocatedTarget(0, 0, "read_as_gloss")),
+        ("The bank was shut.", (3, 8), LocatedTarget(4, 8, Repair.SPAN_RECOMPUTED)),
+        ("The bank was shut.", (8, 4), LocatedTarget(4, 8, Repair.SPAN_RECOMPUTED)),
+        ("Banking at the bank.", SpanObject(0, 0, "bank"), LocatedTarget(15, 19, Repair.SPAN_RECOMPUTED)),
+        ("It barked, embarked.", SpanObject(9, 99, "bark"), LocatedTarget(3, 7, Repair.SPAN_RECOMPUTED)),
+        ("The bank was shut.", SpanObject(0, 0, ""), LocatedTarget(4, 8, Repair.SPAN_FOUND)),
+        ("No bank is a bank.", None, LocatedTarget(3, 7, Repair.SPAN_FOUND)),
+        ("sloping land", None, LocatedTarget(0, 0, Repair.READ_AS_GLOSS)),
+        ("", None, LocatedTarget(0, 0, Repair.READ_AS_GLOSS)),
     ],
 )
 def test_the_target_word_is_located(text: str, span: SpanObject | tuple[int, int] | None, found: LocatedTarget) -> None:
