@@ -1,4 +1,4 @@
-"""``qllm-engine``: what runs on the host. Bad input is one line and exit code 2, before anything heavy is imported."""
+"""Command line ``qllm-engine``. Bad input is one line and exit code 2, before anything heavy is imported."""
 
 from __future__ import annotations
 
@@ -26,18 +26,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         options = _parser().parse_args(arguments)
-        code: int = options.command(options)
-    except BadInput as error:
+        return int(options.command(options))
+    except (BadInput, OSError) as error:
         print(f"qllm-engine: error: {error}", file=sys.stderr)
-        return BAD_INPUT
-    except OSError as error:
-        print(f"qllm-engine: error: {error}", file=sys.stderr)
-        return MACHINE_FAILED
+        return BAD_INPUT if isinstance(error, BadInput) else MACHINE_FAILED
     except KeyboardInterrupt:
         return _end_by(signal.SIGINT)
     except Terminated:
         return _end_by(signal.SIGTERM)
-    return code
 
 
 class Terminated(BaseException):
@@ -63,7 +59,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="qllm-engine", description=__doc__, epilog=_EXIT_CODES)
+    parser = _Parser(
+        prog="qllm-engine", description="Prepares, trains and evaluates runs on the host.", epilog=_EXIT_CODES
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_run(commands)
     add_data(commands)

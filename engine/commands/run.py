@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,6 @@ from engine.commands.options import (
     workspace_of,
 )
 from engine.contract.bad_input import BadInput
-from engine.contract.input_files import InputFile
 from engine.contract.run_folder import RunFolder
 from engine.contract.settings import RunId, Settings, read_spec, resolve, run_ids
 
@@ -31,14 +31,20 @@ DONE, BLOCKED, FAILED = 0, 5, 6
 
 def add_run(commands: argparse._SubParsersAction[Any]) -> None:
     """Add the four commands to ``commands``."""
-    run = commands.add_parser("run", help="the whole pipeline of one run: prepare, train, evaluate")
-    _add_run_options(run)
-    _add_strict(run)
-    run.set_defaults(command=_run, evaluation=True)
-
-    train = commands.add_parser("train", help="prepare and train one run, without evaluating it")
-    _add_run_options(train)
-    train.set_defaults(command=_run, evaluation=False, strict=False)
+    for name, evaluation, summary in (
+        ("run", True, "the whole pipeline of one run: prepare, train, evaluate"),
+        ("train", False, "prepare and train one run, without evaluating it"),
+    ):
+        run = commands.add_parser(name, help=summary)
+        add_settings(run)
+        run.add_argument("--condition", required=True, help="such as A")
+        run.add_argument("--seed", required=True, type=int)
+        add_device(run)
+        run.add_argument("--resume", action="store_true", help="resume the run in --output from its checkpoint")
+        run.add_argument("--output", required=True, type=Path, metavar="DIR", help="the run's folder")
+        if evaluation:
+            _add_strict(run)
+        run.set_defaults(command=_run, evaluation=evaluation, strict=False)
 
     evaluate = commands.add_parser(
         "evaluate",
@@ -58,15 +64,6 @@ def add_run(commands: argparse._SubParsersAction[Any]) -> None:
     check.set_defaults(command=_check)
 
 
-def _add_run_options(parser: argparse.ArgumentParser) -> None:
-    add_settings(parser)
-    parser.add_argument("--condition", required=True, help="such as A")
-    parser.add_argument("--seed", required=True, type=int)
-    add_device(parser)
-    parser.add_argument("--resume", action="store_true", help="resume the run in --output from its checkpoint")
-    parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="the run's folder")
-
-
 def _add_strict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strict", action="store_true", help="exit with 5 when a ship blocker failed")
 
@@ -74,24 +71,21 @@ def _add_strict(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> int:
     experiment = experiment_of(options)
     settings = resolve(experiment, options.profile, RunId(options.condition, options.seed))
-    folder = RunFolder(options.output)
+    folder, workspace, files = RunFolder(options.output), workspace_of(options), paths_of(experiment)
     if folder.events.exists() and not options.resume:
         raise BadInput("holds a run already; give --resume to resume it, or another folder", file=folder.root)
-
-    def start(device: str) -> Iterator[Body]:
+    with _device_for(settings, folder, options) as device:
         from engine.pipeline.run import run_pipeline
 
-        files = paths_of(experiment)
-        return run_pipeline(settings, folder, workspace_of(options), device, files, evaluation=options.evaluation)
-
-    return _execute(start, settings, folder, options)
+        events = run_pipeline(settings, folder, workspace, device, files, evaluation=options.evaluation)
+        return _follow(events, folder, strict=options.strict)
 
 
 def _evaluate(options: argparse.Namespace) -> int:
     run = RunFolder(options.run_folder) if options.run_folder else None
     if not (options.run_folder or options.output):
         raise BadInput("give RUN_FOLDER to evaluate a run, or --output DIR to evaluate mean pooling", field="--output")
-    output = RunFolder(options.output or options.run_folder)
+    output, workspace = RunFolder(options.output or options.run_folder), workspace_of(options)
     _check_writes_over_nothing(output, run)
     if run is None:
         experiment, profile = experiment_of(options), options.profile or "full"
@@ -107,15 +101,14 @@ def _evaluate(options: argparse.Namespace) -> int:
             if file.sha256 not in files:
                 message = f"the experiment names no file with the content that {file.name} had in this run"
                 raise BadInput(message, field="--experiment")
-
-    def start(device: str) -> Iterator[Body]:
+    with _device_for(settings, output, options) as device:
         from engine.pipeline.evaluate import evaluate_mean_pool, evaluate_run
 
         if run is None:
-            return evaluate_mean_pool(settings, output, workspace_of(options), device, files)
-        return evaluate_run(run, output, workspace_of(options), device, files)
-
-    return _execute(start, settings, output, options)
+            events = evaluate_mean_pool(settings, output, workspace, device, files)
+        else:
+            events = evaluate_run(run, output, workspace, device, files)
+        return _follow(events, output, strict=options.strict)
 
 
 def _check_writes_over_nothing(output: RunFolder, run: RunFolder | None) -> None:
@@ -130,15 +123,14 @@ def _check_writes_over_nothing(output: RunFolder, run: RunFolder | None) -> None
             raise BadInput(f"{what}; give another folder with --output", file=output.root)
 
 
-def _execute(
-    start: Callable[[str], Iterator[Body]], settings: Settings, output: RunFolder, options: argparse.Namespace
-) -> int:
-    """Run the pipeline that ``start(device)`` returns; an output folder it made is removed again on bad input."""
+@contextmanager
+def _device_for(settings: Settings, output: RunFolder, options: argparse.Namespace) -> Iterator[str]:
+    """The device for the pipeline in the block, which may make the folder ``output``: on bad input it is removed again."""
     if settings.needs_wordnet:
         check_wordnet()
     created = not output.root.exists()
     try:
-        return _follow(start(device_of(options.device)), output, strict=options.strict)
+        yield device_of(options.device)
     except BadInput:
         if created:
             shutil.rmtree(output.root, ignore_errors=True)
@@ -178,13 +170,9 @@ def _check(options: argparse.Namespace) -> int:
     runs = [resolve(experiment, options.profile, run) for run in run_ids(experiment, options.profile)]
     if any(settings.needs_wordnet for settings in runs):
         check_wordnet()
-    _check_inputs(dict.fromkeys(settings.inputs for settings in runs), paths_of(experiment))
-    return DONE
-
-
-def _check_inputs(wanted: Iterable[tuple[InputFile, ...]], files: dict[str, Path]) -> None:
-    """Put the user's own files through the integrity gate, as every run will."""
     from engine.data.formats.user_files import read_user_files
 
-    for inputs in wanted:
-        read_user_files(inputs, files)
+    files = paths_of(experiment)
+    for inputs in dict.fromkeys(settings.inputs for settings in runs):
+        read_user_files(inputs, files)  # through the integrity gate, as every run will
+    return DONE

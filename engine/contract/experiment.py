@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from engine.contract.bad_input import BadInput
-from engine.contract.input_files import FileName, HashedFile, UserEvaluation, find_file
+from engine.contract.input_files import FileName, HashedFile, Role, UserEvaluation, find_file
 from engine.contract.toml_file import line_of, read_toml
 
 Edition = Literal["v2.2", "v2.3", "enriched"]
@@ -66,6 +66,11 @@ class Condition(Struct, frozen=True, forbid_unknown_fields=True):
     edition: Edition | None = None
     bundles: tuple[FileName, ...] = ()
     dev: tuple[FileName, ...] = ()
+
+    def files(self) -> Iterator[tuple[Role, str]]:
+        """Role and name of each file."""
+        yield from (("bundles", name) for name in self.bundles)
+        yield from (("dev", name) for name in self.dev)
 
 
 class Training(Struct, frozen=True, forbid_unknown_fields=True):
@@ -183,49 +188,51 @@ def read_experiment(path: Path, inputs: Path | None = None) -> Experiment:
         BadInput: unreadable, malformed, or a name in it is not defined.
     """
     experiment = read_toml(path, ExperimentFile)
-    for name, condition in experiment.conditions.items():
-        if (condition.edition is None) == (not condition.bundles):
-            both = "" if condition.edition is None else ".edition"
-            _raise_at(path, f"conditions.{name}{both}", "a condition has either an edition or files of bundles", ())
-        if condition.dev and not condition.bundles:
-            _raise_at(path, f"conditions.{name}.dev", "an edition has its own development bundles", ())
-        if condition.curriculum not in experiment.curricula:
-            _raise_at(
-                path, f"conditions.{name}.curriculum", f"no curriculum {condition.curriculum!r}", experiment.curricula
-            )
-    for name, profile in experiment.profiles.items():
-        for condition_name in profile.conditions or ():
-            if condition_name not in experiment.conditions:
-                _raise_at(
-                    path, f"profiles.{name}.conditions", f"no condition {condition_name!r}", experiment.conditions
-                )
-    if not experiment.conditions:
-        _raise_at(path, "conditions", "an experiment needs at least one condition", ())
+    for field, message in _mistakes(experiment):
+        raise _error_at(path, field, message)
     files: dict[str, HashedFile] = {}
     for field, name in _named_files(experiment):
         try:
             files[name] = files.get(name) or find_file(name, path, inputs)
         except BadInput as error:
-            _raise_at(path, field, str(error), ())
-    return Experiment(**{name: getattr(experiment, name) for name in experiment.__struct_fields__}, files=files)
+            raise _error_at(path, field, str(error)) from error
+    return Experiment(**structs.asdict(experiment), files=files)
+
+
+def _mistakes(experiment: ExperimentFile) -> Iterator[tuple[str, str]]:
+    """Field and message of each mistake that the types do not rule out."""
+    for name, condition in experiment.conditions.items():
+        if (condition.edition is None) == (not condition.bundles):
+            both = "" if condition.edition is None else ".edition"
+            yield f"conditions.{name}{both}", "a condition has either an edition or files of bundles"
+        if condition.dev and not condition.bundles:
+            yield f"conditions.{name}.dev", "an edition has its own development bundles"
+        if condition.curriculum not in experiment.curricula:
+            known = _known(experiment.curricula)
+            yield f"conditions.{name}.curriculum", f"no curriculum {condition.curriculum!r}{known}"
+    for name, profile in experiment.profiles.items():
+        for condition_name in profile.conditions or ():
+            if condition_name not in experiment.conditions:
+                known = _known(experiment.conditions)
+                yield f"profiles.{name}.conditions", f"no condition {condition_name!r}{known}"
+    if not experiment.conditions:
+        yield "conditions", "an experiment needs at least one condition"
+
+
+def _known(names: Collection[str]) -> str:
+    return f"; known: {', '.join(names)}" if names else ""
 
 
 def _named_files(experiment: ExperimentFile) -> Iterator[tuple[str, str]]:
     """Each of the user's own files, with the dotted field that names it."""
     for name, condition in experiment.conditions.items():
-        yield from ((f"conditions.{name}.bundles", file) for file in condition.bundles)
-        yield from ((f"conditions.{name}.dev", file) for file in condition.dev)
+        yield from ((f"conditions.{name}.{role}", file) for role, file in condition.files())
     if experiment.evaluation is not None:
         yield from ((f"evaluation.{role}", file) for role, file in experiment.evaluation.files())
 
 
-def _raise_at(path: Path, field: str, message: str, known: object) -> NoReturn:
-    """Raise BadInput with the line of ``field`` and, when ``known`` is a mapping, its keys."""
-    names = ", ".join(known) if isinstance(known, dict) else ""
-    text = path.read_text(encoding="utf-8")
-    raise BadInput(
-        f"{message}; known: {names}" if names else message, file=path, line=line_of(text, field), field=field
-    )
+def _error_at(path: Path, field: str, message: str) -> BadInput:
+    return BadInput(message, file=path, line=line_of(path.read_text(encoding="utf-8"), field), field=field)
 
 
 def profile_of(experiment: Experiment, name: str) -> Profile:

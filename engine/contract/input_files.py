@@ -45,12 +45,8 @@ class UserEvaluation(Struct, frozen=True, forbid_unknown_fields=True):
 
     def files(self) -> Iterator[tuple[Role, str]]:
         """Role and name of each file."""
-        yield "retrieval", self.retrieval
-        yield "coherence", self.coherence
-        if self.attention is not None:
-            yield "attention", self.attention
-        if self.killers is not None:
-            yield "killers", self.killers
+        roles: tuple[Role, ...] = ("retrieval", "coherence", "attention", "killers")
+        yield from ((role, name) for role in roles if (name := getattr(self, role)) is not None)
 
 
 class HashedFile(Struct, frozen=True):

@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from engine.contract.experiment import Gates
 
-GATE_NAMES = ("retrieval_top1", "retrieval_top3", "coherence_accuracy")
+GATE_NAMES = Gates.__struct_fields__
 
 
 class Margins(Struct, frozen=True):
@@ -81,11 +81,9 @@ class Metrics(Struct, frozen=True):
 def judge(values: Mapping[str, float], gates: Gates) -> tuple[GateVerdict, ...]:
     """The verdict on each ship blocker; a value that is missing or not a number fails."""
     verdicts = []
-    for gate in GATE_NAMES:
-        threshold = getattr(gates, gate)
+    for gate, threshold in structs.asdict(gates).items():
         value = values.get(gate, math.nan)
-        measured = None if math.isnan(value) else value
-        verdicts.append(GateVerdict(gate, measured, threshold, value >= threshold))
+        verdicts.append(GateVerdict(gate, None if math.isnan(value) else value, threshold, value >= threshold))
     return tuple(verdicts)
 
 

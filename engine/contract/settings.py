@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -11,7 +10,6 @@ from msgspec import Struct
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import (
     USER_BUNDLES,
-    Condition,
     Curriculum,
     DataSlice,
     Edition,
@@ -22,7 +20,7 @@ from engine.contract.experiment import (
     Verification,
     profile_of,
 )
-from engine.contract.input_files import InputFile, Role
+from engine.contract.input_files import InputFile
 
 
 class RunId(Struct, frozen=True, order=True):
@@ -124,7 +122,7 @@ def resolve(experiment: Experiment, profile: str, run: RunId) -> Settings:
     """The settings of one run.
 
     Raises:
-        BadInput: the experiment has no such profile, condition, or the seed is out of range.
+        BadInput: the experiment has no such profile or condition, or the seed is out of range.
     """
     chosen = profile_of(experiment, profile)
     if run.condition not in experiment.conditions:
@@ -134,11 +132,9 @@ def resolve(experiment: Experiment, profile: str, run: RunId) -> Settings:
     if not 0 <= run.seed < 2**31:
         raise BadInput("a seed is a whole number from 0 to 2147483647", field="--seed")
     condition = experiment.conditions[run.condition]
-    training = experiment.training
-    if chosen.epochs is not None:
-        training = msgspec.structs.replace(training, epochs=chosen.epochs)
-    if chosen.warm_start_steps is not None:
-        training = msgspec.structs.replace(training, warm_start_steps=chosen.warm_start_steps)
+    overrides = {"epochs": chosen.epochs, "warm_start_steps": chosen.warm_start_steps}
+    overrides = {name: value for name, value in overrides.items() if value is not None}
+    named = [*condition.files(), *(experiment.evaluation.files() if experiment.evaluation else ())]
     return Settings(
         experiment=experiment.name,
         profile=profile,
@@ -147,19 +143,12 @@ def resolve(experiment: Experiment, profile: str, run: RunId) -> Settings:
         edition=condition.edition,
         curriculum=experiment.curricula[condition.curriculum],
         encoder=experiment.encoder,
-        training=training,
+        training=msgspec.structs.replace(experiment.training, **overrides),
         gates=experiment.gates,
         data=chosen.data,
         data_seed=experiment.data_seed,
         synthetics=experiment.synthetics,
-        inputs=tuple(_input_files(experiment, condition)),
+        inputs=tuple(
+            InputFile(role, name, experiment.files[name].sha256, experiment.files[name].size) for role, name in named
+        ),
     )
-
-
-def _input_files(experiment: Experiment, condition: Condition) -> Iterator[InputFile]:
-    """The user's own files that a run of ``condition`` reads."""
-    named: list[tuple[Role, str]] = [("bundles", name) for name in condition.bundles]
-    named += [("dev", name) for name in condition.dev]
-    named += experiment.evaluation.files() if experiment.evaluation is not None else ()
-    for role, name in named:
-        yield InputFile(role, name, experiment.files[name].sha256, experiment.files[name].size)

@@ -35,8 +35,7 @@ _TABLE = re.compile(r"^\s*\[\[?\s*([^\]]+?)\s*\]\]?\s*(#.*)?$")
 _KEY = re.compile(r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
 _AT_LINE = re.compile(r"\s*\(at line (\d+), column \d+\)$")
 _AT_PATH = re.compile(r" - at `(?:key in )?\$\.?(.*?)`$")
-_UNKNOWN = re.compile(r"unknown field `([^`]+)`")
-_MISSING = re.compile(r"missing required field `([^`]+)`")
+_UNKNOWN_OR_MISSING = re.compile(r"(?:unknown|missing required) field `([^`]+)`")
 
 
 def read_toml(path: Path, shape: type[T]) -> T:
@@ -72,10 +71,8 @@ def parse_toml(text: str, shape: type[T], path: Path) -> T:
     except msgspec.ValidationError as error:
         message = str(error)
         at_path = _AT_PATH.search(message)
-        field = _without_indices(at_path.group(1)) if at_path else ""
-        field = _with_keys(tree, shape, message, field)
-        named = _UNKNOWN.search(message) or _MISSING.search(message)
-        if named:
+        field = _with_keys(tree, shape, message, _without_indices(at_path.group(1)) if at_path else "")
+        if named := _UNKNOWN_OR_MISSING.search(message):
             field = f"{field}.{named.group(1)}" if field else named.group(1)
         raise BadInput(_AT_PATH.sub("", message), file=path, line=line_of(text, field), field=field or None) from error
 
@@ -84,7 +81,7 @@ def line_of(text: str, field: str) -> int | None:
     """The line, from 1, of dotted ``field`` in TOML ``text``, or of its nearest table; None if there is neither."""
     wanted = field.split(".") if field else []
     table: list[str] = []
-    best: tuple[int, int] | None = None
+    best_depth, best_line = 0, None
     for number, line in enumerate(text.splitlines(), start=1):
         if header := _TABLE.match(line):
             table = _parts(header.group(1))
@@ -93,24 +90,13 @@ def line_of(text: str, field: str) -> int | None:
             path = table + _parts(key.group(1))
         else:
             continue
-        shared = _common(path, wanted)
-        if shared == len(path) and (best is None or shared > best[0]):
-            best = (shared, number)
-    return best[1] if best else None
+        if path == wanted[: len(path)] and len(path) > best_depth:
+            best_depth, best_line = len(path), number
+    return best_line
 
 
 def _parts(dotted: str) -> list[str]:
     return [part.strip().strip("\"'") for part in dotted.split(".")]
-
-
-def _common(left: list[str], right: list[str]) -> int:
-    """How many leading parts are equal."""
-    count = 0
-    for one, other in zip(left, right, strict=False):
-        if one != other:
-            break
-        count += 1
-    return count
 
 
 def _with_keys(tree: dict[str, Any], shape: type[T], message: str, field: str) -> str:
@@ -124,7 +110,7 @@ def _with_keys(tree: dict[str, Any], shape: type[T], message: str, field: str) -
         for key in _at(tree, parts[:index]):
             alone = copy.deepcopy(tree)
             mapping = _at(alone, parts[:index])
-            for other in [other for other in mapping if other != key]:
+            for other in mapping.keys() - {key}:
                 del mapping[other]
             try:
                 msgspec.convert(alone, shape)

@@ -8,6 +8,8 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,7 +73,6 @@ class Encoder:
         self.device = device
         self.folder = model_folder(settings.model)
         self.fingerprint = _fingerprint(self.folder, settings)
-        self._loaded: tuple[Any, Any] | None = None
 
     def encode(self, texts: Sequence[str]) -> Iterator[tuple[int, TextStates]]:
         """Yield (index in ``texts``, its token states), shortest texts first.
@@ -83,7 +84,7 @@ class Encoder:
         Raises:
             BadInput: the model cannot be loaded, or a state is outside the range of float16.
         """
-        tokenizer, model = self._load()
+        tokenizer, model = self._tokenizer_and_model
         encoding = tokenizer(
             list(texts), truncation=True, max_length=self.settings.max_tokens, return_offsets_mapping=True
         )
@@ -93,11 +94,10 @@ class Encoder:
         torch.set_num_threads(1)
         try:
             with ThreadPoolExecutor(workers) as pool:
-
-                def states_of(batch: list[int]) -> np.ndarray:
-                    return self._states(model, [encoding["input_ids"][i] for i in batch])
-
-                for batch, states in zip(batches, pool.map(states_of, batches), strict=True):
+                all_states = pool.map(
+                    lambda batch: self._states(model, [encoding["input_ids"][i] for i in batch]), batches
+                )
+                for batch, states in zip(batches, all_states, strict=True):
                     for row, index in enumerate(batch):
                         spans = np.asarray(encoding["offset_mapping"][index], dtype=np.int32).reshape(-1, 2)
                         yield index, TextStates(states[row], spans)
@@ -121,10 +121,25 @@ class Encoder:
         array: np.ndarray = half.cpu().numpy()
         return array
 
-    def _load(self) -> tuple[Any, Any]:
-        if self._loaded is None:
-            self._loaded = _load(self.folder, self.settings.model, self.device)
-        return self._loaded
+    @cached_property
+    def _tokenizer_and_model(self) -> tuple[Any, Any]:
+        """Both in evaluation mode, without the library's warnings and progress bars."""
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
+
+        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        name, options = self.settings.model, {"local_files_only": True, "trust_remote_code": False}
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(self.folder, **options)
+            model = AutoModel.from_pretrained(self.folder, use_safetensors=True, dtype=torch.float32, **options)
+        except Exception as error:
+            raise BadInput(f"{name!r} cannot be loaded: {_first_line(error)}", field=_FIELD) from error
+        if not tokenizer.is_fast:
+            message = f"{name!r} has no fast tokenizer, which gives the positions of tokens in the text"
+            raise BadInput(message, field=_FIELD)
+        return tokenizer, model.to(self.device).eval()
 
 
 def model_folder(name: str) -> Path:
@@ -143,10 +158,6 @@ def model_folder(name: str) -> Path:
         return Path(name).expanduser()
     if name.startswith(("/", ".", "~")):
         raise BadInput(f"no such folder: {name}", field=_FIELD)
-    return _download(name)
-
-
-def _download(name: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
@@ -154,19 +165,12 @@ def _download(name: str) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=[*FILES, *WEIGHTS]))
     except Exception as error:
-        raise BadInput(
-            f"{name!r} is no folder and no Hugging Face model that can be downloaded: {_first_line(error)}",
-            field=_FIELD,
-        ) from error
+        message = f"{name!r} is no folder and no Hugging Face model that can be downloaded: {_first_line(error)}"
+        raise BadInput(message, field=_FIELD) from error
 
 
 def _fingerprint(folder: Path, settings: EncoderSettings) -> str:
-    """SHA-256 over weights, tokenizer, configuration, layers and maximum tokens.
-
-    Raises:
-        BadInput: no configuration or no safetensors weights, a layer that the model does not have, or more tokens than
-            it reads.
-    """
+    """SHA-256 over weights, tokenizer, configuration, layers and maximum tokens; BadInput as of ``Encoder``."""
     weights = sorted(folder.glob("*.safetensors"))
     config = folder / "config.json"
     if not config.is_file() or not weights:
@@ -191,26 +195,6 @@ def _fingerprint(folder: Path, settings: EncoderSettings) -> str:
     return digest.hexdigest()
 
 
-def _load(folder: Path, name: str, device: str) -> tuple[Any, Any]:
-    """Tokenizer and model in evaluation mode, without the library's warnings and progress bars."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    from transformers import AutoModel, AutoTokenizer
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        model = AutoModel.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
-        )
-    except Exception as error:
-        raise BadInput(f"{name!r} cannot be loaded: {_first_line(error)}", field=_FIELD) from error
-    if not tokenizer.is_fast:
-        raise BadInput(f"{name!r} has no fast tokenizer, which gives the positions of tokens in the text", field=_FIELD)
-    return tokenizer, model.to(device).eval()
-
-
 def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
@@ -222,10 +206,7 @@ def _batch_rows(length: int) -> int:
 
 def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
     """Indices grouped by equal length, shortest first, at most ``BATCH_TOKENS`` tokens a batch."""
-    by_length: dict[int, list[int]] = {}
-    for index, length in enumerate(lengths):
-        by_length.setdefault(length, []).append(index)
-    for length in sorted(by_length):
-        group, rows = by_length[length], _batch_rows(length)
-        for start in range(0, len(group), rows):
-            yield group[start : start + rows]
+    by_length = sorted(range(len(lengths)), key=lambda index: lengths[index])
+    for length, indices in groupby(by_length, key=lambda index: lengths[index]):
+        while batch := list(islice(indices, _batch_rows(length))):
+            yield batch

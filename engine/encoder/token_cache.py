@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,26 +53,27 @@ class TokenCache:
         self.encoder = encoder
         self._shards: dict[str, _Shard] = {}
 
-    def fill(self, texts: Iterable[str]) -> Generator[Progress, None, int]:
-        """Encode the missing ones of ``texts``, in one process at a time; returns the number of texts this call encoded."""
+    def fill(self, texts: Iterable[str]) -> Generator[Progress, None, None]:
+        """Encode the missing ones of ``texts``, in one process at a time."""
         wanted = sorted(set(texts))
         if not self._missing(wanted):
-            return 0
+            return
         lock = FileLock(self.folder / "lock")
-        for note in lock.waiting():
-            if (numbers := note.split()) and all(number.isdigit() for number in numbers):
-                yield Progress(int(numbers[0]), int(numbers[-1]), "texts")
+        yield from acquire(lock)
         with lock:
-            self._remove_debris()
-            # another process may have encoded some while this one waited
-            missing = self._missing(wanted)
-            done = 0
-            for part in _split(missing):
-                for progress in self._write_shard(part, done, len(missing)):
-                    lock.note(f"{progress.done} {progress.total}")
-                    yield progress
-                done += len(part)
-            return len(missing)
+            yield from share_progress(lock, self._fill(wanted))
+
+    def _fill(self, wanted: Sequence[str]) -> Iterator[Progress]:
+        """Under the lock, when nobody else writes."""
+        # broken shards and temporary files of killed writers
+        for path in (*self._open_new_shards(), *self.folder.glob(TEMPORARY_FILES)):
+            path.unlink(missing_ok=True)
+        # another process may have encoded some while this one waited
+        missing = self._missing(wanted)
+        done = 0
+        for part in _split(missing):
+            yield from self._write_shard(part, done, len(missing))
+            done += len(part)
 
     def states(self, texts: Iterable[str], device: str = "cpu") -> TokenStates:
         """The token states of ``texts``, encoding missing ones, as one table on ``device``."""
@@ -80,8 +81,13 @@ class TokenCache:
         for _ in self.fill(wanted):
             pass
         locations = self._locations()
-        pieces = [_slice(self._shards[name], row) for name, row in (locations[_key(text)] for text in wanted)]
-        return TokenStates.from_pieces(wanted, [p[0] for p in pieces], [p[1] for p in pieces], device)
+        states, characters = [], []
+        for name, row in (locations[_key(text)] for text in wanted):
+            shard = self._shards[name]
+            start, end = int(shard.offsets[row]), int(shard.offsets[row + 1])
+            states.append(shard.states[start:end])
+            characters.append(shard.characters[start:end])
+        return TokenStates.from_pieces(wanted, states, characters, device)
 
     def _missing(self, wanted: Sequence[str]) -> list[str]:
         self._open_new_shards()
@@ -104,12 +110,7 @@ class TokenCache:
                 self._shards[path.name] = shard
         return broken
 
-    def _remove_debris(self) -> None:
-        """Remove broken shards and temporary files of killed writers; only under the lock, when nobody else writes."""
-        for path in (*self._open_new_shards(), *self.folder.glob(TEMPORARY_FILES)):
-            path.unlink(missing_ok=True)
-
-    def _write_shard(self, texts: list[str], before: int, total: int) -> Generator[Progress, None, None]:
+    def _write_shard(self, texts: list[str], before: int, total: int) -> Iterator[Progress]:
         """Encode ``texts`` into one shard, named by the hash of their list."""
         encoded: dict[int, TextStates] = {}
         yield Progress(before, total, "texts")
@@ -118,9 +119,25 @@ class TokenCache:
             if count % _REPORT_EVERY == 0:
                 yield Progress(before + count, total, "texts")
         content = _shard_bytes(texts, [encoded[index] for index in range(len(texts))])
-        write_durably(self.folder / f"{_list_key(texts)}.safetensors", content)
+        name = hashlib.sha256(json.dumps(texts).encode()).hexdigest()
+        write_durably(self.folder / f"{name}.safetensors", content)
         self._open_new_shards()
         yield Progress(before + len(texts), total, "texts")
+
+
+def acquire(lock: FileLock) -> Iterator[Progress]:
+    """Acquire ``lock``; meanwhile yield its holder's progress, which is the lock's note."""
+    for note in lock.waiting():
+        match note.split(maxsplit=2):
+            case done, total, unit if done.isdecimal() and total.isdecimal():
+                yield Progress(int(done), int(total), unit)
+
+
+def share_progress(lock: FileLock, work: Iterator[Progress]) -> Iterator[Progress]:
+    """Yield the progress of ``work``, and note it in ``lock`` for the processes that wait for it."""
+    for progress in work:
+        lock.note(f"{progress.done} {progress.total} {progress.unit}")
+        yield progress
 
 
 def _split(texts: list[str]) -> list[list[str]]:
@@ -141,10 +158,6 @@ def _split(texts: list[str]) -> list[list[str]]:
 
 def _key(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()[:16]
-
-
-def _list_key(texts: Sequence[str]) -> str:
-    return hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()
 
 
 def _shard_bytes(texts: Sequence[str], encoded: Sequence[TextStates]) -> bytes:
@@ -184,12 +197,6 @@ def _open(path: Path) -> _Shard | None:
         return None
     raw = keys.numpy().tobytes()
     return _Shard(states, offsets, characters, [raw[start : start + 16] for start in range(0, len(raw), 16)])
-
-
-def _slice(shard: _Shard, row: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """States (T, H) and spans (T, 2) of one text."""
-    start, end = int(shard.offsets[row]), int(shard.offsets[row + 1])
-    return shard.states[start:end], shard.characters[start:end]
 
 
 def cache_folder(workspace: Path, encoder: Encoder) -> Path:

@@ -36,9 +36,8 @@ class TokenStates:
         self.offsets = offsets
         self.characters = characters
         self._rows = {text: row for row, text in enumerate(self.texts)}
-        self._bounds: list[int] = (
-            offsets.tolist()
-        )  # on the CPU, because reading one number of a CUDA tensor waits for the GPU
+        # on the CPU, because reading one number of a CUDA tensor waits for the GPU
+        self._bounds: list[int] = offsets.tolist()
 
     @classmethod
     def from_pieces(

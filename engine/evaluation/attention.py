@@ -13,7 +13,7 @@ from engine.contract.items import AttentionRow
 from engine.data.bundles.encoder_text import encoder_text_of
 from engine.data.records import AttentionProbe, Dataset
 from engine.encoder.token_states import TokenStates
-from engine.evaluation.item_files import read_attention, write_attention
+from engine.evaluation.item_files import read_attention, write_rows
 from engine.model.embedding import relative_entropy
 from engine.model.sense_head import SenseHead
 from engine.training.bundle_arrays import on_target_word
@@ -43,7 +43,7 @@ class AttentionLog:
         """Add the attention of ``head`` after ``epoch``; rows of this and later epochs, left by a killed run, are dropped."""
         self.rows = [row for row in self.rows if row.epoch < epoch]
         self.rows += attention_rows(head, self.states, self.probes, epoch)
-        write_attention(self.path, self.rows)
+        write_rows(self.path, self.rows, AttentionRow)
 
 
 def attention_rows(

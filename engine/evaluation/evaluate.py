@@ -11,7 +11,7 @@ from engine.contract.experiment import TIERS
 from engine.contract.items import ItemRow
 from engine.contract.metrics import Margins, Scores, TierScore
 from engine.data.evaluation.killers import Ranked, reason_code
-from engine.data.records import Dataset, Killer
+from engine.data.records import Dataset, Killer, UsageEvent
 from engine.evaluation.ranking import TextVectors, rank_coherence, rank_retrieval, steps_of
 
 
@@ -65,43 +65,43 @@ def killer_top1(rows: Iterable[ItemRow], killers: Sequence[Killer]) -> float | N
 
 def _retrieval_rows(dataset: Dataset, head: list[Ranked], mean_pool: list[Ranked]) -> Iterator[ItemRow]:
     for item, ranked, baseline in zip(dataset.retrieval, head, mean_pool, strict=True):
-        yield ItemRow(
-            kind="retrieval",
-            item_id=item.item_id,
-            lemma=item.lemma,
-            tier=item.tier,
-            source=item.query.source,
-            candidates=len(item.candidates),
-            rank=ranked.rank,
-            correct_at_1=ranked.rank == 1,
-            correct_at_3=ranked.rank <= 3,
-            margin=ranked.margin,
-            reason=reason_code(item, ranked) or "",
-            mean_pool_rank=baseline.rank,
-            mean_pool_margin=baseline.margin,
-            query=item.query.text,
-            answer=item.candidates[ranked.answer].event.text,
-            chosen=item.candidates[ranked.chosen].event.text,
-        )
+        texts = [candidate.event.text for candidate in item.candidates]
+        reason = reason_code(item, ranked) or ""
+        yield _row("retrieval", item.item_id, item.lemma, item.tier, reason, item.query, texts, ranked, baseline)
 
 
 def _coherence_rows(dataset: Dataset, head: list[Ranked], mean_pool: list[Ranked]) -> Iterator[ItemRow]:
     for (item, index, step), ranked, baseline in zip(steps_of(dataset.coherence), head, mean_pool, strict=True):
-        yield ItemRow(
-            kind="coherence",
-            item_id=f"{item.item_id}:{index}",
-            lemma=item.lemma,
-            tier="",
-            source=step.event.source,
-            candidates=len(item.glosses),
-            rank=ranked.rank,
-            correct_at_1=ranked.rank == 1,
-            correct_at_3=ranked.rank <= 3,
-            margin=ranked.margin,
-            reason="",
-            mean_pool_rank=baseline.rank,
-            mean_pool_margin=baseline.margin,
-            query=step.event.text,
-            answer=item.glosses[ranked.answer],
-            chosen=item.glosses[ranked.chosen],
-        )
+        item_id = f"{item.item_id}:{index}"
+        yield _row("coherence", item_id, item.lemma, "", "", step.event, item.glosses, ranked, baseline)
+
+
+def _row(
+    kind: str,
+    item_id: str,
+    lemma: str,
+    tier: str,
+    reason: str,
+    query: UsageEvent,
+    candidates: Sequence[str],
+    ranked: Ranked,
+    baseline: Ranked,
+) -> ItemRow:
+    return ItemRow(
+        kind=kind,
+        item_id=item_id,
+        lemma=lemma,
+        tier=tier,
+        source=query.source,
+        candidates=len(candidates),
+        rank=ranked.rank,
+        correct_at_1=ranked.rank == 1,
+        correct_at_3=ranked.rank <= 3,
+        margin=ranked.margin,
+        reason=reason,
+        mean_pool_rank=baseline.rank,
+        mean_pool_margin=baseline.margin,
+        query=query.text,
+        answer=candidates[ranked.answer],
+        chosen=candidates[ranked.chosen],
+    )

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import polars as pl
 
 from engine.contract.durable import write_durably
 from engine.contract.items import AttentionRow, ItemRow, column_types
 
-
-def write_items(path: Path, rows: Sequence[ItemRow]) -> None:
-    _write(path, rows, ItemRow)
+Row = TypeVar("Row", ItemRow, AttentionRow)
 
 
-def write_attention(path: Path, rows: Sequence[AttentionRow]) -> None:
-    _write(path, rows, AttentionRow)
+def write_rows(path: Path, rows: Sequence[Row], row_type: type[Row]) -> None:
+    """Write ``rows`` durably as Parquet; the columns are those of ``row_type``, even if there is no row."""
+    schema = {name: getattr(pl, kind)() for name, kind in column_types(row_type).items()}
+    buffer = BytesIO()
+    pl.DataFrame(rows, schema=schema, orient="row").write_parquet(buffer)
+    write_durably(path, buffer.getvalue())
 
 
 def read_attention(path: Path) -> list[AttentionRow]:
@@ -27,11 +29,3 @@ def read_attention(path: Path) -> list[AttentionRow]:
         return [AttentionRow(*row) for row in pl.read_parquet(path, columns=list(AttentionRow._fields)).iter_rows()]
     except (OSError, pl.exceptions.PolarsError):
         return []
-
-
-def _write(path: Path, rows: Sequence[Any], shape: type[ItemRow] | type[AttentionRow]) -> None:
-    """Write ``rows`` durably as Parquet with the columns of ``shape``."""
-    schema = {name: getattr(pl, kind)() for name, kind in column_types(shape).items()}
-    buffer = BytesIO()
-    pl.DataFrame([tuple(row) for row in rows], schema=schema, orient="row").write_parquet(buffer)
-    write_durably(path, buffer.getvalue())

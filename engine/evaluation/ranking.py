@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from math import comb
-from typing import Self
 
 import numpy as np
 import torch
@@ -14,36 +13,19 @@ from torch import Tensor
 from engine.data.bundles.encoder_text import encoder_text_of, gloss_encoder_texts
 from engine.data.evaluation.killers import Ranked, rank_candidates
 from engine.data.records import CoherenceItem, CoherenceStep, Dataset, RetrievalItem
-from engine.encoder.token_states import TokenStates
-from engine.model.embedding import embed_rows
-from engine.model.sense_head import SenseHead
 
 
 class TextVectors:
-    """Unit vectors of texts under one model, by text: ``matrix`` (texts, E) float64, in the order of ``texts``."""
+    """Unit vectors of texts under one model, by text; ``embedding`` is (texts, E), a row per text, in their order."""
 
-    def __init__(self, texts: Sequence[str], matrix: NDArray[np.float64]) -> None:
-        self.matrix = matrix
+    def __init__(self, texts: Sequence[str], embedding: Tensor) -> None:
+        self._matrix: NDArray[np.float64] = embedding.to("cpu", torch.float64).numpy()
         self._rows = {text: row for row, text in enumerate(texts)}
-
-    @classmethod
-    def from_head(cls, head: SenseHead, states: TokenStates, texts: Sequence[str]) -> Self:
-        """``texts`` as ``head`` embeds them, without dropout."""
-        return cls._from_embedding(texts, embed_rows(head, states, states.rows(texts))[0])
-
-    @classmethod
-    def from_mean_pool(cls, mean_pool: Tensor, states: TokenStates, texts: Sequence[str]) -> Self:
-        """``texts`` under frozen mean pooling of the whole table (table's texts, H)."""
-        return cls._from_embedding(texts, mean_pool[states.rows(texts)])
-
-    @classmethod
-    def _from_embedding(cls, texts: Sequence[str], embedding: Tensor) -> Self:
-        return cls(texts, embedding.detach().to("cpu", torch.float64).numpy())
 
     def similarities(self, query: str, others: Sequence[str]) -> NDArray[np.float64]:
         """Cosine of ``query`` with each of ``others``: (len(others),)."""
         rows = [self._rows[text] for text in others]
-        similarities: NDArray[np.float64] = self.matrix[rows] @ self.matrix[self._rows[query]]
+        similarities: NDArray[np.float64] = self._matrix[rows] @ self._matrix[self._rows[query]]
         return similarities
 
 

@@ -15,14 +15,10 @@ from engine.model.sense_head import SenseHead, SenseHeadOutput
 CHUNK_TOKENS = 16_384
 
 
-def mean_pool(batch: RaggedBatch) -> Tensor:
-    """Unit vectors of the mean token state: tokens (N, H) of B texts -> (B, H)."""
-    return F.normalize(segment_mean(batch.tokens, batch.offsets), dim=-1)
-
-
 def mean_pool_all(states: TokenStates) -> Tensor:
-    """Frozen mean pooling of every text of the table: (texts, H) float32, unit rows."""
-    return _embed(states, torch.arange(len(states.texts), device=states.device), mean_pool)
+    """Frozen mean pooling, the normalized mean token state, of every text of the table: (texts, H) float32, unit rows."""
+    rows = torch.arange(len(states.texts), device=states.device)
+    return _embed(states, rows, lambda batch: F.normalize(segment_mean(*batch), dim=-1))
 
 
 def mean_states(states: TokenStates, rows: Tensor) -> Tensor:

@@ -10,13 +10,15 @@ import msgspec
 from engine.contract.bad_input import BadInput
 from engine.contract.durable import write_durably
 from engine.contract.events import Body, End, Evaluation, Stage
+from engine.contract.items import AttentionRow, ItemRow
 from engine.contract.metrics import GATE_NAMES, Metrics, judge
 from engine.contract.run_folder import RunFolder
 from engine.contract.settings import Settings, read_spec
 from engine.evaluation.attention import attention_rows, probes_of
 from engine.evaluation.evaluate import EvaluationResult, evaluate, killer_top1
-from engine.evaluation.item_files import write_attention, write_items
+from engine.evaluation.item_files import write_rows
 from engine.evaluation.ranking import TextVectors, coherence_chance, evaluation_texts, retrieval_chance
+from engine.model.embedding import embed_rows
 from engine.pipeline.event_log import StageTimer
 from engine.pipeline.prepare import Prepared, prepare
 from engine.pipeline.train import TrainedHead, load_head
@@ -79,15 +81,15 @@ def evaluate_head(
     yield Stage("evaluate", f"{len(dataset.retrieval)} retrieval items, {len(dataset.coherence)} coherence items")
     output.root.mkdir(parents=True, exist_ok=True)
     texts = evaluation_texts(dataset)
-    vectors = mean_pool = TextVectors.from_mean_pool(prepared.mean_pool, states, texts)
+    text_rows = states.rows(texts)
+    vectors = mean_pool = TextVectors(texts, prepared.mean_pool[text_rows])
     if trained:
-        vectors = TextVectors.from_head(trained.head, states, texts)
+        vectors = TextVectors(texts, embed_rows(trained.head, states, text_rows)[0])
         if not output.attention.exists():
-            write_attention(
-                output.attention, attention_rows(trained.head, states, probes_of(dataset), trained.best_epoch)
-            )
+            rows = attention_rows(trained.head, states, probes_of(dataset), trained.best_epoch)
+            write_rows(output.attention, rows, AttentionRow)
     result = evaluate(vectors, mean_pool, dataset)
-    write_items(output.items, result.rows)
+    write_rows(output.items, result.rows, ItemRow)
     yield Evaluation(
         top1=result.head.retrieval_top1,
         top3=result.head.retrieval_top3,

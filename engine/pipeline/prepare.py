@@ -26,7 +26,7 @@ from engine.data.formats.user_dataset import prepare_user_dataset, user_dataset_
 from engine.data.records import Dataset
 from engine.data.wordnet.database import REQUIRED, find_wordnet, read_wordnet
 from engine.encoder.encoder import Encoder
-from engine.encoder.token_cache import TokenCache, cache_folder
+from engine.encoder.token_cache import TokenCache, acquire, cache_folder, share_progress
 from engine.encoder.token_states import TokenStates
 from engine.model.embedding import mean_pool_all
 
@@ -95,7 +95,7 @@ def prepare_dataset(
     own = folder / user_dataset_key(settings, built, fingerprint)
     if own.is_dir():
         return own
-    yield from _acquire(lock)
+    yield from acquire(lock)
     with lock:
         if not own.is_dir():
 
@@ -103,7 +103,7 @@ def prepare_dataset(
                 embed = _mean_pool_embedder(cache, report)
                 prepare_user_dataset(settings, files or {}, built, embed, fingerprint, own, report)
 
-            yield from _share_progress(lock, progress_of(make))
+            yield from share_progress(lock, progress_of(make))
     return own
 
 
@@ -116,7 +116,7 @@ def _built_dataset(
     remembered = _remembered_fingerprint(folder, source)
     if remembered and (built := folder / build_key(data, seed, synthetics, remembered, fingerprint)).is_dir():
         return built
-    yield from _acquire(lock)
+    yield from acquire(lock)
     with lock:
         wordnet = read_wordnet(source)
         _remember_fingerprint(folder, source, wordnet.fingerprint)
@@ -127,24 +127,8 @@ def _built_dataset(
                 embed = _mean_pool_embedder(cache, report)
                 build_all(data, seed, synthetics, wordnet, embed, fingerprint, built, report)
 
-            yield from _share_progress(lock, progress_of(make))
+            yield from share_progress(lock, progress_of(make))
     return built
-
-
-def _acquire(lock: FileLock) -> Generator[Progress, None, None]:
-    """Acquire ``lock``; meanwhile yield its holder's progress, which is the lock's note."""
-    for note in lock.waiting():
-        done, _, rest = note.partition(" ")
-        total, _, unit = rest.partition(" ")
-        if done.isdigit() and total.isdigit():
-            yield Progress(int(done), int(total), unit)
-
-
-def _share_progress(lock: FileLock, work: Iterator[Progress]) -> Iterator[Progress]:
-    """Yield the progress of ``work``, and note it in ``lock`` for the processes that wait for it."""
-    for progress in work:
-        lock.note(f"{progress.done} {progress.total} {progress.unit}")
-        yield progress
 
 
 def progress_of(work: Callable[[Report], None]) -> Iterator[Progress]:

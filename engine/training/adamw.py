@@ -11,6 +11,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+BETAS = (0.9, 0.999)
+EPSILON = 1e-8
+
 
 def cosine_learning_rate(step: int, total_steps: int, peak: float, final_ratio: float) -> float:
     """Learning rate of ``step`` (0 is the first of ``total_steps``): ``peak`` at first, ``peak * final_ratio`` at last."""
@@ -29,12 +32,8 @@ class AdamW:
         steps: steps taken.
     """
 
-    def __init__(
-        self, module: nn.Module, weight_decay: float, betas: tuple[float, float] = (0.9, 0.999), epsilon: float = 1e-8
-    ) -> None:
+    def __init__(self, module: nn.Module, weight_decay: float) -> None:
         self.weight_decay = weight_decay
-        self.betas = betas
-        self.epsilon = epsilon
         self.steps = 0
         parameters = list(module.parameters())
         with torch.no_grad():
@@ -68,12 +67,12 @@ class AdamW:
     def step(self, rate: float) -> None:
         """One update with learning rate ``rate``."""
         self.steps += 1
-        first, second = self.betas
+        first, second = BETAS
         self.mean.lerp_(self._gradients, 1.0 - first)
         self.square.mul_(second).addcmul_(self._gradients, self._gradients, value=1.0 - second)
         self._parameters.mul_(1.0 - rate * self.weight_decay)
         # both bias corrections of the paper, folded into the denominator and the step size
-        denominator = (self.square.sqrt() / math.sqrt(1.0 - second**self.steps)).add_(self.epsilon)
+        denominator = (self.square.sqrt() / math.sqrt(1.0 - second**self.steps)).add_(EPSILON)
         self._parameters.addcdiv_(self.mean, denominator, value=-rate / (1.0 - first**self.steps))
 
     def tensors(self) -> dict[str, Tensor]:

@@ -75,9 +75,6 @@ class Position(Struct, frozen=True):
     negative_gaps: int = 0
 
 
-_decode_position = msgspec.json.Decoder(Position).decode
-
-
 def save_checkpoint(folder: RunFolder, tensors: Mapping[str, Tensor], position: Position) -> str:
     """Write tensors and position as one durable file, and beside it a readable copy of the position.
 
@@ -85,15 +82,12 @@ def save_checkpoint(folder: RunFolder, tensors: Mapping[str, Tensor], position: 
         SHA-256 of the safetensors file.
     """
     # the position is inside the file too, so a crash between the two writes cannot part it from its tensors
-    content = save(
-        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
-        {"position": msgspec.json.encode(position).decode()},
-    )
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    content = save(tensors, {"position": msgspec.json.encode(position).decode()})
     write_durably(folder.checkpoint, content)
     digest = hashlib.sha256(content).hexdigest()
-    write_durably(
-        folder.checkpoint_state, msgspec.json.format(msgspec.json.encode({"sha256": digest, "position": position}))
-    )
+    readable = msgspec.json.encode({"sha256": digest, "position": position})
+    write_durably(folder.checkpoint_state, msgspec.json.format(readable))
     return digest
 
 
@@ -107,7 +101,7 @@ def load_checkpoint(folder: RunFolder, run_fingerprint: str) -> tuple[dict[str, 
         return None
     try:
         with safe_open(folder.checkpoint, framework="pt") as file:
-            position = _decode_position((file.metadata() or {}).get("position", ""))
+            position = msgspec.json.decode((file.metadata() or {}).get("position", ""), type=Position)
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, msgspec.MsgspecError, OSError) as error:
         raise BadInput(f"not a usable checkpoint: {error}", file=folder.checkpoint) from error

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from engine.contract.bad_input import BadInput
 from engine.contract.events import Body, Checkpoint, Epoch, Progress, Stage, Step, Warning
-from engine.contract.experiment import ADVERSARIAL, Training
+from engine.contract.experiment import ADVERSARIAL
 from engine.contract.run_folder import RunFolder
 from engine.contract.settings import Settings
 from engine.data.records import Bundle
@@ -72,7 +72,8 @@ def train(
         TrainingFailed: a loss or a gradient was not finite.
     """
     recipe = settings.training
-    data = _training_data(states, mean_pool, bundles, recipe)
+    on_target = target_word_tokens(bundles, states) if recipe.target_penalty else None
+    data = TrainingData(states, mean_pool, BundleArrays.from_bundles(bundles, states), on_target)
     dev = BundleArrays.from_bundles(dev_bundles, states)
     _check_comparable(data.bundles, dev)
     baseline = rank(mean_pool, dev)
@@ -80,8 +81,7 @@ def train(
     sampler = EpochSampler(weights, recipe.batch_size, settings.seed)
     total_steps = recipe.epochs * sampler.batches
     optimizer = AdamW(head, recipe.weight_decay)
-    dropout = torch.Generator(states.device).manual_seed(settings.seed)
-    train_state = TrainState(head, {}, optimizer, dropout)
+    train_state = TrainState(head, {}, optimizer, torch.Generator(states.device).manual_seed(settings.seed))
 
     def checkpoint(position: Position) -> Checkpoint:
         return Checkpoint(position.step, position.epoch, save_checkpoint(folder, train_state.tensors(), position))
@@ -120,7 +120,7 @@ def train(
 
     for epoch in range(position.epoch, recipe.epochs + 1):
         for indices in sampler.epoch(epoch, skip=position.batches_done):
-            loss, counts = batch_loss(head, data, indices.to(states.device), recipe, dropout)
+            loss, counts = batch_loss(head, data, indices.to(states.device), recipe, train_state.dropout)
             optimizer.zero_gradient()
             loss.backward()  # type: ignore[no-untyped-call]
             norm = optimizer.clip_gradient(recipe.gradient_clip)
@@ -150,9 +150,9 @@ def train(
     return TrainResult(position.best_epoch, position.step)
 
 
-def _training_data(states: TokenStates, mean_pool: Tensor, bundles: Sequence[Bundle], recipe: Training) -> TrainingData:
-    on_target = target_word_tokens(bundles, states) if recipe.target_penalty else None
-    return TrainingData(states, mean_pool, BundleArrays.from_bundles(bundles, states), on_target)
+def _dilution_warning(draws: int, weights: Tensor, bundles: Sequence[Bundle]) -> Iterator[Warning]:
+    if warning := dilution(draws, weights.tolist(), [bundle.tier == ADVERSARIAL for bundle in bundles]):
+        yield warning
 
 
 def _warm_start(train_state: TrainState, data: TrainingData, settings: Settings) -> Iterator[Stage | Progress]:
@@ -161,11 +161,6 @@ def _warm_start(train_state: TrainState, data: TrainingData, settings: Settings)
     for done in warm_start(train_state.head, train_state.optimizer, data, settings.training, settings.seed):
         if done % REPORT_EVERY == 0 or done == total:
             yield Progress(done, total, "steps")
-
-
-def _dilution_warning(draws: int, weights: Tensor, bundles: Sequence[Bundle]) -> Iterator[Warning]:
-    if warning := dilution(draws, weights.tolist(), [bundle.tier == ADVERSARIAL for bundle in bundles]):
-        yield warning
 
 
 def _advance(position: Position, loss: float, hard_pairs: int, negative_gaps: int) -> tuple[Position, list[Warning]]:

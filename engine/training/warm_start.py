@@ -71,10 +71,10 @@ def init_as_mean_pool(head: SenseHead, states: TokenStates, rows: Tensor, seed: 
         pooled = mean_states(states, rows)  # (R, H)
         size, width = head.output.weight.shape  # E, H
         generator = Generator().manual_seed(seed)
-        rotation = _orthonormal(torch.randn(width, width, generator=generator))  # (H, H)
+        rotation = torch.linalg.qr(torch.randn(width, width, generator=generator)).Q  # (H, H)
         directions = _principal_directions(F.normalize(pooled, dim=-1), min(width, size - 1))  # (D, H)
         frame = torch.cat([torch.ones(size, 1), torch.randn(size, len(directions), generator=generator)], dim=1)
-        basis = _orthonormal(frame)[:, 1:]  # (E, D), each column sums to 0
+        basis = torch.linalg.qr(frame).Q[:, 1:]  # (E, D), each column sums to 0
 
         scale = GELU_SPREAD / float(pooled.std())
         value, slope = _gelu(GELU_CENTRE)
@@ -91,12 +91,6 @@ def _principal_directions(vectors: Tensor, count: int) -> Tensor:
     _, directions = torch.linalg.eigh(moments)
     leading: Tensor = directions.T.flip(0)[:count].float()
     return leading
-
-
-def _orthonormal(matrix: Tensor) -> Tensor:
-    """Orthonormal columns spanning those of ``matrix``, in their order."""
-    columns: Tensor = torch.linalg.qr(matrix)[0]
-    return columns
 
 
 def _gelu(x: float) -> tuple[float, float]:

@@ -104,7 +104,7 @@ def test_files_of_killed_writers_are_removed_only_under_the_lock(tmp_path: Path,
         path.write_bytes(b"half a shard")
     with FileLock(tmp_path / "lock") as lock:
         waiting = TokenCache(tmp_path, encoder).fill(TEXTS)
-        lock.note("1 6")
+        lock.note("1 6 texts")
         assert next(waiting) == Progress(1, 6, "texts")
         assert left.exists() and broken.exists()
         waiting.close()

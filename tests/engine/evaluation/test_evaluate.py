@@ -14,9 +14,9 @@ from engine.data.evaluation.killers import Ranked
 from engine.data.records import AttentionProbe, Dataset, Killer
 from engine.evaluation.attention import MAX_QUERIES, AttentionLog, attention_rows, probes_of
 from engine.evaluation.evaluate import EvaluationResult, evaluate, killer_top1, scores
-from engine.evaluation.item_files import read_attention, write_attention, write_items
+from engine.evaluation.item_files import read_attention, write_rows
 from engine.evaluation.ranking import TextVectors, evaluation_texts
-from engine.model.embedding import mean_pool_all
+from engine.model.embedding import embed_rows, mean_pool_all
 from engine.model.sense_head import SenseHead
 from tests.engine.samples import DEVICES, SenseTask, dataset_of, event, random_states, retrieval_item
 
@@ -24,8 +24,9 @@ from tests.engine.samples import DEVICES, SenseTask, dataset_of, event, random_s
 def evaluated(head: SenseHead, task: SenseTask, dataset: Dataset) -> EvaluationResult:
     """``head`` and mean pooling scored on ``dataset``."""
     states, texts = task.states, evaluation_texts(dataset)
-    mean_pool = TextVectors.from_mean_pool(mean_pool_all(states), states, texts)
-    return evaluate(TextVectors.from_head(head, states, texts), mean_pool, dataset)
+    rows = states.rows(texts)
+    embedding, mean_pool = embed_rows(head, states, rows)[0], mean_pool_all(states)[rows]
+    return evaluate(TextVectors(texts, embedding), TextVectors(texts, mean_pool), dataset)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -103,14 +104,14 @@ def test_without_probes_a_few_queries_are_the_probes_without_cues() -> None:
 
 def test_tables_have_the_agreed_columns_and_are_read_back_as_written(tmp_path: Path) -> None:
     row = ItemRow("retrieval", "i", "bank", "tier1_easy", "example", 4, 2, False, True, -0.1, "", 1, 0.2, "q", "a", "c")
-    write_items(tmp_path / "items.parquet", [row])
+    write_rows(tmp_path / "items.parquet", [row], ItemRow)
     frame = pl.read_parquet(tmp_path / "items.parquet")
     assert tuple(frame.columns) == ItemRow._fields
     assert [ItemRow(*values) for values in frame.iter_rows()] == [row]
-    write_items(tmp_path / "items.parquet", [])
+    write_rows(tmp_path / "items.parquet", [], ItemRow)
     assert pl.read_parquet(tmp_path / "items.parquet").schema == frame.schema
     rows = [AttentionRow("i", "bank", 0, 5, 0.9, 0.1, cue_mass, "the of a", "text") for cue_mass in (0.3, None)]
-    write_attention(tmp_path / "attention.parquet", rows)
+    write_rows(tmp_path / "attention.parquet", rows, AttentionRow)
     assert read_attention(tmp_path / "attention.parquet") == rows
     assert read_attention(tmp_path / "missing.parquet") == []
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import combinations
 
-import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +23,7 @@ from tests.engine.samples import coherence_item, retrieval_item
 
 POINTS = {"q": (1.0, 0.0), "near": (0.8, 0.6), "middle": (0.6, 0.8), "far": (0.0, 1.0)}
 TEXTS = {**POINTS, "bank: near": POINTS["near"], "bank: middle": POINTS["middle"]}
-VECTORS = TextVectors(list(TEXTS), np.array(list(TEXTS.values())))
+VECTORS = TextVectors(list(TEXTS), torch.tensor(list(TEXTS.values()), dtype=torch.float64))
 
 
 def test_candidates_are_ranked_by_cosine_with_the_query() -> None:
