@@ -87,9 +87,7 @@ class Check(Struct, frozen=True):
 
 
 def worst_status(checks: tuple[Check, ...]) -> Status:
-    """The worst status of ``checks``."""
-    statuses = {check.status for check in checks}
-    return "blocker" if "blocker" in statuses else "warning" if "warning" in statuses else "ok"
+    return max((check.status for check in checks), key=("ok", "warning", "blocker").index, default="ok")
 
 
 GIB = 2**30
@@ -124,21 +122,14 @@ def _gpu(found: Findings, host: HostConfig) -> Iterator[Check]:
         yield Check("GPU", "blocker" if needed else "ok", found.facts.gpu_note or "none", advice if needed else "")
         return
     for gpu in gpus:
-        memory = "memory unknown" if gpu.memory_total is None else f"{gpu.memory_total / 1024:.0f} GiB"
-        text = f"{gpu.name}, {memory}, driver {gpu.driver}"
+        memory, advice = "memory unknown", ""
         if gpu.memory_total is None:
-            yield Check(
-                "GPU", "warning", text, "nvidia-smi does not report its memory: it may be failing or be a MIG slice."
-            )
-        elif host.gpu_memory_gb and gpu.memory_total / 1024 < host.gpu_memory_gb * MEMORY_TOLERANCE:
-            yield Check(
-                "GPU",
-                "warning",
-                text,
-                f"hosts.toml expects {host.gpu_memory_gb:g} GB.",
-            )
+            advice = "nvidia-smi does not report its memory: it may be failing or be a MIG slice."
         else:
-            yield Check("GPU", "ok", text)
+            memory = f"{gpu.memory_total / 1024:.0f} GiB"
+            if host.gpu_memory_gb and gpu.memory_total / 1024 < host.gpu_memory_gb * MEMORY_TOLERANCE:
+                advice = f"hosts.toml expects {host.gpu_memory_gb:g} GB."
+        yield Check("GPU", "warning" if advice else "ok", f"{gpu.name}, {memory}, driver {gpu.driver}", advice)
     if users := found.preflight_facts.gpu_users:
         names = ", ".join(f"{user.name} ({user.pid}, {user.memory or '?'} MiB)" for user in users)
         yield Check("GPU users", "warning", names, "Other processes use the GPU: runs will be slower, or may not fit.")
@@ -146,12 +137,10 @@ def _gpu(found: Findings, host: HostConfig) -> Iterator[Check]:
 
 def _machine(found: Findings) -> Check:
     facts = found.facts
-    text = (
-        f"{facts.cpus} processors, {facts.memory_available / GIB:.0f} of {facts.memory_total / GIB:.0f} GiB memory free"
-    )
-    if facts.memory_available < MIN_MEMORY:
-        return Check("processors and memory", "warning", text, f"A run needs {MIN_MEMORY / GIB:.0f} GiB free.")
-    return Check("processors and memory", "ok", text)
+    memory = f"{facts.memory_available / GIB:.0f} of {facts.memory_total / GIB:.0f} GiB memory free"
+    advice = f"A run needs {MIN_MEMORY / GIB:.0f} GiB free." if facts.memory_available < MIN_MEMORY else ""
+    status: Status = "warning" if advice else "ok"
+    return Check("processors and memory", status, f"{facts.cpus} processors, {memory}", advice)
 
 
 def _disk(found: Findings, runs: int) -> Check:
@@ -159,37 +148,26 @@ def _disk(found: Findings, runs: int) -> Check:
     needed = DATA_BYTES + runs * RUN_FOLDER_BYTES
     if found.environment.state != "ready":
         needed += ENVIRONMENT_CUDA if facts.gpus else ENVIRONMENT_CPU
-    text = f"{facts.disk_free / GIB:.1f} of {facts.disk_total / GIB:.0f} GiB free in {facts.workspace}, {needed / GIB:.1f} needed"
+    free = f"{facts.disk_free / GIB:.1f} of {facts.disk_total / GIB:.0f} GiB free in {facts.workspace}"
+    advice = ""
     if not found.preflight_facts.writable:
-        return Check(
-            "disk",
-            "blocker",
-            text,
-            f"{found.preflight_facts.user} may not write there: name another workspace.",
-        )
-    if facts.disk_free < needed:
-        return Check("disk", "blocker", text, "Free some space, or name another workspace in hosts.toml.")
-    return Check("disk", "ok", text)
+        advice = f"{found.preflight_facts.user} may not write there: name another workspace."
+    elif facts.disk_free < needed:
+        advice = "Free some space, or name another workspace in hosts.toml."
+    return Check("disk", "blocker" if advice else "ok", f"{free}, {needed / GIB:.1f} needed", advice)
 
 
 def _python(found: Findings, host: HostConfig) -> Check:
-    version = found.preflight_facts.python
-    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
-    if numbers < MIN_PYTHON:
-        return Check(
-            "Python", "blocker", version, "The engine needs 3.11 or newer: name one as `python` in hosts.toml."
-        )
-    if not found.preflight_facts.has_venv and host.launcher != "embedded":
-        return Check(
-            "Python", "blocker", f"{version} without venv", "Install it (on Debian: apt-get install python3-venv)."
-        )
-    return Check("Python", "ok", version)
+    version, advice = found.preflight_facts.python, ""
+    if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < MIN_PYTHON:
+        advice = "The engine needs 3.11 or newer: name one as `python` in hosts.toml."
+    elif not found.preflight_facts.has_venv and host.launcher != "embedded":
+        version, advice = f"{version} without venv", "Install it (on Debian: apt-get install python3-venv)."
+    return Check("Python", "blocker" if advice else "ok", version, advice)
 
 
 def _environment(found: Findings, host: HostConfig) -> Check:
     environment = found.environment
-    if host.launcher == "embedded" and environment.check_error:
-        return Check("engine", "blocker", environment.check_error)
     match environment.state:
         case "none":
             return Check("engine", "blocker", "not installed on the host", "Install it.", "environment")
@@ -197,11 +175,11 @@ def _environment(found: Findings, host: HostConfig) -> Check:
             return Check("engine", "blocker", f"being installed: {environment.step}", "Wait until it is installed.")
         case "failed":
             return Check("engine", "blocker", environment.error, "Fix the cause, then install it again.", "environment")
-    if environment.check_error:
-        if "WordNet" in environment.check_error:
-            return Check("engine", "blocker", environment.check_error, "Fetch WordNet.", "wordnet")
-        return Check("engine", "blocker", environment.check_error)
-    return Check("engine", "ok", f"installed, {environment.python}")
+    if not environment.check_error:
+        return Check("engine", "ok", f"installed, {environment.python}")
+    if "WordNet" in environment.check_error and host.launcher != "embedded":
+        return Check("engine", "blocker", environment.check_error, "Fetch WordNet.", "wordnet")
+    return Check("engine", "blocker", environment.check_error)
 
 
 def _clock(found: Findings) -> Check:
@@ -212,16 +190,13 @@ def _clock(found: Findings) -> Check:
 
 
 def _logout(found: Findings) -> Check:
+    name = "runs survive logout"
     match found.preflight_facts.survives:
         case True:
-            return Check("runs survive logout", "ok", "detached processes survive")
+            return Check(name, "ok", "detached processes survive")
         case False:
             advice = f"On the host: loginctl enable-linger {found.preflight_facts.user}"
-            return Check("runs survive logout", "blocker", "systemd ends a user's processes at logout", advice)
+            return Check(name, "blocker", "systemd ends a user's processes at logout", advice)
         case None:
-            return Check(
-                "runs survive logout",
-                "warning",
-                "the host does not say",
-                "To find out, launch a smoke run and log out once.",
-            )
+            advice = "To find out, launch a smoke run and log out once."
+            return Check(name, "warning", "the host does not say", advice)

@@ -9,8 +9,10 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterable
 from pathlib import PurePosixPath
+from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from console.hosts.host_config import HostConfig
 from console.hosts.preflight.checks import Environment, Findings, PreflightFacts
@@ -28,6 +30,8 @@ CHECK_TIMEOUT_S = 60.0
 OBTAIN_TIMEOUT_S = 600.0
 UPLOAD_TIMEOUT_S = 300.0  # for a megabyte, over any link
 POLL_S = 0.5
+
+Reply = TypeVar("Reply")
 
 
 def environment_name() -> str:
@@ -50,35 +54,38 @@ async def examine_host(host: HostConfig, connection: HostConnection, agent: Agen
     Raises:
         LinkDown: the link failed.
     """
-    try:
-        facts = msgspec.convert(await agent.request("facts"), HostFacts)
-        before, start = time.time(), time.monotonic()
-        preflight_facts = msgspec.convert(await agent.request("preflight_facts"), PreflightFacts)
-        round_trip = time.monotonic() - start
-    except (AgentRefused, msgspec.ValidationError) as error:
-        raise LinkDown(f"the host's reply cannot be read: {sanitize_line(str(error))}") from error
+    facts = await _request(agent, HostFacts, "facts")
+    before, start = time.time(), time.monotonic()
+    preflight_facts = await _request(agent, PreflightFacts, "preflight_facts")
+    round_trip = time.monotonic() - start
     return Findings(
         login=f"{sanitize_line(preflight_facts.user)} at {connection.address}",
         fingerprint=connection.fingerprint,
         facts=facts,
         preflight_facts=preflight_facts,
-        environment=await environment_state(host, connection, agent),
+        environment=await _environment_state(host, connection, agent),
         # as in NTP: the host read its clock about half a round trip after the request was sent
         clock_offset=preflight_facts.time - (before + round_trip / 2),
         round_trip=round_trip,
     )
 
 
-async def environment_state(host: HostConfig, connection: HostConnection, agent: AgentClient) -> Environment:
+async def _environment_state(host: HostConfig, connection: HostConnection, agent: AgentClient) -> Environment:
     """State of the engine's environment; the embedded host uses the console's own."""
-    python = engine_python(host, connection)
-    if host.launcher == "embedded":
-        return Environment("ready", python=python, check_error=await engine_error(host, connection))
-    reply = msgspec.convert(await agent.request("environment_state", name=environment_name()), Environment)
-    found = msgspec.structs.replace(reply, step=sanitize_line(reply.step), error=sanitize_line(reply.error))
-    if found.state == "ready":
-        found = msgspec.structs.replace(found, python=python, check_error=await engine_error(host, connection))
-    return found
+    found = Environment("ready")
+    if host.launcher != "embedded":
+        reply = await _request(agent, Environment, "environment_state", name=environment_name())
+        found = replace(reply, step=sanitize_line(reply.step), error=sanitize_line(reply.error))
+    if found.state != "ready":
+        return found
+    return replace(found, python=engine_python(host, connection), check_error=await engine_error(host, connection))
+
+
+async def _request(agent: AgentClient, kind: type[Reply], verb: str, **arguments: Any) -> Reply:
+    try:
+        return msgspec.convert(await agent.request(verb, **arguments), kind)
+    except (AgentRefused, msgspec.ValidationError) as error:
+        raise LinkDown(f"the host's reply cannot be read: {sanitize_line(str(error))}") from error
 
 
 async def make_environment(
@@ -107,7 +114,7 @@ async def make_environment(
         yield Environment("failed", error=str(refusal))
         return
     while True:
-        now = await environment_state(host, connection, agent)
+        now = await _environment_state(host, connection, agent)
         yield now
         if now.state != "making":
             return

@@ -81,7 +81,7 @@ async def pull(
         raise
     except (SyncFailed, BadInput, OSError) as error:
         if isinstance(error, OSError) and (full := disk_full_error(error, str(folder), 4096)):
-            raise NoRoom("this machine", full.disk, full.missing) from error
+            raise NoRoom.local(full) from error
         raise Damaged(sanitize_line(str(error))) from error
 
 

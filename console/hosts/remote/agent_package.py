@@ -135,7 +135,7 @@ async def start_agent(connection: HostConnection, mode: str, **channel: Any) -> 
     content, digest = agent_file()
     program = MarkedPython(connection.python, START, connection.workspace, digest, str(len(content)), mode)
     try:
-        process = await connection.channels.create_process(program.command, encoding=None, **channel)
+        process = await connection.channels.create_process(program.command, **channel)
     except (OSError, asyncssh.Error) as error:
         raise LinkDown(f"the agent cannot be started: {sanitize_line(str(error))}") from error
     agent = AgentProcess(process, digest)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import asyncssh
 from msgspec import Struct
@@ -15,9 +16,6 @@ from console.hosts.ssh.prompts import OperatorUnavailable, Prompter, Question
 from console.hosts.ssh.route import SshFiles, default_ssh_files
 
 MAX_TRIES = 3
-
-AskPassphrase = Callable[[Path, bool], Coroutine[Any, Any, str | None]]
-"""Asks for the passphrase of a key file; the flag says whether the previous answer was wrong."""
 
 
 class Timeouts(Struct, frozen=True):
@@ -64,7 +62,7 @@ class Keyring:
     def __repr__(self) -> str:
         return "Keyring()"
 
-    def unlocked(self, file: Path, certificates: tuple[str, ...] = ()) -> list[asyncssh.SSHKeyPair] | None:
+    def unlocked(self, file: Path, certificates: tuple[str, ...]) -> list[asyncssh.SSHKeyPair] | None:
         """Key pairs of a file that needs no passphrase, or no longer; None if it needs one. Blocking.
 
         A file that is missing or holds no private key has no pairs, as with ssh.
@@ -83,51 +81,47 @@ class Keyring:
         return self._pairs[file]
 
     async def unlock(
-        self, file: Path, ask: AskPassphrase, certificates: tuple[str, ...] = ()
+        self, file: Path, ask: Callable[[Path, bool], Awaitable[str | None]], certificates: tuple[str, ...]
     ) -> list[asyncssh.SSHKeyPair]:
-        """Key pairs of a file, asking for its passphrase if it needs one; none if the operator declines."""
+        """Key pairs of a file; none if the operator declines.
+
+        Args:
+            ask: asks for the passphrase if it needs one; the flag says whether the previous answer was wrong.
+        """
         pairs = await asyncio.to_thread(self.unlocked, file, certificates)
-        was_wrong = False
-        for _ in range(MAX_TRIES):
-            if pairs is not None:
-                break
-            passphrase = await ask(file, was_wrong)
+        tries = 0
+        while pairs is None and tries < MAX_TRIES:
+            passphrase = await ask(file, tries > 0)
             if not passphrase:
-                return []
-            was_wrong = True
-            try:
+                break
+            tries += 1
+            with contextlib.suppress(asyncssh.KeyImportError, asyncssh.KeyEncryptionError):
                 # in a thread: checking a passphrase is slow by design
                 pairs = self._pairs[file] = await asyncio.to_thread(_load, file, passphrase, certificates)
-            except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError):
-                continue
         return pairs or []
 
 
 def _load(file: Path, passphrase: str | None, certificates: tuple[str, ...]) -> list[asyncssh.SSHKeyPair]:
-    present = [str(path) for path in (Path(name).expanduser() for name in certificates) if path.is_file()]
+    present = [str(path) for name in certificates if (path := Path(name).expanduser()).is_file()]
     return list(asyncssh.load_keypairs([str(file)], passphrase, present))
 
 
+@dataclass
 class Access:
     """Everything a session needs to log in; kept between connections, so a reconnect does not ask again.
 
-    Args:
-        files: SSH files to use; the operator's own by default.
-        prompter: asks the operator; by default every question is refused.
-
     Attributes:
+        files: SSH files to use; the operator's own by default.
+        prompter: asks the operator; None refuses every question.
         keyring: what was unlocked so far.
     """
 
-    def __init__(
-        self, files: SshFiles | None = None, prompter: Prompter | None = None, timeouts: Timeouts | None = None
-    ) -> None:
-        self.files = files or default_ssh_files()
-        self.timeouts = timeouts or Timeouts()
-        self.keyring = Keyring()
-        self._prompter = prompter
-        self._open_questions = 0
-        self._last_question_at = 0.0
+    files: SshFiles = field(default_factory=default_ssh_files)
+    prompter: Prompter | None = None
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    keyring: Keyring = field(default_factory=Keyring, init=False)
+    _open_questions: int = field(default=0, init=False)
+    _last_question_at: float = field(default=0.0, init=False)
 
     async def ask(self, question: Question) -> str | None:
         """The operator's answer; None if the operator declines.
@@ -135,11 +129,11 @@ class Access:
         Raises:
             OperatorUnavailable: nobody can be asked.
         """
-        if self._prompter is None:
+        if self.prompter is None:
             raise OperatorUnavailable("nobody can be asked; run `qllm-console status` in a terminal once")
         self._open_questions += 1
         try:
-            return await self._prompter.ask(question)
+            return await self.prompter.ask(question)
         finally:
             self._open_questions -= 1
             self._last_question_at = time.monotonic()

@@ -26,9 +26,7 @@ class Channels:
         self._freed = asyncio.Event()
         self._watchers: set[asyncio.Task[None]] = set()
 
-    async def create_process(
-        self, command: str, *, encoding: None = None, **settings: Any
-    ) -> asyncssh.SSHClientProcess[bytes]:
+    async def create_process(self, command: str, **settings: Any) -> asyncssh.SSHClientProcess[bytes]:
         """Start ``command``, with asyncssh's ``settings``, as soon as a channel is free.
 
         Raises:
@@ -42,7 +40,7 @@ class Channels:
                 await self._freed.wait()
             self._open += 1
             try:
-                process = await self._connection.create_process(command, encoding=encoding, **settings)
+                process = await self._connection.create_process(command, encoding=None, **settings)
             except asyncssh.ChannelOpenError:
                 self._free()
                 if self._open:
@@ -55,7 +53,9 @@ class Channels:
                 self._free()
                 raise
             else:
-                self._count_until_closed(process)
+                task = asyncio.create_task(self._free_when_closed(process))
+                self._watchers.add(task)
+                task.add_done_callback(self._watchers.discard)
                 return process
 
     def abort(self) -> None:
@@ -69,16 +69,11 @@ class Channels:
             task.cancel()
         await asyncio.gather(*self._watchers, return_exceptions=True)
 
-    def _count_until_closed(self, process: asyncssh.SSHClientProcess[bytes]) -> None:
-        async def watch() -> None:
-            try:
-                await process.wait_closed()
-            finally:
-                self._free()
-
-        task = asyncio.create_task(watch())
-        self._watchers.add(task)
-        task.add_done_callback(self._watchers.discard)
+    async def _free_when_closed(self, process: asyncssh.SSHClientProcess[bytes]) -> None:
+        try:
+            await process.wait_closed()
+        finally:
+            self._free()
 
     def _free(self) -> None:
         self._open -= 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path, PurePosixPath
 
 import asyncssh
@@ -29,13 +29,12 @@ os.write(1, ("\\n" + sys.argv[2] + " " + path + "\\n").encode("utf-8", "surrogat
 """
 
 
-@asynccontextmanager
-async def open_connection(
+def open_connection(
     host: HostConfig,
     workspace: Path,
     access: Access | None = None,
     report: Callable[[Route], None] = lambda route: None,
-) -> AsyncIterator[HostConnection]:
+) -> AbstractAsyncContextManager[HostConnection]:
     """Connect to ``host`` for the length of the block.
 
     Args:
@@ -48,11 +47,8 @@ async def open_connection(
     """
     access = access or Access()
     if host.launcher == "embedded":
-        async with open_embedded(host, workspace, access.timeouts) as connection:
-            yield connection
-    else:
-        async with _open_remote(host, access, report) as connection:
-            yield connection
+        return open_embedded(host, workspace, access.timeouts)
+    return _open_remote(host, access, report)
 
 
 @asynccontextmanager
@@ -98,7 +94,9 @@ async def _connect_verified(
         try:
             known = await asyncio.to_thread(KnownHosts.read, files)
         except OSError as error:
-            raise HostKeyRefused(f"known_hosts cannot be read, so no host key is trusted: {error}") from error
+            raise HostKeyRefused(
+                f"known_hosts cannot be read, so no host key is trusted: {sanitize_line(str(error))}"
+            ) from error
         connected = await _connect_once(hop, tunnel, access, known)
         if isinstance(connected, asyncssh.SSHClientConnection):
             return connected
@@ -110,9 +108,9 @@ async def _connect_once(
 ) -> asyncssh.SSHClientConnection | asyncssh.SSHKey:
     """One attempt; returns the server's key instead of a connection if no file knows it."""
     timeouts = access.timeouts
-    algorithms: dict[str, list[str]] = {}
+    options = dict(hop.options)
     if not hop.host_key_algorithms_set:
-        algorithms["server_host_key_algs"] = known.host_key_algorithms(hop.host_key_name, hop.port)
+        options["server_host_key_algs"] = known.host_key_algorithms(hop.host_key_name, hop.port)
     sock: socket.socket | None = None
     login: Login | None = None
     try:
@@ -124,8 +122,7 @@ async def _connect_once(
             login = Login(hop, access, deadline)
             return await asyncssh.connect(
                 hop.name,
-                **hop.options,
-                **algorithms,
+                **options,
                 sock=sock,
                 tunnel=tunnel,
                 client_factory=lambda: login,

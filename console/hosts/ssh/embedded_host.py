@@ -68,6 +68,7 @@ async def embedded_server() -> AsyncIterator[tuple[int, str, asyncssh.SSHKey]]:
         sys.executable,
         "-m",
         "console.hosts.ssh.embedded_server",
+        client_key.export_public_key().decode().strip(),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -75,8 +76,6 @@ async def embedded_server() -> AsyncIterator[tuple[int, str, asyncssh.SSHKey]]:
     )
     assert server.stdin is not None and server.stdout is not None
     try:
-        public = client_key.export_public_key().decode()
-        server.stdin.write(json.dumps({"client_key": public}).encode() + b"\n")
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
                 reply = json.loads(await server.stdout.readline())

@@ -1,7 +1,7 @@
 """Embedded SSH server: a process that listens on the loopback for one client with one key.
 
-It reads one line on stdin, ``{"client_key": ...}``, and writes one on stdout, ``{"port": ..., "host_key": ...}``. It ends
-when stdin does, so it never outlives its console. Runs continue, since their supervisors are detached.
+Its argument is the client's public key. It writes one line on stdout, ``{"port": ..., "host_key": ...}``, and ends when
+stdin does, so it never outlives its console. Runs continue, since their supervisors are detached.
 """
 
 from __future__ import annotations
@@ -15,25 +15,6 @@ import sys
 import asyncssh
 
 CHUNK = 1 << 18
-
-
-class _Server(asyncssh.SSHServer):
-    """Accepts one public key, and no password."""
-
-    def __init__(self, client_key: asyncssh.SSHKey) -> None:
-        self._client_key = client_key
-
-    def begin_auth(self, username: str) -> bool:
-        return True
-
-    def public_key_auth_supported(self) -> bool:
-        return True
-
-    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        return key.public_data == self._client_key.public_data
-
-    def password_auth_supported(self) -> bool:
-        return False
 
 
 async def _run_command(channel: asyncssh.SSHServerProcess[bytes]) -> None:
@@ -66,37 +47,30 @@ async def _forward_input(channel: asyncssh.SSHServerProcess[bytes], stdin: async
 
     asyncssh's own redirection drops the whole connection if a client closes a channel before its command ends.
     """
-    try:
+    with contextlib.closing(stdin), contextlib.suppress(OSError, asyncssh.Error):
         while chunk := await channel.stdin.read(CHUNK):
             stdin.write(chunk)
             await stdin.drain()
-    except (OSError, asyncssh.Error):
-        pass
-    finally:
-        stdin.close()
 
 
 async def _forward_output(source: asyncio.StreamReader, sink: asyncssh.SSHWriter[bytes]) -> None:
     """Copy the command's output to the client; without a client the rest is discarded, so the command never blocks."""
-    connected = True
-    while chunk := await source.read(CHUNK):
-        try:
-            if connected:
-                sink.write(chunk)
-                await sink.drain()
-        except (OSError, asyncssh.Error):
-            connected = False
+    with contextlib.suppress(OSError, asyncssh.Error):
+        while chunk := await source.read(CHUNK):
+            sink.write(chunk)
+            await sink.drain()
+    while await source.read(CHUNK):
+        pass
 
 
-async def _serve() -> None:
+async def _serve(client_key: str) -> None:
     stdin = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stdin), sys.stdin)
-    client_key = asyncssh.import_public_key(json.loads(await stdin.readline())["client_key"])
     host_key = asyncssh.generate_private_key("ssh-ed25519")
     server = await asyncssh.listen(
         "127.0.0.1",
         0,
-        server_factory=lambda: _Server(client_key),
+        authorized_client_keys=asyncssh.import_authorized_keys(client_key),
         server_host_keys=[host_key],
         process_factory=_run_command,
         encoding=None,
@@ -108,11 +82,10 @@ async def _serve() -> None:
     )
     public = host_key.export_public_key().decode().strip()
     print(json.dumps({"port": server.get_port(), "host_key": public}), flush=True)
-    while await stdin.read(4096):
-        pass
+    await stdin.read()
     server.close()
 
 
 if __name__ == "__main__":
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve())
+        asyncio.run(_serve(sys.argv[1]))

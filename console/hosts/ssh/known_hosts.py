@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +16,8 @@ from console.hosts.ssh.errors import HostKeyChanged, HostKeyRefused
 from console.hosts.ssh.prompts import OperatorUnavailable, Question
 from console.hosts.ssh.route import Hop
 from console.sanitize import sanitize_line
+from engine.contract.durable import sync_folder
+from engine.contract.file_lock import locked
 
 DEFAULT_PORT = 22
 CONFIRM_WORD = "yes"
@@ -31,11 +32,10 @@ class KnownHostsLine(Struct, frozen=True):
     hosts: asyncssh.SSHKnownHosts
 
 
-class KnownHosts:
+class KnownHosts(Struct, frozen=True):
     """The lines of all known_hosts files; lines that cannot be read are skipped, as ssh does."""
 
-    def __init__(self, lines: tuple[KnownHostsLine, ...]) -> None:
-        self._lines = lines
+    lines: list[KnownHostsLine]
 
     @classmethod
     def read(cls, files: Iterable[Path]) -> KnownHosts:
@@ -55,7 +55,7 @@ class KnownHosts:
                     lines.append(KnownHostsLine(file, number, asyncssh.import_known_hosts(content)))
                 except ValueError:
                     continue
-        return cls(tuple(lines))
+        return cls(lines)
 
     def trusted(
         self, name: str, port: int
@@ -68,7 +68,7 @@ class KnownHosts:
         keys: list[asyncssh.SSHKey] = []
         authorities: list[asyncssh.SSHKey] = []
         revoked: list[asyncssh.SSHKey] = []
-        for line in self._lines:
+        for line in self.lines:
             for entry in {entry_name(name, port), name}:
                 found = line.hosts.match(entry, "", None)
                 keys += found[0]
@@ -78,7 +78,7 @@ class KnownHosts:
 
     def lines_for(self, name: str, port: int) -> list[KnownHostsLine]:
         """The lines with a key of the host at exactly this port."""
-        return [line for line in self._lines if line.hosts.match(entry_name(name, port), "", None)[0]]
+        return [line for line in self.lines if line.hosts.match(entry_name(name, port), "", None)[0]]
 
     def host_key_algorithms(self, name: str, port: int) -> list[str]:
         """Algorithms to request, those of known keys first, so that a host with several keys shows the known one.
@@ -108,23 +108,16 @@ def append_key(file: Path, name: str, port: int, key: asyncssh.SSHKey) -> None:
         raise ValueError(f"not the name of a single host: {name!r}")
     kind, data = key.export_public_key().decode("ascii").split()[:2]
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)  # two consoles may append at the same time
-        os.fchmod(handle, 0o600)
-        size = os.fstat(handle).st_size
+    # two consoles may append at the same time
+    with locked(file.with_name(f".{file.name}.lock")), open(file, "a+b") as opened:
+        os.fchmod(opened.fileno(), 0o600)
+        opened.seek(max(0, opened.tell() - 1))
         # a file that was cut off or edited by hand may lack its last newline
-        needs_newline = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
-        entry = f"{entry_name(name, port)} {kind} {data}\n".encode()
-        os.write(handle, (b"\n" if needs_newline else b"") + entry)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    folder = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        separator = b"" if opened.read() in (b"", b"\n") else b"\n"
+        opened.write(separator + f"{entry_name(name, port)} {kind} {data}\n".encode())
+        opened.flush()
+        os.fsync(opened.fileno())
+    sync_folder(file.parent)
 
 
 async def confirm_host_key(hop: Hop, key: asyncssh.SSHKey, known: KnownHosts, access: Access) -> None:

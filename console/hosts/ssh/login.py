@@ -9,6 +9,7 @@ from pathlib import Path
 
 import asyncssh
 
+from console.format import counted
 from console.hosts.ssh.access import MAX_TRIES, Access
 from console.hosts.ssh.prompts import OperatorUnavailable, Question
 from console.hosts.ssh.route import Hop
@@ -44,10 +45,9 @@ class Login(asyncssh.SSHClient):
     @property
     def attempts_text(self) -> str:
         """What was tried, such as ``2 keys and a password``, and what could not be asked for."""
-        tried = [f"{self._keys_tried} key{'s' * (self._keys_tried != 1)}"] if self._keys_tried else ["no key"]
-        if self._passwords_tried:
-            tried.append("a password")
-        return " and ".join(tried) + (f"; {self._not_asked}" if self._not_asked else "")
+        keys = counted(self._keys_tried, "key") if self._keys_tried else "no key"
+        password = " and a password" if self._passwords_tried else ""
+        return f"{keys}{password}{f'; {self._not_asked}' if self._not_asked else ''}"
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._agent is not None:
@@ -77,8 +77,8 @@ class Login(asyncssh.SSHClient):
 
     async def password_auth_requested(self) -> str | None:
         self._restart_deadline()
-        title = f"Password for {self._hop.login}"
-        return await self._password_for(Question(sanitize_line(title), (), "Password:", secret=True))
+        title = sanitize_line(f"Password for {self._hop.login}")
+        return await self._password_for(Question(title, prompt="Password:", secret=True))
 
     def kbdint_auth_requested(self) -> str | None:
         self._kbdint_rounds += 1
@@ -131,10 +131,7 @@ class Login(asyncssh.SSHClient):
                     yield pair
             else:
                 defaults += pairs
-        if not self._hop.only_identities:
-            for pair in in_agent.values():
-                yield pair
-        for pair in defaults:
+        for pair in (*(() if self._hop.only_identities else in_agent.values()), *defaults):
             yield pair
         for file in locked:
             self._deadline.reschedule(None)  # checking a passphrase is slow by design

@@ -62,10 +62,11 @@ class TerminalPrompter:
         except OSError:
             raise OperatorUnavailable("there is no terminal to ask on; run it in a terminal once") from None
         try:
-            _write(tty, "\n".join(("", question.title, *(f"  {line}" for line in question.lines), question.prompt)))
+            text = "\n".join(("", question.title, *(f"  {line}" for line in question.lines), f"{question.prompt} "))
+            os.write(tty, text.encode())
             answer = await _read_line(tty, hidden=question.secret)
             if question.secret or answer is None:
-                _write(tty, "\n")
+                os.write(tty, b"\n")
         finally:
             os.close(tty)
         return answer
@@ -91,7 +92,3 @@ async def _read_line(tty: int, hidden: bool) -> str | None:
         loop.remove_reader(tty)
         termios.tcsetattr(tty, termios.TCSADRAIN, settings)
     return line.decode("utf-8", "replace").rstrip("\r\n") if line else None
-
-
-def _write(tty: int, text: str) -> None:
-    os.write(tty, (text + ("" if text.endswith("\n") else " ")).encode())

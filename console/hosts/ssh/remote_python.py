@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import uuid
 
 import asyncssh
-import msgspec
-from msgspec import Struct
 
 from console.hosts.ssh.channels import Channels, HostConnection
 from console.hosts.ssh.errors import LinkDown
@@ -49,13 +48,10 @@ class MarkedPython:
         """
         try:
             async with asyncio.timeout(seconds):
-                process = await channels.create_process(self.command)
-                try:
+                with contextlib.closing(await channels.create_process(self.command)) as process:
                     line = await self.marked_line(process)
                     await process.wait_closed()
                     return line
-                finally:
-                    process.close()
         except TimeoutError as error:
             raise LinkDown(f"{self._python} does not answer on the host") from error
         except (OSError, asyncssh.Error) as error:
@@ -67,18 +63,15 @@ class MarkedPython:
         Raises:
             LinkDown: the program ended without it; the text is the last line that it or the shell printed.
         """
-        size = 0
-        last = b""
-        start = self.mark.encode()
+        size, last, start = 0, b"", self.mark.encode()
         while line := await process.stdout.readline():
             if line.startswith(start):
                 return sanitize_line(line[len(start) :].decode("utf-8", "replace").strip())
             last = line.strip() or last
             size += len(line)
             if size > MAX_NOISE_BYTES:
-                raise LinkDown(
-                    f"the host's shell printed more than {MAX_NOISE_BYTES >> 20} MiB before it ran the program"
-                )
+                mib = MAX_NOISE_BYTES >> 20
+                raise LinkDown(f"the host's shell printed more than {mib} MiB before it ran the program")
         stderr = (await process.stderr.read(MAX_NOISE_BYTES)).strip().splitlines()
         text = sanitize_line((stderr[-1] if stderr else last).decode("utf-8", "replace"), 400)
         raise LinkDown(text or "the host's shell ended without a message")
@@ -86,7 +79,7 @@ class MarkedPython:
 
 # Run on the host as MarkedPython: no shell parses the command, and its output cannot be mistaken for the reply.
 RUN = """
-import json, os, subprocess, sys
+import os, subprocess, sys
 
 mark, seconds, *command = sys.argv[2:]
 nothing, last_line = subprocess.DEVNULL, ""
@@ -99,15 +92,8 @@ except subprocess.TimeoutExpired:
     code, last_line = -1, command[0] + " did not end within " + seconds + " s"
 except OSError as error:
     code, last_line = -1, command[0] + " cannot be run: " + error.strerror
-os.write(1, ("\\n" + mark + json.dumps({"code": code, "last_line": last_line}) + "\\n").encode())
+os.write(1, ("\\n" + mark + str(code) + " " + last_line + "\\n").encode("utf-8", "replace"))
 """
-
-
-class CommandEnd(Struct, frozen=True):
-    """Exit code of a command (-1: it could not be run or did not end in time), and its last line on stderr."""
-
-    code: int
-    last_line: str
 
 
 async def command_error(connection: HostConnection, command: tuple[str, ...], seconds: float) -> str:
@@ -116,11 +102,6 @@ async def command_error(connection: HostConnection, command: tuple[str, ...], se
     Raises:
         LinkDown: the link failed.
     """
-    line = await MarkedPython(connection.python, RUN, f"{seconds:g}", *command).run(
-        connection.channels, seconds + REPLY_TIMEOUT_S
-    )
-    try:
-        ended = msgspec.json.decode(line, type=CommandEnd)
-    except msgspec.DecodeError as error:
-        raise LinkDown(f"the host's reply about {sanitize_line(command[0])} cannot be read") from error
-    return "" if ended.code == 0 else sanitize_line(ended.last_line) or f"ended with {ended.code}"
+    program = MarkedPython(connection.python, RUN, f"{seconds:g}", *command)
+    code, _, last_line = (await program.run(connection.channels, seconds + REPLY_TIMEOUT_S)).partition(" ")
+    return "" if code == "0" else last_line or f"ended with {code}"

@@ -55,20 +55,16 @@ class Retry:
     async def wait(self, pause: float | None, error: Exception) -> None:
         """Wait ``pause`` seconds, less if the host is back earlier; if ``pause`` is None, until ``now`` is called."""
         self._requested.clear()
+        reasons: list[asyncio.Task[Any]] = [asyncio.create_task(self._requested.wait())]
         if pause is None:
             self.stopped.set()
-            try:
-                await self._requested.wait()
-            finally:
-                self.stopped.clear()
-            return
-        reasons: list[asyncio.Task[Any]] = [asyncio.create_task(self._requested.wait())]
-        if isinstance(error, LinkDown) and error.probe_address is not None:
+        elif isinstance(error, LinkDown) and error.probe_address is not None:
             is_silent = isinstance(error, Unreachable)
             reasons.append(asyncio.create_task(self._wait_for_return(*error.probe_address, is_silent)))
         try:
             await asyncio.wait(reasons, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self.stopped.clear()
             for reason in reasons:
                 reason.cancel()
             await asyncio.gather(*reasons, return_exceptions=True)

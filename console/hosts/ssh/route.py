@@ -140,12 +140,9 @@ async def resolve_route(host: HostConfig, files: SshFiles) -> Route:
         jump = before or hops[0].jump
         if len(hops) > MAX_HOPS:
             raise LinkDown(f"more than {MAX_HOPS} jump hosts to {host.address}: check ProxyJump for a circle")
-    return Route((hops[0], *(_through_tunnel(hop) for hop in hops[1:])))
-
-
-def _through_tunnel(hop: Hop) -> Hop:
-    """``hop`` reached through the previous one, which replaces a configured ProxyCommand."""
-    return replace(hop, direct=False, options={**hop.options, "proxy_command": None})
+    for number, hop in enumerate(hops[1:], 1):  # the tunnel through the previous hop replaces a configured ProxyCommand
+        hops[number] = replace(hop, direct=False, options={**hop.options, "proxy_command": None})
+    return Route(tuple(hops))
 
 
 def _parse_jump(jump: str) -> tuple[str | None, str, int | None]:
@@ -177,6 +174,8 @@ async def _hop(name: str, port: int | None, user: str | None, identity: str | No
         options["encryption_algs"] = CIPHERS
     named = [identity] if identity else _strings(config.get("IdentityFile"))
     agent = config.get("IdentityAgent") or files.agent
+    # "none" falls back to the usual files: the configuration cannot switch verification off
+    known_hosts = _strings(config.get("UserKnownHostsFile")) + _strings(config.get("GlobalKnownHostsFile"))
     return Hop(
         name=name,
         address=resolved.host,
@@ -188,7 +187,8 @@ async def _hop(name: str, port: int | None, user: str | None, identity: str | No
         only_identities=bool(identity or config.get("IdentitiesOnly")),
         certificates=tuple(_strings(config.get("CertificateFile"))),
         agent=None if agent in (None, "", "none") else str(Path(str(agent)).expanduser()),
-        known_hosts=_known_hosts(config, files),
+        known_hosts=tuple(Path(file).expanduser() for file in known_hosts if file.lower() != "none")
+        or files.known_hosts,
         host_key_algorithms_set=config.get("HostKeyAlgorithms") is not None,
         family=resolved.family,
         local_address=resolved.local_addr,
@@ -196,12 +196,6 @@ async def _hop(name: str, port: int | None, user: str | None, identity: str | No
         direct=resolved.proxy_command is None,
         options=options,
     )
-
-
-def _known_hosts(config: Any, files: SshFiles) -> tuple[Path, ...]:
-    """The configuration's known_hosts files, else the usual ones; it cannot switch verification off."""
-    named = _strings(config.get("UserKnownHostsFile")) + _strings(config.get("GlobalKnownHostsFile"))
-    return tuple(Path(name).expanduser() for name in named if name.lower() != "none") or files.known_hosts
 
 
 def _strings(value: object) -> list[str]:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 
 STAGGER_S = 0.25  # RFC 8305's connection attempt delay
 
 
 async def connect_tcp(
-    host: str,
-    port: int,
-    seconds: float,
-    *,
-    family: int = socket.AF_UNSPEC,
-    local_address: tuple[str, int] | None = None,
+    host: str, port: int, seconds: float, *, family: int = 0, local_address: tuple[str, int] | None = None
 ) -> socket.socket:
     """A connected, non-blocking socket: all addresses of the name are tried, each a little after the previous one.
 
@@ -31,11 +27,14 @@ async def connect_tcp(
         ]
         connected = None
         try:
-            connected = await _first_connected(attempts)
-            return connected
+            for attempt in asyncio.as_completed(attempts):
+                with contextlib.suppress(OSError):
+                    connected = await attempt
+                    return connected
+            return await attempts[0]  # none has connected: raises the first address's error
         finally:
-            for attempt in attempts:
-                attempt.cancel()
+            for pending in attempts:
+                pending.cancel()
             # a second address may have connected in the same moment: its socket must not leak
             for late in await asyncio.gather(*attempts, return_exceptions=True):
                 if isinstance(late, socket.socket) and late is not connected:
@@ -67,14 +66,3 @@ async def _connect(
         connecting.close()
         raise
     return connecting
-
-
-async def _first_connected(attempts: list[asyncio.Task[socket.socket]]) -> socket.socket:
-    """The first socket that connects; the first address's error if none does."""
-    waiting: set[asyncio.Task[socket.socket]] = set(attempts)
-    while waiting:
-        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        for attempt in done:
-            if attempt.exception() is None:
-                return attempt.result()
-    raise attempts[0].exception() or OSError("no address")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -19,7 +20,7 @@ from console.hosts.transfer.channel import HostFolder, TransferChannel
 from console.hosts.transfer.errors import NoRoom, RetryLater, SyncFailed
 from console.hosts.transfer.plan import SyncPlan
 from console.hosts.transfer.request import SyncRequest
-from console.hosts.transfer.verdict import Progress
+from console.hosts.transfer.verdict import Progress, Report
 from console.sanitize import sanitize_line
 
 
@@ -42,7 +43,7 @@ async def fetch(
     remote: str,
     files: Sequence[Entry],
     into: Path,
-    report: Callable[[Progress], None],
+    report: Report,
     *,
     aside: str | None = None,
     cache: HashCache | None = None,
@@ -64,7 +65,7 @@ async def fetch(
         with await asyncio.to_thread(SafeDir, into, True) as root:
             already_staged = await asyncio.to_thread(staged_files, root)
             receiver = await asyncio.to_thread(Receiver, root, files, aside)
-            try:
+            with closing(receiver):
                 outgoing = [_resume_file(entry, already_staged) for entry in files]
                 resumed_bytes = sum(file.offset for file in outgoing)
 
@@ -73,14 +74,12 @@ async def fetch(
 
                 on_progress()
                 channel.send_request({"op": "send", "root": remote, "files": outgoing})
-                await channel.read_reply(receiver, on_progress)
+                await channel.read_reply(receiver.take, on_progress)
                 await asyncio.to_thread(receiver.commit)
                 if cache is not None and receiver.verified:
                     cache.add(receiver.verified)
-            finally:
-                receiver.close()
     except DiskFull as full:
-        raise NoRoom("this machine", full.disk, full.missing) from full
+        raise NoRoom.local(full) from full
     except Busy as error:
         raise RetryLater(sanitize_line(str(error))) from error
     except UnexpectedFile as error:
@@ -89,11 +88,7 @@ async def fetch(
 
 
 async def send(
-    channel: TransferChannel,
-    request: SyncRequest,
-    plan: SyncPlan,
-    remote: HostFolder,
-    report: Callable[[Progress], None],
+    channel: TransferChannel, request: SyncRequest, plan: SyncPlan, remote: HostFolder, report: Report
 ) -> TransferResult:
     """Send the files that ``plan`` transfers to the host, and delete there the files that it removes.
 
@@ -101,16 +96,14 @@ async def send(
         LinkDown, NoRoom, SyncFailed: as of the channel.
     """
     outgoing = [_resume_file(entry, remote.staged) for entry in plan.transfer]
-    done = sum(file.offset for file in outgoing)
-    progress = Progress(len(plan.transfer), plan.size, done)
+    size, done = plan.size, sum(file.offset for file in outgoing)
 
     def on_sent(length: int) -> None:
-        nonlocal progress
-        # frame headers count as well, so that the sum may exceed the size
-        progress = Progress(progress.files, progress.bytes, min(progress.bytes, progress.bytes_done + length))
-        report(progress)
+        nonlocal done
+        done += length  # frame headers count as well, so that the sum may exceed the size
+        report(Progress(len(outgoing), size, min(size, done)))
 
-    report(progress)
+    on_sent(0)
     channel.send_request({"op": "receive", "root": request.remote, "files": plan.transfer, "remove": plan.remove})
     with SafeDir(request.local) as root:
         reply = await channel.stream_files(send_files(root, outgoing), on_sent)
@@ -129,7 +122,7 @@ async def read_host_file(channel: TransferChannel, root: str, path: str, limit: 
     """
     content = _FileContent(limit)
     channel.send_request({"op": "send", "root": root, "files": [OutgoingFile(path, None)]})
-    await channel.read_reply(content)
+    await channel.read_reply(content.take)
     if not content.is_complete:
         raise SyncFailed(f"{sanitize_line(path)} cannot be read whole, or has more than {limit >> 20} MiB")
     return content.content

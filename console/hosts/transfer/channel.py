@@ -10,13 +10,13 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import asyncssh
 import msgspec
 from msgspec import Struct
 
-from console.hosts.agent.file_index import Entry, FileIndex
+from console.hosts.agent.file_index import Entry
 from console.hosts.agent.frames import MESSAGE, BadFrame, FrameDecoder, decode_message, encode_message
 from console.hosts.remote.agent_package import AgentProcess, start_agent
 from console.hosts.ssh.channels import HostConnection
@@ -38,15 +38,9 @@ class HostFolder(Struct, frozen=True):
     staged: dict[str, tuple[int, str]]
     exists: bool
 
-    @property
-    def file_index(self) -> FileIndex:
-        return FileIndex(self.files, self.refused)
 
-
-class FrameSink(Protocol):
-    """Receives the frames of files."""
-
-    def take(self, kind: int, payload: bytes | memoryview) -> None: ...
+FrameSink = Callable[[int, bytes | memoryview], None]
+"""Called with the kind and the payload of each frame of a file."""
 
 
 class TransferChannel:
@@ -59,21 +53,13 @@ class TransferChannel:
         self._read: asyncio.Task[bytes] | None = None
         self._pending: list[bytes] = []
 
-    async def index(self, root: str, excludes: Sequence[str] = (), *, ignore_cache: bool = False) -> HostFolder:
+    async def index(self, root: str, excludes: Sequence[str], ignore_cache: bool = False) -> HostFolder:
         """Files of the host's folder ``root`` with their hashes.
 
         Raises:
             SyncFailed: the folder cannot be read.
         """
-        self.request_index(root, excludes, ignore_cache=ignore_cache)
-        return await self.read_index()
-
-    def request_index(self, root: str, excludes: Sequence[str] = (), *, ignore_cache: bool = False) -> None:
-        """Request an index; ``read_index`` reads the reply. Both ends can then index at the same time."""
         self.send_request({"op": "index", "root": root, "excludes": list(excludes), "ignore_cache": ignore_cache})
-
-    async def read_index(self) -> HostFolder:
-        """The reply to ``request_index``."""
         reply = await self.read_reply()
         try:
             return msgspec.convert(reply, HostFolder)
@@ -162,13 +148,6 @@ class TransferChannel:
             reply.cancel()
             await asyncio.gather(reply, ahead, return_exceptions=True)
 
-    async def finish(self) -> None:
-        """Close the input, and let the process on the host end by itself."""
-        with contextlib.suppress(OSError, asyncssh.Error, TimeoutError):
-            async with asyncio.timeout(FINISH_TIMEOUT_S):
-                self._process.stdin.write_eof()
-                await self._process.wait_closed()
-
     def close(self) -> None:
         if self._read is not None:
             self._read.cancel()
@@ -181,7 +160,7 @@ class TransferChannel:
                     if frame.kind == MESSAGE:
                         self._replies.append(decode_message(frame.payload))
                     elif sink is not None:
-                        sink.take(frame.kind, frame.payload)
+                        sink(frame.kind, frame.payload)
                     else:
                         raise BadFrame("frames of files that were not requested")
         except BadFrame as error:
@@ -196,13 +175,13 @@ async def open_transfer(connection: HostConnection) -> AsyncIterator[TransferCha
         LinkDown: the link failed, or the host runs another agent than the one shipped.
     """
     async with start_agent(connection, "transfer", window=WINDOW) as process:
-        channel = TransferChannel(process)
-        try:
+        with contextlib.closing(TransferChannel(process)) as channel:
             process.check_hello(await channel.read_reply())
             yield channel
-            await channel.finish()
-        finally:
-            channel.close()
+            with contextlib.suppress(OSError, asyncssh.Error, TimeoutError):
+                async with asyncio.timeout(FINISH_TIMEOUT_S):
+                    process.stdin.write_eof()  # the process on the host then ends by itself
+                    await process.wait_closed()
 
 
 def _next_frames(frames: Iterator[bytes]) -> list[bytes]:

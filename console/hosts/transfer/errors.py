@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from console.hosts.agent.disk import disk_full_text
+from console.hosts.agent.disk import DiskFull, disk_full_text
 
 
 class SyncFailed(Exception):
@@ -23,10 +23,12 @@ class NoRoom(RetryLater):
     """
 
     def __init__(self, end: str, disk: str, missing: int | None) -> None:
-        self.end = end
-        self.disk = disk
-        self.missing = missing
         super().__init__(f"{disk_full_text(disk, missing, end)}; free some space and sync again")
+
+    @classmethod
+    def local(cls, full: DiskFull) -> NoRoom:
+        """A disk of this machine is full."""
+        return cls("this machine", full.disk, full.missing)
 
 
 class TooManyDeletions(SyncFailed):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Literal
 
 import msgspec
@@ -17,13 +18,12 @@ from console.hosts.ssh.channels import HostConnection
 from console.hosts.transfer.batch import TransferResult, fetch, send
 from console.hosts.transfer.channel import HostFolder, TransferChannel, open_transfer
 from console.hosts.transfer.errors import NoRoom, SyncFailed
-from console.hosts.transfer.plan import DeletionCap, SyncPlan, plan_sync, unsynced_paths
-from console.hosts.transfer.request import SyncRequest, hash_cache_file, index_local
-from console.hosts.transfer.verdict import Progress, Receipt, Verdict
+from console.hosts.transfer.plan import DeletionCap, SyncPlan, path_problems, plan_sync
+from console.hosts.transfer.request import SyncRequest, index_local
+from console.hosts.transfer.verdict import Receipt, Report, Verdict
 
 MAX_ROUNDS = 2  # files that change during the first round are transferred once more; what changes again is reported
 
-Report = Callable[[Progress], None]
 Confirm = Callable[[SyncPlan], Awaitable[bool]]
 
 
@@ -59,43 +59,38 @@ async def pull(connection: HostConnection, request: SyncRequest, *, report: Repo
     Raises:
         LinkDown, NoRoom, SyncFailed: as of a push.
     """
-    return await _FolderSync(connection, request, "pull", report, None, None).run()
+    return await _FolderSync(connection, request, "pull", report).run()
 
 
+@dataclass
 class _FolderSync:
     """One sync from its first index to its receipt."""
 
-    def __init__(
-        self,
-        connection: HostConnection,
-        request: SyncRequest,
-        direction: Literal["push", "pull"],
-        report: Report,
-        delete: DeletionCap | None,
-        confirm: Confirm | None,
-    ) -> None:
-        self._connection = connection
-        self._request = request
-        self._direction = direction
-        self._report = report
-        self._delete = delete
-        self._confirm = confirm
-        self._started = time.monotonic()
-        self._result = TransferResult({}, 0, 0)
-        self._transferred_files = 0
+    connection: HostConnection
+    request: SyncRequest
+    direction: Literal["push", "pull"]
+    report: Report
+    delete: DeletionCap | None = None
+    confirm: Confirm | None = None
+    started: float = field(default_factory=time.monotonic)
+    result: TransferResult = field(default_factory=lambda: TransferResult({}, 0, 0))
+    transferred_files: int = 0
 
     async def run(self) -> Verdict:
-        request = self._request
-        indexing = asyncio.create_task(asyncio.to_thread(self._index_local))
+        request = self.request
+        indexing = asyncio.create_task(asyncio.to_thread(index_local, request))
         try:
-            async with open_transfer(self._connection) as channel:
-                remote = await channel.index(request.remote, request.patterns, ignore_cache=request.ignore_cache)
-                if self._direction == "pull" and not remote.exists:
+            async with open_transfer(self.connection) as channel:
+                remote = await channel.index(request.remote, request.patterns, request.ignore_cache)
+                if self.direction == "pull" and not remote.exists:
                     raise SyncFailed(f"the host has no folder {request.remote}")
                 plan = self._plan(await indexing, remote)
                 if request.dry_run:
                     return self._verdict(plan)
-                await self._confirm_deletions(plan, remote)
+                if plan.remove and self.delete is not None:
+                    self.delete.check(plan, len(remote.files))
+                    if self.confirm is None or not await self.confirm(plan):
+                        raise SyncFailed("the deletions were not confirmed; nothing was changed")
                 verdict = self._verdict(await self._execute(channel, plan, remote))
                 await self._keep_receipts(channel, verdict)
                 return verdict
@@ -103,23 +98,10 @@ class _FolderSync:
             indexing.cancel()
             await asyncio.gather(indexing, return_exceptions=True)
 
-    def _index_local(self) -> FileIndex:
-        request = self._request
-        try:
-            return index_local(request.local, request.patterns, request.records, ignore_cache=request.ignore_cache)
-        except OSError as error:
-            raise SyncFailed(f"{request.local}: {error}") from error
-
     def _plan(self, local: FileIndex, remote: HostFolder) -> SyncPlan:
-        source, target = (local, remote.file_index) if self._direction == "push" else (remote.file_index, local)
-        return plan_sync(source, target, delete=self._delete is not None)
-
-    async def _confirm_deletions(self, plan: SyncPlan, remote: HostFolder) -> None:
-        if not plan.remove or self._delete is None:
-            return
-        self._delete.check(plan, len(remote.files))
-        if self._confirm is None or not await self._confirm(plan):
-            raise SyncFailed("the deletions were not confirmed; nothing was changed")
+        remote_index = FileIndex(remote.files, remote.refused)
+        source, target = (local, remote_index) if self.direction == "push" else (remote_index, local)
+        return plan_sync(source, target, delete=self.delete is not None)
 
     async def _execute(self, channel: TransferChannel, plan: SyncPlan, remote: HostFolder) -> SyncPlan:
         """Transfer, index both ends again, plan again; returns the plan of what is still not synced."""
@@ -128,57 +110,60 @@ class _FolderSync:
             if not plan.transfer and not plan.remove:
                 break
             result = await self._transfer(channel, plan, remote)
-            self._transferred_files += sum(entry.path not in result.failures for entry in plan.transfer)
-            self._result = TransferResult(
-                result.failures, self._result.bytes + result.bytes, self._result.removed + result.removed
+            self.transferred_files += sum(entry.path not in result.failures for entry in plan.transfer)
+            self.result = TransferResult(
+                result.failures, self.result.bytes + result.bytes, self.result.removed + result.removed
             )
-            channel.request_index(self._request.remote, self._request.patterns)
-            local, remote = await asyncio.gather(asyncio.to_thread(self._index_local), channel.read_index())
+            local, remote = await asyncio.gather(
+                asyncio.to_thread(index_local, self.request), channel.index(self.request.remote, self.request.patterns)
+            )
             plan = self._plan(local, remote)
             # a file that appeared at the target meanwhile was not part of what the operator confirmed
             plan = msgspec.structs.replace(plan, remove=tuple(one for one in plan.remove if one.path in confirmed))
         return plan
 
     async def _transfer(self, channel: TransferChannel, plan: SyncPlan, remote: HostFolder) -> TransferResult:
-        request = self._request
-        if self._direction == "push":
-            return await send(channel, request, plan, remote, self._report)
+        request = self.request
+        if self.direction == "push":
+            return await send(channel, request, plan, remote, self.report)
         aside = f"{RESERVED}/replaced/{time.time_ns()}"
-        cache = HashCache(hash_cache_file(request.records))
+        cache = HashCache(request.hash_cache_file)
         try:
             return await fetch(
-                channel, request.remote, plan.transfer, request.local, self._report, aside=aside, cache=cache
+                channel, request.remote, plan.transfer, request.local, self.report, aside=aside, cache=cache
             )
         except OSError as error:
             raise SyncFailed(f"{request.local}: {error}") from error
 
     def _verdict(self, plan: SyncPlan) -> Verdict:
-        reason = "it would be transferred" if self._request.dry_run else "it changed during the sync"
+        reason = "it would be transferred" if self.request.dry_run else "it changed during the sync"
+        failures = self.result.failures
+        not_synced = ((entry.path, failures.get(entry.path, reason)) for entry in (*plan.transfer, *plan.remove))
         unsynced = {entry.path for entry in plan.transfer}
         synced = [entry for entry in plan.syncable if entry.path not in unsynced]
         return Verdict(
-            direction=self._direction,
+            direction=self.direction,
             files=len(synced),
             bytes=sum(entry.size for entry in synced),
             fingerprint=fingerprint(synced),
-            transferred_files=self._transferred_files,
-            transferred_bytes=self._result.bytes,
-            removed=self._result.removed,
-            not_synced=unsynced_paths(plan, self._result.failures, reason),
+            transferred_files=self.transferred_files,
+            transferred_bytes=self.result.bytes,
+            removed=self.result.removed,
+            not_synced=path_problems(not_synced),
             refused=plan.refused,
-            seconds=time.monotonic() - self._started,
-            dry_run=self._request.dry_run,
+            seconds=time.monotonic() - self.started,
+            dry_run=self.request.dry_run,
         )
 
     async def _keep_receipts(self, channel: TransferChannel, verdict: Verdict) -> None:
-        request = self._request
+        request = self.request
         receipt = Receipt(
-            request.host, self._connection.fingerprint, request.remote, str(request.local), time.time(), verdict
+            request.host, self.connection.fingerprint, request.remote, str(request.local), time.time(), verdict
         )
         channel.send_request({"op": "keep_receipt", "root": request.remote, "receipt": msgspec.to_builtins(receipt)})
         content = msgspec.json.format(msgspec.json.encode(receipt)) + b"\n"
         try:
             await asyncio.to_thread(keep_receipt, request.records, content)
         except DiskFull as full:
-            raise NoRoom("this machine", full.disk, full.missing) from full
+            raise NoRoom.local(full) from full
         await channel.read_reply()

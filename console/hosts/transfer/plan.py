@@ -86,7 +86,7 @@ def plan_sync(source: FileIndex, target: FileIndex, *, delete: bool = False) -> 
     if delete:
         # what could not be read at the source may well exist there, so its counterpart is not deleted
         at_source = {entry.path for entry in source.files} | set(refused)
-        remove = tuple(entry for entry in target.files if not _is_at_source(entry.path, at_source))
+        remove = tuple(entry for entry in target.files if at_source.isdisjoint(_with_parents(entry.path)))
     obstacles = _obstacles(target, {entry.path for entry in remove})
     syncable, transfer = [], []
     for entry in source.files:
@@ -98,8 +98,7 @@ def plan_sync(source: FileIndex, target: FileIndex, *, delete: bool = False) -> 
         syncable.append(entry)
         if at_target.get(entry.path) != entry:
             transfer.append(entry)
-    problems = tuple(_problem(path, reason) for path, reason in sorted(refused.items()))
-    return SyncPlan(tuple(syncable), tuple(transfer), remove, problems)
+    return SyncPlan(tuple(syncable), tuple(transfer), remove, path_problems(sorted(refused.items())))
 
 
 def clashes(paths: Iterable[str]) -> set[str]:
@@ -111,32 +110,21 @@ def clashes(paths: Iterable[str]) -> set[str]:
     spelling: dict[str, str] = {}
     clashing: set[str] = set()
     for path in known:
-        for prefix in (*_parent_folders(path), path):
+        for prefix in _with_parents(path):
             if spelling.setdefault(_case_folded(prefix), prefix) != prefix:
                 clashing.add(_case_folded(prefix))
     if not clashing:
         return set()
-    return {
-        path for path in known if any(_case_folded(prefix) in clashing for prefix in (*_parent_folders(path), path))
-    }
+    return {path for path in known if any(_case_folded(prefix) in clashing for prefix in _with_parents(path))}
 
 
 def _case_folded(path: str) -> str:
     return path if path.isascii() and path.islower() else unicodedata.normalize("NFC", path.casefold())
 
 
-def unsynced_paths(plan: SyncPlan, failures: Mapping[str, str], default: str) -> tuple[PathProblem, ...]:
-    """What ``plan`` has still to transfer or delete, each with its failure or the ``default`` reason."""
-    return tuple(_problem(entry.path, failures.get(entry.path, default)) for entry in (*plan.transfer, *plan.remove))
-
-
-def _problem(path: str, reason: str) -> PathProblem:
-    return PathProblem(sanitize_line(path, 400), sanitize_line(reason, 400))
-
-
-def _is_at_source(path: str, at_source: set[str]) -> bool:
-    """Whether ``path``, or a folder above it that could not be read, is at the source."""
-    return path in at_source or any(folder in at_source for folder in _parent_folders(path))
+def path_problems(reasons: Iterable[tuple[str, str]]) -> tuple[PathProblem, ...]:
+    """Pairs of path and reason, made safe to show."""
+    return tuple(PathProblem(sanitize_line(path, 400), sanitize_line(reason, 400)) for path, reason in reasons)
 
 
 def _obstacles(target: FileIndex, removed: set[str]) -> dict[str, str]:
@@ -144,7 +132,7 @@ def _obstacles(target: FileIndex, removed: set[str]) -> dict[str, str]:
     obstacles = {entry.path: "a file" for entry in target.files if entry.path not in removed}
     for path in list(obstacles):
         obstacles.update(dict.fromkeys(_parent_folders(path), "a folder"))
-    obstacles.update((path, reason) for path, reason in target.refused)
+    obstacles.update(target.refused)
     return obstacles
 
 
@@ -156,6 +144,10 @@ def _blocked_reason(path: str, obstacles: Mapping[str, str], at_target: Mapping[
     if path in obstacles and path not in at_target:
         return f"the target's path is not a regular file: {obstacles[path].removeprefix('it is ')}"
     return ""
+
+
+def _with_parents(path: str) -> Iterable[str]:
+    return (*_parent_folders(path), path)
 
 
 def _parent_folders(path: str) -> Iterable[str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import glob
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
 from console.hosts.agent.file_index import FileIndex, HashCache, index_files
 from console.hosts.agent.safe_dir import SafeDir
+from console.hosts.transfer.errors import SyncFailed
 
 EXCLUDES = ("*.pt", "*.pth", "__pycache__", ".git", ".venv", "runs")  # large, or made again by each machine
 
@@ -42,6 +42,10 @@ class SyncRequest(Struct, frozen=True):
             return [*self.excludes, glob.escape(self.records.relative_to(self.local).as_posix())]
         return list(self.excludes)
 
+    @property
+    def hash_cache_file(self) -> Path:
+        return self.records / "hashes.json"
+
 
 def records_folder(runs_dir: Path, host: str, local: Path, remote: str) -> Path:
     """Records folder of one pair of folders, below ``runs_dir``."""
@@ -49,21 +53,19 @@ def records_folder(runs_dir: Path, host: str, local: Path, remote: str) -> Path:
     return runs_dir / ".sync" / host / pair
 
 
-def hash_cache_file(records: Path) -> Path:
-    """File of the hash cache in a records folder."""
-    return records / "hashes.json"
-
-
-def index_local(folder: Path, excludes: Sequence[str], records: Path, *, ignore_cache: bool = False) -> FileIndex:
-    """Files of ``folder`` with their hashes; a missing folder has none. Blocking.
+def index_local(request: SyncRequest) -> FileIndex:
+    """Files of the local folder with their hashes; a missing folder has none. Blocking.
 
     Raises:
-        OSError: it is no folder, or cannot be read.
+        SyncFailed: it is no folder, or cannot be read.
     """
-    if not folder.exists():
+    if not request.local.exists():
         return FileIndex([], [])
-    with SafeDir(folder) as root:
-        cache = HashCache(None if ignore_cache else hash_cache_file(records))
-        file_index = index_files(root, excludes, cache)
-        cache.save()
-        return file_index
+    try:
+        with SafeDir(request.local) as root:
+            cache = HashCache(None if request.ignore_cache else request.hash_cache_file)
+            file_index = index_files(root, request.patterns, cache)
+            cache.save()
+            return file_index
+    except OSError as error:
+        raise SyncFailed(f"{request.local}: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from msgspec import Struct
@@ -16,6 +17,9 @@ class Progress(Struct, frozen=True):
     files: int
     bytes: int
     bytes_done: int
+
+
+Report = Callable[[Progress], None]
 
 
 class Verdict(Struct, frozen=True):

@@ -64,7 +64,7 @@ class Sshd:
         self.authorize(self.client_key)
 
     def authorize(self, key: asyncssh.SSHKey) -> None:
-        """Let in whoever holds ``key``."""
+        """Accept logins with ``key``."""
         with open(self.folder / "authorized_keys", "ab") as file:
             file.write(key.export_public_key())
 
@@ -97,7 +97,7 @@ class Sshd:
             time.sleep(0.01)
 
     def stop(self) -> None:
-        """Kill it with every session; what those launched goes on."""
+        """Kill it with every session; detached processes that these started continue."""
         if self._process is None:
             return
         for process in self.processes():
@@ -123,7 +123,7 @@ class Sshd:
         return f"{entry_name('127.0.0.1', port or self.port)} {public}\n"
 
     def files(self, folder: Path, *, known: bool = True, port: int | None = None, config: str = "") -> SshFiles:
-        """An operator's files in ``folder``, who knows the server, at ``port`` if that is another, unless not ``known``."""
+        """SSH files of an operator in ``folder``; its known_hosts has the server, at ``port``, if ``known``."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "known_hosts").write_text(self.known_hosts_line(port=port) if known else "")
         (folder / "config").write_text(config)
@@ -136,7 +136,7 @@ class Sshd:
     def access(
         self, folder: Path, prompter: Prompter | None = None, timeouts: Timeouts | None = None, **files: object
     ) -> Access:
-        return Access(self.files(folder, **files), prompter, timeouts)  # type: ignore[arg-type]
+        return Access(self.files(folder, **files), prompter, timeouts or Timeouts())  # type: ignore[arg-type]
 
     def host(self, workspace: Path | str, port: int | None = None) -> HostConfig:
         return HostConfig(
@@ -156,7 +156,7 @@ class Sshd:
 
 
 class ScriptedPrompter:
-    """Gives ``answers`` in their order (None: would rather not); a question beyond them fails the test's connection."""
+    """Prompter that gives ``answers`` in order (None declines); a question beyond them fails the test's connection."""
 
     def __init__(self, *answers: str | None) -> None:
         self.questions: list[Question] = []
@@ -199,7 +199,7 @@ def write_key(path: Path, key: asyncssh.SSHKey, passphrase: str | None = None) -
 
 @contextlib.contextmanager
 def open_folder(owner: str | None = None) -> Iterator[Path]:
-    """A folder that every user can get into, unlike pytest's."""
+    """A folder that every user can enter, unlike pytest's."""
     folder = Path(tempfile.mkdtemp(prefix="qllm-test-"))
     try:
         folder.chmod(0o755)
@@ -235,7 +235,7 @@ def require_root() -> None:
 
 @contextlib.contextmanager
 def ordinary_user() -> Iterator[str]:
-    """A user without rights: made for the tests and removed afterwards when they run as root, else whoever runs them."""
+    """A user without privileges: created for the tests if they run as root, else the user who runs them."""
     if os.geteuid() != 0:
         yield ME
         return

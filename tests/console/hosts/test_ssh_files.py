@@ -8,7 +8,6 @@ import os
 import pty
 import subprocess
 import termios
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,16 +77,15 @@ def test_the_default_ssh_files_suffice(
     assert not own_known_hosts(tmp_path).exists()
 
 
-def test_without_a_terminal_an_unknown_host_ends_the_command_at_once_in_one_line(
+def test_without_a_terminal_an_unknown_host_ends_the_command_with_one_line(
     status: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    start = time.monotonic()
     with status() as process:
         out, err = process.communicate(timeout=60)
     assert process.returncode == exit_codes.UNREACHABLE and out == ""
     last = err.strip().splitlines()[-1]
     assert "is unknown" in last and "no terminal to ask on" in last
-    assert time.monotonic() - start < 20 and not own_known_hosts(tmp_path).exists()
+    assert not own_known_hosts(tmp_path).exists()
 
 
 def test_a_host_key_is_confirmed_on_the_terminal_and_stdout_stays_clean(

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from console.hosts.agent import environment as agent_environment
-from console.hosts.agent.workspace import Workspace
+from console.hosts.agent.workspace import Refused, Workspace
 from console.hosts.preflight.checks import checklist
 from console.hosts.preflight.examine import engine_python, environment_name, examine_host, make_environment
+from console.hosts.remote.agent_client import AgentRefused
 from console.hosts.remote.wheel import engine_requirements
+from console.hosts.ssh.errors import LinkDown
 from tests.console.hosts.conftest import EMBEDDED, Host
 
 FEW = [line for line in engine_requirements() if line.startswith("msgspec")]  # enough for ``--help``
@@ -30,14 +33,33 @@ async def test_the_embedded_host_passes_preflight(host: Host) -> None:
     assert abs(found.clock_offset) < 5 and 0 < found.round_trip < 5
 
 
+@pytest.mark.parametrize("reply", [AgentRefused("Permission denied"), {"state": "asleep"}], ids=["refused", "unknown"])
+async def test_an_environment_state_that_cannot_be_read_is_a_link_error(
+    host: Host, reply: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with host.open_connection() as (connection, agent):
+        real = agent.request
+
+        async def request(verb: str, **arguments: Any) -> Any:
+            if verb != "environment_state":
+                return await real(verb, **arguments)
+            if isinstance(reply, Exception):
+                raise reply
+            return reply
+
+        monkeypatch.setattr(agent, "request", request)
+        with pytest.raises(LinkDown, match="the host's reply cannot be read"):
+            await examine_host(REMOTE, connection, agent)
+
+
 async def test_an_environment_is_made_once_and_runs_the_engine(host: Host) -> None:
     async with host.open_connection() as (connection, link):
         assert (await examine_host(REMOTE, connection, link)).environment.state == "none"
         states = [now async for now in make_environment(REMOTE, connection, link, requirements=FEW)]
         assert states[0].state == "making" and states[-1].state == "ready", states[-1]
         python = engine_python(REMOTE, connection)
-        said = subprocess.run([python, "-m", "engine.cli", "--help"], capture_output=True, text=True, check=True)
-        assert "qllm-engine" in said.stdout and Path(python).is_relative_to(host.workspace)
+        help_text = subprocess.run([python, "-m", "engine.cli", "--help"], capture_output=True, text=True, check=True)
+        assert "qllm-engine" in help_text.stdout and Path(python).is_relative_to(host.workspace)
         config = "from engine.contract.toml_file import find_config; print(find_config('scaling.toml'))"
         found = subprocess.run([python, "-c", config], capture_output=True, text=True, check=True, cwd="/")
         assert Path(found.stdout.strip()).is_relative_to(host.workspace)
@@ -62,7 +84,5 @@ def test_an_interrupted_installation_has_failed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["..", "a/b", "", "-x"])
 def test_environment_names_stay_in_their_folder(tmp_path: Path, name: str) -> None:
-    from console.hosts.agent.workspace import Refused
-
     with pytest.raises(Refused):
         agent_environment.folder(Workspace(tmp_path), name)
