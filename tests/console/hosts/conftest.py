@@ -23,12 +23,12 @@ from tests.console.hosts.slurm import LinkToSlurm, Slurm, running_slurm
 from tests.console.hosts.small_disk import mounted
 from tests.console.hosts.sshd import ME, Sshd, open_folder, ordinary_user, require_root, require_sshd, started
 
-EMBEDDED = HostConfig("here", "embedded")
+EMBEDDED = HostConfig("local", "embedded")
 FOLDER = "experiment"
 
 
 class Host:
-    """A host that can be reached again and again, and its workspace as the test sees it."""
+    """A host to connect to, any number of times, and its workspace as the test sees it."""
 
     def __init__(self, workspace: Path, config: HostConfig = EMBEDDED, access: Access | None = None) -> None:
         self.workspace = workspace
@@ -122,7 +122,7 @@ def slurm() -> Iterator[Slurm]:
 
 @pytest.fixture
 def sshd(tmp_path: Path) -> Iterator[Sshd]:
-    """A server that lets in whoever runs the tests."""
+    """A server that accepts the user who runs the tests."""
     folder = tmp_path / "sshd"
     folder.mkdir()
     with started(Sshd(folder, ME)) as server:
@@ -199,6 +199,6 @@ def pair(host: Host, tmp_path: Path) -> Pair:
 
 @pytest.fixture
 async def connection(host: Host) -> AsyncIterator[HostConnection]:
-    """One link to the host."""
-    async with open_connection(host.config, host.workspace, host.access) as there:
-        yield there
+    """A connection to the host."""
+    async with open_connection(host.config, host.workspace, host.access) as connected:
+        yield connected

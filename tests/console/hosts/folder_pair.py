@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Every file of ``folder`` but a sync's own, by path."""
+    """Content by path of every file in ``folder``, without those of the sync itself."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")
@@ -29,7 +29,7 @@ def write(folder: Path, files: dict[str, bytes]) -> Path:
 
 
 class Pair:
-    """A local folder and one of the host's."""
+    """A local folder and a folder on the host."""
 
     def __init__(self, host: Host, folder: Path) -> None:
         self.host = host

@@ -20,7 +20,7 @@ RUN = RunId("A", 42)
 
 
 async def main(experiment: Path, runs: Path) -> None:
-    session = Session(HostConfig("here", "embedded"), read_experiment(experiment), experiment, PROFILE, runs)
+    session = Session(HostConfig("local", "embedded"), read_experiment(experiment), experiment, PROFILE, runs)
     changed = asyncio.Event()
     session.subscribe(lambda _: changed.set())
     following = asyncio.create_task(session.run())

@@ -1,6 +1,6 @@
-"""A console in a process of its own that launches what is not there yet, to be killed at any moment.
+"""A console in a process of its own that launches the runs that the host lacks, and is killed at any moment.
 
-It decides as a session does: by what the host says of each run. Usage: WORKSPACE RUN [RUN ...]
+Like a session it decides by the states that the host reports. Usage: WORKSPACE RUN [RUN ...]
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A TCP proxy between console and server that does to a connection what networks do: cut, freeze, delay, throttle."""
+"""A TCP proxy between console and server that disturbs connections like a real network: cut, freeze, delay, throttle."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 CHUNK = 16384
-MOST_UNDER_WAY = 256 * 1024  # bytes that the network holds: who sends more must wait
+MAX_IN_FLIGHT = 256 * 1024  # bytes that the network holds: a sender of more must wait
 RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -19,7 +19,7 @@ class Proxy:
     """Passes bytes between its own ``port`` and ``target`` on the loopback.
 
     Attributes:
-        round_trip: seconds that every byte takes there and back again, half in each direction.
+        round_trip: seconds; each byte is delayed by half of it in each direction.
         bandwidth: bytes a second in each direction; None is no limit.
         connections: how many were opened so far.
         dropped: how many were cut by ``cuts``.
@@ -48,7 +48,7 @@ class Proxy:
         self._cuts = sizes
 
     def drop(self) -> None:
-        """Cut every connection now, without a goodbye."""
+        """Cut every connection now, without a proper end."""
         for writer in list(self._streams):
             _reset(writer)
 
@@ -57,7 +57,7 @@ class Proxy:
         self._flowing.clear()
 
     def thaw(self) -> None:
-        """What was held back goes on its way."""
+        """Pass on what was held back, and everything after it."""
         self._flowing.set()
 
     async def end(self) -> None:
@@ -82,8 +82,12 @@ class Proxy:
             server_reader, server_writer = await asyncio.open_connection(sock=await _connected(self.target))
             self._streams.add(server_writer)
             ends.append(server_writer)
-            ways = (_Way(self, reader, server_writer, cut), _Way(self, server_reader, writer, cut))
-            tasks = [asyncio.create_task(part) for way in ways for part in (way.leave(), way.arrive())]
+            directions = (_Direction(self, reader, server_writer, cut), _Direction(self, server_reader, writer, cut))
+            tasks = [
+                asyncio.create_task(part)
+                for direction in directions
+                for part in (direction.receive(), direction.deliver())
+            ]
             try:
                 # a side that has ended is passed on when it arrives, a cut at once
                 await asyncio.wait(tasks[1::2], return_when=asyncio.FIRST_COMPLETED)
@@ -94,7 +98,7 @@ class Proxy:
         except OSError:
             pass
         finally:
-            self.dropped += cut.connection
+            self.dropped += cut.is_due
             if cut.remaining:
                 self._cuts = itertools.chain((cut.remaining,), self._cuts)
             for end in ends:
@@ -106,20 +110,20 @@ class Proxy:
         await self._flowing.wait()
 
 
-class _Way:
-    """One direction of a connection: a pipe with a delay, out of which bytes come as long after they went in as it takes."""
+class _Direction:
+    """One direction of a connection: a queue from which bytes are delivered half a round trip after they were received."""
 
     def __init__(self, proxy: Proxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, cut: _Cut) -> None:
         self._proxy = proxy
         self._reader = reader
         self._writer = writer
         self._cut = cut
-        self._under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+        self._in_flight: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
         self._held = 0
-        self._room = asyncio.Event()
+        self._has_room = asyncio.Event()
 
-    async def leave(self) -> None:
-        """Take in what is sent; an end of it, too, is something to pass on."""
+    async def receive(self) -> None:
+        """Queue what is sent; the end of the stream is queued too, as an empty chunk."""
         chunk = b"first"
         while chunk:
             try:
@@ -127,15 +131,15 @@ class _Way:
             except OSError:
                 chunk = b""
             self._held += len(chunk)
-            self._under_way.put_nowait((asyncio.get_running_loop().time() + self._proxy.round_trip / 2, chunk))
-            while self._held > MOST_UNDER_WAY:
-                self._room.clear()
-                await self._room.wait()
+            self._in_flight.put_nowait((asyncio.get_running_loop().time() + self._proxy.round_trip / 2, chunk))
+            while self._held > MAX_IN_FLIGHT:
+                self._has_room.clear()
+                await self._has_room.wait()
 
-    async def arrive(self) -> None:
-        """Hand it on; returns at the end or at the cut."""
-        while not self._cut.connection:
-            due, chunk = await self._under_way.get()
+    async def deliver(self) -> None:
+        """Deliver what is queued; returns at the end of the stream or at the cut."""
+        while not self._cut.is_due:
+            due, chunk = await self._in_flight.get()
             await asyncio.sleep(due - asyncio.get_running_loop().time())
             await self._proxy.flowing()
             if self._proxy.bandwidth is not None:
@@ -146,7 +150,7 @@ class _Way:
                 return
             self._proxy.passed += len(chunk)
             self._held -= len(chunk)
-            self._room.set()
+            self._has_room.set()
 
 
 class _Cut:
@@ -156,7 +160,7 @@ class _Cut:
         self.remaining = size
 
     @property
-    def connection(self) -> bool:
+    def is_due(self) -> bool:
         return self.remaining == 0
 
     def left(self, wanted: int) -> int:
@@ -169,9 +173,9 @@ class _Cut:
 
 
 async def _connected(port: int) -> socket.socket:
-    """A connection to ``port`` whose kernel takes in little ahead of us; that must be said before it comes about."""
+    """A connection to ``port`` with a small receive buffer, which must be set before it is established."""
     connecting = socket.socket()
-    connecting.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MOST_UNDER_WAY)
+    connecting.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MAX_IN_FLIGHT)
     connecting.setblocking(False)
     try:
         await asyncio.get_running_loop().sock_connect(connecting, ("127.0.0.1", port))

@@ -1,4 +1,4 @@
-"""A real Slurm of one node on the loopback: munged, slurmctld and slurmd in a folder of their own, with GPUs that are none."""
+"""A real Slurm of one node on the loopback: munged, slurmctld and slurmd in a folder of their own, with pretended GPUs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.console.hosts.sshd import free_port, open_folder
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol")
 START_S = 20.0
-GPUS = 2  # they are /dev/null by another name, but Slurm counts them
+GPUS = 2  # device files like /dev/null: Slurm only counts them
 SLURM_CONF = """
 ClusterName=test
 SlurmctldHost={node}(127.0.0.1)
@@ -84,33 +84,33 @@ class Slurm:
         self._wait((self.folder / "munge.socket").exists)
         self.start_controller()
         self._run("slurmd", "-D", "-f", str(self.conf))
-        self._wait(lambda: self.say("sinfo", "--noheader", "--format=%T") == "idle")
+        self._wait(lambda: self.command("sinfo", "--noheader", "--format=%T") == "idle")
 
     def start_controller(self, *options: str) -> None:
         self._run("slurmctld", "-D", "-f", str(self.conf), *options)
-        self._wait(lambda: "is UP" in self.say("scontrol", "ping"))
+        self._wait(lambda: "is UP" in self.command("scontrol", "ping"))
 
     def stop_controller(self) -> None:
-        """Let it save its state and end; the node and the jobs on it go on."""
+        """Let it save its state and end; the node and its jobs continue."""
         self._end("slurmctld")
 
-    def say(self, *command: str) -> str:
-        """What one of Slurm's commands prints; errors too, in the words of whoever looks for one."""
+    def command(self, *argv: str) -> str:
+        """Output of one of Slurm's commands, stdout and stderr."""
         done = subprocess.run(
-            command, capture_output=True, text=True, check=False, env={**os.environ, "SLURM_CONF": str(self.conf)}
+            argv, capture_output=True, text=True, check=False, env={**os.environ, "SLURM_CONF": str(self.conf)}
         )
         return (done.stdout + done.stderr).strip()
 
     def queue(self, states: str = "all") -> list[tuple[str, str, str]]:
         """Id, state and comment of each job, the tasks of an array singly."""
-        said = self.say("squeue", "--array", f"--states={states}", "--noheader", "--format=%i|%T|%k")
-        jobs = [line.split("|") for line in said.splitlines()]
+        output = self.command("squeue", "--array", f"--states={states}", "--noheader", "--format=%i|%T|%k")
+        jobs = [line.split("|") for line in output.splitlines()]
         return [(job, state, comment) for job, state, comment in jobs]
 
     def node_is(self, state: str) -> None:
-        """What an operator, or Slurm itself when a node does not answer, says of the only node."""
-        if self.say("sinfo", "--noheader", "--format=%T").rstrip("*").upper() != state:
-            self.say("scontrol", "update", f"NodeName={self.node}", f"State={state}", "Reason=test")
+        """Set the state of the only node, as an operator does, or Slurm itself when a node does not answer."""
+        if self.command("sinfo", "--noheader", "--format=%T").rstrip("*").upper() != state:
+            self.command("scontrol", "update", f"NodeName={self.node}", f"State={state}", "Reason=test")
 
     def log(self) -> str:
         return "".join(path.read_text(errors="replace")[-2000:] for path in self.folder.glob("*.log"))
@@ -119,7 +119,7 @@ class Slurm:
         """End what a test left in the queue in one of ``states``."""
         deadline = time.monotonic() + START_S
         while left := [job for job, _, comment in self.queue(states) if comment not in self.kept]:
-            self.say("scancel", *left)
+            self.command("scancel", *left)
             if time.monotonic() > deadline:
                 raise RuntimeError(f"Slurm cannot be rid of {left}: {self.log()}")
             time.sleep(0.1)
@@ -166,7 +166,7 @@ class Slurm:
             time.sleep(0.02)
 
     def _leftovers(self) -> Iterator[psutil.Process]:
-        """Processes of jobs, by the configuration they were started under, and Slurm's own that look after them."""
+        """Processes of jobs, which have our configuration in their environment, and the slurmstepd of each."""
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
                 if process.pid != os.getpid() and process.environ().get("SLURM_CONF") == str(self.conf):
@@ -177,7 +177,7 @@ class Slurm:
 
 
 class LinkToSlurm:
-    """A link over which every launch goes to Slurm, where GPUs stand for slots; everything else is the link's."""
+    """AgentClient whose launches all go to Slurm, where GPUs limit the runs as slots do; the rest is unchanged."""
 
     def __init__(self, link: AgentClient) -> None:
         self._link = link
@@ -189,7 +189,7 @@ class LinkToSlurm:
 
 
 def program(name: str) -> str | None:
-    """Where a program is; daemons stand where an ordinary user's PATH does not look."""
+    """Path of a program; daemons are in a folder that an ordinary user's PATH lacks."""
     return shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin")))
 
 
@@ -203,7 +203,7 @@ def require_slurm() -> None:
 
 @contextlib.contextmanager
 def running_slurm() -> Iterator[Slurm]:
-    """A Slurm that the commands of this process and its children talk to."""
+    """A Slurm that the commands of this process and its children use."""
     require_slurm()
     with open_folder() as folder, pytest.MonkeyPatch.context() as patch:
         slurm = Slurm(folder)

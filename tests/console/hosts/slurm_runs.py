@@ -1,4 +1,4 @@
-"""Runs through Slurm, as its tests launch and watch them."""
+"""Launching and observing runs through Slurm in tests."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from console.hosts.remote.agent_client import AgentClient
 from tests.console.hosts.conftest import FOLDER, Host, states_when
 from tests.console.hosts.slurm import Slurm
 
-WAIT_FOR_EVER = "import time\nprint('ready', flush=True)\nwhile True: time.sleep(60)"
-UNTIL_TOLD = "import pathlib, time\nwhile not pathlib.Path('go').exists(): time.sleep(0.02)"
+WAIT_FOREVER = "import time\nprint('ready', flush=True)\nwhile True: time.sleep(60)"
+WAIT_FOR_GO_FILE = "import pathlib, time\nwhile not pathlib.Path('go').exists(): time.sleep(0.02)"
 ONE_AT_A_TIME = {"gres": "gpu:2"}
 State = dict[str, Any]
 
 
-def a_request(run: str, code: str, **more: Any) -> dict[str, Any]:
+def python_job(run: str, code: str, **more: Any) -> dict[str, Any]:
     """A launch of Python ``code`` through Slurm; ``more`` overrides."""
     argv = ["python3", "-c", code, "{run}"]
     return {"key": uuid.uuid4().hex, "folder": FOLDER, "run": run, "argv": argv, "slurm": {}, **more}
 
 
 async def launch(link: AgentClient, run: str, code: str, **more: Any) -> str:
-    reply = await link.request("launch", **a_request(run, code, **more))
+    reply = await link.request("launch", **python_job(run, code, **more))
     assert reply["new"]
     return str(reply["key"])
 
@@ -45,7 +45,7 @@ async def until(condition: Callable[[], bool], timeout: float = 15.0) -> None:
             await asyncio.sleep(0.02)
 
 
-def jobs_of(slurm: Slurm, comment: str) -> list[tuple[str, str]]:
+def jobs_with_comment(slurm: Slurm, comment: str) -> list[tuple[str, str]]:
     """Id and state of every job with that comment."""
     return [(job, state) for job, state, its_comment in slurm.queue() if its_comment == comment]
 

@@ -15,19 +15,19 @@ SIZE = 4 << 20
 
 
 @contextmanager
-def mounted(place: Path) -> Iterator[Path]:
-    """A file system of 4 MiB at ``place``."""
+def mounted(folder: Path) -> Iterator[Path]:
+    """A file system of 4 MiB at ``folder``."""
     if os.geteuid() != 0:
         pytest.skip("mounting a small disk needs root")
-    place.mkdir()
-    command = ["/bin/mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(place)]
-    made = subprocess.run(command, capture_output=True, text=True, check=False)
-    if made.returncode:
-        pytest.skip(f"a tmpfs cannot be mounted here: {made.stderr.strip()}")
+    folder.mkdir()
+    command = ["/bin/mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(folder)]
+    mounting = subprocess.run(command, capture_output=True, text=True, check=False)
+    if mounting.returncode:
+        pytest.skip(f"a tmpfs cannot be mounted here: {mounting.stderr.strip()}")
     try:
-        yield place
+        yield folder
     finally:
-        subprocess.run(["/bin/umount", "--lazy", str(place)], check=True)
+        subprocess.run(["/bin/umount", "--lazy", str(folder)], check=True)
 
 
 def fill(disk: Path, leave: int = 0) -> Path:

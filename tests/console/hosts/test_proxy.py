@@ -1,4 +1,4 @@
-"""The proxy that the fault tests rely on does what it is told, and at once."""
+"""The proxy that the fault tests rely on does what it is set to, without delay."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ async def test_an_encrypted_key_asks_once_a_session(sshd: Sshd, operator: Path, 
     assert SESAME not in repr(vars(access)) + str(prompter.questions)
 
 
-async def test_the_agent_is_asked(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
+async def test_keys_of_the_agent_are_used(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
     with agent(sshd.identity) as path:
         access = Access(replace(sshd.files(operator), agent=path))
         assert await connect(replace(sshd.host(tmp_path), identity=None), access)
@@ -62,12 +62,15 @@ async def test_a_missing_agent_is_skipped(sshd: Sshd, operator: Path, tmp_path: 
     assert await connect(sshd.host(tmp_path), Access(replace(sshd.files(operator), agent=str(tmp_path / "gone"))))
 
 
-@pytest.mark.parametrize("way", ["PasswordAuthentication yes", "KbdInteractiveAuthentication yes\nUsePAM yes"])
+@pytest.mark.parametrize(
+    "settings",
+    [("PasswordAuthentication yes",), ("KbdInteractiveAuthentication yes", "UsePAM yes")],
+    ids=["password", "PAM"],
+)
 async def test_a_password_is_asked_for_and_remembered_once_accepted(
-    user: str, operator: Path, tmp_path: Path, way: str
+    user: str, operator: Path, tmp_path: Path, settings: tuple[str, ...]
 ) -> None:
     password = password_of(user)
-    settings = tuple(way.split("\n"))
     with open_folder() as folder, open_folder(user) as home, started(Sshd(folder, user, settings)) as sshd:
         prompter = ScriptedPrompter("wrong", password)
         access = sshd.access(operator, prompter)
@@ -102,14 +105,14 @@ async def test_no_timeout_runs_while_the_operator_is_asked(sshd: Sshd, operator:
 async def test_a_question_is_withdrawn_when_the_server_hangs_up(operator: Path, tmp_path: Path) -> None:
     folder = tmp_path / "hasty"
     folder.mkdir()
-    taken_back = asyncio.Event()
+    withdrawn = asyncio.Event()
 
     class Asleep(ScriptedPrompter):
         async def ask(self, question: Question) -> str | None:
             try:
                 await asyncio.Event().wait()
             finally:
-                taken_back.set()
+                withdrawn.set()
             return None
 
     with started(Sshd(folder, ME, settings=("LoginGraceTime 1",))) as sshd:
@@ -117,7 +120,7 @@ async def test_a_question_is_withdrawn_when_the_server_hangs_up(operator: Path, 
         host = replace(sshd.host(tmp_path), identity=str(tmp_path / "locked"))
         with pytest.raises(LinkDown, match="connection lost"):
             await connect(host, sshd.access(operator, Asleep()))
-    assert taken_back.is_set()
+    assert withdrawn.is_set()
 
 
 async def test_a_servers_questions_are_asked_one_by_one_and_made_safe(

@@ -74,10 +74,10 @@ async def test_preflight_reads_the_engines_error_through_any_shell(noisy_user: s
         workspace = home / AWKWARD
         host = Host(workspace, sshd.host(workspace), sshd.access(operator))
         async with host.open_connection() as (connection, link):
-            place = workspace / "env" / environment_name()
-            (place / "bin").mkdir(parents=True)
-            place.with_suffix(".json").write_text('{"state": "ready"}')
-            engine = place / "bin" / "python"
+            environment = workspace / "env" / environment_name()
+            (environment / "bin").mkdir(parents=True)
+            environment.with_suffix(".json").write_text('{"state": "ready"}')
+            engine = environment / "bin" / "python"
             for error, code in ((ENGINE_ERROR, 2), ("", 0)):
                 engine.write_text(f"#!/bin/sh\necho noise\nprintf '%s\\n' {shlex.quote(error)} >&2\nexit {code}\n")
                 engine.chmod(0o755)
@@ -93,8 +93,8 @@ async def test_files_are_pushed_and_pulled_through_any_shell(noisy_user: str, op
     with open_folder() as folder, open_folder(noisy_user) as home, started(Sshd(folder, noisy_user)) as sshd:
         workspace = home / AWKWARD
         async with connection(sshd.host(workspace), sshd.access(operator)) as connected:
-            sent = await push(connected, SyncRequest(source, "project", tmp_path / "notes"))
-            pulled = await pull(connected, SyncRequest(tmp_path / "back", "project", tmp_path / "more notes"))
+            sent = await push(connected, SyncRequest(source, "project", tmp_path / "records"))
+            pulled = await pull(connected, SyncRequest(tmp_path / "back", "project", tmp_path / "more records"))
         assert sent.full and pulled.full
         assert tree(workspace / "project") == tree(tmp_path / "back") == files
 

@@ -63,12 +63,12 @@ async def test_jump_hosts_in_a_circle_are_detected(sshd: Sshd, operator: Path, t
 async def test_an_error_names_the_hop_that_failed(sshd: Sshd, gate: Sshd, operator: Path, tmp_path: Path) -> None:
     access = sshd.access(operator, ScriptedPrompter("yes"), config=config_of(gate))
     host = replace(sshd.host(tmp_path), jump="gate", port=free_port())
-    target, way = rf"{ME}@127\.0\.0\.1:{host.port}", rf"{ME}@127\.0\.0\.1:{gate.port}"
-    with pytest.raises(LinkDown, match=f"^{target}, via {way}: the jump host refuses to connect to it") as caught:
+    target, jump = rf"{ME}@127\.0\.0\.1:{host.port}", rf"{ME}@127\.0\.0\.1:{gate.port}"
+    with pytest.raises(LinkDown, match=f"^{target}, via {jump}: the jump host refuses to connect to it") as caught:
         await connect(host, access)
     assert caught.value.probe_address is None, "that the jump answers is no sign of the host's return"
     gate.stop()
-    with pytest.raises(Unreachable, match=f"^{way}, jump host to {target}: connection refused") as caught:
+    with pytest.raises(Unreachable, match=f"^{jump}, jump host to {target}: connection refused") as caught:
         await connect(host, access)
     assert caught.value.probe_address == ("127.0.0.1", gate.port)
 
@@ -76,7 +76,7 @@ async def test_an_error_names_the_hop_that_failed(sshd: Sshd, gate: Sshd, operat
 @pytest.mark.parametrize(
     ("ciphers", "expected"),
     [("", "aes128-gcm@openssh.com"), ("Ciphers aes256-ctr\n", "aes256-ctr")],
-    ids=["the fastest", "what the operator says"],
+    ids=["the fastest", "as configured"],
 )
 async def test_the_cipher(sshd: Sshd, operator: Path, tmp_path: Path, ciphers: str, expected: str) -> None:
     async with connection(sshd.host(tmp_path), sshd.access(operator, config=ciphers)) as connected:

@@ -17,8 +17,7 @@ from console.hosts.remote.agent_client import open_agent
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.connection import open_connection
 from console.hosts.ssh.errors import LinkDown
-from console.hosts.transfer import batch as outbound
-from console.hosts.transfer import folder_sync
+from console.hosts.transfer import batch, folder_sync
 from console.hosts.transfer.channel import TransferChannel, open_transfer
 from console.hosts.transfer.errors import RetryLater, SyncFailed, TooManyDeletions
 from console.hosts.transfer.folder_sync import pull, push
@@ -192,7 +191,7 @@ async def test_a_file_that_keeps_changing_is_reported_as_not_synced(
 
 def _when_sending(monkeypatch: pytest.MonkeyPatch, disturb: Any) -> None:
     """Call ``disturb`` with 0, 1, ... between each plan and the sending of its files."""
-    real, times = outbound.send, iter(range(10))
+    real, times = batch.send, iter(range(10))
 
     async def send(*arguments: Any) -> Any:
         disturb(next(times))
@@ -233,7 +232,7 @@ async def test_after_a_broken_link_a_sync_resumes_from_the_last_byte(
     content = os.urandom(3 * BIG_FILE)
     source, target = (pair.local, pair.remote) if direction == "push" else (pair.remote, pair.local)
     write(source, {"big": content, "a": b"1", "z": b"2"})
-    move = push if direction == "push" else pull
+    sync = push if direction == "push" else pull
     async with proxy_to(sshd.port) as proxy:
         config = sshd.host(pair.host.workspace, proxy.port)
         access = sshd.access(tmp_path / "operator", port=proxy.port)
@@ -246,20 +245,20 @@ async def test_after_a_broken_link_a_sync_resumes_from_the_last_byte(
                     proxy.drop()
 
             with pytest.raises(LinkDown):
-                await move(connection, pair.request(), report=cut)
+                await sync(connection, pair.request(), report=cut)
         assert "big" not in tree(target)
         async with open_connection(config, tmp_path, access) as connection:
-            verdict = await _retry_while_busy(connection, pair, move)
+            verdict = await _retry_while_busy(connection, pair, sync)
     assert verdict.full and tree(target) == {"big": content, "a": b"1", "z": b"2"}
     assert verdict.transferred_bytes < 2 * BIG_FILE
 
 
-async def _retry_while_busy(connection: HostConnection, pair: Pair, move: Any) -> Verdict:
+async def _retry_while_busy(connection: HostConnection, pair: Pair, sync: Any) -> Verdict:
     """The host may need a moment to notice that the other link is gone."""
     async with asyncio.timeout(20):
         while True:
             try:
-                verdict: Verdict = await move(connection, pair.request())
+                verdict: Verdict = await sync(connection, pair.request())
                 return verdict
             except RetryLater:
                 await asyncio.sleep(0.05)

@@ -22,11 +22,11 @@ from tests.console.hosts.conftest import FOLDER, Host, in_state, states_when
 from tests.console.hosts.slurm import Slurm
 from tests.console.hosts.slurm_runs import (
     ONE_AT_A_TIME,
-    UNTIL_TOLD,
-    WAIT_FOR_EVER,
-    a_request,
-    jobs_of,
+    WAIT_FOR_GO_FILE,
+    WAIT_FOREVER,
+    jobs_with_comment,
     launch,
+    python_job,
     state_when,
     until,
 )
@@ -41,26 +41,26 @@ async def test_the_settings_of_a_host_reach_slurm(link: AgentClient, slurm: Slur
     request = launch_request(host, "python3", wanted, FOLDER, "", uuid.uuid4().hex, strict=False)
     assert request["slurm"]["array"] == "A"
     assert request["restart"] == {"checkpoint": "checkpoint.json", "argv": ["--resume"]}
-    await link.request("launch", **{**request, "argv": ["python3", "-c", WAIT_FOR_EVER]})
+    await link.request("launch", **{**request, "argv": ["python3", "-c", WAIT_FOREVER]})
     await states_when(link, in_state("A_seed42", "running"))
-    ((job, _),) = jobs_of(slurm, request["key"])
-    said = slurm.say("scontrol", "show", "job", job).split()
+    ((job, _),) = jobs_with_comment(slurm, request["key"])
+    shown = slurm.command("scontrol", "show", "job", job).split()
     expected = ["JobName=qllm-A_seed42", "Partition=main", "Account=physics", "TresPerNode=gres:gpu:1"]
     expected += ["TimeLimit=02:00:00", "NumCPUs=3", "MinMemoryNode=100M", "Requeue=1"]
-    assert [word for word in expected if word not in said] == []
+    assert [word for word in expected if word not in shown] == []
 
 
 async def test_forty_launches_at_once_with_one_key_are_one_job(link: AgentClient, slurm: Slurm) -> None:
-    request = a_request("A_seed1", WAIT_FOR_EVER)
+    request = python_job("A_seed1", WAIT_FOREVER)
     replies = await asyncio.gather(*(link.request("launch", **request) for _ in range(40)))
     assert sorted(reply["new"] for reply in replies) == [False] * 39 + [True]
-    assert len(jobs_of(slurm, request["key"])) == 1
+    assert len(jobs_with_comment(slurm, request["key"])) == 1
 
 
 async def test_a_launch_that_was_cut_off_before_slurm_had_it_is_taken_up(
     link: AgentClient, host: Host, slurm: Slurm
 ) -> None:
-    request = a_request("A_seed1", "")
+    request = python_job("A_seed1", "")
     made = claim(Workspace(host.workspace), request)
     assert isinstance(made, Claim)
     made.release()  # as the death of an agent does
@@ -68,29 +68,29 @@ async def test_a_launch_that_was_cut_off_before_slurm_had_it_is_taken_up(
     assert state["reason"] == "it was never submitted to Slurm"
     assert (await link.request("launch", **request))["new"]
     await states_when(link, in_state("A_seed1", "finished"))
-    assert len(jobs_of(slurm, request["key"])) == 1
+    assert len(jobs_with_comment(slurm, request["key"])) == 1
 
 
 async def test_a_launch_that_was_cut_off_after_slurm_had_it_is_found_by_its_key(
     link: AgentClient, host: Host, slurm: Slurm
 ) -> None:
-    request = a_request("A_seed1", WAIT_FOR_EVER)
+    request = python_job("A_seed1", WAIT_FOREVER)
     await link.request("launch", **request)
     await states_when(link, in_state("A_seed1", "running"))
     (host.workspace / "jobs" / request["key"] / "slurm.json").unlink()
     request = {**request, "argv": ["false"]}
-    ((job, _),) = jobs_of(slurm, request["key"])
-    slurm.say("scontrol", "requeue", job)  # nobody supervises it now: only Slurm can tell
+    ((job, _),) = jobs_with_comment(slurm, request["key"])
+    slurm.command("scontrol", "requeue", job)  # nobody supervises it now: only Slurm can tell
     await states_when(link, in_state("A_seed1", "queued"))
-    await until(lambda: [state for _, state in jobs_of(slurm, request["key"])] == ["PENDING"])
+    await until(lambda: [state for _, state in jobs_with_comment(slurm, request["key"])] == ["PENDING"])
     assert await link.request("launch", **request) == {"new": False, "key": request["key"]}
-    assert [its_job for its_job, _ in jobs_of(slurm, request["key"])] == [job]
+    assert [its_job for its_job, _ in jobs_with_comment(slurm, request["key"])] == [job]
 
 
 async def test_what_slurm_refuses_was_never_launched(link: AgentClient, host: Host) -> None:
     before = await launch(link, "A_seed1", "")
     await states_when(link, in_state("A_seed1", "finished"))
-    request = a_request("A_seed1", "", slurm={"partition": "nowhere"})
+    request = python_job("A_seed1", "", slurm={"partition": "nowhere"})
     with pytest.raises(AgentRefused, match="Slurm rejects it: invalid partition specified: nowhere"):
         await link.request("launch", **request)
     state = await state_when(link, "A_seed1", lambda _: True)
@@ -101,14 +101,14 @@ async def test_what_slurm_refuses_was_never_launched(link: AgentClient, host: Ho
 async def test_what_waits_says_why_and_is_aborted_without_ever_starting(
     link: AgentClient, host: Host, slurm: Slurm
 ) -> None:
-    first = await launch(link, "A_seed1", UNTIL_TOLD, slurm=ONE_AT_A_TIME)
+    first = await launch(link, "A_seed1", WAIT_FOR_GO_FILE, slurm=ONE_AT_A_TIME)
     second = await launch(link, "A_seed2", "open('started', 'w')", slurm=ONE_AT_A_TIME)
     state = await state_when(link, "A_seed2", lambda state: bool(state.get("reason")))
     assert state["state"] == "queued"
     assert state["reason"] in ("waits in Slurm's queue: Resources", "waits in Slurm's queue: Priority")
     state = await link.request("abort", key=second, by="the test")
     assert (state["state"], state["reason"]) == ("aborted", "aborted by the test")
-    assert [state for _, state in jobs_of(slurm, second)] == ["CANCELLED"]
+    assert [state for _, state in jobs_with_comment(slurm, second)] == ["CANCELLED"]
     assert (host.run_folder / "A_seed2" / "manifest.json").exists()
     (host.workspace / "go").touch()
     state = await state_when(link, "A_seed1", lambda state: state["state"] == "finished")
@@ -121,17 +121,19 @@ async def test_the_seeds_of_a_condition_are_one_array_and_one_of_them_can_be_abo
 ) -> None:
     array = {"gres": "gpu:1", "array": "A"}
     runs = [f"A_seed{number}" for number in range(4)]
-    requests = [a_request(run, f"open('{run}', 'w')\n{UNTIL_TOLD}", slurm=array) for run in runs]
-    refused = a_request("../A_seed4", "", slurm=array)
+    requests = [python_job(run, f"open('{run}', 'w')\n{WAIT_FOR_GO_FILE}", slurm=array) for run in runs]
+    refused = python_job("../A_seed4", "", slurm=array)
     (*outcomes, said) = (await link.request("launch_all", requests=[*requests, refused]))["outcomes"]
     assert outcomes == [{"new": True, "key": request["key"]} for request in requests]
     assert list(said) == ["refused"] and "not a run name" in said["refused"]
     await states_when(link, lambda states: all(in_state(run, "running")(states) for run in runs[:2]))
     jobs = slurm.queue()
     comment = next(comment for _, state, comment in jobs if state == "PENDING")
-    number = jobs_of(slurm, comment)[0][0].partition("_")[0]
+    number = jobs_with_comment(slurm, comment)[0][0].partition("_")[0]
     began = ["RUNNING", "RUNNING", "PENDING", "PENDING"]
-    assert sorted(jobs_of(slurm, comment)) == [(f"{number}_{index}", state) for index, state in enumerate(began)]
+    assert sorted(jobs_with_comment(slurm, comment)) == [
+        (f"{number}_{index}", state) for index, state in enumerate(began)
+    ]
     for waiting_or_running in (3, 0):
         state = await link.request("abort", key=requests[waiting_or_running]["key"], by="the test")
         assert state["state"] == "aborted"
@@ -153,7 +155,7 @@ async def test_all_runs_are_watched_by_one_call_every_other_second(
     counting.chmod(0o755)
     monkeypatch.setenv("PATH", f"{counting.parent}:{os.environ['PATH']}")
     async with host.open_connection() as (_, link):
-        requests = [a_request(f"A_seed{number}", WAIT_FOR_EVER) for number in range(6)]
+        requests = [python_job(f"A_seed{number}", WAIT_FOREVER) for number in range(6)]
         await link.request("launch_all", requests=requests)
         seconds = asyncio.get_running_loop().time
         began = seconds()

@@ -18,13 +18,13 @@ from tests.console.hosts.conftest import EMBEDDED, Host, in_state, states_when
 from tests.console.hosts.slurm import Slurm
 from tests.console.hosts.slurm_runs import (
     ONE_AT_A_TIME,
-    UNTIL_TOLD,
-    WAIT_FOR_EVER,
-    a_request,
+    WAIT_FOR_GO_FILE,
+    WAIT_FOREVER,
     has_job,
-    jobs_of,
+    jobs_with_comment,
     launch,
     log_of,
+    python_job,
     state_when,
     until,
 )
@@ -35,11 +35,11 @@ pytestmark = pytest.mark.on_slurm
 async def test_while_slurms_controller_is_down_runs_go_on_and_nothing_is_concluded(
     link: AgentClient, slurm: Slurm, host: Host
 ) -> None:
-    await launch(link, "A_seed1", UNTIL_TOLD)
-    doomed = await launch(link, "A_seed3", WAIT_FOR_EVER)
+    await launch(link, "A_seed1", WAIT_FOR_GO_FILE)
+    doomed = await launch(link, "A_seed3", WAIT_FOREVER)
     await states_when(link, lambda states: has_job(states["A_seed1"]) and has_job(states["A_seed3"]))
     slurm.stop_controller()
-    request = a_request("A_seed2", "")
+    request = python_job("A_seed2", "")
     try:
         launching = asyncio.create_task(link.request("launch", **request))
         aborting = asyncio.create_task(link.request("abort", key=doomed, by="the test"))
@@ -58,7 +58,7 @@ async def test_while_slurms_controller_is_down_runs_go_on_and_nothing_is_conclud
     assert reply["key"] == request["key"]
     state = await state_when(link, "A_seed2", lambda state: state["state"] == "finished")
     assert not state.get("reason")
-    assert len(jobs_of(slurm, request["key"])) == 1
+    assert len(jobs_with_comment(slurm, request["key"])) == 1
 
 
 class LongAgo(NamedTuple):
@@ -86,11 +86,11 @@ def long_ago(slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> LongAgo:
     async def begin() -> None:
         async with runs.open_connection() as link:
             await launch(link, "A_seed1", "", key=runs.finished)
-            await launch(link, "A_seed2", WAIT_FOR_EVER, key=runs.limited, slurm={"time": "1"})
+            await launch(link, "A_seed2", WAIT_FOREVER, key=runs.limited, slurm={"time": "1"})
             await state_when(link, "A_seed2", has_job)
 
     asyncio.run(begin())
-    slurm.say("scontrol", "update", f"JobId={jobs_of(slurm, runs.limited)[0][0]}", "EndTime=now+1")
+    slurm.command("scontrol", "update", f"JobId={jobs_with_comment(slurm, runs.limited)[0][0]}", "EndTime=now+1")
     return runs
 
 
@@ -98,8 +98,8 @@ def long_ago(slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> LongAgo:
 @pytest.mark.parametrize(
     "code",
     [
-        pytest.param(WAIT_FOR_EVER, id="dies of SIGTERM"),
-        pytest.param(f"import signal\nsignal.signal(15, lambda *_: exit(0))\n{WAIT_FOR_EVER}", id="exits with 0 on it"),
+        pytest.param(WAIT_FOREVER, id="dies of SIGTERM"),
+        pytest.param(f"import signal\nsignal.signal(15, lambda *_: exit(0))\n{WAIT_FOREVER}", id="exits with 0 on it"),
     ],
 )
 async def test_what_somebody_cancels_in_slurm_has_failed(
@@ -107,17 +107,17 @@ async def test_what_somebody_cancels_in_slurm_has_failed(
 ) -> None:
     key = await launch(link, "A_seed1", code)
     await until(lambda: "ready" in log_of(host, "A_seed1"))
-    ((job, _),) = jobs_of(slurm, key)
-    slurm.say("scancel", job)
+    ((job, _),) = jobs_with_comment(slurm, key)
+    slurm.command("scancel", job)
     state = await state_when(link, "A_seed1", lambda state: state["state"] not in ("queued", "running"))
     assert (state["state"], state["reason"], state["exit_code"]) == ("failed", "Slurm ended it: cancelled", None)
 
 
 async def test_what_somebody_cancels_while_it_waits_has_failed(link: AgentClient, slurm: Slurm, host: Host) -> None:
-    await launch(link, "A_seed1", WAIT_FOR_EVER, slurm=ONE_AT_A_TIME)
+    await launch(link, "A_seed1", WAIT_FOREVER, slurm=ONE_AT_A_TIME)
     key = await launch(link, "A_seed2", "", slurm=ONE_AT_A_TIME)
-    ((job, _),) = jobs_of(slurm, key)
-    slurm.say("scancel", job)
+    ((job, _),) = jobs_with_comment(slurm, key)
+    slurm.command("scancel", job)
     state = await state_when(link, "A_seed2", lambda state: state["state"] != "queued")
     assert (state["state"], state["reason"]) == ("failed", "Slurm ended it before it began: cancelled")
     written = decode_state((host.run_folder / "A_seed2" / "state.json").read_bytes())
@@ -148,22 +148,24 @@ async def test_what_slurm_puts_back_in_its_queue_goes_on_or_starts_over(
     restart = {"checkpoint": "checkpoint.json", "argv": ["--resume"]}
     key = await launch(link, "A_seed1", code, restart=restart, slurm=ONE_AT_A_TIME)
     await until(lambda: "attempt" in log_of(host, "A_seed1"))
-    ((job, _),) = jobs_of(slurm, key)
+    ((job, _),) = jobs_with_comment(slurm, key)
     if cause == "preemption":
         await launch(link, "B_seed1", "", slurm={**ONE_AT_A_TIME, "partition": "urgent"})
         await states_when(link, in_state("B_seed1", "finished"))
     elif cause == "node failure":
         slurm.node_is("DOWN")
     else:
-        slurm.say("scontrol", "requeue", job)
-    await until(lambda: jobs_of(slurm, key) == [(job, "PENDING")])
+        slurm.command("scontrol", "requeue", job)
+    await until(lambda: jobs_with_comment(slurm, key) == [(job, "PENDING")])
     record = host.run_folder / "A_seed1" / "state.json"
     await until(lambda: decode_state(record.read_bytes()).state == "queued")
     slurm.node_is("IDLE")
     assert decode_state(record.read_bytes()).reason.startswith(f"requeued by Slurm: {cause}")
     assert not (host.run_folder / "A_seed1" / "exit.json").exists(), "it has not ended"
     await states_when(link, in_state("A_seed1", "queued"))
-    slurm.say("scontrol", "update", f"JobId={job}", "StartTime=now+2")  # it revokes what it granted up to this second
+    slurm.command(
+        "scontrol", "update", f"JobId={job}", "StartTime=now+2"
+    )  # it revokes what it granted up to this second
     (host.workspace / "go").touch()
     state = await state_when(link, "A_seed1", lambda state: state["state"] not in ("queued", "running"))
     assert (state["state"], state["key"], state["slurm"]["restart"]) == ("finished", key, 1)
@@ -180,7 +182,7 @@ async def test_what_slurm_puts_back_in_its_queue_goes_on_or_starts_over(
 
 
 async def test_a_run_that_slurm_forgot_is_what_its_supervisor_recorded(long_ago: LongAgo, slurm: Slurm) -> None:
-    await until(lambda: not jobs_of(slurm, long_ago.finished), timeout=60.0)
+    await until(lambda: not jobs_with_comment(slurm, long_ago.finished), timeout=60.0)
     async with long_ago.open_connection() as link:
         state = await state_when(link, "A_seed1", lambda _: True)
     assert (state["state"], state["key"]) == ("finished", long_ago.finished)
@@ -188,7 +190,7 @@ async def test_a_run_that_slurm_forgot_is_what_its_supervisor_recorded(long_ago:
 
 async def test_a_run_that_slurm_forgot_before_it_began_is_lost(link: AgentClient, slurm: Slurm) -> None:
     """The last of these tests: what forgets is the controller, started anew with an empty memory."""
-    await launch(link, "A_seed1", WAIT_FOR_EVER, slurm={"gres": "gpu:2"})
+    await launch(link, "A_seed1", WAIT_FOREVER, slurm={"gres": "gpu:2"})
     key = await launch(link, "A_seed2", "", slurm={"gres": "gpu:2"})
     await state_when(link, "A_seed2", lambda state: "waits" in state.get("reason", ""))
     slurm.stop_controller()
