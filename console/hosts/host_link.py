@@ -9,10 +9,11 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 import asyncssh
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from console.hosts.host_config import HostConfig
 from console.hosts.pull.follower import RunFollower, run_to_end
@@ -33,6 +34,7 @@ POLL_WAIT_S = 2.0
 FACTS_EVERY_S = 5.0
 READY_AFTER_S = 10.0  # over a slow link a short command does not wait for all events of a long history
 HASH_RATE = 50e6  # bytes a second that any host hashes: it compares local copies before it replies
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 class HostLink:
@@ -115,7 +117,7 @@ class HostLink:
         finally:
             if self._loading is not None:
                 self._loading.cancel()
-                await asyncio.gather(self._loading, return_exceptions=True)
+                await run_to_end(asyncio.gather(self._loading, return_exceptions=True))
             await run_to_end(asyncio.to_thread(self.local.close))
 
     async def _connect_and_follow(self) -> None:
@@ -125,12 +127,10 @@ class HostLink:
         ):
             self._open = connection, link
             try:
-                up = {
-                    "address": connection.address,
-                    "fingerprint": connection.fingerprint,
-                    "last_reply_at": time.monotonic(),
-                }
-                self.note(link="up", detail="", **up)
+                address, fingerprint = connection.address, connection.fingerprint
+                self.note(
+                    link="up", detail="", address=address, fingerprint=fingerprint, last_reply_at=time.monotonic()
+                )
                 await self._request_lease(link)
                 await self._follow(connection, link)
             finally:
@@ -159,11 +159,13 @@ class HostLink:
         if not self._wants_lease:
             return
         user = f"{getpass.getuser()}@{socket.gethostname()}"
-        reply = await link.request("lease", console=self._console, user=user, take_over=self._take_over)
+        try:
+            reply = await link.request("lease", console=self._console, user=user, take_over=self._take_over)
+        except AgentRefused as refusal:  # such as a full disk: runs are followed all the same
+            reply = {"holder": f"nobody ({refusal})"}
         self._take_over = False
-        self.note(
-            lease="" if reply.get("held") is True else sanitize_line(str(reply.get("holder"))) or "another console"
-        )
+        holder = sanitize_line(str(reply.get("holder") or "another console"))
+        self.note(lease="" if reply.get("held") is True else holder)
 
     async def _follow(self, connection: HostConnection, link: AgentClient) -> None:
         """Poll, refresh the facts and pull side by side; the first that fails ends all, and says why the link is down.
@@ -173,18 +175,15 @@ class HostLink:
         work = [self._poll(link), self._refresh_facts(link)]
         if self._syncs_runs:
             work.append(self.run_sync.pull_sealed(connection))
-        tasks = [asyncio.create_task(part) for part in work]
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            async with asyncio.TaskGroup() as group:
+                for part in work:
+                    group.create_task(part)
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
 
     async def _poll(self, link: AgentClient) -> None:
-        self.follower.new_connection()
+        self.follower.compare_again()
         while True:
             if not self.local.writable and await run_to_end(asyncio.to_thread(self.local.try_lock)):
                 await self.follower.reopen_copies()
@@ -212,17 +211,14 @@ class HostLink:
     async def _refresh_facts(self, link: AgentClient) -> None:
         while True:
             try:
-                facts = msgspec.convert(await link.request("facts"), HostFacts)
-                self.note(facts=_sanitized(facts))
+                facts = _sanitized(msgspec.convert(await link.request("facts"), HostFacts))
+                self.note(facts=replace(facts, gpus=tuple(_sanitized(gpu) for gpu in facts.gpus)), detail="")
             except (AgentRefused, msgspec.ValidationError) as error:
                 self.note(detail=f"the host's facts cannot be read: {sanitize_line(str(error))}")
             await asyncio.sleep(FACTS_EVERY_S)
 
 
-def _sanitized(facts: HostFacts) -> HostFacts:
-    """``facts`` with every text safe to show."""
-    gpus = tuple(replace(gpu, name=sanitize_line(gpu.name), driver=sanitize_line(gpu.driver)) for gpu in facts.gpus)
-    texts = {
-        name: sanitize_line(getattr(facts, name)) for name in ("hostname", "system", "python", "workspace", "gpu_note")
-    }
-    return replace(facts, gpus=gpus, **texts)
+def _sanitized(record: T) -> T:
+    """``record`` with every text safe to show."""
+    texts = {name: sanitize_line(text) for name, text in asdict(record).items() if isinstance(text, str)}
+    return replace(record, **texts)

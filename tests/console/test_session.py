@@ -297,6 +297,17 @@ async def test_a_server_that_dies_is_replaced_and_the_link_comes_back(tmp_path: 
     await asyncio.gather(following, return_exceptions=True)
 
 
+async def test_a_host_that_fails_to_grant_the_lease_is_followed_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "runs" / ".local-host" / "lease.lock").mkdir(parents=True)
+    session = make_session(tmp_path)
+    following = asyncio.create_task(session.run())
+    async with asyncio.timeout(20):
+        await session.ready.wait()
+    assert session.snapshot.host.link == "up" and session.snapshot.host.lease.startswith("nobody (")
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+
+
 async def test_the_second_session_is_read_only_until_it_takes_over(tmp_path: Path) -> None:
     first, second = make_session(tmp_path), make_session(tmp_path)
     following = [asyncio.create_task(first.run())]

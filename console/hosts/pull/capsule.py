@@ -13,7 +13,6 @@ from console.hosts.agent.disk import disk_full_error
 from console.hosts.agent.file_index import Entry
 from console.hosts.agent.receive import STAGING, staged_name
 from console.hosts.agent.safe_dir import RESERVED
-from console.hosts.agent.workspace import NAME
 from console.hosts.pull.follower import run_to_end
 from console.hosts.pull.verify import local_manifest
 from console.hosts.ssh.channels import HostConnection
@@ -41,23 +40,24 @@ async def pull(
     remote: PurePosixPath,
     folder: Path,
     run: RunId,
+    key: str,
     report: Callable[[SyncState], None],
+    live_copy: Path | None = None,
     *,
-    live_copy: Callable[[str], Path | None] = lambda _: None,
     again: bool = False,
 ) -> None:
-    """Pull the capsule ``remote`` to ``folder/run``; a capsule that is replaced goes to ``folder/.previous``.
+    """Pull the capsule ``remote`` of launch ``key`` to ``folder/run``; one that is replaced goes to ``folder/.previous``.
 
     A pull that was interrupted continues from the byte it came to.
 
     Args:
         report: called with the progress.
-        live_copy: launch key -> folder with the first bytes of its files, which are taken over and not transferred again.
+        live_copy: folder with the first bytes of its files, which are taken over and not transferred again.
         again: pull even if the local capsule has the same manifest, because its files differ from it.
 
     Raises:
         LinkDown: the link failed.
-        RetryLater: this machine's disk is full, or another pull writes into the same folder.
+        RetryLater: this machine's disk is full, another pull writes into the same folder, or the capsule is of another launch.
         Damaged: a file is not what the manifest says, or cannot be written.
         In each case the local capsule, if there is one, is as before.
     """
@@ -67,12 +67,12 @@ async def pull(
         async with open_transfer(connection) as channel:
             content = await read_host_file(channel, str(remote), MANIFEST, MAX_MANIFEST)
             manifest = manifests.decode(content)
-            if not NAME.match(manifest.key):  # it becomes part of a path
-                raise Damaged(f"{MANIFEST} has no launch key")
+            if manifest.key != key:  # the live copy and the state to report are those of ``key``
+                raise RetryLater("the run was launched again meanwhile")
             if not again and local_manifest(folder, run) == manifest:
                 return
             files = [Entry(entry.path, entry.size, entry.sha256, False) for entry in manifest.files]
-            await run_to_end(asyncio.to_thread(_prepare, staging, files, live_copy(manifest.key)))
+            await run_to_end(asyncio.to_thread(_prepare, staging, files, live_copy))
             fetched = await fetch(channel, str(remote), files, staging, _ProgressReporter(report).update)
         for path, why in sorted(fetched.failures.items()):
             raise Damaged(sanitize_line(f"{path} is not what its manifest says: {why}"))

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from console.hosts.agent.disk import disk_full_error
 from console.hosts.agent.workspace import KEY
-from console.hosts.pull.local_copy import GROWING, RunCopy, RunReader, RunsFolder, read_state
+from console.hosts.pull.local_copy import GROWING, GrowingFile, RunReader, RunsFolder, read_state, write_state
 from console.hosts.pull.verify import local_manifest
 from console.hosts.ssh.errors import LinkDown
 from console.hosts.transfer.errors import NoRoom
@@ -37,35 +37,41 @@ Chunk: TypeAlias = "tuple[_FollowedRun, str, str, int, bytes]"
 """Run, launch key, file (a key of ``GROWING``), offset and content."""
 
 
-async def run_to_end(work: Coroutine[Any, Any, T]) -> T:
-    """Await ``work``; a caller that is cancelled waits for its end first.
+async def run_to_end(work: Awaitable[T]) -> T:
+    """Await ``work``; a caller that is cancelled, however often, waits for its end first.
 
     For work that moves or writes files: nobody may continue with them before it is over.
     """
-    task = asyncio.create_task(work)
-    try:
-        return await asyncio.shield(task)
-    finally:
-        await asyncio.wait({task})
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled from task.exception()
+    return task.result()
 
 
+@dataclass
 class _FollowedRun:
-    """One run: which launch is followed, from which local folder.
+    """One run: which launch is followed, and its local files.
 
     Attributes:
         key: the followed launch; "" before one is known.
-        copy: receives new bytes; None for a synced capsule, and while nothing is known.
+        state: as of the local files.
+        files: receive new bytes; none of a synced capsule, and while no launch is known.
         pulled: its capsule is being pulled, so that polls request nothing more.
     """
 
-    def __init__(self, run: RunId) -> None:
-        self.run = run
-        self.loaded = False
-        self.key = ""
-        self.state: RunState | None = None  # as of the local files
-        self.copy: RunCopy | None = None
-        self.reader: RunReader | None = None
-        self.pulled = False
+    run: RunId
+    loaded: bool = False
+    key: str = ""
+    state: RunState | None = None
+    files: dict[str, GrowingFile] = field(default_factory=dict)
+    reader: RunReader | None = None
+    pulled: bool = False
 
 
 class RunFollower:
@@ -104,10 +110,10 @@ class RunFollower:
                     await run_to_end(self._open(followed, ""))
             on_change()
 
-    def new_connection(self) -> None:
-        """Have all local files compared with the host's again: without a link, anything may have happened there."""
+    def compare_again(self) -> None:
+        """Have all local files compared with the host's: since the last poll for them, anything may have happened there."""
         for followed in self._followed.values():
-            for file in followed.copy.files.values() if followed.copy else ():
+            for file in followed.files.values():
                 file.confirmed = False
 
     def request(self, wait: float) -> dict[str, Any]:
@@ -115,9 +121,9 @@ class RunFollower:
         files = []
         if time.monotonic() >= self._retry_at:
             for followed in self._followed.values():
-                if followed.copy is None or followed.pulled or self._state_key(followed.run) != followed.key:
+                if followed.pulled or self._state_key(followed.run) != followed.key:
                     continue
-                for name, file in followed.copy.files.items():
+                for name, file in followed.files.items():
                     if name == "log" and self._folder.writable and self.sealed.get(followed.run) == followed.key:
                         continue  # the pull of the capsule includes it
                     prefix = "" if file.confirmed else file.sha256
@@ -146,7 +152,7 @@ class RunFollower:
             self._digest = str(reply["digest"])
             async with self._files_in_use:
                 await run_to_end(self._store(chunks, sizes))
-        except (KeyError, TypeError, ValueError, AttributeError, binascii.Error, msgspec.MsgspecError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, msgspec.MsgspecError) as error:
             raise LinkDown(f"the agent's reply cannot be understood: {sanitize_line(str(error))}") from error
         self._end_logs()
         return before != (self.views, [log.total for log in self.logs.values()])
@@ -159,8 +165,8 @@ class RunFollower:
     @property
     def unconfirmed_bytes(self) -> int:
         """Bytes of local copies that the host has yet to compare with its own."""
-        copies = [followed.copy for followed in self._followed.values() if followed.copy is not None]
-        return sum(file.size for copy in copies for file in copy.files.values() if not file.confirmed)
+        files = [file for followed in self._followed.values() for file in followed.files.values()]
+        return sum(file.size for file in files if not file.confirmed)
 
     @property
     def caught_up(self) -> bool:
@@ -174,18 +180,13 @@ class RunFollower:
     def has_all_events(self, run: RunId, key: str) -> bool:
         """Whether all events of that launch are local, as of the last poll."""
         followed = self._followed[run]
-        done = followed.copy is None or followed.pulled or followed.copy.files["events"].complete
-        return followed.key == key and done
+        events = followed.files.get("events")
+        return followed.key == key and (events is None or followed.pulled or events.complete)
 
-    def has_all(self, run: RunId) -> bool:
-        """Whether all that the followed launch has written is local, as of the last poll."""
-        copy = self._followed[run].copy
-        return copy is None or all(file.complete for file in copy.files.values())
-
-    def copy_size(self, run: RunId, key: str) -> int | None:
-        """Bytes in the copy of that launch; None if there is no copy."""
-        copy = self._followed[run].copy
-        return copy.size if copy is not None and copy.key == key else None
+    def copy_size(self, run: RunId, key: str) -> int:
+        """Bytes in the copy of that launch; 0 if there is no copy."""
+        followed = self._followed[run]
+        return sum(file.size for file in followed.files.values()) if followed.key == key else 0
 
     async def release(self, run: RunId, key: str) -> None:
         """Stop writing the copy of that launch: the pull of its capsule takes its files over."""
@@ -197,18 +198,25 @@ class RunFollower:
         """Continue reading in the synced capsule of that launch: its files begin with those of the copy."""
         followed = self._followed[run]
         async with self._files_in_use:
-            if followed.key == key and followed.copy is not None and followed.reader is not None:
-                followed.copy = None
+            if followed.key == key and followed.files and followed.reader is not None:
+                followed.files = {}
                 followed.reader.folder = self._folder.path / str(run)
                 await run_to_end(self._read(followed, self.views[run]))
         self._end_logs()
+
+    async def remove_copies(self, run: RunId, key: str) -> None:
+        """Remove the live copies of a run, whose capsule of launch ``key`` is synced, unless another launch is followed."""
+        async with self._files_in_use:  # a new launch would lose the first bytes of its copy
+            if self._followed[run].key == key:
+                await run_to_end(asyncio.to_thread(self._folder.remove_copies, run, key))
 
     async def reopen_copies(self) -> None:
         """Continue with the live copies, after this console has become the writer of the runs folder."""
         async with self._files_in_use:
             for followed in self._followed.values():
-                if followed.copy is not None:
+                if followed.files:
                     await run_to_end(self._open(followed, followed.key))
+            await run_to_end(asyncio.to_thread(self._folder.delete_private_copies))
 
     def _state_key(self, run: RunId) -> str:
         state = self.host_states.get(run) if self.host_states is not None else None
@@ -228,7 +236,7 @@ class RunFollower:
         A capsule keeps its state where the host does not know the run: it may be another host, or a cleared one.
         """
         state = followed.state
-        if self.host_states is not None and (followed.copy is not None or followed.run in self.host_states):
+        if self.host_states is not None and (followed.files or followed.run in self.host_states):
             state = self.host_states.get(followed.run)
         if state is not None and state.key != followed.key:
             view = RunView(followed.run)
@@ -237,29 +245,29 @@ class RunFollower:
     async def _open(self, followed: _FollowedRun, key: str) -> None:
         """Follow launch ``key`` of a run from now on, or the newest local one if it is empty; load what is local of it."""
         try:
-            key, copy, folder = await asyncio.to_thread(self._find, followed.run, key)
-            state = await asyncio.to_thread(read_state, folder)
+            opened = await asyncio.to_thread(self._local_files, followed.run, key)
         except OSError as error:
             self._note_disk_error(error)
-            key, copy, folder, state = "", None, self._folder.path, None  # tried again at the next reply
-        followed.key, followed.copy, followed.pulled = key, copy, False
-        followed.state = state and _sanitized(state)
+            opened = "", self._folder.path, {}, None  # tried again at the next reply
+        followed.key, folder, followed.files, followed.state = opened
+        followed.pulled = False
         log = self.logs[followed.run]
         log.clear()
-        followed.reader = RunReader(folder, log, self._names) if key else None
+        followed.reader = RunReader(folder, log, self._names) if followed.key else None
         await self._read(followed, RunView(followed.run))
         followed.loaded = True
         self._end_logs()
 
-    def _find(self, run: RunId, key: str) -> tuple[str, RunCopy | None, Path]:
-        """Launch, copy and local folder: of launch ``key``, or of the newest one. Blocks."""
+    def _local_files(self, run: RunId, key: str) -> tuple[str, Path, dict[str, GrowingFile], RunState | None]:
+        """Key, folder, growing files and last known state of launch ``key``, or of the newest local one. Blocks."""
         manifest = local_manifest(self._folder.path, run)
-        if not key:
-            key = self._folder.newest_launch(run) or (manifest.key if manifest else "")
-        if manifest is not None and manifest.key == key:
-            return key, None, self._folder.path / str(run)
-        copy = self._folder.open_copy(run, key, self._names) if key else None
-        return key, copy, copy.folder if copy else self._folder.path
+        key = key or self._folder.newest_launch(run) or (manifest.key if manifest else "")
+        folder, files = self._folder.path / str(run), {}
+        if key and (manifest is None or manifest.key != key):
+            folder = self._folder.copy_folder(run, key, self._names)
+            files = {name: GrowingFile(folder / GROWING[name]) for name in self._names}
+        state = read_state(folder) if key else None
+        return key, folder, files, state and _sanitized(state)
 
     async def _store(self, chunks: list[Chunk], sizes: list[Any]) -> None:
         """Follow the launches that the host reported, append ``chunks`` to their copies, then read what is new there."""
@@ -271,8 +279,7 @@ class RunFollower:
             for chunk in chunks:
                 await self._append(*chunk)
             for followed, key, name, size in sizes:
-                if followed.copy is not None and followed.copy.key == key and name in followed.copy.files:
-                    file = followed.copy.files[name]
+                if followed.key == key and (file := followed.files.get(name)) is not None:
                     file.confirmed, file.remote_size = True, size
             await self._write_states()
             if sizes:
@@ -289,15 +296,14 @@ class RunFollower:
             ValueError: it belongs somewhere else.
             OSError: it cannot be written; the file is as it was, or empty if it was to be replaced.
         """
-        copy, reader = followed.copy, followed.reader
-        if copy is None or reader is None or followed.pulled or copy.key != key:
+        if not followed.files or followed.reader is None or followed.pulled or followed.key != key:
             return
-        file = copy.files[name]
+        file = followed.files[name]
         if offset not in (0, file.size):
             raise ValueError(f"{name} of {followed.run} at byte {offset} in place of {file.size}")
         if offset == 0 and file.size:  # as Slurm does with a requeued job: another stream of the same launch
             await asyncio.to_thread(file.start_over)
-            reader.start_over(name)
+            followed.reader.start_over(name)
             if name == "events":
                 self.views[followed.run] = RunView(followed.run, state=self.views[followed.run].state)
             else:
@@ -309,10 +315,10 @@ class RunFollower:
         for run, reported in (self.host_states or {}).items():
             followed = self._followed[run]
             state = replace(reported, heartbeat=0)  # it changes all the time, and means nothing later
-            if followed.copy is None or followed.pulled or followed.key != state.key or state.state == "queued":
+            if not followed.files or followed.reader is None or followed.pulled or followed.key != state.key:
                 continue
-            if followed.state != state:
-                await asyncio.to_thread(followed.copy.write_state, state)
+            if state.state != "queued" and state != followed.state:
+                await asyncio.to_thread(write_state, followed.reader.folder, state)
                 followed.state = state
 
     async def _read(self, followed: _FollowedRun, view: RunView) -> None:
@@ -338,8 +344,12 @@ class RunFollower:
     def _end_logs(self) -> None:
         """Show the last line of an ended run even if it has no newline."""
         for run, view in self.views.items():
-            if view.state is not None and view.state.ended and self._followed[run].loaded and self.has_all(run):
+            if view.state is not None and view.state.ended and self._followed[run].loaded and self._has_all(run):
                 self.logs[run].end()
+
+    def _has_all(self, run: RunId) -> bool:
+        """Whether all that the followed launch has written is local, as of the last poll."""
+        return all(file.complete for file in self._followed[run].files.values())
 
     def _note_disk_error(self, error: OSError) -> None:
         """Request states only for a while, until there may be room again."""
@@ -347,6 +357,7 @@ class RunFollower:
         reason = str(NoRoom.local(full)) if full else f"{error.filename}: {error.strerror}"
         self.disk_error = sanitize_line(reason)
         self._retry_at = time.monotonic() + RETRY_S
+        self.compare_again()  # a file that is replaced during the pause may be longer than its copy by then
 
 
 def _sanitized(state: RunState) -> RunState:

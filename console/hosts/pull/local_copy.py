@@ -12,6 +12,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from console.sanitize import sanitize_line
 from engine.contract import events
 from engine.contract.durable import write_durably
 from engine.contract.events import Event
-from engine.contract.file_lock import take_lock
+from engine.contract.file_lock import is_locked, take_lock
 from engine.contract.run_folder import EVENTS, LOG, STATE
 from engine.contract.settings import RunId
 from engine.contract.state import RunState
@@ -34,6 +35,7 @@ GROWING = {"events": EVENTS, "log": LOG}
 READ_SIZE = 2 << 20
 MAX_EVENT_LINE = 1 << 20
 MAX_LOG_READ = 4 << 20  # of a longer log only the end is read: the buffer would drop the rest anyway
+PRIVATE_PREFIX = "qllm-console-"
 APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -54,6 +56,7 @@ class RunsFolder:
         self._may_write = may_write
         self._lock: int | None = None
         self._private: tempfile.TemporaryDirectory[str] | None = None
+        self._private_lock: int | None = None
 
     @property
     def writable(self) -> bool:
@@ -83,12 +86,19 @@ class RunsFolder:
 
     def close(self) -> None:
         """Free the lock and delete private copies. Blocks."""
-        if self._private is not None:
-            self._private.cleanup()
-            self._private = None
+        self.delete_private_copies()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def delete_private_copies(self) -> None:
+        """Delete the temporary folder, if there is one. Blocks."""
+        if self._private is not None:
+            self._private.cleanup()
+            self._private = None
+        if self._private_lock is not None:
+            os.close(self._private_lock)
+            self._private_lock = None
 
     def live(self, run: RunId, key: str = "") -> Path:
         """Where the writer keeps the copies of a run, or of one of its launches."""
@@ -109,20 +119,29 @@ class RunsFolder:
             return None
         return sum(path.stat().st_size for name in GROWING.values() if (path := folder / name).is_file())
 
-    def open_copy(self, run: RunId, key: str, names: tuple[str, ...]) -> RunCopy:
-        """The copy that this console writes: the live one, or a private one that starts as a copy of it. Blocks."""
+    def copy_folder(self, run: RunId, key: str, names: Iterable[str]) -> Path:
+        """Folder of the copy that this console writes: the live one, or a private one that starts as its copy. Blocks."""
         live = self.live(run, key)
         if self.writable:
-            return RunCopy(live, key, names)
-        if self._private is None:
-            self._private = tempfile.TemporaryDirectory(prefix="qllm-console-")
-        folder = Path(self._private.name) / str(run) / key
+            return live
+        folder = self._private_folder() / str(run) / key
         if not folder.exists():
             folder.mkdir(parents=True)
             for name in (STATE, *(GROWING[name] for name in names)):
-                with suppress(OSError):  # what is not here, or finds no room, comes from the host
+                with suppress(OSError):  # what is missing, or finds no room, comes from the host
                     shutil.copyfile(live / name, folder / name, follow_symlinks=False)
-        return RunCopy(folder, key, names)
+        return folder
+
+    def _private_folder(self) -> Path:
+        """Temporary folder of this console; those of readers that were killed are deleted when it is made."""
+        if self._private is None:
+            for lock in Path(tempfile.gettempdir()).glob(f"{PRIVATE_PREFIX}*/.lock"):
+                with suppress(OSError):  # another user's
+                    if not is_locked(lock):
+                        shutil.rmtree(lock.parent)
+            self._private = tempfile.TemporaryDirectory(prefix=PRIVATE_PREFIX)
+            self._private_lock = take_lock(Path(self._private.name) / ".lock", wait=True)
+        return Path(self._private.name)
 
     def remove_copies(self, run: RunId, key: str) -> None:
         """Delete the live copy of launch ``key``, whose capsule is synced, and set those of other launches aside. Blocks.
@@ -130,7 +149,8 @@ class RunsFolder:
         They go to ``.previous/<run>-<key>``, as their capsules never came.
         """
         with suppress(OSError):  # what cannot be moved stays until the next capsule is synced
-            for folder in list(self.live(run).iterdir()):
+            # the copy of the synced launch goes last: a console that is killed leaves no older one as the newest
+            for folder in sorted(self.live(run).iterdir(), key=lambda folder: folder.name == key):
                 aside = self.path / ".previous" / f"{run}-{folder.name}"
                 if folder.name == key or aside.exists():
                     shutil.rmtree(folder)
@@ -198,32 +218,14 @@ class GrowingFile:
         self._digest, self.size = hashlib.sha256(), 0
 
 
-class RunCopy:
-    """Local copy of one launch of a run: its growing files, and its last known state. Opening it blocks.
+def write_state(folder: Path, state: RunState) -> None:
+    """Replace the state in a local copy, whose folder is made if missing. Blocks.
 
-    Args:
-        folder: made when something is first written.
-        names: which of ``GROWING`` to keep.
+    Raises:
+        OSError: it cannot be written; the old state is still there.
     """
-
-    def __init__(self, folder: Path, key: str, names: tuple[str, ...] = tuple(GROWING)) -> None:
-        self.folder = folder
-        self.key = key
-        self.files = {name: GrowingFile(folder / GROWING[name]) for name in names}
-
-    @property
-    def size(self) -> int:
-        """Bytes of all growing files here."""
-        return sum(file.size for file in self.files.values())
-
-    def write_state(self, state: RunState) -> None:
-        """Replace the state whole. Blocks.
-
-        Raises:
-            OSError: it cannot be written; the old state is still there.
-        """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_durably(self.folder / STATE, msgspec.json.encode(state), wait=False)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_durably(folder / STATE, msgspec.json.encode(state), wait=False)
 
 
 def read_state(folder: Path) -> RunState | None:
@@ -251,7 +253,7 @@ class RunReader:
         names: which of ``GROWING`` to read.
     """
 
-    def __init__(self, folder: Path, log: LogBuffer, names: tuple[str, ...] = tuple(GROWING)) -> None:
+    def __init__(self, folder: Path, log: LogBuffer, names: Iterable[str] = GROWING) -> None:
         self.folder = folder
         self._log = log
         self._offsets = dict.fromkeys(names, 0)
@@ -274,7 +276,10 @@ class RunReader:
 
     def _read_events(self) -> tuple[list[Event], int, bool]:
         """Only whole lines are read: the next read begins with the line that is not whole yet."""
-        content = self._content("events", READ_SIZE)
+        content = b""
+        with suppress(FileNotFoundError), open(self.folder / EVENTS, "rb") as file:
+            file.seek(self._offsets["events"])
+            content = file.read(READ_SIZE)
         end = content.rfind(b"\n") + 1
         more = len(content) == READ_SIZE
         if not end:
@@ -298,25 +303,13 @@ class RunReader:
 
     def _read_log(self) -> list[str]:
         lines: list[str] = []
-        size = self._size("log")
-        left_out = size - MAX_LOG_READ - self._offsets["log"]
-        if left_out > 0:
-            lines += self._log.skip(left_out)
-            self._offsets["log"] += left_out
-        content = self._content("log", MAX_LOG_READ)
-        self._offsets["log"] += len(content)
-        return lines + self._log.split(content)
-
-    def _size(self, name: str) -> int:
-        try:
-            return (self.folder / GROWING[name]).stat().st_size
-        except FileNotFoundError:
-            return 0
-
-    def _content(self, name: str, limit: int) -> bytes:
-        try:
-            with open(self.folder / GROWING[name], "rb") as file:
-                file.seek(self._offsets[name])
-                return file.read(limit)
-        except FileNotFoundError:
-            return b""
+        with suppress(FileNotFoundError), open(self.folder / LOG, "rb") as file:
+            left_out = os.fstat(file.fileno()).st_size - MAX_LOG_READ - self._offsets["log"]
+            if left_out > 0:
+                lines += self._log.skip(left_out)
+                self._offsets["log"] += left_out
+            file.seek(self._offsets["log"])
+            content = file.read(MAX_LOG_READ)
+            self._offsets["log"] += len(content)
+            lines += self._log.split(content)
+        return lines

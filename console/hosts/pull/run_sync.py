@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from msgspec.structs import replace
 
 from console.hosts.pull.capsule import Damaged, pull
-from console.hosts.pull.follower import RunFollower, run_to_end
+from console.hosts.pull.follower import RunFollower
 from console.hosts.pull.local_copy import RunsFolder
 from console.hosts.pull.verify import local_manifest
 from console.hosts.ssh.channels import HostConnection
@@ -61,15 +61,14 @@ class RunSync:
         self._synced: dict[RunId, str] = {}
         self._stamps: dict[RunId, tuple[int, int]] = {}
         self._refused: set[RunId] = set()
-        self._cleaned: dict[RunId, str] = {}
         self._wake = asyncio.Event()
 
     async def load(self) -> None:
         """Take in what is local: capsules, and copies of runs that were not sealed yet."""
         for run in self.sync_states:
-            if not await self._check_local(run):
-                key = await asyncio.to_thread(self._folder.newest_launch, run)
-                self.sync_states[run] = await self._state_of_copy(run, key)
+            newest = await asyncio.to_thread(self._folder.newest_launch, run)
+            if not await self._check_local(run, newest):
+                self.sync_states[run] = await self._state_of_copy(run, newest)
 
     async def update(self) -> bool:
         """After a poll: renew the sync states; True if one has changed."""
@@ -84,7 +83,7 @@ class RunSync:
                 await self._watch_writer(run)
             elif self._synced.get(run) != state.key and self._is_growing(run, state):
                 size, note = self._follower.copy_size(run, state.key), self._follower.disk_error
-                self.sync_states[run] = SyncState("syncing", bytes_done=size or 0, as_of=time.monotonic(), note=note)
+                self.sync_states[run] = SyncState("syncing", bytes_done=size, as_of=time.monotonic(), note=note)
         due = {
             run: key
             for run, key in self._follower.sealed.items()
@@ -125,20 +124,24 @@ class RunSync:
         Raises:
             LinkDown: it does not.
         """
-        self._wake.set()
         retry_s: float | None = None
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(retry_s):
-                    await self._wake.wait()
-            self._wake.clear()
-            retry_s = None
-            for run, key in list(self._due.items()):
-                if run in self._refused:
-                    continue
-                if self._synced.get(run) != key and (later := await self._pull_one(connection, run, key)) is not None:
-                    retry_s = later if retry_s is None else min(retry_s, later)
-                await self._clean_up(run, key)
+        try:
+            while True:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(retry_s):
+                        await self._wake.wait()
+                self._wake.clear()
+                retries = []
+                for run, key in list(self._due.items()):
+                    if run in self._refused:
+                        continue
+                    if self._synced.get(run) != key:
+                        retries.append(await self._pull_one(connection, run, key))
+                    if self._synced.get(run) == key:
+                        await self._follower.remove_copies(run, key)
+                retry_s = min((seconds for seconds in retries if seconds is not None), default=None)
+        finally:
+            self._due = {}  # the next connection pulls what its own polls report: runs may be launched again meanwhile
 
     async def _pull_one(self, connection: HostConnection, run: RunId, key: str) -> float | None:
         """Pull one run; returns after how many seconds to try again, None for never."""
@@ -148,10 +151,10 @@ class RunSync:
             if damaged or not await self._check_local(run, key):
                 await self._follower.release(run, key)
                 remote = PurePosixPath(connection.workspace) / self._remote / str(run)
-                live = partial(self._folder.live, run)
-                await pull(connection, remote, self._folder.path, run, report, live_copy=live, again=damaged)
+                live_copy = self._folder.live(run, key)
+                await pull(connection, remote, self._folder.path, run, key, report, live_copy, again=damaged)
                 self.damaged_runs.discard(run)
-                await self._check_local(run)
+                await self._check_local(run, key)
         except RetryLater as error:
             report(replace(self.sync_states[run], status="not synced", left=None, note=str(error)))
             return NO_ROOM_RETRY_S if isinstance(error, NoRoom) else BUSY_RETRY_S
@@ -164,22 +167,16 @@ class RunSync:
                 report(replace(self.sync_states[run], status="not synced", left=None, note=INTERRUPTED))
         return None
 
-    async def _check_local(self, run: RunId, key: str | None = None) -> bool:
-        """Whether a capsule, of launch ``key`` if that is given, is local; it is read and shown as synced then."""
+    async def _check_local(self, run: RunId, key: str) -> bool:
+        """Whether a capsule, of launch ``key`` unless that is empty, is local; it is read and shown as synced then."""
         manifest = await asyncio.to_thread(local_manifest, self._folder.path, run)
-        if manifest is None or key not in (None, manifest.key):
+        if manifest is None or key not in ("", manifest.key):
             return False
         await self._follower.use_capsule(run, manifest.key)
         self._synced[run] = manifest.key
         files, size = len(manifest.files), sum(entry.size for entry in manifest.files)
         self._set_for(run, manifest.key, SyncState("synced", files, files, size, size, key=manifest.key))
         return True
-
-    async def _clean_up(self, run: RunId, key: str) -> None:
-        """Live copies are not needed any more once the capsule of the present launch is local."""
-        if self._synced.get(run) == key == self._launches.get(run) and self._cleaned.get(run) != key:
-            await run_to_end(asyncio.to_thread(self._folder.remove_copies, run, key))
-            self._cleaned[run] = key
 
     def _is_growing(self, run: RunId, state: RunState) -> bool:
         """Whether its copy still grows; of a sealed run that is until all its events are here, then it is pulled."""

@@ -137,9 +137,9 @@ async def test_drops_lose_and_double_nothing(sshd: Sshd, operator: Path, tmp_pat
                 console.still_runs()
                 await asyncio.sleep(0.02)
             events, view = remote.read_bytes(), follower.views[RUN]
-            copy = follower._followed[RUN].copy
-            assert copy is not None and copy.files["events"].path.read_bytes() == events
-            assert copy.files["events"].sha256 == hashlib.sha256(events).hexdigest()
+            copy = follower._followed[RUN].files["events"]
+            assert copy.path.read_bytes() == events
+            assert copy.sha256 == hashlib.sha256(events).hexdigest()
         assert view.rejected == 0 and view.next_seq == lines
         assert events.count(b"\n") == lines
         assert proxy.dropped == drops

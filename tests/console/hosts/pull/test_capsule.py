@@ -44,11 +44,17 @@ def capsule(tmp_path: Path) -> Path:
 
 
 async def pull_it(
-    host: Host, capsule: Path, runs_dir: Path, reports: list[SyncState] | None = None, *, again: bool = False
+    host: Host,
+    capsule: Path,
+    runs_dir: Path,
+    reports: list[SyncState] | None = None,
+    *,
+    key: str = "one",
+    again: bool = False,
 ) -> None:
     async with host.open_connection() as (connection, _):
         report = (reports if reports is not None else []).append
-        await pull(connection, PurePosixPath(capsule), runs_dir, RUN, report, again=again)
+        await pull(connection, PurePosixPath(capsule), runs_dir, RUN, key, report, again=again)
 
 
 async def test_a_capsule_is_pulled_byte_for_byte(host: Host, capsule: Path, tmp_path: Path) -> None:
@@ -66,7 +72,7 @@ async def test_a_newer_capsule_sets_the_older_aside(host: Host, capsule: Path, t
     older = tree(capsule)
     (capsule / "big.bin").write_bytes(b"new")
     seal(capsule, "two")
-    await pull_it(host, capsule, runs_dir)
+    await pull_it(host, capsule, runs_dir, key="two")
     assert tree(runs_dir / str(RUN)) == tree(capsule)
     assert tree(runs_dir / ".previous" / f"{RUN}-one") == older
 
@@ -94,7 +100,7 @@ async def test_a_file_that_is_not_what_the_manifest_says_changes_nothing_local(
     seal(capsule, "two")
     (capsule / "big.bin").write_bytes(damage)
     with pytest.raises(Damaged, match=r"big\.bin is not what its manifest says"):
-        await pull_it(host, capsule, runs_dir)
+        await pull_it(host, capsule, runs_dir, key="two")
     assert tree(runs_dir / str(RUN)) == before
 
 
@@ -109,8 +115,9 @@ async def test_bytes_of_a_live_copy_are_taken_over_and_a_copy_that_differs_is_no
             PurePosixPath(capsule),
             tmp_path / "local",
             RUN,
+            "one",
             reports.append,
-            live_copy=lambda _: tmp_path / "live",
+            tmp_path / "live",
         )
     assert tree(tmp_path / "local" / str(RUN)) == tree(capsule)
     assert next(state.bytes_done for state in reports if state.bytes_total) == 400_011
@@ -147,9 +154,10 @@ async def test_a_manifest_that_points_outside_writes_nothing_outside(host: Host,
     assert not list(tmp_path.rglob("stolen"))
 
 
-async def test_a_manifest_whose_key_is_a_path_pulls_nothing(host: Host, capsule: Path, tmp_path: Path) -> None:
-    seal(capsule, "../../stolen")
-    with pytest.raises(Damaged, match="no launch key"):
+@pytest.mark.parametrize("key", ["two", "../../stolen"])
+async def test_a_capsule_of_another_launch_is_not_pulled(host: Host, capsule: Path, tmp_path: Path, key: str) -> None:
+    seal(capsule, key)
+    with pytest.raises(RetryLater, match="launched again"):
         await pull_it(host, capsule, tmp_path / "local")
     assert not (tmp_path / "local" / str(RUN)).exists()
 
@@ -161,7 +169,7 @@ async def test_a_broken_link_is_not_damage(host: Host, capsule: Path, tmp_path: 
             connection.channels.abort()
 
         with pytest.raises((LinkDown, Damaged)) as caught:
-            await pull(connection, PurePosixPath(capsule), tmp_path / "local", RUN, cut)
+            await pull(connection, PurePosixPath(capsule), tmp_path / "local", RUN, "one", cut)
     assert isinstance(caught.value, LinkDown), caught.value
     assert not (tmp_path / "local" / str(RUN)).exists()
     assert isinstance(caught.value.__cause__, asyncssh.Error)
@@ -188,7 +196,7 @@ async def test_many_files_are_pulled_over_a_link_that_breaks_again_and_again(
             for _ in itertools.count():
                 try:
                     async with open_connection(config, tmp_path, access) as connection:
-                        await pull(connection, PurePosixPath(capsule), runs_dir, RUN, lambda _: None)
+                        await pull(connection, PurePosixPath(capsule), runs_dir, RUN, "one", lambda _: None)
                         break
                 except LinkDown:
                     broke += 1
@@ -201,7 +209,7 @@ async def test_what_an_older_pull_left_is_not_mixed_in(connection: HostConnectio
     capsule = sealed(tmp_path / "remote" / str(RUN), {"a": b"new", "sub/b": b"new"})
     runs_dir = tmp_path / "local"
     write(runs_dir / ".incoming" / str(RUN), {"a": b"old", "stray": b"old", "sub/stray": b"old"})
-    await pull(connection, PurePosixPath(capsule), runs_dir, RUN, lambda _: None)
+    await pull(connection, PurePosixPath(capsule), runs_dir, RUN, "one", lambda _: None)
     assert tree(runs_dir / str(RUN)) == tree(capsule)
 
 
@@ -213,7 +221,7 @@ async def test_a_manifest_with_a_hostile_name_pulls_nothing(
     text = (capsule / "manifest.json").read_text().replace("placeholder", name.replace("\\", "\\\\"))
     (capsule / "manifest.json").write_text(text)
     with pytest.raises(Damaged):
-        await pull(connection, PurePosixPath(capsule), tmp_path / "local", RUN, lambda _: None)
+        await pull(connection, PurePosixPath(capsule), tmp_path / "local", RUN, "one", lambda _: None)
     assert not (tmp_path / "local" / str(RUN)).exists() and not list(tmp_path.rglob("stolen"))
 
 
@@ -223,7 +231,7 @@ async def test_a_file_swapped_for_a_symlink_on_the_host_is_damage(connection: Ho
     (capsule / "a").unlink()
     (capsule / "a").symlink_to(tmp_path / "same")
     with pytest.raises(Damaged, match="a is not what its manifest says"):
-        await pull(connection, PurePosixPath(capsule), tmp_path / "local", RUN, lambda _: None)
+        await pull(connection, PurePosixPath(capsule), tmp_path / "local", RUN, "one", lambda _: None)
 
 
 async def test_a_full_local_disk_is_not_damage_and_the_pull_continues_later(
@@ -232,9 +240,9 @@ async def test_a_full_local_disk_is_not_damage_and_the_pull_continues_later(
     capsule = sealed(tmp_path / "remote" / str(RUN), {"a": os.urandom(2_000_000), "b": b"x"})
     filler = fill(small_disk, 500_000)
     with pytest.raises(RetryLater, match=str(small_disk)):
-        await pull(connection, PurePosixPath(capsule), small_disk, RUN, lambda _: None)
+        await pull(connection, PurePosixPath(capsule), small_disk, RUN, "one", lambda _: None)
     assert local_manifest(small_disk, RUN) is None
     filler.unlink()
     reports: list[SyncState] = []
-    await pull(connection, PurePosixPath(capsule), small_disk, RUN, reports.append)
+    await pull(connection, PurePosixPath(capsule), small_disk, RUN, "one", reports.append)
     assert tree(small_disk / str(RUN)) == tree(capsule) and reports[-1].bytes_done == 2_000_001

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import tempfile
 from itertools import pairwise
 from pathlib import Path
@@ -13,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.hosts.pull.follower import RunFollower
-from console.hosts.pull.local_copy import MAX_EVENT_LINE, RunsFolder
+from console.hosts.pull import follower as follower_module
+from console.hosts.pull.follower import RunFollower, run_to_end
+from console.hosts.pull.local_copy import MAX_EVENT_LINE, GrowingFile, RunsFolder
 from console.hosts.ssh.errors import LinkDown
 from engine.contract import events
 from engine.contract.settings import RunId
@@ -187,3 +189,50 @@ async def test_the_last_line_of_an_ended_run_is_shown_without_a_newline_once_all
     assert await follower.absorb(reply(("log", 7, b"led"), state="failed"))
     assert list(follower.logs[RUN].lines) == ["one", "Killed"]
     assert not await follower.absorb(reply(state="failed"))
+
+
+async def test_work_on_files_is_waited_for_however_often_the_caller_is_cancelled() -> None:
+    may_end, ended = asyncio.Event(), []
+
+    async def work() -> None:
+        await may_end.wait()
+        ended.append(True)
+
+    caller = asyncio.create_task(run_to_end(work()))
+    for _ in range(3):
+        await asyncio.sleep(0)
+        caller.cancel()
+    assert not caller.done()
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert ended
+
+
+async def test_the_copy_of_a_new_launch_stays_when_those_of_the_synced_one_are_removed(tmp_path: Path) -> None:
+    follower, newer = await opened(tmp_path), "1" * 32
+    await follower.absorb(reply(("log", 0, b"old\n")))
+    await follower.absorb(reply(("log", 0, b"new\n"), key=newer))
+    await follower.remove_copies(RUN, KEY)  # the run was launched again while its capsule was pulled
+    assert (tmp_path / ".live" / str(RUN) / newer / "log.txt").read_bytes() == b"new\n"
+    await follower.remove_copies(RUN, newer)
+    assert not (tmp_path / ".live").exists() and (tmp_path / ".previous" / f"{RUN}-{KEY}").is_dir()
+
+
+async def test_after_a_full_disk_the_copies_are_compared_with_the_hosts_files_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the disk is full nothing is requested of the files, and one may have been replaced by a longer one."""
+    monkeypatch.setattr(follower_module, "RETRY_S", 0.0)
+    follower = await opened(tmp_path)
+    await follower.absorb(reply(("events", 0, STREAM), ("log", 0, b"line\n")))
+    assert [prefix for *_, prefix in follower.request(0.0)["files"]] == ["", ""]
+    with monkeypatch.context() as patched:
+
+        def refuse(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path))
+
+        patched.setattr(GrowingFile, "append", refuse)
+        await follower.absorb(reply(("log", 5, b"more\n")))
+    assert "is full" in follower.disk_error
+    assert all(prefix for *_, prefix in follower.request(0.0)["files"])

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -111,16 +112,42 @@ def test_the_lock_dies_with_its_holder(tmp_path: Path) -> None:
 def test_who_may_not_write_takes_no_lock_and_keeps_a_private_copy_of_the_live_one(tmp_path: Path) -> None:
     writer, reader = RunsFolder(tmp_path), RunsFolder(tmp_path, may_write=False)
     writer.try_lock()
-    writer.open_copy(RUN, KEY, ("events", "log")).files["events"].append(b"live")
+    GrowingFile(writer.copy_folder(RUN, KEY, ("events", "log")) / "events.jsonl").append(b"live")
     assert not reader.try_lock() and not reader.other_writer
-    copy = reader.open_copy(RUN, KEY, ("events",))
-    copy.files["events"].append(b" and more")
-    assert (copy.folder / "events.jsonl").read_bytes() == b"live and more"
+    folder = reader.copy_folder(RUN, KEY, ("events",))
+    GrowingFile(folder / "events.jsonl").append(b" and more")
+    assert (folder / "events.jsonl").read_bytes() == b"live and more"
     assert (writer.live(RUN, KEY) / "events.jsonl").read_bytes() == b"live"
     assert (reader.live_size(RUN, KEY), reader.live_size(RUN, "b" * 32)) == (4, None)
     reader.close()
-    assert not copy.folder.exists() and reader.newest_launch(RUN) == KEY
+    assert not folder.exists() and reader.newest_launch(RUN) == KEY
     writer.close()
+
+
+def test_the_private_copy_of_a_killed_reader_is_deleted_by_the_next_and_that_of_a_living_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    code = (
+        "import pathlib, sys, time; from console.hosts.pull.local_copy import RunsFolder;"
+        "from engine.contract.settings import RunId; folder = RunsFolder(pathlib.Path(sys.argv[1]), may_write=False);"
+        "print(folder.copy_folder(RunId('A', 42), 'a' * 32, ('events',)), flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "runs")]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    living = RunsFolder(tmp_path / "runs", may_write=False)
+    kept = living.copy_folder(RUN, KEY, ("events",))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as reader:
+        assert reader.stdout is not None
+        left = Path(reader.stdout.readline().decode().strip())
+        assert left.is_dir() and left.is_relative_to(tmp_path)
+        reader.send_signal(signal.SIGKILL)
+    other = RunsFolder(tmp_path / "runs", may_write=False)
+    other.copy_folder(RUN, KEY, ("events",))
+    assert kept.is_dir() and not left.parents[1].exists()
+    living.close()
+    other.close()
+    assert [path.name for path in tmp_path.iterdir() if path.name != "runs"] == []
 
 
 def test_a_folder_that_cannot_be_made_has_no_writer(tmp_path: Path) -> None:

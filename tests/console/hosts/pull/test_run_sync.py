@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from console.hosts import host_link
+from console.hosts.agent.workspace import seal
 from console.hosts.host_config import HostConfig
 from console.hosts.host_link import HostLink
 from console.hosts.pull import follower, run_sync
@@ -361,6 +362,42 @@ async def test_a_reader_pulls_nothing_and_says_who_would(tmp_path: Path) -> None
     with pytest.raises(BadInput, match=r"another console .* writes this runs folder"):
         sync.pull_again()
     writer.close()
+
+
+async def test_a_capsule_is_not_shown_as_synced_once_a_newer_launch_was_followed(tmp_path: Path) -> None:
+    """Before the host answers, the newest local launch is shown, by the follower and by the sync states alike."""
+    folder, newer = RunsFolder(tmp_path), "1" * 32
+    (tmp_path / str(RUN)).mkdir()
+    seal(tmp_path / str(RUN), "0" * 32)
+    sync = RunSync(folder, PurePosixPath("runs"), (RUN,), RunFollower(folder, (RUN,)), lambda: None)
+    await sync.load()
+    assert sync.sync_states[RUN].status == "synced"
+    folder.live(RUN, newer).mkdir(parents=True)
+    (folder.live(RUN, newer) / "log.txt").write_bytes(b"newer")
+    sync = RunSync(folder, PurePosixPath("runs"), (RUN,), RunFollower(folder, (RUN,)), lambda: None)
+    await sync.load()
+    assert sync.sync_states[RUN] == SyncState("syncing", bytes_done=5)
+
+
+async def test_a_new_connection_pulls_nothing_that_only_an_older_one_reported(tmp_path: Path) -> None:
+    folder = RunsFolder(tmp_path)
+    sync = RunSync(folder, PurePosixPath("runs"), (RUN,), RunFollower(folder, (RUN,)), lambda: None)
+    pulled: list[RunId] = []
+
+    async def pull_one(_connection: object, run: RunId, _key: str) -> None:
+        pulled.append(run)
+
+    sync._pull_one = pull_one  # type: ignore[method-assign, assignment]
+    for due in ({RUN: "0" * 32}, {}):
+        pulling = asyncio.create_task(sync.pull_sealed(None))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        sync._due |= due
+        sync._wake.set()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        pulling.cancel()
+        await asyncio.gather(pulling, return_exceptions=True)
+    assert pulled == [RUN]
 
 
 async def test_when_the_writer_leaves_the_reader_becomes_the_writer_and_its_views_go_on(
