@@ -50,6 +50,9 @@ class Outcome(Struct, frozen=True):
 class Session:
     """One experiment and profile on one host.
 
+    What needs the host raises LinkDown if there is no link or it breaks. What changes something there raises BadInput if
+    this console may not: it is read-only, or another one has the lease.
+
     Args:
         host, host_name: the host's entry in ``hosts.toml``, and its name there.
         experiment, experiment_file, profile: what to run; the file's text is sent with each launch.
@@ -114,8 +117,8 @@ class Session:
         """All that is known now."""
         link = self._link
         views, sync_states = dict(link.follower.views), dict(link.run_sync.sync_states)
-        host, writer = link.view, link.local.other_writer
-        return Snapshot(host, self._folder, self._profile, views, sync_states, self._version, writer)
+        writer = link.local.other_writer
+        return Snapshot(link.view, self._folder, self._profile, views, sync_states, self._version, writer)
 
     def subscribe(self, callback: Callable[[Snapshot], None]) -> None:
         """Call ``callback`` on the event loop after each change."""
@@ -162,31 +165,25 @@ class Session:
         A launch without an answer keeps its key, so that it can be repeated and starts nothing twice.
 
         Raises:
-            LinkDown: there is no link, it broke, or the host has not reported its runs yet; try again later.
-            BadInput: the host lacks what a run needs, or this console may not launch; nothing was launched.
+            LinkDown: also if the host has not reported its runs yet.
+            BadInput: also if the host lacks what a run needs; nothing was launched.
         """
         if not plan.launch:
             return ()
         connection, agent = self._connected_to_change()
+        host = self._link.host
         if self._link.follower.host_states is None:
             raise LinkDown("the host has not reported its runs yet")
         arguments = await self._experiment_arguments(connection)
-        if error := await engine_error(self._link.host, connection, *arguments):
+        if error := await engine_error(host, connection, *arguments):
             raise BadInput(error)
         self._forget_ended_keys()
         keys = {run: self._keys.setdefault(run, uuid.uuid4().hex) for run in plan.launch}
-        python = engine_python(self._link.host, connection)
+        python = engine_python(host, connection)
+        folder, text, files = self._folder, self._experiment_text, self._experiment.files
         requests = [
             launch_request(
-                self._link.host,
-                python,
-                self._settings[run],
-                self._folder,
-                self._experiment_text,
-                key,
-                self._strict,
-                self._experiment.files,
-                resume=run in plan.resumes,
+                host, python, self._settings[run], folder, text, key, self._strict, files, resume=run in plan.resumes
             )
             for run, key in keys.items()
         ]
@@ -215,17 +212,12 @@ class Session:
         """Outcome of one launch; a refused run keeps its key, so that its next launch is the same one."""
         if "key" not in answer:
             return Outcome(run, False, sanitize_line(str(answer.get("refused", "the host gave no reason"))))
-        del self._keys[run]
+        self._keys.pop(run, None)  # another launch of this run may have had the same answer
         started = answer["key"] == key
         return Outcome(run, started, "queued" if started else "already active under another launch")
 
     async def abort(self, plan: AbortPlan) -> tuple[Outcome, ...]:
-        """End the plan's runs, queued ones first, so that none of them starts in place of one that ends.
-
-        Raises:
-            LinkDown: there is no link, or it broke.
-            BadInput: this console may not abort.
-        """
+        """End the plan's runs, queued ones first, so that none of them starts in place of one that ends."""
         if not plan.abort:
             return ()
         _, agent = self._connected_to_change()
@@ -247,22 +239,13 @@ class Session:
         return Outcome(run, end == "aborted", reason if end == "aborted" and reason else end)
 
     async def take_over(self) -> None:
-        """Take the host's lease from the console that holds it; that one becomes read-only.
-
-        Raises:
-            LinkDown: there is no link, or it broke.
-            BadInput: this session is read-only.
-        """
+        """Take the host's lease from the console that holds it; that one becomes read-only."""
         if self._read_only:
             raise BadInput(READ_ONLY)
         await self._link.take_over()
 
     async def preflight(self) -> tuple[Check, ...]:
-        """Check whether the host has what a run needs.
-
-        Raises:
-            LinkDown: there is no link, or it broke.
-        """
+        """Check whether the host has what a run needs."""
         connection, agent = self._link.connected()
         return checklist(await examine_host(self._link.host, connection, agent), self._link.host, len(self._runs))
 
@@ -270,8 +253,8 @@ class Session:
         """Do what a check advises; yields a line for each step.
 
         Raises:
-            LinkDown: there is no link, or it broke; an environment that is being made is finished without it.
-            BadInput: the host could not do it, or this console may not repair.
+            LinkDown: an environment that is being made is finished without the link.
+            BadInput: also if the host could not do it.
         """
         connection, agent = self._connected_to_change()
         if what == "wordnet":
@@ -283,12 +266,7 @@ class Session:
             yield progress.step if progress.state == "making" else progress.error or progress.state
 
     def pull_again(self) -> tuple[RunId, ...]:
-        """Pull all damaged and waiting runs now; returns them.
-
-        Raises:
-            LinkDown: there is no link.
-            BadInput: there are some, but another console writes the local runs folder.
-        """
+        """Pull all damaged and waiting runs now; returns them. BadInput if another console writes the local runs folder."""
         self._link.connected()
         return self._link.run_sync.pull_again()
 
@@ -325,8 +303,7 @@ class Session:
         damaged = dict.fromkeys(self._link.run_sync.damaged_runs, "")
         damaged |= {run: sync.note for run, sync in snapshot.sync_states.items() if sync.status == "damaged"}
         with self._loading:  # views 4 and 5 ask from two threads: the second finds what the first has read
-            self._loaded = load(self._runs_dir, self._runs, self._loaded)
-            loaded = self._loaded
+            loaded = self._loaded = load(self._runs_dir, self._runs, self._loaded)
         return loaded, aggregate(self._experiment, self._profile, loaded, states, damaged)
 
     def _connected_to_change(self) -> tuple[HostConnection, AgentClient]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
@@ -75,18 +76,18 @@ def plan_launch(
     """
     launch, leave, replaces, resumes = [], [], [], []
     for run in wanted:
-        view = views.get(run)
-        if view is not None and view.active:
+        view = views.get(run, RunView(run))
+        continues = run in same_settings and not again
+        finished = view.state_name == "finished"
+        if view.active:
             leave.append((run, f"already {view.state_name}"))
-        elif view is not None and view.state_name == "finished" and run in same_settings and not again:
+        elif finished and continues:
             leave.append((run, "finished with these settings"))
         else:
             launch.append(run)
-            if view is not None and (
-                view.evaluated or view.state_name == "finished"
-            ):  # its events may not be local yet
+            if finished or view.evaluated:  # of a finished run the events may not be local yet
                 replaces.append(run)
-            elif view is not None and view.checkpoint is not None and run in same_settings and not again:
+            elif view.checkpoint is not None and continues:
                 resumes.append(run)
     return LaunchPlan(tuple(launch), tuple(leave), tuple(replaces), tuple(resumes))
 
@@ -107,7 +108,4 @@ def _labels(runs: tuple[RunId, ...]) -> str:
 
 def _counted(reasons: Iterable[str]) -> str:
     """``2 already running, 1 finished with these settings``."""
-    counts: dict[str, int] = {}
-    for reason in reasons:
-        counts[reason] = counts.get(reason, 0) + 1
-    return ", ".join(f"{count} {reason}" for reason, count in counts.items()) or "no run was chosen"
+    return ", ".join(f"{count} {reason}" for reason, count in Counter(reasons).items()) or "no run was chosen"

@@ -60,10 +60,6 @@ class LogBuffer:
         self.lines.clear()
         self.total = 0
         self.cleared += 1
-        self.start_over()
-
-    def start_over(self) -> None:
-        """Forget the line that was begun: what comes next is the beginning of another log."""
         self._partial, self._dropped = b"", 0
 
     def _rest(self) -> list[str]:

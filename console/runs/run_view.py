@@ -71,13 +71,6 @@ class RunView(Struct, frozen=True):
         return self.failed_gates is not None
 
 
-def with_state(view: RunView, state: RunState | None) -> RunView:
-    """``view`` with a new state; a state of another launch starts from an empty view."""
-    if state is None or view.state is None or state.key == view.state.key:
-        return replace(view, state=state)
-    return RunView(run=view.run, state=state)
-
-
 def reduce(view: RunView, events: Iterable[Event]) -> RunView:
     """``view`` after ``events``; an event costs the same however many went before it.
 

@@ -151,29 +151,31 @@ class SyncStatus(Struct, frozen=True):
 
 def sync_status(snapshot: Snapshot) -> SyncStatus:
     """Sync status of all runs of ``snapshot`` together."""
-    known = [(run, view, snapshot.sync_states[run]) for run, view in snapshot.runs.items()]
-    due = [(run, synced) for run, view, synced in known if _due(view, synced)]
-    synced = [(run, one) for run, one in due if one.status == "synced"]
-    growing = [
-        (run, synced) for run, view, synced in known if synced.status == "syncing" and view.state_name == "running"
-    ]
-    unsealed = [(run, synced) for run, view, synced in known if view.state_name == "lost" and not _due(view, synced)]
-    return SyncStatus(
-        due=tuple(run for run, _ in due),
-        synced=tuple(run for run, _ in synced),
-        files=sum(one.files_total for _, one in synced),
-        bytes=sum(one.bytes_total for _, one in synced),
-        growing=tuple(run for run, _ in growing),
-        growing_bytes=sum(one.bytes_done for _, one in growing),
-        as_of=min((one.as_of for _, one in growing), default=0.0),
-        unsealed=tuple(run for run, _ in unsealed),
-        unsealed_bytes=sum(one.bytes_done for _, one in unsealed),
-        pulling=next((run for run, one in due if one.status == "pulling"), None),
-        waiting=tuple(run for run, one in due if one.status in ("not synced", "syncing")),
-        damaged=tuple(run for run, one in due if one.status == "damaged"),
-        host_answered=snapshot.host.last_reply_at > 0,
+    views, states = snapshot.runs, snapshot.sync_states
+    due = tuple(
+        run
+        for run, view in views.items()
+        if view.state_name in SEALED or states[run].status in ("synced", "pulling", "damaged")
     )
 
+    def due_and(*names: SyncStateName) -> tuple[RunId, ...]:
+        return tuple(run for run in due if states[run].status in names)
 
-def _due(view: RunView, synced: SyncState) -> bool:
-    return view.state_name in SEALED or synced.status in ("synced", "pulling", "damaged")
+    synced = due_and("synced")
+    growing = tuple(run for run in views if states[run].status == "syncing" and views[run].state_name == "running")
+    unsealed = tuple(run for run in views if views[run].state_name == "lost" and run not in due)
+    return SyncStatus(
+        due=due,
+        synced=synced,
+        files=sum(states[run].files_total for run in synced),
+        bytes=sum(states[run].bytes_total for run in synced),
+        growing=growing,
+        growing_bytes=sum(states[run].bytes_done for run in growing),
+        as_of=min((states[run].as_of for run in growing), default=0.0),
+        unsealed=unsealed,
+        unsealed_bytes=sum(states[run].bytes_done for run in unsealed),
+        pulling=next(iter(due_and("pulling")), None),
+        waiting=due_and("not synced", "syncing"),
+        damaged=due_and("damaged"),
+        host_answered=snapshot.host.last_reply_at > 0,
+    )

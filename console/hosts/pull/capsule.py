@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from console.format import seconds_left
@@ -24,7 +25,7 @@ from console.runs.snapshot import SyncState
 from console.sanitize import sanitize_line
 from engine.contract import manifest as manifests
 from engine.contract.bad_input import BadInput
-from engine.contract.durable import sync_folder, write_durably
+from engine.contract.durable import sync_folder, write_durably, writing_durably
 from engine.contract.run_folder import EVENTS, MANIFEST
 from engine.contract.settings import RunId
 
@@ -73,7 +74,7 @@ async def pull(
                 return
             files = [Entry(entry.path, entry.size, entry.sha256, False) for entry in manifest.files]
             await run_to_end(asyncio.to_thread(_prepare, staging, files, live_copy))
-            fetched = await fetch(channel, str(remote), files, staging, _ProgressReporter(report).update)
+            fetched = await fetch(channel, str(remote), files, staging, _progress_reporter(report))
         for path, why in sorted(fetched.failures.items()):
             raise Damaged(sanitize_line(f"{path} is not what its manifest says: {why}"))
         await run_to_end(asyncio.to_thread(_put_in_place, staging, content, folder, run))
@@ -85,21 +86,19 @@ async def pull(
         raise Damaged(sanitize_line(str(error))) from error
 
 
-class _ProgressReporter:
-    """Reports progress with the seconds left, at the mean pace since the pull began."""
+def _progress_reporter(report: Callable[[SyncState], None]) -> Callable[[Progress], None]:
+    """Reports a pull's progress with the seconds left, at the mean pace since its first progress."""
+    started, first = time.monotonic(), None
 
-    def __init__(self, report: Callable[[SyncState], None]) -> None:
-        self._report = report
-        self._started = time.monotonic()
-        self._first: int | None = None
-
-    def update(self, progress: Progress) -> None:
+    def on_progress(progress: Progress) -> None:
+        nonlocal first
         done, total = progress.bytes_done, progress.bytes
-        if self._first is None:
-            self._first = done
-        left = seconds_left(done - self._first, total - self._first, time.monotonic() - self._started)
+        first = done if first is None else first  # what earlier attempts fetched took no time in this one
+        left = seconds_left(done - first, total - first, time.monotonic() - started)
         files = progress.files if done == total else 0
-        self._report(SyncState("pulling", files, progress.files, done, total, left=left))
+        report(SyncState("pulling", files, progress.files, done, total, left=left))
+
+    return on_progress
 
 
 def _prepare(staging: Path, files: list[Entry], live_copy: Path | None) -> None:
@@ -120,13 +119,10 @@ def _prepare(staging: Path, files: list[Entry], live_copy: Path | None) -> None:
         if not usable or target.exists():
             continue
         if entry.path == EVENTS:  # small, and kept until the capsule is in place: views are made of it after a restart
-            try:
-                shutil.copyfile(source, target.with_suffix(".tmp"))
-                target.with_suffix(".tmp").replace(target)
-                continue
-            except OSError:  # no room for two of them
-                target.with_suffix(".tmp").unlink(missing_ok=True)
-        source.replace(target)
+            with suppress(OSError), writing_durably(target, wait=False) as copy, open(source, "rb") as file:
+                shutil.copyfileobj(file, copy)
+        if not target.exists():  # no room for two of them
+            source.replace(target)
 
 
 def _put_in_place(staging: Path, manifest: bytes, folder: Path, run: RunId) -> None:

@@ -95,13 +95,13 @@ class RunSync:
         return before != self.sync_states
 
     def mark_damaged(self, run: RunId, key: str, why: str) -> None:
-        """The local capsule of that launch differs from its manifest."""
-        if self._synced.get(run) == key:
+        """The local capsule of that launch differs from its manifest; it does not matter once the run was launched again."""
+        if self._synced.get(run) == key == self._launches.get(run, key):
             del self._synced[run]
             self.damaged_runs.add(run)
             self._refused.add(run)
             self._stamps[run] = _stamp(self._folder.path / str(run) / MANIFEST) or (0, 0)
-            self._set(run, replace(self.sync_states[run], status="damaged", note=why))
+            self._set(run, key, replace(self.sync_states[run], status="damaged", note=why))
 
     def pull_again(self) -> tuple[RunId, ...]:
         """Pull damaged and waiting runs now; returns them.
@@ -114,7 +114,7 @@ class RunSync:
             raise BadInput(f"{self._folder.other_writer or 'nobody'} writes this runs folder")
         for run in self._refused.intersection(wanted):
             self._refused.discard(run)
-            self._set(run, SyncState())
+            self._set(run, self._follower.sealed[run], SyncState())
         self._wake.set()
         return wanted
 
@@ -146,7 +146,7 @@ class RunSync:
     async def _pull_one(self, connection: HostConnection, run: RunId, key: str) -> float | None:
         """Pull one run; returns after how many seconds to try again, None for never."""
         damaged = run in self.damaged_runs
-        report = partial(self._set_for, run, key)
+        report = partial(self._set, run, key)
         try:
             if damaged or not await self._check_local(run, key):
                 await self._follower.release(run, key)
@@ -175,7 +175,7 @@ class RunSync:
         await self._follower.use_capsule(run, manifest.key)
         self._synced[run] = manifest.key
         files, size = len(manifest.files), sum(entry.size for entry in manifest.files)
-        self._set_for(run, manifest.key, SyncState("synced", files, files, size, size, key=manifest.key))
+        self._set(run, manifest.key, SyncState("synced", files, files, size, size, key=manifest.key))
         return True
 
     def _is_growing(self, run: RunId, state: RunState) -> bool:
@@ -203,14 +203,11 @@ class RunSync:
         size = await asyncio.to_thread(self._folder.live_size, run, key) if key else None
         return SyncState() if size is None else SyncState("syncing", bytes_done=size)
 
-    def _set_for(self, run: RunId, key: str, state: SyncState) -> None:
+    def _set(self, run: RunId, key: str, state: SyncState) -> None:
         """``state`` is of launch ``key``: ignored if the run was launched again meanwhile."""
         if self._launches.get(run, key) == key:
-            self._set(run, state)
-
-    def _set(self, run: RunId, state: SyncState) -> None:
-        self.sync_states[run] = state
-        self._on_change()
+            self.sync_states[run] = state
+            self._on_change()
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

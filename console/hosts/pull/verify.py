@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from console.hosts.agent.safe_dir import SafeDir, UnexpectedFile
 from console.sanitize import sanitize_line
@@ -55,22 +56,19 @@ def verify_runs(folder: Path, runs: Iterable[RunId]) -> Iterator[VerifyResult]:
     """
     capsules = {run: manifest for run in runs if (manifest := local_manifest(folder, run)) is not None}
     entries = [entry for manifest in capsules.values() for entry in manifest.files]
-    files, right, read, total = 0, 0, 0, sum(entry.size for entry in entries)
-    differing: tuple[DifferingFile, ...] = ()
-
-    def now() -> VerifyResult:
-        return VerifyResult(len(capsules), files, len(entries), right, read, total, differing)
-
-    yield now()
+    total = sum(entry.size for entry in entries)
+    result = VerifyResult(len(capsules), files_total=len(entries), bytes_total=total)
+    yield result
     for run, manifest in capsules.items():
         for entry, step in _checked(folder / str(run), manifest):
             if isinstance(step, int):
-                read += step
+                result = replace(result, bytes_read=result.bytes_read + step)
             elif step:
-                differing += (DifferingFile(run, manifest.key, sanitize_line(entry.path), sanitize_line(step)),)
+                file = DifferingFile(run, manifest.key, sanitize_line(entry.path), sanitize_line(step))
+                result = replace(result, differing=(*result.differing, file))
             else:
-                files, right = files + 1, right + entry.size
-            yield now()
+                result = replace(result, files=result.files + 1, bytes=result.bytes + entry.size)
+            yield result
 
 
 def _checked(capsule: Path, manifest: manifests.Manifest) -> Iterator[tuple[manifests.FileEntry, int | str]]:
@@ -83,27 +81,20 @@ def _checked(capsule: Path, manifest: manifests.Manifest) -> Iterator[tuple[mani
     with root:
         for entry in manifest.files:
             try:
-                handle = root.open_file(entry.path)
+                yield from ((entry, step) for step in _compared(root, entry))
             except FileNotFoundError:
                 yield entry, "it is missing"
-                continue
             except (OSError, UnexpectedFile) as error:
                 yield entry, f"it cannot be read: {error}"
-                continue
-            try:
-                yield from ((entry, step) for step in _compared(handle, entry))
-            except OSError as error:
-                yield entry, f"it cannot be read: {error.strerror}"
-            finally:
-                os.close(handle)
 
 
-def _compared(handle: int, entry: manifests.FileEntry) -> Iterator[int | str]:
-    if (size := os.fstat(handle).st_size) != entry.size:
-        yield f"it has {size:,} bytes instead of {entry.size:,}"
-        return
-    digest = hashlib.sha256()
-    while piece := os.read(handle, READ_SIZE):
-        digest.update(piece)
-        yield len(piece)
-    yield "" if digest.hexdigest() == entry.sha256 else "its SHA-256 differs"
+def _compared(root: SafeDir, entry: manifests.FileEntry) -> Iterator[int | str]:
+    with open(root.open_file(entry.path), "rb", buffering=0) as file:
+        if (size := os.fstat(file.fileno()).st_size) != entry.size:
+            yield f"it has {size:,} bytes instead of {entry.size:,}"
+            return
+        digest = hashlib.sha256()
+        while piece := file.read(READ_SIZE):
+            digest.update(piece)
+            yield len(piece)
+        yield "" if digest.hexdigest() == entry.sha256 else "its SHA-256 differs"

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.runs.run_view import RunView, fraction_done, reduce, training_seconds_left, with_state
+from console.runs.run_view import RunView, fraction_done, reduce, training_seconds_left
 from engine.contract.events import Body, End, Event, Progress, Stage, Step, Warning
 from engine.contract.settings import RunId
-from engine.contract.state import RunState
 
 EMPTY = RunView(RunId("A", 42))
 
@@ -92,13 +91,6 @@ def test_no_text_of_an_event_steers_the_terminal() -> None:
     view = reduce(EMPTY, hostile_events)
     assert view.progress and (view.stage_note, view.progress.unit, view.warnings[0].message) == ("a b",) * 3
     assert view.failed_gates == ("a b", "coherence")
-
-
-def test_another_launch_clears_the_view_and_the_same_one_does_not() -> None:
-    first = RunState("running", "a" * 32)
-    view = reduce(with_state(EMPTY, first), STREAM)
-    assert with_state(view, RunState("finished", "a" * 32)).losses == view.losses
-    assert with_state(view, RunState("queued", "b" * 32)) == RunView(view.run, RunState("queued", "b" * 32))
 
 
 def test_warnings_are_bounded() -> None:

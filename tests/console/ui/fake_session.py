@@ -15,7 +15,7 @@ from console.hosts.pull.verify import VerifyResult
 from console.results.records import FailedItem, Results
 from console.runs.launch_plan import AbortPlan, LaunchPlan, plan_abort, plan_launch
 from console.runs.log_buffer import LogBuffer
-from console.runs.run_view import RunView, with_state
+from console.runs.run_view import RunView
 from console.runs.snapshot import Gpu, HostFacts, HostView, Snapshot, SyncState
 from engine.contract.experiment import Experiment, folder_name, read_experiment
 from engine.contract.settings import RunId, run_ids
@@ -152,8 +152,7 @@ class FakeSession:
         """Queue the runs, unless a test set ``error``; wait for ``gate`` if there is one."""
         self.launched.append(plan)
         await self._pass()
-        views = [self.snapshot.runs[run] for run in plan.launch]
-        self.show(*(with_state(view, RunState("queued", f"k{len(self.launched)}")) for view in views))
+        self.show(*(RunView(run, RunState("queued", f"k{len(self.launched)}")) for run in plan.launch))
         return tuple(FakeOutcome(run, True, "") for run in plan.launch)
 
     async def abort(self, plan: AbortPlan, /) -> tuple[FakeOutcome, ...]:

@@ -26,6 +26,7 @@ from console.hosts.ssh.access import Access, Timeouts
 from console.runs.snapshot import SyncState
 from engine.contract.bad_input import BadInput
 from engine.contract.settings import RunId
+from engine.contract.state import RunState
 from tests.console.hosts.conftest import FOLDER, Host, in_state, launch, states_when
 from tests.console.hosts.folder_pair import tree
 from tests.console.hosts.proxy import proxy_to
@@ -377,6 +378,21 @@ async def test_a_capsule_is_not_shown_as_synced_once_a_newer_launch_was_followed
     sync = RunSync(folder, PurePosixPath("runs"), (RUN,), RunFollower(folder, (RUN,)), lambda: None)
     await sync.load()
     assert sync.sync_states[RUN] == SyncState("syncing", bytes_done=5)
+
+
+async def test_damage_found_in_the_capsule_of_an_older_launch_does_not_keep_the_new_one_from_being_pulled(
+    tmp_path: Path,
+) -> None:
+    """The run was launched again while its capsule was verified."""
+    folder, runs = RunsFolder(tmp_path), RunFollower(RunsFolder(tmp_path), (RUN,))
+    (tmp_path / str(RUN)).mkdir()
+    seal(tmp_path / str(RUN), "0" * 32)
+    sync = RunSync(folder, PurePosixPath("runs"), (RUN,), runs, lambda: None)
+    await sync.load()
+    runs.host_states = {RUN: RunState("running", "1" * 32)}
+    await sync.update()
+    sync.mark_damaged(RUN, "0" * 32, "log.txt: its SHA-256 differs")
+    assert not sync.damaged_runs and not sync._refused and sync.sync_states[RUN].status != "damaged"
 
 
 async def test_a_new_connection_pulls_nothing_that_only_an_older_one_reported(tmp_path: Path) -> None:
