@@ -32,19 +32,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "fault(name, required): a row of the table that `make faults` prints")
-    config.addinivalue_line("markers", "server: needs a real server, or starts whole runs; `make check` leaves it out")
+    config.addinivalue_line(
+        "markers", "server: needs a real server, a whole run or all of WordNet; `make check` leaves it out"
+    )
     if config.getoption("--fault-seed") is None:
         config.option.fault_seed = random.SystemRandom().randrange(2**31)
 
 
-# fixtures behind which a real server stands, or a whole experiment that ran on one
-SERVERS = frozenset({"embedded", "finished", "host", "slurm", "sshd"})
+# fixtures behind which a real server stands, a whole run, or the whole of WordNet
+COSTLY = frozenset({"built", "embedded", "finished", "host", "lexicon", "slurm", "sshd", "wordnet", "workspace"})
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests of real servers, which `make check` leaves out; those that share a costly one stay on one worker."""
+    """Mark costly tests, which `make check` leaves out; those that share a costly fixture stay on one worker."""
     for item in items:
-        fixtures = SERVERS.intersection(getattr(item, "fixturenames", ()))
+        fixtures = COSTLY.intersection(getattr(item, "fixturenames", ()))
         if fixtures:
             item.add_marker("server")
         if "slurm" in fixtures or "[slurm" in item.nodeid:

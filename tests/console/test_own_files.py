@@ -18,6 +18,8 @@ from engine.contract.experiment import read_experiment
 from engine.contract.input_files import remote_name
 from tests.engine.user_experiment import write_user_experiment
 
+pytestmark = pytest.mark.server
+
 
 def run(experiment: Path, runs: Path, *more: str) -> subprocess.CompletedProcess[str]:
     command = (

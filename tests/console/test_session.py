@@ -25,6 +25,8 @@ from engine.contract.state import RunState
 from tests.console.results.capsules import opened_files, row, write_capsule
 from tests.console.tiny import PROFILE, write_experiment
 
+pytestmark = pytest.mark.server
+
 
 def make_session(folder: Path, *, read_only: bool = False) -> Session:
     path = write_experiment(folder)

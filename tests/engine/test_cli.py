@@ -14,6 +14,8 @@ from engine import cli
 from engine.contract.events import End, decode
 from tests.engine.tiny_experiment import write_experiment
 
+pytestmark = pytest.mark.server
+
 
 def run(*arguments: str, experiment: Path | None = None, workspace: Path | None = None) -> list[str]:
     """The arguments of a run of the tiny profile."""

@@ -25,6 +25,8 @@ from engine.pipeline.run import run_pipeline
 from tests.engine.data.formats import sample_lines as samples
 from tests.engine.user_experiment import paths_of, user_settings, write_user_experiment
 
+pytestmark = pytest.mark.server
+
 
 def prepared(path: Path, workspace: Path, condition: str = "A") -> tuple[Dataset, Path, Settings]:
     experiment, settings = user_settings(path, condition)

@@ -15,6 +15,8 @@ from engine.contract.bad_input import BadInput
 from tests.console.hosts.folder_pair import tree, write
 from tests.console.tiny import PROFILE, write_experiment
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:

@@ -13,6 +13,8 @@ from console.hosts.remote.agent_client import AgentRefused
 from tests.console.hosts.conftest import Host, in_state, launch, states_when
 from tests.console.hosts.small_disk import fill
 
+pytestmark = pytest.mark.server
+
 
 def test_a_write_on_a_full_disk_leaves_the_old_file(small_disk: Path) -> None:
     path = small_disk / "state.json"

@@ -12,6 +12,8 @@ import pytest
 from tests.conftest import Fault
 from tests.console.hosts.conftest import Host, states_when
 
+pytestmark = pytest.mark.server
+
 RUNS = [f"A_seed{number}" for number in range(6)]
 SPAN_S = 1.2  # from its start to its last launch a console needs about this long
 

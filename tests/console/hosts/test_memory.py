@@ -13,6 +13,8 @@ from tests.conftest import Fault
 from tests.console.hosts.conftest import Host
 from tests.console.tiny import write_experiment
 
+pytestmark = pytest.mark.server
+
 LIMIT = 200 * 1000 * 1000
 CODE = """
 import sys

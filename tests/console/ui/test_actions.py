@@ -84,9 +84,9 @@ def test_every_action_explains_itself() -> None:
 
 def test_no_class_of_the_ui_handles_keys_by_itself() -> None:
     owners = set(OWNERS.values())
-    for module in pkgutil.iter_modules(ui.__path__):
-        for name, kind in inspect.getmembers(importlib.import_module(f"console.ui.{module.name}"), inspect.isclass):
-            if kind.__module__ != f"console.ui.{module.name}":
+    for module in pkgutil.walk_packages(ui.__path__, "console.ui."):
+        for name, kind in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
+            if kind.__module__ != module.name:
                 continue
             own = vars(kind)
             assert "BINDINGS" not in own or kind in owners, f"{name} binds keys past the registry"

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from textual.pilot import Pilot
 
 from console.hosts.host_config import HostConfig
@@ -16,6 +17,8 @@ from engine.contract.settings import RunId
 from tests.console.conftest import FinishedExperiment
 from tests.console.tiny import LONG, PROFILE, warm, write_experiment
 from tests.console.ui.driving import LARGE, screen, until, until_shown
+
+pytestmark = pytest.mark.server
 
 
 @asynccontextmanager

@@ -14,6 +14,8 @@ from console.hosts.ssh.remote_python import MarkedPython
 from tests.console.hosts.conftest import Host
 from tests.console.hosts.sshd import ME, Sshd, connect, connection, started
 
+pytestmark = pytest.mark.server
+
 
 async def output_of(channels: Channels, command: str) -> bytes:
     process = await channels.create_process(command)

