@@ -185,8 +185,11 @@ class HostLink:
     async def _poll(self, link: AgentClient) -> None:
         self.follower.compare_again()
         while True:
-            if not self.local.writable and await run_to_end(asyncio.to_thread(self.local.try_lock)):
+            became_writer = not self.local.writable and await run_to_end(asyncio.to_thread(self.local.try_lock))
+            if self.local.writable and self.local.has_private_copies:  # also after the link was lost on the way
                 await self.follower.reopen_copies()
+                became_writer = True
+            if became_writer:
                 self._on_change()
             request = self.follower.request(POLL_WAIT_S)
             silence = POLL_WAIT_S + self.access.timeouts.silence + self.follower.unconfirmed_bytes / HASH_RATE

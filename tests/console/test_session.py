@@ -122,7 +122,7 @@ async def test_without_a_host_everything_synced_is_shown_and_nothing_is_decided_
     await asyncio.gather(following, return_exceptions=True)
 
 
-async def test_what_the_host_says_replaces_the_last_known_state(tmp_path: Path) -> None:
+async def test_the_hosts_reply_replaces_the_last_known_state(tmp_path: Path) -> None:
     """Of what was last known as running, the host knows one run no more, and one under another launch."""
     gone, newer = RunId("A", 42), RunId("B", 42)
     session = make_session(tmp_path)

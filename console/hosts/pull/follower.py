@@ -1,6 +1,6 @@
 """Follows runs: new bytes of the host go to the local copies, and views and logs are made of the local copies alone.
 
-One way: poll reply -> ``GrowingFile.append`` -> ``RunReader.read`` -> ``reduce`` and ``LogBuffer`` -> snapshot. What is
+One way: poll reply -> ``GrowingFile.append`` -> ``RunReader.read``: ``reduce`` and ``LogBuffer`` -> snapshot. What is
 local is therefore shown without a host, and every byte crosses the link once.
 """
 
@@ -24,7 +24,7 @@ from console.hosts.pull.verify import local_manifest
 from console.hosts.ssh.errors import LinkDown
 from console.hosts.transfer.errors import NoRoom
 from console.runs.log_buffer import LogBuffer
-from console.runs.run_view import RunView, reduce
+from console.runs.run_view import RunView
 from console.sanitize import sanitize_line
 from engine.contract.settings import RunId
 from engine.contract.state import RunState
@@ -146,7 +146,6 @@ class RunFollower:
             chunks = [
                 (self._by_name[name], str(key), str(file), int(offset), base64.b64decode(content, validate=True))
                 for name, key, file, offset, content in reply["chunks"]
-                if name in self._by_name
             ]
             sizes = [(self._by_name[name], str(key), str(file), int(size)) for name, key, file, size in reply["sizes"]]
             self._digest = str(reply["digest"])
@@ -323,18 +322,10 @@ class RunFollower:
 
     async def _read(self, followed: _FollowedRun, view: RunView) -> None:
         """Show ``view`` with what is new in the local files, and add the log's new lines: in parts, off the event loop."""
-
-        def next_part(reader: RunReader, view: RunView) -> tuple[RunView, list[str], bool]:
-            content = reader.read()
-            view = reduce(view, content.events)
-            if content.rejected:
-                view = replace(view, rejected=view.rejected + content.rejected)
-            return view, content.lines, content.more
-
-        more = followed.reader is not None
-        while more and followed.reader is not None:
+        reader, more = followed.reader, True
+        while reader is not None and more:
             try:
-                view, lines, more = await asyncio.to_thread(next_part, followed.reader, view)
+                view, lines, more = await asyncio.to_thread(reader.read, view)
             except OSError as error:
                 self._note_disk_error(error)
                 break

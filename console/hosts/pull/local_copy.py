@@ -17,10 +17,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
+from msgspec.structs import replace
 
 from console.hosts.agent.workspace import KEY
 from console.runs.log_buffer import LogBuffer
+from console.runs.run_view import RunView, reduce
 from console.sanitize import sanitize_line
 from engine.contract import events
 from engine.contract.durable import write_durably
@@ -62,6 +63,11 @@ class RunsFolder:
     def writable(self) -> bool:
         """Whether this console holds the writer's lock."""
         return self._lock is not None
+
+    @property
+    def has_private_copies(self) -> bool:
+        """Whether copies of this console are in a temporary folder; once it is the writer, they have to be left."""
+        return self._private is not None
 
     def try_lock(self) -> bool:
         """Try to become the writer; True if this call did it. The kernel frees the lock when its holder dies. Blocks."""
@@ -165,9 +171,9 @@ class GrowingFile:
     """Local copy of one append-only file of the host, and the running SHA-256 of its content. Opening it blocks.
 
     Attributes:
-        size: bytes here.
+        size: bytes in the local file.
         confirmed: on the present connection the host has confirmed that these are the first bytes of its file.
-        remote_size: bytes on the host when last asked; None if it was not.
+        remote_size: bytes on the host at the last poll; None before one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -183,12 +189,12 @@ class GrowingFile:
 
     @property
     def sha256(self) -> str:
-        """Of all bytes here, in hex."""
+        """Of all local bytes, in hex."""
         return self._digest.hexdigest()
 
     @property
     def complete(self) -> bool:
-        """Whether all that the host had when last asked is here."""
+        """Whether all that the host had at the last poll is local."""
         return self.confirmed and self.remote_size == self.size
 
     def append(self, content: bytes) -> None:
@@ -236,15 +242,6 @@ def read_state(folder: Path) -> RunState | None:
         return None
 
 
-class NewContent(Struct, frozen=True):
-    """What was read of a run's files since the last time: decoded events, lines that were no events, log lines."""
-
-    events: list[Event]
-    rejected: int
-    lines: list[str]
-    more: bool
-
-
 class RunReader:
     """Reads the events and the log of one launch from its local folder, each time from where it stopped.
 
@@ -265,14 +262,19 @@ class RunReader:
         if name == "events":
             self._skipping = False
 
-    def read(self) -> NewContent:
-        """The next complete event lines, at most 2 MiB of them, and new bytes of the log as lines. Blocks.
+    def read(self, view: RunView) -> tuple[RunView, list[str], bool]:
+        """``view`` with the next complete event lines, at most 2 MiB of them; new lines of the log; whether there are more.
+
+        Blocks.
 
         Raises:
             OSError: a file cannot be read.
         """
         found, rejected, more = self._read_events()
-        return NewContent(found, rejected, self._read_log() if "log" in self._offsets else [], more)
+        view = reduce(view, found)
+        if rejected:
+            view = replace(view, rejected=view.rejected + rejected)
+        return view, self._read_log() if "log" in self._offsets else [], more
 
     def _read_events(self) -> tuple[list[Event], int, bool]:
         """Only whole lines are read: the next read begins with the line that is not whole yet."""

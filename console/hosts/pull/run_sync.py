@@ -179,7 +179,7 @@ class RunSync:
         return True
 
     def _is_growing(self, run: RunId, state: RunState) -> bool:
-        """Whether its copy still grows; of a sealed run that is until all its events are here, then it is pulled."""
+        """Whether its copy still grows; of a sealed run that is until all its events are local, then it is pulled."""
         if self._follower.sealed.get(run) == state.key:
             return not self._follower.has_all_events(run, state.key)
         return state.state != "queued"

@@ -27,7 +27,9 @@ def test_a_write_on_a_full_disk_leaves_the_old_file(small_disk: Path) -> None:
 
 
 @pytest.mark.fault("the host's disk is full at a launch", "old files intact, the error names the disk, resumes later")
-async def test_a_launch_on_a_full_disk_says_so_and_goes_through_once_there_is_room(small_disk: Path) -> None:
+async def test_a_launch_on_a_full_disk_is_refused_with_the_reason_and_succeeds_once_there_is_room(
+    small_disk: Path,
+) -> None:
     host = Host(small_disk / "host")
     async with host.open_connection() as (_, link):
         await launch(link, "A_seed1", "print('one')")

@@ -50,7 +50,7 @@ async def test_a_round_trip_and_a_throughput_take_their_time(proxy: Proxy) -> No
     writer.close()
 
 
-async def test_what_is_frozen_stays_open_and_goes_on_when_it_thaws(proxy: Proxy) -> None:
+async def test_a_frozen_connection_stays_open_and_continues_when_it_thaws(proxy: Proxy) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
     await reader.readexactly(len(HELLO))
     proxy.freeze()

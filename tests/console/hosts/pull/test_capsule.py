@@ -91,7 +91,7 @@ async def test_a_capsule_that_is_synced_is_pulled_again_only_on_request(
 
 
 @pytest.mark.parametrize("damage", [b"", b"x" * 1_000_000, b"x" * 2_000_000], ids=["cut", "changed", "grown"])
-async def test_a_file_that_is_not_what_the_manifest_says_changes_nothing_local(
+async def test_a_file_that_differs_from_the_manifest_changes_nothing_local(
     host: Host, capsule: Path, tmp_path: Path, damage: bytes
 ) -> None:
     runs_dir = tmp_path / "local"

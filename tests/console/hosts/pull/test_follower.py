@@ -90,7 +90,7 @@ def test_any_cut_of_the_stream_gives_the_same_view(cuts: list[int]) -> None:
     assert followed(*(reply(("events", start, piece)) for start, piece in pieces)).views[RUN] == WHOLE
 
 
-def test_what_was_seen_before_changes_nothing() -> None:
+def test_repeated_replies_change_nothing() -> None:
     assert followed(*[reply(("events", 0, STREAM))] * 3).views[RUN] == WHOLE
 
 
@@ -123,7 +123,7 @@ def test_what_was_seen_before_changes_nothing() -> None:
         b"\xff\xfe",
     ],
 )
-def test_a_line_that_is_no_event_is_counted_and_the_stream_goes_on(line: bytes) -> None:
+def test_a_line_that_is_no_event_is_counted_and_the_next_ones_are_read(line: bytes) -> None:
     view = followed(reply(("events", 0, line + b"\n" + STREAM))).views[RUN]
     assert view.rejected == 1 and view.losses == WHOLE.losses
 
@@ -178,7 +178,7 @@ def test_a_reply_of_another_shape_takes_the_link_down(broken: dict[str, Any]) ->
         followed(broken)
 
 
-async def test_the_last_line_of_an_ended_run_is_shown_without_a_newline_once_all_of_its_log_is_here(
+async def test_the_last_line_of_an_ended_run_is_shown_without_a_newline_once_its_whole_log_is_local(
     tmp_path: Path,
 ) -> None:
     follower = await opened(tmp_path)

@@ -15,6 +15,7 @@ import pytest
 from console.hosts.pull import local_copy
 from console.hosts.pull.local_copy import GrowingFile, RunReader, RunsFolder
 from console.runs.log_buffer import LogBuffer
+from console.runs.run_view import RunView, reduce
 from engine.contract import events
 from engine.contract.settings import RunId
 from tests.console.hosts.small_disk import fill
@@ -23,7 +24,7 @@ RUN, KEY = RunId("A", 42), "a" * 32
 LINES = [events.encode(events.Event(seq, 1.0, events.Progress(seq, 9, "texts"))) + b"\n" for seq in range(9)]
 
 
-def test_the_hash_goes_on_with_the_file_and_is_found_again(tmp_path: Path) -> None:
+def test_the_hash_covers_appended_bytes_and_survives_reopening(tmp_path: Path) -> None:
     path, content = tmp_path / "run" / "log.txt", os.urandom(300)
     file = GrowingFile(path)
     for start in range(0, 300, 70):
@@ -33,7 +34,7 @@ def test_the_hash_goes_on_with_the_file_and_is_found_again(tmp_path: Path) -> No
     assert path.read_bytes() == content
 
 
-def test_what_is_started_over_is_not_mixed_with_what_was_there(tmp_path: Path) -> None:
+def test_a_file_that_starts_over_is_not_mixed_with_its_old_content(tmp_path: Path) -> None:
     file = GrowingFile(tmp_path / "log.txt")
     file.append(b"of a job that was requeued")
     file.start_over()
@@ -53,24 +54,31 @@ def test_a_full_disk_leaves_a_copy_as_it_was(small_disk: Path) -> None:
     assert (small_disk / "log.txt").read_bytes() == b"whole" and file.size == 5
 
 
-def test_only_whole_lines_of_events_are_read_and_each_once(tmp_path: Path) -> None:
+def test_only_whole_lines_of_events_are_read_and_each_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reader, path, content = RunReader(tmp_path, LogBuffer()), tmp_path / "events.jsonl", b"".join(LINES)
-    found: list[int] = []
+    view = RunView(RUN)
+    reduced: list[events.Event] = []
+
+    def counting_reduce(view: RunView, found: list[events.Event]) -> RunView:
+        reduced.extend(found)
+        return reduce(view, found)
+
+    monkeypatch.setattr(local_copy, "reduce", counting_reduce)
     for end in range(0, len(content) + 1, 7):
         path.write_bytes(content[:end])
-        found += [event.seq for event in reader.read().events]
-        assert len(found) == content[:end].count(b"\n")
-    assert found == [*range(len(found))]
+        view, _, _ = reader.read(view)
+        assert view.next_seq == len(reduced) == content[:end].count(b"\n")
+    assert [event.seq for event in reduced] == [*range(len(reduced))]
 
 
 def test_many_events_are_read_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local_copy, "READ_SIZE", 2 * len(LINES[0]) + 5)
-    reader, found = RunReader(tmp_path, LogBuffer()), 0
+    reader, view, more, parts = RunReader(tmp_path, LogBuffer()), RunView(RUN), True, [0]
     (tmp_path / "events.jsonl").write_bytes(b"".join(LINES))
-    while (content := reader.read()).more:
-        assert len(content.events) == 2
-        found += len(content.events)
-    assert found + len(content.events) == len(LINES)
+    while more:
+        view, _, more = reader.read(view)
+        parts.append(view.next_seq)
+    assert parts == [0, 2, 4, 6, 8, 9]
 
 
 def test_of_a_long_log_the_end_is_read_and_the_gap_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,14 +86,14 @@ def test_of_a_long_log_the_end_is_read_and_the_gap_is_shown(tmp_path: Path, monk
     log, path = LogBuffer(), tmp_path / "log.txt"
     reader = RunReader(tmp_path, log)
     path.write_bytes(b"a beginning\n" + b"x" * 1000 + b"\nthe end\n")
-    log.extend(reader.read().lines)
+    log.extend(reader.read(RunView(RUN))[1])
     assert log.lines[0] == "… 921 bytes of the log are left out here …" and log.lines[-1] == "the end"
     with path.open("ab") as file:
         file.write(b"more\n")
-    assert reader.read().lines == ["more"]
+    assert reader.read(RunView(RUN))[1] == ["more"]
 
 
-def test_one_console_writes_and_the_next_does_when_it_has_gone(tmp_path: Path) -> None:
+def test_one_console_writes_and_another_does_once_the_first_is_closed(tmp_path: Path) -> None:
     first, second = RunsFolder(tmp_path / "runs"), RunsFolder(tmp_path / "runs")
     assert first.try_lock() and not first.try_lock() and first.writable
     assert not second.try_lock() and not second.writable

@@ -23,6 +23,7 @@ from console.hosts.pull.run_sync import RunSync
 from console.hosts.pull.verify import local_manifest
 from console.hosts.remote.agent_client import AgentClient
 from console.hosts.ssh.access import Access, Timeouts
+from console.hosts.ssh.errors import LinkDown
 from console.runs.snapshot import SyncState
 from engine.contract.bad_input import BadInput
 from engine.contract.settings import RunId
@@ -245,7 +246,7 @@ async def test_polls_and_requests_share_a_channel_and_a_pull_has_one_more(
                 await asyncio.sleep(0.01)
 
 
-async def test_a_console_that_was_restarted_goes_on_and_one_that_writes_nothing_says_what_is_local(
+async def test_a_restarted_console_resumes_and_one_that_writes_nothing_shows_what_is_local(
     steered: SteeredRun, link: AgentClient, key: str
 ) -> None:
     async with console(steered.config, steered.runs_dir) as one:
@@ -333,7 +334,7 @@ async def test_dropped_links_lose_and_double_nothing(host: Host, sshd: Sshd, tmp
     steered.assert_synced()
 
 
-async def test_of_two_consoles_one_writes_and_the_other_follows_on_its_own_and_says_so(
+async def test_of_two_consoles_one_writes_and_the_other_follows_with_private_copies_and_reports_it(
     steered: SteeredRun, link: AgentClient, key: str
 ) -> None:
     async with console(steered.config, steered.runs_dir) as writer, console(steered.config, steered.runs_dir) as reader:
@@ -352,7 +353,7 @@ async def test_of_two_consoles_one_writes_and_the_other_follows_on_its_own_and_s
     assert not (steered.folder / ".previous").exists(), "it was pulled once"
 
 
-async def test_a_reader_pulls_nothing_and_says_who_would(tmp_path: Path) -> None:
+async def test_a_reader_pulls_nothing_and_names_the_writer(tmp_path: Path) -> None:
     writer, reader = RunsFolder(tmp_path), RunsFolder(tmp_path)
     writer.try_lock()
     reader.try_lock()
@@ -416,7 +417,7 @@ async def test_a_new_connection_pulls_nothing_that_only_an_older_one_reported(tm
     assert pulled == [RUN]
 
 
-async def test_when_the_writer_leaves_the_reader_becomes_the_writer_and_its_views_go_on(
+async def test_when_the_writer_leaves_the_reader_becomes_the_writer_and_its_views_continue(
     steered: SteeredRun, link: AgentClient, key: str
 ) -> None:
     async with console(steered.config, steered.runs_dir) as writer:
@@ -434,6 +435,30 @@ async def test_when_the_writer_leaves_the_reader_becomes_the_writer_and_its_view
             await reader.synced()
             await steered.until_cleaned_up()
     steered.assert_synced()
+
+
+async def test_a_link_that_is_lost_while_a_reader_becomes_the_writer_leaves_no_private_copies(
+    steered: SteeredRun, link: AgentClient, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with console(steered.config, steered.runs_dir) as writer:
+        await writer.synced_to(FIRST)
+        async with console(steered.config, steered.runs_dir) as reader:
+            await reader.synced_to(FIRST)
+            reopen, attempts = reader.link.follower.reopen_copies, 0
+
+            async def fail_once() -> None:
+                nonlocal attempts
+                attempts += 1
+                if attempts == 1:
+                    raise LinkDown("the link is lost")
+                await reopen()
+
+            monkeypatch.setattr(reader.link.follower, "reopen_copies", fail_once)
+            await writer.leave()
+            await reader.until(lambda _: attempts == 2 and not reader.link.local.has_private_copies)
+            steered.steer("7")
+            await reader.synced_to(FIRST + 7 * LINE)
+            assert steered.live(key)["log.txt"] == (steered.remote / "log.txt").read_bytes()
 
 
 async def test_a_full_local_disk_is_reported_and_states_are_followed_on(

@@ -82,7 +82,7 @@ def test_progress_of_a_big_file_is_reported_in_pieces(tmp_path: Path) -> None:
     assert read == [0, READ_SIZE, 2 * READ_SIZE, 2 * READ_SIZE + 1, 2 * READ_SIZE + 1]
 
 
-def test_hostile_names_are_safe_to_show_and_lead_nowhere(runs_dir: Path) -> None:
+def test_hostile_names_are_safe_to_show_and_read_nothing_outside(runs_dir: Path) -> None:
     manifest = runs_dir / str(RUN) / "manifest.json"
     manifest.write_text(manifest.read_text().replace("items.parquet", "../B_seed42/items.parquet"))
     assert whole(runs_dir).runs == 1
