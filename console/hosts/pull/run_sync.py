@@ -75,6 +75,8 @@ class RunSync:
         before = dict(self.sync_states)
         for run, state in (self._follower.host_states or {}).items():
             if self._launches.get(run) != state.key:
+                if run in self._launches:  # launched again: the damaged capsule is that of the launch before
+                    self.damaged_runs.discard(run)
                 self._launches[run] = state.key
                 self._refused.discard(run)
                 if self._synced.get(run) != state.key:

@@ -381,18 +381,25 @@ async def test_a_capsule_is_not_shown_as_synced_once_a_newer_launch_was_followed
     assert sync.sync_states[RUN] == SyncState("syncing", bytes_done=5)
 
 
+@pytest.mark.parametrize("found_before", [False, True])
 async def test_damage_found_in_the_capsule_of_an_older_launch_does_not_keep_the_new_one_from_being_pulled(
-    tmp_path: Path,
+    tmp_path: Path, found_before: bool
 ) -> None:
-    """The run was launched again while its capsule was verified."""
+    """The run was launched again while its capsule was verified, or after that."""
     folder, runs = RunsFolder(tmp_path), RunFollower(RunsFolder(tmp_path), (RUN,))
     (tmp_path / str(RUN)).mkdir()
     seal(tmp_path / str(RUN), "0" * 32)
     sync = RunSync(folder, PurePosixPath("runs"), (RUN,), runs, lambda: None)
     await sync.load()
+    if found_before:
+        runs.host_states = {RUN: RunState("finished", "0" * 32)}
+        await sync.update()
+        sync.mark_damaged(RUN, "0" * 32, "log.txt: its SHA-256 differs")
+        assert sync.damaged_runs == {RUN} and sync.sync_states[RUN].status == "damaged"
     runs.host_states = {RUN: RunState("running", "1" * 32)}
     await sync.update()
-    sync.mark_damaged(RUN, "0" * 32, "log.txt: its SHA-256 differs")
+    if not found_before:
+        sync.mark_damaged(RUN, "0" * 32, "log.txt: its SHA-256 differs")
     assert not sync.damaged_runs and not sync._refused and sync.sync_states[RUN].status != "damaged"
 
 
