@@ -25,7 +25,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        options = _parser().parse_args(arguments)
+        parser = _Parser(
+            prog="qllm-engine", description="Prepares, trains and evaluates runs on the host.", epilog=_EXIT_CODES
+        )
+        commands = parser.add_subparsers(required=True, metavar="COMMAND")
+        add_run(commands)
+        add_data(commands)
+        options = parser.parse_args(arguments)
         return int(options.command(options))
     except (BadInput, OSError) as error:
         print(f"qllm-engine: error: {error}", file=sys.stderr)
@@ -56,16 +62,6 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise BadInput(message)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="qllm-engine", description="Prepares, trains and evaluates runs on the host.", epilog=_EXIT_CODES
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    add_run(commands)
-    add_data(commands)
-    return parser
 
 
 if __name__ == "__main__":

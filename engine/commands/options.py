@@ -27,11 +27,7 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 
 def experiment_of(options: argparse.Namespace) -> Experiment:
-    """The experiment that the options name.
-
-    Raises:
-        BadInput: it, or a file that it names, cannot be read.
-    """
+    """The experiment that the options name; raises BadInput if it, or a file that it names, cannot be read."""
     return read_experiment(options.experiment or find_config("scaling.toml"), options.inputs)
 
 
@@ -48,22 +44,14 @@ def workspace_of(options: argparse.Namespace) -> Path:
 
 
 def check_wordnet() -> None:
-    """Refuse a missing WordNet before heavy libraries are imported.
-
-    Raises:
-        BadInput: there is none.
-    """
+    """Raise BadInput if WordNet is missing, before heavy libraries are imported."""
     from engine.data.wordnet.database import find_wordnet
 
     find_wordnet(os.environ)
 
 
 def device_of(requested: str) -> str:
-    """``cpu`` or ``cuda``, from ``auto``, ``cpu`` or ``cuda``.
-
-    Raises:
-        BadInput: CUDA was requested and is not available.
-    """
+    """``cpu`` or ``cuda``, from ``auto``, ``cpu`` or ``cuda``; raises BadInput if CUDA is requested and not available."""
     # cores are for runs side by side: one thread each beats one run with all of them
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     # without this workspace setting cuBLAS is not deterministic

@@ -71,7 +71,9 @@ def parse_toml(text: str, shape: type[T], path: Path) -> T:
     except msgspec.ValidationError as error:
         message = str(error)
         at_path = _AT_PATH.search(message)
-        field = _with_keys(tree, shape, message, _without_indices(at_path.group(1)) if at_path else "")
+        # seeds[0] -> seeds; conditions[...].edition -> conditions.*.edition
+        field = re.sub(r"\[\d+\]", "", at_path.group(1)).replace("[...]", f".{ANY_KEY}") if at_path else ""
+        field = _with_keys(tree, shape, message, field.lstrip("."))
         if named := _UNKNOWN_OR_MISSING.search(message):
             field = f"{field}.{named.group(1)}" if field else named.group(1)
         raise BadInput(_AT_PATH.sub("", message), file=path, line=line_of(text, field), field=field or None) from error
@@ -128,9 +130,3 @@ def _at(tree: Any, parts: list[str]) -> Any:
     for part in parts:
         tree = tree[part]
     return tree
-
-
-def _without_indices(path: str) -> str:
-    """``seeds[0]`` -> ``seeds``; ``conditions[...].edition`` -> ``conditions.*.edition``."""
-    path = re.sub(r"\[\d+\]", "", path)
-    return path.replace("[...]", f".{ANY_KEY}").lstrip(".")

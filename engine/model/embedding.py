@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -46,16 +46,11 @@ def relative_entropy(attention: Tensor, offsets: Tensor) -> Tensor:
 
 
 def _embed(states: TokenStates, rows: Tensor, embed: Callable[[RaggedBatch], Tensor]) -> Tensor:
-    with torch.no_grad():
-        parts: list[Tensor] = [embed(states.gather(chunk)) for chunk in _chunks(states, rows)]
-    return torch.cat(parts) if parts else torch.zeros(0, states.width, device=states.device)
-
-
-def _chunks(states: TokenStates, rows: Tensor) -> Iterator[Tensor]:
-    """``rows`` in order, in chunks of about ``CHUNK_TOKENS`` tokens."""
+    """Apply ``embed`` to the texts in ``rows``, in chunks of about ``CHUNK_TOKENS`` tokens."""
     if len(rows) == 0:
-        return
+        return torch.zeros(0, states.width, device=states.device)
     ends = (states.offsets[rows + 1] - states.offsets[rows]).cumsum(0)
     chunk = torch.div(ends - 1, CHUNK_TOKENS, rounding_mode="floor")
     sizes = torch.unique_consecutive(chunk, return_counts=True)[1]
-    yield from torch.split(rows, sizes.tolist())
+    with torch.no_grad():
+        return torch.cat([embed(states.gather(part)) for part in torch.split(rows, sizes.tolist())])

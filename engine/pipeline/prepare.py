@@ -50,9 +50,7 @@ def prepare(
     """Make or find the dataset of ``settings``, and encode the texts in it that are not in the workspace's cache.
 
     Args:
-        workspace: holds what runs share.
-        device: ``cpu`` or ``cuda``.
-        files: paths of the user's own files that ``settings`` name, by SHA-256.
+        workspace, device, files: as for ``run_pipeline``.
 
     Raises:
         BadInput: the encoder cannot be used, or as ``prepare_dataset``.
@@ -78,10 +76,8 @@ def prepare_dataset(
     One process makes it; the others wait for it. The folder appears complete or not at all.
 
     Args:
-        settings: name the edition, or files of the user's own, and how much of them to take.
-        workspace: holds datasets for all runs.
+        workspace, files: as for ``run_pipeline``.
         cache: token states, for similarities between texts.
-        files: paths of the user's own files that ``settings`` name, by SHA-256.
 
     Raises:
         BadInput: there is no usable WordNet where one is needed, a named file cannot be used, or the slice holds nothing.
@@ -93,17 +89,15 @@ def prepare_dataset(
     if built is not None and not settings.inputs:
         return built
     own = folder / user_dataset_key(settings, built, fingerprint)
-    if own.is_dir():
-        return own
-    yield from acquire(lock)
-    with lock:
-        if not own.is_dir():
 
-            def make(report: Report) -> None:
-                embed = _mean_pool_embedder(cache, report)
-                prepare_user_dataset(settings, files or {}, built, embed, fingerprint, own, report)
+    def make(embed: Embed, report: Report) -> None:
+        prepare_user_dataset(settings, files or {}, built, embed, fingerprint, own, report)
 
-            yield from share_progress(lock, progress_of(make))
+    if not own.is_dir():
+        yield from acquire(lock)
+        with lock:
+            if not own.is_dir():
+                yield from _make(make, cache, lock)
     return own
 
 
@@ -119,16 +113,32 @@ def _built_dataset(
     yield from acquire(lock)
     with lock:
         wordnet = read_wordnet(source)
-        _remember_fingerprint(folder, source, wordnet.fingerprint)
+        write_durably(folder / "wordnet.json", msgspec.json.encode({_signature(source): wordnet.fingerprint}))
         built = folder / build_key(data, seed, synthetics, wordnet.fingerprint, fingerprint)
+
+        def make(embed: Embed, report: Report) -> None:
+            build_all(data, seed, synthetics, wordnet, embed, fingerprint, built, report)
+
         if not built.is_dir():
-
-            def make(report: Report) -> None:
-                embed = _mean_pool_embedder(cache, report)
-                build_all(data, seed, synthetics, wordnet, embed, fingerprint, built, report)
-
-            yield from share_progress(lock, progress_of(make))
+            yield from _make(make, cache, lock)
     return built
+
+
+def _make(make: Callable[[Embed, Report], None], cache: TokenCache, lock: FileLock) -> Iterator[Progress]:
+    """Run ``make`` in a thread, under the held ``lock``, with an ``embed`` that reports what it encodes."""
+
+    def work(report: Report) -> None:
+        def embed(texts: Sequence[str]) -> NDArray[np.float32]:
+            """Frozen mean pooling, (texts, H), unit rows."""
+            for progress in cache.fill(texts):
+                report(progress.done, progress.total, progress.unit)
+            states = cache.states(texts)
+            vectors: NDArray[np.float32] = mean_pool_all(states)[states.rows(texts)].numpy()
+            return vectors
+
+        make(embed, report)
+
+    return share_progress(lock, progress_of(work))
 
 
 def progress_of(work: Callable[[Report], None]) -> Iterator[Progress]:
@@ -154,18 +164,6 @@ def progress_of(work: Callable[[Report], None]) -> Iterator[Progress]:
         raise failure[0]
 
 
-def _mean_pool_embedder(cache: TokenCache, report: Report) -> Embed:
-    def embed(texts: Sequence[str]) -> NDArray[np.float32]:
-        """Frozen mean pooling, (texts, H), unit rows."""
-        for progress in cache.fill(texts):
-            report(progress.done, progress.total, progress.unit)
-        states = cache.states(texts)
-        vectors: NDArray[np.float32] = mean_pool_all(states)[states.rows(texts)].numpy()
-        return vectors
-
-    return embed
-
-
 def _remembered_fingerprint(folder: Path, source: Path) -> str | None:
     """WordNet's fingerprint from the last time, or None when a file's size or time has changed; reading it takes seconds."""
     try:
@@ -173,10 +171,6 @@ def _remembered_fingerprint(folder: Path, source: Path) -> str | None:
     except (OSError, msgspec.MsgspecError):
         return None
     return fingerprints.get(_signature(source))
-
-
-def _remember_fingerprint(folder: Path, source: Path, fingerprint: str) -> None:
-    write_durably(folder / "wordnet.json", msgspec.json.encode({_signature(source): fingerprint}))
 
 
 def _signature(source: Path) -> str:

@@ -14,7 +14,7 @@ from engine.model.sense_head import SenseHead
 from engine.pipeline.prepare import Prepared
 from engine.pipeline.spec import run_fingerprint
 from engine.training.checkpoint import best_weights, load_checkpoint
-from engine.training.loop import TrainResult, train
+from engine.training.loop import train
 
 
 class TrainedHead(NamedTuple):
@@ -44,8 +44,7 @@ def train_head(spec: Spec, prepared: Prepared, folder: RunFolder) -> Generator[B
         try:
             body = next(events)
         except StopIteration as end:
-            result: TrainResult = end.value
-            return TrainedHead(head, *result)
+            return TrainedHead(head, end.value.best_epoch, end.value.step)
         if isinstance(body, Epoch):
             # now, because the loop changes the head again when it continues
             attention.record(head, body.epoch)

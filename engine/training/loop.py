@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator, Sequence
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 import torch
 from msgspec.structs import replace
@@ -41,13 +41,6 @@ class TrainingFailed(Exception):
     """A loss or a gradient became infinite or not a number; the last checkpoint before it is kept."""
 
 
-class TrainResult(NamedTuple):
-    """Epoch whose weights the head was left with, and optimizer steps in all."""
-
-    best_epoch: int
-    steps: int
-
-
 def train(
     head: SenseHead,
     states: TokenStates,
@@ -57,7 +50,7 @@ def train(
     settings: Settings,
     folder: RunFolder,
     run_fingerprint: str,
-) -> Generator[Body, None, TrainResult]:
+) -> Generator[Body, None, Position]:
     """Train ``head`` in place and leave it with the weights of its best epoch by development top-1.
 
     Epoch 0 is the head after the warm start, and counts as a candidate. When ``folder`` holds a checkpoint with the
@@ -66,6 +59,9 @@ def train(
     Args:
         mean_pool: (texts, H), frozen mean pooling of every text of ``states``.
         run_fingerprint: of everything that determines this run.
+
+    Returns:
+        The final position, with the best epoch and the optimizer steps in all.
 
     Raises:
         BadInput: the checkpoint in ``folder`` belongs to another run, or no bundle has anything to be compared with.
@@ -147,7 +143,7 @@ def train(
         position = yield from end_epoch(position)
 
     head.load_state_dict(train_state.best)
-    return TrainResult(position.best_epoch, position.step)
+    return position
 
 
 def _dilution_warning(draws: int, weights: Tensor, bundles: Sequence[Bundle]) -> Iterator[Warning]:

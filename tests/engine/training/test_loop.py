@@ -19,7 +19,8 @@ from engine.model.embedding import mean_pool_all
 from engine.model.sense_head import SenseHead
 from engine.training import loop
 from engine.training.bundle_arrays import BundleArrays
-from engine.training.loop import TrainingFailed, TrainResult, train
+from engine.training.checkpoint import Position
+from engine.training.loop import TrainingFailed, train
 from engine.training.validation import rank, validate
 from tests.engine.samples import DEVICES, SenseTask, event, settings
 
@@ -32,12 +33,12 @@ OVERSAMPLE = Curriculum(tier2_robust=2.0, tier3_adversarial=4.0)
 class Trained(NamedTuple):
     head: SenseHead
     events: list[Body]
-    result: TrainResult | None
+    result: Position | None
 
 
 def training(
     task: SenseTask, folder: Path, recipe: Training, fingerprint: str = "run", device: str = "cpu"
-) -> tuple[SenseHead, Generator[Body, None, TrainResult]]:
+) -> tuple[SenseHead, Generator[Body, None, Position]]:
     head = SenseHead(task.states.width, recipe.embedding_size, recipe.dropout, seed=1).to(device)
     run_settings = settings(recipe, OVERSAMPLE)
     pooled = mean_pool_all(task.states)
@@ -93,7 +94,7 @@ def test_events_come_in_order(tmp_path: Path) -> None:
     dilution = [body for body in done.events if isinstance(body, Warning) and body.kind == "dilution"]
     assert len(dilution) == 1
     assert done.result is not None
-    assert done.result.steps == len(steps)
+    assert done.result.step == len(steps)
 
 
 def test_the_head_ends_with_the_weights_of_its_best_epoch(tmp_path: Path) -> None:
