@@ -48,11 +48,11 @@ def is_locked(path: Path) -> bool:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock on ``path`` within the block."""
-    handle = take_lock(path, wait=True)
+def locked(path: Path, wait: bool = True) -> Iterator[int | None]:
+    """Hold the lock on ``path`` within the block, which gets what ``take_lock`` returns."""
+    handle = take_lock(path, wait)
     try:
-        yield
+        yield handle
     finally:
         if handle is not None:
             os.close(handle)

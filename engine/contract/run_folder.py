@@ -40,13 +40,11 @@ class RunFolder:
         self.spec = root / SPEC
         self.state = root / STATE
         self.events = root / EVENTS
-        self.log = root / LOG
         self.checkpoint = root / CHECKPOINT
         self.checkpoint_state = root / CHECKPOINT_STATE
         self.items = root / ITEMS
         self.attention = root / ATTENTION
         self.metrics = root / METRICS
-        self.exit = root / EXIT
         self.manifest = root / MANIFEST
 
 

@@ -1,4 +1,4 @@
-"""State of a run as the host records it in ``state.json``, and how it ended, in ``exit.json``."""
+"""State of a run as the host records it in ``state.json``."""
 
 from __future__ import annotations
 
@@ -46,16 +46,6 @@ class RunState(Struct, frozen=True, omit_defaults=True):
     @property
     def ended(self) -> bool:
         return self.state in ENDED
-
-
-class Exit(Struct, frozen=True, omit_defaults=True):
-    """``exit.json``: how the job ended; the supervisor writes it durably before it changes the state."""
-
-    key: str
-    state: StateName
-    exit_code: int | None = None
-    reason: str = ""
-    ended_at: float = 0.0
 
 
 decode = msgspec.json.Decoder(RunState).decode

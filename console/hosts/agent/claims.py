@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,11 +60,13 @@ def claim(workspace: Workspace, request: dict[str, Any]) -> Claim | str:
         _await_seal(workspace, run_folder)
         job.mkdir(exist_ok=True, mode=0o700)  # a folder without JOB is left by a crash: nothing was started from it
         previous = set_aside(run_folder, workspace.runs(folder) / ".previous")
-        try:
-            lock = _write_files(workspace, request, job, run_folder, previous)
-        except BaseException:
-            _restore(run_folder, previous)
-            raise
+        with ExitStack() as undo:
+            undo.callback(_restore, run_folder, previous)
+            lock = take_lock(job / LOCK, wait=True)
+            assert lock is not None
+            undo.callback(os.close, lock)
+            _write_files(workspace, request, job, run_folder, previous)
+            undo.pop_all()
     return Claim(key, job, run_folder, lock, previous)
 
 
@@ -95,8 +98,7 @@ def _restore(run_folder: Path, previous: Path | None) -> None:
 
 def _write_files(
     workspace: Workspace, request: dict[str, Any], job: Path, run_folder: Path, previous: Path | None
-) -> int:
-    """Make the run folder and the job's files; returns the job's lock, held."""
+) -> None:
     run_folder.mkdir(parents=True, mode=0o700)
     if previous is not None:
         _copy_checkpoint(previous, run_folder, request)
@@ -104,43 +106,18 @@ def _write_files(
         if Path(name).name != name or name in (JOB, LOCK, ABORT, SLURM_JOB):
             raise Refused(f"not a file name for a job: {name!r}")
         (job / name).write_text(text, encoding="utf-8")
-    lock = take_lock(job / LOCK, wait=True)
-    assert lock is not None
-    try:
-        _write_claim(workspace, request, job, run_folder, previous)
-    except BaseException:
-        os.close(lock)
-        raise
-    return lock
-
-
-def _copy_checkpoint(previous: Path, run_folder: Path, request: dict[str, Any]) -> None:
-    """Copy the files to resume from, if the earlier run had the same settings; its own folder stays complete."""
-    settings = (read_json(previous / STATE) or {}).get("settings")
-    if not settings or settings != request.get("settings"):
-        return
-    for name in request.get("carry", ()):
-        if Path(name).name != name:
-            raise Refused(f"not a file name of a run: {name!r}")
-        if (previous / name).is_file():
-            shutil.copyfile(previous / name, run_folder / name)
-
-
-def _write_claim(
-    workspace: Workspace, request: dict[str, Any], job: Path, run_folder: Path, previous: Path | None
-) -> None:
-    ticket = _next_ticket(workspace)
-    folders = {"workspace": str(workspace.root), "job": str(job), "run": str(run_folder)}
-    key = job.name
+    ticket = int((read_json(workspace.ticket) or {}).get("ticket", 0)) + 1
+    write_json(workspace.ticket, {"ticket": ticket})
     state = {
         "state": "queued",
-        "key": key,
+        "key": job.name,
         "ticket": ticket,
         "settings": str(request.get("settings", "")),
         "queued_at": time.time(),
     }
+    folders = {"workspace": str(workspace.root), "job": str(job), "run": str(run_folder)}
     spec = {
-        "key": key,
+        "key": job.name,
         "ticket": ticket,
         "slots": int(request.get("slots", 1)),
         "argv": [_substitute(str(part), folders) for part in request["argv"]],
@@ -155,11 +132,16 @@ def _write_claim(
     write_json(job / JOB, spec)  # last: with it the claim is valid
 
 
-def _next_ticket(workspace: Workspace) -> int:
-    counter = read_json(workspace.ticket) or {}
-    ticket = int(counter.get("ticket", 0)) + 1
-    write_json(workspace.ticket, {"ticket": ticket})
-    return ticket
+def _copy_checkpoint(previous: Path, run_folder: Path, request: dict[str, Any]) -> None:
+    """Copy the files to resume from, if the earlier run had the same settings; its own folder stays complete."""
+    settings = (read_json(previous / STATE) or {}).get("settings")
+    if not settings or settings != request.get("settings"):
+        return
+    for name in request.get("carry", ()):
+        if Path(name).name != name:
+            raise Refused(f"not a file name of a run: {name!r}")
+        if (previous / name).is_file():
+            shutil.copyfile(previous / name, run_folder / name)
 
 
 def _substitute(part: str, folders: dict[str, str]) -> str:

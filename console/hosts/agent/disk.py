@@ -39,9 +39,8 @@ def check_free_space(folder: int, path: str, sizes: Iterable[int]) -> None:
     """
     disk = os.fstatvfs(folder)
     block = disk.f_frsize or 4096
-    needed = [
-        -(-size // block) * block for size in sizes
-    ]  # whole blocks: many small files take far more than their bytes
+    # whole blocks: many small files take far more than their bytes
+    needed = [-(-size // block) * block for size in sizes]
     missing = sum(needed) - disk.f_bavail * block
     if missing > 0:
         raise DiskFull(mount_point(path), missing)

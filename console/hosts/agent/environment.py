@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import base64
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from console.hosts.agent.workspace import NAME, Refused, Workspace, last_line, read_json, write_json
-from engine.contract.file_lock import is_locked, take_lock
+from console.hosts.agent import process
+from console.hosts.agent.workspace import Workspace, check_name, last_line, read_json, write_json
+from engine.contract.file_lock import is_locked, locked
 
 
 def folder(workspace: Workspace, name: str) -> Path:
     """Path of the environment ``name``, whether it exists or not."""
-    if not NAME.match(name):
-        raise Refused(f"not an environment name: {name!r}")
-    return workspace.root / "env" / name
+    return workspace.root / "env" / check_name(name, "an environment name")
 
 
 def state(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
@@ -47,53 +45,33 @@ def make(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
     now = state(workspace, request)
     if now["state"] in ("making", "ready"):
         return now
-    lock = take_lock(path.with_suffix(".lock"), wait=False)
-    if lock is None:
-        return state(workspace, request)
-    try:
-        files = _write_inputs(path.parent / "wheels" / name, request)
-        write_json(path.with_suffix(".json"), {"state": "making", "step": "starting"})
-        with open(path.with_suffix(".log"), "wb") as log:
-            starter = subprocess.Popen(
-                [sys.executable, sys.argv[0], "make-environment", str(workspace.root), name, str(lock), *files],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                pass_fds=[lock],
-            )
-        starter.wait()
-    finally:
-        os.close(lock)
+    wheel = check_name(str(request["wheel"]), "a wheel's name")
+    with locked(path.with_suffix(".lock"), wait=False) as lock:
+        if lock is not None:
+            inputs = path.parent / "wheels" / name
+            inputs.mkdir(parents=True, exist_ok=True)
+            (inputs / wheel).write_bytes(base64.b64decode(request["content"]))
+            for text in ("constraints", "requirements"):
+                (inputs / f"{text}.txt").write_text(str(request[text]), encoding="utf-8")
+            write_json(path.with_suffix(".json"), {"state": "making", "step": "starting"})
+            log = path.with_suffix(".log")
+            log.write_bytes(b"")
+            process.start_detached(workspace.root, "make-environment", name, lock, log, wheel)
     return state(workspace, request)
 
 
-def _write_inputs(path: Path, request: dict[str, Any]) -> tuple[str, str, str]:
-    """Write the wheel, its constraints and its requirements into ``path``; returns their paths."""
-    name = str(request["wheel"])
-    if not NAME.match(name):
-        raise Refused(f"not a wheel's name: {name!r}")
-    path.mkdir(parents=True, exist_ok=True)
-    (path / name).write_bytes(base64.b64decode(request["content"]))
-    (path / "constraints.txt").write_text(str(request["constraints"]), encoding="utf-8")
-    (path / "requirements.txt").write_text(str(request["requirements"]), encoding="utf-8")
-    return str(path / name), str(path / "constraints.txt"), str(path / "requirements.txt")
-
-
-def main(root: str, name: str, lock: str, wheel: str, constraints: str, requirements: str) -> None:
+def main(root: str, name: str, lock: str, wheel: str) -> None:
     """Make the environment; an incomplete one is removed. A virtual environment cannot be moved, so it is made in place."""
-    os.set_inheritable(int(lock), False)
-    if os.fork():
-        os._exit(0)
+    process.detach(int(lock))
     path = folder(Workspace(Path(root)), name)
-    record = path.with_suffix(".json")
+    record, inputs = path.with_suffix(".json"), path.parent / "wheels" / name
     shutil.rmtree(path, ignore_errors=True)
     pip = [str(path / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
     steps = (
         ("making a virtual environment", [sys.executable, "-m", "venv", str(path)]),
-        ("installing what the engine needs", [*pip, "-c", constraints, "-r", requirements]),
+        ("installing what the engine needs", [*pip, f"-c{inputs}/constraints.txt", f"-r{inputs}/requirements.txt"]),
         # the wheel's own dependencies are the console's: a terminal UI and an SSH client have no use on a host
-        ("installing the engine", [*pip, "--no-deps", wheel]),
+        ("installing the engine", [*pip, "--no-deps", f"{inputs}/{wheel}"]),
     )
     for step, command in steps:
         print(f"{step}: {' '.join(command)}", flush=True)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from console.hosts.agent.safe_dir import MAX_OPEN, READ_FLAGS, RESERVED, SafeDir, UnexpectedFile, unsafe_reason
@@ -194,17 +195,18 @@ class BackgroundHash(threading.Thread):
         self._digest = digest
         self._offset = offset  # hashed up to here
         self._written = offset
-        self._announced = offset  # the thread may read up to here
-        self._finished = False
+        self._announced = offset
+        self._stopped = False
+        self._ends: SimpleQueue[int | None] = SimpleQueue()  # offsets to hash up to; None ends the thread
         self._error: OSError | None = None
-        self._condition = threading.Condition()
         self.start()
 
     def update(self, piece: bytes | memoryview) -> None:
         """``piece`` was written."""
         self._written += len(piece)
         if self._written - self._announced >= BLOCK:
-            self._announce(self._written)
+            self._announced = self._written
+            self._ends.put(self._written)
 
     def hexdigest(self) -> str:
         """SHA-256 of the whole file; waits until all of it is hashed.
@@ -212,7 +214,8 @@ class BackgroundHash(threading.Thread):
         Raises:
             OSError: the file cannot be read back or flushed.
         """
-        self._announce(self._written, finished=True)
+        self._ends.put(self._written)
+        self._ends.put(None)
         self.join()
         if self._error is not None:
             raise self._error
@@ -220,33 +223,22 @@ class BackgroundHash(threading.Thread):
 
     def stop(self) -> None:
         """Give up; returns when the handle is no longer used."""
-        self._announce(0, finished=True)
+        self._stopped = True
+        self._ends.put(None)
         self.join()
 
     def run(self) -> None:
+        flushed = self._offset
         try:
-            flushed = self._offset
-            while self._wait_for_more():
-                while (left := self._announced - self._offset) > 0:
-                    block = os.pread(self._handle, min(BLOCK, left), self._offset)
+            for end in iter(self._ends.get, None):
+                while self._offset < end and not self._stopped:
+                    block = os.pread(self._handle, min(BLOCK, end - self._offset), self._offset)
                     if not block:
                         raise OSError(errno.EIO, "it was cut short by another process")
                     self._digest.update(block)
                     self._offset += len(block)
-                if self._offset - flushed >= FLUSH:
+                if self._offset - flushed >= FLUSH and not self._stopped:
                     os.fsync(self._handle)
                     flushed = self._offset
         except OSError as error:
             self._error = error
-
-    def _announce(self, written: int, finished: bool = False) -> None:
-        with self._condition:
-            self._announced, self._finished = written, finished
-            self._condition.notify()
-
-    def _wait_for_more(self) -> bool:
-        """Wait for new bytes; False when the file is finished."""
-        with self._condition:
-            while self._announced <= self._offset and not self._finished:
-                self._condition.wait()
-            return self._announced > self._offset

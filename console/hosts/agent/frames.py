@@ -22,6 +22,8 @@ FILE_HEAD = struct.Struct(">IQ")
 MAX_DATA = 16 << 20
 MAX_COMPRESSED = 64 << 20
 MAX_MESSAGE = 512 << 20
+SIZES = {MESSAGE: (1, MAX_COMPRESSED), FILE: (FILE_HEAD.size,) * 2, DATA: (1, MAX_DATA), END: (1, 1)}
+"""Kind of a frame -> least and most bytes of its payload."""
 
 
 class BadFrame(Exception):
@@ -29,7 +31,7 @@ class BadFrame(Exception):
 
 
 class Frame(NamedTuple):
-    """A received frame; of DATA, a part of one as soon as it arrives."""
+    """A received frame, or a part of a DATA frame."""
 
     kind: int
     payload: bytes | memoryview
@@ -48,11 +50,15 @@ def file_head(number: int, offset: int) -> bytes:
     return encode_frame(FILE, FILE_HEAD.pack(number, offset))
 
 
+def file_end(outcome: int) -> bytes:
+    return encode_frame(END, bytes([outcome]))
+
+
 def decode_message(payload: bytes | memoryview) -> dict[str, Any]:
-    """What a MESSAGE says.
+    """Content of a MESSAGE frame.
 
     Raises:
-        Garbled: it is not an object of a decent size.
+        BadFrame: it is no JSON object, or too large.
     """
     unpacker = zlib.decompressobj()
     try:
@@ -77,10 +83,10 @@ class FrameDecoder:
         self._collected = bytearray()
 
     def feed(self, chunk: bytes | memoryview) -> Iterator[Frame]:
-        """The frames that end, and the data that lies, in ``chunk``; data is a part of it, to be used at once.
+        """Frames that end in ``chunk``, and DATA as it arrives: views of ``chunk``, valid until the next call only.
 
         Raises:
-            Garbled: it holds something else.
+            BadFrame: an unknown kind, or a size out of bounds.
         """
         view = memoryview(chunk)
         while view:
@@ -92,7 +98,9 @@ class FrameDecoder:
                     return
                 self._kind, self._left = HEAD.unpack(self._head)
                 self._head = b""
-                self._check()
+                least, most = SIZES.get(self._kind, (1, 0))
+                if not least <= self._left <= most:
+                    raise BadFrame(f"a frame of kind {self._kind} with {self._left} bytes")
                 continue
             piece = view[: self._left]
             view = view[len(piece) :]
@@ -104,9 +112,3 @@ class FrameDecoder:
             if not self._left:
                 payload, self._collected = bytes(self._collected), bytearray()
                 yield Frame(self._kind, payload)
-
-    def _check(self) -> None:
-        sizes = {MESSAGE: (1, MAX_COMPRESSED), FILE: (FILE_HEAD.size,) * 2, DATA: (1, MAX_DATA), END: (1, 1)}
-        least, most = sizes.get(self._kind, (1, 0))
-        if not least <= self._left <= most:
-            raise BadFrame(f"a frame of kind {self._kind} with {self._left} bytes")

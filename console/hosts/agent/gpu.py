@@ -45,7 +45,7 @@ def gpu_processes(timeout: float = QUERY_TIMEOUT_S) -> list[dict[str, Any]]:
     """Processes on the GPUs: ``pid``, ``name``, ``memory`` in MiB or None.
 
     Raises:
-        GpuUnknown: nvidia-smi does not tell.
+        GpuUnknown: nvidia-smi gives no answer.
     """
     found = []
     for line in _query("--query-compute-apps", PROCESS_FIELDS, timeout):
@@ -77,11 +77,7 @@ def release_text(pids: frozenset[int]) -> str:
 
 
 def _query(what: str, fields: Sequence[str], timeout: float) -> list[str]:
-    """The lines that nvidia-smi prints, one for each GPU or process.
-
-    Raises:
-        GpuUnknown: it gives no answer.
-    """
+    """The lines that nvidia-smi prints, one for each GPU or process."""
     program = shutil.which("nvidia-smi")
     if program is None:
         raise NoNvidiaSmi("no nvidia-smi: no NVIDIA GPU, or no driver")

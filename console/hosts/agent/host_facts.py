@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from console.hosts.agent.workspace import Workspace
 def facts(workspace: Workspace, _request: dict[str, Any]) -> dict[str, Any]:
     """Machine, load, memory, disk and GPUs as of now; sizes in bytes."""
     workspace.prepare()
-    memory = _memory()
+    lines = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
+    memory = {fields[0]: int(fields[1]) * 1024 for fields in lines}
     disk = shutil.disk_usage(workspace.root)
     gpus, note = gpu.gpus()
     return {
@@ -29,8 +31,8 @@ def facts(workspace: Workspace, _request: dict[str, Any]) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "cpus": len(os.sched_getaffinity(0)),
         "load": os.getloadavg()[0],
-        "memory_total": memory.get("MemTotal", 0),
-        "memory_available": memory.get("MemAvailable", 0),
+        "memory_total": memory.get("MemTotal:", 0),
+        "memory_available": memory.get("MemAvailable:", 0),
         "disk_total": disk.total,
         "disk_free": disk.free,
         "python": platform.python_version(),
@@ -40,23 +42,18 @@ def facts(workspace: Workspace, _request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _memory() -> dict[str, int]:
-    found = {}
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        name, _, rest = line.partition(":")
-        found[name] = int(rest.split()[0]) * 1024
-    return found
-
-
 def preflight_facts(workspace: Workspace, _request: dict[str, Any]) -> dict[str, Any]:
     """Facts only; the console judges them. ``survives``: whether runs survive a logout, None if unknown."""
     user = pwd.getpwuid(os.getuid()).pw_name
+    gpu_users: list[dict[str, Any]] = []
+    with suppress(gpu.GpuUnknown):  # the host's facts report that nvidia-smi gives no answer
+        gpu_users = gpu.gpu_processes()
     return {
         "time": time.time(),
         "user": user,
         "python": sys.version.split()[0],
         "has_venv": all(importlib.util.find_spec(module) is not None for module in ("venv", "ensurepip")),
-        "gpu_users": _gpu_users(),
+        "gpu_users": gpu_users,
         "survives": _survives_logout(user),
         "writable": os.access(workspace.root, os.W_OK),
     }
@@ -64,21 +61,11 @@ def preflight_facts(workspace: Workspace, _request: dict[str, Any]) -> dict[str,
 
 def _output(command: list[str]) -> str | None:
     """Standard output of a command; None if it is not installed, fails or does not end in 10 s."""
-    if shutil.which(command[0]) is None:
-        return None
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout if done.returncode == 0 else None
-
-
-def _gpu_users() -> list[dict[str, Any]]:
-    """Processes on the GPUs; none if nvidia-smi gives no answer, which the host's facts report."""
-    try:
-        return gpu.gpu_processes()
-    except gpu.GpuUnknown:
-        return []
 
 
 def _survives_logout(user: str) -> bool | None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,7 +13,7 @@ from console.hosts.agent.run_states import current_state
 from console.hosts.agent.slurm import jobs as slurm_jobs
 from console.hosts.agent.supervisor import abort_unsupervised
 from console.hosts.agent.workspace import ABORT, JOB, LOCK, Refused, Workspace, error_text, read_json, write_json
-from engine.contract.file_lock import take_lock
+from engine.contract.file_lock import locked
 from engine.contract.run_folder import ENDED, SEALED, STATE
 
 ABORT_TIMEOUT_S = 20.0
@@ -37,8 +34,10 @@ def launch(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
     claimed = claim(workspace, request)
     if isinstance(claimed, str):
         return {"new": False, "key": claimed}
+    log = claimed.job / "supervisor.log"
     try:
-        _start_supervisor(workspace, claimed.key, claimed.lock)
+        if not process.start_detached(workspace.root, "supervise", claimed.key, claimed.lock, log):
+            raise Refused(f"the supervisor did not start: see {log}")
     except (Refused, OSError):
         claimed.undo(workspace)
         raise
@@ -90,30 +89,10 @@ def abort(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
         state = read_json(run_folder / STATE) or state
         if state.get("state") in ENDED:
             return state
-        lock = take_lock(job / LOCK, wait=False)
-        if lock is not None:
-            try:
+        with locked(job / LOCK, wait=False) as lock:
+            if lock is not None:
                 return abort_unsupervised(run_folder, key, "aborted after its supervisor was gone")
-            finally:
-                os.close(lock)
         kill = time.monotonic() > began + KILL_AFTER_S
         process.send_signal(state.get("supervisor"), signal.SIGKILL if kill else signal.SIGTERM)
         time.sleep(0.1)
     return state
-
-
-def _start_supervisor(workspace: Workspace, key: str, lock: int) -> None:
-    """Start it detached. It inherits the claim's lock, so that at no moment the run looks unsupervised."""
-    job = workspace.job(key)
-    with open(job / "supervisor.log", "ab") as log:
-        starter = subprocess.Popen(
-            [sys.executable, sys.argv[0], "supervise", str(workspace.root), key, str(lock)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            pass_fds=[lock],
-            cwd=workspace.root,
-        )
-    if starter.wait() != 0:
-        raise Refused(f"the supervisor did not start: see {job}/supervisor.log")

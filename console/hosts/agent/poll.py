@@ -50,18 +50,17 @@ def poll(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
     deadline = time.monotonic() + float(request.get("wait", 0.0))
     folder = str(request["folder"])
     limit = min(int(request.get("limit", LIMIT)), MAX_LIMIT)
-    wanted: list[tuple[LocalFile, int]] | None = None
+    states = run_states.current_states(workspace, folder)
+    files = [LocalFile(*file) for file in request.get("files", ())]
+    files = [file for file in files if states.get(file.run, {}).get("key") == file.key]
+    wanted = _starts(workspace, folder, files)
     while True:
-        states = run_states.current_states(workspace, folder)
         digest = _digest(states)
-        if wanted is None:  # hashes are compared once per request, not at every check
-            files = [LocalFile(*file) for file in request.get("files", ())]
-            files = [file for file in files if states.get(file.run, {}).get("key") == file.key]
-            wanted = _starts(workspace, folder, files)
         sizes, chunks = _new_bytes(workspace, folder, wanted, limit)
         if chunks or digest != request.get("digest") or time.monotonic() >= deadline:
             break
         time.sleep(CHECK_EVERY_S)
+        states = run_states.current_states(workspace, folder)
     sealed = {run: _key_in(workspace, folder, run, MANIFEST) for run, state in states.items() if "ended_at" in state}
     # a run that was launched again while its files were read: whose bytes these are is not known
     keys = {file.run: _key_in(workspace, folder, file.run, STATE) for file, _ in wanted}

@@ -5,12 +5,15 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
 PROC = Path("/proc")
 KEY_VARIABLE = "QLLM_JOB_KEY"  # in the environment of each process of a job, inherited whatever it forks
+MAX_KILLS = 100  # a process may fork between the listing and its kill: repeated until none is left
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -82,6 +85,32 @@ def send_signal(identity: dict[str, Any] | None, number: int) -> bool:
             os.close(handle)
 
 
+def start_detached(root: Path, program: str, name: str, lock: int, log: Path, *arguments: str) -> bool:
+    """Start ``program`` of the shipped file, which outlives this process; returns whether it started.
+
+    It inherits the descriptor ``lock``, so that at no moment nobody holds the lock. Its output is appended to ``log``.
+    """
+    with open(log, "ab") as output:
+        command = [sys.executable, sys.argv[0], program, str(root), name, str(lock), *arguments]
+        starter = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            pass_fds=[lock],
+            cwd=root,
+        )
+    return starter.wait() == 0
+
+
+def detach(lock: int) -> None:
+    """First step of a program that ``start_detached`` started, which waits for the parent of this fork only."""
+    os.set_inheritable(lock, False)  # its own children must not hold the lock: they may outlive it
+    if os.fork():
+        os._exit(0)
+
+
 def become_subreaper() -> None:
     """Make orphaned descendants children of this process, so that none escapes by a double fork."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -103,23 +132,22 @@ def job_processes(key: str, root: int | None, session: int | None) -> list[dict[
 
     Those are the descendants of ``root``, the processes of ``session``, and those with ``key`` in their environment.
     """
-    mark = f"{KEY_VARIABLE}={key}".encode()
-    parents: dict[int, int] = {}
+    boot, mark = boot_id(), f"{KEY_VARIABLE}={key}".encode()
+    running: dict[int, list[str]] = {}
     found: set[int] = set()
     for entry in PROC.iterdir():
-        if not entry.name.isdigit():
-            continue
-        pid = int(entry.name)
-        fields = _stat(pid)
+        fields = _stat(int(entry.name)) if entry.name.isdigit() else None
         if fields is None or fields[0] in "ZX":
             continue
-        parents[pid] = int(fields[1])
+        pid = int(entry.name)
+        running[pid] = fields
         if (session is not None and int(fields[3]) == session) or mark in _environment(entry):
             found.add(pid)
-    if root is not None:
-        found |= _descendants(parents, root)
-    found -= {os.getpid(), root or 0}
-    return [identity for identity in map(_identity_or_none, sorted(found)) if identity]
+    family = set() if root is None else {root}
+    while children := {pid for pid, fields in running.items() if int(fields[1]) in family} - family:
+        family |= children
+    pids = sorted((found | family) - {os.getpid(), root})
+    return [{"pid": pid, "start": int(running[pid][19]), "boot": boot} for pid in pids]
 
 
 def terminate_job(key: str, root: int | None, session: int | None, grace: float) -> Termination:
@@ -136,18 +164,14 @@ def terminate_job(key: str, root: int | None, session: int | None, grace: float)
 
     for identity in remaining():
         send_signal(identity, signal.SIGTERM)
-    while time.monotonic() < deadline:
-        if not remaining():
-            return Termination(True, frozenset(pids))
+    kills = 0
+    while (found := remaining()) and kills < MAX_KILLS:
+        if time.monotonic() >= deadline:
+            kills += 1
+            for identity in found:
+                send_signal(identity, signal.SIGKILL)
         time.sleep(0.05)
-    for _ in range(100):  # a process may fork between the listing and its kill: repeat until none is left
-        found = remaining()
-        if not found:
-            return Termination(True, frozenset(pids))
-        for identity in found:
-            send_signal(identity, signal.SIGKILL)
-        time.sleep(0.05)
-    return Termination(False, frozenset(pids))
+    return Termination(not found, frozenset(pids))
 
 
 def _environment(entry: Path) -> list[bytes]:
@@ -155,23 +179,3 @@ def _environment(entry: Path) -> list[bytes]:
         return (entry / "environ").read_bytes().split(b"\0")
     except OSError:
         return []
-
-
-def _descendants(parents: dict[int, int], root: int) -> set[int]:
-    children: dict[int, list[int]] = {}
-    for pid, parent in parents.items():
-        children.setdefault(parent, []).append(pid)
-    found: set[int] = set()
-    queue = list(children.get(root, ()))
-    while queue:
-        pid = queue.pop()
-        found.add(pid)
-        queue += children.get(pid, ())
-    return found
-
-
-def _identity_or_none(pid: int) -> dict[str, Any] | None:
-    try:
-        return identity(pid)
-    except ProcessLookupError:
-        return None

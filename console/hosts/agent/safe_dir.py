@@ -129,7 +129,7 @@ class SafeDir:
         """Rename ``name`` in the folder ``source`` to ``path``, atomically replacing a regular file there.
 
         Args:
-            aside: where the replaced file is kept; None keeps it not.
+            aside: where the replaced file is kept; None: nowhere.
 
         Raises:
             UnexpectedFile: ``path`` is a symlink or a folder, or a part of it is no folder.

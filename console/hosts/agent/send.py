@@ -8,18 +8,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from console.hosts.agent.file_index import hash_prefix, unchanged
-from console.hosts.agent.frames import (
-    CHANGED,
-    COMPLETE,
-    DATA,
-    END,
-    HEAD,
-    MAX_DATA,
-    MISSING,
-    SHRANK,
-    encode_frame,
-    file_head,
-)
+from console.hosts.agent.frames import CHANGED, COMPLETE, DATA, HEAD, MAX_DATA, MISSING, SHRANK, file_end, file_head
 from console.hosts.agent.safe_dir import SafeDir, UnexpectedFile
 
 READ = 256 * 1024
@@ -63,14 +52,14 @@ def _frames(root: SafeDir, number: int, file: OutgoingFile) -> Iterator[bytes]:
     try:
         handle = root.open_file(file.path)
     except (OSError, UnexpectedFile):
-        yield file_head(number, 0) + encode_frame(END, bytes([MISSING]))
+        yield file_head(number, 0) + file_end(MISSING)
         return
     try:
         before = os.fstat(handle)
         offset = _seek(handle, file)
         yield file_head(number, offset)
         if offset > before.st_size:
-            yield encode_frame(END, bytes([SHRANK]))
+            yield file_end(SHRANK)
             return
         left = (before.st_size if file.size is None else file.size) - offset
         fits = file.size in (None, before.st_size)
@@ -79,11 +68,10 @@ def _frames(root: SafeDir, number: int, file: OutgoingFile) -> Iterator[bytes]:
             yield HEAD.pack(DATA, length)
             fits = yield from _data(handle, length)
             left -= length
-        may_grow = file.size is None
-        complete = fits and not left and (may_grow or unchanged(before, os.fstat(handle)))
-        yield encode_frame(END, bytes([COMPLETE if complete else CHANGED]))
+        complete = fits and not left and (file.size is None or unchanged(before, os.fstat(handle)))
+        yield file_end(COMPLETE if complete else CHANGED)
     except OSError:
-        yield encode_frame(END, bytes([CHANGED]))
+        yield file_end(CHANGED)
     finally:
         os.close(handle)
 
@@ -104,10 +92,9 @@ def _data(handle: int, length: int) -> Generator[bytes, None, bool]:
 
 def _seek(handle: int, file: OutgoingFile) -> int:
     """Move ``handle`` to the offset to start from, and return it."""
-    if file.offset and file.prefix:
-        size, digest = hash_prefix(handle, file.offset)
-        if size == file.offset and digest.hexdigest() == file.prefix:
-            return file.offset
-        os.lseek(handle, 0, os.SEEK_SET)
-        return 0
-    return os.lseek(handle, file.offset, os.SEEK_SET) if file.offset else 0
+    offset = file.offset
+    if offset and file.prefix:
+        size, digest = hash_prefix(handle, offset)
+        if (size, digest.hexdigest()) != (offset, file.prefix):
+            offset = 0
+    return os.lseek(handle, offset, os.SEEK_SET)

@@ -39,16 +39,10 @@ class Supervisor:
         self.state: dict[str, Any] = read_json(self.run_folder / STATE) or {"key": key, "state": "queued"}
         self.job: subprocess.Popen[bytes] | None = None
         self.wake, self._wake_write = os.pipe()
+        self._last_beat = time.monotonic()
 
     def supervise(self) -> None:
         """Queue, run, record. Returns when the run has ended and is sealed."""
-        try:
-            self._supervise()
-        except BaseException as error:
-            log_line(repr(error))
-            raise
-
-    def _supervise(self) -> None:
         self._handle_signals()
         process.become_subreaper()
         self._write_state("queued", supervisor=process.identity(os.getpid()))
@@ -97,7 +91,6 @@ class Supervisor:
 
     def _wait_for_slot(self) -> list[int] | None:
         """Descriptor of a free slot's lock, first come first served; None if an abort was requested before."""
-        beat = time.monotonic()
         while not self._abort_requested():
             with locked(self.workspace.queue_lock):
                 if not self._earlier_run_waits():
@@ -107,7 +100,7 @@ class Supervisor:
                             # before the queue's lock is free: else the next in line still sees this run waiting
                             self._write_state("running", started_at=time.time())
                             return [slot]
-            beat = self._beat(beat, "queued")
+            self._beat()
             self._sleep(QUEUE_POLL_S)
         return None
 
@@ -136,26 +129,29 @@ class Supervisor:
                 start_new_session=True,
                 pass_fds=slots,
             )
-        self._write_state("running", job=process.identity(self.job.pid))
+        # the job runs by now: an error must not end its supervision, and the next heartbeat writes the state again
+        self._try_write_state(job=process.identity(self.job.pid))
 
     def _wait_for_exit(self) -> int | None:
         """The job's exit code; None if an abort was requested first."""
         assert self.job is not None
-        beat = time.monotonic()
         while (code := self.job.poll()) is None and not self._abort_requested():
-            beat = self._beat(beat, "running")
+            self._beat()
             self._sleep(HEARTBEAT_S)
         return code
 
-    def _beat(self, last: float, state: str) -> float:
-        """Advance the heartbeat if the ``last`` one is long enough ago; returns the time of the latest."""
-        if time.monotonic() - last <= HEARTBEAT_S:
-            return last
+    def _beat(self) -> None:
+        """Advance the heartbeat if the last one is long enough ago."""
+        if time.monotonic() - self._last_beat > HEARTBEAT_S:
+            self._try_write_state(durable=False, heartbeat=self.state.get("heartbeat", 0) + 1)
+            self._last_beat = time.monotonic()
+
+    def _try_write_state(self, durable: bool = True, **changes: Any) -> None:
+        """Write the state; a full disk must not end the process that records the run's end."""
         try:
-            self._write_state(state, durable=False, heartbeat=self.state.get("heartbeat", 0) + 1)
-        except OSError as error:  # a full disk must not end the process that records the run's end
-            log_line(f"no heartbeat: {error}")
-        return time.monotonic()
+            self._write_state(self.state["state"], durable, **changes)
+        except OSError as error:
+            log_line(f"state not written: {error}")
 
     def _failure_reason(self, code: int) -> str:
         """Why the job failed: the last line of its log, where programs print their error; "" for exit code 0."""
@@ -177,9 +173,8 @@ class Supervisor:
     def _end(self, state: str, code: int | None, reason: str) -> None:
         """Record the end: the exit first, for the rest can be derived from it; the manifest last, for it covers all files."""
         record = exit_record(self.key, state, code, reason)
-        changes = {name: value for name, value in record.items() if name not in ("key", "state")}
         self._retry(lambda: write_json(self.run_folder / EXIT, record))
-        self._retry(lambda: self._write_state(state, **changes))
+        self._retry(lambda: self._write_state(**record))
         self._retry(lambda: seal(self.run_folder, self.key))
 
     def _retry(self, write: Callable[[], None]) -> None:
@@ -202,9 +197,7 @@ def log_line(text: str) -> None:
 
 def main(root: str, key: str, lock: str) -> None:
     """Supervise the launch ``key`` detached; ``lock`` is the inherited descriptor of its job's lock."""
-    os.set_inheritable(int(lock), False)  # the job must not hold it: it may outlive this process
-    if os.fork():  # the launch waits for the parent only, and the child belongs to nobody
-        os._exit(0)
+    process.detach(int(lock))
     Supervisor(Workspace(Path(root)), key).supervise()
 
 

@@ -32,6 +32,7 @@ PIPE = 1 << 20  # bytes that the SSH server may be ahead: each switch between it
 IDLE_TIMEOUT_S = 30.0  # a sender that is silent this long is gone: its lock on the folder must not outlive it
 WORKSPACE_FOLDERS = ("agent", "arrays", "env", "jobs", "runs", "slots")  # no push writes to them
 RECEIPTS = 20  # kept of each folder
+CACHE = "hashes.json"
 
 
 class Disconnected(Exception):
@@ -76,7 +77,7 @@ class Transfer:
     def serve(self) -> None:
         """Handle requests until the console closes the channel."""
         with suppress(Disconnected):
-            self._reply({"sha256": size_and_sha256(Path(sys.argv[0]))[1]})
+            self._write(encode_message({"sha256": size_and_sha256(Path(sys.argv[0]))[1]}))
             while True:
                 request = self._next_message()
                 try:
@@ -91,7 +92,7 @@ class Transfer:
                     reply = {"error": "failed", "text": str(error)}
                 except (AttributeError, KeyError, TypeError, ValueError) as error:
                     reply = {"error": "refused", "text": f"a malformed request: {error!r}"}
-                self._reply(reply)
+                self._write(encode_message(reply))
                 if "error" in reply and request.get("op") == "receive":
                     return  # frames of the failed batch are still arriving: only a new channel starts clean
 
@@ -102,22 +103,16 @@ class Transfer:
         except FileNotFoundError:
             return {"files": [], "refused": [], "staged": {}, "exists": False}
         with root:
-            cache = HashCache(None if request.get("ignore_cache") else self._cache_path(str(request["root"])))
+            cache = HashCache(None if request.get("ignore_cache") else self._records(str(request["root"])) / CACHE)
             file_index = index_files(root, list(request.get("excludes", ())), cache)
             cache.save()
-            return {
-                "files": file_index.files,
-                "refused": file_index.refused,
-                "staged": staged_files(root),
-                "exists": True,
-            }
+            return {**file_index._asdict(), "staged": staged_files(root), "exists": True}
 
     def _do_receive(self, request: dict[str, Any]) -> dict[str, Any]:
         """Receive ``files``, whose frames follow, ended by a MESSAGE; then delete ``remove``."""
         files = [Entry(*entry) for entry in request["files"]]
         for entry in files:
-            if reason := unsafe_reason(entry.path):
-                raise Refused(f"{entry.path!r}: {reason}")
+            _check_path(entry.path)
         with self._writable(str(request["root"])) as root:
             receiver = Receiver(root, files)
             self._idle_timeout = float(request.get("idle_timeout", IDLE_TIMEOUT_S))
@@ -129,16 +124,15 @@ class Transfer:
                 self._idle_timeout = None
                 receiver.close()
             if receiver.verified:
-                HashCache(self._cache_path(str(request["root"]))).add(receiver.verified)
+                HashCache(self._records(str(request["root"])) / CACHE).add(receiver.verified)
             return {"failures": receiver.failures, "bytes": receiver.bytes, "removed": removed}
 
     def _do_send(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Send ``files``, each the fields of ``Outgoing``, below ``root``: their frames, then the reply."""
+        """Send ``files``, each the fields of ``OutgoingFile``, below ``root``: their frames, then the reply."""
         with self._open(str(request["root"])) as root:
             wanted = [OutgoingFile(*file) for file in request["files"]]
             for file in wanted:
-                if reason := unsafe_reason(file.path):
-                    raise Refused(f"{file.path!r}: {reason}")
+                _check_path(file.path)
             for piece in send_files(root, wanted):
                 self._write(piece)
         return {}
@@ -153,12 +147,12 @@ class Transfer:
         if Path(root).is_absolute():
             return SafeDir(Path(root))
         with SafeDir(self._root) as workspace:
-            return workspace.subdir(self._checked(root))
+            return workspace.subdir(_check_path(root))
 
     @contextmanager
     def _writable(self, root: str) -> Iterator[SafeDir]:
         """``root`` for writing: below the workspace, and not one of the folders that the agent itself uses."""
-        if self._checked(root).split("/")[0].casefold() in WORKSPACE_FOLDERS or root.startswith("."):
+        if _check_path(root).split("/")[0].casefold() in WORKSPACE_FOLDERS or root.startswith("."):
             raise Refused(f"{root} is not for pushes")
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
         with SafeDir(self._root) as workspace:
@@ -168,14 +162,6 @@ class Transfer:
                 raise disk_full_error(error, str(self._root), 4096) or error from error
         with inner:
             yield inner
-
-    def _checked(self, root: str) -> str:
-        if reason := unsafe_reason(root):
-            raise Refused(f"{root!r}: {reason}")
-        return root
-
-    def _cache_path(self, root: str) -> Path:
-        return self._records(root) / "hashes.json"
 
     def _records(self, root: str) -> Path:
         """Folder of the hash cache and receipts of ``root``: in the workspace, so that the synced folder stays unchanged."""
@@ -198,9 +184,6 @@ class Transfer:
                 raise Disconnected("the channel was closed")
             yield from frames.feed(buffer[:size])
 
-    def _reply(self, value: dict[str, Any]) -> None:
-        self._write(encode_message(value))
-
     def _write(self, content: bytes | memoryview) -> None:
         view = memoryview(content)
         try:
@@ -208,6 +191,12 @@ class Transfer:
                 view = view[os.write(self._sink, view) :]
         except BrokenPipeError:
             raise Disconnected("the channel was closed") from None
+
+
+def _check_path(path: str) -> str:
+    if reason := unsafe_reason(path):
+        raise Refused(f"{path!r}: {reason}")
+    return path
 
 
 def main(root: str) -> None:

@@ -33,6 +33,17 @@ def error_text(error: Exception, workspace: Workspace) -> str:
     return str(error) if isinstance(error, Refused) else f"{type(error).__name__}: {error}"
 
 
+def check_name(name: str, what: str) -> str:
+    """Returns ``name``, of a file or folder.
+
+    Raises:
+        Refused: it could lead out of its folder.
+    """
+    if not NAME.match(name):
+        raise Refused(f"not {what}: {name!r}")
+    return name
+
+
 class Workspace:
     """Paths in the workspace. A name that arrives over the link is checked before it becomes a path.
 
@@ -58,14 +69,10 @@ class Workspace:
         return self.jobs / key
 
     def runs(self, folder: str) -> Path:
-        if not NAME.match(folder):
-            raise Refused(f"not a folder name: {folder!r}")
-        return self.root / "runs" / folder
+        return self.root / "runs" / check_name(folder, "a folder name")
 
     def run(self, folder: str, run: str) -> Path:
-        if not NAME.match(run):
-            raise Refused(f"not a run name: {run!r}")
-        return self.runs(folder) / run
+        return self.runs(folder) / check_name(run, "a run name")
 
 
 def write_json(path: Path, value: Any, durable: bool = True) -> None:

@@ -62,11 +62,8 @@ def launch_request(
         "carry": CARRIED if resume else (),
     }
     if host.launcher == "slurm":
-        request["slurm"] = _slurm_settings(host.slurm or SlurmSettings(), settings.condition)
+        slurm = host.slurm or SlurmSettings()
+        # runs of one launch with the same array name become one job array
+        request["slurm"] = {**msgspec.structs.asdict(slurm), "array": settings.condition if slurm.array else None}
         request["restart"] = {"checkpoint": CHECKPOINT_STATE, "argv": ["--resume"]}
     return request
-
-
-def _slurm_settings(slurm: SlurmSettings, condition: str) -> dict[str, Any]:
-    """Options for ``sbatch``; runs of one launch with the same ``array`` name become one job array."""
-    return {**msgspec.structs.asdict(slurm), "array": condition if slurm.array else None}

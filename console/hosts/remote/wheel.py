@@ -50,12 +50,7 @@ def wheel() -> tuple[str, bytes]:
 
 def engine_requirements() -> tuple[str, ...]:
     """pip requirement lines of the extra ``engine``: what a host needs, without the console's own dependencies."""
-    declared = (
-        EXTRA.sub("", line).partition(";") for line in metadata.requires(DISTRIBUTION) or () if EXTRA.search(line)
-    )
-    return tuple(
-        f"{name.strip()}; {marker.strip()}" if marker.strip() else name.strip() for name, _, marker in declared
-    )
+    return tuple(EXTRA.sub("", line) for line in metadata.requires(DISTRIBUTION) or () if EXTRA.search(line))
 
 
 def _hash(content: bytes) -> str:

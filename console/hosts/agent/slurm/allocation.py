@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import signal
@@ -96,23 +97,20 @@ class AllocatedSupervisor(Supervisor):
             self.spec["argv"] = [*self.spec["argv"], *options]
             how = "it resumes from its checkpoint"
         else:
-            aside = self._aside()
+            aside = self._make_aside()
             for path in left:
                 path.rename(aside / path.name)
             how = f"it starts over; the files of the attempt before are in {aside}"
         with open(self.run_folder / LOG, "a", encoding="utf-8") as log:
             log.write(f"--- Slurm started this run again on {socket.gethostname()}: {how} ---\n")
 
-    def _aside(self) -> Path:
-        previous = self.run_folder.parent / ".previous"
-        number = 1
-        while True:
-            aside = previous / f"{self.run_folder.name}-{self.key}-attempt{number}"
-            try:
-                aside.mkdir(parents=True, mode=0o700)
-                return aside
-            except FileExistsError:
-                number += 1
+    def _make_aside(self) -> Path:
+        """A new folder for the files of an earlier attempt."""
+        name = f"{self.run_folder.name}-{self.key}-attempt"
+        paths = (self.run_folder.parent / ".previous" / f"{name}{number}" for number in itertools.count(1))
+        aside = next(path for path in paths if not path.exists())
+        aside.mkdir(parents=True, mode=0o700)
+        return aside
 
 
 def main(root: str, name: str, index: str | None = None) -> None:

@@ -6,16 +6,14 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 QUERY_TIMEOUT_S = 5.0
 SUBMIT_TIMEOUT_S = 15.0
-USUAL_PATHS = (
-    "/opt/slurm/bin",
-    "/usr/local/slurm/bin",
-    "/usr/local/bin",
-)  # set by login shells, which SSH does not start
+# on the PATH of login shells only, which SSH does not start
+USUAL_PATHS = ("/opt/slurm/bin", "/usr/local/slurm/bin", "/usr/local/bin")
 OPTIONS = {
     "partition": "--partition",
     "account": "--account",
@@ -47,9 +45,7 @@ def list_jobs() -> list[tuple[str, str, str, str]]:
     output = _run(["squeue", "--me", "--states=all", "--array", "--noheader", "--format=%i|%T|%r|%k"], QUERY_TIMEOUT_S)
     jobs = []
     for line in output.splitlines():
-        job, _, rest = line.partition("|")
-        state, _, rest = rest.partition("|")
-        reason, _, comment = rest.partition("|")
+        job, state, reason, comment = [*line.split("|", 3), "", "", ""][:4]
         jobs.append((job.strip(), state, reason, comment.strip()))
     return jobs
 
@@ -75,20 +71,12 @@ def submit(
         Rejected: Slurm reports an error, but may have taken the job all the same.
         NoAnswer: Slurm does not answer in time, and may have taken the job.
     """
-    call = [
-        "sbatch",
-        "--parsable",
-        f"--comment={comment}",
-        f"--job-name={name}",
-        "--nodes=1",
-        "--ntasks=1",
-        "--requeue",
-    ]
+    call = ["sbatch", "--parsable", f"--comment={comment}", f"--job-name={name}"]
+    call += ["--nodes=1", "--ntasks=1", "--requeue"]
     folder = str(log.parent)
     call += ["--open-mode=append", f"--output={folder.replace('%', '%%')}/{log.name}", f"--chdir={folder}"]
-    call += [
-        f"{OPTIONS[option]}={value}" for option, value in settings.items() if option in OPTIONS and value is not None
-    ]
+    given = ((name, settings.get(name)) for name in OPTIONS)
+    call += [f"{OPTIONS[name]}={value}" for name, value in given if value is not None]
     if tasks > 1:
         call.append(f"--array=0-{tasks - 1}")
     output = _run(call, SUBMIT_TIMEOUT_S, stdin=f"#!/bin/sh\nexec {' '.join(command)}\n", locks=locks)
@@ -101,10 +89,8 @@ def submit(
 def cancel(job: str, gently: bool) -> None:
     """End a job: ``gently`` by SIGTERM to all its processes, else by ending its allocation. Errors show in the queue only."""
     call = ["scancel", "--signal=TERM", "--full", job] if gently else ["scancel", job]
-    try:
+    with suppress(NoAnswer, Rejected):
         _run(call, QUERY_TIMEOUT_S)
-    except (NoAnswer, Rejected):
-        return
 
 
 def restarts(job: str) -> int:
@@ -118,12 +104,7 @@ def restarts(job: str) -> int:
 
 
 def _run(call: list[str], timeout: float, stdin: str = "", locks: Sequence[int] = ()) -> str:
-    """Standard output of one of Slurm's commands.
-
-    Raises:
-        Rejected: it failed, or is not installed.
-        NoAnswer: it did not end in time.
-    """
+    """Standard output of one of Slurm's commands."""
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), *USUAL_PATHS))
     program = shutil.which(call[0], path=path)
     if program is None:

@@ -13,20 +13,10 @@ from typing import Any
 from console.hosts.agent.claims import Claim, claim
 from console.hosts.agent.slurm import commands as slurm
 from console.hosts.agent.slurm.queue import queue_of
-from console.hosts.agent.slurm.state import was_submitted
+from console.hosts.agent.slurm.state import mark_submitted, was_submitted
 from console.hosts.agent.supervisor import abort_text, abort_unsupervised
-from console.hosts.agent.workspace import (
-    JOB,
-    LOCK,
-    NAME,
-    SLURM_JOB,
-    Refused,
-    Workspace,
-    error_text,
-    read_json,
-    write_json,
-)
-from engine.contract.file_lock import take_lock
+from console.hosts.agent.workspace import JOB, LOCK, NAME, Refused, Workspace, error_text, read_json, write_json
+from engine.contract.file_lock import locked
 from engine.contract.run_folder import ENDED, STATE
 
 CLAIM_TIMEOUT_S = 25.0
@@ -49,12 +39,16 @@ def launch_together(workspace: Workspace, requests: list[dict[str, Any]]) -> lis
         claims: dict[int, Claim] = {}
         try:
             for index in group:
-                outcomes[index] = {"refused": no_answer}
-                if not no_answer:
-                    outcomes[index] = _claim(workspace, requests[index], claims, index)
+                refused = {"refused": no_answer}
+                outcomes[index] = refused if no_answer else _claim(workspace, requests[index], claims, index)
             if claims:
                 try:
-                    _submit(workspace, requests[group[0]], list(claims.values()))
+                    try:
+                        _submit(workspace, requests[group[0]], list(claims.values()))
+                    except Refused:
+                        for claimed in claims.values():
+                            claimed.undo(workspace)
+                        raise
                 except (Refused, OSError, slurm.NoAnswer) as error:
                     outcomes = [
                         {"refused": error_text(error, workspace)} if index in claims else outcome
@@ -86,12 +80,9 @@ def abort(workspace: Workspace, run_folder: Path, key: str) -> dict[str, Any]:
         snapshot = queue.newer_than(max(began, time.monotonic() - QUEUE_POLL_S))
         live = snapshot.live(key)
         if not snapshot.error and not live:
-            lock = take_lock(job / LOCK, wait=False)
-            if lock is not None:
-                try:
+            with locked(job / LOCK, wait=False) as lock:
+                if lock is not None:
                     return abort_unsupervised(run_folder, key, abort_text(job))
-                finally:
-                    os.close(lock)
         for entry in live:
             gently = entry.state == "RUNNING" and time.monotonic() < began + CANCEL_AFTER_S
             if entry.state != "COMPLETING" and (entry.job, gently) not in cancelled:
@@ -101,9 +92,8 @@ def abort(workspace: Workspace, run_folder: Path, key: str) -> dict[str, Any]:
             break
         time.sleep(0.1)
     if snapshot.error:
-        raise Refused(
-            f"Slurm does not answer ({snapshot.error}); the run is marked, and ends as soon as it can be reached"
-        )
+        message = f"Slurm does not answer ({snapshot.error}); the run is marked, and ends as soon as it can be reached"
+        raise Refused(message)
     return state
 
 
@@ -121,64 +111,55 @@ def _claim(workspace: Workspace, request: dict[str, Any], claims: dict[int, Clai
     deadline = time.monotonic() + CLAIM_TIMEOUT_S
     try:
         while time.monotonic() < deadline:
-            claimed = claim(workspace, request)
-            if not isinstance(claimed, Claim):
+            claimed: Claim | str | None = claim(workspace, request)
+            if isinstance(claimed, str):
                 in_this_batch = any(claimed == other.key for other in claims.values())
-                if in_this_batch or claimed != request["key"] or was_submitted(workspace.job(claimed)):
-                    return {"new": False, "key": claimed}
-                continued = _continue_claim(workspace, claimed)
-                if continued is None:  # another process is submitting it: wait for the result
-                    time.sleep(0.05)
-                    continue
-                if not isinstance(continued, Claim):
-                    return continued
-                claimed = continued
-            claims[index] = claimed
-            return {"new": True, "key": claimed.key}
+                if claimed == request["key"] and not in_this_batch and not was_submitted(workspace.job(claimed)):
+                    claimed = _continue_claim(workspace, claimed)
+            if isinstance(claimed, Claim):
+                claims[index] = claimed
+                return {"new": True, "key": claimed.key}
+            if claimed is not None:
+                return {"new": False, "key": claimed}
+            time.sleep(0.05)  # another process is submitting it: wait for the result
     except (Refused, OSError, KeyError, TypeError, ValueError) as error:
         return {"refused": error_text(error, workspace)}
     return {"refused": "another launch of this key is under way"}
 
 
-def _continue_claim(workspace: Workspace, key: str) -> Claim | dict[str, Any] | None:
+def _continue_claim(workspace: Workspace, key: str) -> Claim | str | None:
     """Continue a launch that was interrupted between claim and submission; None while another process has its lock.
 
-    Slurm is asked first whether it has the job: the interruption may have been after ``sbatch``.
+    Slurm is asked first whether it has the job: the interruption may have been after ``sbatch``. Returns ``key`` then, or
+    if the run has ended.
 
     Raises:
         Refused: Slurm does not answer.
     """
     job = workspace.job(key)
-    lock = take_lock(job / LOCK, wait=False)
-    if lock is None:
-        return None
-    keep = False
-    try:
+    with locked(job / LOCK, wait=False) as lock:
         spec = read_json(job / JOB)
-        if spec is None or was_submitted(job):
+        if lock is None or spec is None or was_submitted(job):
             return None
         run_folder = Path(spec["run_folder"])
         state = read_json(run_folder / STATE) or {}
         if state.get("key") != key or state.get("state") in ENDED:
-            return {"new": False, "key": key}
+            return key
         snapshot = queue_of(workspace).newer_than(time.monotonic())
         if snapshot.error:
             raise Refused(f"Slurm does not answer ({snapshot.error})")
         if found := snapshot.entries.get(key):
-            write_json(job / SLURM_JOB, {"job": found[-1].job, "log": str(job / "slurm.log")})
-            return {"new": False, "key": key}
-        keep = True
-        return Claim(key, job, run_folder, lock, Path(spec["previous"]) if spec.get("previous") else None)
-    finally:
-        if not keep:
-            os.close(lock)
+            mark_submitted(job, found[-1].job, job / "slurm.log")
+            return key
+        # a duplicate keeps the lock beyond this block
+        return Claim(key, job, run_folder, os.dup(lock), Path(spec["previous"]) if spec.get("previous") else None)
 
 
 def _submit(workspace: Workspace, request: dict[str, Any], claims: list[Claim]) -> None:
     """Submit the claims as one job, an array if there are several.
 
     Raises:
-        Refused: Slurm rejects it; the claims are undone.
+        Refused: Slurm rejects it: it does not have the job, so that the claims can be undone.
         NoAnswer: Slurm does not answer, and may have the job. The claims stay: a launch with the same key looks for the
             job in the queue before it submits one.
     """
@@ -187,7 +168,6 @@ def _submit(workspace: Workspace, request: dict[str, Any], claims: list[Claim]) 
     alone = len(claims) == 1
     name = str(settings.get("array") or "") if not alone else first.run_folder.name
     if not NAME.match(name):
-        _undo(workspace, claims)
         raise Refused(f"not a name for a job: {name!r}")
     supervise = [sys.executable, str(Path(sys.argv[0]).absolute()), "supervise-allocation", str(workspace.root)]
     command = [shlex.quote(part) for part in (*supervise, first.key if alone else array)]
@@ -208,7 +188,6 @@ def _submit(workspace: Workspace, request: dict[str, Any], claims: list[Claim]) 
             locks=[claimed.lock for claimed in claims],
         )
     except slurm.NotInstalled as error:
-        _undo(workspace, claims)
         raise Refused(f"Slurm rejects it: {error}") from error
     except slurm.Rejected as error:
         # an error of sbatch is no proof that Slurm has not taken the job; only a queue read after it is
@@ -217,15 +196,7 @@ def _submit(workspace: Workspace, request: dict[str, Any], claims: list[Claim]) 
         if snapshot.error:
             raise slurm.NoAnswer(f"Slurm does not answer ({error})") from error
         if not any(claimed.key in snapshot.entries for claimed in claims):
-            _undo(workspace, claims)
             raise Refused(f"Slurm rejects it: {error}") from error
         job = ""
     for index, claimed in enumerate(claims):
-        task_log = log.with_name(log.name.replace("%a", str(index)))
-        # marks the launch as submitted; the job's id is for people only, since jobs are found by their key
-        write_json(claimed.job / SLURM_JOB, {"job": job, "log": str(task_log)})
-
-
-def _undo(workspace: Workspace, claims: list[Claim]) -> None:
-    for claimed in claims:
-        claimed.undo(workspace)
+        mark_submitted(claimed.job, job, log.with_name(log.name.replace("%a", str(index))))

@@ -13,20 +13,10 @@ from console.hosts.agent.workspace import KEY, Workspace, read_json
 
 FRESH_S = 2.0
 CONFIRM_GONE_S = 2.0  # a job missing from the queue must still be missing this much later before it counts as gone
-ENDED_STATES = frozenset(
-    [
-        "BOOT_FAIL",
-        "CANCELLED",
-        "COMPLETED",
-        "DEADLINE",
-        "FAILED",
-        "NODE_FAIL",
-        "OUT_OF_MEMORY",
-        "PREEMPTED",
-        "REVOKED",
-        "TIMEOUT",
-    ]
+ENDED_BY_SLURM = frozenset(
+    ["BOOT_FAIL", "CANCELLED", "DEADLINE", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT"]
 )
+ENDED_STATES = ENDED_BY_SLURM | {"COMPLETED", "FAILED"}
 WAITING_STATES = frozenset(["PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"])
 
 
@@ -36,14 +26,6 @@ class Entry(NamedTuple):
     job: str
     state: str
     reason: str
-
-    @property
-    def ended(self) -> bool:
-        return self.state in ENDED_STATES
-
-    @property
-    def waits(self) -> bool:
-        return self.state in WAITING_STATES
 
 
 class QueueSnapshot(NamedTuple):
@@ -59,7 +41,7 @@ class QueueSnapshot(NamedTuple):
 
     def live(self, key: str) -> list[Entry]:
         """The jobs of a launch that wait or run."""
-        return [entry for entry in self.entries.get(key, []) if not entry.ended]
+        return [entry for entry in self.entries.get(key, []) if entry.state not in ENDED_STATES]
 
 
 class Queue:

@@ -13,15 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from console.hosts.agent import process
-from console.hosts.agent.slurm.queue import Entry, queue_of
+from console.hosts.agent.slurm.queue import ENDED_BY_SLURM, WAITING_STATES, Entry, queue_of
 from console.hosts.agent.supervisor import abort_text, record_end, with_recorded_exit
-from console.hosts.agent.workspace import ABORT, LOCK, SLURM_JOB, Workspace, last_line, read_json
-from engine.contract.file_lock import is_locked, take_lock
+from console.hosts.agent.workspace import ABORT, LOCK, SLURM_JOB, Workspace, last_line, read_json, write_json
+from engine.contract.file_lock import is_locked, locked
 from engine.contract.run_folder import ENDED, STATE
 
-ENDED_BY_SLURM = frozenset(
-    ["BOOT_FAIL", "CANCELLED", "DEADLINE", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT"]
-)
 NO_REASON = ("", "None")
 
 
@@ -45,7 +42,7 @@ def current_state(workspace: Workspace, run_folder: Path, key: str) -> dict[str,
     state = _recorded_state(run_folder, key, supervised)
     if state.get("state") in ENDED or state.get("key") != key:
         return state
-    return _unrecorded_end(workspace, run_folder, state, snapshot.entries.get(key, []))
+    return _unrecorded_end(workspace.job(key), run_folder, state, snapshot.entries.get(key, []))
 
 
 def _recorded_state(run_folder: Path, key: str, supervised: bool) -> dict[str, Any]:
@@ -67,15 +64,15 @@ def was_submitted(job: Path) -> bool:
     return (job / SLURM_JOB).exists()
 
 
-def slurm_log(job: Path) -> Path:
-    """File with Slurm's own output on the job."""
-    return Path(str((read_json(job / SLURM_JOB) or {}).get("log") or job / "slurm.log"))
+def mark_submitted(job: Path, slurm_job: str, log: Path) -> None:
+    """Record that Slurm has the job. Its id is for people only, since jobs are found by their key."""
+    write_json(job / SLURM_JOB, {"job": slurm_job, "log": str(log)})
 
 
 def _with_queue_entry(state: dict[str, Any], entry: Entry, supervised: bool) -> dict[str, Any]:
     """The recorded state combined with the job's entry in the queue."""
     # the snapshot may be older than the start: a supervisor that says "running" knows better
-    if entry.waits and not (supervised and state["state"] == "running"):
+    if entry.state in WAITING_STATES and not (supervised and state["state"] == "running"):
         reason = "waits in Slurm's queue" + (f": {entry.reason}" if entry.reason not in NO_REASON else "")
         # the recorded processes are those of an earlier attempt
         return {**state, "state": "queued", "supervisor": None, "job": None, "reason": reason}
@@ -84,14 +81,11 @@ def _with_queue_entry(state: dict[str, Any], entry: Entry, supervised: bool) -> 
     return state
 
 
-def _unrecorded_end(
-    workspace: Workspace, run_folder: Path, state: dict[str, Any], entries: list[Entry]
-) -> dict[str, Any]:
+def _unrecorded_end(job: Path, run_folder: Path, state: dict[str, Any], entries: list[Entry]) -> dict[str, Any]:
     """State of a run whose job has left the queue, and whose supervisor recorded no end.
 
     What is known to have ended is recorded in the supervisor's place; anything else is lost, and not recorded.
     """
-    job = workspace.job(str(state["key"]))
     began, last = bool(state.get("supervisor")), entries[-1].state if entries else ""
     if (job / ABORT).exists():
         return _record(job, run_folder, state, "aborted", abort_text(job))
@@ -100,7 +94,8 @@ def _unrecorded_end(
         return _record(job, run_folder, state, "failed", f"Slurm ended it{before}: {last.lower().replace('_', ' ')}")
     if last and not began:
         hints = [entries[-1].reason] if entries[-1].reason not in NO_REASON else []
-        reason = "; ".join([*hints, last_line(slurm_log(job))]).strip("; ") or last.lower()
+        log = Path(str((read_json(job / SLURM_JOB) or {}).get("log") or job / "slurm.log"))
+        reason = "; ".join([*hints, last_line(log)]).strip("; ") or last.lower()
         return _record(job, run_folder, state, "failed", f"it did not begin: {reason}")
     if began:
         reason = "its supervisor is gone"
@@ -115,12 +110,9 @@ def _unrecorded_end(
 
 def _record(job: Path, run_folder: Path, state: dict[str, Any], end: str, reason: str) -> dict[str, Any]:
     """Record the end, unless another process holds the job's lock or the disk cannot be written now."""
-    lock = take_lock(job / LOCK, wait=False)
-    if lock is None:
-        return state
-    try:
+    with locked(job / LOCK, wait=False) as lock:
+        if lock is None:
+            return state
         with suppress(OSError):
             return record_end(run_folder, job.name, end, reason)
-    finally:
-        os.close(lock)
     return {**state, "state": end, "reason": reason}

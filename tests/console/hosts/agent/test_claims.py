@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from console.hosts.agent import jobs
+from console.hosts.agent import jobs, process
 from console.hosts.agent.claims import Claim, claim
 from console.hosts.agent.workspace import Refused, Workspace, read_json, write_json
 from engine.contract.file_lock import take_lock
@@ -97,10 +97,7 @@ def test_a_launch_whose_supervisor_does_not_start_can_be_asked_for_again(
 ) -> None:
     before = host.contents()
 
-    def fails(*_: object) -> None:
-        raise Refused("the supervisor did not start")
-
-    monkeypatch.setattr(jobs, "_start_supervisor", fails)
+    monkeypatch.setattr(process, "start_detached", lambda *_: False)
     request = {"key": "b" * 32, "folder": "experiment", "run": "A_seed1", "argv": ["true"]}
     for _ in range(2):  # the second time as the first: it is not taken for a launch that stands
         with pytest.raises(Refused, match="did not start"):

@@ -1,0 +1,40 @@
+"""The supervisor of one run, in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from console.hosts.agent.claims import claim
+from console.hosts.agent.workspace import Workspace, read_json
+
+SUPERVISE = """
+import errno, sys
+from pathlib import Path
+from console.hosts.agent import supervisor
+from console.hosts.agent.workspace import Workspace, write_json
+
+def full_once(path, value, durable=True):
+    if "job" in value and not failed:
+        failed.append(path)
+        raise OSError(errno.ENOSPC, "No space left on device")
+    write_json(path, value, durable)
+
+failed = []
+supervisor.write_json = full_once
+supervisor.Supervisor(Workspace(Path(sys.argv[1])), sys.argv[2]).supervise()
+assert failed
+"""
+
+
+def test_a_job_that_started_on_a_full_disk_is_supervised_to_its_end(tmp_path: Path) -> None:
+    workspace, key = Workspace(tmp_path), "a" * 32
+    request = {"key": key, "folder": "experiment", "run": "A_seed1", "argv": [sys.executable, "-c", "print('done')"]}
+    claimed = claim(workspace, request)
+    assert not isinstance(claimed, str)
+    claimed.release()
+    subprocess.run([sys.executable, "-c", SUPERVISE, str(tmp_path), key], check=True, timeout=60)
+    state = read_json(claimed.run_folder / "state.json") or {}
+    assert (state["state"], state["exit_code"]) == ("finished", 0)
+    assert (claimed.run_folder / "log.txt").read_text() == "done\n"
