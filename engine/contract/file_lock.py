@@ -85,11 +85,6 @@ class FileLock:
         if self._handle is not None:
             os.pwrite(self._handle, text.encode()[:199].ljust(200), 0)
 
-    def release(self) -> None:
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
-
     def __enter__(self) -> FileLock:
         if self._handle is None:
             for _ in self.waiting():
@@ -97,4 +92,6 @@ class FileLock:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.release()
+        assert self._handle is not None
+        os.close(self._handle)
+        self._handle = None

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,12 +68,8 @@ def send_signal(identity: dict[str, Any] | None, number: int) -> bool:
     if not identity:
         return False
     pid, handle = int(identity["pid"]), None
-    try:
+    with suppress(AttributeError, OSError):  # Linux before 5.3 or Python before 3.9: the check alone must do
         handle = os.pidfd_open(pid)  # pins the process: its pid cannot pass to another between the check and the signal
-    except ProcessLookupError:
-        return False
-    except (AttributeError, OSError):
-        pass  # Linux before 5.3 or Python before 3.9: the check alone must do
     try:
         if not alive(identity):
             return False
@@ -118,13 +115,9 @@ def become_subreaper() -> None:
 
 def reap() -> None:
     """Collect children that have ended, adopted ones too: a zombie would count as left of its job."""
-    while True:
-        try:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if pid == 0:
-            return
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def job_processes(key: str, root: int | None, session: int | None) -> list[dict[str, Any]]:

@@ -50,15 +50,10 @@ HEARTBEATS = HeartbeatWatch()
 def current_states(workspace: Workspace, folder: str) -> dict[str, dict[str, Any]]:
     """The state of every run of an experiment's folder; a run without a working supervisor is lost."""
     found: dict[str, dict[str, Any]] = {}
-    runs = workspace.runs(folder)
-    if not runs.is_dir():
-        return found
-    for run_folder in sorted(runs.iterdir()):
-        if run_folder.name.startswith(".") or not run_folder.is_dir():
-            continue
-        state = read_json(run_folder / STATE)
+    for path in sorted(workspace.runs(folder).glob(f"[!.]*/{STATE}")):
+        state = read_json(path)
         if state is not None:
-            found[run_folder.name] = HEARTBEATS.judge(current_state(workspace, run_folder, state))
+            found[path.parent.name] = HEARTBEATS.judge(current_state(workspace, path.parent, state))
     return found
 
 

@@ -79,7 +79,10 @@ class Transfer:
         with suppress(Disconnected):
             self._write(encode_message({"sha256": size_and_sha256(Path(sys.argv[0]))[1]}))
             while True:
-                request = self._next_message()
+                frame = next(self._frames)
+                if frame.kind != MESSAGE:
+                    raise Disconnected("frames of files without a request")
+                request = decode_message(frame.payload)
                 try:
                     reply = getattr(self, f"_do_{request.get('op')}")(request)
                 except DiskFull as full:
@@ -166,12 +169,6 @@ class Transfer:
     def _records(self, root: str) -> Path:
         """Folder of the hash cache and receipts of ``root``: in the workspace, so that the synced folder stays unchanged."""
         return self._root / ".sync" / hashlib.sha256(root.encode("utf-8", "replace")).hexdigest()[:16]
-
-    def _next_message(self) -> dict[str, Any]:
-        frame = next(self._frames)
-        if frame.kind != MESSAGE:
-            raise Disconnected("frames of files without a request")
-        return decode_message(bytes(frame.payload))
 
     def _read(self) -> Iterator[Frame]:
         frames = FrameDecoder()

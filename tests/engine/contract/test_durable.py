@@ -11,7 +11,7 @@ from engine.contract import durable
 from engine.contract.durable import write_dir_atomically, write_durably
 
 
-def test_it_writes_and_replaces(tmp_path: Path) -> None:
+def test_a_durable_write_creates_and_replaces(tmp_path: Path) -> None:
     path = tmp_path / "x"
     write_durably(path, b"one")
     write_durably(path, b"two")
@@ -48,7 +48,7 @@ def test_a_full_folder_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.rglob("*")] == ["full", "mine"]
 
 
-def test_a_failure_in_the_middle_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_folder_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(path: Path, content: bytes) -> None:
         if path.name == "b":
             raise OSError("disk full")

@@ -19,7 +19,7 @@ with FileLock(Path(sys.argv[1])) as lock:
 """
 
 
-def test_who_waits_sees_the_holders_note_until_the_holder_is_killed(tmp_path: Path) -> None:
+def test_a_waiting_process_sees_the_holders_note_until_the_holder_is_killed(tmp_path: Path) -> None:
     path = tmp_path / "made" / "lock"
     holder = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True)
     assert holder.stdout is not None
@@ -38,7 +38,7 @@ def test_who_waits_sees_the_holders_note_until_the_holder_is_killed(tmp_path: Pa
         pass
 
 
-def test_a_wait_given_up_leaves_the_lock_to_others(tmp_path: Path) -> None:
+def test_an_abandoned_wait_does_not_keep_the_lock(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with FileLock(path):
         waiting = FileLock(path).waiting()

@@ -61,7 +61,7 @@ def test_a_safe_path_stays_inside(path: str) -> None:
 
 
 @given(st.lists(st.tuples(st.from_regex(r"[a-z]{1,8}", fullmatch=True), st.integers(0, 99)), unique_by=lambda t: t[0]))
-def test_the_fingerprint_does_not_depend_on_order_and_notices_changes(files: list[tuple[str, int]]) -> None:
+def test_the_fingerprint_ignores_order_and_changes_with_the_content(files: list[tuple[str, int]]) -> None:
     entries = tuple(manifest.FileEntry(path, size, HASH) for path, size in files)
     print_ = manifest.fingerprint(entries)
     assert print_ == manifest.fingerprint(entries[::-1])
@@ -76,7 +76,7 @@ def body(**changes: Any) -> bytes:
     return json.dumps({"key": "k", "files": files, "fingerprint": manifest.fingerprint(entries), **changes}).encode()
 
 
-def test_a_whole_manifest_is_read() -> None:
+def test_a_valid_manifest_is_decoded() -> None:
     assert manifest.decode(body()).files[0].path == "a"
 
 

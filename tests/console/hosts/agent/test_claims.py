@@ -48,7 +48,7 @@ def host(tmp_path: Path) -> Host:
     return host
 
 
-def test_a_launch_that_goes_on_takes_copies_and_the_run_before_stays_whole(host: Host) -> None:
+def test_a_resumed_launch_copies_the_checkpoint_and_the_earlier_run_stays_complete(host: Host) -> None:
     before = host.contents()
     made = host.launch("one", carry=CARRIED)
     assert set(host.contents()) == {*CARRIED, "state.json"}, "its end is not the new one's"
@@ -58,7 +58,7 @@ def test_a_launch_that_goes_on_takes_copies_and_the_run_before_stays_whole(host:
     assert {path.name: path.read_bytes() for path in made.previous.iterdir()} == before
 
 
-def test_nothing_is_taken_over_of_a_run_with_other_settings_or_unless_asked(host: Host) -> None:
+def test_nothing_is_copied_from_a_run_with_other_settings_or_unrequested(host: Host) -> None:
     host.launch("another", carry=CARRIED)
     assert set(host.contents()) == {"state.json"}
     host.launch("another")
@@ -66,7 +66,7 @@ def test_nothing_is_taken_over_of_a_run_with_other_settings_or_unless_asked(host
 
 
 @pytest.mark.parametrize("wrong", [{"carry": ["../state.json"]}, {"files": {"../evil": ""}}, {"slots": "many"}])
-def test_a_refused_launch_leaves_the_run_before_in_its_place(host: Host, wrong: dict[str, Any]) -> None:
+def test_a_refused_launch_leaves_the_earlier_run_in_its_folder(host: Host, wrong: dict[str, Any]) -> None:
     before = host.contents()
     with pytest.raises((Refused, ValueError)):
         host.launch("one", **wrong)
@@ -75,7 +75,7 @@ def test_a_refused_launch_leaves_the_run_before_in_its_place(host: Host, wrong: 
     assert (read_json(host.run_folder / "state.json") or {})["settings"] == "one"
 
 
-def test_a_launch_waits_until_the_end_of_the_run_before_it_is_sealed(host: Host) -> None:
+def test_a_launch_waits_until_the_earlier_run_is_sealed(host: Host) -> None:
     (host.run_folder / "state.json").write_text(json.dumps({"state": "aborted", "key": "a" * 32, "settings": "one"}))
     recording = host.workspace.job("a" * 32)
     recording.mkdir(parents=True)
@@ -92,9 +92,7 @@ def test_a_launch_waits_until_the_end_of_the_run_before_it_is_sealed(host: Host)
     assert "manifest.json" not in host.contents()
 
 
-def test_a_launch_whose_supervisor_does_not_start_can_be_asked_for_again(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_launch_whose_supervisor_does_not_start_can_be_repeated(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     before = host.contents()
 
     monkeypatch.setattr(process, "start_detached", lambda *_: False)

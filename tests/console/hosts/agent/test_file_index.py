@@ -51,7 +51,7 @@ def settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_it_says_what_is_there_and_its_fingerprint_is_the_capsules(tmp_path: Path) -> None:
+def test_an_index_lists_all_files_and_has_the_capsules_fingerprint(tmp_path: Path) -> None:
     folder = write(tmp_path / "folder", {"sub/b": b"two", "a": b"one"})
     (folder / "a").chmod(0o755)
     found = counted(folder)
@@ -63,7 +63,7 @@ def test_it_says_what_is_there_and_its_fingerprint_is_the_capsules(tmp_path: Pat
     assert fingerprint(found.files) == manifest.fingerprint(listed)
 
 
-def test_links_pipes_and_hostile_names_are_refused_by_name_and_not_followed(tmp_path: Path) -> None:
+def test_symlinks_pipes_and_hostile_names_are_listed_as_refused(tmp_path: Path) -> None:
     folder = write(tmp_path / "folder", {"a": b"one"})
     (folder / "link").symlink_to("/etc/passwd")
     (folder / "outside").symlink_to("/etc")
@@ -76,19 +76,19 @@ def test_links_pipes_and_hostile_names_are_refused_by_name_and_not_followed(tmp_
     assert {path for path, _ in found.refused} == {"link", "outside", "pipe", "-n", "new\nline", "\udcff"}
 
 
-def test_the_experiments_excludes_are_not_even_looked_into(tmp_path: Path) -> None:
+def test_excluded_folders_are_not_opened(tmp_path: Path) -> None:
     left_out = {"m.pt": b"", "x/m.pth": b"", "x/__pycache__/y": b"", ".git/config": b"", ".venv/p": b"", "runs/r": b""}
     folder = write(tmp_path / "folder", {"a": b"one", "x/b": b"", **left_out})
     assert [entry.path for entry in counted(folder, excludes=EXCLUDES).files] == ["a", "x/b"]
 
 
-def test_what_did_not_change_is_not_read_again(settled: Path, tmp_path: Path, reads: list[str]) -> None:
+def test_unchanged_files_are_not_read_again(settled: Path, tmp_path: Path, reads: list[str]) -> None:
     first = counted(settled, tmp_path / "cache")
     assert sorted(reads) == ["a", "b"]
     assert counted(settled, tmp_path / "cache") == first and len(reads) == 2
 
 
-def test_a_change_that_hides_behind_the_same_size_and_time_is_seen(settled: Path, tmp_path: Path) -> None:
+def test_a_change_with_the_same_size_and_mtime_is_detected(settled: Path, tmp_path: Path) -> None:
     path = settled / "a"
     os.utime(path, ns=(LONG_AGO, LONG_AGO))
     before = counted(settled, tmp_path / "cache")
@@ -97,7 +97,7 @@ def test_a_change_that_hides_behind_the_same_size_and_time_is_seen(settled: Path
     assert counted(settled, tmp_path / "cache") != before
 
 
-def test_a_file_replaced_by_another_of_the_same_size_and_time_is_seen(settled: Path, tmp_path: Path) -> None:
+def test_a_replacement_with_the_same_size_and_mtime_is_detected(settled: Path, tmp_path: Path) -> None:
     os.utime(settled / "a", ns=(LONG_AGO, LONG_AGO))
     before = counted(settled, tmp_path / "cache")
     write(tmp_path, {"other": b"ONE"})
@@ -106,7 +106,7 @@ def test_a_file_replaced_by_another_of_the_same_size_and_time_is_seen(settled: P
     assert counted(settled, tmp_path / "cache") != before
 
 
-def test_a_hash_taken_within_a_tick_of_the_change_is_not_trusted(tmp_path: Path, reads: list[str]) -> None:
+def test_a_hash_computed_within_a_tick_of_the_change_is_not_used(tmp_path: Path, reads: list[str]) -> None:
     folder = write(tmp_path / "folder", {"a": b"one"})
     counted(folder, tmp_path / "cache")
     counted(folder, tmp_path / "cache")
@@ -114,14 +114,14 @@ def test_a_hash_taken_within_a_tick_of_the_change_is_not_trusted(tmp_path: Path,
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"a": 3}', b'{"a": [3, 0, 0, 0, 0, "x"]}', b"\xff"])
-def test_a_broken_cache_is_done_without(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_cache_is_ignored(tmp_path: Path, content: bytes) -> None:
     folder = write(tmp_path / "folder", {"a": b"one"})
     right = counted(folder)
     (tmp_path / "cache").write_bytes(content)
     assert counted(folder, tmp_path / "cache") == right
 
 
-def test_a_file_that_will_not_stand_still_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_keeps_changing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write(tmp_path / "folder", {"a": b"one", "b": b"two"})
     real = module.hash_prefix
 

@@ -73,18 +73,18 @@ def test_one_byte_at_a_time_gives_the_same_frames(stream: bytes) -> None:
         b"GET / HTTP/1.1",
     ],
 )
-def test_what_is_no_frame_is_noticed(content: bytes) -> None:
+def test_bytes_that_are_no_frame_are_refused(content: bytes) -> None:
     with pytest.raises(BadFrame):
         list(FrameDecoder().feed(content))
 
 
 @pytest.mark.parametrize("payload", [b"", b"not zlib", encode_frame(MESSAGE, b"")])
-def test_a_message_that_cannot_be_read_is_noticed(payload: bytes) -> None:
+def test_a_message_that_cannot_be_read_is_refused(payload: bytes) -> None:
     with pytest.raises(BadFrame):
         decode_message(payload)
 
 
-def test_a_message_comes_back_as_it_was() -> None:
+def test_an_encoded_message_decodes_to_itself() -> None:
     ((kind, payload),) = FrameDecoder().feed(encode_message({"a": [1, "é", None]}))
     assert kind == MESSAGE and decode_message(payload) == {"a": [1, "é", None]}
 

@@ -68,13 +68,13 @@ async def test_the_gpu_is_confirmed_free(host: Host, smi: Path, apps: str, expec
 
 
 @pytest.mark.parametrize("orphan", [False, True], ids=["by its supervisor", "after its supervisor"])
-async def test_who_is_still_on_the_gpu_is_named(host: Host, smi: Path, orphan: bool) -> None:
+async def test_a_process_still_on_the_gpu_is_named(host: Host, smi: Path, orphan: bool) -> None:
     answers(smi, f"cat {host.workspace}/apps")
     reason, pid = await reason_of_an_abort(host, orphan=orphan)
     assert reason.endswith(f"; STILL ON THE GPU, by nvidia-smi: process {pid}")
 
 
-async def test_a_driver_that_lets_go_late_is_waited_for(host: Host, smi: Path) -> None:
+async def test_a_driver_that_releases_the_gpu_late_is_waited_for(host: Host, smi: Path) -> None:
     answers(smi, f"cd {host.workspace}; cat apps; test -e asked && rm -f apps; touch asked; touch apps")
     reason, _ = await reason_of_an_abort(host)
     assert reason == "aborted by the test; GPU free, by nvidia-smi"
@@ -90,7 +90,7 @@ async def test_a_driver_that_lets_go_late_is_waited_for(host: Host, smi: Path) -
         pytest.param("exec sleep 60", "nvidia-smi does not answer within 3 s", id="hangs"),
     ],
 )
-async def test_a_gpu_that_cannot_be_asked_is_said_and_holds_nothing_up(
+async def test_an_unknown_gpu_state_is_reported_and_delays_nothing(
     host: Host, smi: Path, answer: str, expected: str
 ) -> None:
     answers(smi, answer)

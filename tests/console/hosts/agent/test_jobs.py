@@ -30,10 +30,10 @@ WAIT_FOR_EVER = "import time\nwhile True: time.sleep(60)"
 
 def processes_of(key: str) -> list[int]:
     """Living processes that carry the job's mark."""
-    return [who["pid"] for who in process.job_processes(key, None, None)]
+    return [identity["pid"] for identity in process.job_processes(key, None, None)]
 
 
-async def test_a_run_finishes_and_its_capsule_is_sealed(link: AgentClient, host: Host) -> None:
+async def test_a_run_finishes_and_is_sealed(link: AgentClient, host: Host) -> None:
     key = await launch(link, "A_seed1", "print('hello')")
     states = await states_when(link, in_state("A_seed1", "finished", "failed"))
     assert states["A_seed1"]["state"] == "finished"
@@ -56,7 +56,7 @@ async def test_the_state_file_fits_the_contract(link: AgentClient, host: Host) -
     assert state.supervisor and state.job and state.supervisor.pid != state.job.pid
 
 
-async def test_a_job_that_dies_of_a_signal_says_which(link: AgentClient) -> None:
+async def test_a_job_killed_by_a_signal_has_its_name_as_reason(link: AgentClient) -> None:
     await launch(link, "A_seed1", "import os; os.kill(os.getpid(), 9)")
     states = await states_when(link, in_state("A_seed1", "failed"))
     assert states["A_seed1"]["reason"] == "killed by SIGKILL"
@@ -79,7 +79,7 @@ async def test_an_active_run_is_not_launched_again_under_another_key(link: Agent
     await link.request("abort", key=first, by="the test")
 
 
-async def test_an_ended_run_gives_way_and_is_kept(link: AgentClient, host: Host) -> None:
+async def test_an_ended_run_is_set_aside_by_the_next_launch(link: AgentClient, host: Host) -> None:
     first = await launch(link, "A_seed1", "print('one')")
     await states_when(link, in_state("A_seed1", "finished"))
     second = await launch(link, "A_seed1", "print('two')")
@@ -143,7 +143,7 @@ async def test_a_queued_run_that_is_aborted_never_starts(link: AgentClient, host
     assert not (host.workspace / "started").exists()
 
 
-async def test_runs_outlive_the_link_and_the_server(host: Host) -> None:
+async def test_runs_survive_the_link_and_the_ssh_server(host: Host) -> None:
     code = "import pathlib, time\nwhile not pathlib.Path('go').exists(): time.sleep(0.02)"
     async with host.open_connection() as (_, link):
         await launch(link, "A_seed1", code)
@@ -175,7 +175,9 @@ async def test_a_run_whose_supervisor_was_killed_is_lost_and_can_be_aborted(link
     ("field", "value"),
     [("key", "../../etc"), ("key", "A" * 32), ("folder", ".."), ("run", "a/b"), ("run", "-rf"), ("run", "a\nb")],
 )
-async def test_names_that_could_leave_the_workspace_are_refused(link: AgentClient, field: str, value: str) -> None:
+async def test_names_that_could_lead_out_of_the_workspace_are_refused(
+    link: AgentClient, field: str, value: str
+) -> None:
     request: dict[str, Any] = {
         "key": uuid.uuid4().hex,
         "folder": FOLDER,
@@ -187,7 +189,7 @@ async def test_names_that_could_leave_the_workspace_are_refused(link: AgentClien
         await link.request("launch", **request)
 
 
-async def test_a_supervisor_whose_run_was_deleted_goes_away(link: AgentClient, host: Host) -> None:
+async def test_a_supervisor_whose_run_was_deleted_ends(link: AgentClient, host: Host) -> None:
     await launch(link, "A_seed1", "import pathlib, time\nwhile not pathlib.Path('go').exists(): time.sleep(0.02)")
     states = await states_when(link, lambda states: bool(states.get("A_seed1", {}).get("job")))
     supervisor = psutil.Process(states["A_seed1"]["supervisor"]["pid"])
@@ -205,7 +207,7 @@ async def test_a_job_that_cannot_start_has_failed(link: AgentClient) -> None:
     assert "did not start" in states["A_seed1"]["reason"]
 
 
-async def test_a_supervisor_left_no_complaint(link: AgentClient, host: Host) -> None:
+async def test_a_supervisor_logs_no_error(link: AgentClient, host: Host) -> None:
     key = await launch(link, "A_seed1", "print()")
     await states_when(link, in_state("A_seed1", "finished"))
     assert (host.workspace / "jobs" / key / "supervisor.log").read_text() == ""
@@ -234,7 +236,7 @@ def test_a_run_from_before_a_reboot_is_lost_and_its_pids_are_left_alone(tmp_path
 
 
 @pytest.mark.fault("pid recycled", "lost; no signal ever sent to a stranger")
-def test_a_recycled_pid_is_a_stranger() -> None:
+def test_another_process_with_a_recycled_pid_is_not_signalled() -> None:
     me = process.identity(os.getpid())
     assert process.alive(me)
     for stranger in ({**me, "start": me["start"] - 1}, {**me, "boot": "another"}):

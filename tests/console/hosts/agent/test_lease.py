@@ -12,7 +12,7 @@ from console.hosts.ssh.errors import LinkDown
 from tests.console.hosts.conftest import Host, launch
 
 
-async def test_the_first_console_holds_it_and_the_second_looks_on(host: Host) -> None:
+async def test_the_first_console_holds_the_lease_and_the_second_does_not(host: Host) -> None:
     async with host.open_connection() as (_, first), host.open_connection() as (_, second):
         assert await first.request("lease", console="1", user="ann") == {"held": True, "holder": "ann"}
         assert await second.request("lease", console="2", user="bob") == {"held": False, "holder": "ann"}
@@ -24,7 +24,7 @@ async def test_the_first_console_holds_it_and_the_second_looks_on(host: Host) ->
         await launch(first, "A_seed1", "print()")
 
 
-async def test_it_is_free_when_its_holder_is_gone(host: Host) -> None:
+async def test_the_lease_is_free_once_its_holder_is_gone(host: Host) -> None:
     async with host.open_connection() as (_, first):
         await first.request("lease", console="1", user="ann")
     async with host.open_connection() as (_, second):
@@ -47,7 +47,7 @@ async def test_a_console_whose_old_link_hangs_gets_its_own_lease_back(host: Host
         assert (await again.request("lease", console="1", user="ann"))["held"]
 
 
-async def test_of_many_that_ask_at_once_one_gets_it(host: Host) -> None:
+async def test_of_many_requests_at_once_one_gets_the_lease(host: Host) -> None:
     async with host.open_connection() as (_, a), host.open_connection() as (_, b), host.open_connection() as (_, c):
         links = {"a": a, "b": b, "c": c}
         replies = await asyncio.gather(

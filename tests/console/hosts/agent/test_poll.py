@@ -42,7 +42,7 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def test_files_are_read_on_by_offset_and_only_where_they_are_asked_for(tmp_path: Path) -> None:
+def test_requested_files_are_read_from_their_offset_and_no_others(tmp_path: Path) -> None:
     content = bytes(range(256)) * 4000
     workspace = make_run(tmp_path, events=content, log=b"a log")
     whole = b""

@@ -26,7 +26,7 @@ def entry(path: str, content: bytes) -> Entry:
 
 
 @contextmanager
-def intake_into(folder: Path, *files: Entry, aside: str | None = None) -> Iterator[Receiver]:
+def receiver_into(folder: Path, *files: Entry, aside: str | None = None) -> Iterator[Receiver]:
     with SafeDir(folder, create=True) as root:
         receiver = Receiver(root, files, aside)
         try:
@@ -41,9 +41,9 @@ def feed(receiver: Receiver, number: int, content: bytes, *, offset: int = 0, ho
     receiver.take(END, bytes([how]))
 
 
-def test_files_are_in_place_only_when_all_of_them_came(tmp_path: Path) -> None:
+def test_files_are_put_in_place_only_when_all_have_arrived(tmp_path: Path) -> None:
     folder = write(tmp_path / "root", {"a": b"old"})
-    with intake_into(folder, entry("a", b"new"), entry("sub/b", b"two")) as receiver:
+    with receiver_into(folder, entry("a", b"new"), entry("sub/b", b"two")) as receiver:
         feed(receiver, 0, b"new")
         assert tree(folder) == {"a": b"old"}
         feed(receiver, 1, b"two")
@@ -53,11 +53,11 @@ def test_files_are_in_place_only_when_all_of_them_came(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [1000, BIG_FILE + 1000], ids=["small", "big"])
 @pytest.mark.parametrize("damage", ["cut", "grown", "changed", "noticed by the sender"])
-def test_what_is_not_what_was_announced_is_not_put_in_place(tmp_path: Path, size: int, damage: str) -> None:
+def test_a_file_that_differs_from_its_announcement_is_not_put_in_place(tmp_path: Path, size: int, damage: str) -> None:
     right = os.urandom(size)
     wrong = {"cut": right[:-1], "grown": right + b"x", "changed": bytes(size)}.get(damage, right)
     folder = write(tmp_path / "root", {"a": b"old"})
-    with intake_into(folder, entry("a", right), entry("b", b"two")) as receiver:
+    with receiver_into(folder, entry("a", right), entry("b", b"two")) as receiver:
         feed(receiver, 0, wrong, how=CHANGED if wrong == right else 0)
         feed(receiver, 1, b"two")
         receiver.commit()
@@ -66,32 +66,32 @@ def test_what_is_not_what_was_announced_is_not_put_in_place(tmp_path: Path, size
         assert not staged_files(root)
 
 
-def test_a_broken_batch_is_gone_on_with_from_the_byte_it_came_to(tmp_path: Path) -> None:
+def test_an_interrupted_batch_is_continued_from_its_last_byte(tmp_path: Path) -> None:
     content = os.urandom(BIG_FILE * 2)
     big, half = entry("big", content), BIG_FILE + 12345
-    with intake_into(tmp_path / "root", big) as receiver:
+    with receiver_into(tmp_path / "root", big) as receiver:
         receiver.take(FILE, FILE_HEAD.pack(0, 0))
         receiver.take(DATA, content[:half])
     with SafeDir(tmp_path / "root") as root:
         assert staged_files(root) == {staged_name(big): (half, hashlib.sha256(content[:half]).hexdigest())}
-    with intake_into(tmp_path / "root", big) as receiver:
+    with receiver_into(tmp_path / "root", big) as receiver:
         feed(receiver, 0, content[half:], offset=half)
         receiver.commit()
     assert tree(tmp_path / "root") == {"big": content} and receiver.bytes == BIG_FILE * 2 - half
 
 
-def test_a_beginning_that_is_not_right_any_more_is_not_gone_on_from(tmp_path: Path) -> None:
+def test_a_staged_beginning_that_has_changed_is_not_continued(tmp_path: Path) -> None:
     content = os.urandom(1000)
     one = entry("a", content)
     write(tmp_path / "root", {"/".join((*STAGING, staged_name(one))): bytes(600)})
-    with intake_into(tmp_path / "root", one) as receiver:
+    with receiver_into(tmp_path / "root", one) as receiver:
         feed(receiver, 0, content[600:], offset=600)
         receiver.commit()
     assert tree(tmp_path / "root") == {} and set(receiver.failures) == {"a"}
 
 
-def test_two_batches_at_once_are_refused(tmp_path: Path) -> None:
-    with intake_into(tmp_path / "root"), pytest.raises(Busy), intake_into(tmp_path / "root"):
+def test_a_second_batch_at_the_same_time_is_refused(tmp_path: Path) -> None:
+    with receiver_into(tmp_path / "root"), pytest.raises(Busy), receiver_into(tmp_path / "root"):
         pass
 
 
@@ -105,42 +105,42 @@ def test_two_batches_at_once_are_refused(tmp_path: Path) -> None:
         [(FILE, FILE_HEAD.pack(0, 0))] * 2,
     ],
 )
-def test_frames_out_of_order_are_noticed(tmp_path: Path, frames: list[tuple[int, bytes]]) -> None:
-    with intake_into(tmp_path / "root", entry("a", b"one")) as receiver, pytest.raises(BadFrame):
+def test_frames_out_of_order_are_refused(tmp_path: Path, frames: list[tuple[int, bytes]]) -> None:
+    with receiver_into(tmp_path / "root", entry("a", b"one")) as receiver, pytest.raises(BadFrame):
         for kind, payload in frames:
             receiver.take(kind, payload)
 
 
-def test_what_is_replaced_can_be_kept_aside(tmp_path: Path) -> None:
+def test_replaced_files_can_be_kept_aside(tmp_path: Path) -> None:
     folder = write(tmp_path / "root", {"sub/a": b"old"})
-    with intake_into(folder, entry("sub/a", b"new"), aside="kept/1") as receiver:
+    with receiver_into(folder, entry("sub/a", b"new"), aside="kept/1") as receiver:
         feed(receiver, 0, b"new")
         receiver.commit()
     assert tree(folder) == {"sub/a": b"new", "kept/1/sub/a": b"old"}
 
 
-def test_only_what_is_still_what_it_was_is_deleted(tmp_path: Path) -> None:
+def test_only_unchanged_files_are_deleted(tmp_path: Path) -> None:
     folder = write(tmp_path / "root", {"x/y/gone": b"old", "stays": b"new", "x/other": b""})
-    with intake_into(folder) as receiver:
+    with receiver_into(folder) as receiver:
         assert receiver.commit([entry("x/y/gone", b"old"), entry("stays", b"old"), entry("never", b"")]) == 1
     assert tree(folder) == {"stays": b"new", "x/other": b""} and not (folder / "x" / "y").exists()
 
 
-def test_nothing_is_deleted_when_something_did_not_arrive(tmp_path: Path) -> None:
+def test_nothing_is_deleted_when_a_file_did_not_arrive(tmp_path: Path) -> None:
     folder = write(tmp_path / "root", {"old": b"old"})
-    with intake_into(folder, entry("new", b"new")) as receiver:
+    with receiver_into(folder, entry("new", b"new")) as receiver:
         feed(receiver, 0, b"NEW")
         assert receiver.commit([entry("old", b"old")]) == 0
     assert tree(folder) == {"old": b"old"}
 
 
 @pytest.mark.parametrize("link", ["a", "a/b", "a/b/c"])
-def test_a_symlink_on_the_way_is_never_written_through(tmp_path: Path, link: str) -> None:
+def test_a_symlink_in_a_path_is_never_written_through(tmp_path: Path, link: str) -> None:
     outside = write(tmp_path / "outside", {"c": b"theirs", "b/c": b"theirs"})
     folder = tmp_path / "root"
     (folder / link).parent.mkdir(parents=True)
     (folder / link).symlink_to(outside / "c" if link == "a/b/c" else outside)
-    with intake_into(folder, entry("a/b/c", b"ours"), entry("d", b"ours")) as receiver:
+    with receiver_into(folder, entry("a/b/c", b"ours"), entry("d", b"ours")) as receiver:
         feed(receiver, 0, b"ours")
         feed(receiver, 1, b"ours")
         receiver.commit([entry("a/b/c", b"theirs")] if link != "a/b/c" else [])
@@ -152,13 +152,13 @@ def test_a_staging_folder_that_is_a_symlink_is_refused(tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / STAGING[0]).symlink_to(tmp_path / "outside")
-    with pytest.raises(UnexpectedFile), intake_into(tmp_path / "root", entry("a", b"one")):
+    with pytest.raises(UnexpectedFile), receiver_into(tmp_path / "root", entry("a", b"one")):
         pass
     assert not list((tmp_path / "outside").iterdir())
 
 
 @pytest.mark.parametrize("planted", ["symlink", "hard link"])
-def test_what_is_planted_where_a_file_is_on_its_way_is_not_written_to(tmp_path: Path, planted: str) -> None:
+def test_a_file_planted_in_staging_is_not_written_to(tmp_path: Path, planted: str) -> None:
     victim = write(tmp_path, {"victim": b"theirs"}) / "victim"
     one = entry("a", b"theirs and ours")
     place = (tmp_path / "root").joinpath(*STAGING, staged_name(one))
@@ -166,7 +166,7 @@ def test_what_is_planted_where_a_file_is_on_its_way_is_not_written_to(tmp_path: 
     for offset in (0, 6):
         place.unlink(missing_ok=True)
         place.symlink_to(victim) if planted == "symlink" else place.hardlink_to(victim)
-        with intake_into(tmp_path / "root", one) as receiver:
+        with receiver_into(tmp_path / "root", one) as receiver:
             feed(receiver, 0, b"theirs and ours"[offset:], offset=offset)
             receiver.commit()
         assert victim.read_bytes() == b"theirs"
@@ -205,7 +205,7 @@ class Swapper(threading.Thread):
         return self
 
 
-def test_folders_swapped_for_symlinks_while_files_come_put_no_byte_outside(tmp_path: Path) -> None:
+def test_folders_swapped_for_symlinks_during_receiving_put_no_byte_outside(tmp_path: Path) -> None:
     outside, folder = tmp_path / "outside", tmp_path / "root"
     outside.mkdir()
     (folder / "d" / "e").mkdir(parents=True)
@@ -216,7 +216,7 @@ def test_folders_swapped_for_symlinks_while_files_come_put_no_byte_outside(tmp_p
         while swapper.is_alive() and (swapper.swaps < 300 or not refused or not placed):
             content = draw.randbytes(10)
             names = [f"d/{draw.randrange(4)}", f"d/e/{draw.randrange(4)}"]
-            with intake_into(folder, *(entry(name, content) for name in names)) as receiver:
+            with receiver_into(folder, *(entry(name, content) for name in names)) as receiver:
                 for number in range(2):
                     feed(receiver, number, content)
                 receiver.commit()
@@ -226,7 +226,7 @@ def test_folders_swapped_for_symlinks_while_files_come_put_no_byte_outside(tmp_p
     assert tree(outside) == {}
 
 
-def test_folders_swapped_for_symlinks_while_files_are_sent_let_no_byte_out(tmp_path: Path) -> None:
+def test_folders_swapped_for_symlinks_during_sending_leak_no_byte(tmp_path: Path) -> None:
     outside = write(tmp_path / "outside", {"f": b"SECRET"})
     folder = write(tmp_path / "root", {"d/f": b"public"})
     sent = refused = 0

@@ -15,7 +15,7 @@ from tests.console.hosts.conftest import in_state, launch, states_when
 RUNNING: dict[str, Any] = {"state": "running", "key": "k", "supervisor": {"pid": 1}}
 
 
-def test_a_heartbeat_that_moves_is_life_and_one_that_stands_is_not(monkeypatch: Any) -> None:
+def test_a_run_whose_heartbeat_stands_still_is_lost_until_it_advances(monkeypatch: Any) -> None:
     now = 100.0
     monkeypatch.setattr("console.hosts.agent.run_states.time.monotonic", lambda: now)
     watch = HeartbeatWatch(stale=30.0)

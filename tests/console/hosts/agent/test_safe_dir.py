@@ -43,12 +43,12 @@ def test_a_hostile_name_is_refused(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["a", "a b/c.txt", "..a/b..", "données/été.json", "日本/語", "a-b", ".hidden", "a" * 255]
 )
-def test_an_honest_name_passes(name: str) -> None:
+def test_a_safe_name_is_accepted(name: str) -> None:
     assert unsafe_reason(name) == ""
 
 
 @given(st.text(alphabet=st.sampled_from("aA./\\-\0\n\u202e~é "), max_size=12))
-def test_no_name_that_passes_leads_out_of_its_folder(name: str) -> None:
+def test_no_accepted_name_leads_out_of_its_folder(name: str) -> None:
     if not unsafe_reason(name):
         pure = PurePosixPath(name)
         assert not pure.is_absolute() and str(pure) == name

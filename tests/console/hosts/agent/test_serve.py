@@ -19,7 +19,7 @@ from tests.console.waiting import until
 
 
 @pytest.mark.parametrize("link", ["lost", "open"])
-def test_a_launch_under_way_is_finished_however_often_the_agent_is_told_to_leave(tmp_path: Path, link: str) -> None:
+def test_a_launch_under_way_is_finished_however_often_the_agent_is_terminated(tmp_path: Path, link: str) -> None:
     workspace, agent = Workspace(tmp_path / "host"), tmp_path / "agent.pyz"
     workspace.prepare()
     agent.write_bytes(agent_file()[0])

@@ -18,7 +18,7 @@ CONTENT, DIGEST = agent_file()
 MODULES = zipfile.ZipFile(io.BytesIO(CONTENT)).namelist()
 
 
-def test_it_is_not_confused_by_another_engine_on_the_host(tmp_path: Path) -> None:
+def test_another_engine_installed_on_the_host_is_not_imported(tmp_path: Path) -> None:
     agent = tmp_path / "agent.pyz"
     agent.write_bytes(CONTENT)
     for package in ("engine", "console"):

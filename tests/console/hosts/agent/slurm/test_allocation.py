@@ -60,9 +60,7 @@ def allocation(tmp_path: Path) -> Iterator[Allocation]:
 @pytest.mark.parametrize(
     "handler", ["", "signal.signal(signal.SIGTERM, lambda *_: exit(0))\n"], ids=["dies", "exits with 0"]
 )
-def test_a_job_that_hears_of_the_end_before_its_supervisor_has_not_succeeded(
-    allocation: Allocation, handler: str
-) -> None:
+def test_a_job_that_slurm_ends_before_its_supervisor_has_failed(allocation: Allocation, handler: str) -> None:
     """Slurm signals the processes of an allocation one after the other."""
     allocation.claim(f"import signal, time\n{handler}open('ready', 'w')\ntime.sleep(600)")
     with allocation.begin() as supervisor:
@@ -74,7 +72,7 @@ def test_a_job_that_hears_of_the_end_before_its_supervisor_has_not_succeeded(
     assert (allocation.state()["state"], allocation.state()["reason"]) == ("failed", "Slurm ended it: terminated")
 
 
-def test_after_the_end_a_job_too_many_changes_nothing(allocation: Allocation) -> None:
+def test_a_second_slurm_job_of_an_ended_run_changes_nothing(allocation: Allocation) -> None:
     allocation.claim("open('started', 'a').write('x')")
     for _ in range(2):
         with allocation.begin() as supervisor:
@@ -84,7 +82,7 @@ def test_after_the_end_a_job_too_many_changes_nothing(allocation: Allocation) ->
     assert (allocation.workspace.root / "started").read_text() == "x"
 
 
-def test_a_launch_that_was_replaced_meanwhile_is_left_alone(allocation: Allocation) -> None:
+def test_a_slurm_job_of_a_replaced_launch_changes_nothing(allocation: Allocation) -> None:
     allocation.claim("open('started', 'a').write('x')")
     write_json(allocation.run_folder / "state.json", {**allocation.state(), "state": "lost"})
     old, allocation.key = allocation.key, uuid.uuid4().hex

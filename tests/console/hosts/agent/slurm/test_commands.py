@@ -57,9 +57,7 @@ async def test_forty_launches_at_once_with_one_key_are_one_job(link: AgentClient
     assert len(jobs_with_comment(slurm, request["key"])) == 1
 
 
-async def test_a_launch_that_was_cut_off_before_slurm_had_it_is_taken_up(
-    link: AgentClient, host: Host, slurm: Slurm
-) -> None:
+async def test_a_launch_interrupted_before_submission_is_continued(link: AgentClient, host: Host, slurm: Slurm) -> None:
     request = python_job("A_seed1", "")
     made = claim(Workspace(host.workspace), request)
     assert isinstance(made, Claim)
@@ -71,7 +69,7 @@ async def test_a_launch_that_was_cut_off_before_slurm_had_it_is_taken_up(
     assert len(jobs_with_comment(slurm, request["key"])) == 1
 
 
-async def test_a_launch_that_was_cut_off_after_slurm_had_it_is_found_by_its_key(
+async def test_a_launch_interrupted_after_submission_is_found_by_its_key(
     link: AgentClient, host: Host, slurm: Slurm
 ) -> None:
     request = python_job("A_seed1", WAIT_FOREVER)
@@ -87,7 +85,7 @@ async def test_a_launch_that_was_cut_off_after_slurm_had_it_is_found_by_its_key(
     assert [its_job for its_job, _ in jobs_with_comment(slurm, request["key"])] == [job]
 
 
-async def test_what_slurm_refuses_was_never_launched(link: AgentClient, host: Host) -> None:
+async def test_a_launch_that_slurm_rejects_leaves_no_claim(link: AgentClient, host: Host) -> None:
     before = await launch(link, "A_seed1", "")
     await states_when(link, in_state("A_seed1", "finished"))
     request = python_job("A_seed1", "", slurm={"partition": "nowhere"})
@@ -98,7 +96,7 @@ async def test_what_slurm_refuses_was_never_launched(link: AgentClient, host: Ho
     assert (await link.request("launch", **{**request, "slurm": {}}))["new"], "the key is as good as new"
 
 
-async def test_what_waits_says_why_and_is_aborted_without_ever_starting(
+async def test_a_waiting_run_has_a_reason_and_is_aborted_without_starting(
     link: AgentClient, host: Host, slurm: Slurm
 ) -> None:
     first = await launch(link, "A_seed1", WAIT_FOR_GO_FILE, slurm=ONE_AT_A_TIME)
@@ -146,7 +144,7 @@ async def test_the_seeds_of_a_condition_are_one_array_and_one_of_them_can_be_abo
     assert again == [{"new": False, "key": request["key"]} for request in requests]
 
 
-async def test_all_runs_are_watched_by_one_call_every_other_second(
+async def test_one_squeue_every_other_second_serves_all_runs(
     slurm: Slurm, host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counting = tmp_path / "bin" / "squeue"
@@ -164,7 +162,9 @@ async def test_all_runs_are_watched_by_one_call_every_other_second(
     assert 2 <= calls <= 3
 
 
-async def test_a_host_without_slurm_says_so_and_keeps_no_claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_launch_on_a_host_without_slurm_is_refused_and_leaves_no_claim(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     async with Host(tmp_path / "host").open_connection() as (_, link):
         with pytest.raises(AgentRefused, match="sbatch is not on this host"):

@@ -32,7 +32,7 @@ from tests.console.hosts.slurm_runs import (
 pytestmark = pytest.mark.on_slurm
 
 
-async def test_while_slurms_controller_is_down_runs_go_on_and_nothing_is_concluded(
+async def test_while_slurms_controller_is_down_runs_continue_and_keep_their_last_known_state(
     link: AgentClient, slurm: Slurm, host: Host
 ) -> None:
     await launch(link, "A_seed1", WAIT_FOR_GO_FILE)
@@ -102,7 +102,7 @@ def long_ago(slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> LongAgo:
         pytest.param(f"import signal\nsignal.signal(15, lambda *_: exit(0))\n{WAIT_FOREVER}", id="exits with 0 on it"),
     ],
 )
-async def test_what_somebody_cancels_in_slurm_has_failed(
+async def test_a_running_job_cancelled_in_slurm_has_failed(
     link: AgentClient, slurm: Slurm, host: Host, code: str
 ) -> None:
     key = await launch(link, "A_seed1", code)
@@ -113,7 +113,7 @@ async def test_what_somebody_cancels_in_slurm_has_failed(
     assert (state["state"], state["reason"], state["exit_code"]) == ("failed", "Slurm ended it: cancelled", None)
 
 
-async def test_what_somebody_cancels_while_it_waits_has_failed(link: AgentClient, slurm: Slurm, host: Host) -> None:
+async def test_a_waiting_job_cancelled_in_slurm_has_failed(link: AgentClient, slurm: Slurm, host: Host) -> None:
     await launch(link, "A_seed1", WAIT_FOREVER, slurm=ONE_AT_A_TIME)
     key = await launch(link, "A_seed2", "", slurm=ONE_AT_A_TIME)
     ((job, _),) = jobs_with_comment(slurm, key)
@@ -135,7 +135,7 @@ async def test_a_run_that_reached_its_time_limit_has_failed(long_ago: LongAgo) -
 @pytest.mark.parametrize(
     ("checkpoint", "cause"), [(True, "job requeue"), (False, "preemption"), (True, "node failure")]
 )
-async def test_what_slurm_puts_back_in_its_queue_goes_on_or_starts_over(
+async def test_a_requeued_run_resumes_or_starts_over(
     link: AgentClient, slurm: Slurm, host: Host, checkpoint: bool, cause: str
 ) -> None:
     code = (
@@ -181,14 +181,16 @@ async def test_what_slurm_puts_back_in_its_queue_goes_on_or_starts_over(
         assert (aside / "log.txt").read_text() == "attempt\n"
 
 
-async def test_a_run_that_slurm_forgot_is_what_its_supervisor_recorded(long_ago: LongAgo, slurm: Slurm) -> None:
+async def test_a_run_that_slurm_no_longer_lists_has_the_state_its_supervisor_recorded(
+    long_ago: LongAgo, slurm: Slurm
+) -> None:
     await until(lambda: not jobs_with_comment(slurm, long_ago.finished), timeout=60.0)
     async with long_ago.open_connection() as link:
         state = await state_when(link, "A_seed1", lambda _: True)
     assert (state["state"], state["key"]) == ("finished", long_ago.finished)
 
 
-async def test_a_run_that_slurm_forgot_before_it_began_is_lost(link: AgentClient, slurm: Slurm) -> None:
+async def test_a_run_that_slurm_no_longer_lists_and_that_never_began_is_lost(link: AgentClient, slurm: Slurm) -> None:
     """The last of these tests: what forgets is the controller, started anew with an empty memory."""
     await launch(link, "A_seed1", WAIT_FOREVER, slurm={"gres": "gpu:2"})
     key = await launch(link, "A_seed2", "", slurm={"gres": "gpu:2"})
