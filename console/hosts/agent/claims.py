@@ -115,12 +115,14 @@ def _write_files(
         "settings": str(request.get("settings", "")),
         "queued_at": time.time(),
     }
-    folders = {"workspace": str(workspace.root), "job": str(job), "run": str(run_folder)}
+    argv = [str(part) for part in request["argv"]]
+    for name, folder in (("workspace", workspace.root), ("job", job), ("run", run_folder)):
+        argv = [part.replace("{" + name + "}", str(folder)) for part in argv]
     spec = {
         "key": job.name,
         "ticket": ticket,
         "slots": int(request.get("slots", 1)),
-        "argv": [_substitute(str(part), folders) for part in request["argv"]],
+        "argv": argv,
         "env": dict(request.get("env", {})),
         "run_folder": str(run_folder),
         "previous": str(previous) if previous else "",
@@ -142,9 +144,3 @@ def _copy_checkpoint(previous: Path, run_folder: Path, request: dict[str, Any]) 
             raise Refused(f"not a file name of a run: {name!r}")
         if (previous / name).is_file():
             shutil.copyfile(previous / name, run_folder / name)
-
-
-def _substitute(part: str, folders: dict[str, str]) -> str:
-    for name, value in folders.items():
-        part = part.replace("{" + name + "}", value)
-    return part

@@ -63,9 +63,7 @@ def disk_full_error(error: OSError, path: str, needed: int) -> DiskFull | None:
 def mount_point(path: str) -> str:
     """Mount point of the disk that holds ``path``, which need not exist."""
     folder = Path(path).absolute()
-    while not folder.is_mount() and folder != folder.parent:
-        folder = folder.parent
-    return str(folder)
+    return str(next((parent for parent in (folder, *folder.parents) if parent.is_mount()), "/"))
 
 
 def sync_disk(folder: int) -> None:

@@ -58,12 +58,10 @@ def main(root: str) -> None:
     os.dup2(2, 1)  # a stray print must not end up among the replies
     signal.signal(signal.SIGTERM, _exit)
     write_lock = threading.Lock()
-    threads: list[threading.Thread] = []
     for line in sys.stdin.buffer:
         # a daemon thread does not delay the exit: a poll may wait for many seconds, and changes nothing
-        thread = threading.Thread(target=_answer, args=(workspace, line, output, write_lock), daemon=b'"poll"' in line)
-        thread.start()
-        threads = [other for other in threads if other.is_alive()] + [thread]
+        arguments = (workspace, line, output, write_lock)
+        threading.Thread(target=_answer, args=arguments, daemon=b'"poll"' in line).start()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 

@@ -92,16 +92,29 @@ class Supervisor:
     def _wait_for_slot(self) -> list[int] | None:
         """Descriptor of a free slot's lock, first come first served; None if an abort was requested before."""
         while not self._abort_requested():
-            with locked(self.workspace.queue_lock):
-                if not self._earlier_run_waits():
-                    for number in range(int(self.spec["slots"])):
-                        slot = take_lock(self.workspace.slots / f"{number}.lock", wait=False)
-                        if slot is not None:
-                            # before the queue's lock is free: else the next in line still sees this run waiting
-                            self._write_state("running", started_at=time.time())
-                            return [slot]
+            slot = self._take_slot()
+            if slot is not None:
+                return [slot]
             self._beat()
             self._sleep(QUEUE_POLL_S)
+        return None
+
+    def _take_slot(self) -> int | None:
+        before = self.state
+        with locked(self.workspace.queue_lock):
+            slots = 0 if self._earlier_run_waits() else int(self.spec["slots"])
+            for number in range(slots):
+                slot = take_lock(self.workspace.slots / f"{number}.lock", wait=False)
+                if slot is None:
+                    continue
+                try:
+                    # before the queue's lock is free: else the next in line still sees this run waiting
+                    self._write_state("running", started_at=time.time())
+                    return slot
+                except OSError as error:  # a full disk: the run stays queued until there is room
+                    log_line(f"state not written: {error}")
+                    self.state = before
+                    os.close(slot)
         return None
 
     def _earlier_run_waits(self) -> bool:
@@ -159,10 +172,7 @@ class Supervisor:
             return ""
         last = last_line(self.run_folder / LOG)
         if code < 0:
-            try:
-                name = signal.Signals(-code).name
-            except ValueError:
-                name = str(-code)
+            name = signal.Signals(-code).name if -code in list(signal.Signals) else str(-code)
             return f"killed by {name}" + (f"; last line of its log: {last}" if last else "")
         return last or f"exit code {code}"
 

@@ -52,9 +52,9 @@ class AgentClient:
         try:
             content = json.dumps({"id": number, "verb": verb, **arguments}).encode() + b"\n"
             self._process.stdin.write(content)
-            reply = await self._wait_for(future, timeout)
-        except TimeoutError as error:
-            raise LinkDown(f"no reply to {verb} within {timeout:.0f} s") from error
+            if not await self._is_done(future, timeout):
+                raise LinkDown(f"no reply to {verb} within {timeout:.0f} s")
+            reply = future.result()
         except (OSError, asyncssh.Error) as error:
             raise LinkDown(sanitize_line(str(error))) from error
         finally:
@@ -66,15 +66,14 @@ class AgentClient:
             raise LinkDown("the agent's reply cannot be read")
         return answer
 
-    async def _wait_for(self, future: asyncio.Future[dict[str, Any]], timeout: float) -> dict[str, Any]:  # noqa: ASYNC109
+    async def _is_done(self, future: asyncio.Future[dict[str, Any]], timeout: float) -> bool:  # noqa: ASYNC109
+        """Wait for ``future``; False if no data has arrived for ``timeout`` seconds."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         while not future.done() and (left := deadline - loop.time()) > 0:
             await asyncio.wait([future], timeout=left)
             deadline = max(deadline, self._last_data_at + timeout)
-        if not future.done():
-            raise TimeoutError
-        return future.result()
+        return future.done()
 
     async def read_replies(self) -> None:
         """Deliver replies until the channel ends; then fail all pending requests.

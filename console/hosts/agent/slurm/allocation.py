@@ -105,7 +105,6 @@ class AllocatedSupervisor(Supervisor):
             log.write(f"--- Slurm started this run again on {socket.gethostname()}: {how} ---\n")
 
     def _make_aside(self) -> Path:
-        """A new folder for the files of an earlier attempt."""
         name = f"{self.run_folder.name}-{self.key}-attempt"
         paths = (self.run_folder.parent / ".previous" / f"{name}{number}" for number in itertools.count(1))
         aside = next(path for path in paths if not path.exists())
