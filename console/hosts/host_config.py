@@ -77,7 +77,6 @@ def read_host(path: Path, name: str) -> HostConfig:
         for field in ("address", "workspace"):
             if getattr(host, field) is None:
                 line = line_of(path.read_text(encoding="utf-8"), f"hosts.{name}")
-                raise BadInput(
-                    f"launcher {host.launcher!r} needs it", file=path, line=line, field=f"hosts.{name}.{field}"
-                )
+                text = f"launcher {host.launcher!r} needs it"
+                raise BadInput(text, file=path, line=line, field=f"hosts.{name}.{field}")
     return host

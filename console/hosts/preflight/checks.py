@@ -184,9 +184,9 @@ def _environment(found: Findings, host: HostConfig) -> Check:
 
 def _clock(found: Findings) -> Check:
     text = f"{round(found.clock_offset, 1) + 0.0:+.1f} s from local time, round trip {found.round_trip * 1000:.0f} ms"
-    if abs(found.clock_offset) > MAX_CLOCK_OFFSET_S + found.round_trip:
-        return Check("clock", "warning", text, "Harmless to runs, but times shown for the host are its own.")
-    return Check("clock", "ok", text)
+    if abs(found.clock_offset) <= MAX_CLOCK_OFFSET_S + found.round_trip:
+        return Check("clock", "ok", text)
+    return Check("clock", "warning", text, "Harmless to runs, but times shown for the host are its own.")
 
 
 def _logout(found: Findings) -> Check:

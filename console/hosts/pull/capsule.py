@@ -82,7 +82,7 @@ async def pull(
         raise
     except (SyncFailed, BadInput, OSError) as error:
         if isinstance(error, OSError) and (full := disk_full_error(error, str(folder), 4096)):
-            raise NoRoom.local(full) from error
+            raise NoRoom(full) from error
         raise Damaged(sanitize_line(str(error))) from error
 
 

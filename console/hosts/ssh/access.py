@@ -83,11 +83,7 @@ class Keyring:
     async def unlock(
         self, file: Path, ask: Callable[[Path, bool], Awaitable[str | None]], certificates: tuple[str, ...]
     ) -> list[asyncssh.SSHKeyPair]:
-        """Key pairs of a file; none if the operator declines.
-
-        Args:
-            ask: asks for the passphrase if it needs one; the flag says whether the previous answer was wrong.
-        """
+        """Key pairs of a file; ``ask(file, was_wrong)`` gives the passphrase if it needs one, None if declined."""
         pairs = await asyncio.to_thread(self.unlocked, file, certificates)
         tries = 0
         while pairs is None and tries < MAX_TRIES:

@@ -14,14 +14,14 @@ CLOSE_TIMEOUT_S = 2.0
 
 
 class Channels:
-    """Opens channels on ``connection``, at most ``limit`` at a time; further requests wait.
+    """Opens channels on ``connection``, at most six at a time; further requests wait.
 
     After a refusal the limit drops to the number that the server had granted by then.
     """
 
-    def __init__(self, connection: asyncssh.SSHClientConnection, limit: int = MAX_CHANNELS) -> None:
+    def __init__(self, connection: asyncssh.SSHClientConnection) -> None:
         self._connection = connection
-        self._limit = limit
+        self._limit = MAX_CHANNELS
         self._open = 0
         self._freed = asyncio.Event()
         self._watchers: set[asyncio.Task[None]] = set()

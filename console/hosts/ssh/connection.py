@@ -69,12 +69,15 @@ async def _open_remote(
                 raise link_error(error, route.hop_text(number), None if number else probe_address) from error
             opened.push_async_callback(close_connection, tunnel)
         assert tunnel is not None and host.workspace is not None
-        channels = Channels(tunnel)
+        channels, workspace = Channels(tunnel), host.workspace
         opened.push_async_callback(channels.close)
+        if not PurePosixPath(workspace).is_absolute():  # only the host knows what ``~`` and relative paths mean
+            finder = MarkedPython(host.python, FIND_WORKSPACE, workspace)
+            workspace = await finder.run(channels, access.timeouts.handshake)
         key = tunnel.get_server_host_key()
         yield HostConnection(
             channels=channels,
-            workspace=await _absolute_workspace(channels, host.python, host.workspace, access.timeouts.handshake),
+            workspace=workspace,
             python=host.python,
             address=route.login,
             fingerprint=key.get_fingerprint() if key else "",
@@ -152,10 +155,3 @@ async def _connect_once(
         if sock is not None:
             sock.close()
         raise
-
-
-async def _absolute_workspace(channels: Channels, python: str, workspace: str, seconds: float) -> str:
-    """The workspace as an absolute path; the host is asked about ``~`` and relative paths."""
-    if PurePosixPath(workspace).is_absolute():
-        return workspace
-    return await MarkedPython(python, FIND_WORKSPACE, workspace).run(channels, seconds)

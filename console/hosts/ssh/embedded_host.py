@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,7 +29,6 @@ async def open_embedded(host: HostConfig, workspace: Path, timeouts: Timeouts) -
         LinkDown: it does not start or cannot be reached.
     """
     async with embedded_server() as (port, host_key, client_key):
-        known_hosts = asyncssh.import_known_hosts(f"[127.0.0.1]:{port} {host_key}\n")
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
                 connection = await asyncssh.connect(
@@ -38,7 +36,7 @@ async def open_embedded(host: HostConfig, workspace: Path, timeouts: Timeouts) -
                     port,
                     username="operator",
                     client_keys=[client_key],
-                    known_hosts=known_hosts,
+                    known_hosts=asyncssh.import_known_hosts(f"[127.0.0.1]:{port} {host_key}\n"),
                     config=None,
                     agent_path=None,
                     encryption_algs=CIPHERS,
@@ -78,9 +76,9 @@ async def embedded_server() -> AsyncIterator[tuple[int, str, asyncssh.SSHKey]]:
     try:
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
-                reply = json.loads(await server.stdout.readline())
-            port, host_key = int(reply["port"]), str(reply["host_key"])
-        except (ValueError, KeyError, TypeError, TimeoutError) as error:
+                number, host_key = (await server.stdout.readline()).decode().strip().split(" ", 1)
+            port = int(number)
+        except (ValueError, TimeoutError) as error:
             raise LinkDown("the embedded host did not start") from error
         yield port, host_key, client_key
     finally:

@@ -1,6 +1,6 @@
 """Embedded SSH server: a process that listens on the loopback for one client with one key.
 
-Its argument is the client's public key. It writes one line on stdout, ``{"port": ..., "host_key": ...}``, and ends when
+Its argument is the client's public key. It writes one line on stdout, its port and its public host key, and ends when
 stdin does, so it never outlives its console. Runs continue, since their supervisors are detached.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import shlex
 import sys
 
@@ -80,8 +79,7 @@ async def _serve(client_key: str) -> None:
         keepalive_interval=5,
         keepalive_count_max=3,
     )
-    public = host_key.export_public_key().decode().strip()
-    print(json.dumps({"port": server.get_port(), "host_key": public}), flush=True)
+    print(server.get_port(), host_key.export_public_key().decode().strip(), flush=True)
     await stdin.read()
     server.close()
 

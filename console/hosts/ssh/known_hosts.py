@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -51,10 +52,8 @@ class KnownHosts(Struct, frozen=True):
             except FileNotFoundError:
                 continue
             for number, content in enumerate(text.splitlines(), 1):
-                try:
+                with contextlib.suppress(ValueError):
                     lines.append(KnownHostsLine(file, number, asyncssh.import_known_hosts(content)))
-                except ValueError:
-                    continue
         return cls(lines)
 
     def trusted(
@@ -65,15 +64,10 @@ class KnownHosts(Struct, frozen=True):
         A host at another port than 22 may also show a key that is known without a port, as with ssh. Lines for an address
         count only if the host is named by its address: a name must not become trusted through the address it resolves to.
         """
-        keys: list[asyncssh.SSHKey] = []
-        authorities: list[asyncssh.SSHKey] = []
-        revoked: list[asyncssh.SSHKey] = []
-        for line in self.lines:
-            for entry in {entry_name(name, port), name}:
-                found = line.hosts.match(entry, "", None)
-                keys += found[0]
-                authorities += found[1]
-                revoked += found[2]
+        found = [line.hosts.match(entry, "", None) for line in self.lines for entry in {entry_name(name, port), name}]
+        keys = [key for match in found for key in match[0]]
+        authorities = [key for match in found for key in match[1]]
+        revoked = [key for match in found for key in match[2]]
         return keys, authorities, revoked
 
     def lines_for(self, name: str, port: int) -> list[KnownHostsLine]:
@@ -129,9 +123,8 @@ async def confirm_host_key(hop: Hop, key: asyncssh.SSHKey, known: KnownHosts, ac
     """
     name = sanitize_line(entry_name(hop.host_key_name, hop.port))
     shown = f"{key.get_algorithm()} {key.get_fingerprint()}"
-    lines = known.lines_for(hop.host_key_name, hop.port)
-    if lines:
-        locations = ", ".join(f"{line.file} line {line.number}" for line in lines)
+    if lines := known.lines_for(hop.host_key_name, hop.port):
+        locations = sanitize_line(", ".join(f"{line.file} line {line.number}" for line in lines))
         raise HostKeyChanged(
             f"THE HOST KEY OF {name} HAS CHANGED: it shows {shown}, but another key is known ({locations}). The host was "
             "reinstalled, or somebody intercepts the connection. Not connected. Ask its administrator for the fingerprint; "

@@ -32,10 +32,9 @@ class Login(asyncssh.SSHClient):
         self.operator_asked = False
         self._hop = hop
         self._access = access
-        self._keyring = access.keyring
         self._deadline = deadline
         self._agent: asyncssh.SSHAgentClient | None = None
-        self._pairs: AsyncIterator[asyncssh.SSHKeyPair] | None = None
+        self._pairs = self._key_pairs()
         self._keys_tried = 0
         self._password: str | None = None
         self._passwords_tried = 0
@@ -63,13 +62,11 @@ class Login(asyncssh.SSHClient):
 
     def auth_completed(self) -> None:
         if self._password is not None:  # only a password that was accepted is kept
-            self._keyring.passwords[self._hop.login] = self._password
+            self._access.keyring.passwords[self._hop.login] = self._password
 
     async def public_key_auth_requested(self) -> list[asyncssh.SSHKeyPair] | None:
         """The next key to try; None if there are no more."""
         self._restart_deadline()
-        if self._pairs is None:
-            self._pairs = self._key_pairs()
         async for pair in self._pairs:
             self._keys_tried += 1
             return [pair]
@@ -107,7 +104,8 @@ class Login(asyncssh.SSHClient):
         if self._passwords_tried >= MAX_TRIES:
             return None
         self._passwords_tried += 1
-        accepted_before = self._keyring.passwords.pop(self._hop.login, None)  # if now refused, it is not tried again
+        # removed, so that a password that is now refused is not tried again
+        accepted_before = self._access.keyring.passwords.pop(self._hop.login, None)
         self._password = accepted_before if accepted_before is not None else await self._ask(question)
         return self._password
 
@@ -123,7 +121,7 @@ class Login(asyncssh.SSHClient):
             if (agent_pair := in_agent.pop(_public_data(file), None)) is not None:
                 yield agent_pair
                 continue
-            pairs = await asyncio.to_thread(self._keyring.unlocked, file, self._hop.certificates)
+            pairs = await asyncio.to_thread(self._access.keyring.unlocked, file, self._hop.certificates)
             if pairs is None:
                 locked.append(file)
             elif self._hop.identities_named:
@@ -135,7 +133,7 @@ class Login(asyncssh.SSHClient):
             yield pair
         for file in locked:
             self._deadline.reschedule(None)  # checking a passphrase is slow by design
-            unlocked = await self._keyring.unlock(file, self._ask_passphrase, self._hop.certificates)
+            unlocked = await self._access.keyring.unlock(file, self._ask_passphrase, self._hop.certificates)
             self._restart_deadline()
             for pair in unlocked:
                 yield pair

@@ -158,11 +158,9 @@ def _parse_jump(jump: str) -> tuple[str | None, str, int | None]:
 
 async def _hop(name: str, port: int | None, user: str | None, identity: str | None, files: SshFiles) -> Hop:
     """``name`` looked up in the operator's configuration; the arguments take precedence over it."""
-    options: dict[str, Any] = {"config": [str(files.config)] if files.config else None}
-    if port is not None:
-        options["port"] = port
-    if user is not None:
-        options["username"] = user
+    overrides = {"port": port, "username": user}
+    options: dict[str, Any] = {option: value for option, value in overrides.items() if value is not None}
+    options["config"] = [str(files.config)] if files.config else None
     try:
         resolved = await asyncssh.SSHClientConnectionOptions.construct(
             None, host=name, known_hosts=b"#", client_keys=None, tunnel=None, x509_trusted_certs=None, **options

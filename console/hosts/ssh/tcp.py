@@ -46,10 +46,9 @@ async def ssh_server_answers(host: str, port: int, seconds: float) -> bool:
     try:
         async with asyncio.timeout(seconds):
             with await connect_tcp(host, port, seconds) as probe:
-                greeting = await asyncio.get_running_loop().sock_recv(probe, 255)
-    except (OSError, TimeoutError):
+                return bool(await asyncio.get_running_loop().sock_recv(probe, 255))
+    except OSError:  # TimeoutError is one
         return False
-    return bool(greeting)
 
 
 async def _connect(

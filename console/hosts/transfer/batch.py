@@ -79,7 +79,7 @@ async def fetch(
                 if cache is not None and receiver.verified:
                     cache.add(receiver.verified)
     except DiskFull as full:
-        raise NoRoom.local(full) from full
+        raise NoRoom(full) from full
     except Busy as error:
         raise RetryLater(sanitize_line(str(error))) from error
     except UnexpectedFile as error:
@@ -120,12 +120,20 @@ async def read_host_file(channel: TransferChannel, root: str, path: str, limit: 
         LinkDown: the link failed.
         SyncFailed: it is missing, changes while it is read, or has more than ``limit`` bytes.
     """
-    content = _FileContent(limit)
+    content, is_complete = b"", False
+
+    def take(kind: int, payload: bytes | memoryview) -> None:
+        nonlocal content, is_complete
+        if kind == DATA and len(content) <= limit:
+            content += payload[: limit + 1 - len(content)]
+        elif kind == END:
+            is_complete = payload[0] == COMPLETE and len(content) <= limit
+
     channel.send_request({"op": "send", "root": root, "files": [OutgoingFile(path, None)]})
-    await channel.read_reply(content.take)
-    if not content.is_complete:
+    await channel.read_reply(take)
+    if not is_complete:
         raise SyncFailed(f"{sanitize_line(path)} cannot be read whole, or has more than {limit >> 20} MiB")
-    return content.content
+    return content
 
 
 def _resume_file(entry: Entry, staged: Mapping[str, tuple[int, str]]) -> OutgoingFile:
@@ -137,18 +145,3 @@ def _resume_file(entry: Entry, staged: Mapping[str, tuple[int, str]]) -> Outgoin
     if offset > entry.size:
         return OutgoingFile(entry.path, entry.size)
     return OutgoingFile(entry.path, entry.size, offset, prefix)
-
-
-class _FileContent:
-    """Frame sink that keeps the content of one file of at most ``limit`` bytes."""
-
-    def __init__(self, limit: int) -> None:
-        self.content = b""
-        self.is_complete = False
-        self._limit = limit
-
-    def take(self, kind: int, payload: bytes | memoryview) -> None:
-        if kind == DATA and len(self.content) <= self._limit:
-            self.content += payload[: self._limit + 1 - len(self.content)]
-        elif kind == END:
-            self.is_complete = payload[0] == COMPLETE and len(self.content) <= self._limit

@@ -16,6 +16,7 @@ import asyncssh
 import msgspec
 from msgspec import Struct
 
+from console.hosts.agent.disk import DiskFull
 from console.hosts.agent.file_index import Entry
 from console.hosts.agent.frames import MESSAGE, BadFrame, FrameDecoder, decode_message, encode_message
 from console.hosts.remote.agent_package import AgentProcess, start_agent
@@ -201,7 +202,8 @@ def _checked(reply: dict[str, Any]) -> dict[str, Any]:
         return reply
     if reply["error"] == "full":
         missing = reply.get("missing")
-        raise NoRoom("the host", sanitize_line(str(reply.get("disk"))), missing if isinstance(missing, int) else None)
+        disk = sanitize_line(str(reply.get("disk")))
+        raise NoRoom(DiskFull(disk, missing if isinstance(missing, int) else None), "the host")
     text = f"the host: {sanitize_line(str(reply.get('text') or 'no reason given'))}"
     raise RetryLater(text) if reply["error"] == "busy" else SyncFailed(text)
 

@@ -14,21 +14,10 @@ class RetryLater(SyncFailed):
 
 
 class NoRoom(RetryLater):
-    """A disk is full.
+    """A disk of ``owner`` is full: of the host or of this machine."""
 
-    Args:
-        end: whose disk: ``the host`` or ``this machine``.
-        disk: its mount point.
-        missing: bytes that are missing; None if the number of files is at its limit instead.
-    """
-
-    def __init__(self, end: str, disk: str, missing: int | None) -> None:
-        super().__init__(f"{disk_full_text(disk, missing, end)}; free some space and sync again")
-
-    @classmethod
-    def local(cls, full: DiskFull) -> NoRoom:
-        """A disk of this machine is full."""
-        return cls("this machine", full.disk, full.missing)
+    def __init__(self, full: DiskFull, owner: str = "this machine") -> None:
+        super().__init__(f"{disk_full_text(full.disk, full.missing, owner)}; free some space and sync again")
 
 
 class TooManyDeletions(SyncFailed):

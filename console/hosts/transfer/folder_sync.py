@@ -165,5 +165,5 @@ class _FolderSync:
         try:
             await asyncio.to_thread(keep_receipt, request.records, content)
         except DiskFull as full:
-            raise NoRoom.local(full) from full
+            raise NoRoom(full) from full
         await channel.read_reply()

@@ -60,18 +60,16 @@ def _copy_inputs(upload_dir: Path, experiment_text: str, files: Mapping[str, Has
         if path.name not in by_remote_name and path.name != name:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     for remote, file in by_remote_name.items():
-        if not (upload_dir / remote).exists():
-            _copy(file, upload_dir / remote)
+        if (upload_dir / remote).exists():
+            continue
+        part = (upload_dir / remote).with_suffix(".part")
+        shutil.copyfile(file.path, part)
+        if hash_file(part).sha256 != file.sha256:
+            part.unlink()
+            text = "has changed since it was read; open the console again to use the new content"
+            raise BadInput(text, file=file.path)
+        part.replace(upload_dir / remote)
     (upload_dir / name).mkdir(exist_ok=True)
     write_durably(upload_dir / name / EXPERIMENT_FILE, experiment_text.encode())
     write_durably(upload_dir / name / INPUTS, listing)
     return name
-
-
-def _copy(file: HashedFile, target: Path) -> None:
-    part = target.with_suffix(".part")
-    shutil.copyfile(file.path, part)
-    if hash_file(part).sha256 != file.sha256:
-        part.unlink()
-        raise BadInput("has changed since it was read; open the console again to use the new content", file=file.path)
-    part.replace(target)
