@@ -191,7 +191,7 @@ async def test_a_run_that_slurm_no_longer_lists_has_the_state_its_supervisor_rec
 
 
 async def test_a_run_that_slurm_no_longer_lists_and_that_never_began_is_lost(link: AgentClient, slurm: Slurm) -> None:
-    """The last of these tests: what forgets is the controller, started anew with an empty memory."""
+    """The last of these tests: the controller is restarted with an empty memory."""
     await launch(link, "A_seed1", WAIT_FOREVER, slurm={"gres": "gpu:2"})
     key = await launch(link, "A_seed2", "", slurm={"gres": "gpu:2"})
     await state_when(link, "A_seed2", lambda state: "waits" in state.get("reason", ""))
