@@ -114,10 +114,7 @@ DEFAULTS = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with one of ``exit_codes``."""
-    options = parser().parse_args(arguments)
-    for name, value in DEFAULTS.items():
-        if not hasattr(options, name):
-            setattr(options, name, value)
+    options = parser().parse_args(arguments, argparse.Namespace(**DEFAULTS))
     try:
         sys.exit(_command(Context(options)))
     except BadInput as error:

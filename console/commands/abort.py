@@ -5,21 +5,18 @@ from __future__ import annotations
 import msgspec
 
 from console import exit_codes
-from console.commands.connect import connected, run_until_done
+from console.commands.connect import command, connected
 from console.commands.context import Context
 from console.commands.output import print_line, report
 from engine.contract.bad_input import BadInput
 
 
-def abort(context: Context) -> int:
+@command
+async def abort(context: Context) -> int:
     """Abort the runs that ``--all``, ``--condition`` and ``--seed`` name; naming them is the confirmation."""
     options = context.options
     if not (options.all or options.condition or options.seed):
         raise BadInput("say what to abort: --all, --condition or --seed", field="abort")
-    return run_until_done(_abort(context))
-
-
-async def _abort(context: Context) -> int:
     chosen = context.chosen_runs()
     session = context.session()
     async with connected(session):
@@ -30,5 +27,5 @@ async def _abort(context: Context) -> int:
         print_line(msgspec.json.encode(outcomes).decode())
     else:
         for outcome in outcomes:
-            print_line(f"{outcome.run}: {outcome.note}")
+            print_line(f"{outcome.run.label}: {outcome.note}")
     return exit_codes.DONE if all(outcome.done for outcome in outcomes) else exit_codes.FAILED

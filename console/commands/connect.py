@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import wraps
 from typing import Any
 
 from console import exit_codes
+from console.commands.context import Context
 from console.commands.output import report
 from console.hosts.ssh.errors import LinkDown
 from console.runs.snapshot import Snapshot
@@ -17,13 +19,18 @@ from console.session import Session
 FIRST_ANSWER_S = 30.0
 
 
-def run_until_done(command: Coroutine[Any, Any, int]) -> int:
-    """Exit code of ``command``; a host that cannot be reached is one line on stderr and exit code 4."""
-    try:
-        return asyncio.run(command)
-    except LinkDown as error:
-        report(f"qllm-console: {error}")
-        return exit_codes.UNREACHABLE
+def command(function: Callable[[Context], Coroutine[Any, Any, int]]) -> Callable[[Context], int]:
+    """Decorator: run ``function`` to its exit code; a host out of reach is one line on stderr and exit code 4."""
+
+    @wraps(function)
+    def run(context: Context) -> int:
+        try:
+            return asyncio.run(function(context))
+        except LinkDown as error:
+            report(f"qllm-console: {error}")
+            return exit_codes.UNREACHABLE
+
+    return run
 
 
 @asynccontextmanager

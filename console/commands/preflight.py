@@ -5,29 +5,15 @@ from __future__ import annotations
 import msgspec
 
 from console import exit_codes
-from console.commands.connect import connected, run_until_done
+from console.commands.connect import command, connected
 from console.commands.context import Context
 from console.commands.output import print_line, report, table
-from console.hosts.preflight.checks import Check, worst_status
+from console.hosts.preflight.checks import worst_status
 
 
-def preflight(context: Context) -> int:
+@command
+async def preflight(context: Context) -> int:
     """Print the checks; exit code 0 if none of them blocks a run."""
-    return run_until_done(_preflight(context))
-
-
-async def _preflight(context: Context) -> int:
-    checks = await _checks(context)
-    if context.options.json:
-        body = {"host": context.host_name, "status": worst_status(checks), "checks": checks}
-        print_line(msgspec.json.encode(body).decode())
-    else:
-        rows = [[check.status, check.name, check.found, check.advice] for check in checks]
-        print_line(table(("status", "check", "found", "what to do"), rows))
-    return exit_codes.FAILED if worst_status(checks) == "blocker" else exit_codes.DONE
-
-
-async def _checks(context: Context) -> tuple[Check, ...]:
     session = context.session()
     async with connected(session):
         checks = await session.preflight()
@@ -37,4 +23,10 @@ async def _checks(context: Context) -> tuple[Check, ...]:
                     async for step in session.repair(check.repair):
                         report(f"{check.name}: {step}")
             checks = await session.preflight()
-    return checks
+    if context.options.json:
+        body = {"host": context.host_name, "status": worst_status(checks), "checks": checks}
+        print_line(msgspec.json.encode(body).decode())
+    else:
+        rows = [[check.status, check.name, check.found, check.advice] for check in checks]
+        print_line(table(("status", "check", "found", "what to do"), rows))
+    return exit_codes.FAILED if worst_status(checks) == "blocker" else exit_codes.DONE

@@ -12,7 +12,7 @@ from engine.contract.settings import run_ids
 
 
 def results(context: Context) -> int:
-    """Print the results of the local copies; no host is asked."""
+    """Print the results of the local copies; no host is contacted."""
     from console.results.aggregate import aggregate
     from console.results.load import load
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from console import exit_codes
-from console.commands.connect import connected, run_until_done
+from console.commands.connect import command, connected
 from console.commands.context import Context
 from console.commands.output import print_line, report
 from console.commands.results import print_results
@@ -24,17 +24,14 @@ ENGINE_BAD_INPUT = 2
 ENGINE_SHIP_BLOCKER = 5
 
 
-def run(context: Context) -> int:
+@command
+async def run(context: Context) -> int:
     """Launch what the options choose and wait until it has ended and is synced.
 
     Returns:
         0 when every chosen run finished; else the exit code of the worst that happened. With ``--detach``, 0 when every
         run that was to be launched is queued.
     """
-    return run_until_done(_run(context))
-
-
-async def _run(context: Context) -> int:
     chosen = context.chosen_runs()
     session = context.session()
     changed = asyncio.Event()
@@ -74,9 +71,9 @@ async def _launch(session: Session, plan: LaunchPlan) -> tuple[Outcome, ...]:
             await session.ready.wait()
     for outcome in outcomes:
         if not outcome.done:
-            report(f"{outcome.run}: {outcome.note}")
+            report(f"{outcome.run.label}: {outcome.note}")
     launched = {outcome.run for outcome in outcomes if outcome.done}
-    # a poll under way may still tell of the launch before: its end must not be taken for the end of the new one
+    # A poll under way may still report the launch before: its end must not be taken for the end of the new one.
     while any(_launch_key(session, run) in (before[run], None) for run in launched):
         session.ready.clear()
         await session.ready.wait()
@@ -138,4 +135,4 @@ class _RunReporter:
                 line += f" ({view.state.reason})"
             if line != before and view.state is not None:
                 self._lines[run] = line
-                report(f"{run}: {line}")
+                report(f"{run.label}: {line}")

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from console import exit_codes
-from console.commands.connect import connected, run_until_done
+from console.commands.connect import command, connected
 from console.commands.context import Context
 from console.commands.output import print_line, table
 from console.format import size
@@ -15,12 +15,9 @@ from console.runs.run_view import RunView, fraction_done, training_seconds_left
 from console.runs.snapshot import Snapshot, SyncState
 
 
-def status(context: Context) -> int:
+@command
+async def status(context: Context) -> int:
     """Ask the host once and print its answer."""
-    return run_until_done(_status(context))
-
-
-async def _status(context: Context) -> int:
     session = context.session()
     async with connected(session):
         snapshot = session.snapshot

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from console import exit_codes
-from console.commands.connect import connected, run_until_done
+from console.commands.connect import command, connected
 from console.commands.context import Context, absolute
 from console.commands.output import print_line, report
 from console.hosts.ssh.access import Access
@@ -31,7 +31,8 @@ REPORT_EVERY_S = 2.0
 MAX_LISTED = 20  # paths printed of a longer list
 
 
-def sync(context: Context) -> int:
+@command
+async def sync(context: Context) -> int:
     """Carry out ``sync push`` or ``sync pull``, and print the verdict.
 
     Returns:
@@ -39,8 +40,8 @@ def sync(context: Context) -> int:
     """
     if context.options.direction == "pull" and context.options.remote is None:
         _refuse_folder_options(context.options)
-        return run_until_done(_sync_runs(context))
-    return run_until_done(_sync_folder(context))
+        return await _sync_runs(context)
+    return await _sync_folder(context)
 
 
 async def _sync_folder(context: Context) -> int:
@@ -125,9 +126,9 @@ async def _sync_runs(context: Context) -> int:
                 break
             await changed.wait()
         sync_states = session.snapshot.sync_states
-    not_synced = {str(run): sync_states[run].note for run in verdict.damaged}
     if context.options.json:
         numbers = {"runs": len(verdict.due), "files": verdict.files, "bytes": verdict.bytes}
+        not_synced = {str(run): sync_states[run].note for run in verdict.damaged}
         answer = {"full": verdict.full, **numbers, "not_synced": not_synced}
         print_line(msgspec.json.encode(answer).decode())
     else:
@@ -135,8 +136,8 @@ async def _sync_runs(context: Context) -> int:
             f"{'full sync' if verdict.full else 'NOT in full sync'}: {len(verdict.synced)} of {len(verdict.due)} "
             f"ended runs synced, {verdict.files:,} files, {verdict.bytes:,} bytes"
         )
-        for run, note in not_synced.items():
-            print_line(f"  {run}: {note}")
+        for run in verdict.damaged:
+            print_line(f"  {run.label}: {sync_states[run].note}")
     return exit_codes.DONE if verdict.full else exit_codes.FAILED
 
 
@@ -145,7 +146,7 @@ async def _verify(session: Session) -> None:
     check = [one async for one in session.verify_synced()][-1]
     report(f"verified {check.files:,} of {check.files_total:,} local files, {check.bytes:,} bytes")
     for one in check.differing[:MAX_LISTED]:
-        report(f"  {one.run}: {one.path}: {one.why}; pulling it again")
+        report(f"  {one.run.label}: {one.path}: {one.why}; pulling it again")
     session.pull_again()
 
 
@@ -159,7 +160,7 @@ class _WaitReporter:
         for run in verdict.waiting:
             note = snapshot.sync_states[run].note
             if note and self._notes.get(run) != note:
-                report(f"{run}: {note}")
+                report(f"{run.label}: {note}")
                 self._notes[run] = note
 
 

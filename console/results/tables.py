@@ -145,7 +145,7 @@ def _gates(conditions: Sequence[ConditionResult]) -> Section:
         rows.append((_cell(one.condition, "name"), *cells.values(), (_verdict(one.verdict),)))
         if one.failed_seeds:
             seeds = ", ".join(map(str, one.failed_seeds))
-            rows.append((_cell(f"  fails for a seed by itself: {seeds}", "warning"),))
+            rows.append((_cell(f"  seeds that fail on their own: {seeds}", "warning"),))
     title = "Ship blockers, judged on the mean over seeds"
     return Section(title, tuple(rows), (*_header("condition"), *header.values(), *_header("verdict")))
 

@@ -86,7 +86,6 @@ class ConsoleApp(PreflightCommands, SyncCommands, PromptQueue, inherit_bindings=
         self.main.show_busy(text)
 
     def watch_preflight_state(self, preflight_state: PreflightState) -> None:
-        """Show the new state of the preflight."""
         self.main.preflight_state = preflight_state
 
     def preflight_is_visible(self) -> bool:
@@ -94,7 +93,6 @@ class ConsoleApp(PreflightCommands, SyncCommands, PromptQueue, inherit_bindings=
         return self.main.view == "host"
 
     def watch_verify_state(self, verify_state: VerifyState) -> None:
-        """Show the new state of the verification."""
         self.main.verify_state = verify_state
 
     @work(thread=True, exit_on_error=False, group="session", name="open")
@@ -152,17 +150,14 @@ class ConsoleApp(PreflightCommands, SyncCommands, PromptQueue, inherit_bindings=
                 self.log.warning("the link did not close in time")
 
     def action_show_view(self, view: ViewName) -> None:
-        """Show a view."""
         self.main.view = view
 
     def action_stop(self) -> None:
-        """Stop a verification, and waiting for a repair."""
         for worker in self.workers:
             if worker.name in ("verify", "repair"):
                 worker.cancel()
 
     def action_help(self) -> None:
-        """Show every key."""
         from console.ui.dialogs import HelpScreen
 
         self.push_screen(HelpScreen())

@@ -61,11 +61,9 @@ class StatusBar(Widget):
         self.needs_input = False
 
     def watch_snapshot(self) -> None:
-        """Show the new state."""
         self.tick()
 
     def on_resize(self) -> None:
-        """Fit the text to the new width."""
         self.tick()
 
     def tick(self) -> None:
@@ -74,7 +72,6 @@ class StatusBar(Widget):
             self.text = self._fit(self.snapshot)
 
     def render(self) -> Content:
-        """The text."""
         return self.text
 
     def _fit(self, snapshot: Snapshot) -> Content:
@@ -129,7 +126,6 @@ class TabBar(Widget):
         return tabs.pad_right(max(0, room - right.cell_length)) + right
 
     async def on_click(self, event: events.Click) -> None:
-        """Open the clicked view."""
         right = 0
         for number, (name, title) in enumerate(VIEWS, start=1):
             right += len(_tab_text(number, title, False))

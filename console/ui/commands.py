@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from textual import on
 from textual.app import App
@@ -13,7 +13,10 @@ from textual.worker import Worker, WorkerState
 from console.format import counted
 from console.ui.actions import key_of
 from console.ui.messages import ENDED, AbortRequested, LaunchRequested
-from console.ui.session_protocol import OutcomeProtocol, SessionProtocol
+from console.ui.session_protocol import SessionProtocol
+
+if TYPE_CHECKING:
+    from console.session import Outcome
 
 Severity = Literal["information", "warning", "error"]
 Notice = tuple[str, Severity]
@@ -87,7 +90,6 @@ class CommandApp(App[None], inherit_bindings=False):
         self.confirm(plan.question, "abort", lambda: self.run_command("abort", busy_text, abort()))
 
     def action_take_over(self) -> None:
-        """Take the host's lease from another console."""
         session = self.session_for("take over")
         if session is None:
             return
@@ -145,7 +147,7 @@ class CommandApp(App[None], inherit_bindings=False):
             self.show_notice(*event.worker.result)
 
 
-def outcome_notice(verb: str, outcomes: Sequence[OutcomeProtocol]) -> Notice:
+def outcome_notice(verb: str, outcomes: Sequence[Outcome]) -> Notice:
     """One line for all runs of a command: ``Launched 8 runs. 1 not launched: already active under another launch.``"""
     done = sum(outcome.done for outcome in outcomes)
     notes = Counter(outcome.note for outcome in outcomes if not outcome.done)

@@ -41,18 +41,15 @@ class ConfirmDialog(ModalScreen[bool], inherit_bindings=False):
         self._yes_label = yes_label
 
     def compose(self) -> ComposeResult:
-        """The question and the two answers."""
         answers = Content.assemble(("y", "bold $text-error"), f"  {self._yes_label}     ", ("n", "bold"), "  cancel")
         with Vertical(id="confirm"):
             yield Static(Content(self._question), id="question")
             yield Static(answers, id="answers")
 
     def action_confirm(self) -> None:
-        """Yes."""
         self.dismiss(True)
 
     def action_cancel(self) -> None:
-        """No."""
         self.dismiss(False)
 
 
@@ -62,14 +59,12 @@ class HelpScreen(ModalScreen[None], inherit_bindings=False):
     BINDINGS = bindings("help")
 
     def compose(self) -> ComposeResult:
-        """All sections in one text."""
         with ScrollPage(id="help") as page:
             page.border_title = "Keys"
             page.border_subtitle = "Esc closes"
             yield Static(_help_text())
 
     def action_close(self) -> None:
-        """Back to the view."""
         self.dismiss(None)
 
 
@@ -110,7 +105,6 @@ class PromptDialog(ModalScreen[str | None], inherit_bindings=False):
         self._question = question
 
     def compose(self) -> ComposeResult:
-        """Title, explanation, input, keys."""
         question = self._question
         lines = list(question.lines[:_MAX_LINES])
         if more := len(question.lines) - len(lines):
@@ -169,7 +163,6 @@ class PromptDialog(ModalScreen[str | None], inherit_bindings=False):
         self._close(None)
 
     def action_scroll_text(self, by: int) -> None:
-        """Scroll a long explanation."""
         self.query_one("#prompt-text").scroll_relative(y=4 * by, animate=False)
 
     def _close(self, answer: str | None) -> None:

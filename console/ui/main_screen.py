@@ -50,7 +50,6 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self.pane.clock = self._clock
 
     def compose(self) -> ComposeResult:
-        """The bars and the view of the runs."""
         yield StatusBar(self._title, read_only=self._read_only, id="status-bar")
         yield TabBar(id="tab-bar")
         yield self._panes["runs"]
@@ -108,15 +107,12 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self.pane.snapshot = self.snapshot
 
     def watch_preflight_state(self) -> None:
-        """Update the visible view."""
         self.pane.preflight_state = self.preflight_state
 
     def watch_verify_state(self) -> None:
-        """Update the visible view."""
         self.pane.verify_state = self.verify_state
 
     def watch_selected(self) -> None:
-        """Update the visible view."""
         self.pane.selected = self.selected
 
     async def watch_view(self, old: ViewName, new: ViewName) -> None:

@@ -104,6 +104,5 @@ class Pane(ScrollPage):
         """Update ages and times; called four times a second while the view is visible."""
 
     def action_abort(self) -> None:
-        """Abort the selected run."""
         if self.selected is not None:
             self.post_message(AbortRequested((self.selected,)))

@@ -112,7 +112,7 @@ def test_abort_leaves_no_process_and_the_next_queued_run_starts(finished: Finish
     key = run_state(runs, "A_seed42")["key"]
     assert process.job_processes(key, None, None)
     done = console("abort", experiment, runs, "--condition", "A", "--seed", "42")
-    assert done.returncode == 0 and re.fullmatch(r"A_seed42: aborted by \S+\n", done.stdout), done
+    assert done.returncode == 0 and re.fullmatch(r"A/42: aborted by \S+\n", done.stdout), done
     assert not process.job_processes(key, None, None)
     until(lambda: run_state(runs, "B_seed42").get("job"), 10)
     assert console("abort", experiment, runs, "--all").returncode == 0

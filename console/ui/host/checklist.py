@@ -100,7 +100,6 @@ class Checklist(UpdatingText):
         self.tick()
 
     def on_resize(self) -> None:
-        """Wrap to the new width."""
         self.tick()
 
     def tick(self) -> None:
@@ -141,7 +140,6 @@ class Checklist(UpdatingText):
         return self._tops[self._index + 1] - self._tops[self._index] if self._index + 1 < len(self._tops) else 0
 
     def on_click(self, event: events.Click) -> None:
-        """Select the clicked check."""
         for index in range(len(self.preflight_state.checks)):
             if self._tops[index] <= event.y < self._tops[index + 1]:
                 self.move(index - self._index)

@@ -39,15 +39,12 @@ class HostPane(Pane, inherit_bindings=False):
         self._selected_height = 0
 
     def compose(self) -> ComposeResult:
-        """The sections from top to bottom."""
         yield from (self._link, self._sync, self._preflight, self.checklist, self._facts, self._facts_age)
 
     def on_resize(self) -> None:
-        """Fill the page at its new width."""
         self.tick()
 
     def watch_snapshot(self) -> None:
-        """Show the new facts."""
         self.tick()
 
     def watch_preflight_state(self, old: PreflightState, new: PreflightState) -> None:
@@ -58,7 +55,6 @@ class HostPane(Pane, inherit_bindings=False):
             self.call_after_refresh(self._scroll_to_selected)
 
     def watch_verify_state(self) -> None:
-        """Show the progress."""
         self.tick()
 
     def tick(self) -> None:
@@ -96,7 +92,6 @@ class HostPane(Pane, inherit_bindings=False):
             self.scroll_home(animate=False)
 
     def action_repair(self) -> None:
-        """Do what the selected check advises."""
         if self.checklist.selected is not None:
             self.post_message(RepairRequested(self.checklist.selected))
 

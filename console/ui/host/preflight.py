@@ -107,7 +107,6 @@ class PreflightCommands(CommandApp, inherit_bindings=False):
             self._start_preflight(self.session)
 
     def action_check_again(self) -> None:
-        """Check the host again."""
         session = self.open_session()
         if session is not None:
             if not self.preflight_state.repairing:

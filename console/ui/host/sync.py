@@ -61,7 +61,6 @@ class SyncCommands(CommandApp, inherit_bindings=False):
     verify_state = var(VerifyState(), init=False)
 
     def action_sync_now(self) -> None:
-        """Pull what is damaged or not synced yet."""
         session = self.open_session()
         if session is None:
             return
@@ -77,7 +76,6 @@ class SyncCommands(CommandApp, inherit_bindings=False):
         self.run_command("sync", "syncing", sync_now())
 
     def action_verify(self) -> None:
-        """Compare the local copy with its manifests."""
         session = self.open_session()
         if session is None or self.verify_state.running:
             return

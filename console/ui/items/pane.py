@@ -48,7 +48,6 @@ class ItemsPane(LocalCopyPane, inherit_bindings=False):
         self._order = 0
 
     def compose(self) -> ComposeResult:
-        """A line about the table, the table, the selected item."""
         yield Static("", id="items-summary", markup=False)
         yield ItemTable(id="items-table", cursor_type="row", zebra_stripes=False)
         with VerticalScroll(id="item", can_focus=False):
@@ -106,7 +105,6 @@ class ItemsPane(LocalCopyPane, inherit_bindings=False):
         self.query_one("#item-text", Static).update(_item_text(item) if item else Content(""))
 
     def action_cycle_order(self) -> None:
-        """Sort by the next order."""
         self._order = (self._order + 1) % len(_ORDERS)
         self._fill_table()
         self._show_summary()
@@ -123,13 +121,12 @@ def _row(item: FailedItem) -> tuple[Text, ...]:
 
 def _item_text(item: FailedItem) -> Content:
     """The texts of an item and its counts, one a line."""
-    counts = (
-        f"{item.kind} {item.item_id}: wrong in {item.failed} of {item.runs} runs, mean margin {number(item.margin)}"
-    )
+    outcome = f"wrong in {item.failed} of {item.runs} runs, mean margin {number(item.margin)}"
     lines = (
         ("Query", "$text-muted", item.query),
         ("Right answer", "$text-success", item.answer),
         ("Chosen", "$text-error", item.chosen or "-"),
-        ("Item", "$text-muted", ", ".join(filter(None, (counts, item.reason)))),
+        ("Outcome", "$text-muted", ", ".join(filter(None, (outcome, item.reason)))),
+        ("Item", "$text-muted", f"{item.kind} {item.item_id}"),
     )
     return Content("\n").join(Content.assemble((f"{label:<13}", style), text) for label, style, text in lines)

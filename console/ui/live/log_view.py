@@ -154,11 +154,9 @@ class LogView(ScrollView, inherit_bindings=False):
             self.call_after_refresh(self._to_end)
 
     def action_scroll_left(self) -> None:
-        """Scroll 20 columns to the left."""
         self.scroll_relative(x=-_SIDEWAYS, animate=False)
 
     def action_scroll_right(self) -> None:
-        """Scroll 20 columns to the right."""
         self.scroll_relative(x=_SIDEWAYS, animate=False)
 
     def action_scroll_end(self) -> None:

@@ -50,7 +50,6 @@ class LivePane(Pane, inherit_bindings=False):
         self._shown_log: tuple[RunId, str] | None = None
 
     def compose(self) -> ComposeResult:
-        """Two charts, the status line, the log."""
         with Horizontal(id="charts"):
             yield ChartPanel("No training step yet: the curves begin when a run trains.", id="loss")
             yield ChartPanel("No validation yet: the first comes before the first step.", id="top1")
@@ -86,7 +85,6 @@ class LivePane(Pane, inherit_bindings=False):
             self._request_drawings()
 
     def on_resize(self) -> None:
-        """Fit the charts and the status line to the new size."""
         self._show_status()
         self._update_layout()
 
@@ -167,17 +165,14 @@ class LivePane(Pane, inherit_bindings=False):
             self.post_message(RunSelected(runs[(runs.index(self.selected) + by) % len(runs)]))
 
     def action_toggle_smooth(self) -> None:
-        """Switch between smoothed and raw loss."""
         self._smooth = not self._smooth
         self._request_drawings()
 
     def action_toggle_log_scale(self) -> None:
-        """Switch between a logarithmic and a linear loss axis."""
         self._log_scale = not self._log_scale
         self._request_drawings()
 
     def action_toggle_markers(self) -> None:
-        """Switch between block and letter markers."""
         self._blocks = not (not self.app.no_color if self._blocks is None else self._blocks)
         self._request_drawings()
 
@@ -199,12 +194,10 @@ class LivePane(Pane, inherit_bindings=False):
         self.call_after_refresh(self._request_drawings)
 
     def action_toggle_follow(self) -> None:
-        """Follow or pause the log."""
         self.log_view.follow(not self.log_view.following)
         self._show_status()
 
     def action_search(self) -> None:
-        """Open the input line of the log filter."""
         try:
             search = self.query_one(LogSearch)
         except NoMatches:
@@ -216,7 +209,6 @@ class LivePane(Pane, inherit_bindings=False):
         search.focus()
 
     def action_clear_search(self) -> None:
-        """Remove the filter and show every line."""
         for search in self.query(LogSearch):
             search.value = ""
             search.display = False

@@ -98,7 +98,6 @@ class ResultsPane(LocalCopyPane):
     MESSAGE = "#results-text"
 
     def compose(self) -> ComposeResult:
-        """The page is one text."""
         yield Static("", id="results-text", markup=False)
 
     def read(self, session: SessionProtocol) -> Results:

@@ -46,12 +46,10 @@ class RunCell(Widget):
         self.show(*self._shown)
 
     def on_click(self, event: events.Click) -> None:
-        """Select the run."""
         event.stop()
         self.post_message(RunSelected(self.run))
 
     def render(self) -> Content:
-        """The text."""
         return self.text
 
 
@@ -90,7 +88,6 @@ class RunsPane(Pane, inherit_bindings=False):
         self.set_class(event.size.height >= _TALL, "tall")
 
     def watch_snapshot(self) -> None:
-        """Update every cell."""
         self.tick()
 
     def tick(self) -> None:
@@ -104,7 +101,6 @@ class RunsPane(Pane, inherit_bindings=False):
         self._show_details()
 
     def watch_selected(self, old: RunId | None, new: RunId | None) -> None:
-        """Move the cursor."""
         if old in self._cells:
             self._cells[old].remove_class("selected")
         if new in self._cells:
@@ -131,24 +127,19 @@ class RunsPane(Pane, inherit_bindings=False):
         self.post_message(RunSelected(runs[min(max(0, column), len(runs) - 1)]))
 
     def action_launch(self) -> None:
-        """Launch the selected run."""
         if self.selected is not None:
             self.post_message(LaunchRequested((self.selected,)))
 
     def action_launch_condition(self) -> None:
-        """Launch every seed of the selected condition."""
         if self.selected is not None:
             self.post_message(LaunchRequested(tuple(self._rows[self.selected.condition])))
 
     def action_launch_all(self) -> None:
-        """Launch every run."""
         self.post_message(LaunchRequested(tuple(self._cells)))
 
     def action_restart(self) -> None:
-        """Launch the selected run from the start."""
         if self.selected is not None:
             self.post_message(LaunchRequested((self.selected,), restart=True))
 
     def action_abort_all(self) -> None:
-        """Abort every queued and running run."""
         self.post_message(AbortRequested(tuple(self._cells)))

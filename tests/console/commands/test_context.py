@@ -1,4 +1,4 @@
-"""What a command's options make of its session: which may write on the host, and which bring runs home."""
+"""Session options that follow from the command: which commands may write on the host, which ones sync runs."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class ScriptedSession:
         self.at_home = "0"
         self._polls, self._refuse, self._syncs_at_once = list(polls), refuse, syncs_at_once
         self._launched = asyncio.Event()
-        self._tell: list[Callable[[Snapshot], None]] = []
+        self._callbacks: list[Callable[[Snapshot], None]] = []
 
     @property
     def snapshot(self) -> Snapshot:
@@ -59,7 +59,7 @@ class ScriptedSession:
         return Snapshot(host, "scaling", "full", dict(self.views), {RUN: SyncState("synced", key=self.at_home * 32)})
 
     def subscribe(self, callback: Callable[[Snapshot], None]) -> None:
-        self._tell.append(callback)
+        self._callbacks.append(callback)
 
     async def run(self) -> None:
         self.ready.set()
@@ -77,8 +77,8 @@ class ScriptedSession:
         await asyncio.Event().wait()
 
     def _tell_all(self) -> None:
-        for tell in self._tell:
-            tell(self.snapshot)
+        for callback in self._callbacks:
+            callback(self.snapshot)
 
     def plan_launch(self, wanted: Iterable[RunId], *, again: bool = False) -> LaunchPlan:
         return plan_launch(self.views, wanted, same_settings=frozenset(self.views), again=again)
@@ -119,20 +119,20 @@ def test_a_fresh_run_is_over_when_the_new_launch_is_and_not_by_what_the_older_on
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     later = [view("queued", "1"), view("running", "1"), view("failed", "1")]
-    code, printed, said = outcome(ScriptedSession(later), capsys)
+    code, printed, errors = outcome(ScriptedSession(later), capsys)
     assert code == 1 and printed["runs"][0]["reason"] == "launch 1"
-    assert "A_seed42: running" in said
+    assert "A/42: running" in errors
 
 
 def test_a_run_that_is_being_put_in_the_place_of_an_older_one_is_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
     later = [RunView(RUN), view("queued", "1"), view("running", "1"), view("finished", "1")]
-    code, _, said = outcome(ScriptedSession(later), capsys)
-    assert code == 0 and "A_seed42: running" in said
+    code, _, errors = outcome(ScriptedSession(later), capsys)
+    assert code == 0 and "A/42: running" in errors
 
 
 def test_a_refused_launch_fails_whatever_an_older_one_left(capsys: pytest.CaptureFixture[str]) -> None:
-    code, printed, said = outcome(ScriptedSession(refuse="the disk is full"), capsys)
-    assert code == 1 and printed["runs"][0]["reason"] == "launch 0" and "A_seed42: the disk is full" in said
+    code, printed, errors = outcome(ScriptedSession(refuse="the disk is full"), capsys)
+    assert code == 1 and printed["runs"][0]["reason"] == "launch 0" and "A/42: the disk is full" in errors
 
 
 @pytest.mark.parametrize(("refuse", "expected"), [("", 0), ("the disk is full", 1)])
@@ -154,5 +154,5 @@ def test_the_capsule_of_an_older_launch_is_not_taken_for_the_new_ones(capsys: py
 def test_a_link_that_waits_for_the_operator_ends_it(
     capsys: pytest.CaptureFixture[str], polls: tuple[RunView, ...]
 ) -> None:
-    code, printed, said = outcome(ScriptedSession(polls), capsys)
-    assert (code, printed) == (4, None) and "its host key has changed" in said
+    code, printed, errors = outcome(ScriptedSession(polls), capsys)
+    assert (code, printed) == (4, None) and "its host key has changed" in errors

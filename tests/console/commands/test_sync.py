@@ -106,7 +106,7 @@ def test_rehash_verifies_local_runs_and_pulls_again_those_that_differ(
     assert run(place, "pull", "--rehash") == exit_codes.DONE
     said = capsys.readouterr().err
     assert "verified 1 of 2 local files" in said
-    assert "A_seed42: items.parquet: its SHA-256 differs; pulling it again" in said
+    assert "A/42: items.parquet: its SHA-256 differs; pulling it again" in said
     assert tree(here) == tree(on_host)
 
 
@@ -115,7 +115,7 @@ def test_a_damaged_run_is_named_and_fails(place: Path, capsys: pytest.CaptureFix
     assert run(place, "pull") == exit_codes.FAILED
     out = capsys.readouterr().out
     assert out.startswith("NOT in full sync: 0 of 1 ended runs synced, 0 files, 0 bytes\n")
-    assert "  A_seed42: items.parquet is not what its manifest says" in out
+    assert "  A/42: items.parquet is not what its manifest says" in out
 
 
 def test_wrong_input_is_bad_input(place: Path) -> None:

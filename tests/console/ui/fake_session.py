@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from console.hosts.preflight.checks import Check, Repair
@@ -17,6 +16,7 @@ from console.runs.launch_plan import AbortPlan, LaunchPlan, plan_abort, plan_lau
 from console.runs.log_buffer import LogBuffer
 from console.runs.run_view import RunView
 from console.runs.snapshot import Gpu, HostFacts, HostView, Snapshot, SyncState
+from console.session import Outcome
 from engine.contract.experiment import Experiment, folder_name, read_experiment
 from engine.contract.settings import RunId, run_ids
 from engine.contract.state import RunState
@@ -55,14 +55,6 @@ ILL = (
     Check("clock", "ok", "+0.1 s against ours, round trip 3 ms"),
     Check("runs survive logout", "warning", "the host does not say", "Launch the smoke profile and log out once."),
 )
-
-
-class FakeOutcome(Struct, frozen=True):
-    """Outcome of a command for one run."""
-
-    run: RunId
-    done: bool
-    note: str
 
 
 class FakeSession:
@@ -148,20 +140,20 @@ class FakeSession:
         """As the session does."""
         return plan_abort(self.snapshot.runs, wanted)
 
-    async def launch(self, plan: LaunchPlan, /) -> tuple[FakeOutcome, ...]:
+    async def launch(self, plan: LaunchPlan, /) -> tuple[Outcome, ...]:
         """Queue the runs, unless a test set ``error``; wait for ``gate`` if there is one."""
         self.launched.append(plan)
         await self._pass()
         self.show(*(RunView(run, RunState("queued", f"k{len(self.launched)}")) for run in plan.launch))
-        return tuple(FakeOutcome(run, True, "") for run in plan.launch)
+        return tuple(Outcome(run, True, "") for run in plan.launch)
 
-    async def abort(self, plan: AbortPlan, /) -> tuple[FakeOutcome, ...]:
+    async def abort(self, plan: AbortPlan, /) -> tuple[Outcome, ...]:
         """End the runs, unless a test set ``error``."""
         self.aborted.append(plan)
         await self._pass()
         views = [self.snapshot.runs[run] for run in plan.abort]
         self.show(*(replace(view, state=RunState("aborted", view.state.key)) for view in views if view.state))
-        return tuple(FakeOutcome(run, True, "") for run in plan.abort)
+        return tuple(Outcome(run, True, "") for run in plan.abort)
 
     async def take_over(self) -> None:
         """Take the lease, unless a test set ``error``."""
@@ -175,7 +167,7 @@ class FakeSession:
             raise self.error
 
     async def preflight(self) -> tuple[Check, ...]:
-        """What a test says, unless it cannot be looked."""
+        """The checks that a test set, unless it set an error."""
         self.preflights += 1
         if self.preflight_gate is not None:
             await self.preflight_gate.wait()

@@ -10,12 +10,13 @@ from textual.widgets import Static
 from console.hosts.ssh.prompts import Prompter
 from console.runs.run_view import RunView
 from console.runs.snapshot import SyncState
+from console.session import Outcome
 from console.ui.app import ConsoleApp
 from console.ui.commands import outcome_notice
 from console.ui.dialogs import ConfirmDialog
 from engine.contract.settings import RunId
 from tests.console.ui.driving import LARGE, console, notices, record_notices, screen, until, until_shown
-from tests.console.ui.fake_session import FakeOutcome, FakeSession
+from tests.console.ui.fake_session import FakeSession
 from tests.console.ui.scenes import finished, training, view_of
 
 A42, A123, B42 = RunId("A", 42), RunId("A", 123), RunId("B", 42)
@@ -245,7 +246,7 @@ async def test_leaving_active_runs_is_asked_and_aborts_none(key: str) -> None:
     ],
 )
 def test_the_outcome_of_a_command_fits_one_line(outcomes: list[tuple[str, bool, str]], words: str) -> None:
-    text, _ = outcome_notice("launched", [FakeOutcome(RunId(name, 1), done, note) for name, done, note in outcomes])
+    text, _ = outcome_notice("launched", [Outcome(RunId(name, 1), done, note) for name, done, note in outcomes])
     assert text == words
 
 

@@ -1,4 +1,4 @@
-"""A link that is lost: nothing stands still, and what there is to do is said."""
+"""A lost link: the UI keeps working and shows what the operator can do."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tests.console.ui.test_views import busy_session
 
 
 def age_of_the_loss(pilot: Pilot[None]) -> int:
-    """Seconds since the host was last heard, as the top line says; 0 if it does not."""
-    said = re.search(r"lost (\d+) s, retrying", screen(pilot))
-    return int(said.group(1)) if said else 0
+    """Seconds since the last reply of the host in the status bar; 0 if there are none."""
+    match = re.search(r"lost (\d+) s, retrying", screen(pilot))
+    return int(match.group(1)) if match else 0
 
 
 async def test_every_view_can_be_left_and_read_while_the_link_is_lost() -> None:

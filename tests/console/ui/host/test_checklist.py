@@ -20,12 +20,12 @@ def lines(check: Check, width: int = 80, repair: RepairProgress | None = None, n
 @pytest.mark.parametrize("width", [24, 40, 59, 60, 78, 118])
 def test_no_line_exceeds_the_width_and_no_word_is_lost(width: int) -> None:
     repair = RepairProgress("runs survive logout", 0.0, "installing " * 20)
-    said = lines(LONG, width, repair)
-    assert max(map(len, said)) <= width
-    words = " ".join(" ".join(said).split())
+    shown = lines(LONG, width, repair)
+    assert max(map(len, shown)) <= width
+    words = " ".join(" ".join(shown).split())
     for part in ("what was found " * 20, "what to do " * 20, "installing " * 20):
         assert part.strip() in words
-    assert "".join(" ".join(said).split()).count("x") == 200
+    assert "".join(" ".join(shown).split()).count("x") == 200
 
 
 def test_a_check_that_is_ok_has_no_advice() -> None:

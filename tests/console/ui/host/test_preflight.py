@@ -209,7 +209,7 @@ async def test_a_repair_shows_its_progress_in_every_view_and_ends_with_a_check(s
         session.repair_steps.put_nowait("installing torch [1/2]")
         await until_shown(pilot, "installing torch [1/2], 0:0", "repairing engine, ", "Esc stops waiting")
         await pilot.press("e")
-        await until(pilot, lambda: any("Still repairing engine" in said for said in notices(pilot)))
+        await until(pilot, lambda: any("Still repairing engine" in notice for notice in notices(pilot)))
         await pilot.press("2")
         await until_shown(pilot, "press a to launch all nine", "repairing engine, ")
         session.repair_steps.put_nowait("installing torch [2/2]")
@@ -271,8 +271,8 @@ async def test_a_console_that_may_change_nothing_checks_but_repairs_nothing(why:
         await select_check(pilot, "engine")
         assert ("e repair" in screen(pilot).splitlines()[-1]) is (why == "lease")
         await pilot.press("e")
-        said = "Read-only" if why == "read-only" else "ann@laptop"
-        await until(pilot, lambda: any(said in notice for notice in notices(pilot)))
+        expected = "Read-only" if why == "read-only" else "ann@laptop"
+        await until(pilot, lambda: any(expected in notice for notice in notices(pilot)))
         assert not asked(pilot)
         await pilot.press("p")
         await until(pilot, lambda: session.preflights == 2)

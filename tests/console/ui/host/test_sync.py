@@ -20,7 +20,7 @@ HERE = SyncState("synced", 9, 9, 1_200_000, 1_200_000)
 HOSTILE = "[bold red]x[/] [/] [link=http://a]b"
 
 
-def said(session: FakeSession, width: int = 120, now: float | None = None) -> str:
+def sync_lines(session: FakeSession, width: int = 120, now: float | None = None) -> str:
     words = sync_text(
         session.snapshot, VerifyState(), session.snapshot.host.last_reply_at if now is None else now, width
     )
@@ -34,7 +34,7 @@ def two_ended(**sync_states: SyncState) -> FakeSession:
 
 
 def test_all_is_synced_once_every_ended_run_is() -> None:
-    text = said(two_ended())
+    text = sync_lines(two_ended())
     assert text.splitlines()[0] == ("Local copy   ✓ synced: 2 of 2 ended runs, 18 files, 2.4 MB, checksums match")
     assert text.splitlines()[1] == "Verified     when pulled; v verifies again"
     assert sync_text_short(two_ended().snapshot).plain == "synced 2 runs, 2.4 MB"
@@ -64,7 +64,7 @@ def test_all_is_synced_once_every_ended_run_is() -> None:
 )
 def test_runs_not_synced_are_named_with_the_key_that_helps(second: SyncState, line: str, short: str) -> None:
     session = two_ended(second=second)
-    text = said(session)
+    text = sync_lines(session)
     assert text.splitlines()[0] == "Local copy   1 of 2 ended runs synced, 9 files, 1.2 MB"
     assert text.splitlines()[1] == f"             {line}"
     assert sync_text_short(session.snapshot).plain == short
@@ -76,7 +76,7 @@ def test_running_and_lost_runs_have_lines_of_their_own() -> None:
     session.show(
         view_of(B42, "running", training(5)), view_of(C42, "lost"), sync_states=dict.fromkeys((B42, C42), mirrored)
     )
-    lines = said(session, now=100.0).splitlines()
+    lines = sync_lines(session, now=100.0).splitlines()
     assert "synced: 2 of 2" in lines[0]
     assert lines[1].strip() == "1 running run: syncing 34.0 kB of events and logs, 1.0 s old"
     assert lines[2].strip() == "1 lost run: 34.0 kB of events and logs, without a manifest to verify"
@@ -85,7 +85,7 @@ def test_running_and_lost_runs_have_lines_of_their_own() -> None:
 def test_before_the_host_answers_the_totals_do_not_claim_all() -> None:
     session = two_ended()
     session.show(last_reply_at=0.0)
-    assert "2 runs synced, 18 files, 2.4 MB; the host has not answered yet, it may have more" in said(session)
+    assert "2 runs synced, 18 files, 2.4 MB; the host has not answered yet, it may have more" in sync_lines(session)
     assert sync_text_short(session.snapshot).plain == "synced 2/2"
 
 
@@ -103,7 +103,7 @@ def test_a_lost_link_gives_the_totals_their_age() -> None:
     session = two_ended()
     session.show(link="lost")
     assert (
-        said(session, now=session.snapshot.host.last_reply_at + 300)
+        sync_lines(session, now=session.snapshot.host.last_reply_at + 300)
         .splitlines()[0]
         .endswith("checksums match, as of 5 min ago")
     )
@@ -113,14 +113,14 @@ def test_of_many_damaged_runs_a_few_are_named_and_the_rest_counted() -> None:
     session = FakeSession()
     runs = list(session.snapshot.runs)
     session.show(*map(finished, runs), sync_states=dict.fromkeys(runs, SyncState("damaged", note="x")))
-    text = said(session)
+    text = sync_lines(session)
     assert text.count("pulls it again: x") == 3 and "and 6 more damaged; s pulls all of them again" in text
 
 
 def test_another_console_that_writes_the_local_copy_is_named() -> None:
     session = two_ended()
     session.snapshot = replace(session.snapshot, local_writer="another console (ann, pid 7)")
-    assert "! read-only here: another console (ann, pid 7) writes this runs folder" in said(session)
+    assert "! read-only here: another console (ann, pid 7) writes this runs folder" in sync_lines(session)
 
 
 @pytest.mark.parametrize("width", [0, 20, 40, 80, 200])

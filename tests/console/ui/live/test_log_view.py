@@ -41,10 +41,10 @@ async def test_new_lines_are_followed_until_the_operator_scrolls_up() -> None:
         await until_shown(pilot, "the newest")
         await pilot.press("pageup")
         await until_shown(pilot, "paused")
-        held = log_lines(pilot)
+        shown = log_lines(pilot)
         session.log(RUN).feed(b"unseen\n" * 50)
         await until_shown(pilot, "151 lines")
-        assert log_lines(pilot) == held
+        assert log_lines(pilot) == shown
         await pilot.press("end")
         await until_shown(pilot, "unseen", "following")
 
@@ -56,10 +56,10 @@ async def test_lines_held_stay_in_place_while_the_oldest_go() -> None:
         await until_shown(pilot, "line 19999")
         await pilot.press("pageup")
         await until_shown(pilot, "paused")
-        held = log_lines(pilot)
+        shown = log_lines(pilot)
         session.log(RUN).feed(b"more\n" * 1000)
         await until_shown(pilot, "21,000 lines")
-        await until(pilot, lambda: log_lines(pilot) == held, "the same lines in the same place")
+        await until(pilot, lambda: log_lines(pilot) == shown, "the same lines in the same place")
 
 
 async def test_space_pauses_and_follows_again() -> None:
@@ -186,7 +186,7 @@ def test_a_cleared_log_is_shown_from_its_start() -> None:
     buffer.feed(b"new\n")
     shown.update()
     buffer.clear()
-    buffer.feed(b"newer\nand longer\n")  # before anybody looked
+    buffer.feed(b"newer\nand longer\n")  # before the first update
     assert shown.update() == (True, 1)
     assert [line for _, line in shown.lines] == ["newer", "and longer"]
 

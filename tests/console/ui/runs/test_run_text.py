@@ -20,7 +20,7 @@ from tests.console.ui.scenes import finished, view_of
 RUN = RunId("A", 42)
 
 
-def said(view: RunView, sync: SyncState | None = None, stage_seconds: float | None = None) -> list[str]:
+def details(view: RunView, sync: SyncState | None = None, stage_seconds: float | None = None) -> list[str]:
     session = FakeSession()
     session.show(view, sync_states={RUN: sync or SyncState()})
     return details_text(session.snapshot, RUN, stage_seconds, now=100.0).plain.splitlines()
@@ -39,27 +39,27 @@ def said(view: RunView, sync: SyncState | None = None, stage_seconds: float | No
     ],
 )
 def test_how_far_a_run_is_synced(sync: SyncState, words: str) -> None:
-    assert said(finished(RUN), sync)[0] == f"A/42  ✓ finished  Took 1:23. {words}"
+    assert details(finished(RUN), sync)[0] == f"A/42  ✓ finished  Took 1:23. {words}"
 
 
 def test_damage_has_a_line_of_its_own_with_the_reason() -> None:
-    lines = said(finished(RUN), SyncState("damaged", note="items.parquet: its checksum is another"))
+    lines = details(finished(RUN), SyncState("damaged", note="items.parquet: its checksum is another"))
     assert lines[1] == "! Damaged; s pulls it again: items.parquet: its checksum is another"
     assert "ync" not in lines[0]
-    assert said(finished(RUN), SyncState("damaged"))[1] == "! Damaged; s pulls it again: a checksum does not match"
+    assert details(finished(RUN), SyncState("damaged"))[1] == "! Damaged; s pulls it again: a checksum does not match"
 
 
 def test_a_run_that_has_not_ended_is_not_expected_to_be_synced() -> None:
-    assert said(view_of(RUN, "running", [Stage("data")]))[0] == "A/42  ▶ running"
+    assert details(view_of(RUN, "running", [Stage("data")]))[0] == "A/42  ▶ running"
 
 
 def test_a_stage_shows_its_elapsed_time() -> None:
     view = view_of(RUN, "running", [Stage("data", "edition v2.3")])
-    assert said(view, stage_seconds=41.2)[1] == "building data (edition v2.3), for 0:41"
+    assert details(view, stage_seconds=41.2)[1] == "building data (edition v2.3), for 0:41"
     encoding = view_of(RUN, "running", [Stage("encode"), Progress(10, 40, "texts")])
-    assert said(encoding, stage_seconds=12.0)[1] == "encoding, 10 of 40 texts, for 0:12"
+    assert details(encoding, stage_seconds=12.0)[1] == "encoding, 10 of 40 texts, for 0:12"
     starting = RunView(RUN, state=RunState("running", "k"))
-    assert said(starting, stage_seconds=3.0)[1] == "starting, for 0:03"
+    assert details(starting, stage_seconds=3.0)[1] == "starting, for 0:03"
 
 
 @pytest.mark.parametrize("size", [SMALL, LARGE])

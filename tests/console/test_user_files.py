@@ -1,4 +1,4 @@
-"""An experiment over files of the user's own is launched like any other: they travel to the host by their hash."""
+"""An experiment over the user's own files is launched like any other: they are sent to the host by their hash."""
 
 from __future__ import annotations
 
