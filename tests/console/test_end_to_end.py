@@ -68,7 +68,7 @@ def test_results_as_text_names_each_gate(finished: FinishedExperiment) -> None:
     assert len(re.findall(r"^[AB] .*(PASS|FAIL) \d", text, re.MULTILINE)) == 2
 
 
-def test_capsules_at_home_are_what_their_manifests_say(finished: FinishedExperiment) -> None:
+def test_local_capsules_match_their_manifests(finished: FinishedExperiment) -> None:
     for run in ("A_seed42", "A_seed123", "B_seed42", "B_seed123"):
         folder = finished.runs / "tiny-tiny" / run
         sealed = manifest.decode((folder / "manifest.json").read_bytes())
@@ -120,7 +120,7 @@ def test_abort_leaves_no_process_and_the_next_queued_run_starts(finished: Finish
     assert set(states.values()) == {"aborted"}, states
 
 
-def test_an_aborted_run_goes_on_from_its_checkpoint(finished: FinishedExperiment, tmp_path: Path) -> None:
+def test_an_aborted_run_is_resumed_from_its_checkpoint(finished: FinishedExperiment, tmp_path: Path) -> None:
     experiment, runs = write_experiment(tmp_path, epochs=40), tmp_path / "runs"
     warm(finished.runs, runs)
     one = ("--condition", "A", "--seed", "42")
