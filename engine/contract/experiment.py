@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -208,19 +208,15 @@ def _mistakes(experiment: ExperimentFile) -> Iterator[tuple[str, str]]:
         if condition.dev and not condition.bundles:
             yield f"conditions.{name}.dev", "an edition has its own development bundles"
         if condition.curriculum not in experiment.curricula:
-            known = _known(experiment.curricula)
-            yield f"conditions.{name}.curriculum", f"no curriculum {condition.curriculum!r}{known}"
+            known = ", ".join(experiment.curricula) or "none"
+            yield f"conditions.{name}.curriculum", f"no curriculum {condition.curriculum!r}; known: {known}"
     for name, profile in experiment.profiles.items():
         for condition_name in profile.conditions or ():
             if condition_name not in experiment.conditions:
-                known = _known(experiment.conditions)
-                yield f"profiles.{name}.conditions", f"no condition {condition_name!r}{known}"
+                known = ", ".join(experiment.conditions) or "none"
+                yield f"profiles.{name}.conditions", f"no condition {condition_name!r}; known: {known}"
     if not experiment.conditions:
         yield "conditions", "an experiment needs at least one condition"
-
-
-def _known(names: Collection[str]) -> str:
-    return f"; known: {', '.join(names)}" if names else ""
 
 
 def _named_files(experiment: ExperimentFile) -> Iterator[tuple[str, str]]:

@@ -115,9 +115,8 @@ class Encoder:
             layers = torch.cat([hidden[layer] for layer in self.settings.layers], dim=-1)
             half = layers[: len(ids)].to(torch.float16)
             if not bool(half.isfinite().all()):
-                raise BadInput(
-                    f"a state of layers {self.settings.layers} is outside the range of float16", field="encoder.layers"
-                )
+                message = f"a state of layers {self.settings.layers} is outside the range of float16"
+                raise BadInput(message, field="encoder.layers")
         array: np.ndarray = half.cpu().numpy()
         return array
 

@@ -53,12 +53,10 @@ def line_of(body: Body) -> str | None:
                 f"evaluation: top-1 {it.top1:.1%} (mean pooling {it.mean_pool_top1:.1%}), "
                 f"top-3 {it.top3:.1%} ({it.mean_pool_top3:.1%}), coherence {it.coherence:.1%} ({it.mean_pool_coherence:.1%})"
             )
+        case End(()):
+            return "end: every ship blocker passed"
         case End(failed_gates):
-            return (
-                f"end: failed ship blockers: {', '.join(failed_gates)}"
-                if failed_gates
-                else "end: every ship blocker passed"
-            )
+            return f"end: failed ship blockers: {', '.join(failed_gates)}"
 
 
 class EventWriter:

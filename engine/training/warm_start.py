@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import chain, count, islice
 
 import torch
 from torch import Generator, Tensor
@@ -36,20 +37,13 @@ def warm_start(head: SenseHead, optimizer: AdamW, data: TrainingData, settings: 
     init_as_mean_pool(head, states, bundles.unique_texts()[0], seed)
     peak = settings.warm_start_learning_rate
     sampler = EpochSampler(torch.ones(len(bundles.anchor)), settings.batch_size, seed)
-    step = epoch = 0
-    while step < settings.warm_start_steps:
-        for indices in sampler.epoch(epoch):
-            if step == settings.warm_start_steps:
-                break
-            rows, _ = bundles.select(indices.to(states.device)).unique_texts()  # (U,)
-            optimizer.zero_gradient()
-            similarity_gap(head(states.gather(rows)).embedding, data.mean_pool[rows]).backward()  # type: ignore[no-untyped-call]
-            optimizer.step(
-                cosine_learning_rate(step, settings.warm_start_steps, peak, settings.final_learning_rate_ratio)
-            )
-            step += 1
-            yield step
-        epoch += 1
+    batches = chain.from_iterable(map(sampler.epoch, count()))
+    for step, indices in enumerate(islice(batches, settings.warm_start_steps)):
+        rows, _ = bundles.select(indices.to(states.device)).unique_texts()  # (U,)
+        optimizer.zero_gradient()
+        similarity_gap(head(states.gather(rows)).embedding, data.mean_pool[rows]).backward()  # type: ignore[no-untyped-call]
+        optimizer.step(cosine_learning_rate(step, settings.warm_start_steps, peak, settings.final_learning_rate_ratio))
+        yield step + 1
     # its moments are of another loss, and training starts its own learning rate schedule
     optimizer.reset()
 

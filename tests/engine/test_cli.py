@@ -52,9 +52,9 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(
     assert "missing.toml: no such file" in error_line([*run(*good), "--experiment", "missing.toml"], capsys)
     broken = tmp_path / "broken.toml"
     broken.write_text(experiment.read_text().replace("learning_rate = 3e-4", "learning_rate = -1"))
-    said = error_line([*run(*good), "--experiment", str(broken)], capsys)
+    message = error_line([*run(*good), "--experiment", str(broken)], capsys)
     line = broken.read_text().splitlines().index("learning_rate = -1") + 1
-    assert f"{broken}:{line}: training.learning_rate: " in said
+    assert f"{broken}:{line}: training.learning_rate: " in message
     monkeypatch.setenv("WNHOME", str(tmp_path))
     assert "WNHOME" in error_line(run(*good), capsys)
     assert not output.exists()

@@ -46,10 +46,10 @@ def test_a_run_on_own_files_alone_ends_with_metrics_and_needs_no_wordnet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WNHOME", str(tmp_path))
-    experiment, settings = user_settings(write_user_experiment(tmp_path / "here"))
+    experiment, settings = user_settings(write_user_experiment(tmp_path / "console"))
     folder = RunFolder(tmp_path / "run")
-    said = list(run_pipeline(settings, folder, tmp_path / "workspace", "cpu", paths_of(experiment)))
-    assert said[0] == Stage("data", "own files")
+    events = list(run_pipeline(settings, folder, tmp_path / "workspace", "cpu", paths_of(experiment)))
+    assert events[0] == Stage("data", "own files")
     metrics = metrics_file.decode(folder.metrics.read_bytes())
     assert (metrics.retrieval_items, metrics.coherence_steps, metrics.bundles) == (12, 24, 66)
     assert decode_spec(folder.spec.read_bytes()).settings == settings
@@ -57,7 +57,7 @@ def test_a_run_on_own_files_alone_ends_with_metrics_and_needs_no_wordnet(
 
 
 def test_own_bundles_are_judged_by_the_built_evaluation_as_it_is(tmp_path: Path, workspace: Path) -> None:
-    path = write_user_experiment(tmp_path / "here", user_evaluation=False)
+    path = write_user_experiment(tmp_path / "console", user_evaluation=False)
     own, folder, _ = prepared(path, workspace)
     built, built_folder, _ = prepared(path, workspace, "B")
     assert {bundle.anchor.lemma for bundle in (*own.train, *own.dev)} == set(samples.LEMMAS)
@@ -69,9 +69,9 @@ def test_own_bundles_are_judged_by_the_built_evaluation_as_it_is(tmp_path: Path,
     assert folder != built_folder and read_manifest(folder).wordnet_fingerprint
 
 
-def test_built_bundles_leave_out_what_stands_in_an_evaluation_of_ones_own(tmp_path: Path, workspace: Path) -> None:
+def test_built_bundles_leave_out_the_texts_of_the_users_evaluation(tmp_path: Path, workspace: Path) -> None:
     built, _, _ = prepared(write_user_experiment(tmp_path / "built", user_evaluation=False), workspace, "B")
-    path = write_user_experiment(tmp_path / "here", user_bundles=False)
+    path = write_user_experiment(tmp_path / "console", user_bundles=False)
     stolen = built.train[0]
     items = [samples.retrieval(number) for number in range(12)]
     items[0]["candidates"][0].update(text=stolen.anchor.text + " Indeed.", span=None)
@@ -85,8 +85,8 @@ def test_built_bundles_leave_out_what_stands_in_an_evaluation_of_ones_own(tmp_pa
     assert prepared(path, workspace, "A")[0].eval_fingerprint == dataset.eval_fingerprint != built.eval_fingerprint
 
 
-def test_what_is_prepared_is_not_prepared_again_until_a_file_changes(tmp_path: Path) -> None:
-    path = write_user_experiment(tmp_path / "here")
+def test_a_dataset_of_own_files_is_prepared_again_only_when_a_file_changes(tmp_path: Path) -> None:
+    path = write_user_experiment(tmp_path / "console")
     _, folder, _ = prepared(path, tmp_path / "workspace")
     before = folder.stat().st_mtime_ns
     assert prepared(path, tmp_path / "workspace")[1] == folder and folder.stat().st_mtime_ns == before
@@ -94,10 +94,8 @@ def test_what_is_prepared_is_not_prepared_again_until_a_file_changes(tmp_path: P
     assert prepared(path, tmp_path / "workspace")[1] != folder
 
 
-def test_the_command_line_reads_what_was_sent_to_the_host_and_checks_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = write_user_experiment(tmp_path / "here")
+def test_the_command_line_reads_and_checks_uploaded_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_user_experiment(tmp_path / "console")
     experiment = read_experiment(path)
     job, inputs = tmp_path / "job", tmp_path / "inputs"
     job.mkdir()
@@ -106,9 +104,9 @@ def test_the_command_line_reads_what_was_sent_to_the_host_and_checks_it(
     (job / INPUTS).write_bytes(encode_input_list(experiment.files))
     for file in experiment.files.values():
         shutil.copy(file.path, inputs / remote_name(file.sha256))
-    asked = ["--experiment", str(job / path.name), "--profile", "tiny", "--inputs", str(inputs)]
-    assert cli.main(["check", *asked]) == 0
-    run = ["run", *asked, "--condition", "A", "--seed", "42", "--device", "cpu", "--workspace", str(tmp_path / "ws")]
+    options = ["--experiment", str(job / path.name), "--profile", "tiny", "--inputs", str(inputs)]
+    assert cli.main(["check", *options]) == 0
+    run = ["run", *options, "--condition", "A", "--seed", "42", "--device", "cpu", "--workspace", str(tmp_path / "ws")]
     assert cli.main([*run, "--output", str(tmp_path / "run")]) == 0
     assert decode_spec((tmp_path / "run" / "spec.json").read_bytes()).settings == user_settings(path)[1]
     evaluate = ["evaluate", str(tmp_path / "run"), "--device", "cpu", "--workspace", str(tmp_path / "ws")]
@@ -125,6 +123,6 @@ def test_the_command_line_reads_what_was_sent_to_the_host_and_checks_it(
     assert "retrieval.jsonl:2: 1 of 2 records quarantined (50%, at most 20%)" in capsys.readouterr().err
     output = tmp_path / "other"
     refused = ["run", "--experiment", str(path), *run[3:], "--output", str(output)]
-    refused = [word for word in refused if word not in ("--inputs", str(inputs))]
+    refused = [option for option in refused if option not in ("--inputs", str(inputs))]
     assert cli.main(refused) == 2 and not output.exists()
     assert capsys.readouterr().err.count("\n") == 1

@@ -59,7 +59,7 @@ def test_every_setting_changes_the_fingerprint(experiment: Experiment) -> None:
 
 
 @pytest.mark.parametrize("run", [RunId("D", 42), RunId("A", -1), RunId("A", 2**31)])
-def test_a_run_that_cannot_be_is_refused(experiment: Experiment, run: RunId) -> None:
+def test_an_unknown_condition_or_a_seed_out_of_range_is_refused(experiment: Experiment, run: RunId) -> None:
     with pytest.raises(BadInput):
         resolve(experiment, "full", run)
 
@@ -72,7 +72,7 @@ def test_a_profile_that_names_an_unknown_condition_is_refused(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("rate", ["inf", "nan", "0.0", "-1e-3"])
-def test_a_learning_rate_that_is_no_rate_is_refused(tmp_path: Path, rate: str) -> None:
+def test_a_learning_rate_that_is_not_positive_and_finite_is_refused(tmp_path: Path, rate: str) -> None:
     path = tmp_path / "experiment.toml"
     path.write_text(find_config("scaling.toml").read_text().replace("learning_rate = 3e-4", f"learning_rate = {rate}"))
     with pytest.raises(BadInput, match=r"experiment\.toml:\d+: training\.learning_rate"):

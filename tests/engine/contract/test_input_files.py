@@ -1,4 +1,4 @@
-"""Files of the user's own: named, hashed, sent to a host under their hashes, and found there again."""
+"""Files of the user's own: named, hashed, uploaded to a host under their hashes, and found by them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def experiment_file(tmp_path: Path) -> Path:
     return write_user_experiment(tmp_path / "here")
 
 
-def sent(experiment_file: Path, place: Path) -> tuple[Path, Path]:
+def upload(experiment_file: Path, host: Path) -> tuple[Path, Path]:
     """The experiment as a host has it: its file and listing in a job's folder, the files under their hashes elsewhere."""
     files = read_experiment(experiment_file).files
-    job, folder = place / "job", place / "inputs"
+    job, folder = host / "job", host / "inputs"
     job.mkdir(parents=True)
     folder.mkdir()
     (job / "experiment.toml").write_bytes(experiment_file.read_bytes())
@@ -58,36 +58,36 @@ def test_conditions_read_their_own_files_only(experiment_file: Path) -> None:
     assert (built.edition, built.bundle_set, built.needs_wordnet) == ("v2.3", "v2.3", True)
 
 
-def test_a_host_finds_by_hash_what_was_sent_and_asks_the_same(experiment_file: Path, tmp_path: Path) -> None:
-    there, folder = sent(experiment_file, tmp_path / "host")
+def test_a_host_resolves_uploaded_files_to_the_same_settings(experiment_file: Path, tmp_path: Path) -> None:
+    remote, folder = upload(experiment_file, tmp_path / "host")
     run = RunId("A", 42)
-    asked = resolve(read_experiment(experiment_file), "tiny", run)
-    assert resolve(read_experiment(there, folder), "tiny", run).fingerprint() == asked.fingerprint()
+    expected = resolve(read_experiment(experiment_file), "tiny", run)
+    assert resolve(read_experiment(remote, folder), "tiny", run).fingerprint() == expected.fingerprint()
     with pytest.raises(BadInput, match=r"experiment.toml:\d+: conditions.A.bundles: .*grouped.jsonl: no such file"):
-        read_experiment(there)
+        read_experiment(remote)
 
 
-def test_what_was_sent_must_be_what_was_named(experiment_file: Path, tmp_path: Path) -> None:
-    there, folder = sent(experiment_file, tmp_path / "host")
-    listing = there.with_name(INPUTS)
+def test_an_uploaded_file_that_does_not_match_the_listing_is_refused(experiment_file: Path, tmp_path: Path) -> None:
+    remote, folder = upload(experiment_file, tmp_path / "host")
+    listing = remote.with_name(INPUTS)
     listed = read_input_list(listing)
     file = folder / remote_name(listed["killers.jsonl"])
     file.write_bytes(file.read_bytes() + b"\n")
     with pytest.raises(BadInput, match=r"evaluation.killers: .*its SHA-256 differs"):
-        read_experiment(there, folder)
+        read_experiment(remote, folder)
     file.unlink()
     with pytest.raises(BadInput, match=r"evaluation.killers: .*no such file"):
-        read_experiment(there, folder)
+        read_experiment(remote, folder)
     listing.write_bytes(b'{"grouped.jsonl": "../../etc/passwd"}')
     with pytest.raises(BadInput, match="not a list of files"):
-        read_experiment(there, folder)
+        read_experiment(remote, folder)
     listing.write_bytes(b"{}")
     with pytest.raises(BadInput, match=r"inputs.json: grouped.jsonl: is not listed"):
-        read_experiment(there, folder)
+        read_experiment(remote, folder)
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("bundles = [", 'edition = "v2.2"\nbundles = [', "conditions.A.edition: a condition has either"),
         ("bundles = [", "dev = [", r"conditions.A: a condition has either"),
@@ -100,13 +100,13 @@ def test_what_was_sent_must_be_what_was_named(experiment_file: Path, tmp_path: P
         (EVALUATION, 'files = { "x" = {} }\n', "files: Object contains unknown field"),
     ],
 )
-def test_what_an_experiment_may_not_say_of_files_names_line_and_field(
-    experiment_file: Path, old: str, new: str, said: str
+def test_a_bad_file_entry_is_refused_with_line_and_field(
+    experiment_file: Path, old: str, new: str, message: str
 ) -> None:
     os.mkfifo(experiment_file.with_name("pipe"))
     text = experiment_file.read_text()
     assert old in text
     first = "" if "files =" not in new else new
     experiment_file.write_text(first + text.replace(old, "" if first else new, 1))
-    with pytest.raises(BadInput, match=rf"^{experiment_file}:\d+: {said}"):
+    with pytest.raises(BadInput, match=rf"^{experiment_file}:\d+: {message}"):
         read_experiment(experiment_file)

@@ -19,7 +19,7 @@ def test_a_gate_passes_at_its_threshold_and_above_and_never_without_a_value(valu
         assert verdict.passed == (verdict.gate in values and values[verdict.gate] >= threshold)
 
 
-def test_what_is_no_number_fails() -> None:
+def test_nan_fails_every_gate() -> None:
     assert not any(verdict.passed for verdict in judge(dict.fromkeys(GATE_NAMES, math.nan), Gates()))
 
 

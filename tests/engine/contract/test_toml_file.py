@@ -30,7 +30,7 @@ def error_of(text: str) -> str:
     return str(caught.value)
 
 
-def test_what_fits_is_converted() -> None:
+def test_toml_is_converted_to_structs() -> None:
     tree = parse_toml('[leaves.a]\nsize = 1\nnames = ["x"]\n[[rows]]\nsize = 2\n', Tree, FILE)
     assert tree.leaves["a"] == Leaf(1, ("x",)) and tree.rows == (Leaf(2),)
 

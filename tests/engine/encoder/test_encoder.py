@@ -42,7 +42,7 @@ def test_states_are_those_of_the_model_on_one_text_alone(tiny_encoder: Path, dev
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_a_texts_states_are_the_same_bits_whatever_stands_beside_it(tiny_encoder: Path, device: str) -> None:
+def test_the_states_of_a_text_do_not_depend_on_its_batch(tiny_encoder: Path, device: str) -> None:
     made = encode(encoder(tiny_encoder, device=device), TEXTS)
     reversed_order = encode(encoder(tiny_encoder, device=device), TEXTS[::-1])
     for text in TEXTS:
@@ -50,7 +50,7 @@ def test_a_texts_states_are_the_same_bits_whatever_stands_beside_it(tiny_encoder
         assert made[text].states.tobytes() == alone.states.tobytes() == reversed_order[text].states.tobytes()
 
 
-def test_tokens_know_their_place_in_the_text(tiny_encoder: Path) -> None:
+def test_each_token_has_its_character_span(tiny_encoder: Path) -> None:
     text = "Naïve 😀 bank"
     characters = encode(encoder(tiny_encoder), (text,))[text].characters
     assert characters[0].tolist() == characters[-1].tolist() == [0, 0]
@@ -89,7 +89,7 @@ def test_making_an_encoder_loads_no_model(tiny_encoder: Path, tmp_path: Path) ->
         encode(broken, TEXTS)
 
 
-def test_what_is_no_usable_model_is_bad_input(tiny_encoder: Path, tmp_path: Path) -> None:
+def test_an_unusable_model_is_bad_input(tiny_encoder: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no such folder"):
         encoder(tmp_path / "missing")
     with pytest.raises(BadInput, match=r"config\.json with safetensors"):

@@ -139,7 +139,7 @@ def test_an_encoder_that_leaves_a_text_out_makes_no_shard(
     assert shards(tmp_path) == []
 
 
-def test_two_that_start_at_once_encode_once(tmp_path: Path, tiny_encoder: Path) -> None:
+def test_concurrent_caches_encode_each_text_once(tmp_path: Path, tiny_encoder: Path) -> None:
     encoders = [CountingEncoder(tiny_encoder) for _ in range(3)]
     made: list[TokenStates] = []
     threads = [
@@ -155,7 +155,7 @@ def test_two_that_start_at_once_encode_once(tmp_path: Path, tiny_encoder: Path) 
     assert same(made[1], made[2])
 
 
-def test_filling_reports_how_far_it_is(tmp_path: Path, encoder: CountingEncoder) -> None:
+def test_fill_reports_progress(tmp_path: Path, encoder: CountingEncoder) -> None:
     reports = list(TokenCache(tmp_path, encoder).fill(TEXTS))
     assert [report.done for report in reports] == sorted(report.done for report in reports)
     assert (reports[0].done, reports[-1].done, reports[-1].total) == (0, len(TEXTS), len(TEXTS))

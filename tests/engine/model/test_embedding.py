@@ -23,7 +23,7 @@ def test_mean_pooling_is_the_normalized_mean_of_each_texts_tokens() -> None:
         torch.testing.assert_close(vectors[states.row(text)], expected)
 
 
-def test_embedding_in_pieces_is_embedding_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_embedding_in_chunks_equals_embedding_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     states, head = random_states(TEXTS), SenseHead(12, 8, seed=0)
     rows = torch.tensor([5, 3, 3, 39, 0, 17])
     whole = head(states.gather(rows))

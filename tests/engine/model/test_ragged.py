@@ -27,7 +27,7 @@ def random_segments(lengths: list[int], seed: int, device: str = "cpu") -> tuple
 
 @pytest.mark.parametrize("device", DEVICES)
 @given(lengths=lengths_drawn, seed=st.integers(0, 99))
-def test_each_operation_is_what_a_loop_over_segments_gives(device: str, lengths: list[int], seed: int) -> None:
+def test_each_operation_equals_a_loop_over_segments(device: str, lengths: list[int], seed: int) -> None:
     scores, tokens, offsets = random_segments(lengths, seed, device)
     weights = segment_softmax(scores, offsets)
     entropies = segment_entropy(weights, offsets)

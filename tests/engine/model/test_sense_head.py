@@ -50,7 +50,7 @@ def test_the_architecture() -> None:
 @pytest.mark.parametrize("device", DEVICES)
 @settings(max_examples=30)
 @given(lengths=st.lists(st.integers(1, 20), min_size=1, max_size=8), seed=st.integers(0, 50))
-def test_ragged_is_padded(device: str, lengths: list[int], seed: int) -> None:
+def test_the_ragged_head_equals_the_padded_head(device: str, lengths: list[int], seed: int) -> None:
     batch, head = random_batch(lengths, seed, device), head_on(device)
     pooled = head(batch)
     embedding, attention = padded_head(head, batch)

@@ -50,7 +50,7 @@ def test_training_alone_and_then_evaluating_is_a_whole_run(
     assert without_seconds(read_metrics(folder)) == without_seconds(finished.metrics)
 
 
-def test_mean_pooling_alone_has_the_scores_that_stand_beside_every_head(
+def test_mean_pooling_evaluated_alone_has_the_scores_it_has_in_a_run(
     finished: FinishedRun, workspace: Path, tmp_path: Path
 ) -> None:
     output = RunFolder(tmp_path / "output")

@@ -104,7 +104,7 @@ def test_each_event_is_one_line_and_most_steps_are_none(body: Body, expected: st
     assert line_of(body) == expected
 
 
-def test_every_number_of_the_head_stands_beside_mean_poolings() -> None:
+def test_lines_show_mean_pooling_beside_the_head() -> None:
     epoch = line_of(Epoch(1, 9, 0.5, -0.01, 1.0, {}, 0.9, 0.4))
     assert epoch is not None
     assert "50.0% (mean pooling 40.0%)" in epoch

@@ -38,7 +38,7 @@ def prepared(settings: Settings, workspace: Path) -> tuple[Path, list[Progress]]
             return folder, progress_seen
 
 
-def test_what_is_built_is_not_built_again_nor_is_wordnet_read_again(
+def test_an_existing_dataset_is_not_built_and_wordnet_not_read_again(
     settings: Settings, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, _ = prepared(settings, workspace)
@@ -51,7 +51,7 @@ def test_what_is_built_is_not_built_again_nor_is_wordnet_read_again(
     assert prepared(settings, workspace) == (folder, [])
 
 
-def test_two_that_start_at_once_build_once(
+def test_concurrent_preparations_build_once(
     settings: Settings, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared(settings, workspace)

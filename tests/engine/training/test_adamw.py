@@ -29,7 +29,7 @@ def loss_of(module: nn.Module, step: int, device: str = "cpu") -> Tensor:
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_steps_are_those_of_the_library_with_clipping(device: str) -> None:
+def test_steps_equal_those_of_torch_with_clipping(device: str) -> None:
     module = small_module().to(device)
     reference = copy.deepcopy(module)
     optimizer, library = AdamW(module, 0.1), torch.optim.AdamW(reference.parameters(), weight_decay=0.1)

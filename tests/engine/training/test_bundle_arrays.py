@@ -36,7 +36,7 @@ def compared(direction: Comparison, index: int) -> tuple[str, str, list[str]]:
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_like_is_compared_with_like_within_the_lemma(device: str) -> None:
+def test_definitions_and_sentences_are_compared_separately_within_a_lemma(device: str) -> None:
     arrays = BundleArrays.from_bundles(BUNDLES, random_states(TEXTS, device=device))
     forward, backward = both_directions(arrays)
     assert compared(forward, 0) == ("a1", "p1", ["s1", "s2"])

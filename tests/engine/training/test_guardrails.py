@@ -21,7 +21,7 @@ def test_a_loss_above_three_deviations_of_the_last_hundred_is_a_spike() -> None:
     assert loss_spike(limit + 1e-6, [100.0] * 50 + window, 200) == warning
 
 
-def test_a_few_losses_are_too_few_to_tell_a_spike() -> None:
+def test_no_spike_is_reported_before_enough_losses() -> None:
     assert loss_spike(50.0, CALM[:19], 19) is None
     assert loss_spike(50.0, CALM[:20], 20) is not None
 
@@ -56,5 +56,5 @@ def test_dilution_counts_the_exposures_of_an_adversarial_bundle(steps: int, leve
         assert warning.value == pytest.approx(steps / 10)
 
 
-def test_without_adversarial_bundles_nothing_is_diluted() -> None:
+def test_no_dilution_warning_without_adversarial_bundles() -> None:
     assert dilution(50, [1.0, 1.0], [False, False]) is None

@@ -78,7 +78,7 @@ def test_it_learns_what_mean_pooling_cannot_see(tmp_path: Path, device: str) -> 
     assert epochs[-1].loss < epochs[0].loss
 
 
-def test_events_come_in_order(tmp_path: Path) -> None:
+def test_events_are_in_order(tmp_path: Path) -> None:
     task = SenseTask()
     done = run(task, tmp_path)
     batches = -(-len(task.train) // RECIPE.batch_size)

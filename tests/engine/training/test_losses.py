@@ -70,7 +70,7 @@ def plain_slack(positive: float, hard: float, tier: int) -> float:
 
 
 @given(case=cases, temperature=st.sampled_from([0.05, 0.1, 1.0]), top_k=st.integers(1, 4))
-def test_each_part_is_what_a_loop_gives(case: Case, temperature: float, top_k: int) -> None:
+def test_each_part_of_the_loss_equals_a_plain_loop(case: Case, temperature: float, top_k: int) -> None:
     with torch.no_grad():
         losses = contrastive(case.head.positive, case.head.negatives, case.mask, temperature)
         hard = hard_negative(case.head.negatives, case.mask, top_k)
