@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 
@@ -19,6 +19,7 @@ from engine.commands.options import (
     workspace_of,
 )
 from engine.contract.bad_input import BadInput
+from engine.contract.experiment import Edition
 from engine.contract.settings import resolve, run_ids
 
 if TYPE_CHECKING:
@@ -49,16 +50,13 @@ def add_data(commands: argparse._SubParsersAction[Any]) -> None:
     build = data.add_parser("build", help="build the data of a profile's first run, and encode its texts")
     add_settings(build)
     add_device(build)
-    build.add_argument(
-        "--edition", choices=("v2.2", "v2.3", "enriched", "all"), help="edition that --out writes (default: all)"
-    )
+    editions = get_args(Edition)
+    build.add_argument("--edition", choices=(*editions, "all"), help="edition that --out writes (default: all)")
     build.add_argument("--out", type=Path, metavar="DIR", help="also write it to this folder as JSON Lines")
     build.set_defaults(command=_data_build)
     show = data.add_parser("show", help="show random bundles that `data build --out` wrote, as Markdown tables")
     show.add_argument("folder", type=Path, metavar="DIR", help="folder that `data build --out` wrote")
-    show.add_argument(
-        "--edition", choices=("v2.2", "v2.3", "enriched"), help="only this edition (default: all in the folder)"
-    )
+    show.add_argument("--edition", choices=editions, help="only this edition (default: all in the folder)")
     show.add_argument("--count", type=int, default=10, help="number of bundles per edition (default: 10)")
     show.add_argument("--seed", type=int, default=0, help="seed of the random choice (default: 0)")
     show.set_defaults(command=_data_show)

@@ -15,8 +15,7 @@ from engine.contract.experiment import DataSlice
 from engine.data.bundles.drafts import Draft, VisibleSense, draft_v22, draft_v23, visible_senses
 from engine.data.bundles.encoder_text import encoder_text_of, evaluation_encoder_texts
 from engine.data.bundles.enrichment import can_enrich, synthetic_candidates
-from engine.data.bundles.synthetic import Substitution
-from engine.data.bundles.verification import SyntheticCandidate
+from engine.data.bundles.synthetic import Substitution, Synthetic
 from engine.data.evaluation.items import attention_probes, coherence_items, has_retrieval_item, retrieval_items
 from engine.data.leakage import HeldOut
 from engine.data.records import FrozenEvaluation
@@ -85,7 +84,7 @@ class Plan(Struct, frozen=True):
     visible: tuple[tuple[VisibleSense, ...], ...]
     v22: tuple[Draft, ...]
     v23: tuple[Draft, ...]
-    synthetics: tuple[SyntheticCandidate, ...]
+    synthetics: tuple[Synthetic, ...]
     excluded: Counter[str]
 
     def encoder_texts(self) -> Iterator[str]:
@@ -94,7 +93,7 @@ class Plan(Struct, frozen=True):
         for draft in (*self.dev, *self.v22, *self.v23):
             yield from map(encoder_text_of, draft.events)
         for candidate in self.synthetics:
-            yield from (candidate.synthetic.event.text, candidate.synthetic.original, *candidate.siblings)
+            yield from (candidate.event.text, candidate.original, *candidate.siblings)
 
 
 def make_plan(part: DataSlice, data_seed: int, wordnet: WordNet, lexicon: Lexicon) -> Plan:
@@ -159,10 +158,10 @@ def make_plan(part: DataSlice, data_seed: int, wordnet: WordNet, lexicon: Lexico
 
 
 def _drop_near_copies(
-    candidates: Sequence[SyntheticCandidate], held_out: HeldOut, excluded: Counter[str]
-) -> tuple[SyntheticCandidate, ...]:
+    candidates: Sequence[Synthetic], held_out: HeldOut, excluded: Counter[str]
+) -> tuple[Synthetic, ...]:
     """The candidates of which neither the synthetic context nor its original nearly copies an evaluation text."""
-    pairs = [(candidate.synthetic.event.text, candidate.synthetic.original) for candidate in candidates]
+    pairs = [(candidate.event.text, candidate.original) for candidate in candidates]
     copies = held_out.add_near_copies(text for pair in pairs for text in pair)
     kept = tuple(candidate for candidate, pair in zip(candidates, pairs, strict=True) if copies.isdisjoint(pair))
     excluded["synthetic context near an evaluation text"] += len(candidates) - len(kept)

@@ -14,6 +14,7 @@ from engine.contract.experiment import Tier
 from engine.contract.items import ReasonCode
 
 Pos = Literal["n", "v", "a", "r"]
+POS_NAMES: dict[Pos, str] = {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}
 Source = Literal["example", "gloss", "synthetic"]
 
 

@@ -46,16 +46,12 @@ def nearest_other_lemmas(
         order = np.lexsort((best, -np.round(scores, 5)), axis=1)
         ranked, scores = np.take_along_axis(best, order, axis=1), np.take_along_axis(scores, order, axis=1)
         for row, row_scores in zip(ranked, scores, strict=True):
-            allowed = [pool[i] for i, score in zip(row, row_scores, strict=True) if score > _FORBIDDEN + 0.5]
-            found.append(_distinct(allowed, count))
+            by_text: dict[str, UsageEvent] = {}
+            for index, score in zip(row, row_scores, strict=True):
+                if score > _FORBIDDEN + 0.5:
+                    by_text.setdefault(pool[index].text, pool[index])
+            found.append(tuple(by_text.values())[:count])
     return found
-
-
-def _distinct(events: Sequence[UsageEvent], count: int) -> tuple[UsageEvent, ...]:
-    by_text: dict[str, UsageEvent] = {}
-    for event in events:
-        by_text.setdefault(event.text, event)
-    return tuple(by_text.values())[:count]
 
 
 def _codes(

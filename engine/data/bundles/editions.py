@@ -13,8 +13,7 @@ from engine.data.bundles.bundles import complete, nearest_other_lemmas
 from engine.data.bundles.danger import tier_by_cuts, tier_cuts, with_tiers_by_rank
 from engine.data.bundles.drafts import Draft
 from engine.data.bundles.encoder_text import EmbeddedTexts, encoder_text_of
-from engine.data.bundles.enrichment import draft_enrichment, enriched_senses
-from engine.data.bundles.verification import verify
+from engine.data.bundles.enrichment import draft_enrichment, enriched_senses, verify
 from engine.data.plan import Plan
 from engine.data.records import Bundle, Rejected, UsageEvent
 from engine.data.wordnet.usage_events import normalised
@@ -50,16 +49,16 @@ def make_editions(plan: Plan, texts: EmbeddedTexts, adversarial: int, thresholds
     v23, near = _tiered("v2.3", plan.v23, texts, excluded)
     cuts = tier_cuts(v23)
     whole = (*v23, *mine_adversarial("v2.3", v23, near, texts, cuts[0], adversarial))
-    verified = verify(plan.synthetics, texts, thresholds)
+    accepted, rejected = verify(plan.synthetics, texts, thresholds)
     synthetics: dict[str, list[UsageEvent]] = {}
-    for made in verified.accepted:
+    for made in accepted:
         synthetics.setdefault(made.event.sense_id, []).append(made.event)
     extra = _enrichment(plan, synthetics, texts, cuts, excluded)
     return Editions(
         bundles={"v2.2": v22, "v2.3": whole, "enriched": (*whole, *extra)},
         dev=dev,
-        originals={made.event.event_id: made.original for made in verified.accepted},
-        rejected=verified.rejected,
+        originals={made.event.event_id: made.original for made in accepted},
+        rejected=rejected,
         tier_cuts=cuts,
         excluded=excluded,
     )

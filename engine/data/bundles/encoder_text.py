@@ -71,9 +71,6 @@ class EmbeddedTexts:
         self._row.update((text, row) for row, text in enumerate(new, start=len(self._row)))
         self.matrix = np.concatenate((self.matrix, matrix)) if self.matrix.size else matrix
 
-    def __len__(self) -> int:
-        return len(self._row)
-
     def rows(self, texts: Iterable[str]) -> NDArray[np.int64]:
         """The rows of ``texts`` in ``matrix``, shape (texts,)."""
         return np.fromiter((self._row[text] for text in texts), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Enrichment of senses with one example or none: synthetic contexts as anchors, positives and siblings."""
+"""Enrichment of senses with one example or none: verified synthetic contexts as anchors, positives and siblings."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 
 from msgspec import structs
 
+from engine.contract.experiment import Verification
+from engine.data.bundles.danger import rounded
 from engine.data.bundles.drafts import Draft, VisibleSense, same_pos, siblings_of
-from engine.data.bundles.encoder_text import encoder_text_of
-from engine.data.bundles.synthetic import Substitution
-from engine.data.bundles.verification import SyntheticCandidate
-from engine.data.records import UsageEvent
+from engine.data.bundles.encoder_text import EmbeddedTexts, encoder_text_of
+from engine.data.bundles.synthetic import Substitution, Synthetic
+from engine.data.records import Rejected, UsageEvent
 from engine.data.wordnet.usage_events import normalised
 
 SYNTHETICS_PER_SENSE = 3
@@ -19,7 +20,7 @@ SYNTHETICS_PER_SENSE = 3
 
 def synthetic_candidates(
     senses: Sequence[VisibleSense], substitution: Substitution, forbidden: Container[str], excluded: Counter[str]
-) -> Iterator[SyntheticCandidate]:
+) -> Iterator[Synthetic]:
     """Synthetic contexts to verify for the senses of one lemma that have one visible example or none."""
     for visible in senses:
         siblings = tuple(dict.fromkeys(text for other in same_pos(visible, senses) for text in _visible_texts(other)))
@@ -27,13 +28,12 @@ def synthetic_candidates(
             continue
         made = list(substitution.synthetics(visible.sense, forbidden, excluded))
         excluded["more than enough for its sense"] += max(0, len(made) - SYNTHETICS_PER_SENSE)
-        for synthetic in made[:SYNTHETICS_PER_SENSE]:
-            yield SyntheticCandidate(synthetic, siblings)
+        yield from (structs.replace(synthetic, siblings=siblings) for synthetic in made[:SYNTHETICS_PER_SENSE])
 
 
-def can_enrich(senses: Sequence[VisibleSense], candidates: Sequence[SyntheticCandidate]) -> bool:
+def can_enrich(senses: Sequence[VisibleSense], candidates: Sequence[Synthetic]) -> bool:
     """Whether synthetic candidates could give a lemma a bundle: two senses of a part of speech with a sentence each."""
-    with_synthetic = {candidate.synthetic.event.sense_id for candidate in candidates}
+    with_synthetic = {candidate.event.sense_id for candidate in candidates}
     in_sentence = [visible for visible in senses if visible.examples or visible.sense.sense_id in with_synthetic]
     return any(visible.sense.sense_id in with_synthetic and same_pos(visible, in_sentence) for visible in in_sentence)
 
@@ -44,6 +44,29 @@ def _visible_texts(visible: VisibleSense) -> Iterator[str]:
         yield from (event.text for event in visible.examples)
     elif visible.gloss is not None:
         yield encoder_text_of(visible.gloss)
+
+
+def verify(
+    candidates: Sequence[Synthetic], texts: EmbeddedTexts, thresholds: Verification
+) -> tuple[tuple[Synthetic, ...], tuple[Rejected, ...]]:
+    """Verify each candidate under frozen mean pooling; the accepted and the rejected ones, in their order.
+
+    Accepted if its similarity to the original (an example of the same synset) is at least ``least_similarity``, and
+    exceeds its similarity to the nearest text of a sibling sense by at least ``least_gap``.
+    """
+    contexts = [candidate.event.text for candidate in candidates]
+    similarity = texts.similarities(contexts, [candidate.original for candidate in candidates])
+    gaps = similarity - texts.nearest(contexts, [candidate.siblings for candidate in candidates])
+    accepted: list[Synthetic] = []
+    rejected: list[Rejected] = []
+    for made, near, gap in zip(candidates, rounded(similarity).tolist(), rounded(gaps).tolist(), strict=True):
+        if near < thresholds.least_similarity:
+            rejected.append(Rejected(made.event, made.original, "too far from its original", near, gap))
+        elif gap < thresholds.least_gap:
+            rejected.append(Rejected(made.event, made.original, "too near to a sibling sense", near, gap))
+        else:
+            accepted.append(made)
+    return tuple(accepted), tuple(rejected)
 
 
 def enriched_senses(

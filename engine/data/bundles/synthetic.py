@@ -30,10 +30,11 @@ _PARTICLES = frozenset({"up", "out", "off", "down", "away", "back", "over", "apa
 
 
 class Synthetic(Struct, frozen=True):
-    """A synthetic usage event and the text of the example it was made from."""
+    """A synthetic usage event, the text of the example it was made from, and encoder texts of its sibling senses."""
 
     event: UsageEvent
     original: str
+    siblings: tuple[str, ...] = ()
 
 
 class Substitution:

@@ -39,13 +39,13 @@ def check_files(files: Sequence[Path], quarantine: Path | None = None) -> Iterat
     items = {item for file in files for item in _retrieval_items(file)}
     for file in files:
         report = FileReport(file)
-        path = None if quarantine is None else quarantine_file(quarantine, file)
+        path = None if quarantine is None else quarantine / f"{file.name}.quarantine.jsonl"
         with nullcontext() if path is None else writing_durably(path) as out:
             gate = Gate(items=items or None)
             for verdict in map(gate.verdict, read_lines(file)):
                 report.add(verdict)
                 if out is not None:
-                    write_quarantined(verdict, out)
+                    _write_quarantined(verdict, out)
         yield report
 
 
@@ -78,12 +78,7 @@ class QuarantinedLine(Struct, frozen=True, omit_defaults=True):
     base64: str | None = None
 
 
-def quarantine_file(folder: Path, file: Path) -> Path:
-    """The file in ``folder`` for the quarantined lines of ``file``."""
-    return folder / f"{file.name}.quarantine.jsonl"
-
-
-def write_quarantined(verdict: Verdict, out: BinaryIO) -> None:
+def _write_quarantined(verdict: Verdict, out: BinaryIO) -> None:
     """Write the line of ``verdict`` to ``out`` if it is quarantined."""
     reason = verdict.quarantined
     if reason is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 from msgspec import Struct
@@ -39,7 +39,7 @@ from engine.data.formats.schemas import Contrastive, Groups, Metadata, SpanObjec
 from engine.data.records import Dataset
 from engine.data.wordnet.obtain import WORDNET_3_0
 
-EDITIONS: tuple[Edition, ...] = ("v2.2", "v2.3", "enriched")
+EDITIONS: tuple[Edition, ...] = get_args(Edition)
 EditionChoice = Literal["v2.2", "v2.3", "enriched", "all"]
 _HEAD = "| lemma | anchor | positive | sibling | other lemma | tier, danger |\n|---|---|---|---|---|---|\n"
 _SYNTHETIC_MARK = "†"

@@ -4,33 +4,25 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
 from engine.data.formats.reasons import Quarantined, Reason, Repair
 from engine.data.formats.schemas import Span, SpanObject, Usage
-from engine.data.records import Pos, Source, UsageEvent
+from engine.data.records import POS_NAMES, Pos, Source, UsageEvent
 from engine.data.wordnet.usage_events import usage_event
 
 Repairs: TypeAlias = list[tuple[Repair, str]]
 """The repairs made in one line, each with its position in the line for people."""
 
-POS_NAMES: dict[Pos, Literal["noun", "verb", "adj", "adv"]] = {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}
-_POS: dict[str, Pos] = {
-    "n": "n",
-    "noun": "n",
-    "propn": "n",
-    "v": "v",
-    "verb": "v",
-    "a": "a",
-    "s": "a",
-    "adj": "a",
-    "adjective": "a",
-    "r": "r",
-    "adv": "r",
-    "adverb": "r",
+_NAMES_READ: dict[Pos, tuple[str, ...]] = {
+    "n": ("n", "noun", "propn"),
+    "v": ("v", "verb"),
+    "a": ("a", "s", "adj", "adjective"),
+    "r": ("r", "adv", "adverb"),
 }
+_POS = {name: pos for pos, names in _NAMES_READ.items() for name in names}
 _DOTTED = re.compile(r"(?:[a-z]+:)?(?P<lemma>[^#]+?)\.(?P<pos>n|v|a|s|r|noun|verb|adj|adv)\.", re.IGNORECASE)
 
 
@@ -111,15 +103,16 @@ def event_of(
         raise Quarantined(Reason.EMPTY_TEXT, where)
     if not sense_id:
         raise Quarantined(Reason.NO_SENSE, where)
+    is_gloss = source == "gloss" and isinstance(span, SpanObject) and span.start == span.end
     try:
-        target = LocatedTarget(0, 0) if _is_gloss(source, span) else locate_target(text, span, lexeme.lemma)
+        start, end, repair = LocatedTarget(0, 0) if is_gloss else locate_target(text, span, lexeme.lemma)
     except Quarantined as error:
         raise Quarantined(error.reason, f"{where}: {error.detail}") from None
-    start, end, repair = target
     if repair is not None:
         repairs.append((repair, where))
     known_pos = parse_pos(pos) or parse_sense_id(sense_id).pos or lexeme.pos or "n"
-    return usage_event(lexeme.lemma, known_pos, sense_id, text, (start, end), _source(source, end > start))
+    text_source: Source = "synthetic" if source and "synth" in source.lower() else "example"
+    return usage_event(lexeme.lemma, known_pos, sense_id, text, (start, end), text_source if end > start else "gloss")
 
 
 def event_of_usage(usage: Usage, lexeme: Lexeme, repairs: Repairs, where: str) -> UsageEvent:
@@ -129,17 +122,6 @@ def event_of_usage(usage: Usage, lexeme: Lexeme, repairs: Repairs, where: str) -
 
 def sense_of(usage: Usage) -> str | None:
     return usage.sense_id or usage.sense
-
-
-def _is_gloss(source: str | None, span: Span) -> bool:
-    """Whether a file marks a text as a gloss without target word."""
-    return source == "gloss" and isinstance(span, SpanObject) and span.start == span.end
-
-
-def _source(source: str | None, has_target: bool) -> Source:
-    if not has_target:
-        return "gloss"
-    return "synthetic" if source and "synth" in source.lower() else "example"
 
 
 class LocatedTarget(NamedTuple):

@@ -11,12 +11,11 @@ from typing import NamedTuple
 from msgspec import Struct, structs
 
 from engine.contract.bad_input import BadInput
-from engine.data.records import Pos
+from engine.data.records import POS_NAMES, Pos
 from engine.data.wordnet.gloss import split_gloss
 
-FILE_OF: dict[Pos, str] = {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}
-REQUIRED = tuple(f"{kind}.{name}" for name in FILE_OF.values() for kind in ("data", "index")) + tuple(
-    f"{name}.exc" for name in FILE_OF.values()
+REQUIRED = tuple(f"{kind}.{name}" for name in POS_NAMES.values() for kind in ("data", "index")) + tuple(
+    f"{name}.exc" for name in POS_NAMES.values()
 )
 _USUAL_FOLDERS = (
     "/usr/share/wordnet",
@@ -112,7 +111,7 @@ def read_wordnet(folder: Path) -> WordNet:
     senses: dict[tuple[str, Pos], tuple[str, ...]] = {}
     exceptions: dict[Pos, dict[str, tuple[str, ...]]] = {}
     pointers: dict[_Address, _Pointers] = {}
-    for pos, name in FILE_OF.items():
+    for pos, name in POS_NAMES.items():
         index = dict(_read_index(folder / f"index.{name}"))
         for synset, pointed in _read_data(folder / f"data.{name}", pos, index):
             by_address[pointed.address], pointers[pointed.address] = synset, pointed
@@ -142,7 +141,7 @@ def _related(folder: Path, pointers: _Pointers, by_address: Mapping[_Address, Sy
         return tuple(dict.fromkeys(by_address[target].name for target in pointers.targets))
     except KeyError as missing:
         message = f"a pointer to {missing}, which does not exist"
-        path = folder / f"data.{FILE_OF[pointers.address[0]]}"
+        path = folder / f"data.{POS_NAMES[pointers.address[0]]}"
         raise BadInput(message, file=path, line=pointers.line) from None
 
 

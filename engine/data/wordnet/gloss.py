@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import dropwhile
 
 _QUOTED = re.compile(r'"([^"]*)"')
 _INNER = re.compile(r'(?<=\w)"(?=\w)')
@@ -21,14 +22,9 @@ def split_gloss(gloss: str) -> tuple[str, tuple[str, ...]]:
     gloss = " ".join(gloss.split())
     if gloss.count('"') % 2:
         return _split_unpaired(gloss)
-    first: int | None = None
-    examples: list[str] = []
-    for found in _QUOTED.finditer(gloss):
-        if first is None and not _is_example(gloss, found):
-            continue
-        first = found.start() if first is None else first
-        examples.append(found.group(1))
-    return _definition(gloss if first is None else gloss[:first]), _clean(examples)
+    quoted = list(dropwhile(lambda found: not _is_example(gloss, found), _QUOTED.finditer(gloss)))
+    definition = gloss[: quoted[0].start()] if quoted else gloss
+    return _definition(definition), _clean([found.group(1) for found in quoted])
 
 
 def _is_example(gloss: str, found: re.Match[str]) -> bool:

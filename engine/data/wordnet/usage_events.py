@@ -43,12 +43,13 @@ def read_lexicon(wordnet: WordNet) -> Lexicon:
 
 def _sense(lemma: str, pos: Pos, synset: Synset, morphology: Morphology) -> Sense:
     sense_id = sense_id_of(lemma, pos, synset.name)
-    examples = []
-    for text in synset.examples:
-        if span := morphology.find(lemma, pos, text):
-            examples.append(usage_event(lemma, pos, sense_id, text, span, "example"))
     gloss = usage_event(lemma, pos, sense_id, synset.definition, (0, 0), "gloss")
-    return Sense(sense_id, lemma, pos, synset.name, gloss, tuple(examples))
+    examples = tuple(
+        usage_event(lemma, pos, sense_id, text, span, "example")
+        for text in synset.examples
+        if (span := morphology.find(lemma, pos, text))
+    )
+    return Sense(sense_id, lemma, pos, synset.name, gloss, examples)
 
 
 def sense_id_of(lemma: str, pos: Pos, synset: str) -> str:

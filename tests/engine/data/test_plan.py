@@ -12,7 +12,6 @@ from msgspec import structs
 
 from engine.contract.bad_input import BadInput
 from engine.data.bundles.synthetic import Synthetic
-from engine.data.bundles.verification import SyntheticCandidate
 from engine.data.leakage import HeldOut
 from engine.data.near_copies import near_copies
 from engine.data.plan import SHARES, Plan, Split, _drop_near_copies, choose_lemmas, make_plan, split_of
@@ -88,7 +87,7 @@ def plan(wordnet: WordNet, lexicon: Lexicon) -> Plan:
 
 def training_texts(plan: Plan) -> set[str]:
     drafted = {event.text for draft in (*plan.dev, *plan.v22, *plan.v23) for event in draft.events}
-    made = {text for c in plan.synthetics for text in (c.synthetic.event.text, c.synthetic.original)}
+    made = {text for c in plan.synthetics for text in (c.event.text, c.original)}
     return drafted | made | {event.text for senses in plan.visible for one in senses for event in one.examples}
 
 
@@ -137,7 +136,7 @@ def test_a_synthetic_context_near_an_evaluation_text_is_left_out_and_counted(mad
     long = "they went down to the bank of the river and sat there"
     held_out, excluded = HeldOut([long]), Counter[str]()
     kept, left_out = (
-        SyntheticCandidate(Synthetic(usage_event("shore", "n", "s", text, (0, 3), "synthetic"), of), ())
+        Synthetic(usage_event("shore", "n", "s", text, (0, 3), "synthetic"), of)
         for text, of in (("some text", "another text"), (made.format(long), original.format(long)))
     )
     assert _drop_near_copies((kept, left_out), held_out, excluded) == (kept,)

@@ -1,3 +1,5 @@
+"""Verification of synthetic contexts."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -10,8 +12,8 @@ from numpy.typing import NDArray
 
 from engine.contract.experiment import Verification
 from engine.data.bundles.encoder_text import EmbeddedTexts
+from engine.data.bundles.enrichment import verify
 from engine.data.bundles.synthetic import Synthetic
-from engine.data.bundles.verification import SyntheticCandidate, verify
 from engine.data.wordnet.usage_events import usage_event
 
 
@@ -37,8 +39,8 @@ def test_a_synthetic_context_is_accepted_near_its_original_and_apart_from_its_si
     texts = EmbeddedTexts(plane)
     texts.add(["synthetic", original, *siblings])
     event = usage_event("auto", "n", "wn:auto.n.car.n.01", "synthetic", (0, 4), "synthetic")
-    made = Synthetic(event, original)
-    accepted, rejected = verify([SyntheticCandidate(made, siblings)], texts, Verification())
+    made = Synthetic(event, original, siblings)
+    accepted, rejected = verify([made], texts, Verification())
     assert accepted == ((made,) if reason is None else ())
     assert [one.reason for one in rejected] == ([] if reason is None else [reason])
     for one in rejected:
@@ -58,13 +60,14 @@ def test_every_candidate_is_accepted_or_rejected_by_the_thresholds(
 ) -> None:
     texts = EmbeddedTexts(plane)
     claims = [
-        SyntheticCandidate(
-            Synthetic(usage_event("a", "n", f"s{number}", "synthetic", (0, 4), "synthetic"), f"{near / 100}"),
+        Synthetic(
+            usage_event("a", "n", f"s{number}", "synthetic", (0, 4), "synthetic"),
+            f"{near / 100}",
             (f"{sib / 100}",),
         )
         for number, (near, sib) in enumerate(cosines)
     ]
-    texts.add(["synthetic", *(claim.synthetic.original for claim in claims), *(claim.siblings[0] for claim in claims)])
+    texts.add(["synthetic", *(claim.original for claim in claims), *(claim.siblings[0] for claim in claims)])
     accepted, rejected = verify(claims, texts, Verification(least_similarity, least_gap))
     assert len(accepted) + len(rejected) == len(claims)
     for one in rejected:
