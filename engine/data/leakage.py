@@ -15,7 +15,7 @@ _AT_ONCE = 50_000  # texts compared together: bounds the memory of their n-grams
 
 
 class HeldOut:
-    """Normal forms of texts that training must not contain; near-copies are added when a caller asks about them."""
+    """Normal forms of texts that training must not contain; ``add_near_copies`` adds their near-copies."""
 
     def __init__(self, evaluation: Iterable[str]) -> None:
         self._evaluation = sorted(evaluation)

@@ -74,7 +74,7 @@ def _most_similar(forms: Sequence[str], others: Sequence[str]) -> dict[str, str]
         found = (jaccard >= LEAST_JACCARD) | contained
         for (one, other), similarity in zip(block[found].tolist(), jaccard[found].tolist(), strict=True):
             best[forms[one]] = max(best.get(forms[one], (-1.0, 0)), (similarity, -other))
-    return {form: others[-place] for form, (_, place) in best.items()}
+    return {form: others[-index] for form, (_, index) in best.items()}
 
 
 def _grams(forms: Sequence[str], others: Sequence[str]) -> tuple[_Grams, _Grams]:
@@ -106,8 +106,8 @@ def _candidates(probes: _Grams, index: _Grams) -> Ints:
     """
     sizes = probes.sizes
     least = np.ceil(min(LEAST_JACCARD, LEAST_CONTAINED) * sizes).astype(np.int64)
-    place = np.arange(len(probes.grams)) - np.repeat(probes.starts[:-1], sizes)
-    rare = place < np.repeat(sizes - least + 1, sizes)
+    position = np.arange(len(probes.grams)) - np.repeat(probes.starts[:-1], sizes)
+    rare = position < np.repeat(sizes - least + 1, sizes)
     grams, owners = probes.grams[rare], probes.owners[rare]
     order = np.argsort(index.grams, kind="stable")
     indexed = index.grams[order]
@@ -127,6 +127,6 @@ def _shared(pairs: Ints, left: _Grams, right: _Grams) -> Ints:
     within = np.arange(sizes.sum()) - np.repeat(offsets, sizes)
     grams = left.grams[np.repeat(left.starts[pairs[:, 0]], sizes) + within]
     wanted = np.repeat(pairs[:, 1], sizes) * scale + grams
-    place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
-    counted = np.bincount(np.repeat(np.arange(len(pairs)), sizes), weights=known[place] == wanted, minlength=len(pairs))
+    found = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+    counted = np.bincount(np.repeat(np.arange(len(pairs)), sizes), weights=known[found] == wanted, minlength=len(pairs))
     return np.asarray(counted, dtype=np.int64)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
 
 import numpy as np
 from msgspec import structs
@@ -36,13 +35,10 @@ def with_danger(bundles: Sequence[Bundle], texts: EmbeddedTexts) -> tuple[Bundle
     anchors = [encoder_text_of(bundle.anchor) for bundle in bundles]
     negatives = [[encoder_text_of(event) for event in (*b.siblings, *b.cross_lemma)] for b in bundles]
     danger = dangers(anchors, [[encoder_text_of(bundle.positive)] for bundle in bundles], negatives, texts)
-    pairs = [
-        (anchor, encoder_text_of(event)) for anchor, b in zip(anchors, bundles, strict=True) for event in b.cross_lemma
-    ]
-    near = iter(rounded(texts.similarities([anchor for anchor, _ in pairs], [text for _, text in pairs])).tolist())
+    near = texts.to_each(anchors, [[encoder_text_of(event) for event in bundle.cross_lemma] for bundle in bundles])
     return tuple(
-        structs.replace(bundle, danger=float(value), similarities=tuple(islice(near, len(bundle.cross_lemma))))
-        for bundle, value in zip(bundles, danger, strict=True)
+        structs.replace(bundle, danger=float(value), similarities=tuple(rounded(row).tolist()))
+        for bundle, value, row in zip(bundles, danger, near, strict=True)
     )
 
 

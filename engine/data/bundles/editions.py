@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from msgspec import Struct, structs
 
 from engine.contract.experiment import Edition, Verification
-from engine.data.bundles.adversarial import mine_adversarial
-from engine.data.bundles.bundles import complete, nearest_other_lemmas
+from engine.data.bundles.bundles import complete, mine_adversarial, nearest_other_lemmas
 from engine.data.bundles.danger import tier_by_cuts, tier_cuts, with_tiers_by_rank
 from engine.data.bundles.drafts import Draft
 from engine.data.bundles.encoder_text import EmbeddedTexts, encoder_text_of

@@ -90,12 +90,13 @@ class EmbeddedTexts:
         Raises:
             ValueError: a text has no others.
         """
-        counts = np.array([len(row) for row in others], dtype=np.int64)
-        if not len(counts):
-            return np.empty(0, dtype=np.float32)
-        if counts.min() == 0:
+        if not all(others):
             raise ValueError("every text needs at least one other text to compare with")
+        return np.array([row.max() for row in self.to_each(texts, others)], dtype=np.float32)
+
+    def to_each(self, texts: Sequence[str], others: Sequence[Sequence[str]]) -> list[NDArray[np.float32]]:
+        """The cosines of each text to its ``others``, an array for each text."""
         repeated = [text for text, row in zip(texts, others, strict=True) for _ in row]
         similarities = self.similarities(repeated, [other for row in others for other in row])
-        starts = np.concatenate(([0], np.cumsum(counts)[:-1]))
-        return np.asarray(np.maximum.reduceat(similarities, starts))
+        ends = np.cumsum([len(row) for row in others], dtype=np.int64)
+        return np.split(similarities, ends)[:-1]

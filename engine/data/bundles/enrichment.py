@@ -23,7 +23,8 @@ def synthetic_candidates(
 ) -> Iterator[Synthetic]:
     """Synthetic contexts to verify for the senses of one lemma that have one visible example or none."""
     for visible in senses:
-        siblings = tuple(dict.fromkeys(text for other in same_pos(visible, senses) for text in _visible_texts(other)))
+        shown = (other.examples or (other.gloss,) for other in same_pos(visible, senses))
+        siblings = tuple(dict.fromkeys(encoder_text_of(event) for row in shown for event in row if event is not None))
         if len(visible.examples) > 1 or not siblings:
             continue
         made = list(substitution.synthetics(visible.sense, forbidden, excluded))
@@ -36,14 +37,6 @@ def can_enrich(senses: Sequence[VisibleSense], candidates: Sequence[Synthetic]) 
     with_synthetic = {candidate.event.sense_id for candidate in candidates}
     in_sentence = [visible for visible in senses if visible.examples or visible.sense.sense_id in with_synthetic]
     return any(visible.sense.sense_id in with_synthetic and same_pos(visible, in_sentence) for visible in in_sentence)
-
-
-def _visible_texts(visible: VisibleSense) -> Iterator[str]:
-    """What the encoder reads for a sense: its examples, else its gloss."""
-    if visible.examples:
-        yield from (event.text for event in visible.examples)
-    elif visible.gloss is not None:
-        yield encoder_text_of(visible.gloss)
 
 
 def verify(

