@@ -145,7 +145,7 @@ class Session:
         """Show the link as closed. Nothing on the host ends with the console."""
         self._link.note(link="closed", detail="")
 
-    def plan_launch(self, wanted: Iterable[RunId], *, again: bool = False) -> LaunchPlan:
+    def plan_launch(self, wanted: Iterable[RunId], *, restart: bool = False) -> LaunchPlan:
         """What launching ``wanted`` would do, by the states that the host reported in this session."""
         views = self._link.follower.host_views()
         same = frozenset(
@@ -153,7 +153,7 @@ class Session:
             for run, view in views.items()
             if view.state and view.state.settings == self._settings[run].fingerprint()
         )
-        return plan_launch(views, wanted, same_settings=same, again=again)
+        return plan_launch(views, wanted, same_settings=same, restart=restart)
 
     def plan_abort(self, wanted: Iterable[RunId]) -> AbortPlan:
         """What aborting ``wanted`` would do, by the states that the host reported in this session."""

@@ -39,7 +39,7 @@ async def run(context: Context) -> int:
     async with connected(session):
         reporter = _RunReporter(chosen)
         reporter.update(session.snapshot)
-        outcomes = await _launch(session, session.plan_launch(chosen, again=context.options.restart))
+        outcomes = await _launch(session, session.plan_launch(chosen, restart=context.options.restart))
         launched = exit_codes.DONE if all(outcome.done for outcome in outcomes) else exit_codes.FAILED
         if context.options.detach:
             if context.options.json:

@@ -66,18 +66,18 @@ def plan_launch(
     wanted: Iterable[RunId],
     *,
     same_settings: frozenset[RunId] = frozenset(),
-    again: bool = False,
+    restart: bool = False,
 ) -> LaunchPlan:
     """Which of ``wanted`` to launch.
 
     An active run is never launched. A finished run with the same settings (``same_settings``) is left as it is, and one
-    with these settings that ended before its results resumes from its checkpoint, unless ``again``. All others start from
+    with these settings that ended before its results resumes from its checkpoint, unless ``restart``. All others start from
     the beginning.
     """
     launch, leave, replaces, resumes = [], [], [], []
     for run in wanted:
         view = views.get(run, RunView(run))
-        continues = run in same_settings and not again
+        continues = run in same_settings and not restart
         finished = view.state_name == "finished"
         if view.active:
             leave.append((run, f"already {view.state_name}"))

@@ -17,11 +17,12 @@ from console.format import counted
 from console.runs.run_view import RunView
 from console.runs.snapshot import HostView, Snapshot, SyncState, sync_status
 from console.ui.actions import Scope, ViewName, actions_in, bindings, key_label, key_of
-from console.ui.host.preflight import PreflightCommands, PreflightState
-from console.ui.host.sync import SyncCommands, VerifyState
+from console.ui.host.preflight import PreflightCommands
+from console.ui.host.sync import SyncCommands
 from console.ui.main_screen import TICK_SECONDS, MainScreen
 from console.ui.prompts import PromptQueue
 from console.ui.session_protocol import SessionProtocol
+from console.ui.state import PreflightState, VerifyState
 from engine.contract.experiment import Experiment, folder_name
 from engine.contract.settings import run_ids
 

@@ -57,7 +57,7 @@ class CommandApp(App[None], inherit_bindings=False):
         session = self.session_for("launch")
         if session is None:
             return
-        plan = session.plan_launch(message.runs, again=message.restart)
+        plan = session.plan_launch(message.runs, restart=message.restart)
         if not plan.launch:
             self.show_notice(plan.question)
             return

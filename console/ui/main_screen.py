@@ -13,13 +13,12 @@ from textual.screen import Screen
 from console.runs.snapshot import Snapshot
 from console.ui.actions import ViewName
 from console.ui.bars import KeyBar, StatusBar, TabBar
-from console.ui.host.preflight import PreflightState
-from console.ui.host.sync import VerifyState
-from console.ui.host.sync_text import sync_text_short
 from console.ui.messages import RunSelected
 from console.ui.pane import Pane, StageClock
 from console.ui.runs.pane import RunsPane
 from console.ui.session_protocol import SessionProtocol
+from console.ui.state import PreflightState, VerifyState
+from console.ui.sync_text import sync_text_short
 from engine.contract.experiment import Experiment
 from engine.contract.settings import RunId
 

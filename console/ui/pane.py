@@ -12,10 +12,9 @@ from textual.widgets import Static
 from console.runs.run_view import RunView
 from console.runs.snapshot import Snapshot
 from console.ui.actions import Scope, bindings
-from console.ui.host.preflight import PreflightState
-from console.ui.host.sync import VerifyState
 from console.ui.messages import AbortRequested
 from console.ui.session_protocol import SessionProtocol
+from console.ui.state import PreflightState, VerifyState
 from engine.contract.settings import RunId
 
 _LATEST_CLOCK = 1e11  # Unix time in seconds; no working clock shows more

@@ -11,7 +11,6 @@ import numpy as np
 from msgspec import structs
 
 from engine.contract.experiment import DataSlice, Verification
-from engine.data.bundles.editions import make_editions
 from engine.data.bundles.encoder_text import Embed, EmbeddedTexts
 from engine.data.dataset_files import (
     MANIFEST,
@@ -21,6 +20,7 @@ from engine.data.dataset_files import (
     encode_dataset,
     write_dataset,
 )
+from engine.data.editions import make_editions
 from engine.data.evaluation.items import with_tiers
 from engine.data.evaluation.killers import killer_set
 from engine.data.leakage import check_leakage

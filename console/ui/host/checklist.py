@@ -11,8 +11,9 @@ from textual.reactive import reactive
 from console.format import age, duration
 from console.hosts.preflight.checks import Check, Status, worst_status
 from console.ui.actions import key_of
-from console.ui.host.preflight import PreflightState, RepairProgress, checks_summary_text, worst_check_index
+from console.ui.host.preflight import checks_summary_text, worst_check_index
 from console.ui.pane import UpdatingText
+from console.ui.state import PreflightState, RepairProgress
 
 _MARKS: dict[Status, tuple[str, str]] = {
     "ok": ("✓ ok", "$text-success"),

@@ -13,10 +13,10 @@ from console.runs.snapshot import Gpu, HostFacts, HostView, Snapshot
 from console.ui.actions import bindings, key_of
 from console.ui.bars import link_text
 from console.ui.host.checklist import Checklist, preflight_text
-from console.ui.host.preflight import PreflightState
-from console.ui.host.sync_text import sync_text
 from console.ui.messages import RepairRequested
 from console.ui.pane import Pane, UpdatingText
+from console.ui.state import PreflightState
+from console.ui.sync_text import sync_text
 
 _MIB = 1024 * 1024
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 
-from msgspec import Struct
 from msgspec.structs import replace
 from textual import on
 from textual.reactive import var
@@ -17,50 +16,7 @@ from console.runs.snapshot import HostView, Link
 from console.ui.commands import CommandApp, Notice
 from console.ui.messages import ENDED, RepairRequested
 from console.ui.session_protocol import SessionProtocol
-
-
-class RepairProgress(Struct, frozen=True):
-    """A repair: the name of its check, its last step, and its error if it failed; times by ``time.monotonic()``."""
-
-    check: str
-    started_at: float
-    step: str = ""
-    ended_at: float | None = None
-    error: str = ""
-
-
-class PreflightState(Struct, frozen=True):
-    """The last preflight of the host; times are by ``time.monotonic()``.
-
-    Attributes:
-        checks: what was found; none before the first preflight.
-        checked_at, started_at: when the last preflight ended, and when the present one started, if any.
-        error: why the last preflight failed; ``checks`` are then those of the one before.
-        repair: the last repair.
-    """
-
-    checks: tuple[Check, ...] = ()
-    checked_at: float | None = None
-    started_at: float | None = None
-    error: str = ""
-    repair: RepairProgress | None = None
-
-    @property
-    def repairing(self) -> bool:
-        """Whether a repair is under way."""
-        return self.repair is not None and self.repair.ended_at is None
-
-    def finished(self, checks: tuple[Check, ...], now: float) -> PreflightState:
-        """The state after a preflight that found ``checks``."""
-        return replace(self, checks=checks, checked_at=now, started_at=None, error="")
-
-    def failed(self, error: str) -> PreflightState:
-        """The state after a preflight that failed; the old checks stay."""
-        return replace(self, started_at=None, error=error)
-
-    def with_repair(self, **changes: object) -> PreflightState:
-        """The state with fields of the repair changed; unchanged without a repair."""
-        return replace(self, repair=self.repair and replace(self.repair, **changes))
+from console.ui.state import PreflightState, RepairProgress
 
 
 def worst_check_index(checks: tuple[Check, ...]) -> int:

@@ -5,45 +5,18 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
 from msgspec.structs import replace
 from textual import on
 from textual.reactive import var
 from textual.worker import Worker, WorkerState
 
-from console.format import counted, seconds_left, size
+from console.format import counted, size
 from console.ui.commands import CommandApp, Notice
 from console.ui.messages import ENDED
+from console.ui.state import VerifyState
 
 if TYPE_CHECKING:
     from console.hosts.pull.verify import VerifyResult
-
-
-class VerifyState(Struct, frozen=True):
-    """The last verification of the local copy; times are by ``time.monotonic()``.
-
-    Attributes:
-        result: what was read so far; None before the first progress.
-        started_at: when it started; 0.0 if there was none.
-        ended_at: when it ended; None while it runs.
-        error: why it ended early.
-    """
-
-    result: VerifyResult | None = None
-    started_at: float = 0.0
-    ended_at: float | None = None
-    error: str = ""
-
-    @property
-    def running(self) -> bool:
-        """Whether it has started and not ended."""
-        return self.started_at > 0 and self.ended_at is None
-
-    def seconds_left(self, now: float) -> float | None:
-        """Seconds until its end at its rate so far; None before it has one."""
-        if self.result is None:
-            return None
-        return seconds_left(self.result.bytes_read, self.result.bytes_total, now - self.started_at)
 
 
 def verify_notice_text(result: VerifyResult) -> str:

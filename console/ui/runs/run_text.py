@@ -9,7 +9,7 @@ from console.format import GATE_LABELS, age, bar, counted, duration, number, per
 from console.runs.run_view import RunView, fraction_done, training_seconds_left
 from console.runs.snapshot import Snapshot, SyncState
 from console.ui.actions import key_of
-from console.ui.host.sync_text import damaged_text, pull_text
+from console.ui.sync_text import damaged_text, pull_text
 from engine.contract.settings import RunId
 
 

@@ -80,8 +80,8 @@ class ScriptedSession:
         for callback in self._callbacks:
             callback(self.snapshot)
 
-    def plan_launch(self, wanted: Iterable[RunId], *, again: bool = False) -> LaunchPlan:
-        return plan_launch(self.views, wanted, same_settings=frozenset(self.views), again=again)
+    def plan_launch(self, wanted: Iterable[RunId], *, restart: bool = False) -> LaunchPlan:
+        return plan_launch(self.views, wanted, same_settings=frozenset(self.views), restart=restart)
 
     async def launch(self, plan: LaunchPlan) -> tuple[Outcome, ...]:
         self._launched.set()

@@ -28,8 +28,8 @@ matrices = st.fixed_dictionaries({run: st.sampled_from((None, *STATES)) for run 
 
 
 @given(matrices, st.booleans())
-def test_a_launch_never_touches_an_active_run(views: dict[RunId, RunView], again: bool) -> None:
-    plan = plan_launch(views, RUNS, same_settings=frozenset(RUNS), again=again)
+def test_a_launch_never_touches_an_active_run(views: dict[RunId, RunView], restart: bool) -> None:
+    plan = plan_launch(views, RUNS, same_settings=frozenset(RUNS), restart=restart)
     assert not [run for run in plan.launch if views[run].active]
     assert sorted((*plan.launch, *(run for run, _ in plan.leave))) == sorted(RUNS)
     assert set(plan.replaces) == {run for run in plan.launch if views[run].evaluated}
@@ -46,7 +46,7 @@ def test_finished_runs_are_kept_unless_asked_again_or_asked_otherwise() -> None:
     views = {RUNS[0]: view(RUNS[0], "finished", True)}
     assert plan_launch(views, RUNS[:1], same_settings=frozenset(RUNS)).launch == ()
     assert plan_launch(views, RUNS[:1]).launch == RUNS[:1], "other settings were asked for"
-    again = plan_launch(views, RUNS[:1], same_settings=frozenset(RUNS), again=True)
+    again = plan_launch(views, RUNS[:1], same_settings=frozenset(RUNS), restart=True)
     assert again.replaces == RUNS[:1] and "set aside" in again.question
 
 
@@ -62,7 +62,7 @@ def test_a_run_that_ended_early_resumes_from_its_checkpoint_unless_asked_otherwi
     assert (plan.launch, plan.resumes, plan.replaces) == (RUNS[:3], RUNS[:1], RUNS[2:3])
     assert "A/42 resumes from the last checkpoint" in plan.question
     assert plan_launch(views, RUNS[:1]).resumes == (), "other settings were asked for"
-    assert plan_launch(views, RUNS[:1], same_settings=frozenset(RUNS), again=True).resumes == ()
+    assert plan_launch(views, RUNS[:1], same_settings=frozenset(RUNS), restart=True).resumes == ()
 
 
 def test_questions_name_what_would_happen() -> None:

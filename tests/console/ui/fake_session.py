@@ -132,9 +132,9 @@ class FakeSession:
         """Its log."""
         return self._logs.setdefault(run, LogBuffer())
 
-    def plan_launch(self, wanted: Iterable[RunId], /, *, again: bool = False) -> LaunchPlan:
+    def plan_launch(self, wanted: Iterable[RunId], /, *, restart: bool = False) -> LaunchPlan:
         """As the session does; every finished run has the same settings."""
-        return plan_launch(self.snapshot.runs, wanted, same_settings=frozenset(self.snapshot.runs), again=again)
+        return plan_launch(self.snapshot.runs, wanted, same_settings=frozenset(self.snapshot.runs), restart=restart)
 
     def plan_abort(self, wanted: Iterable[RunId], /) -> AbortPlan:
         """As the session does."""

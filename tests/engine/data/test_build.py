@@ -21,9 +21,9 @@ from engine.contract.bad_input import BadInput
 from engine.contract.experiment import TIERS, DataSlice, Verification
 from engine.data import build
 from engine.data.build import build_all, build_key
-from engine.data.bundles.editions import Editions, make_editions
 from engine.data.bundles.encoder_text import EmbeddedTexts
 from engine.data.dataset_files import load, load_rejected, read_manifest
+from engine.data.editions import Editions, make_editions
 from engine.data.leakage import Leakage
 from engine.data.plan import Plan
 from engine.data.wordnet.database import WordNet

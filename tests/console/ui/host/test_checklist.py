@@ -7,7 +7,8 @@ from msgspec.structs import replace
 
 from console.hosts.preflight.checks import Check
 from console.ui.host.checklist import check_lines, preflight_text
-from console.ui.host.preflight import PreflightState, RepairProgress, checks_summary_text, worst_check_index
+from console.ui.host.preflight import checks_summary_text, worst_check_index
+from console.ui.state import PreflightState, RepairProgress
 from tests.console.ui.fake_session import ILL, WELL
 
 LONG = Check("runs survive logout", "blocker", "what was found " * 20 + "x" * 200, "what to do " * 20, "environment")

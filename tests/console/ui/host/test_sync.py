@@ -7,8 +7,8 @@ from msgspec.structs import replace
 
 from console.hosts.pull.verify import DifferingFile, VerifyResult
 from console.runs.snapshot import SyncState
-from console.ui.host.sync import VerifyState
-from console.ui.host.sync_text import sync_text, sync_text_short
+from console.ui.state import VerifyState
+from console.ui.sync_text import sync_text, sync_text_short
 from engine.contract.settings import RunId
 from tests.console.ui.driving import LARGE, SMALL, console, notices, screen, until, until_shown
 from tests.console.ui.fake_session import FakeSession

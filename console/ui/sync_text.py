@@ -9,7 +9,7 @@ from textual.content import Content
 from console.format import age, counted, duration, size
 from console.runs.snapshot import Snapshot, SyncState, SyncStatus, sync_status
 from console.ui.actions import key_of
-from console.ui.host.sync import VerifyState
+from console.ui.state import VerifyState
 
 MAX_NAMED = 3  # more runs than these are only counted
 _LABEL_WIDTH = 13

@@ -11,9 +11,9 @@ from msgspec import structs
 from engine.contract.experiment import TIERS
 from engine.data.bundles.bundles import mine_adversarial
 from engine.data.bundles.drafts import Draft
-from engine.data.bundles.editions import _with_near
 from engine.data.bundles.encoder_text import EmbeddedTexts, encoder_text_of
 from engine.data.dataset_files import load, read_manifest
+from engine.data.editions import _with_near
 from engine.data.records import Bundle, UsageEvent
 from engine.data.wordnet.usage_events import Lexicon, normalised, sense_id_of, synset_of, usage_event
 from tests.engine.data.conftest import SMALL, bag_of_words
