@@ -5,4 +5,4 @@ FAILED = 1  # a run failed, was aborted, was lost, or is not synced
 BAD_INPUT = 2  # wrong usage or unusable input: one line on stderr says which
 UNREACHABLE = 4  # the host cannot be reached
 SHIP_BLOCKER = 5  # a ship blocker failed under --strict
-INTERRUPTED = 130  # Ctrl+C; runs go on
+INTERRUPTED = 130  # Ctrl+C; runs continue

@@ -93,7 +93,7 @@ class Receiver:
             self._open = undo.pop_all()
 
     def take(self, kind: int, payload: bytes | memoryview) -> None:
-        """Process the next frame. An error with one file is noted in ``failures``; the other files go on.
+        """Process the next frame. An error with one file is noted in ``failures``; other files are not affected.
 
         Raises:
             DiskFull: the disk is full; what arrived stays staged for a later batch.
