@@ -199,7 +199,8 @@ class HostLink:
                 raise LinkDown(str(refusal)) from refusal
             now = time.monotonic()
             self.view = replace(self.view, last_reply_at=now)
-            changed = await self.follower.absorb(reply)
+            changed = await self.follower.absorb(reply) or not self.view.runs_reported
+            self.view = replace(self.view, runs_reported=True)
             changed |= await self.run_sync.update()
             if self._loading is not None and self._loading.done():
                 self._loading.result()  # raises what kept the local files from being loaded

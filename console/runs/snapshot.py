@@ -48,6 +48,7 @@ class HostView(Struct, frozen=True):
         detail: what the link is doing, or what went wrong.
         last_reply_at: ``time.monotonic()`` of the host's last reply, from which the age of all that is shown follows; 0.0:
             never.
+        runs_reported: whether the host has reported its runs in this session; nothing is launched before.
         fingerprint: SHA-256 of the verified host key.
         lease: the other console that may launch and abort; "" if it is this one.
     """
@@ -59,6 +60,7 @@ class HostView(Struct, frozen=True):
     link: Link = "starting"
     detail: str = ""
     last_reply_at: float = 0.0
+    runs_reported: bool = False
     fingerprint: str = ""
     lease: str = ""
     slots: int = 1
@@ -177,5 +179,5 @@ def sync_status(snapshot: Snapshot) -> SyncStatus:
         pulling=next(iter(due_and("pulling")), None),
         waiting=due_and("not synced", "syncing"),
         damaged=due_and("damaged"),
-        host_answered=snapshot.host.last_reply_at > 0,
+        host_answered=snapshot.host.runs_reported,
     )

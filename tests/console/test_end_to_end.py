@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
-import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,7 @@ from console.hosts.agent import process
 from engine.contract import manifest
 from engine.contract.run_folder import size_and_sha256
 from tests.console.conftest import FinishedExperiment
+from tests.console.terminal import Terminal
 from tests.console.tiny import LONG, arguments, console, status, warm, write_experiment
 from tests.console.waiting import until
 
@@ -146,34 +144,18 @@ def test_a_killed_console_loses_nothing_and_shows_the_runs_as_they_are(
     """The real console in a real terminal: one key launches all, SIGKILL, and a second one finds and finishes them."""
     experiment, runs = write_experiment(tmp_path, epochs=60), tmp_path / "runs"
     warm(finished.runs, runs)
-    child, terminal = pty.fork()
-    if not child:  # pragma: no cover - the console itself
-        argv = arguments("run", experiment, runs)
-        argv.remove("run")
-        os.environ["TERM"] = "xterm-256color"
-        os.execv(argv[0], argv)  # noqa: S606 - a terminal program wants its terminal, not a pipe
-    keeper = _drain(terminal)
-    try:
-        until((runs / ".local-host" / "runs").is_dir)
-        os.write(terminal, b"a")
+    command = arguments("run", experiment, runs)
+    command.remove("run")
+    with Terminal(command, os.environ) as terminal:  # killed at its end
+        terminal.wait_for("to launch all", 60)
+        terminal.press("a", "queued", 60)
         until(lambda: run_state(runs, "B_seed123")["state"] == "queued" and run_state(runs, "A_seed42").get("job"))
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-    finally:
-        keeper.kill()
-        keeper.wait()
-        os.close(terminal)
     keys = {run: run_state(runs, run)["key"] for run in ("A_seed42", "A_seed123", "B_seed42", "B_seed123")}
     assert {row["state"] for row in status(experiment, runs).values()} <= {"queued", "running", "finished"}
     done = console("run", experiment, runs, "--json")
     assert done.returncode == 0, done.stderr
     assert {run["state"] for run in json.loads(done.stdout)["runs"]} == {"finished"}
     assert {run: run_state(runs, run)["key"] for run in keys} == keys, "nothing was launched a second time"
-
-
-def _drain(terminal: int) -> subprocess.Popen[bytes]:
-    """Read the terminal's output in another process, so that the console never waits for a reader."""
-    return subprocess.Popen(["/bin/cat"], stdin=terminal, stdout=subprocess.DEVNULL)
 
 
 @pytest.fixture(autouse=True)

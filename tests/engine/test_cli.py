@@ -197,4 +197,4 @@ def test_data_are_written_out_and_shown_and_nothing_of_the_users_is_overwritten(
     capsys.readouterr()
     assert cli.main(["data", "show", str(out), "--count", "2"]) == 0
     assert capsys.readouterr().out.count("**") >= 8
-    assert "no edition 'enriched' here" in error_line(["data", "show", str(out), "--edition", "enriched"], capsys)
+    assert "no edition 'enriched'" in error_line(["data", "show", str(out), "--edition", "enriched"], capsys)

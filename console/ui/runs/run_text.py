@@ -150,6 +150,8 @@ def details_text(snapshot: Snapshot, run: RunId, stage_seconds: float | None, no
 
 
 def _first_step_text(snapshot: Snapshot) -> Content:
+    if snapshot.host.link == "up" and not snapshot.host.runs_reported:
+        return Content("The host is connected, and reports its runs in a moment.")
     if snapshot.host.link == "up":
         count = len(snapshot.runs)
         runs = "it" if count == 1 else f"all {_NUMBER_WORDS.get(count, count)}"

@@ -13,11 +13,11 @@ RUN, OTHER = RunId("A", 42), RunId("B", 42)
 HERE = SyncState("synced", 9, 9, 1000, 1000)
 
 
-def verdict(state: str, synced: SyncState, *, last_reply_at: float = 1.0) -> SyncStatus:
+def verdict(state: str, synced: SyncState, *, runs_reported: bool = True) -> SyncStatus:
     """Of that run beside one that ended and is synced."""
     now = RunState(state, "k") if state else None  # type: ignore[arg-type]
     runs = {OTHER: RunView(OTHER, RunState("finished", "k")), RUN: RunView(RUN, now)}
-    host = HostView("here", "here", "embedded", "", last_reply_at=last_reply_at)
+    host = HostView("here", "here", "embedded", "", runs_reported=runs_reported)
     return sync_status(Snapshot(host, "folder", "demo", runs, {OTHER: HERE, RUN: synced}))
 
 
@@ -45,4 +45,4 @@ def test_numbers_are_those_of_synced_runs() -> None:
 
 
 def test_without_an_answer_of_the_host_nothing_is_full() -> None:
-    assert not verdict("finished", HERE, last_reply_at=0.0).full
+    assert not verdict("finished", HERE, runs_reported=False).full

@@ -71,6 +71,7 @@ class FakeSession:
             link="up",
             detail="Following.",
             last_reply_at=time.monotonic(),
+            runs_reported=True,
             fingerprint="SHA256:abcdef0123456789",
             slots=2,
             facts=FACTS,

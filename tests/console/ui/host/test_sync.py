@@ -84,7 +84,7 @@ def test_running_and_lost_runs_have_lines_of_their_own() -> None:
 
 def test_before_the_host_answers_the_totals_do_not_claim_all() -> None:
     session = two_ended()
-    session.show(last_reply_at=0.0)
+    session.show(last_reply_at=0.0, runs_reported=False)
     assert "2 runs synced, 18 files, 2.4 MB; the host has not answered yet, it may have more" in sync_lines(session)
     assert sync_text_short(session.snapshot).plain == "synced 2/2"
 
