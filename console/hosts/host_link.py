@@ -175,12 +175,17 @@ class HostLink:
         work = [self._poll(link), self._refresh_facts(link)]
         if self._syncs_runs:
             work.append(self.run_sync.pull_sealed(connection))
+        # no TaskGroup: it leaves this task's count of cancellations at one after a failure, and on Python 3.11.2 every later
+        # timeout of the task is then a cancellation, which would end the link for good
+        tasks = [asyncio.create_task(part) for part in work]
         try:
-            async with asyncio.TaskGroup() as group:
-                for part in work:
-                    group.create_task(part)
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await run_to_end(asyncio.gather(*tasks, return_exceptions=True))
 
     async def _poll(self, link: AgentClient) -> None:
         self.follower.compare_again()
