@@ -191,7 +191,7 @@ class BackgroundHash(threading.Thread):
 
     def __init__(self, handle: int, digest: hashlib._Hash, offset: int) -> None:
         super().__init__(daemon=True)
-        self._handle = handle
+        self._descriptor = handle
         self._digest = digest
         self._offset = offset  # hashed up to here
         self._written = offset
@@ -232,13 +232,13 @@ class BackgroundHash(threading.Thread):
         try:
             for end in iter(self._ends.get, None):
                 while self._offset < end and not self._stopped:
-                    block = os.pread(self._handle, min(BLOCK, end - self._offset), self._offset)
+                    block = os.pread(self._descriptor, min(BLOCK, end - self._offset), self._offset)
                     if not block:
                         raise OSError(errno.EIO, "it was cut short by another process")
                     self._digest.update(block)
                     self._offset += len(block)
                 if self._offset - flushed >= FLUSH and not self._stopped:
-                    os.fsync(self._handle)
+                    os.fsync(self._descriptor)
                     flushed = self._offset
         except OSError as error:
             self._error = error
