@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from array import array
 from collections.abc import Sequence
 from functools import partial
@@ -99,13 +98,6 @@ def test_a_drawing_does_not_depend_on_the_one_before() -> None:
     first = drawn([1.0, 2.0, 3.0])
     draw([curve([50.0, -50.0], letter="z")], 90, 20, ChartOptions(log_scale=True))
     assert drawn([1.0, 2.0, 3.0]) == first
-
-
-def test_nine_curves_of_twenty_thousand_points_are_quick() -> None:
-    ys = [[math.exp(-x / 5000) + at for x in range(20_000)] for at in range(9)]
-    start = time.process_time()
-    draw([curve(one, letter=letter) for one, letter in zip(ys, "abcdefghi", strict=True)], 160, 30, ChartOptions())
-    assert time.process_time() - start < 2.0
 
 
 def test_a_longer_series_is_drawn_as_if_drawn_for_the_first_time_and_so_is_an_older_one() -> None:
