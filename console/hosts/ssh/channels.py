@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import Any
 
 import asyncssh
@@ -83,10 +82,14 @@ class Channels:
 async def close_connection(connection: asyncssh.SSHClientConnection) -> None:
     """Close ``connection``; drop it if the server does not answer in time."""
     connection.close()
-    with contextlib.suppress(asyncssh.Error, OSError, TimeoutError):
-        async with asyncio.timeout(CLOSE_TIMEOUT_S):
-            await connection.wait_closed()
-    connection.abort()
+    closing = asyncio.ensure_future(connection.wait_closed())
+    try:
+        # no asyncio.timeout: before Python 3.11.3 it raises no TimeoutError in a task that is being cancelled
+        await asyncio.wait({closing}, timeout=CLOSE_TIMEOUT_S)
+    finally:
+        connection.abort()
+        closing.cancel()
+        await asyncio.gather(closing, return_exceptions=True)
 
 
 class HostConnection(Struct, frozen=True):

@@ -83,9 +83,9 @@ async def embedded_server() -> AsyncIterator[tuple[int, str, asyncssh.SSHKey]]:
         yield port, host_key, client_key
     finally:
         server.stdin.close()
-        try:
-            async with asyncio.timeout(STOP_TIMEOUT_S):
-                await server.wait()
-        except TimeoutError:
+        stopping = asyncio.create_task(server.wait())
+        # no asyncio.timeout: before Python 3.11.3 it raises no TimeoutError in a task that is being cancelled
+        await asyncio.wait({stopping}, timeout=STOP_TIMEOUT_S)
+        if server.returncode is None:
             server.kill()
-            await server.wait()
+        await stopping

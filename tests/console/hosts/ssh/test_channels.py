@@ -8,7 +8,8 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from console.hosts.ssh.channels import MAX_CHANNELS, Channels
+from console.hosts.ssh import channels
+from console.hosts.ssh.channels import MAX_CHANNELS, Channels, close_connection
 from console.hosts.ssh.errors import LinkDown
 from console.hosts.ssh.remote_python import MarkedPython
 from tests.console.hosts.conftest import Host
@@ -74,3 +75,38 @@ async def test_a_lost_connection_ends_every_wait(host: Host) -> None:
         async with asyncio.timeout(10):
             for outcome in await asyncio.gather(*waiting, return_exceptions=True):
                 assert isinstance(outcome, (asyncssh.Error, OSError)), outcome
+
+
+class _NeverClosed:
+    """Connection to a server that does not answer any more."""
+
+    aborted = False
+
+    def close(self) -> None: ...
+
+    async def wait_closed(self) -> None:
+        await asyncio.Event().wait()
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+async def test_a_connection_that_does_not_close_is_dropped_even_by_a_cancelled_task(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before Python 3.11.3 ``asyncio.timeout`` raises no TimeoutError in such a task."""
+    monkeypatch.setattr(channels, "CLOSE_TIMEOUT_S", 0.01)
+    silent = _NeverClosed()
+
+    async def hold() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await close_connection(silent)  # type: ignore[arg-type]
+
+    holding = asyncio.create_task(hold())
+    await asyncio.sleep(0)
+    holding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await holding
+    assert silent.aborted

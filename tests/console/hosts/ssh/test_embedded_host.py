@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import asyncssh
 import psutil
 import pytest
 
+from console.hosts.ssh import embedded_host
 from console.hosts.ssh.embedded_host import embedded_server
 from tests.console.hosts.conftest import Host
 
@@ -54,6 +57,30 @@ async def test_the_server_listens_on_the_loopback_only() -> None:
     async with embedded_server() as (port, _, _):
         listening = {(entry.laddr.ip, entry.laddr.port) for entry in psutil.net_connections("tcp") if entry.laddr}
         assert {ip for ip, at in listening if at == port} == {"127.0.0.1"}
+
+
+async def test_a_server_that_does_not_stop_is_killed_even_by_a_cancelled_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before Python 3.11.3 ``asyncio.timeout`` raises no TimeoutError in such a task."""
+    monkeypatch.setattr(embedded_host, "STOP_TIMEOUT_S", 0.05)
+    earlier, started = set(psutil.Process().children()), asyncio.Event()
+
+    async def hold() -> None:
+        async with embedded_server():
+            started.set()
+            await asyncio.Event().wait()
+
+    holding = asyncio.create_task(hold())
+    await started.wait()
+    (server,) = set(psutil.Process().children()) - earlier
+    server.suspend()
+    try:
+        holding.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await holding
+        assert not server.is_running()
+    finally:
+        if server.is_running():
+            server.kill()
 
 
 async def test_a_damaged_agent_on_the_host_is_replaced_before_it_is_used(host: Host) -> None:
