@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
+from console.hosts.agent.disk import FULL_ERRNOS
 from console.hosts.agent.workspace import KEY
 from console.runs.log_buffer import LogBuffer
 from console.runs.run_view import RunView, reduce
@@ -49,11 +50,12 @@ class RunsFolder:
 
     Attributes:
         other_writer: who writes the folder in place of this console, to be shown; "" if nobody else does.
+        write_error: why no console can write it; "" for a full disk too, which may pass.
     """
 
     def __init__(self, path: Path, *, may_write: bool = True) -> None:
         self.path = path
-        self.other_writer = ""
+        self.other_writer = self.write_error = ""
         self._may_write = may_write
         self._lock: int | None = None
         self._private: tempfile.TemporaryDirectory[str] | None = None
@@ -74,6 +76,7 @@ class RunsFolder:
         if not self._may_write or self.writable:
             return False
         path = self.path / ".writer.lock"
+        self.write_error = ""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = take_lock(path, wait=False)
@@ -82,7 +85,9 @@ class RunsFolder:
                 self.other_writer = f"another console ({holder or 'unknown user'})"
                 return False
         except OSError as error:
-            self.other_writer = f"nobody ({self.path}: {error.strerror})"
+            reason = f"{self.path}: {error.strerror}"
+            self.other_writer = f"nobody ({reason})"
+            self.write_error = "" if error.errno in FULL_ERRNOS else reason
             return False
         self.other_writer = ""
         with suppress(OSError):  # a full disk: the note is missing, the lock holds

@@ -197,7 +197,12 @@ class RunSync:
             if await self._check_local(run, key):
                 self.damaged_runs.discard(run)
                 return
-        if run not in self.damaged_runs:
+        if run in self.damaged_runs:
+            return
+        if self._folder.write_error and self._follower.sealed.get(run) == key:
+            # no console will pull it: whoever waits for it to be synced would wait for ever
+            self.sync_states[run] = SyncState("damaged", note=self._folder.write_error)
+        else:
             self.sync_states[run] = await self._state_of_copy(run, key)
 
     async def _state_of_copy(self, run: RunId, key: str) -> SyncState:

@@ -118,6 +118,18 @@ def test_a_damaged_run_is_named_and_fails(place: Path, capsys: pytest.CaptureFix
     assert "  A/42: items.parquet is not what its manifest says" in out
 
 
+@pytest.mark.timeout(30)
+def test_a_runs_folder_that_cannot_be_written_fails_with_the_reason(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended_run(place)
+    (place / "runs" / "tiny-tiny").write_bytes(b"not a folder")
+    assert run(place, "pull") == exit_codes.FAILED
+    out = capsys.readouterr().out
+    assert out.startswith("NOT in full sync: 0 of 1 ended runs synced, 0 files, 0 bytes\n")
+    assert f"  A/42: {place / 'runs' / 'tiny-tiny'}: File exists" in out
+
+
 def test_wrong_input_is_bad_input(place: Path) -> None:
     for arguments in (
         ("push", str(place / "nowhere")),

@@ -162,3 +162,7 @@ def test_a_folder_that_cannot_be_made_has_no_writer(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     folder = RunsFolder(tmp_path / "file" / "runs")
     assert not folder.try_lock() and "Not a directory)" in folder.other_writer
+    assert folder.write_error == f"{folder.path}: Not a directory"
+    (tmp_path / "file").unlink()
+    assert folder.try_lock() and not folder.write_error
+    folder.close()
