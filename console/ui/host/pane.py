@@ -70,7 +70,8 @@ class HostPane(Pane, inherit_bindings=False):
         if self.snapshot is not None:
             host = self.snapshot.host
             self._link.set_text(host_text(host, now, self.needs_input))
-            self._sync.set_text(sync_text(self.snapshot, self.verify_state, now, self.size.width))
+            width = self.scrollable_content_region.width  # less than the view's own beside a scrollbar
+            self._sync.set_text(sync_text(self.snapshot, self.verify_state, now, width))
             self._facts.set_text(facts_text(self.snapshot))
             updated = f"{age(now - host.last_reply_at)} ago" if host.facts else ""
             self._facts_age.set_text(_line("Updated", updated) or Content(""))

@@ -7,11 +7,12 @@ from msgspec.structs import replace
 
 from console.hosts.pull.verify import DifferingFile, VerifyResult
 from console.runs.snapshot import SyncState
+from console.ui.host.pane import HostPane
 from console.ui.state import VerifyState
 from console.ui.sync_text import sync_text, sync_text_short
 from engine.contract.settings import RunId
 from tests.console.ui.driving import LARGE, SMALL, console, notices, screen, until, until_shown
-from tests.console.ui.fake_session import FakeSession
+from tests.console.ui.fake_session import ILL, FakeSession
 from tests.console.ui.scenes import finished, training, view_of
 
 A42, A123, B42, C42 = RunId("A", 42), RunId("A", 123), RunId("B", 42), RunId("C", 42)
@@ -128,6 +129,24 @@ def test_no_line_exceeds_the_width(width: int) -> None:
     session = two_ended(second=SyncState("damaged", note="items.parquet is not what its manifest says " * 3))
     for line in sync_text(session.snapshot, VerifyState(), 1.0, width).plain.splitlines():
         assert len(line) <= max(width, 21)
+
+
+async def test_beside_a_scrollbar_every_line_stays_in_its_column() -> None:
+    session = FakeSession()
+    session.checks = ILL
+    notes = dict(zip((A42, A123, B42), ("x " * 40, f"x{' x' * 40}", f"xx{' x' * 40}"), strict=True))
+    states = {run: SyncState("damaged", note=note) for run, note in notes.items()}
+    session.show(*map(finished, notes), sync_states=states)
+    async with console(session, SMALL) as pilot:
+        await pilot.press("1")
+        await until_shown(pilot, "Local copy", "GPU")
+        pane = pilot.app.screen.query_one(HostPane)
+        await until(pilot, lambda: pane.show_vertical_scrollbar)
+
+        def lines() -> list[str]:
+            return screen(pilot).partition("Local copy")[2].partition("Preflight")[0].splitlines()[1:-1]
+
+        await until(pilot, lambda: all(line.startswith(" " * 14) for line in lines() if line.strip()))
 
 
 @SIZES
