@@ -157,7 +157,7 @@ def _judge(top1: float, top3: float, coherence: float, gates: Gates) -> tuple[Ga
 
 
 def _spreads(models: Sequence[ModelScores]) -> list[Spread]:
-    """Of top-1, top-3, coherence and mean margin."""
+    """Spreads over ``models`` of top-1, top-3, coherence and mean margin, in this order."""
     scores = [(model.top1, model.top3, model.coherence, model.margins.mean) for model in models]
     return [_spread(values) for values in zip(*scores, strict=True)]
 

@@ -188,7 +188,7 @@ def _run(run: RunResult) -> list[Row]:
         row += tuple((Number(score),) for score in (run.head.top1, run.head.top3, run.head.coherence))
         row += tuple((Number(margin, "cosine"),) for margin in (margins.mean, margins.p5, margins.p95))
         if run.killer_top1 is not None:
-            row += ((Number(run.killer_top1), Text(" of "), Number(run.killer_set, "count")),)
+            row += ((Number(run.killer_top1), Text("% of "), Number(run.killer_set, "count")),)
     return [row, *((_cell(""), note) for note in notes)]
 
 

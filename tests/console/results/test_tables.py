@@ -77,7 +77,7 @@ def test_tables_fit_eighty_columns() -> None:
     runs = tuple(replace(run, killer_set=120, killer_top1=0.5, state="finished") for run in results.runs)
     lines = as_text(replace(results, runs=runs)).splitlines()
     tables = [line for line in lines if "±" in line or line.startswith(("condition", "  mean pooling", "run", "A/"))]
-    assert sum("50.0 of 120" in line for line in tables) == 3
+    assert sum("50.0% of 120" in line for line in tables) == 3
     assert max(map(len, tables)) <= 76
 
 
