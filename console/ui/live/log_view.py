@@ -62,7 +62,8 @@ class FilteredLines:
             Whether anything changed, and how many lines were dropped from the front.
         """
         dropped = 0
-        if self._buffer.cleared != self._cleared:  # it may hold more lines of another launch than it held before
+        cleared = self._buffer.cleared != self._cleared
+        if cleared:  # it may hold more lines of another launch than it held before
             self._cleared = self._buffer.cleared
             dropped = len(self.lines)
             self.lines.clear()
@@ -73,7 +74,7 @@ class FilteredLines:
             self.lines.popleft()
             dropped += 1
         start = max(self._seen, first)
-        changed = dropped > 0 or start < self._buffer.total
+        changed = cleared or dropped > 0 or start < self._buffer.total
         for number, line in enumerate(islice(kept, start - first, None), start=start):
             if self._filter.accepts(line):
                 self.lines.append((number, line))

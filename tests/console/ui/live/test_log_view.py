@@ -91,8 +91,13 @@ async def test_a_filter_shows_what_it_names_while_following_and_keys_are_text_th
 
 
 async def test_a_filter_that_finds_nothing_says_how_to_see_every_line() -> None:
-    async with console(session_with(5)) as pilot:
+    session = session_with(5)
+    async with console(session) as pilot:
         await pilot.press("3", "slash", *"qqq")
+        await until_shown(pilot, "No line passes the filter")
+        session.log(RUN).clear()
+        await until_shown(pilot, "No log yet")
+        session.log(RUN).feed(b"line 4\n")
         await until_shown(pilot, "No line passes the filter")
         await pilot.press("escape")
         await until_shown(pilot, "line 4")
