@@ -13,7 +13,7 @@ from console.ui.runs.run_text import details_text
 from engine.contract.events import Progress, Stage
 from engine.contract.settings import RunId
 from engine.contract.state import RunState
-from tests.console.ui.driving import LARGE, SMALL, console, until, until_shown
+from tests.console.ui.driving import LARGE, SMALL, console, screen, until, until_shown
 from tests.console.ui.fake_session import FakeSession
 from tests.console.ui.scenes import finished, view_of
 
@@ -86,6 +86,18 @@ async def test_a_notice_at_80_columns_leaves_the_details_and_the_keys_in_sight()
         assert last[1].startswith(" Top-1 46.1, top-3 76.1, coherence 83.0  (mean pooling 45.2, 77.1, 74.0)")
         assert last[2].startswith(" After epoch 4: dev top-1 52.0 (mean pooling 45.2), attention entropy 0.93 of")
         assert "? help" in last[3]
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+async def test_the_hint_to_launch_appears_once_the_host_has_reported_its_runs(size: tuple[int, int]) -> None:
+    session = FakeSession()
+    session.show(runs_reported=False)
+    async with console(session, size) as pilot:
+        await until_shown(pilot, "up, ", "The host is connected, and reports its runs in a moment.")
+        assert "to launch all nine" not in screen(pilot)
+        session.show(runs_reported=True)
+        await until_shown(pilot, "No runs yet: press a to launch all nine.")
+        assert "in a moment" not in screen(pilot)
 
 
 @pytest.mark.parametrize(
