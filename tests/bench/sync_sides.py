@@ -48,7 +48,7 @@ class Sides:
         self.source = folder / "source"
         self.source.mkdir()
         self._folder = folder
-        self._reached = connection
+        self._connection = connection
         self._runner = runner
         known = folder / "operator" / "known_hosts"
         ssh = (
@@ -61,7 +61,7 @@ class Sides:
         request = SyncRequest(self.source, f"ours{number}", self._folder / f"notes{number}")
         os.sync()  # what the other side left for later is not ours to wait for
         started = time.perf_counter()
-        verdict: Verdict = self._runner.run(push(self._reached, request))
+        verdict: Verdict = self._runner.run(push(self._connection, request))
         assert verdict.full, verdict.sentence()
         return time.perf_counter() - started
 
