@@ -31,7 +31,7 @@ class BadFrame(Exception):
 
 
 class Frame(NamedTuple):
-    """A received frame, or a part of a DATA frame."""
+    """Kind and payload of a received frame. A DATA frame is passed on in several parts, each with a piece of its payload."""
 
     kind: int
     payload: bytes | memoryview

@@ -151,14 +151,12 @@ class SafeDir:
         self._check_regular(path)
         parent, name = self._parent(path)
         os.unlink(name, dir_fd=parent)
-        self.close_folders()  # a descriptor of a deleted folder would be used for a new one of that name
         *folders, _ = path.split("/")
-        while folders:
-            try:
+        with suppress(OSError):
+            while folders:
                 os.rmdir(folders[-1], dir_fd=self.folder(tuple(folders[:-1])))
-            except OSError:
-                return
-            folders.pop()
+                folders.pop()
+        self.close_folders()  # else the descriptor of a deleted folder is used for a new one of that name
 
     def _parent(self, path: str, create: bool = False) -> tuple[int, str]:
         """Descriptor of the folder that holds ``path``, and the name in it."""

@@ -126,6 +126,14 @@ def test_only_unchanged_files_are_deleted(tmp_path: Path) -> None:
     assert tree(folder) == {"stays": b"new", "x/other": b""} and not (folder / "x" / "y").exists()
 
 
+def test_a_file_can_move_up_into_a_folder_that_its_deletion_empties(tmp_path: Path) -> None:
+    folder = write(tmp_path / "root", {"x/y/file": b"old"})
+    with receiver_into(folder, entry("x/file", b"old")) as receiver:
+        feed(receiver, 0, b"old")
+        assert receiver.commit([entry("x/y/file", b"old")]) == 1
+    assert tree(folder) == {"x/file": b"old"} and not receiver.failures
+
+
 def test_nothing_is_deleted_when_a_file_did_not_arrive(tmp_path: Path) -> None:
     folder = write(tmp_path / "root", {"old": b"old"})
     with receiver_into(folder, entry("new", b"new")) as receiver:
