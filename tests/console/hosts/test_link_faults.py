@@ -21,13 +21,12 @@ from console.hosts.ssh.access import Access, Timeouts
 from console.hosts.ssh.connection import open_connection
 from console.hosts.ssh.errors import LinkDown
 from console.runs.snapshot import HostView
-from engine.contract.settings import RunId
 from tests.conftest import Fault
 from tests.console.hosts.conftest import FOLDER, Host, launch
+from tests.console.hosts.kept_link import RUN, kept_link, until
 from tests.console.hosts.proxy import Proxy, proxy_to
 from tests.console.hosts.sshd import ME, ScriptedPrompter, Sshd
 
-RUN = RunId("A", 42)
 QUICK = Timeouts(handshake=3.0, keepalive=0.4, misses=3, backoff=(0.05, 1.0))
 LOST_WITHIN_S = 20.0
 BACK_WITHIN_S = 5.0
@@ -65,10 +64,7 @@ class Watched:
             TimeoutError: it did not within ``seconds``.
         """
         start = time.monotonic()
-        async with asyncio.timeout(seconds):
-            while not condition(self.link.view):
-                self._changed.clear()
-                await self._changed.wait()
+        await until(lambda: condition(self.link.view), self._changed, seconds)
         return time.monotonic() - start
 
     async def lost(self) -> float:
@@ -85,27 +81,8 @@ class Watched:
 async def watched(
     config: HostConfig, access: Access, runs_dir: Path, seconds: float = 20.0, *, syncs_runs: bool = True
 ) -> AsyncIterator[Watched]:
-    changed = asyncio.Event()
-    link = HostLink(
-        "sshd",
-        config,
-        FOLDER,
-        runs_dir,
-        (RUN,),
-        wants_lease=False,
-        take_over=False,
-        on_change=changed.set,
-        access=access,
-        syncs_runs=syncs_runs,
-    )
-    following = asyncio.create_task(link.run())
-    try:
-        async with asyncio.timeout(seconds):
-            await link.ready.wait()
-        yield Watched(link, following, changed)
-    finally:
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
+    async with kept_link(config, runs_dir, access, seconds, syncs_runs=syncs_runs) as parts:
+        yield Watched(*parts)
 
 
 @asynccontextmanager

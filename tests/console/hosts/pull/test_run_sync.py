@@ -3,184 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import json
 import os
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path, PurePosixPath
 
 import pytest
 
-from console.hosts import host_link
 from console.hosts.agent.workspace import seal
-from console.hosts.host_config import HostConfig
-from console.hosts.host_link import HostLink
-from console.hosts.pull import follower, run_sync
 from console.hosts.pull.follower import RunFollower
 from console.hosts.pull.local_copy import RunsFolder
 from console.hosts.pull.run_sync import RunSync
 from console.hosts.pull.verify import local_manifest
 from console.hosts.remote.agent_client import AgentClient
-from console.hosts.ssh.access import Access, Timeouts
-from console.hosts.ssh.errors import LinkDown
+from console.hosts.ssh.access import Timeouts
 from console.runs.snapshot import SyncState
-from engine.contract.bad_input import BadInput
 from engine.contract.settings import RunId
 from engine.contract.state import RunState
-from tests.console.hosts.conftest import FOLDER, Host, in_state, launch, states_when
+from tests.console.hosts.conftest import Host, in_state, launch, states_when
 from tests.console.hosts.folder_pair import tree
+from tests.console.hosts.kept_link import RUN
 from tests.console.hosts.proxy import proxy_to
+from tests.console.hosts.pull.conftest import FIRST, GROWING, JOB, LINE, SteeredRun, console
 from tests.console.hosts.small_disk import fill
 from tests.console.hosts.sshd import Sshd
 
-RUN = RunId("A", 42)
+pytestmark = pytest.mark.usefixtures("short_waits")
 QUICK = Timeouts(handshake=3.0, keepalive=0.4, misses=5, backoff=(0.05, 0.5))
-FIRST = 300_000
-# writes FIRST bytes of events, then as many lines of log as the file `go` says, and ends when it says `end`
-JOB = f"""
-import pathlib, sys, time
-run, go, written = pathlib.Path("runs/{FOLDER}/{RUN}"), pathlib.Path("go"), 0
-(run / "events.jsonl").write_bytes(bytes({FIRST}))
-while True:
-    wanted = go.read_text() if go.exists() else ""
-    if wanted == "end":
-        break
-    while written < int(wanted or 0):
-        written += 1
-        print(f"line {{written:08d}}", flush=True)
-    time.sleep(0.02)
-"""
-LINE = len("line 00000000\n")
-
-
-@pytest.fixture(autouse=True)
-def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host_link, "POLL_WAIT_S", 0.1)
-    monkeypatch.setattr(follower, "RETRY_S", 0.1)
-    monkeypatch.setattr(run_sync, "NO_ROOM_RETRY_S", 0.1)
-
-
-class Console:
-    """A console without a screen, and the sync state of its run."""
-
-    def __init__(self, link: HostLink, following: asyncio.Task[None], changed: asyncio.Event) -> None:
-        self.link = link
-        self._following = following
-        self._changed = changed
-
-    def watch(self, see: Callable[[SyncState], None]) -> None:
-        """Call ``see`` with every sync state, none left out."""
-        on_change = self.link.run_sync._on_change
-
-        def changed() -> None:
-            see(self.sync_state)
-            on_change()
-
-        self.link.run_sync._on_change = changed
-
-    async def leave(self) -> None:
-        self._following.cancel()
-        await asyncio.gather(self._following, return_exceptions=True)
-
-    @property
-    def sync_state(self) -> SyncState:
-        return self.link.run_sync.sync_states[RUN]
-
-    async def until(self, condition: Callable[[SyncState], bool], seconds: float = 20.0) -> None:
-        async with asyncio.timeout(seconds):
-            while not condition(self.sync_state):
-                self._changed.clear()
-                await self._changed.wait()
-
-    async def synced_to(self, size: int) -> None:
-        await self.until(lambda state: state.status == "syncing" and state.bytes_done == size)
-
-    async def synced(self) -> None:
-        await self.until(lambda state: state.status == "synced")
-
-
-@asynccontextmanager
-async def console(
-    config: HostConfig, runs_dir: Path, access: Access | None = None, *, syncs_runs: bool = True
-) -> AsyncIterator[Console]:
-    """A read-only console: it holds no lease, and writes nothing but the local runs folder."""
-    changed = asyncio.Event()
-    link = HostLink(
-        "host",
-        config,
-        FOLDER,
-        runs_dir,
-        (RUN,),
-        wants_lease=False,
-        take_over=False,
-        on_change=changed.set,
-        access=access,
-        syncs_runs=syncs_runs,
-    )
-    following = asyncio.create_task(link.run())
-    try:
-        async with asyncio.timeout(20):
-            await link.ready.wait()
-        yield Console(link, following, changed)
-    finally:
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
-
-
-class SteeredRun:
-    """A run on a host that does what the test says, and the local folder that it is synced to."""
-
-    def __init__(self, host: Host, runs_dir: Path) -> None:
-        self.host = host
-        self.config = HostConfig("here", "embedded", workspace=str(host.workspace))
-        self.runs_dir = runs_dir
-        self.remote = host.run_folder / str(RUN)
-        self.folder = runs_dir / FOLDER
-        self.local = self.folder / str(RUN)
-
-    def steer(self, command: str) -> None:
-        temporary = self.host.workspace / "go.new"
-        temporary.write_text(command)
-        temporary.replace(self.host.workspace / "go")
-
-    async def end(self, link: AgentClient) -> None:
-        self.steer("end")
-        await states_when(link, in_state(str(RUN), "finished"))
-
-    def live(self, key: str) -> dict[str, bytes]:
-        return {
-            name: content for name, content in tree(self.folder / ".live" / str(RUN) / key).items() if name in GROWING
-        }
-
-    async def until_cleaned_up(self) -> None:
-        """Live copies are deleted right after the capsule is in place."""
-        async with asyncio.timeout(10):
-            while (self.folder / ".live").exists():
-                await asyncio.sleep(0.01)
-
-    def assert_synced(self) -> None:
-        """Byte for byte, sealed, and without a live copy."""
-        assert tree(self.local) == tree(self.remote)
-        assert local_manifest(self.folder, RUN) is not None
-        assert not (self.folder / ".live").exists()
-
-
-GROWING = ("events.jsonl", "log.txt")
-
-
-@pytest.fixture
-def steered(host: Host, tmp_path: Path) -> SteeredRun:
-    return SteeredRun(host, tmp_path / "local")
-
-
-@pytest.fixture
-async def key(steered: SteeredRun, link: AgentClient) -> AsyncIterator[str]:
-    """Launch key of the steered run; the run is ended with the test."""
-    key = await launch(link, str(RUN), JOB)
-    await states_when(link, in_state(str(RUN), "running"))
-    yield key
-    await steered.end(link)
 
 
 async def test_a_run_is_synced_while_it_runs_and_pulled_when_it_ends(
@@ -334,38 +182,6 @@ async def test_dropped_links_lose_and_double_nothing(host: Host, sshd: Sshd, tmp
     steered.assert_synced()
 
 
-async def test_of_two_consoles_one_writes_and_the_other_follows_with_private_copies_and_reports_it(
-    steered: SteeredRun, link: AgentClient, key: str
-) -> None:
-    async with console(steered.config, steered.runs_dir) as writer, console(steered.config, steered.runs_dir) as reader:
-        assert not writer.link.local.other_writer
-        assert f"another console ({getpass.getuser()}, pid {os.getpid()})" in reader.link.local.other_writer
-        for lines in (3, 2000):
-            steered.steer(str(lines))
-            await asyncio.gather(*(one.synced_to(FIRST + lines * LINE) for one in (writer, reader)))
-        async with asyncio.timeout(10):
-            while reader.link.follower.logs[RUN].total < 2000:
-                await asyncio.sleep(0.01)
-        await steered.end(link)
-        await asyncio.gather(writer.synced(), reader.synced())
-        await steered.until_cleaned_up()
-    steered.assert_synced()
-    assert not (steered.folder / ".previous").exists(), "it was pulled once"
-
-
-async def test_a_reader_pulls_nothing_and_names_the_writer(tmp_path: Path) -> None:
-    writer, reader = RunsFolder(tmp_path), RunsFolder(tmp_path)
-    writer.try_lock()
-    reader.try_lock()
-    runs = RunFollower(reader, (RUN,))
-    sync = RunSync(reader, PurePosixPath("runs"), (RUN,), runs, lambda: None)
-    assert sync.pull_again() == ()
-    runs.sealed = {RUN: "a" * 32}
-    with pytest.raises(BadInput, match=r"another console .* writes this runs folder"):
-        sync.pull_again()
-    writer.close()
-
-
 async def test_a_capsule_is_not_shown_as_synced_once_a_newer_launch_was_followed(tmp_path: Path) -> None:
     """Before the host answers, the newest local launch is shown, by the follower and by the sync states alike."""
     folder, newer = RunsFolder(tmp_path), "1" * 32
@@ -422,50 +238,6 @@ async def test_a_new_connection_pulls_nothing_that_only_an_older_one_reported(tm
         pulling.cancel()
         await asyncio.gather(pulling, return_exceptions=True)
     assert pulled == [RUN]
-
-
-async def test_when_the_writer_leaves_the_reader_becomes_the_writer_and_its_views_continue(
-    steered: SteeredRun, link: AgentClient, key: str
-) -> None:
-    async with console(steered.config, steered.runs_dir) as writer:
-        await writer.synced_to(FIRST)
-        async with console(steered.config, steered.runs_dir) as reader:
-            await reader.synced_to(FIRST)
-            await writer.leave()
-            steered.steer("7")
-            await reader.synced_to(FIRST + 7 * LINE)
-            await reader.until(lambda _: reader.link.local.writable)
-            await reader.synced_to(FIRST + 7 * LINE)
-            assert steered.live(key)["log.txt"] == (steered.remote / "log.txt").read_bytes()
-            assert reader.link.follower.logs[RUN].total == 7 and not reader.link.local.other_writer
-            await steered.end(link)
-            await reader.synced()
-            await steered.until_cleaned_up()
-    steered.assert_synced()
-
-
-async def test_a_link_that_is_lost_while_a_reader_becomes_the_writer_leaves_no_private_copies(
-    steered: SteeredRun, link: AgentClient, key: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with console(steered.config, steered.runs_dir) as writer:
-        await writer.synced_to(FIRST)
-        async with console(steered.config, steered.runs_dir) as reader:
-            await reader.synced_to(FIRST)
-            reopen, attempts = reader.link.follower.reopen_copies, 0
-
-            async def fail_once() -> None:
-                nonlocal attempts
-                attempts += 1
-                if attempts == 1:
-                    raise LinkDown("the link is lost")
-                await reopen()
-
-            monkeypatch.setattr(reader.link.follower, "reopen_copies", fail_once)
-            await writer.leave()
-            await reader.until(lambda _: attempts == 2 and not reader.link.local.has_private_copies)
-            steered.steer("7")
-            await reader.synced_to(FIRST + 7 * LINE)
-            assert steered.live(key)["log.txt"] == (steered.remote / "log.txt").read_bytes()
 
 
 async def test_a_full_local_disk_is_reported_and_states_are_followed_on(
