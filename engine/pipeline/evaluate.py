@@ -14,6 +14,8 @@ from engine.contract.items import AttentionRow, ItemRow
 from engine.contract.metrics import GATE_NAMES, Metrics, judge
 from engine.contract.run_folder import RunFolder
 from engine.contract.settings import Settings, read_spec
+from engine.data.records import Dataset
+from engine.encoder.encoder import Encoder
 from engine.evaluation.attention import attention_rows, probes_of
 from engine.evaluation.evaluate import EvaluationResult, evaluate, killer_top1
 from engine.evaluation.item_files import write_rows
@@ -42,12 +44,14 @@ def evaluate_run(
 
     def steps() -> Generator[Body, None, None]:
         spec = read_spec(run.spec)
-        prepared = yield from prepare(spec.settings, workspace, device, files)
-        dataset = prepared.dataset
-        # on other items, or on states the head was not trained on, the scores would not be that run's
-        available = (dataset.data_fingerprint, dataset.eval_fingerprint, prepared.encoder.fingerprint)
-        if available != (spec.data_fingerprint, spec.eval_fingerprint, spec.encoder_fingerprint):
-            raise BadInput("this run was made with other data or another encoder than are available", file=run.spec)
+
+        def check(dataset: Dataset, encoder: Encoder) -> None:
+            # on other items, or on states the head was not trained on, the scores would not be that run's
+            available = (dataset.data_fingerprint, dataset.eval_fingerprint, encoder.fingerprint)
+            if available != (spec.data_fingerprint, spec.eval_fingerprint, spec.encoder_fingerprint):
+                raise BadInput("this run was made with other data or another encoder than are available", file=run.spec)
+
+        prepared = yield from prepare(spec.settings, workspace, device, files, check)
         yield from evaluate_head(load_head(spec, prepared, run), spec.settings, prepared, output, timer)
 
     return timer.watch(steps())

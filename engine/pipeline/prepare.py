@@ -45,21 +45,28 @@ class Prepared(NamedTuple):
 
 
 def prepare(
-    settings: Settings, workspace: Path, device: str, files: Mapping[str, Path] | None = None
+    settings: Settings,
+    workspace: Path,
+    device: str,
+    files: Mapping[str, Path] | None = None,
+    check: Callable[[Dataset, Encoder], object] | None = None,
 ) -> Generator[Body, None, Prepared]:
     """Make or find the dataset of ``settings``, and encode the texts in it that are not in the workspace's cache.
 
     Args:
         workspace, device, files: as for ``run_pipeline``.
+        check: called before anything is encoded, which may take long; raises BadInput if the run must not continue.
 
     Raises:
-        BadInput: the encoder cannot be used, or as ``prepare_dataset``.
+        BadInput: the encoder cannot be used, or as ``prepare_dataset`` and ``check``.
     """
     encoder = Encoder(settings.encoder, device)
     cache = TokenCache(cache_folder(workspace, encoder), encoder)
 
     yield Stage("data", "own files" if settings.edition is None else f"edition {settings.edition}")
     dataset = load((yield from prepare_dataset(settings, workspace, cache, files)), settings.bundle_set)
+    if check is not None:
+        check(dataset, encoder)
 
     texts = encoder_texts_of(dataset)
     yield Stage("encode", f"{len(texts)} texts")

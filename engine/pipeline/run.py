@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from engine.contract.events import Body
 from engine.contract.run_folder import RunFolder
-from engine.contract.settings import Settings
+from engine.contract.settings import Settings, read_spec
 from engine.pipeline.evaluate import evaluate_head
 from engine.pipeline.event_log import StageTimer
 from engine.pipeline.prepare import prepare
@@ -41,9 +42,8 @@ def run_pipeline(
     timer = StageTimer()
 
     def steps() -> Generator[Body, None, None]:
-        prepared = yield from prepare(settings, workspace, device, files)
-        spec = write_spec(settings, prepared.dataset, prepared.encoder, folder)
-        trained = yield from train_head(spec, prepared, folder)
+        prepared = yield from prepare(settings, workspace, device, files, check=partial(write_spec, settings, folder))
+        trained = yield from train_head(read_spec(folder.spec), prepared, folder)
         if evaluation:
             yield from evaluate_head(trained, settings, prepared, folder, timer)
 

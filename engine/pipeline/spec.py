@@ -20,11 +20,11 @@ from engine.data.records import Dataset
 from engine.encoder.encoder import Encoder
 
 PACKAGES = ("qllm-console", "torch", "transformers", "tokenizers", "safetensors", "numpy", "polars")
-"""Those whose versions can change a run's numbers."""
+"""Packages whose versions can change a run's numbers."""
 
 
-def write_spec(settings: Settings, dataset: Dataset, encoder: Encoder, folder: RunFolder) -> Spec:
-    """Write ``spec.json``, or check the one that the folder holds; returns the one in the folder.
+def write_spec(settings: Settings, folder: RunFolder, dataset: Dataset, encoder: Encoder) -> None:
+    """Write ``spec.json``, or check the one that the folder holds.
 
     Raises:
         BadInput: it is of a run with other settings, data, encoder or device, or begun with other package versions.
@@ -45,10 +45,9 @@ def write_spec(settings: Settings, dataset: Dataset, encoder: Encoder, folder: R
             raise BadInput("this folder belongs to a run with other settings, data or encoder", file=folder.spec)
         if changed := _changed_versions(existing.versions, spec.versions):
             raise BadInput(f"begun with {changed}: resuming would mix two versions; restart it", file=folder.spec)
-        return existing
+        return
     folder.root.mkdir(parents=True, exist_ok=True)
     write_durably(folder.spec, msgspec.json.format(msgspec.json.encode(spec)) + b"\n")
-    return spec
 
 
 def run_fingerprint(spec: Spec) -> str:

@@ -86,6 +86,9 @@ def test_a_run_that_has_not_ended_training_or_was_made_of_other_data_is_refused(
     shutil.copytree(finished.folder.root, other.root)
     spec = decode_spec(other.spec.read_bytes())
     other.spec.write_bytes(msgspec.json.encode(msgspec.structs.replace(spec, eval_fingerprint="0" * 64)))
+    stages: list[str] = []
     with pytest.raises(BadInput, match="other data"):
-        list(evaluate_run(other, output, workspace, "cpu"))
+        for body in evaluate_run(other, output, workspace, "cpu"):
+            stages += [body.name] if isinstance(body, Stage) else []
+    assert stages == ["data"], "refused before anything is encoded"
     assert not output.root.exists()

@@ -107,11 +107,16 @@ def test_conditions_share_the_evaluation_and_nothing_of_their_training_data(
     assert other.metrics.mean_pool == finished.metrics.mean_pool
 
 
-def test_a_folder_of_another_run_is_refused(finished: FinishedRun, experiment: Path, workspace: Path) -> None:
+def test_a_folder_of_another_run_is_refused_before_anything_is_encoded(
+    finished: FinishedRun, experiment: Path, workspace: Path
+) -> None:
     before = finished.folder.metrics.read_bytes()
+    stages: list[str] = []
     with pytest.raises(BadInput, match=r"another run|other settings"):
-        list(run_pipeline(tiny_settings(experiment, seed=123), finished.folder, workspace, "cpu"))
+        for body in run_pipeline(tiny_settings(experiment, seed=123), finished.folder, workspace, "cpu"):
+            stages += [body.name] if isinstance(body, Stage) else []
     assert finished.folder.metrics.read_bytes() == before
+    assert stages == ["data"]
 
 
 def test_a_run_begun_with_another_version_is_not_resumed(finished: FinishedRun, workspace: Path) -> None:
