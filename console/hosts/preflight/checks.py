@@ -87,6 +87,7 @@ class Check(Struct, frozen=True):
 
 
 def worst_status(checks: tuple[Check, ...]) -> Status:
+    """The worst status of all checks; ``ok`` if there are none."""
     return max((check.status for check in checks), key=("ok", "warning", "blocker").index, default="ok")
 
 

@@ -44,9 +44,7 @@ async def test_only_what_changes_the_host_may_write_there(tmp_path: Path, words:
 
 
 @pytest.mark.parametrize(
-    ("words", "brings"), [(["status"], False), (["preflight"], False), (["abort", "--all"], False), (["run"], True)]
+    ("words", "syncs"), [(["status"], False), (["preflight"], False), (["abort", "--all"], False), (["run"], True)]
 )
-async def test_a_command_that_is_soon_over_begins_to_bring_nothing_home(
-    tmp_path: Path, words: list[str], brings: bool
-) -> None:
-    assert context(tmp_path, *words).session()._link._syncs_runs is brings
+async def test_only_commands_that_last_sync_runs(tmp_path: Path, words: list[str], syncs: bool) -> None:
+    assert context(tmp_path, *words).session()._link._syncs_runs is syncs

@@ -63,7 +63,7 @@ def test_deletions_need_a_confirmation_which_yes_gives(place: Path, capsys: pyte
     assert tree(workspace(place) / "data") == {"a": b"1", "sub/b": b"2"}
 
 
-def test_a_folder_comes_back_by_a_pull(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pull_copies_a_folder_of_the_host(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(workspace(place) / "data", {"x/y": b"theirs", "z.tmp": b""})
     arguments = ("pull", str(place / "back"), "--from", "data", "--exclude", "*.tmp")
     assert run(place, *arguments, "--dry-run") == exit_codes.DONE
@@ -72,7 +72,7 @@ def test_a_folder_comes_back_by_a_pull(place: Path, capsys: pytest.CaptureFixtur
     assert tree(place / "back") == {"x/y": b"theirs"}
 
 
-def test_without_a_run_that_ended_all_of_them_are_home(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_an_ended_run_the_sync_is_full(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(place, "pull") == exit_codes.DONE
     assert capsys.readouterr().out == "full sync: 0 of 0 ended runs synced, 0 files, 0 bytes\n"
 
@@ -86,7 +86,7 @@ def ended_run(place: Path) -> Path:
     return run
 
 
-def test_an_ended_run_comes_home_and_the_verdict_has_its_numbers(
+def test_an_ended_run_is_synced_and_the_verdict_has_its_numbers(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     on_host = ended_run(place)
