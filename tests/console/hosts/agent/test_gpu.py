@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -87,14 +86,13 @@ async def test_a_driver_that_releases_the_gpu_late_is_waited_for(host: Host, smi
         pytest.param(f"echo '{LOST}'; exit 15", LOST, id="lost"),
         pytest.param("echo NVML: Driver/library version mismatch >&2; exit 18", "NVML: Driver/library", id="mismatch"),
         pytest.param("exit 3", "nvidia-smi ended with 3", id="says nothing"),
-        pytest.param("exec sleep 60", "nvidia-smi does not answer within 3 s", id="hangs"),
+        pytest.param("exec sleep 600", "nvidia-smi does not answer within 3 s", id="hangs"),
     ],
 )
 async def test_an_unknown_gpu_state_is_reported_and_delays_nothing(
     host: Host, smi: Path, answer: str, expected: str
 ) -> None:
+    """An abort that waited for the ten minutes of the one that hangs would not have ended in its own time limit."""
     answers(smi, answer)
-    began = time.monotonic()
     reason, _ = await reason_of_an_abort(host)
     assert reason.startswith(f"aborted by the test{UNKNOWN}{expected}")
-    assert time.monotonic() - began < 15
