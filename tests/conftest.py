@@ -1,4 +1,4 @@
-"""Faults: tests marked ``fault`` are a row each of the table that ``make faults`` prints, at full size, with their seeds."""
+"""Markers and options of the tests, and the table that ``make faults`` prints: a row for each test marked ``fault``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 
 class FaultRow(NamedTuple):
-    """What was injected, what was required, whether it held and in how long, what was measured, with which seed."""
+    """One row of the table: the injected fault, the requirement, whether it held, seconds, measurements, seed."""
 
     fault: str
     required: str
@@ -56,7 +56,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Fault:
-    """What a fault test says of itself, and the size and the chance it is given."""
+    """Fixture of a fault test: its size, its seeded random numbers, and notes for its row of the table."""
 
     def __init__(self, full: bool, seed: int) -> None:
         self.full = full
@@ -65,13 +65,13 @@ class Fault:
         self.notes: list[str] = []
 
     def size(self, small: int, full: int) -> int:
-        """How many, how large: the suite's size or the table's."""
+        """``full`` with ``--full-size``, else ``small``; it is noted."""
         size = full if self.full else small
         self.note(f"size {size:,}")
         return size
 
     def note(self, text: str) -> None:
-        """A word about what was measured."""
+        """Add a measurement to the row."""
         self.notes.append(text)
 
 
@@ -102,9 +102,12 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         ROWS.append(row)
     else:  # one fault in several forms: it held if all of them did
         before = ROWS[same]
-        said = "; ".join(dict.fromkeys(note for note in (before.note, notes) if note))
+        joined = "; ".join(dict.fromkeys(note for note in (before.note, notes) if note))
         ROWS[same] = row._replace(
-            held=row.held and before.held, seconds=row.seconds + before.seconds, note=said, seed=row.seed or before.seed
+            held=row.held and before.held,
+            seconds=row.seconds + before.seconds,
+            note=joined,
+            seed=row.seed or before.seed,
         )
 
 

@@ -43,7 +43,7 @@ def facts(workspace: Workspace, _request: dict[str, Any]) -> dict[str, Any]:
 
 
 def preflight_facts(workspace: Workspace, _request: dict[str, Any]) -> dict[str, Any]:
-    """Facts only; the console judges them. ``survives``: whether runs survive a logout, None if unknown."""
+    """Clock, user, Python and GPU processes of the host, unjudged; ``survives``: whether runs survive a logout, None: unknown."""
     user = pwd.getpwuid(os.getuid()).pw_name
     gpu_users: list[dict[str, Any]] = []
     with suppress(gpu.GpuUnknown):  # the host's facts report that nvidia-smi gives no answer

@@ -102,7 +102,7 @@ def start_detached(root: Path, program: str, name: str, lock: int, log: Path, *a
 
 
 def detach(lock: int) -> None:
-    """First step of a program that ``start_detached`` started, which waits for the parent of this fork only."""
+    """Fork and go on in the child: the first step of what ``start_detached`` starts, which waits for the parent only."""
     os.set_inheritable(lock, False)  # its own children must not hold the lock: they may outlive it
     if os.fork():
         os._exit(0)

@@ -46,7 +46,7 @@ NEEDS_LEASE = ("launch", "launch_all", "abort")
 def run_program() -> None:
     """Entry of the shipped file."""
     program, *arguments = sys.argv[1:] or [""]
-    if program not in PROGRAMS:
+    if program not in PROGRAMS or not arguments:
         sys.exit("usage: agent serve WORKSPACE | transfer WORKSPACE")
     import_module(f"console.hosts.agent.{PROGRAMS[program]}").main(*arguments)
 

@@ -34,7 +34,7 @@ def error_text(error: Exception, workspace: Workspace) -> str:
 
 
 def check_name(name: str, what: str) -> str:
-    """Returns ``name``, of a file or folder.
+    """Check a file or folder name that arrived over the link, and return it.
 
     Raises:
         Refused: it could lead out of its folder.
