@@ -29,7 +29,7 @@ DONE = 0
 
 
 def add_data(commands: argparse._SubParsersAction[Any]) -> None:
-    """Add the command with its own commands to ``commands``."""
+    """Add ``data`` with its subcommands ``obtain``, ``check``, ``build`` and ``show``."""
     data = commands.add_parser(
         "data", help="obtain WordNet, build and show the editions, check your own files"
     ).add_subparsers(required=True, metavar="COMMAND")

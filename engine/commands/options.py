@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 from engine.contract.bad_input import BadInput
@@ -50,8 +51,20 @@ def check_wordnet() -> None:
     find_wordnet(os.environ)
 
 
+def check_packages() -> None:
+    """Raise BadInput if a package of the engine is missing; a plain install, for the console alone, has none of them."""
+    for package in ("torch", "transformers", "safetensors", "polars"):
+        if find_spec(package) is None:
+            raise BadInput(f"{package} is not installed here: pip install 'qllm-console[engine]'")
+
+
 def device_of(requested: str) -> str:
-    """``cpu`` or ``cuda``, from ``auto``, ``cpu`` or ``cuda``; raises BadInput if CUDA is requested and not available."""
+    """``cpu`` or ``cuda``, from ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        BadInput: a package of the engine is missing, or CUDA is requested and not available.
+    """
+    check_packages()
     # cores are for runs side by side: one thread each beats one run with all of them
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     # without this workspace setting cuBLAS is not deterministic

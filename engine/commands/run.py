@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from engine.commands.options import (
     add_device,
     add_settings,
+    check_packages,
     check_wordnet,
     device_of,
     experiment_of,
@@ -30,7 +31,7 @@ DONE, BLOCKED, FAILED = 0, 5, 6
 
 
 def add_run(commands: argparse._SubParsersAction[Any]) -> None:
-    """Add the four commands to ``commands``."""
+    """Add ``run``, ``train``, ``evaluate`` and ``check``."""
     for name, evaluation, summary in (
         ("run", True, "the whole pipeline of one run: prepare, train, evaluate"),
         ("train", False, "prepare and train one run, without evaluating it"),
@@ -160,12 +161,7 @@ def _follow(events: Iterable[Body], output: RunFolder, *, strict: bool) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     """Fail before anything is queued rather than once in every run."""
-    from importlib.util import find_spec
-
-    # first, since a plain install has no engine, and then WordNet is not what is missing
-    for package in ("torch", "transformers", "safetensors", "polars"):
-        if find_spec(package) is None:
-            raise BadInput(f"{package} is not installed here: pip install 'qllm-console[engine]'")
+    check_packages()  # first, since a plain install has no engine, and then WordNet is not what is missing
     experiment = experiment_of(options)
     runs = [resolve(experiment, options.profile, run) for run in run_ids(experiment, options.profile)]
     if any(settings.needs_wordnet for settings in runs):

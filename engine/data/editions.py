@@ -21,7 +21,7 @@ CROSS_POOL = 12
 
 
 class Editions(Struct, frozen=True):
-    """All bundles of a build.
+    """Bundles of a build by edition and for development, with what verification and drafting left out.
 
     Attributes:
         bundles: training bundles by edition.

@@ -122,7 +122,7 @@ class Encoder:
 
     @cached_property
     def _tokenizer_and_model(self) -> tuple[Any, Any]:
-        """Both in evaluation mode, without the library's warnings and progress bars."""
+        """The tokenizer, and the model in evaluation mode; loaded without the library's warnings and progress bars."""
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         from transformers import AutoModel, AutoTokenizer
         from transformers.utils import logging

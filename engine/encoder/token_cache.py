@@ -64,7 +64,7 @@ class TokenCache:
             yield from share_progress(lock, self._fill(wanted))
 
     def _fill(self, wanted: Sequence[str]) -> Iterator[Progress]:
-        """Under the lock, when nobody else writes."""
+        """Encode the missing ones of ``wanted``; the caller holds the lock, so nobody else writes."""
         # broken shards and temporary files of killed writers
         for path in (*self._open_new_shards(), *self.folder.glob(TEMPORARY_FILES)):
             path.unlink(missing_ok=True)

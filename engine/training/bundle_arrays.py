@@ -90,7 +90,7 @@ def tier_index(tier: str | None) -> int:
 
 
 class Comparison(NamedTuple):
-    """One direction of B bundles; indices into the rows of an embedding.
+    """What is compared in one direction of B bundles: a query with its target and negatives, as rows of an embedding.
 
     query, target: (B,) int64. negatives: (B, K) int64. mask: (B, K) bool, the negatives of the target's own kind.
     """
@@ -102,7 +102,7 @@ class Comparison(NamedTuple):
 
 
 def both_directions(bundles: BundleArrays) -> tuple[Comparison, Comparison]:
-    """From anchor to positive, and from positive to anchor."""
+    """The comparisons from anchor to positive, and from positive to anchor."""
     forward = bundles.sibling_mask & (bundles.sibling_gloss == bundles.positive_gloss.unsqueeze(1))
     backward = bundles.sibling_mask & (bundles.sibling_gloss == bundles.anchor_gloss.unsqueeze(1))
     return (

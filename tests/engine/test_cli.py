@@ -82,6 +82,17 @@ print(code, sorted(heavy))
     assert done.stdout == "2 []\n"
 
 
+def test_a_plain_install_is_told_which_package_of_the_engine_is_missing(
+    tmp_path: Path, experiment: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)  # as if it were not installed
+    profile = ["--profile", "tiny", "--experiment", str(experiment), "--workspace", str(tmp_path / "workspace")]
+    for command in (run("--output", str(tmp_path / "output")), ["check"], ["data", "build"]):
+        message = error_line([*command, *profile], capsys)
+        assert "torch is not installed here: pip install 'qllm-console[engine]'" in message
+    assert not (tmp_path / "output").exists()
+
+
 def test_a_run_writes_its_events_and_log_and_strict_turns_a_failed_gate_into_an_exit_code(
     tmp_path: Path, workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

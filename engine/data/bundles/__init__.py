@@ -1,1 +1,1 @@
-"""Training bundles: drafts, negatives, danger and tiers, synthetic contexts, editions."""
+"""Training bundles: drafts, negatives, danger and tiers, synthetic contexts."""

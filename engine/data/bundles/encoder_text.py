@@ -17,6 +17,7 @@ def encoder_text_of(event: UsageEvent) -> str:
 
 def gloss_encoder_text(lemma: str, gloss: str) -> str:
     """What the encoder reads for a gloss: ``lemma: gloss``."""
+    # a gloss does not name its word; on development lemmas, naming it gained mean pooling four points of coherence
     return f"{lemma}: {gloss}"
 
 

@@ -79,9 +79,8 @@ class Substitution:
         synonym, (start, end) = min(spans, key=lambda found: _rank(found[0], text[slice(*found[1])]))
         if text[start - 1 : start] == "-" or text[end : end + 1] == "-":
             return "part of a compound"
-        if (text[start].isupper() and synonym[0].islower() and not _SENTENCE_START.search(text[:start])) or spelled[
-            -1
-        ] == ".":
+        is_name = text[start].isupper() and synonym[0].islower() and not _SENTENCE_START.search(text[:start])
+        if is_name or spelled.endswith("."):
             return "part of a name or an abbreviation"
         marker = dict(zip(synset.lemmas, synset.markers, strict=True))
         if marker[spelled] not in ("", marker[synonym]):

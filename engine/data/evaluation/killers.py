@@ -1,4 +1,4 @@
-"""Killers: retrieval items that a model fails badly, with reason codes assigned by rule."""
+"""Ranks a query's candidates; finds killers, items that a model fails badly, with reason codes assigned by rule."""
 
 from __future__ import annotations
 

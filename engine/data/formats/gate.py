@@ -34,7 +34,7 @@ MAX_QUARANTINED_SHARE = 0.20
 
 
 class Verdict(NamedTuple):
-    """Outcome of one line.
+    """Outcome of one line at the gate: blank, kept, repaired or quarantined.
 
     Attributes:
         line: the line.

@@ -67,14 +67,14 @@ class Usage(_Line, frozen=True, kw_only=True):
 
 
 class Word(_Line, frozen=True, kw_only=True):
-    """The word of a bundle 2.1."""
+    """The target word of a bundle of schema 2.1."""
 
     lemma: ShortText
     pos: ShortText | None = None
 
 
 class BundleItem(_Line, frozen=True, kw_only=True):
-    """A text of a bundle 2.1 and its role."""
+    """One text of a bundle of schema 2.1: anchor, positive or negative."""
 
     role: Literal["anchor", "positive", "negative", "hard_negative"]
     sense_id: ShortText
