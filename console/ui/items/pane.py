@@ -54,7 +54,7 @@ class ItemsPane(LocalCopyPane, inherit_bindings=False):
             yield Static("", id="item-text", markup=False)
 
     def on_mount(self) -> None:
-        """Add the columns."""
+        """Give the table of items its columns."""
         self._table.add_columns("lemma", "tier", "failed", "margin", "reason")
 
     @property

@@ -58,7 +58,7 @@ class LivePane(Pane, inherit_bindings=False):
 
     @property
     def log_view(self) -> LogView:
-        """The log."""
+        """The widget that shows the log of the selected run."""
         return self.query_one(LogView)
 
     def focus_content(self) -> None:

@@ -105,7 +105,7 @@ class ResultsPane(LocalCopyPane):
         return session.results()
 
     def show(self, value: Results) -> None:
-        """The page, or when to expect it."""
+        """Show the page of results, or a message while no run has been evaluated."""
         if value.any_evaluated:
             self.query_one("#results-text", Static).update(results_content(value))
         elif all(run.state == "none" for run in value.runs):

@@ -7,15 +7,19 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from weakref import WeakKeyDictionary
 
+import pytest
 from textual.app import App
 from textual.pilot import Pilot
 
 from console.ui.app import ConsoleApp
 from console.ui.commands import Severity
+from console.ui.dialogs import ConfirmDialog
 from console.ui.host.checklist import Checklist
 from tests.console.ui.fake_session import FakeSession
 
 SMALL, LARGE = (80, 24), (120, 40)
+SIZES = pytest.mark.parametrize("size", [SMALL, LARGE])
+HOSTILE = "[bold red]x[/] [/] [link=http://a]b"  # markup, in texts that a host may send
 DEADLINE_S = 20.0
 _notices: WeakKeyDictionary[App[None], list[str]] = WeakKeyDictionary()
 
@@ -42,6 +46,11 @@ async def until_shown(pilot: Pilot[None], *texts: str) -> str:
 def screen(pilot: Pilot[None]) -> str:
     """What the terminal shows, line by line, a dialog without what lies under it."""
     return "\n".join(strip.text for strip in pilot.app.screen._compositor.render_strips())
+
+
+def asked(pilot: Pilot[None]) -> bool:
+    """Whether the console asks for a confirmation."""
+    return isinstance(pilot.app.screen, ConfirmDialog)
 
 
 @asynccontextmanager

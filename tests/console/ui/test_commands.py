@@ -13,17 +13,12 @@ from console.runs.snapshot import SyncState
 from console.session import Outcome
 from console.ui.app import ConsoleApp
 from console.ui.commands import outcome_notice
-from console.ui.dialogs import ConfirmDialog
 from engine.contract.settings import RunId
-from tests.console.ui.driving import LARGE, console, notices, record_notices, screen, until, until_shown
+from tests.console.ui.driving import LARGE, asked, console, notices, record_notices, screen, until, until_shown
 from tests.console.ui.fake_session import FakeSession
 from tests.console.ui.scenes import finished, training, view_of
 
 A42, A123, B42 = RunId("A", 42), RunId("A", 123), RunId("B", 42)
-
-
-def asked(pilot: object) -> bool:
-    return isinstance(pilot.app.screen, ConfirmDialog)  # type: ignore[attr-defined]
 
 
 async def test_one_key_launches_all_nine() -> None:

@@ -1,4 +1,4 @@
-"""How long a stage takes already, whatever the host's clock says."""
+"""How long a run has been in its stage, whatever the host's clock says."""
 
 from __future__ import annotations
 

@@ -12,12 +12,9 @@ from console.results.records import Results
 from console.runs.snapshot import SyncState
 from engine.contract.events import Stage, Warning
 from engine.contract.settings import RunId
-from tests.console.ui.driving import LARGE, SMALL, console, screen, until, until_shown
+from tests.console.ui.driving import HOSTILE, LARGE, SIZES, SMALL, console, screen, until, until_shown
 from tests.console.ui.fake_session import SCALING, FakeSession
 from tests.console.ui.scenes import finished, item, training, view_of
-
-SIZES = pytest.mark.parametrize("size", [SMALL, LARGE])
-HOSTILE = "[bold red]x[/] [/] [link=http://a]b"
 
 
 def busy_session() -> FakeSession:

@@ -10,17 +10,20 @@ from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from console.hosts.preflight.checks import Check
-from console.ui.dialogs import ConfirmDialog
 from console.ui.host.checklist import Checklist
-from tests.console.ui.driving import LARGE, SMALL, console, notices, screen, select_check, until, until_shown
+from tests.console.ui.driving import (
+    HOSTILE,
+    LARGE,
+    SIZES,
+    asked,
+    console,
+    notices,
+    screen,
+    select_check,
+    until,
+    until_shown,
+)
 from tests.console.ui.fake_session import ILL, WELL, FakeSession, ill_session
-
-SIZES = pytest.mark.parametrize("size", [SMALL, LARGE])
-HOSTILE = "[bold red]x[/] [/] [link=http://a]b"
-
-
-def asked(pilot: Pilot[None]) -> bool:
-    return isinstance(pilot.app.screen, ConfirmDialog)
 
 
 async def repairing(pilot: Pilot[None], session: FakeSession) -> None:

@@ -1,4 +1,4 @@
-"""Charts draw whatever a run can say, within their room, fast, and the same way every time."""
+"""Charts draw any values within their size, the same way every time, and read only the points that are new."""
 
 from __future__ import annotations
 

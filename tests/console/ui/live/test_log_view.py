@@ -1,4 +1,4 @@
-"""The log follows, pauses, is filtered while it grows, and costs what is visible."""
+"""The log follows its end or pauses, is filtered while it grows, and is bounded."""
 
 from __future__ import annotations
 
