@@ -42,7 +42,7 @@ class LogBuffer:
         return lines
 
     def skip(self, size: int) -> list[str]:
-        """As ``split``, of ``size`` bytes that are not read: what was begun, and a line that says so."""
+        """Leave out the next ``size`` bytes: the line that was begun, and a line that tells how many are missing."""
         return [*self._rest(), f"… {size:,} bytes of the log are left out here …"]
 
     def extend(self, lines: Iterable[str]) -> None:

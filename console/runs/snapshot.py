@@ -112,7 +112,7 @@ class Snapshot(Struct, frozen=True):
 
 
 class SyncStatus(Struct, frozen=True):
-    """The runs by how far they are synced.
+    """Sync status of all runs together: which are due, and how far these are synced.
 
     Attributes:
         due: runs that have ended and left a sealed capsule, or whose capsule is local.

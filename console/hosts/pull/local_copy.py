@@ -68,7 +68,7 @@ class RunsFolder:
 
     @property
     def has_private_copies(self) -> bool:
-        """Whether copies of this console are in a temporary folder; once it is the writer, they have to be left."""
+        """Whether this console has copies in a temporary folder, which it leaves once it is the writer."""
         return self._private is not None
 
     def try_lock(self) -> bool:
@@ -112,7 +112,7 @@ class RunsFolder:
             self._private_lock = None
 
     def live(self, run: RunId, key: str = "") -> Path:
-        """Where the writer keeps the copies of a run, or of one of its launches."""
+        """Folder with the writer's live copies of a run, or of one of its launches."""
         return self.path / ".live" / str(run) / key
 
     def newest_launch(self, run: RunId) -> str:
@@ -194,7 +194,7 @@ class GrowingFile:
 
     @property
     def sha256(self) -> str:
-        """Of all local bytes, in hex."""
+        """SHA-256 of all local bytes, in hex."""
         return self._digest.hexdigest()
 
     @property

@@ -29,7 +29,7 @@ INTERRUPTED = "its pull was interrupted and continues once the link is back"
 
 
 class RunSync:
-    """How far each run is synced; pulls the sealed ones as long as this console writes the runs folder.
+    """Sync states of the runs; pulls the sealed ones as long as this console writes the runs folder.
 
     Args:
         folder: the local runs folder.
