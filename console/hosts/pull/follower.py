@@ -345,7 +345,7 @@ class RunFollower:
     def _note_disk_error(self, error: OSError) -> None:
         """Request states only for a while, until there may be room again."""
         full = disk_full_error(error, str(self._folder.path), REPLY_LIMIT)
-        reason = str(NoRoom(full)) if full else f"{error.filename}: {error.strerror}"
+        reason = str(NoRoom(full)) if full else f"{error.filename or self._folder.path}: {error.strerror}"
         self.disk_error = sanitize_line(reason)
         self._retry_at = time.monotonic() + RETRY_S
         self.compare_again()  # a file that is replaced during the pause may be longer than its copy by then

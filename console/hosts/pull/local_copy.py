@@ -126,9 +126,12 @@ class RunsFolder:
     def live_size(self, run: RunId, key: str) -> int | None:
         """Bytes of events and log that the writer has of a launch; None if it has no copy. Blocks."""
         folder = self.live(run, key)
-        if not folder.is_dir():
+        try:
+            if not folder.is_dir():
+                return None
+            return sum(path.stat().st_size for name in GROWING.values() if (path := folder / name).is_file())
+        except OSError:  # such as one that its writer removes in this moment
             return None
-        return sum(path.stat().st_size for name in GROWING.values() if (path := folder / name).is_file())
 
     def copy_folder(self, run: RunId, key: str, names: Iterable[str]) -> Path:
         """Folder of the copy that this console writes: the live one, or a private one that starts as its copy. Blocks."""

@@ -236,3 +236,15 @@ async def test_after_a_full_disk_the_copies_are_compared_with_the_hosts_files_ag
         await follower.absorb(reply(("log", 5, b"more\n")))
     assert "is full" in follower.disk_error
     assert all(prefix for *_, prefix in follower.request(0.0)["files"])
+
+
+async def test_a_failing_disk_is_named_though_the_error_names_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    follower = await opened(tmp_path)
+    monkeypatch.setattr(GrowingFile, "append", fail)
+    await follower.absorb(reply(("log", 0, b"line\n")))
+    assert follower.disk_error == f"{tmp_path}: Input/output error"

@@ -166,3 +166,13 @@ def test_a_folder_that_cannot_be_made_has_no_writer(tmp_path: Path) -> None:
     (tmp_path / "file").unlink()
     assert folder.try_lock() and not folder.write_error
     folder.close()
+
+
+def test_a_live_copy_that_its_writer_removes_while_it_is_measured_counts_as_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunsFolder(tmp_path)
+    folder.live(RUN, KEY).mkdir(parents=True)
+    assert folder.live_size(RUN, KEY) == 0
+    monkeypatch.setattr(Path, "is_file", lambda _: True)  # it was there a moment ago
+    assert folder.live_size(RUN, KEY) is None
