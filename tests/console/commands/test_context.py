@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,7 @@ from tests.console.tiny import PROFILE, write_experiment
 
 def context(tmp_path: Path, *words: str) -> Context:
     shared = ["--experiment", str(write_experiment(tmp_path)), "--profile", PROFILE, "--runs", str(tmp_path / "runs")]
-    options = parser().parse_args([*words, *shared])
-    for name, value in DEFAULTS.items():
-        if not hasattr(options, name):
-            setattr(options, name, value)
-    return Context(options)
+    return Context(parser().parse_args([*words, *shared], Namespace(**DEFAULTS)))
 
 
 @pytest.mark.parametrize(

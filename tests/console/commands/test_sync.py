@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -26,12 +27,9 @@ def place(tmp_path: Path) -> Path:
 
 def run(place: Path, *arguments: str) -> int:
     """What the command exits with."""
-    options = cli.parser().parse_args(["sync", *arguments])
+    options = cli.parser().parse_args(["sync", *arguments], Namespace(**cli.DEFAULTS))
     options.experiment = write_experiment(place / "experiment")
     options.profile, options.runs = PROFILE, place / "runs"
-    for name, value in cli.DEFAULTS.items():
-        if not hasattr(options, name):
-            setattr(options, name, value)
     return sync(Context(options))
 
 
