@@ -147,7 +147,8 @@ async def _verify(session: Session) -> None:
     report(f"verified {check.files:,} of {check.files_total:,} local files, {check.bytes:,} bytes")
     for one in check.differing[:MAX_LISTED]:
         report(f"  {one.run.label}: {one.path}: {one.why}; pulling it again")
-    session.pull_again()
+    if check.differing:
+        session.pull_again()
 
 
 class _WaitReporter:

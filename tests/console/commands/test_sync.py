@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from console import cli, exit_codes
 from console.commands.context import Context
-from console.commands.sync import sync
+from console.commands.sync import _verify, sync
 from console.hosts.agent.workspace import seal
+from console.hosts.pull.verify import VerifyResult
 from engine.contract.bad_input import BadInput
 from tests.console.hosts.folder_pair import tree, write
 from tests.console.tiny import PROFILE, write_experiment
@@ -143,3 +145,16 @@ def test_wrong_input_is_bad_input(place: Path) -> None:
 def test_pulling_runs_refuses_options_about_a_folder(place: Path, more: tuple[str, ...]) -> None:
     with pytest.raises(BadInput, match="needs --from"):
         run(place, "pull", *more)
+
+
+async def test_verifying_beside_a_console_that_writes_the_runs_folder_is_refused_only_if_a_file_differs() -> None:
+    """A run that the other console has yet to pull is waited for, as without ``--rehash``."""
+
+    class Reader:
+        async def verify_synced(self) -> AsyncIterator[VerifyResult]:
+            yield VerifyResult(1, files=9, files_total=9)
+
+        def pull_again(self) -> None:
+            raise BadInput("another console writes this runs folder")
+
+    await _verify(Reader())  # type: ignore[arg-type]
