@@ -53,7 +53,7 @@ def keep_receipt(folder: Path, content: bytes) -> Path:
     except OSError as error:
         raise disk_full_error(error, str(folder), len(content)) or error from error
     for old in sorted(path.parent.glob("*.json"))[:-RECEIPTS]:
-        old.unlink()
+        old.unlink(missing_ok=True)  # another console may delete it at the same time
     return path
 
 
