@@ -206,13 +206,13 @@ def decode_manifest(folder: Path, kind: type[Manifest], missing: str) -> Manifes
     """The manifest in ``folder`` as ``kind``.
 
     Raises:
-        BadInput: it cannot be read (the message is ``missing``) or is malformed.
+        BadInput: it cannot be read (the message begins with ``missing``) or is malformed.
     """
     path = folder / MANIFEST
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
-    except OSError:
-        raise BadInput(missing, file=path) from None
+    except OSError as error:
+        raise BadInput(f"{missing} ({error.strerror})", file=path) from None
     except msgspec.MsgspecError as error:
         raise BadInput(f"malformed manifest: {error}", file=path) from error
 
