@@ -94,7 +94,7 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("app.check_again", ("p",), "check again", "Check again whether the host has what runs need"),
         Action("repair", ("e",), "repair", "Do what the selected check advises", changes_host=True),
         Action("app.reconnect", ("c",), "connect", "Connect now instead of waiting for the next retry"),
-        Action("app.stop", ("escape",), "", "Stop verifying, or waiting for a repair; the host continues it"),
+        Action("app.stop", ("escape",), "", "Stop verifying, or waiting for a repair, which continues"),
         Action("move_check(-1)", ("up",), "", "Select the check above"),
         Action("move_check(1)", ("down",), "", "Select the check below"),
         _SYNC_NOW,
