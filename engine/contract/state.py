@@ -28,6 +28,9 @@ class RunState(Struct, frozen=True, omit_defaults=True):
         heartbeat: a counter that the supervisor increments as long as it works.
         supervisor, job: the processes.
         queued_at, started_at, ended_at: the host's Unix time in seconds, for display only.
+        processes: living processes of a lost run, which an abort can end; reported by the host, not in the file.
+        supervised: of a lost run, its supervisor exists but stands still, so that it may be taken back; reported, not in the
+            file.
     """
 
     state: StateName
@@ -42,6 +45,8 @@ class RunState(Struct, frozen=True, omit_defaults=True):
     queued_at: float = 0.0
     started_at: float = 0.0
     ended_at: float = 0.0
+    processes: int = 0
+    supervised: bool = False
 
     @property
     def ended(self) -> bool:
