@@ -8,7 +8,7 @@ import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
 
@@ -30,6 +30,7 @@ from console.runs.snapshot import Snapshot
 from console.sanitize import sanitize_line
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import Experiment, folder_name, profile_of
+from engine.contract.run_folder import ENDED
 from engine.contract.settings import RunId, resolve, run_ids
 
 if TYPE_CHECKING:
@@ -40,11 +41,25 @@ READ_ONLY = "the console is read-only: it launches, aborts and repairs nothing"
 
 
 class Outcome(Struct, frozen=True):
-    """Result of the launch or the abort of one run."""
+    """Result of the launch or the abort of one run.
+
+    Attributes:
+        key: of a launch, the launch that the host now has of the run; "" where it did not say.
+        outdated: nothing was launched, because the host has another launch of the run than the plan was made from.
+    """
 
     run: RunId
     done: bool
     note: str
+    key: str = ""
+    outdated: bool = False
+
+
+class _Attempt(NamedTuple):
+    """A launch that the host was asked for: its key, and the key of the launch that it replaces."""
+
+    key: str
+    replaces: str
 
 
 class Session:
@@ -92,7 +107,7 @@ class Session:
         self._read_only = read_only
         self._runs = run_ids(experiment, profile)
         self._settings = {run: resolve(experiment, profile, run) for run in self._runs}
-        self._keys: dict[RunId, str] = {}
+        self._attempts: dict[RunId, _Attempt] = {}
         self._listeners: list[Callable[[Snapshot], None]] = []
         self._version = 0
         self._loading = threading.Lock()
@@ -162,7 +177,7 @@ class Session:
     async def launch(self, plan: LaunchPlan) -> tuple[Outcome, ...]:
         """Queue the plan's runs on the host, in order.
 
-        A launch without an answer keeps its key, so that it can be repeated and starts nothing twice.
+        The same plan again starts nothing twice: a launch keeps its key until the host has answered what became of it.
 
         Raises:
             LinkDown: also if the host has not reported its runs yet.
@@ -177,28 +192,37 @@ class Session:
         arguments = await self._experiment_arguments(connection)
         if error := await engine_error(host, connection, *arguments):
             raise BadInput(error)
-        self._forget_ended_keys()
-        keys = {run: self._keys.setdefault(run, uuid.uuid4().hex) for run in plan.launch}
+        attempts = {run: self._attempt(run, plan.replaces.get(run, "")) for run in plan.launch}
         python = engine_python(host, connection)
         folder, text, files = self._folder, self._experiment_text, self._experiment.files
         requests = [
             launch_request(
-                host, python, self._settings[run], folder, text, key, self._strict, files, resume=run in plan.resumes
+                host,
+                python,
+                self._settings[run],
+                folder,
+                text,
+                attempt.key,
+                self._strict,
+                files,
+                resume=run in plan.resumes,
+                replaces=attempt.replaces,
             )
-            for run, key in keys.items()
+            for run, attempt in attempts.items()
         ]
         try:
             reply = await agent.request("launch_all", LAUNCH_S * len(requests), requests=requests)
         except AgentRefused as refusal:
             return tuple(Outcome(run, False, str(refusal)) for run in plan.launch)
         answers = dict(zip(plan.launch, reply.get("outcomes", ()), strict=False))
-        return tuple(self._launch_outcome(run, key, answers.get(run, {})) for run, key in keys.items())
+        return tuple(self._launch_outcome(run, one.key, answers.get(run, {})) for run, one in attempts.items())
 
-    def _forget_ended_keys(self) -> None:
-        """A launch without an answer whose run has ended since is over: its key would find that run and start nothing."""
-        for run, state in (self._link.follower.host_states or {}).items():
-            if state.ended and self._keys.get(run) == state.key:
-                del self._keys[run]
+    def _attempt(self, run: RunId, replaces: str) -> _Attempt:
+        """The attempt to launch ``run`` in place of launch ``replaces``: the same one until the host has answered it."""
+        attempt = self._attempts.get(run)
+        if attempt is None or attempt.replaces != replaces:
+            attempt = self._attempts[run] = _Attempt(uuid.uuid4().hex, replaces)
+        return attempt
 
     async def _experiment_arguments(self, connection: HostConnection) -> tuple[str, ...]:
         """Arguments for the engine's check of an experiment that names files; sends these files first."""
@@ -212,9 +236,12 @@ class Session:
         """Outcome of one launch; a refused run keeps its key, so that its next launch is the same one."""
         if "key" not in answer:
             return Outcome(run, False, sanitize_line(str(answer.get("refused", "the host gave no reason"))))
-        self._keys.pop(run, None)  # another launch of this run may have had the same answer
-        started = answer["key"] == key
-        return Outcome(run, started, "queued" if started else "already active under another launch")
+        if (attempt := self._attempts.get(run)) is not None and attempt.key == key:
+            del self._attempts[run]
+        present, state = str(answer["key"]), sanitize_line(str(answer.get("state", "")))
+        if present == key:
+            return Outcome(run, True, state or "queued", key)
+        return Outcome(run, False, _outdated_text(present, state), present, outdated=True)
 
     async def abort(self, plan: AbortPlan) -> tuple[Outcome, ...]:
         """End the plan's runs, queued ones first, so that none of them starts in place of one that ends."""
@@ -319,3 +346,12 @@ class Session:
         snapshot = self.snapshot
         for listener in self._listeners:
             listener(snapshot)
+
+
+def _outdated_text(present: str, state: str) -> str:
+    """Why nothing was launched: the host has launch ``present`` of the run, and not the one that was to be replaced."""
+    if not present:
+        return "the host no longer has the launch that was to be replaced"
+    if state in ENDED:
+        return f"another launch of it is on the host: {state}"
+    return "already active under another launch"

@@ -22,6 +22,8 @@ from engine.contract.settings import RunId
 
 ENGINE_BAD_INPUT = 2
 ENGINE_SHIP_BLOCKER = 5
+LAUNCH_ATTEMPTS = 20  # each over a link that has come back
+POLLS_AFTER_LAUNCH = 5  # one may be under way and report the launch before, whose end is not the end of the new one
 
 
 @command
@@ -49,35 +51,53 @@ async def run(context: Context) -> int:
             await changed.wait()
             changed.clear()
             reporter.update(session.snapshot)
+        for outcome in outcomes:
+            if outcome.done and _launch_key(session, outcome.run) != outcome.key:
+                report(f"{outcome.run.label}: another launch has replaced the one of this command")
+                launched = exit_codes.FAILED
         snapshot = session.snapshot
     print_results(session.results(), context.options.json)
     return _exit_code(snapshot, chosen) or launched
 
 
 async def _launch(session: Session, plan: LaunchPlan) -> tuple[Outcome, ...]:
-    """Launch the plan's runs; when the link breaks, wait for it and repeat the same request, which starts nothing twice.
+    """Launch the plan's runs; when the link breaks, wait for it and repeat the same launches, which starts nothing twice.
 
-    Returns once the session follows the new launches and no longer those that they replaced.
+    Returns once the session follows the new launches and no longer those that they replaced. A run of which the host has
+    another launch meanwhile is followed as it is, if it need not be launched any more.
+
+    Raises:
+        LinkDown: again and again, or the link needs the operator.
     """
     report(plan.question)
-    before = {run: _launch_key(session, run) for run in plan.launch}
-    while True:
+    for attempts_left in reversed(range(LAUNCH_ATTEMPTS)):
         try:
             outcomes = await session.launch(plan)
             break
         except LinkDown as error:
+            if not attempts_left:
+                raise
             report(f"not launched yet: {error}")
-            session.ready.clear()
-            await session.ready.wait()
+            await _next_poll(session)
+    launched = {outcome.run: outcome.key for outcome in outcomes if outcome.done}
+    for _ in range(POLLS_AFTER_LAUNCH):
+        if all(_launch_key(session, run) == key for run, key in launched.items()):
+            break
+        await _next_poll(session)
+    outdated = [outcome.run for outcome in outcomes if outcome.outdated]
+    if outdated:
+        await _next_poll(session)
+    followed = {run for run, _ in session.plan_launch(outdated).leave}
     for outcome in outcomes:
         if not outcome.done:
             report(f"{outcome.run.label}: {outcome.note}")
-    launched = {outcome.run for outcome in outcomes if outcome.done}
-    # A poll under way may still report the launch before: its end must not be taken for the end of the new one.
-    while any(_launch_key(session, run) in (before[run], None) for run in launched):
-        session.ready.clear()
-        await session.ready.wait()
-    return outcomes
+    return tuple(outcome for outcome in outcomes if outcome.run not in followed)
+
+
+async def _next_poll(session: Session) -> None:
+    """Wait until the host has reported its runs once more, over a new link if this one is lost."""
+    session.ready.clear()
+    await session.ready.wait()
 
 
 def _launch_key(session: Session, run: RunId) -> str | None:

@@ -16,14 +16,17 @@ class LaunchPlan(Struct, frozen=True):
 
     Attributes:
         leave: runs that are not launched, each with the reason.
-        replaces: launched runs whose results are set aside.
+        sets_aside: launched runs whose results are set aside.
         resumes: launched runs that resume from their checkpoint.
+        replaces: of each launched run, the key of the launch that the plan was made from; "" where the host had none. The
+            host starts nothing in place of another one.
     """
 
     launch: tuple[RunId, ...]
     leave: tuple[tuple[RunId, str], ...] = ()
-    replaces: tuple[RunId, ...] = ()
+    sets_aside: tuple[RunId, ...] = ()
     resumes: tuple[RunId, ...] = ()
+    replaces: dict[RunId, str] = {}
 
     @property
     def question(self) -> str:
@@ -31,8 +34,8 @@ class LaunchPlan(Struct, frozen=True):
         if not self.launch:
             return "Nothing to launch: " + _counted(reason for _, reason in self.leave)
         text = f"Launch {_labels(self.launch)}"
-        if self.replaces:
-            text += f"; the results of {_labels(self.replaces)} are set aside"
+        if self.sets_aside:
+            text += f"; the results of {_labels(self.sets_aside)} are set aside"
         if self.resumes:
             text += f"; {_labels(self.resumes)} {'resumes' if len(self.resumes) == 1 else 'resume'} from the last checkpoint"
         if self.leave:
@@ -74,7 +77,8 @@ def plan_launch(
     with these settings that ended before its results resumes from its checkpoint, unless ``restart``. All others start from
     the beginning.
     """
-    launch, leave, replaces, resumes = [], [], [], []
+    launch, leave, sets_aside, resumes = [], [], [], []
+    replaces: dict[RunId, str] = {}
     for run in wanted:
         view = views.get(run, RunView(run))
         continues = run in same_settings and not restart
@@ -85,11 +89,12 @@ def plan_launch(
             leave.append((run, "finished with these settings"))
         else:
             launch.append(run)
+            replaces[run] = view.state.key if view.state else ""
             if finished or view.evaluated:  # of a finished run the events may not be local yet
-                replaces.append(run)
+                sets_aside.append(run)
             elif view.checkpoint is not None and continues:
                 resumes.append(run)
-    return LaunchPlan(tuple(launch), tuple(leave), tuple(replaces), tuple(resumes))
+    return LaunchPlan(tuple(launch), tuple(leave), tuple(sets_aside), tuple(resumes), replaces)
 
 
 def plan_abort(views: Mapping[RunId, RunView], wanted: Iterable[RunId]) -> AbortPlan:

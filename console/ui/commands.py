@@ -68,7 +68,7 @@ class CommandApp(App[None], inherit_bindings=False):
         def start() -> None:
             self.run_command("launch", f"launching {counted(len(plan.launch), 'run')}", launch())
 
-        if plan.replaces:
+        if plan.sets_aside:
             self.confirm(plan.question, "launch", start)
         else:
             start()

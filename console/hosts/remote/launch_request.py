@@ -29,6 +29,7 @@ def launch_request(
     strict: bool,
     files: Mapping[str, HashedFile] = {},
     resume: bool = False,
+    replaces: str = "",
 ) -> dict[str, Any]:
     """Arguments of the agent's launch request; the agent replaces ``{workspace}``, ``{job}`` and ``{run}`` by its folders.
 
@@ -37,6 +38,7 @@ def launch_request(
         strict: a failed ship blocker fails the run.
         files: the user's files that the experiment names; the host must have them already.
         resume: continue from the checkpoint of the previous launch, if its settings were the same.
+        replaces: key of the launch that this one may replace, "" if there is none; nothing is started in place of another.
     """
     argv = [python, "-m", ENGINE, "run"]
     argv += ["--experiment", f"{{job}}/{EXPERIMENT_FILE}", "--profile", settings.profile]
@@ -52,6 +54,7 @@ def launch_request(
         argv.append("--resume")
     request: dict[str, Any] = {
         "key": key,
+        "replaces": replaces,
         "folder": folder,
         "run": str(settings.run),
         "slots": host.slots,

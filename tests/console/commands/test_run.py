@@ -85,7 +85,8 @@ class ScriptedSession:
 
     async def launch(self, plan: LaunchPlan) -> tuple[Outcome, ...]:
         self._launched.set()
-        return tuple(Outcome(run, not self._refuse, self._refuse or "queued") for run in plan.launch)
+        done = not self._refuse
+        return tuple(Outcome(run, done, self._refuse or "queued", "1" * 32 if done else "") for run in plan.launch)
 
     def results(self) -> Results:
         loaded = load(Path("nowhere"), run_ids(EXPERIMENT, "full"))

@@ -1,0 +1,74 @@
+"""``run`` over a link that is cut while it launches: every run is launched once, and what has finished is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+
+from console.hosts.ssh.retry import Retry
+from tests.conftest import Fault
+from tests.console.commands.quick_engine import command, kill_server, launches, set_aside, states, use_job
+from tests.console.waiting import until
+
+pytestmark = pytest.mark.server
+RUNS = 4
+
+
+def cut_after_claims(folder: Path, claims: int) -> threading.Thread:
+    """Kill the server as soon as the host has claimed ``claims`` launches."""
+
+    def watch() -> None:
+        until(lambda: len(launches(folder)) >= claims)
+        kill_server()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    return thread
+
+
+def reconnect_after(monkeypatch: pytest.MonkeyPatch, folder: Path, ended: int) -> None:
+    """Have the console reconnect only after that many runs have ended on the host."""
+
+    async def wait(*_: object) -> None:
+        while sum("ended_at" in state for state in states(folder).values()) < ended:
+            await asyncio.sleep(0.02)
+
+    monkeypatch.setattr(Retry, "wait", wait)
+
+
+@pytest.mark.fault("link cut during launch all, the runs end before the reconnect", "each is launched once and kept")
+@pytest.mark.parametrize("more", [(), ("--restart",)])
+def test_runs_that_end_while_the_link_is_cut_are_not_launched_again(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    fault: Fault,
+    more: tuple[str, ...],
+) -> None:
+    use_job(monkeypatch, "")
+    reconnect_after(monkeypatch, tmp_path, RUNS)
+    cut = cut_after_claims(tmp_path, 1 + fault.random.randrange(RUNS - 1))
+    code = command("run", tmp_path, *more)()
+    cut.join()
+    said = capsys.readouterr().err
+    assert "not launched yet: " in said and code == 0, said
+    assert (len(launches(tmp_path)), set_aside(tmp_path)) == (RUNS, []), said
+    assert command("run", tmp_path)() == 0 and "4 finished with these settings" in capsys.readouterr().err
+    assert len(launches(tmp_path)) == RUNS
+
+
+@pytest.mark.fault("link cut during launch all, some of the runs fail", "each is launched once; exit code 1")
+def test_runs_that_fail_while_the_link_is_cut_are_not_launched_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fault: Fault
+) -> None:
+    use_job(monkeypatch, "sys.exit(3 * ('A' in os.getcwd()))")
+    reconnect_after(monkeypatch, tmp_path, RUNS)
+    cut = cut_after_claims(tmp_path, 1 + fault.random.randrange(RUNS - 1))
+    code = command("run", tmp_path)()
+    cut.join()
+    said = capsys.readouterr().err
+    assert code == 1 and (len(launches(tmp_path)), set_aside(tmp_path)) == (RUNS, []), said
+    assert sorted(state["state"] for state in states(tmp_path).values()) == ["failed", "failed", "finished", "finished"]
