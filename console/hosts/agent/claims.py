@@ -1,4 +1,8 @@
-"""The claim of a launch: made once for each key before anything is started, and undone only if nothing was started."""
+"""The claim of a launch: made once for each key before anything is started.
+
+The new run folder and the job's files are prepared first; ``job.json`` commits the claim; from then on every process that
+looks can complete it (``lifecycle``). What a claim that was interrupted before that has prepared is discarded.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from console.hosts.agent.run_states import active_key
-from console.hosts.agent.workspace import ABORT, JOB, LOCK, SLURM_JOB, Refused, Workspace, read_json, write_json
-from engine.contract.file_lock import is_locked, locked, take_lock
+from console.hosts.agent.launches import Launch, live_launches, settle
+from console.hosts.agent.lifecycle import PLACEMENT, Present, may_claim, next_step
+from console.hosts.agent.run_states import current_state, is_active
+from console.hosts.agent.workspace import ABORT, JOB, LOCK, SLURM_JOB, UNDONE, Refused, Workspace, read_json, write_json
+from engine.contract.durable import write_durably, writing_durably
+from engine.contract.file_lock import locked, take_lock
 from engine.contract.run_folder import STATE
 
-SEAL_TIMEOUT_S = 10.0
+BUSY_TIMEOUT_S = 10.0
 
 
 class Claim(NamedTuple):
@@ -22,90 +29,149 @@ class Claim(NamedTuple):
 
     Attributes:
         lock: descriptor of the job's lock, held since before the run became visible: it never looks unsupervised.
-        previous: where the earlier run of that name was moved; None if there was none.
     """
 
-    key: str
-    job: Path
+    launch: Launch
     run_folder: Path
     lock: int
-    previous: Path | None
+
+    @property
+    def key(self) -> str:
+        return self.launch.key
+
+    @property
+    def job(self) -> Path:
+        """The job's folder."""
+        return self.launch.folder
 
     def release(self) -> None:
         """Close this process's copy of the lock; a process that inherited it still holds it."""
         os.close(self.lock)
 
-    def undo(self, workspace: Workspace) -> None:
+    def undo(self) -> None:
         """Undo the claim: the key can be claimed again, and the earlier run is back in its folder."""
-        with locked(workspace.queue_lock):
-            (self.job / JOB).unlink()
-            _restore(self.run_folder, self.previous)
+        with locked(self.launch.workspace.queue_lock):
+            (self.job / JOB).rename(self.job / UNDONE)
+            settle(self.launch, self.lock, queue_is_locked=True)
 
 
-def claim(workspace: Workspace, request: dict[str, Any]) -> Claim | str:
-    """Claim ``request["key"]``; returns a key instead if that one is claimed already, or the run is active under another.
+class Existing(NamedTuple):
+    """A launch that was not claimed: the run is what it is, under ``key`` and in ``state``; "" if there is none."""
+
+    key: str
+    state: str
+
+
+class _Busy(Exception):
+    """Another process is working on a launch of the same run; it will not take long."""
+
+
+def claim(workspace: Workspace, request: dict[str, Any]) -> Claim | Existing:
+    """Claim ``request["key"]``, unless it is claimed already, the run is active, or is not what the operator saw.
 
     Raises:
         Refused: a name in the request could lead out of the workspace, or the earlier run is not sealed in time.
     """
     key, folder, run = str(request["key"]), str(request["folder"]), str(request["run"])
-    job, run_folder = workspace.job(key), workspace.run(folder, run)
+    workspace.job(key)
+    run_folder = workspace.run(folder, run)
     workspace.prepare()
-    with locked(workspace.queue_lock):
-        if (job / JOB).exists():
-            return key
-        holder = active_key(workspace, run_folder)
-        if holder and holder != key:
-            return holder
-        _await_seal(workspace, run_folder)
-        job.mkdir(exist_ok=True, mode=0o700)  # a folder without JOB is left by a crash: nothing was started from it
-        previous = set_aside(run_folder, workspace.runs(folder) / ".previous")
-        with ExitStack() as undo:
-            undo.callback(_restore, run_folder, previous)
-            lock = take_lock(job / LOCK, wait=True)
-            assert lock is not None
-            undo.callback(os.close, lock)
-            _write_files(workspace, request, job, run_folder, previous)
-            undo.pop_all()
-    return Claim(key, job, run_folder, lock, previous)
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            # not held while waiting: a process that works on a launch may need the queue's lock for its next step
+            with locked(workspace.queue_lock):
+                return _claim(workspace, request, key, run_folder)
+        except _Busy as busy:
+            if time.monotonic() > deadline:
+                raise Refused(f"{busy}; try again") from None
+            time.sleep(0.02)
 
 
-def _await_seal(workspace: Workspace, run_folder: Path) -> None:
+def _claim(workspace: Workspace, request: dict[str, Any], key: str, run_folder: Path) -> Claim | Existing:
+    """The claim, with the queue's lock held."""
+    _settle_others(workspace, key, run_folder)
+    claimed = (workspace.job(key) / JOB).exists()
+    present = _present(workspace, run_folder)
+    if not may_claim(claimed, present, request.get("replaces")):
+        return _existing(workspace, run_folder, key if claimed else present.active or present.key)
+    _await_seal(workspace, run_folder, present.key)
+    shutil.rmtree(workspace.job(key), ignore_errors=True)  # without a commit, whatever is there is of no use
+    job = workspace.job(key)
+    job.mkdir(mode=0o700)
+    with ExitStack() as undo:
+        lock = take_lock(job / LOCK, wait=True)
+        assert lock is not None
+        undo.callback(os.close, lock)
+        staged = workspace.staged(run_folder, key)
+        undo.callback(shutil.rmtree, job, ignore_errors=True)
+        undo.callback(shutil.rmtree, staged, ignore_errors=True)
+        spec = _prepare(workspace, request, job, run_folder, staged)
+        write_json(job / JOB, spec)  # from here on the launch is claimed, and completed by whoever looks
+        undo.pop_all()
+    launch = Launch(workspace, key)
+    try:
+        settle(launch, lock, queue_is_locked=True, start=False)
+    except OSError:
+        os.close(lock)  # the caretaker goes on where this stopped
+        raise
+    return Claim(launch, run_folder, lock)
+
+
+def _settle_others(workspace: Workspace, key: str, run_folder: Path) -> None:
+    """Complete or undo what interrupted launches of the same run have left.
+
+    Raises:
+        _Busy: another process has one of them in its hands.
+    """
+    for launch in live_launches(workspace):
+        if launch.run_folder != run_folder and launch.key != key:
+            continue
+        if launch.is_supervised() or next_step(launch.facts()) not in PLACEMENT:
+            continue
+        with locked(launch.folder / LOCK, wait=False) as lock:
+            if lock is None:
+                raise _Busy("another launch of this run is under way")
+            settle(launch, lock, queue_is_locked=True, start=False)
+
+
+def _present(workspace: Workspace, run_folder: Path) -> Present:
+    """The run's present launch."""
+    state = read_json(run_folder / STATE) or {}
+    key = str(state.get("key", ""))
+    active = key if key and is_active(workspace, run_folder, state) else ""
+    for launch in live_launches(workspace, run_folder):
+        if launch.key != key and launch.is_supervised():
+            active = active or launch.key
+    return Present(key, active)
+
+
+def _existing(workspace: Workspace, run_folder: Path, key: str) -> Existing:
+    state = read_json(run_folder / STATE) or {}
+    if state.get("key") != key:
+        return Existing(key, "")
+    return Existing(key, str(current_state(workspace, run_folder, state).get("state", "")))
+
+
+def _await_seal(workspace: Workspace, run_folder: Path, key: str) -> None:
     # the process that records the earlier run's end writes to this folder until it is sealed, and must not write to the new
-    key = (read_json(run_folder / STATE) or {}).get("key")
-    deadline = time.monotonic() + SEAL_TIMEOUT_S
-    while key and is_locked(workspace.job(str(key)) / LOCK):
-        if time.monotonic() > deadline:
-            raise Refused("the end of the run before it is still being recorded; try again")
-        time.sleep(0.02)
+    if key and workspace.is_key(key) and Launch(workspace, key).is_supervised():
+        raise _Busy("the end of the run before it is still being recorded")
 
 
-def set_aside(run_folder: Path, previous: Path) -> Path | None:
-    """Move an ended run to ``previous``, so that its name is free; returns its new path, None if there is no run."""
-    if not run_folder.exists():
-        return None
-    previous.mkdir(parents=True, exist_ok=True)
-    key = (read_json(run_folder / STATE) or {}).get("key") or f"unknown-{time.time_ns()}"
-    return run_folder.rename(previous / f"{run_folder.name}-{key}")
-
-
-def _restore(run_folder: Path, previous: Path | None) -> None:
-    """Replace a run that never started by the one that was set aside for it."""
-    shutil.rmtree(run_folder, ignore_errors=True)
+def _prepare(
+    workspace: Workspace, request: dict[str, Any], job: Path, run_folder: Path, staged: Path
+) -> dict[str, Any]:
+    """Write the new run folder, beside its place, and the job's files; returns the content of ``job.json``."""
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir(parents=True, mode=0o700)
+    previous = _free_name(workspace, run_folder)
     if previous is not None:
-        previous.rename(run_folder)
-
-
-def _write_files(
-    workspace: Workspace, request: dict[str, Any], job: Path, run_folder: Path, previous: Path | None
-) -> None:
-    run_folder.mkdir(parents=True, mode=0o700)
-    if previous is not None:
-        _copy_checkpoint(previous, run_folder, request)
+        _copy_checkpoint(run_folder, staged, request)
     for name, text in dict(request.get("files", {})).items():
-        if Path(name).name != name or name in (JOB, LOCK, ABORT, SLURM_JOB):
+        if Path(name).name != name or name in (JOB, UNDONE, LOCK, ABORT, SLURM_JOB):
             raise Refused(f"not a file name for a job: {name!r}")
-        (job / name).write_text(text, encoding="utf-8")
+        write_durably(job / name, text.encode())
     ticket = int((read_json(workspace.ticket) or {}).get("ticket", 0)) + 1
     write_json(workspace.ticket, {"ticket": ticket})
     state = {
@@ -130,8 +196,21 @@ def _write_files(
     if request.get("slurm") is not None:
         state["slurm"] = {}  # marks a run under Slurm; its supervisor adds the node and the job's id
         spec["restart"] = dict(request.get("restart", {}))
-    write_json(run_folder / STATE, state)
-    write_json(job / JOB, spec)  # last: with it the claim is valid
+    write_json(staged / STATE, state)
+    return spec
+
+
+def _free_name(workspace: Workspace, run_folder: Path) -> Path | None:
+    """Where the run in ``run_folder`` is to be moved; None if there is none."""
+    if not run_folder.exists():
+        return None
+    key = (read_json(run_folder / STATE) or {}).get("key") or f"unknown-{time.time_ns()}"
+    path = run_folder.parent / ".previous" / f"{run_folder.name}-{key}"
+    number = 0
+    while path.exists():
+        number += 1
+        path = path.with_name(f"{run_folder.name}-{key}.{number}")
+    return path
 
 
 def _copy_checkpoint(previous: Path, run_folder: Path, request: dict[str, Any]) -> None:
@@ -142,5 +221,7 @@ def _copy_checkpoint(previous: Path, run_folder: Path, request: dict[str, Any]) 
     for name in request.get("carry", ()):
         if Path(name).name != name:
             raise Refused(f"not a file name of a run: {name!r}")
-        if (previous / name).is_file():
-            shutil.copyfile(previous / name, run_folder / name)
+        source = previous / name
+        if source.is_file() and not source.is_symlink():
+            with open(source, "rb") as file, writing_durably(run_folder / name) as copy:
+                shutil.copyfileobj(file, copy)

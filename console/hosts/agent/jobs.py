@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from console.hosts.agent import process
-from console.hosts.agent.claims import claim
+from console.hosts.agent.claims import Existing, claim
+from console.hosts.agent.launches import Launch, abort_unsupervised, settle
 from console.hosts.agent.run_states import current_state
 from console.hosts.agent.slurm import jobs as slurm_jobs
-from console.hosts.agent.supervisor import abort_unsupervised
-from console.hosts.agent.workspace import ABORT, JOB, LOCK, Refused, Workspace, error_text, read_json, write_json
+from console.hosts.agent.workspace import (
+    ABORT,
+    JOB,
+    LOCK,
+    NotStarted,
+    Refused,
+    Workspace,
+    error_text,
+    read_json,
+    write_json,
+)
 from engine.contract.file_lock import locked
 from engine.contract.run_folder import ENDED, SEALED, STATE
 
@@ -24,7 +35,8 @@ def launch(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
     """Claim ``key`` and start its supervisor; the same key again finds the run that it started.
 
     Returns:
-        ``{"new": bool, "key": ...}``; ``key`` is another one if the run is active under that one.
+        ``{"new": bool, "key": ..., "state": ...}`` of the run's launch, which is another one if the run is active under
+        that one, or is not the one that the request ``replaces``; ``note``: why it does not start yet.
     """
     if request.get("slurm") is not None:
         (outcome,) = slurm_jobs.launch_together(workspace, [request])
@@ -32,18 +44,32 @@ def launch(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
             raise Refused(outcome["refused"])
         return outcome
     claimed = claim(workspace, request)
-    if isinstance(claimed, str):
-        return {"new": False, "key": claimed}
-    log = claimed.job / "supervisor.log"
+    if isinstance(claimed, Existing):
+        return _existing_reply(workspace, request, claimed)
     try:
-        if not process.start_detached(workspace.root, "supervise", claimed.key, claimed.lock, log):
-            raise Refused(f"the supervisor did not start: see {log}")
-    except (Refused, OSError):
-        claimed.undo(workspace)
-        raise
+        settle(claimed.launch, claimed.lock)
+    except (NotStarted, OSError) as error:
+        # the claim stands: the caretaker starts it as soon as that is possible
+        return {"new": True, "key": claimed.key, "state": "queued", "note": error_text(error, workspace)}
     finally:
         claimed.release()
-    return {"new": True, "key": claimed.key}
+    return {"new": True, "key": claimed.key, "state": "queued"}
+
+
+def _existing_reply(workspace: Workspace, request: dict[str, Any], existing: Existing) -> dict[str, Any]:
+    """Reply for a run that stays as it is; a launch of the same key that was interrupted is completed first."""
+    if existing.key == request["key"]:
+        launch = Launch(workspace, existing.key)
+        if not launch.is_supervised():
+            with suppress(NotStarted, OSError), locked(launch.folder / LOCK, wait=False) as lock:
+                if lock is not None:
+                    settle(launch, lock)
+    state = existing.state
+    run_folder = workspace.run(str(request["folder"]), str(request["run"]))
+    recorded = read_json(run_folder / STATE) or {}
+    if recorded.get("key") == existing.key:
+        state = str(current_state(workspace, run_folder, recorded)["state"])
+    return {"new": False, "key": existing.key, "state": state}
 
 
 def launch_all(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:

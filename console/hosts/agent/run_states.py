@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from console.hosts.agent import process
+from console.hosts.agent.caretaker import CARETAKER
+from console.hosts.agent.launches import with_recorded_exit
 from console.hosts.agent.slurm import state as slurm_state
-from console.hosts.agent.supervisor import with_recorded_exit
-from console.hosts.agent.workspace import LOCK, Workspace, read_json
+from console.hosts.agent.workspace import JOB, LOCK, Workspace, read_json
 from engine.contract.file_lock import is_locked
-from engine.contract.run_folder import ACTIVE, ENDED, STATE
+from engine.contract.run_folder import ACTIVE, ENDED, MANIFEST, STATE
 
 STALE_S = 30.0
 
@@ -61,14 +62,19 @@ def current_state(workspace: Workspace, run_folder: Path, state: dict[str, Any])
     """``state`` as recorded; as lost if its supervisor is gone without having recorded an end."""
     if state.get("state") not in ENDED and "slurm" in state:
         return slurm_state.current_state(workspace, run_folder, str(state["key"]))
-    if state.get("state") in ENDED or is_locked(workspace.job(str(state["key"])) / LOCK):
+    if state.get("state") in ENDED:
+        return _with_seal(workspace, run_folder, state)
+    if _is_supervised(workspace, state):
         return state
     now = read_json(run_folder / STATE) or state  # read again: it may have ended before the lock was checked
     if now.get("state") in ENDED or now.get("key") != state["key"]:
         return now
     now = with_recorded_exit(run_folder, now)
     if now.get("state") in ENDED:
-        return now
+        return _with_seal(workspace, run_folder, now)
+    key = str(now["key"])
+    if now.get("state") == "queued" and (workspace.jobs / key / JOB).exists():
+        return {**now, "reason": CARETAKER.problem(key) or "it is being started"}
     rebooted = (now.get("supervisor") or {}).get("boot", process.boot_id()) != process.boot_id()
     reason = "the host was rebooted" if rebooted else "its supervisor is gone"
     if process.alive(now.get("job")):
@@ -76,11 +82,26 @@ def current_state(workspace: Workspace, run_folder: Path, state: dict[str, Any])
     return {**now, "state": "lost", "reason": reason}
 
 
-def active_key(workspace: Workspace, run_folder: Path) -> str | None:
-    """The launch under which a run is queued or has processes; None if there is none."""
-    state = read_json(run_folder / STATE)
-    if state is None:
-        return None
+def _is_supervised(workspace: Workspace, state: dict[str, Any]) -> bool:
+    """Whether a process holds the job's lock, or the recorded supervisor lives although the lock's file is gone."""
+    return is_locked(workspace.job(str(state["key"])) / LOCK) or process.alive(state.get("supervisor"))
+
+
+def _with_seal(workspace: Workspace, run_folder: Path, state: dict[str, Any]) -> dict[str, Any]:
+    """``state`` of an ended run, whose reason says why it is not sealed if that was tried in vain."""
+    key = str(state.get("key", ""))
+    if (run_folder / MANIFEST).exists():
+        return state
+    if not (workspace.jobs / key).exists() and not _is_supervised(workspace, state):
+        CARETAKER.seal_later(run_folder, key)
+    problem = CARETAKER.problem(key)
+    if not problem:
+        return state
+    reason = "; ".join(part for part in (str(state.get("reason", "")), f"ended, not sealed: {problem}") if part)
+    return {**state, "reason": reason}
+
+
+def is_active(workspace: Workspace, run_folder: Path, state: dict[str, Any]) -> bool:
+    """Whether a run with this recorded ``state`` is queued, supervised or has processes."""
     now = current_state(workspace, run_folder, state)
-    active = now["state"] not in ENDED or process.alive(now.get("job"))
-    return str(now["key"]) if active else None
+    return now["state"] not in ENDED or process.alive(now.get("job"))

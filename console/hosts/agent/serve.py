@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from console.hosts.agent import environment, jobs
+from console.hosts.agent.caretaker import CARETAKER
 from console.hosts.agent.host_facts import facts, preflight_facts
 from console.hosts.agent.lease import Lease
 from console.hosts.agent.poll import poll
@@ -58,6 +59,7 @@ def main(root: str) -> None:
     os.dup2(2, 1)  # a stray print must not end up among the replies
     signal.signal(signal.SIGTERM, _exit)
     write_lock = threading.Lock()
+    CARETAKER.start(workspace)
     for line in sys.stdin.buffer:
         # a daemon thread does not delay the exit: a poll may wait for many seconds, and changes nothing
         arguments = (workspace, line, output, write_lock)

@@ -1,4 +1,4 @@
-"""The supervisor of one run: waits for a slot, runs the job, ends it on request and records the end, or others do for it."""
+"""The supervisor of one run: waits for a slot, runs the job, ends it on request and records the end."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from console.hosts.agent import gpu, process
-from console.hosts.agent.workspace import ABORT, JOB, LOCK, Workspace, last_line, read_json, seal, write_json
+from console.hosts.agent.launches import GRACE_S, Launch, abort_text, exit_record, settle
+from console.hosts.agent.workspace import ABORT, JOB, LOCK, Workspace, last_line, read_json, write_json
 from engine.contract.file_lock import is_locked, locked, take_lock
-from engine.contract.run_folder import ENDED, EXIT, LOG, STATE
+from engine.contract.run_folder import EXIT, LOG, STATE
 
 QUEUE_POLL_S = 0.2
 HEARTBEAT_S = 2.0
-GRACE_S = 5.0  # between SIGTERM and SIGKILL
 
 
 class Supervisor:
@@ -27,9 +27,10 @@ class Supervisor:
 
     grace = GRACE_S
 
-    def __init__(self, workspace: Workspace, key: str) -> None:
+    def __init__(self, workspace: Workspace, key: str, lock: int) -> None:
         self.workspace = workspace
         self.key = key
+        self.lock = lock
         self.job_folder = workspace.job(key)
         spec = read_json(self.job_folder / JOB)
         if spec is None:
@@ -185,7 +186,7 @@ class Supervisor:
         record = exit_record(self.key, state, code, reason)
         self._retry(lambda: write_json(self.run_folder / EXIT, record))
         self._retry(lambda: self._write_state(**record))
-        self._retry(lambda: seal(self.run_folder, self.key))
+        self._retry(lambda: settle(Launch(self.workspace, self.key), self.lock))
 
     def _retry(self, write: Callable[[], None]) -> None:
         """Repeat ``write`` until the disk takes it: an end is recorded late rather than never, unless the run is deleted."""
@@ -208,49 +209,4 @@ def log_line(text: str) -> None:
 def main(root: str, key: str, lock: str) -> None:
     """Supervise the launch ``key`` detached; ``lock`` is the inherited descriptor of its job's lock."""
     process.detach(int(lock))
-    Supervisor(Workspace(Path(root)), key).supervise()
-
-
-def abort_text(job_folder: Path) -> str:
-    """The reason of a run that ends since an abort was requested."""
-    return f"aborted by {(read_json(job_folder / ABORT) or {}).get('by', 'somebody')}"
-
-
-def exit_record(key: str, state: str, code: int | None, reason: str) -> dict[str, Any]:
-    """The content of ``exit.json``."""
-    return {"key": key, "state": state, "exit_code": code, "reason": reason, "ended_at": time.time()}
-
-
-def with_recorded_exit(run_folder: Path, state: dict[str, Any]) -> dict[str, Any]:
-    """``state`` with the end in ``exit.json``, if it is of the same launch: it is written first and survives a crash."""
-    recorded = read_json(run_folder / EXIT)
-    return {**state, **recorded} if recorded and recorded.get("key") == state.get("key") else state
-
-
-def record_end(run_folder: Path, key: str, end: str, reason: str) -> dict[str, Any]:
-    """Record the end of a run in place of its dead supervisor, and seal it; returns its state.
-
-    An end that the supervisor recorded stays, and is completed if it was interrupted. The job's lock must be held.
-    """
-    written = read_json(run_folder / STATE) or {"key": key}
-    if written.get("state") in ENDED or written.get("key") != key:
-        return written
-    state = with_recorded_exit(run_folder, written)
-    if state.get("state") not in ENDED:
-        record = exit_record(key, end, None, reason)
-        write_json(run_folder / EXIT, record)
-        state = {**written, **record}
-    write_json(run_folder / STATE, state)
-    seal(run_folder, key)
-    return state
-
-
-def abort_unsupervised(run_folder: Path, key: str, reason: str) -> dict[str, Any]:
-    """End what a dead supervisor left running, and record the abort; returns the run's state. The lock must be held."""
-    state = read_json(run_folder / STATE) or {"key": key}
-    if state.get("state") in ENDED:
-        return state
-    job = state.get("job")
-    session = int(job["pid"]) if job and process.alive(job) else None
-    termination = process.terminate_job(key, None, session, GRACE_S)
-    return record_end(run_folder, key, "aborted", reason + termination.remark + gpu.release_text(termination.pids))
+    Supervisor(Workspace(Path(root)), key, int(lock)).supervise()

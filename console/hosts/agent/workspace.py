@@ -17,6 +17,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
 
 # Files of a job folder, ``jobs/<key>``.
 JOB = "job.json"  # what the supervisor is to run; the launch is claimed once it exists
+UNDONE = "undone.json"  # JOB renamed, while the claim is being undone
 LOCK = "lock"  # held by the launch and then by the supervisor until the end is recorded
 ABORT = "abort.json"  # exists once an abort was requested, and by whom
 SLURM_JOB = "slurm.json"  # exists once Slurm has taken the job
@@ -26,11 +27,15 @@ class Refused(Exception):
     """A request that the agent will not carry out, with the reason for the operator."""
 
 
+class NotStarted(Exception):
+    """The supervisor of a launch does not start; the launch stays queued."""
+
+
 def error_text(error: Exception, workspace: Workspace) -> str:
     """One line on ``error`` for the operator; a full disk is named."""
     if isinstance(error, OSError) and error.errno in FULL_ERRNOS:
         return f"the disk at {mount_point(str(workspace.root))} is full"
-    return str(error) if isinstance(error, Refused) else f"{type(error).__name__}: {error}"
+    return str(error) if isinstance(error, (Refused, NotStarted)) else f"{type(error).__name__}: {error}"
 
 
 def check_name(name: str, what: str) -> str:
@@ -53,6 +58,7 @@ class Workspace:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.jobs = root / "jobs"
+        self.ended = root / "ended"
         self.slots = root / "slots"
         self.arrays = root / "arrays"
         self.queue_lock = root / "queue.lock"
@@ -63,16 +69,28 @@ class Workspace:
         for folder in (self.root, self.jobs, self.slots, self.arrays, self.root / "runs"):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
+    @staticmethod
+    def is_key(key: str) -> bool:
+        """Whether ``key`` has the form of a launch key."""
+        return bool(KEY.match(key))
+
     def job(self, key: str) -> Path:
-        if not KEY.match(key):
+        """The job's folder: in ``jobs``, or in ``ended`` if the launch is over."""
+        if not self.is_key(key):
             raise Refused(f"not a launch key: {key!r}")
-        return self.jobs / key
+        job, ended = self.jobs / key, self.ended / key
+        return ended if not job.exists() and ended.exists() else job
 
     def runs(self, folder: str) -> Path:
         return self.root / "runs" / check_name(folder, "a folder name")
 
     def run(self, folder: str, run: str) -> Path:
         return self.runs(folder) / check_name(run, "a run name")
+
+    @staticmethod
+    def staged(run_folder: Path, key: str) -> Path:
+        """Where the run folder of a launch is prepared, beside its place."""
+        return run_folder.parent / ".launching" / f"{run_folder.name}-{key}"
 
 
 def write_json(path: Path, value: Any, durable: bool = True) -> None:

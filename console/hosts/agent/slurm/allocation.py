@@ -11,10 +11,11 @@ import sys
 import time
 from pathlib import Path
 
+from console.hosts.agent.launches import with_recorded_exit
 from console.hosts.agent.process import Termination
 from console.hosts.agent.slurm import commands as slurm
 from console.hosts.agent.slurm.queue import array_keys
-from console.hosts.agent.supervisor import Supervisor, with_recorded_exit
+from console.hosts.agent.supervisor import Supervisor
 from console.hosts.agent.workspace import JOB, LOCK, Workspace, read_json
 from engine.contract.file_lock import take_lock
 from engine.contract.run_folder import ENDED, LOG, STATE
@@ -29,8 +30,8 @@ class AllocatedSupervisor(Supervisor):
 
     grace = 2.0  # Slurm sends SIGKILL some seconds after its SIGTERM; the end must be recorded before
 
-    def __init__(self, workspace: Workspace, key: str, slurm_log: Path) -> None:
-        super().__init__(workspace, key)
+    def __init__(self, workspace: Workspace, key: str, lock: int, slurm_log: Path) -> None:
+        super().__init__(workspace, key, lock)
         self.slurm_log = slurm_log
         self._log_start = slurm_log.stat().st_size if slurm_log.exists() else 0  # after the output of earlier attempts
         self.terminated = False
@@ -121,7 +122,8 @@ def main(root: str, name: str, index: str | None = None) -> None:
     key = name if index is None else array_keys(workspace.arrays, name)[int(index)]
     job = workspace.job(key)
     log = job / "slurm.log" if index is None else workspace.arrays / f"{name}_{int(index)}.log"
-    if not _hold_lock(job / LOCK):
+    lock = _hold_lock(job / LOCK)
+    if lock is None:
         print("this run is supervised elsewhere", file=sys.stderr)
         return
     spec = read_json(job / JOB) or {}
@@ -133,12 +135,12 @@ def main(root: str, name: str, index: str | None = None) -> None:
     with open(job / "supervisor.log", "ab") as own:
         os.dup2(own.fileno(), 1)
         os.dup2(own.fileno(), 2)
-    AllocatedSupervisor(workspace, key, log).supervise()
+    AllocatedSupervisor(workspace, key, lock, log).supervise()
 
 
-def _hold_lock(path: Path) -> bool:
-    """Take the job's lock until this process ends; False if another process keeps it."""
+def _hold_lock(path: Path) -> int | None:
+    """Take the job's lock until this process ends; None if another process keeps it."""
     deadline = time.monotonic() + LOCK_TIMEOUT_S
     while (taken := take_lock(path, wait=False)) is None and time.monotonic() < deadline:
         time.sleep(0.05)
-    return taken is not None
+    return taken

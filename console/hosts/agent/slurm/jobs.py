@@ -10,12 +10,12 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from console.hosts.agent.claims import Claim, claim
+from console.hosts.agent.claims import Claim, Existing, claim
+from console.hosts.agent.launches import Launch, abort_text, abort_unsupervised
 from console.hosts.agent.slurm import commands as slurm
 from console.hosts.agent.slurm.queue import queue_of
 from console.hosts.agent.slurm.state import mark_submitted, was_submitted
-from console.hosts.agent.supervisor import abort_text, abort_unsupervised
-from console.hosts.agent.workspace import JOB, LOCK, NAME, Refused, Workspace, error_text, read_json, write_json
+from console.hosts.agent.workspace import LOCK, NAME, Refused, Workspace, error_text, read_json, write_json
 from engine.contract.file_lock import locked
 from engine.contract.run_folder import ENDED, STATE
 
@@ -47,7 +47,7 @@ def launch_together(workspace: Workspace, requests: list[dict[str, Any]]) -> lis
                         _submit(workspace, requests[group[0]], list(claims.values()))
                     except Refused:
                         for claimed in claims.values():
-                            claimed.undo(workspace)
+                            claimed.undo()
                         raise
                 except (Refused, OSError, slurm.NoAnswer) as error:
                     outcomes = [
@@ -111,48 +111,51 @@ def _claim(workspace: Workspace, request: dict[str, Any], claims: dict[int, Clai
     deadline = time.monotonic() + CLAIM_TIMEOUT_S
     try:
         while time.monotonic() < deadline:
-            claimed: Claim | str | None = claim(workspace, request)
-            if isinstance(claimed, str):
-                in_this_batch = any(claimed == other.key for other in claims.values())
-                if claimed == request["key"] and not in_this_batch and not was_submitted(workspace.job(claimed)):
+            claimed: Claim | Existing | None = claim(workspace, request)
+            if isinstance(claimed, Existing):
+                in_this_batch = any(claimed.key == other.key for other in claims.values())
+                if (
+                    claimed.key == request["key"]
+                    and not in_this_batch
+                    and not was_submitted(workspace.job(claimed.key))
+                ):
                     claimed = _continue_claim(workspace, claimed)
             if isinstance(claimed, Claim):
                 claims[index] = claimed
-                return {"new": True, "key": claimed.key}
+                return {"new": True, "key": claimed.key, "state": "queued"}
             if claimed is not None:
-                return {"new": False, "key": claimed}
+                return {"new": False, "key": claimed.key, "state": claimed.state}
             time.sleep(0.05)  # another process is submitting it: wait for the result
     except (Refused, OSError, KeyError, TypeError, ValueError) as error:
         return {"refused": error_text(error, workspace)}
     return {"refused": "another launch of this key is under way"}
 
 
-def _continue_claim(workspace: Workspace, key: str) -> Claim | str | None:
+def _continue_claim(workspace: Workspace, existing: Existing) -> Claim | Existing | None:
     """Continue a launch that was interrupted between claim and submission; None while another process has its lock.
 
-    Slurm is asked first whether it has the job: the interruption may have been after ``sbatch``. Returns ``key`` then, or
-    if the run has ended.
+    Slurm is asked first whether it has the job: the interruption may have been after ``sbatch``. Returns ``existing`` then,
+    or if the run has ended.
 
     Raises:
         Refused: Slurm does not answer.
     """
-    job = workspace.job(key)
+    key, job = existing.key, workspace.job(existing.key)
     with locked(job / LOCK, wait=False) as lock:
-        spec = read_json(job / JOB)
-        if lock is None or spec is None or was_submitted(job):
+        launch = Launch(workspace, key)
+        if lock is None or launch.run_folder is None or was_submitted(job):
             return None
-        run_folder = Path(spec["run_folder"])
-        state = read_json(run_folder / STATE) or {}
+        state = launch.state()
         if state.get("key") != key or state.get("state") in ENDED:
-            return key
+            return existing
         snapshot = queue_of(workspace).newer_than(time.monotonic())
         if snapshot.error:
             raise Refused(f"Slurm does not answer ({snapshot.error})")
         if found := snapshot.entries.get(key):
             mark_submitted(job, found[-1].job, job / "slurm.log")
-            return key
+            return existing
         # a duplicate keeps the lock beyond this block
-        return Claim(key, job, run_folder, os.dup(lock), Path(spec["previous"]) if spec.get("previous") else None)
+        return Claim(launch, launch.run_folder, os.dup(lock))
 
 
 def _submit(workspace: Workspace, request: dict[str, Any], claims: list[Claim]) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from console.hosts.agent import process
+from console.hosts.agent.launches import abort_text, record_end, with_recorded_exit
 from console.hosts.agent.slurm.queue import ENDED_BY_SLURM, WAITING_STATES, Entry, queue_of
-from console.hosts.agent.supervisor import abort_text, record_end, with_recorded_exit
 from console.hosts.agent.workspace import ABORT, LOCK, SLURM_JOB, Workspace, last_line, read_json, write_json
 from engine.contract.file_lock import is_locked, locked
 from engine.contract.run_folder import ENDED, STATE

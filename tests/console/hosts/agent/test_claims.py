@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from console.hosts.agent import jobs, process
+from console.hosts.agent.caretaker import Caretaker
 from console.hosts.agent.claims import Claim, claim
 from console.hosts.agent.workspace import Refused, Workspace, read_json, write_json
 from engine.contract.file_lock import take_lock
@@ -33,6 +34,9 @@ class Host:
         made.release()
         return made
 
+    def end(self, claim: Claim, settings: str) -> None:
+        write_json(self.run_folder / "state.json", {"state": "aborted", "key": claim.key, "settings": settings})
+
     def contents(self) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in self.run_folder.iterdir()}
 
@@ -41,8 +45,7 @@ class Host:
 def host(tmp_path: Path) -> Host:
     """A run that stopped after a checkpoint."""
     host = Host(tmp_path / "host")
-    first = host.launch("one")
-    write_json(host.run_folder / "state.json", {"state": "aborted", "key": first.key, "settings": "one"})
+    host.end(host.launch("one"), "one")
     for name in (*CARRIED, "exit.json"):
         (host.run_folder / name).write_text(f"{name} of the first")
     return host
@@ -54,12 +57,12 @@ def test_a_resumed_launch_copies_the_checkpoint_and_the_earlier_run_stays_comple
     assert set(host.contents()) == {*CARRIED, "state.json"}, "its end is not the new one's"
     assert all(host.contents()[name] == before[name] for name in CARRIED)
     (host.run_folder / "events.jsonl").write_text("more")
-    assert made.previous is not None
-    assert {path.name: path.read_bytes() for path in made.previous.iterdir()} == before
+    assert made.launch.previous is not None
+    assert {path.name: path.read_bytes() for path in made.launch.previous.iterdir()} == before
 
 
 def test_nothing_is_copied_from_a_run_with_other_settings_or_unrequested(host: Host) -> None:
-    host.launch("another", carry=CARRIED)
+    host.end(host.launch("another", carry=CARRIED), "another")
     assert set(host.contents()) == {"state.json"}
     host.launch("another")
     assert set(host.contents()) == {"state.json"}
@@ -71,7 +74,6 @@ def test_a_refused_launch_leaves_the_earlier_run_in_its_folder(host: Host, wrong
     with pytest.raises((Refused, ValueError)):
         host.launch("one", **wrong)
     assert host.contents() == before
-    assert list((host.workspace.runs("experiment") / ".previous").iterdir()) == []
     assert (read_json(host.run_folder / "state.json") or {})["settings"] == "one"
 
 
@@ -87,17 +89,30 @@ def test_a_launch_waits_until_the_earlier_run_is_sealed(host: Host) -> None:
             launching.result(0.3)
         (host.run_folder / "manifest.json").write_text("the seal")
         os.close(lock)
-        previous = launching.result(10).previous
+        previous = launching.result(10).launch.previous
     assert previous is not None and (previous / "manifest.json").read_text() == "the seal"
     assert "manifest.json" not in host.contents()
 
 
-def test_a_launch_whose_supervisor_does_not_start_can_be_repeated(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = host.contents()
-
-    monkeypatch.setattr(process, "start_detached", lambda *_: False)
+def test_a_launch_whose_supervisor_does_not_start_stays_queued_and_is_started_later(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
     request = {"key": "b" * 32, "folder": "experiment", "run": "A_seed1", "argv": ["true"]}
-    for _ in range(2):  # the second time as the first: it is not taken for a launch that stands
-        with pytest.raises(Refused, match="did not start"):
-            jobs.launch(host.workspace, request)
-    assert host.contents() == before
+    with monkeypatch.context() as broken:
+        broken.setattr(process, "start_detached", lambda *_: False)
+        reply = jobs.launch(host.workspace, request)
+        assert (reply["new"], reply["key"], reply["state"]) == (True, "b" * 32, "queued")
+        assert "does not start" in reply["note"]
+        assert jobs.launch(host.workspace, request)["new"] is False, "a key means one launch"
+        caretaker = Caretaker()
+        caretaker.look(host.workspace)
+        assert "does not start" in caretaker.problem("b" * 32)
+    started: list[str] = []
+
+    def start(_root: Path, _program: str, key: str, *_: Any) -> bool:
+        started.append(key)
+        return True
+
+    monkeypatch.setattr(process, "start_detached", start)
+    Caretaker().look(host.workspace)
+    assert started == ["b" * 32]

@@ -210,7 +210,11 @@ async def test_a_job_that_cannot_start_has_failed(link: AgentClient) -> None:
 async def test_a_supervisor_logs_no_error(link: AgentClient, host: Host) -> None:
     key = await launch(link, "A_seed1", "print()")
     await states_when(link, in_state("A_seed1", "finished"))
-    assert (host.workspace / "jobs" / key / "supervisor.log").read_text() == ""
+    log = host.workspace / "ended" / key / "supervisor.log"
+    async with asyncio.timeout(10):
+        while not log.exists():
+            await asyncio.sleep(0.01)
+    assert log.read_text() == ""
 
 
 @pytest.mark.fault("boot id changed", "lost; no signal ever sent to a stranger")

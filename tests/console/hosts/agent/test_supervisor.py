@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from console.hosts.agent.claims import claim
+from console.hosts.agent.claims import Claim, claim
 from console.hosts.agent.workspace import Workspace, read_json
 
 SUPERVISE = """
@@ -25,7 +25,9 @@ def full_once(path, value, durable=True):
 
 failed = []
 supervisor.write_json = full_once
-supervisor.Supervisor(Workspace(Path(sys.argv[1])), sys.argv[2]).supervise()
+workspace = Workspace(Path(sys.argv[1]))
+lock = supervisor.take_lock(workspace.job(sys.argv[2]) / "lock", wait=True)
+supervisor.Supervisor(workspace, sys.argv[2], lock).supervise()
 assert failed
 """
 
@@ -36,7 +38,7 @@ def test_a_run_whose_start_meets_a_full_disk_is_supervised_to_its_end(tmp_path: 
     workspace, key = Workspace(tmp_path), "a" * 32
     request = {"key": key, "folder": "experiment", "run": "A_seed1", "argv": [sys.executable, "-c", "print('done')"]}
     claimed = claim(workspace, request)
-    assert not isinstance(claimed, str)
+    assert isinstance(claimed, Claim)
     claimed.release()
     subprocess.run([sys.executable, "-c", SUPERVISE, str(tmp_path), key, write], check=True, timeout=60)
     state = read_json(claimed.run_folder / "state.json") or {}

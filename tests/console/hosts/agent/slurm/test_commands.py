@@ -81,7 +81,8 @@ async def test_a_launch_interrupted_after_submission_is_found_by_its_key(
     slurm.command("scontrol", "requeue", job)  # nobody supervises it now: only Slurm can tell
     await states_when(link, in_state("A_seed1", "queued"))
     await until(lambda: [state for _, state in jobs_with_comment(slurm, request["key"])] == ["PENDING"])
-    assert await link.request("launch", **request) == {"new": False, "key": request["key"]}
+    again = {"new": False, "key": request["key"], "state": "queued"}
+    assert await link.request("launch", **request) == again
     assert [its_job for its_job, _ in jobs_with_comment(slurm, request["key"])] == [job]
 
 
@@ -123,7 +124,7 @@ async def test_the_seeds_of_a_condition_are_one_array_and_one_of_them_can_be_abo
     requests = [python_job(run, f"open('{run}', 'w')\n{WAIT_FOR_GO_FILE}", slurm=array) for run in runs]
     refused = python_job("../A_seed4", "", slurm=array)
     (*outcomes, said) = (await link.request("launch_all", requests=[*requests, refused]))["outcomes"]
-    assert outcomes == [{"new": True, "key": request["key"]} for request in requests]
+    assert outcomes == [{"new": True, "key": request["key"], "state": "queued"} for request in requests]
     assert list(said) == ["refused"] and "not a run name" in said["refused"]
     await states_when(link, lambda states: all(in_state(run, "running")(states) for run in runs[:2]))
     jobs = slurm.queue()

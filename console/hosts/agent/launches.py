@@ -1,0 +1,234 @@
+"""Launches on the disk: their files, and the steps of ``lifecycle`` performed on them, each atomic and durable.
+
+A step needs the job's lock, so that one process at a time works on a launch; a step that moves the folders of a run needs
+the queue's lock as well.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from console.hosts.agent import gpu, lifecycle, process
+from console.hosts.agent.lifecycle import Facts, next_step
+from console.hosts.agent.workspace import ABORT, JOB, LOCK, UNDONE, NotStarted, Workspace, read_json, seal, write_json
+from engine.contract.durable import sync_folder
+from engine.contract.file_lock import is_locked, locked
+from engine.contract.run_folder import ENDED, EXIT, MANIFEST, STATE
+
+GRACE_S = 5.0  # between SIGTERM and SIGKILL
+MAX_STEPS = 20
+
+
+class Launch:
+    """One claimed key: its job folder, its run folder, and what comes next for it.
+
+    Attributes:
+        folder: ``jobs/<key>``; ``ended/<key>`` once it is over.
+        run_folder: the run's folder; None before the claim is committed.
+    """
+
+    def __init__(self, workspace: Workspace, key: str) -> None:
+        self.workspace = workspace
+        self.key = key
+        self.folder = workspace.job(key)
+        self.spec = read_json(self.folder / JOB) or read_json(self.folder / UNDONE) or {}
+        self.run_folder = Path(self.spec["run_folder"]) if "run_folder" in self.spec else None
+
+    @property
+    def staged(self) -> Path | None:
+        """Where the run folder is prepared, beside its place: a rename does not cross file systems."""
+        if self.run_folder is not None:
+            return self.workspace.staged(self.run_folder, self.key)
+        found = (self.workspace.root / "runs").glob(f"*/.launching/*-{self.key}")
+        return next(iter(found), None)  # an interrupted claim left no more than that
+
+    @property
+    def previous(self) -> Path | None:
+        """Where the run before it was moved; None if there was none."""
+        return Path(self.spec["previous"]) if self.spec.get("previous") else None
+
+    def state(self) -> dict[str, Any]:
+        """The recorded state of its run, staged or in place; empty if that is another launch's, or cannot be read."""
+        for folder in (self.staged, self.run_folder):
+            state = (read_json(folder / STATE) if folder is not None else None) or {}
+            if state.get("key") == self.key:
+                return state
+        return {}
+
+    def is_supervised(self) -> bool:
+        """Whether a process holds the job's lock, or its recorded supervisor lives although the lock's file is gone."""
+        return is_locked(self.folder / LOCK) or process.alive(self.state().get("supervisor"))
+
+    def facts(self) -> Facts:
+        """What is on the disk now."""
+        staged, run_folder, previous = self.staged, self.run_folder, self.previous
+        state = (read_json(run_folder / STATE) if run_folder is not None else None) or {}
+        ours = state.get("key") == self.key
+        exit_record = (read_json(run_folder / EXIT) if run_folder is not None else None) or {}
+        manifest = (read_json(run_folder / MANIFEST) if run_folder is not None else None) or {}
+        return Facts(
+            committed=(self.folder / JOB).exists(),
+            undone=(self.folder / UNDONE).exists(),
+            staged=staged is not None and staged.exists(),
+            folder=run_folder is not None and run_folder.exists(),
+            ours=ours,
+            previous=previous is not None and previous.exists(),
+            state=str(state.get("state", "")) if ours else "",
+            exit=str(exit_record.get("state", "")) if exit_record.get("key") == self.key else "",
+            sealed=manifest.get("key") == self.key,
+            aborting=(self.folder / ABORT).exists(),
+            queues_itself="slurm" in state,
+        )
+
+    def perform(self, step: str, lock: int) -> None:
+        """Perform ``step``; ``lock`` is the descriptor of the job's lock.
+
+        Raises:
+            OSError: the disk refuses; the step can be performed again.
+            NotStarted: there is no supervisor.
+        """
+        if step == lifecycle.START:
+            start_supervisor(self.workspace, self.key, self.folder, lock)
+        elif step == lifecycle.ABORT:
+            assert self.run_folder is not None
+            abort_unsupervised(self.run_folder, self.key, abort_text(self.folder))
+        elif step == lifecycle.RECORD:
+            assert self.run_folder is not None
+            state = read_json(self.run_folder / STATE) or {"key": self.key}
+            write_json(self.run_folder / STATE, with_recorded_exit(self.run_folder, state))
+        elif step == lifecycle.SEAL:
+            assert self.run_folder is not None
+            seal(self.run_folder, self.key)
+        else:
+            self._place(step)
+
+    def _place(self, step: str) -> None:
+        """A step that moves folders."""
+        staged, run_folder, previous = self.staged, self.run_folder, self.previous
+        if step == lifecycle.ARCHIVE:
+            self.workspace.ended.mkdir(mode=0o700, exist_ok=True)
+            _move(self.folder, self.workspace.ended / self.key)
+            self.folder = self.workspace.ended / self.key
+        elif step in (lifecycle.DISCARD, lifecycle.FORGET):
+            if staged is not None:
+                shutil.rmtree(staged, ignore_errors=True)
+            shutil.rmtree(self.folder, ignore_errors=True)
+        else:
+            assert staged is not None and run_folder is not None
+            if step == lifecycle.PUT_IN_PLACE:
+                _move(staged, run_folder)
+            elif step == lifecycle.TAKE_BACK:
+                _move(run_folder, staged)
+            else:
+                assert previous is not None
+                source, target = (run_folder, previous) if step == lifecycle.SET_ASIDE else (previous, run_folder)
+                _move(source, target)
+
+
+def settle(launch: Launch, lock: int, *, queue_is_locked: bool = False, start: bool = True) -> None:
+    """Perform the steps of a launch that nobody supervises until there is none, or its supervisor has been started.
+
+    Args:
+        lock: descriptor of the job's lock.
+        queue_is_locked: this process holds the queue's lock.
+        start: start its supervisor if that is next; without it, that is left to others.
+
+    Raises:
+        OSError, NotStarted: the step that did not succeed can be performed again.
+    """
+    for _ in range(MAX_STEPS):
+        step = next_step(launch.facts())
+        if not step or (step == lifecycle.START and not start):
+            return
+        if step not in lifecycle.PLACEMENT or queue_is_locked:
+            launch.perform(step, lock)
+        else:
+            with locked(launch.workspace.queue_lock):
+                if step == next_step(launch.facts()):  # another launch of the run may have moved its folder meanwhile
+                    launch.perform(step, lock)
+        if step in (lifecycle.START, lifecycle.ARCHIVE, lifecycle.DISCARD, lifecycle.FORGET):
+            return
+
+
+def live_launches(workspace: Workspace, run_folder: Path | None = None) -> Iterator[Launch]:
+    """The launches that are not over, of one run or of all."""
+    try:
+        keys = sorted(folder.name for folder in workspace.jobs.iterdir())
+    except OSError:
+        return
+    for key in keys:
+        if workspace.is_key(key):
+            launch = Launch(workspace, key)
+            if run_folder is None or launch.run_folder == run_folder:
+                yield launch
+
+
+def start_supervisor(workspace: Workspace, key: str, folder: Path, lock: int) -> None:
+    """Start the supervisor of a claimed launch; it inherits ``lock``.
+
+    Raises:
+        NotStarted: it does not start.
+    """
+    log = folder / "supervisor.log"
+    try:
+        if not process.start_detached(workspace.root, "supervise", key, lock, log):
+            raise NotStarted(f"the supervisor does not start: see {log}")
+    except OSError as error:
+        raise NotStarted(f"the supervisor does not start: {error.strerror}") from error
+
+
+def _move(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source.rename(target)
+    sync_folder(target.parent)
+    if source.parent != target.parent:
+        sync_folder(source.parent)
+
+
+def abort_text(job_folder: Path) -> str:
+    """The reason of a run that ends since an abort was requested."""
+    return f"aborted by {(read_json(job_folder / ABORT) or {}).get('by', 'somebody')}"
+
+
+def exit_record(key: str, state: str, code: int | None, reason: str) -> dict[str, Any]:
+    """The content of ``exit.json``."""
+    return {"key": key, "state": state, "exit_code": code, "reason": reason, "ended_at": time.time()}
+
+
+def with_recorded_exit(run_folder: Path, state: dict[str, Any]) -> dict[str, Any]:
+    """``state`` with the end in ``exit.json``, if it is of the same launch: it is written first and survives a crash."""
+    recorded = read_json(run_folder / EXIT)
+    return {**state, **recorded} if recorded and recorded.get("key") == state.get("key") else state
+
+
+def record_end(run_folder: Path, key: str, end: str, reason: str) -> dict[str, Any]:
+    """Record the end of a run in place of its dead supervisor, and seal it; returns its state.
+
+    An end that the supervisor recorded stays, and is completed if it was interrupted. The job's lock must be held.
+    """
+    written = read_json(run_folder / STATE) or {"key": key}
+    if written.get("key") != key:
+        return written
+    state = with_recorded_exit(run_folder, written)
+    if state.get("state") not in ENDED:
+        record = exit_record(key, end, None, reason)
+        write_json(run_folder / EXIT, record)
+        state = {**written, **record}
+    write_json(run_folder / STATE, state)
+    seal(run_folder, key)
+    return state
+
+
+def abort_unsupervised(run_folder: Path, key: str, reason: str) -> dict[str, Any]:
+    """End what a dead supervisor left running, and record the abort; returns the run's state. The lock must be held."""
+    state = read_json(run_folder / STATE) or {"key": key}
+    if state.get("state") in ENDED:
+        return state
+    job = state.get("job")
+    session = int(job["pid"]) if job and process.alive(job) else None
+    termination = process.terminate_job(key, None, session, GRACE_S)
+    return record_end(run_folder, key, "aborted", reason + termination.remark + gpu.release_text(termination.pids))

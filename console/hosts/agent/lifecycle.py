@@ -1,0 +1,101 @@
+"""Life of a launch on the host: which durable step comes next, decided from what is on the disk alone.
+
+Every process that works on a launch may be killed after any step. Whoever comes next, be it the same request again, the
+agent's caretaker or the supervisor, looks at what is there (``Facts``) and performs ``next_step`` until there is none.
+Pure: what the steps do to files and processes is in ``launches``.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from engine.contract.run_folder import SEALED
+
+# Steps. Those in PLACEMENT move folders that launches of the same run share, and need the queue's lock as well.
+DISCARD = "discard"  # delete what an interrupted claim prepared: nothing was promised yet
+SET_ASIDE = "set aside"  # move the run before it out of the run's folder
+PUT_IN_PLACE = "put in place"  # give the prepared folder the run's name
+START = "start"  # start its supervisor
+ABORT = "abort"  # end its processes, and record that it was aborted
+RECORD = "record"  # copy the recorded exit to the state
+SEAL = "seal"  # write the manifest
+ARCHIVE = "archive"  # move the launch to those that are over
+TAKE_BACK = "take back"  # undo "put in place"
+RESTORE = "restore"  # undo "set aside"
+FORGET = "forget"  # delete the undone launch: its key can be claimed again
+PLACEMENT = frozenset((DISCARD, SET_ASIDE, PUT_IN_PLACE, ARCHIVE, TAKE_BACK, RESTORE, FORGET))
+
+
+class Facts(NamedTuple):
+    """What is on the disk of one launch that nobody supervises.
+
+    Attributes:
+        committed: the launch is claimed; before that it can be forgotten without a trace.
+        undone: its launcher refused it, so that the claim is being undone.
+        staged: its prepared run folder has not been put in place.
+        folder: the run's folder exists, whosever it is.
+        ours: the run's folder is this launch's.
+        previous: the run that was set aside for this launch still is.
+        state: the recorded state of the run; "" if it is not this launch's, or cannot be read.
+        exit: the state in the recorded exit; "" if there is none.
+        sealed: the manifest is there.
+        aborting: an abort was requested.
+        queues_itself: it waits in a queue of its own, such as Slurm's, which starts and aborts it.
+    """
+
+    committed: bool = False
+    undone: bool = False
+    staged: bool = False
+    folder: bool = False
+    ours: bool = False
+    previous: bool = False
+    state: str = ""
+    exit: str = ""
+    sealed: bool = False
+    aborting: bool = False
+    queues_itself: bool = False
+
+
+def next_step(facts: Facts) -> str:
+    """The next durable step of a launch that nobody supervises; "" if there is none: it waits, or it is lost."""
+    if facts.undone:
+        if facts.ours:
+            return TAKE_BACK
+        return RESTORE if facts.previous and not facts.folder else FORGET
+    if not facts.committed:
+        return DISCARD
+    if facts.staged:
+        return SET_ASIDE if facts.folder else PUT_IN_PLACE
+    if not facts.ours:
+        return ARCHIVE  # launched again since, or deleted
+    if facts.state in SEALED:
+        return ARCHIVE if facts.sealed else SEAL
+    if facts.exit:
+        return RECORD
+    if facts.queues_itself:
+        return ""
+    if facts.aborting:
+        return ABORT
+    return START if facts.state == "queued" else ""
+
+
+class Present(NamedTuple):
+    """The present launch of a run, as a request to launch the run finds it.
+
+    Attributes:
+        key: of the launch whose state is in the run's folder, or "" if that is missing or cannot be read.
+        active: key of the launch that is queued, supervised or has processes; "" if there is none.
+    """
+
+    key: str = ""
+    active: str = ""
+
+
+def may_claim(claimed: bool, present: Present, replaces: str | None) -> bool:
+    """Whether a key may be claimed for a run. A key means the same launch for ever; an active run is never launched over.
+
+    Args:
+        claimed: whether the key has been claimed already, however long ago.
+        replaces: key of the launch that the operator saw, "" for none: nothing else is set aside. None: whatever is there.
+    """
+    return not claimed and not present.active and replaces in (None, present.key)
