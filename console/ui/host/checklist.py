@@ -131,6 +131,11 @@ class Checklist(UpdatingText):
         return True
 
     @property
+    def laid_out(self) -> bool:
+        """Whether all checks have their place on the page, so that it can be scrolled to them."""
+        return self.size.height >= self._tops[-1] > 0
+
+    @property
     def selected_top(self) -> int:
         """The first line of the selected check."""
         return self._tops[self._index] if self._index < len(self._tops) else 0

@@ -37,6 +37,7 @@ class HostPane(Pane, inherit_bindings=False):
         self._facts = UpdatingText(id="facts")
         self._facts_age = UpdatingText(id="facts-age")
         self._selected_height = 0
+        self._scroll_due = False
 
     def compose(self) -> ComposeResult:
         yield from (self._link, self._sync, self._preflight, self.checklist, self._facts, self._facts_age)
@@ -50,9 +51,8 @@ class HostPane(Pane, inherit_bindings=False):
     def watch_preflight_state(self, old: PreflightState, new: PreflightState) -> None:
         """Show the new checks; the first time, scroll to the selected one."""
         self.checklist.preflight_state = new
+        self._scroll_due |= bool(new.checks and not old.checks)
         self.tick()
-        if new.checks and not old.checks:
-            self.call_after_refresh(self._scroll_to_selected)
 
     def watch_verify_state(self) -> None:
         self.tick()
@@ -65,7 +65,9 @@ class HostPane(Pane, inherit_bindings=False):
         self._preflight.set_text(preflight_text(self.preflight_state, now))
         self.checklist.tick()
         old_height, self._selected_height = self._selected_height, self.checklist.selected_height
-        if self.preflight_state.repairing and self._selected_height > old_height:
+        grown = self.preflight_state.repairing and self._selected_height > old_height
+        if grown or (self._scroll_due and self.checklist.laid_out):
+            self._scroll_due = False
             self.call_after_refresh(self._scroll_to_selected)
         if self.snapshot is not None:
             host = self.snapshot.host

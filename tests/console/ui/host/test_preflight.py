@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from console.hosts.preflight.checks import Check
+from console.runs.snapshot import SyncState
 from console.ui.host.checklist import Checklist
 from tests.console.ui.driving import (
     HOSTILE,
@@ -24,6 +25,7 @@ from tests.console.ui.driving import (
     until_shown,
 )
 from tests.console.ui.fake_session import ILL, WELL, FakeSession, ill_session
+from tests.console.ui.scenes import finished
 
 
 async def repairing(pilot: Pilot[None], session: FakeSession) -> None:
@@ -112,6 +114,16 @@ async def test_the_cursor_begins_with_what_blocks_and_stays_with_its_check() -> 
         session.checks = ILL[:4]
         await pilot.press("p")
         await until_shown(pilot, "> ! warning GPU users")
+
+
+async def test_opened_after_the_preflight_the_view_shows_what_blocks() -> None:
+    session = ill_session()
+    states = dict.fromkeys(list(session.snapshot.runs)[:3], SyncState("damaged", note="its checksum is another " * 5))
+    session.show(*map(finished, states), sync_states=states)
+    async with console(session) as pilot:
+        await until(pilot, lambda: notices(pilot))
+        await pilot.press("1")
+        await until_shown(pilot, "> ✗ blocker disk")
 
 
 async def test_a_click_selects_a_check() -> None:
