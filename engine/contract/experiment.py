@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
@@ -210,13 +211,23 @@ def _mistakes(experiment: ExperimentFile) -> Iterator[tuple[str, str]]:
         if condition.curriculum not in experiment.curricula:
             known = ", ".join(experiment.curricula) or "none"
             yield f"conditions.{name}.curriculum", f"no curriculum {condition.curriculum!r}; known: {known}"
+    yield from _repeated("seeds", experiment.seeds)
     for name, profile in experiment.profiles.items():
+        yield from _repeated(f"profiles.{name}.seeds", profile.seeds or ())
+        yield from _repeated(f"profiles.{name}.conditions", profile.conditions or ())
         for condition_name in profile.conditions or ():
             if condition_name not in experiment.conditions:
                 known = ", ".join(experiment.conditions) or "none"
                 yield f"profiles.{name}.conditions", f"no condition {condition_name!r}; known: {known}"
     if not experiment.conditions:
         yield "conditions", "an experiment needs at least one condition"
+
+
+def _repeated(field: str, values: tuple[object, ...]) -> Iterator[tuple[str, str]]:
+    """A mistake for each value that ``field`` names more than once: one run would count as several."""
+    for value, times in Counter(values).items():
+        if times > 1:
+            yield field, f"{value!r} is named {times} times"
 
 
 def _named_files(experiment: ExperimentFile) -> Iterator[tuple[str, str]]:

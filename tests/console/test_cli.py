@@ -57,6 +57,9 @@ def test_abort_wants_to_be_told_what(place: Path, capsys: pytest.CaptureFixture[
         ("retrieval_top1 = 0.30", "retrieval_top1 = 30", "gates.retrieval_top1: Expected `float` <= 1.0"),
         ("seeds = [42, 123, 456]", "seeds = []", "seeds: Expected `array` of length >= 1"),
         ("seeds = [42, 123, 456]", "seeds = [42, -1, 456]", "seeds: Expected `int` >= 0"),
+        ("seeds = [42, 123, 456]", "seeds = [42, 123, 42]", "seeds: 42 is named 2 times"),
+        ("seeds = [42, 123]\n", "seeds = [42, 42]\n", "profiles.tiny.seeds: 42 is named 2 times"),
+        ('conditions = ["A", "B"]\n', 'conditions = ["B", "B"]\n', "profiles.tiny.conditions: 'B' is named 2 times"),
         ('name = "tiny"', 'name = "../evil"', "name: Expected `str` matching regex"),
     ],
 )

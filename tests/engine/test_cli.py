@@ -55,6 +55,11 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(
     message = error_line([*run(*good), "--experiment", str(broken)], capsys)
     line = broken.read_text().splitlines().index("learning_rate = -1") + 1
     assert f"{broken}:{line}: training.learning_rate: " in message
+    broken.write_text(experiment.read_text().replace("seeds = [42, 123, 456]", "seeds = [42, 123, 42]"))
+    line = broken.read_text().splitlines().index("seeds = [42, 123, 42]") + 1
+    assert f"{broken}:{line}: seeds: 42 is named 2 times" in error_line(
+        [*run(*good), "--experiment", str(broken)], capsys
+    )
     monkeypatch.setenv("WNHOME", str(tmp_path))
     assert "WNHOME" in error_line(run(*good), capsys)
     assert not output.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -68,6 +69,27 @@ def test_a_profile_that_names_an_unknown_condition_is_refused(tmp_path: Path) ->
     path = tmp_path / "experiment.toml"
     path.write_text(find_config("scaling.toml").read_text().replace('conditions = ["A"]', 'conditions = ["Z"]'))
     with pytest.raises(BadInput, match=r"experiment.toml:\d+: profiles.smoke.conditions: no condition 'Z'"):
+        read_experiment(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("seeds = [42, 123, 456]", "seeds = [42, 123, 42]", "seeds: 42 is named 2 times"),
+        ("seeds = [42]", "seeds = [42, 7, 42, 42]", "profiles.smoke.seeds: 42 is named 3 times"),
+        ('conditions = ["A"]', 'conditions = ["A", "A"]', "profiles.smoke.conditions: 'A' is named 2 times"),
+        ("[conditions.B]", "[conditions.A]", "not valid TOML: Cannot declare ('conditions', 'A') twice"),
+    ],
+)
+def test_a_seed_or_condition_named_twice_is_refused_with_file_line_and_field(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    path = tmp_path / "experiment.toml"
+    text = find_config("scaling.toml").read_text()
+    head, tail = text.split(old, 1)
+    path.write_text(head + new + tail)
+    line = head.count("\n") + 1
+    with pytest.raises(BadInput, match=f"^{re.escape(f'{path}:{line}: {message}')}$"):
         read_experiment(path)
 
 
