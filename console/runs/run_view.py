@@ -28,7 +28,8 @@ class RunView(Struct, frozen=True):
         next_seq: sequence number of the next event; an event with a lower one was seen already and is ignored.
         stage, stage_note, progress: the present stage of the pipeline and how far it is.
         losses: training loss (y) by step (x); steps count from 1.
-        first_step, last_step: (step, host's Unix time in s) of both ends of the curve, for the ETA.
+        first_step, last_step: (step, host's Unix time in s) of the first step since training began or resumed and of the
+            last step, for the ETA.
         epochs: validation after each epoch, epoch 0 first.
         warnings: the last ``MAX_WARNINGS`` of them.
         failed_gates: ship blockers that failed; None until the pipeline has ended.
@@ -82,6 +83,7 @@ def reduce(view: RunView, events: Iterable[Event]) -> RunView:
     warnings: list[Warning] = []
     next_seq = view.next_seq
     changes: dict[str, object] = {}
+    first_step = view.first_step
     for event in events:
         if event.seq < next_seq:
             continue
@@ -92,8 +94,7 @@ def reduce(view: RunView, events: Iterable[Event]) -> RunView:
                 steps.append(step.step)
                 losses.append(step.loss)
                 last = changes["last_step"] = (step.step, event.t)
-                if view.first_step is None:
-                    changes.setdefault("first_step", last)
+                first_step = first_step or last
                 changes["total_steps"] = step.total_steps
                 changes["learning_rate"] = step.learning_rate
             case Epoch() as epoch:
@@ -102,6 +103,8 @@ def reduce(view: RunView, events: Iterable[Event]) -> RunView:
                 warnings.append(replace(warning, message=sanitize_line(warning.message)))
             case body:
                 changes |= _changes(body)
+                if isinstance(body, Stage):
+                    first_step = None  # a resumed run has another process, with another clock
     if next_seq == view.next_seq:
         return view
     if steps:
@@ -110,7 +113,7 @@ def reduce(view: RunView, events: Iterable[Event]) -> RunView:
         changes["epochs"] = (*view.epochs, *epochs)
     if warnings:
         changes["warnings"] = (*view.warnings, *warnings)[-MAX_WARNINGS:]
-    return replace(view, next_seq=next_seq, **changes)
+    return replace(view, next_seq=next_seq, first_step=first_step, **changes)
 
 
 def _changes(body: Stage | Progress | Checkpoint | Evaluation | End) -> dict[str, object]:
@@ -138,7 +141,7 @@ def fraction_done(view: RunView) -> float | None:
 
 
 def training_seconds_left(view: RunView) -> float | None:
-    """Seconds of training left at the mean pace so far; None outside training or before two steps."""
+    """Seconds of training left at the mean pace since it began or resumed; None outside training or before two steps."""
     if view.stage != "train" or not view.first_step or not view.last_step:
         return None
     steps = view.last_step[0] - view.first_step[0]

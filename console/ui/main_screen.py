@@ -100,7 +100,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         """Update the bars and the visible view."""
         if self.snapshot is None or not self.app.is_running:
             return
-        self._clock.update(self.snapshot.runs.values(), time.time())
+        self._clock.update(self.snapshot.runs.values(), time.monotonic())
         self.query_one(StatusBar).snapshot = self.snapshot
         self.query_one(TabBar).sync_text = sync_text_short(self.snapshot)
         self.pane.snapshot = self.snapshot

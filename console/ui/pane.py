@@ -20,39 +20,66 @@ from engine.contract.settings import RunId
 _LATEST_CLOCK = 1e11  # Unix time in seconds; no working clock shows more
 
 
+class _RunClock:
+    """What is known of the times of one launch, in seconds.
+
+    Attributes:
+        began: when its stage began, by the clock of its events.
+        last_event: the newest event, by the same clock.
+        offset: our clock minus that clock, plus the delay of the link; at most.
+        offset_known: an event arrived since the launch was first seen, so ``offset`` is no older than the event.
+    """
+
+    def __init__(self, key: str, event_time: float, now: float) -> None:
+        self.key = key
+        self.stage = ""
+        self.began = self.last_event = event_time
+        self.offset = now - event_time
+        self.offset_known = False
+
+    def update(self, stage: str, event_time: float, now: float) -> None:
+        self.offset_known |= event_time != self.last_event
+        self.last_event = event_time
+        self.offset = min(self.offset, now - event_time)
+        if stage != self.stage:
+            self.stage, self.began = stage, event_time
+
+
 class StageClock:
     """Measures how long each run has been in its stage without trusting the host's clock.
 
-    The smallest age that any event had on arrival is the clock offset plus the delay of the link. A stage is therefore
-    never shown older than it is; one that began before the console connected may be shown younger.
+    The smallest age that any event of a run had on arrival is the offset of the clock of its events plus the delay of the
+    link. A stage is therefore never shown older than it is; one that began before the console connected may be shown
+    younger. Until the first event of a run arrives, those of the others stand in: their clocks differ from its own only if
+    the host's clock was set between their starts.
     """
 
     def __init__(self) -> None:
-        self._offset: float | None = None  # our clock minus the host's, plus the link's delay, in seconds
-        self._started: dict[RunId, tuple[str, str, float]] = {}
+        self._runs: dict[RunId, _RunClock] = {}
 
     def update(self, views: Iterable[RunView], now: float) -> None:
-        """Record ``views`` as they arrived at ``now``, our Unix time in seconds."""
+        """Record ``views`` as they arrived at ``now``, by our monotonic clock in seconds."""
         for view in views:
             if view.state_name != "running" or view.state is None:
-                self._started.pop(view.run, None)
+                self._runs.pop(view.run, None)
                 continue
             event_time = view.last_event or view.state.started_at
             if not 0 < event_time < _LATEST_CLOCK:
                 continue
-            self._offset = min(now - event_time, now - event_time if self._offset is None else self._offset)
-            known = self._started.get(view.run)
-            if known is None or known[:2] != (view.state.key, view.stage):
-                self._started[view.run] = (view.state.key, view.stage, event_time)
+            known = self._runs.get(view.run)
+            if known is None or known.key != view.state.key:
+                known = self._runs[view.run] = _RunClock(view.state.key, event_time, now)
+            known.update(view.stage, event_time, now)
 
     def seconds(self, view: RunView, now: float) -> float | None:
         """Seconds that ``view`` has been in its stage at ``now``; None if unknown, or where the training ETA says more."""
-        started = self._started.get(view.run)
-        if started is None or self._offset is None or view.state_name != "running":
+        known = self._runs.get(view.run)
+        if known is None or view.state_name != "running":
             return None
         if view.stage == "train" and view.last_step is not None:
             return None
-        return max(0.0, now - started[2] - self._offset)
+        offset = known.offset if known.offset_known else min(clock.offset for clock in self._runs.values())
+        return max(0.0, now - known.began - offset)
 
 
 class UpdatingText(Static):

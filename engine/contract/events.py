@@ -100,7 +100,11 @@ Body: TypeAlias = Stage | Progress | Step | Epoch | Warning | Checkpoint | Evalu
 
 
 class Event(Struct, frozen=True):
-    """An event with its number and time: ``seq`` counts from 0 without gaps, ``t`` is the host's Unix time in s."""
+    """An event with its number and time: ``seq`` counts from 0 without gaps.
+
+    ``t`` is the host's Unix time in s as of the start of its process, advanced by a monotonic clock: the difference of two
+    events of one process is the time between them, however the host's clock was set.
+    """
 
     seq: Count
     t: UnixTime

@@ -59,18 +59,27 @@ def line_of(body: Body) -> str | None:
             return f"end: failed ship blockers: {', '.join(failed_gates)}"
 
 
+def steady_unix_time() -> Callable[[], float]:
+    """Clock of the host's Unix time in seconds as of this call, advanced by a clock that nobody sets.
+
+    Times from it can be subtracted: a correction of the host's clock in between does not count as time that has passed.
+    """
+    offset = time.time() - time.monotonic()
+    return lambda: offset + time.monotonic()
+
+
 class EventWriter:
     """Appends events to ``path``, one per line, numbered without gaps; file and folder are created at the first one.
 
     An existing file is continued: a line that a crash cut short is dropped, and numbering continues after the last.
 
     Args:
-        clock: returns the host's Unix time in seconds.
+        clock: returns the host's Unix time in seconds; None: ``steady_unix_time()``.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] | None = None) -> None:
         self.path = path
-        self._clock = clock
+        self._clock = clock or steady_unix_time()
         self._next_number: int | None = None
 
     def write(self, body: Body) -> Event:

@@ -142,7 +142,7 @@ class LivePane(Pane, inherit_bindings=False):
         done, left = fraction_done(view), training_seconds_left(view)
         details = []
         if view.state_name == "running":
-            in_stage = self.clock.seconds(view, time.time())
+            in_stage = self.clock.seconds(view, time.monotonic())
             details = [stage_text(view)]
             details += [f"for {duration(in_stage)}"] if in_stage is not None else []
             details += [f"{100 * done:.0f}%"] if done is not None else []

@@ -94,7 +94,7 @@ class RunsPane(Pane, inherit_bindings=False):
         """Update the times; a cell whose text stays the same is not drawn again."""
         if self.snapshot is None:
             return
-        now = time.time()
+        now = time.monotonic()
         for run, cell in self._cells.items():
             view = self.snapshot.runs[run]
             cell.show(view, self.snapshot.sync_states[run], self.clock.seconds(view, now))
@@ -112,7 +112,7 @@ class RunsPane(Pane, inherit_bindings=False):
     def _show_details(self) -> None:
         if self.snapshot is None or self.selected is None:
             return
-        stage_seconds = self.clock.seconds(self.snapshot.runs[self.selected], time.time())
+        stage_seconds = self.clock.seconds(self.snapshot.runs[self.selected], time.monotonic())
         text = details_text(self.snapshot, self.selected, stage_seconds, time.monotonic())
         self._details.set_text(text)
 

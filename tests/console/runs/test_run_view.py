@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from console.runs.run_view import RunView, fraction_done, reduce, training_seconds_left
 from engine.contract.events import Body, End, Event, Progress, Stage, Step, Warning
 from engine.contract.settings import RunId
+from engine.pipeline.event_log import EventWriter
 
 EMPTY = RunView(RunId("A", 42))
 
@@ -74,6 +77,36 @@ def test_progress_is_of_the_present_stage() -> None:
 def test_time_left_is_at_the_pace_so_far() -> None:
     assert training_seconds_left(reduce(EMPTY, STREAM[:4])) is None, "one step has no pace"
     assert training_seconds_left(reduce(EMPTY, STREAM[:6])) == pytest.approx(7 * 10.0)
+
+
+def test_time_left_of_a_resumed_run_is_at_its_pace_since_then() -> None:
+    before = events(Stage("train"), step(1), step(2))
+    view = reduce(EMPTY, before)
+    assert training_seconds_left(view) == pytest.approx(8 * 10.0)
+    resumed = [Event(3, 200_000.0, Stage("train")), Event(4, 200_002.0, step(2))]
+    view = reduce(view, resumed)
+    assert training_seconds_left(view) is None, "one step has no pace"
+    view = reduce(view, [Event(5, 200_004.0, step(3))])
+    assert training_seconds_left(view) == pytest.approx(7 * 2.0)
+    assert view == reduce(EMPTY, [*before, *resumed, Event(5, 200_004.0, step(3))])
+
+
+@pytest.mark.fault("the host's clock jumps by 55 hours", "no time shown is wrong by them")
+@pytest.mark.parametrize("jump", [200_000.0, -200_000.0])
+def test_time_left_does_not_jump_with_the_host_s_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jump: float
+) -> None:
+    clocks = {"time": 1e9, "monotonic": 50.0}
+    monkeypatch.setattr(time, "time", lambda: clocks["time"])
+    monkeypatch.setattr(time, "monotonic", lambda: clocks["monotonic"])
+    writer, written = EventWriter(tmp_path / "events.jsonl"), []
+    bodies: list[Body] = [Stage("train"), *(step(number) for number in range(1, 6))]
+    for body in bodies:
+        written.append(writer.write(body))
+        passed = jump if body == step(3) else 0.0
+        clocks.update(time=clocks["time"] + 10.0 + passed, monotonic=clocks["monotonic"] + 10.0)
+    assert training_seconds_left(reduce(EMPTY, written)) == pytest.approx(5 * 10.0)
+    assert written[0].t == 1e9
 
 
 def test_a_run_beyond_its_total_is_done_and_has_no_time_left() -> None:

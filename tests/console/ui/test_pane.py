@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+from msgspec.structs import replace
 
 from console.runs.run_view import RunView
 from console.ui.pane import StageClock
@@ -41,6 +42,19 @@ def test_a_new_event_of_another_run_gives_the_age_of_a_stage_that_began_before_t
     assert clock.seconds(view, BEGAN + skew + 300.0) == 0.0
     clock.update([view_of(OTHER, "running", [Stage("data")] * 311)], BEGAN + skew + 310.0)
     assert clock.seconds(view, BEGAN + skew + 320.0) == pytest.approx(320.0)
+
+
+@pytest.mark.fault("the host's clock jumps by 55 hours", "no time shown is wrong by them")
+@pytest.mark.parametrize("jump", [200_000.0, -900.0])
+def test_the_host_s_clock_set_between_two_starts_changes_no_time_of_either(jump: float) -> None:
+    first = view_of(RUN, "running", [Stage("data")])
+    encoding = view_of(RUN, "running", [Stage("data"), Stage("encode")])
+    clock = seen(0.0, (first, 0.0), (encoding, 1.0))
+    other = replace(view_of(OTHER, "running", [Stage("data")]), last_event=BEGAN + jump)
+    clock.update([other], BEGAN + 50.0)
+    clock.update([replace(other, last_event=BEGAN + jump + 5.0)], BEGAN + 55.0)
+    assert clock.seconds(encoding, BEGAN + 60.0) == pytest.approx(59.0)
+    assert clock.seconds(other, BEGAN + 60.0) == pytest.approx(10.0)
 
 
 def test_another_stage_and_another_launch_start_at_zero() -> None:
