@@ -230,5 +230,5 @@ def abort_unsupervised(run_folder: Path, key: str, reason: str) -> dict[str, Any
         return state
     job = state.get("job")
     session = int(job["pid"]) if job and process.alive(job) else None
-    termination = process.terminate_job(key, None, session, GRACE_S)
+    termination = process.terminate_job(key, None, session, GRACE_S, run_folder)
     return record_end(run_folder, key, "aborted", reason + termination.remark + gpu.release_text(termination.pids))

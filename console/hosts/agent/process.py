@@ -5,28 +5,58 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import stat as stat_modes
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 PROC = Path("/proc")
 KEY_VARIABLE = "QLLM_JOB_KEY"  # in the environment of each process of a job, inherited whatever it forks
-MAX_KILLS = 100  # a process may fork between the listing and its kill: repeated until none is left
+FOLDER_VARIABLE = "QLLM_RUN_FOLDER"  # as well: living jobs of a run are found though every file on them is lost
+FREEZE_TIMEOUT_S = 1.0
+KILL_TIMEOUT_S = 5.0
+SCAN_EVERY_S = 3.0
+SUPERVISE = frozenset(("supervise", "supervise-allocation"))  # programs of the agent that supervise a job
+STOPPED = "stopped by a signal (SIGCONT continues it)"
+_LIBC = ctypes.CDLL(None, use_errno=True)  # loaded now: the child of a fork must not load libraries
 _PR_SET_CHILD_SUBREAPER = 36
 
 
 class Termination(NamedTuple):
-    """Result of ending a job: whether all of its processes are gone, and the pids that it had."""
+    """Result of ending a job: pids of all processes that it had, and those that live on, with their names."""
 
-    complete: bool
-    pids: frozenset[int]
+    pids: frozenset[int] = frozenset()
+    survivors: tuple[tuple[str, int], ...] = ()
 
     @property
     def remark(self) -> str:
-        return "" if self.complete else "; some of its processes could not be killed"
+        """``; could not be ended: python3 (12, 14)``; "" if all have ended."""
+        return f"; could not be ended: {named(self.survivors)}" if self.survivors else ""
+
+
+class ProcessStat(NamedTuple):
+    """What /proc says of one process.
+
+    Attributes:
+        name: of its program, cut to 15 characters.
+        state: one letter; Z and X: it has ended, T: a signal has stopped it.
+        start: in clock ticks since boot.
+    """
+
+    name: str
+    state: str
+    parent: int
+    session: int
+    start: int
+
+    @property
+    def living(self) -> bool:
+        return self.state not in "ZX"
 
 
 def boot_id() -> str:
@@ -34,13 +64,15 @@ def boot_id() -> str:
     return (PROC / "sys/kernel/random/boot_id").read_text().strip()
 
 
-def _stat(pid: int) -> list[str] | None:
-    """Fields of /proc/PID/stat from the state on; None if there is no such pid."""
+def read_stat(pid: int) -> ProcessStat | None:
+    """The process with ``pid``; None if there is none."""
     try:
         text = (PROC / str(pid) / "stat").read_text(errors="replace")
     except OSError:
         return None
-    return text[text.rindex(")") + 2 :].split()  # the name before it may itself hold spaces and parentheses
+    name, _, rest = text.partition("(")[2].rpartition(")")  # the name may itself hold spaces and parentheses
+    fields = rest.split()
+    return ProcessStat(name, fields[0], int(fields[1]), int(fields[3]), int(fields[19]))
 
 
 def identity(pid: int) -> dict[str, Any]:
@@ -49,22 +81,33 @@ def identity(pid: int) -> dict[str, Any]:
     Raises:
         ProcessLookupError: it is gone.
     """
-    fields = _stat(pid)
-    if fields is None:
+    stat = read_stat(pid)
+    if stat is None:
         raise ProcessLookupError(pid)
-    return {"pid": pid, "start": int(fields[19]), "boot": boot_id()}
+    return {"pid": pid, "start": stat.start, "boot": boot_id()}
 
 
 def alive(identity: dict[str, Any] | None) -> bool:
     """Whether this very process still runs; a zombie does not, nor does another process with its pid."""
+    stat = _stat_of(identity)
+    return stat is not None and stat.living
+
+
+def stopped(identity: dict[str, Any] | None) -> bool:
+    """Whether a signal has stopped this very process, so that it stands still until it gets SIGCONT."""
+    stat = _stat_of(identity)
+    return stat is not None and stat.state == "T"
+
+
+def _stat_of(identity: dict[str, Any] | None) -> ProcessStat | None:
     if not identity or identity.get("boot") != boot_id():
-        return False
-    fields = _stat(int(identity["pid"]))
-    return fields is not None and int(fields[19]) == identity["start"] and fields[0] not in "ZX"
+        return None
+    stat = read_stat(int(identity["pid"]))
+    return stat if stat is not None and stat.start == identity["start"] else None
 
 
 def send_signal(identity: dict[str, Any] | None, number: int) -> bool:
-    """Signal this very process; False if it is gone."""
+    """Signal this very process; False if it is gone, or belongs to a user who may not be signalled."""
     if not identity:
         return False
     pid, handle = int(identity["pid"]), None
@@ -75,7 +118,7 @@ def send_signal(identity: dict[str, Any] | None, number: int) -> bool:
             return False
         os.kill(pid, number) if handle is None else signal.pidfd_send_signal(handle, number)
         return True
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):
         return False
     finally:
         if handle is not None:
@@ -109,8 +152,8 @@ def detach(lock: int) -> None:
 
 
 def become_subreaper() -> None:
-    """Make orphaned descendants children of this process, so that none escapes by a double fork."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    """Make orphaned descendants children of this process, so that none escapes by a double fork; ``execve`` keeps it."""
+    _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def reap() -> None:
@@ -120,55 +163,214 @@ def reap() -> None:
             pass
 
 
-def job_processes(key: str, root: int | None, session: int | None) -> list[dict[str, Any]]:
-    """Identities of all living processes of a job, however they try to leave it.
-
-    Those are the descendants of ``root``, the processes of ``session``, and those with ``key`` in their environment.
-    """
-    boot, mark = boot_id(), f"{KEY_VARIABLE}={key}".encode()
-    running: dict[int, list[str]] = {}
-    found: set[int] = set()
-    for entry in PROC.iterdir():
-        fields = _stat(int(entry.name)) if entry.name.isdigit() else None
-        if fields is None or fields[0] in "ZX":
-            continue
-        pid = int(entry.name)
-        running[pid] = fields
-        if (session is not None and int(fields[3]) == session) or mark in _environment(entry):
-            found.add(pid)
-    family = set() if root is None else {root}
-    while children := {pid for pid, fields in running.items() if int(fields[1]) in family} - family:
-        family |= children
-    pids = sorted((found | family) - {os.getpid(), root})
-    return [{"pid": pid, "start": int(running[pid][19]), "boot": boot} for pid in pids]
+def named(processes: Iterable[tuple[str, int]]) -> str:
+    """Processes, each a name and a pid, for people: ``python3 (12, 14), sh (13)``."""
+    pids: dict[str, list[int]] = {}
+    for name, pid in sorted(processes):
+        pids.setdefault(name, []).append(pid)
+    return ", ".join(f"{name} ({', '.join(map(str, numbers))})" for name, numbers in pids.items())
 
 
-def terminate_job(key: str, root: int | None, session: int | None, grace: float) -> Termination:
-    """Send SIGTERM to all processes of a job, wait up to ``grace`` seconds, then SIGKILL until none is left."""
-    deadline = time.monotonic() + grace
-    pids: set[int] = set()
+class ProcessTable:
+    """The living processes as /proc shows them at one moment, and the marks by which those of a job are known."""
 
-    def remaining() -> list[dict[str, Any]]:
-        if root == os.getpid():
-            reap()
-        found = job_processes(key, root, session)
-        pids.update(identity["pid"] for identity in found)
+    def __init__(self) -> None:
+        pids = [int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit()]
+        stats = ((pid, read_stat(pid)) for pid in pids)
+        self.stats = {pid: stat for pid, stat in stats if stat is not None and stat.living}
+        self._variables: dict[str, dict[str, set[int]]] | None = None
+        self._open_files: list[tuple[str, Path, int]] | None = None
+
+    def families(self, roots: Iterable[int]) -> set[int]:
+        """``roots`` with all their descendants."""
+        children: dict[int, list[int]] = {}
+        for pid, stat in self.stats.items():
+            children.setdefault(stat.parent, []).append(pid)
+        found: set[int] = set()
+        waiting = list(roots)
+        while waiting:
+            pid = waiting.pop()
+            if pid not in found:
+                found.add(pid)
+                waiting += children.get(pid, ())
         return found
 
-    for identity in remaining():
-        send_signal(identity, signal.SIGTERM)
-    kills = 0
-    while (found := remaining()) and kills < MAX_KILLS:
-        if time.monotonic() >= deadline:
-            kills += 1
-            for identity in found:
-                send_signal(identity, signal.SIGKILL)
-        time.sleep(0.05)
-    return Termination(not found, frozenset(pids))
+    def having(self, variable: str) -> dict[str, set[int]]:
+        """Each value of KEY_VARIABLE or FOLDER_VARIABLE -> the processes that have it in their environment."""
+        if self._variables is None:
+            self._variables = {KEY_VARIABLE: {}, FOLDER_VARIABLE: {}}
+            for pid in self.stats:
+                for entry in _read(pid, "environ"):
+                    name, _, value = entry.partition("=")
+                    if name in self._variables:
+                        self._variables[name].setdefault(value, set()).add(pid)
+        return self._variables[variable]
+
+    def writing_below(self, folder: Path) -> set[int]:
+        """Processes with a file below ``folder`` open for writing; hidden ones are temporary files, of the agent too."""
+        if self._open_files is None:
+            self._open_files = [entry for pid in self.stats for entry in _open_files(pid)]
+        below = f"{os.path.realpath(folder)}/"
+        found = set()
+        for target, link, pid in self._open_files:
+            if target.startswith(below) and not Path(target).name.startswith("."):
+                with suppress(OSError):
+                    if link.lstat().st_mode & stat_modes.S_IWUSR:
+                        found.add(pid)
+        return found
 
 
-def _environment(entry: Path) -> list[bytes]:
+def _read(pid: int, name: str) -> list[str]:
+    """The strings of ``environ`` or ``cmdline``; none if the process is gone, or another user's."""
     try:
-        return (entry / "environ").read_bytes().split(b"\0")
+        return os.fsdecode((PROC / str(pid) / name).read_bytes()).split("\0")
     except OSError:
         return []
+
+
+def _open_files(pid: int) -> list[tuple[str, Path, int]]:
+    """Path, link in /proc and pid for each file that the process has open."""
+    found = []
+    with suppress(OSError):
+        for link in (PROC / str(pid) / "fd").iterdir():
+            with suppress(OSError):
+                target = os.readlink(link)  # noqa: PTH115 - Path.readlink is not in Python 3.8
+                if target.startswith("/") and not target.startswith("/dev/"):
+                    found.append((target, link, pid))
+    return found
+
+
+class JobProcesses:
+    """The processes of one job, however they try to leave it.
+
+    Those are the descendants of its supervisor or of its main process, the processes of its session, those that have its
+    key in their environment, and, once it has no supervisor, those that write to its run folder. What was found stays of
+    the job, so that descendants of a process that has ended meanwhile are not lost.
+
+    Args:
+        supervisor: pid of its supervisor if that is this process; it is none of them.
+        main: pid of its living main process.
+        run_folder: None: what writes there is not asked.
+    """
+
+    def __init__(self, key: str, supervisor: int | None, main: int | None, run_folder: Path | None = None) -> None:
+        self._key = key
+        self._supervisor = supervisor
+        self._main = main
+        self._run_folder = run_folder
+        self._known: dict[int, int] = {}  # pid -> start
+
+    @property
+    def pids(self) -> frozenset[int]:
+        """All that were ever found."""
+        return frozenset(self._known)
+
+    def find(self, table: ProcessTable | None = None) -> dict[int, ProcessStat]:
+        """Those that live, by pid."""
+        if self._supervisor == os.getpid():
+            reap()
+        table = table or ProcessTable()
+        roots = {pid for pid, start in self._known.items() if pid in table.stats and table.stats[pid].start == start}
+        roots |= table.having(KEY_VARIABLE).get(self._key, set())
+        roots |= {pid for pid in (self._supervisor, self._main) if pid is not None}
+        roots |= {pid for pid, stat in table.stats.items() if self._main is not None and stat.session == self._main}
+        if self._supervisor is None and self._run_folder is not None:
+            roots |= table.writing_below(self._run_folder)
+        family = table.families(roots) - {os.getpid(), self._supervisor}
+        found = {pid: table.stats[pid] for pid in family if pid in table.stats}
+        self._known.update((pid, stat.start) for pid, stat in found.items())
+        return found
+
+    def terminate(self, grace: float) -> Termination:
+        """Send SIGTERM to all, wait up to ``grace`` seconds, then SIGKILL until none is left."""
+        self._signal(self._freeze(), signal.SIGTERM, signal.SIGCONT)
+        deadline = time.monotonic() + grace
+        while (found := self.find()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        deadline = time.monotonic() + KILL_TIMEOUT_S
+        while found and time.monotonic() < deadline:
+            self._signal(self._freeze(), signal.SIGKILL)
+            time.sleep(0.05)
+            found = self.find()
+        return Termination(self.pids, tuple((stat.name, pid) for pid, stat in sorted(found.items())))
+
+    def _freeze(self) -> dict[int, ProcessStat]:
+        """Stop all, so that none forks unseen, or leaves children behind as it ends, before each has its signal."""
+        deadline = time.monotonic() + FREEZE_TIMEOUT_S
+        while True:
+            found = self.find()
+            moving = {pid: stat for pid, stat in found.items() if stat.state not in "Tt"}
+            if not moving or time.monotonic() > deadline:
+                return found
+            self._signal(moving, signal.SIGSTOP)
+            time.sleep(0.001)
+
+    @staticmethod
+    def _signal(processes: dict[int, ProcessStat], *numbers: int) -> None:
+        boot = boot_id()
+        for pid, stat in processes.items():
+            for number in numbers:
+                send_signal({"pid": pid, "start": stat.start, "boot": boot}, number)
+
+
+def job_processes(key: str, root: int | None, session: int | None) -> list[dict[str, Any]]:
+    """Identities of all living processes of a job."""
+    boot = boot_id()
+    found = JobProcesses(key, root, session).find()
+    return [{"pid": pid, "start": stat.start, "boot": boot} for pid, stat in sorted(found.items())]
+
+
+def terminate_job(
+    key: str, root: int | None, session: int | None, grace: float, run_folder: Path | None = None
+) -> Termination:
+    """End all processes of a job, see ``JobProcesses``."""
+    return JobProcesses(key, root, session, run_folder).terminate(grace)
+
+
+def jobs_of(run_folder: Path) -> frozenset[str]:
+    """Keys of the jobs that have living processes and were started for ``run_folder``, whatever files are left of them."""
+    table = ProcessTable()
+    pids = table.having(FOLDER_VARIABLE).get(os.path.realpath(run_folder), set())
+    return frozenset(key for key, others in table.having(KEY_VARIABLE).items() if pids & others)
+
+
+def supervisors_of(key: str) -> list[dict[str, Any]]:
+    """Identities of the living supervisors of a job by their command lines: also one that no file records."""
+    table, boot = ProcessTable(), boot_id()
+    return [
+        {"pid": pid, "start": stat.start, "boot": boot}
+        for pid, stat in table.stats.items()
+        if pid != os.getpid() and key in (line := _read(pid, "cmdline")) and SUPERVISE.intersection(line)
+    ]
+
+
+class ProcessCounts:
+    """How many processes of lost runs live. It is asked at every poll: /proc is read every few seconds at most."""
+
+    def __init__(self, scan_every: float = SCAN_EVERY_S) -> None:
+        self._scan_every = scan_every
+        self._table: ProcessTable | None = None
+        self._next_scan = 0.0
+        self._found: dict[str, dict[int, int]] = {}  # key -> pid -> start
+        self._lock = threading.Lock()
+
+    def count(self, key: str, job: dict[str, Any] | None, run_folder: Path) -> int:
+        """Living processes of the job ``key``, whose recorded main process is ``job``."""
+        if job and job.get("boot") != boot_id():
+            return 0
+        boot = boot_id()
+        with self._lock:
+            if self._table is None or time.monotonic() >= self._next_scan:
+                began = time.monotonic()
+                self._table, self._found = ProcessTable(), {}
+                # on a host with very many processes a scan is slow: it never takes more than a small part of the time
+                self._next_scan = time.monotonic() + max(self._scan_every, 20 * (time.monotonic() - began))
+            if key not in self._found:
+                main = int(job["pid"]) if job and alive(job) else None
+                found = JobProcesses(key, None, main, run_folder).find(self._table)
+                self._found[key] = {pid: stat.start for pid, stat in found.items()}
+            members = list(self._found[key].items())
+        return sum(alive({"pid": pid, "start": start, "boot": boot}) for pid, start in members)
+
+
+COUNTS = ProcessCounts()

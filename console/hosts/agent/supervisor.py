@@ -41,6 +41,7 @@ class Supervisor:
         self.job: subprocess.Popen[bytes] | None = None
         self.wake, self._wake_write = os.pipe()
         self._last_beat = time.monotonic()
+        self.terminated = False
 
     def supervise(self) -> None:
         """Queue, run, record. Returns when the run has ended and is sealed."""
@@ -49,7 +50,7 @@ class Supervisor:
         self._write_state("queued", supervisor=process.identity(os.getpid()))
         slots = self._wait_for_slot()
         if slots is None:
-            self._end_aborted(process.Termination(True, frozenset()))
+            self._end_aborted(process.Termination())
             return
         try:
             self._start(slots)
@@ -73,10 +74,13 @@ class Supervisor:
         os.set_blocking(self.wake, False)
         os.set_blocking(self._wake_write, False)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGCHLD):
-            signal.signal(number, lambda *_: None)
+        signal.signal(signal.SIGTERM, self._terminate)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def _terminate(self, *_: object) -> None:
+        self.terminated = True
 
     def _sleep(self, seconds: float) -> None:
         """Sleep, but wake at once on a signal."""
@@ -84,7 +88,8 @@ class Supervisor:
             os.read(self.wake, 4096)
 
     def _abort_requested(self) -> bool:
-        return (self.job_folder / ABORT).exists()
+        # the signal alone is enough: on a full disk there may be no file to say so
+        return self.terminated or (self.job_folder / ABORT).exists()
 
     def _end_aborted(self, termination: process.Termination) -> None:
         outcome = termination.remark + gpu.release_text(termination.pids)
@@ -131,7 +136,9 @@ class Supervisor:
         return False
 
     def _start(self, slots: list[int]) -> None:
-        # a session of its own: an abort that signals the job's session or group must not reach this process
+        marks = {process.KEY_VARIABLE: self.key, process.FOLDER_VARIABLE: os.path.realpath(self.run_folder)}
+        # A session of its own: an abort that signals the job's session or group must not reach this process. A subreaper:
+        # should this process die alone, what the job forks stays below the job.
         with open(self.run_folder / LOG, "ab") as log:
             self.job = subprocess.Popen(
                 self.spec["argv"],
@@ -139,8 +146,9 @@ class Supervisor:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.workspace.root,
-                env={**os.environ, **self.spec.get("env", {}), process.KEY_VARIABLE: self.key, "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, **self.spec.get("env", {}), **marks, "PYTHONUNBUFFERED": "1"},
                 start_new_session=True,
+                preexec_fn=process.become_subreaper,  # noqa: PLW1509 - this process has one thread
                 pass_fds=slots,
             )
         # the job runs by now: an error must not end its supervision, and the next heartbeat writes the state again

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import re
-import signal
 import socket
 import sys
 import time
@@ -16,7 +15,7 @@ from console.hosts.agent.process import Termination
 from console.hosts.agent.slurm import commands as slurm
 from console.hosts.agent.slurm.queue import array_keys
 from console.hosts.agent.supervisor import Supervisor
-from console.hosts.agent.workspace import JOB, LOCK, Workspace, read_json
+from console.hosts.agent.workspace import ABORT, JOB, LOCK, Workspace, read_json
 from engine.contract.file_lock import take_lock
 from engine.contract.run_folder import ENDED, LOG, STATE
 
@@ -34,17 +33,9 @@ class AllocatedSupervisor(Supervisor):
         super().__init__(workspace, key, lock)
         self.slurm_log = slurm_log
         self._log_start = slurm_log.stat().st_size if slurm_log.exists() else 0  # after the output of earlier attempts
-        self.terminated = False
         self.restart = int(os.environ.get("SLURM_RESTART_COUNT") or 0)
         allocation = {"job": os.environ.get("SLURM_JOB_ID", ""), "node": socket.gethostname(), "restart": self.restart}
         self.state = {**self.state, "reason": "", "job": None, "slurm": allocation}
-
-    def _handle_signals(self) -> None:
-        super()._handle_signals()
-        signal.signal(signal.SIGTERM, self._terminate)
-
-    def _terminate(self, *_: object) -> None:
-        self.terminated = True
 
     def _wait_for_slot(self) -> list[int] | None:
         if self._abort_requested():
@@ -52,9 +43,6 @@ class AllocatedSupervisor(Supervisor):
         self._resume_or_start_over()
         self._write_state("running", started_at=time.time())
         return []
-
-    def _abort_requested(self) -> bool:
-        return self.terminated or super()._abort_requested()
 
     def _wait_for_exit(self) -> int | None:
         code = super()._wait_for_exit()
@@ -66,7 +54,7 @@ class AllocatedSupervisor(Supervisor):
         return None if self._abort_requested() and not (code == 0 and not self.terminated) else code
 
     def _end_aborted(self, termination: Termination) -> None:
-        if super()._abort_requested():
+        if (self.job_folder / ABORT).exists():  # else it was Slurm that sent SIGTERM
             super()._end_aborted(termination)
             return
         reason = self._end_reason()
