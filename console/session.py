@@ -239,9 +239,12 @@ class Session:
         if (attempt := self._attempts.get(run)) is not None and attempt.key == key:
             del self._attempts[run]
         present, state = str(answer["key"]), sanitize_line(str(answer.get("state", "")))
-        if present == key:
-            return Outcome(run, True, state or "queued", key)
-        return Outcome(run, False, _outdated_text(present, state), present, outdated=True)
+        if present != key:
+            return Outcome(run, False, _outdated_text(present, state), present, outdated=True)
+        if not answer.get("new") and not state:
+            return Outcome(run, False, "another launch has replaced it since", outdated=True)
+        note = sanitize_line(str(answer.get("note", "")))  # why it does not start yet
+        return Outcome(run, True, (state or "queued") + (f": {note}" if note else ""), key)
 
     async def abort(self, plan: AbortPlan) -> tuple[Outcome, ...]:
         """End the plan's runs, queued ones first, so that none of them starts in place of one that ends."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 
 import msgspec
@@ -12,6 +11,7 @@ from console.commands.connect import command, connected
 from console.commands.context import Context
 from console.commands.output import print_line, report
 from console.commands.results import print_results
+from console.commands.sync_limit import SyncLimit
 from console.hosts.ssh.errors import LinkDown
 from console.runs.launch_plan import LaunchPlan
 from console.runs.run_view import RunView
@@ -36,8 +36,7 @@ async def run(context: Context) -> int:
     """
     chosen = context.chosen_runs()
     session = context.session()
-    changed = asyncio.Event()
-    session.subscribe(lambda _: changed.set())
+    limit = SyncLimit(session, chosen)
     async with connected(session):
         reporter = _RunReporter(chosen)
         reporter.update(session.snapshot)
@@ -47,10 +46,10 @@ async def run(context: Context) -> int:
             if context.options.json:
                 print_line(msgspec.json.encode(outcomes).decode())
             return launched
-        while not _all_over(session.snapshot, chosen):
-            await changed.wait()
-            changed.clear()
+        while not _all_over(session.snapshot, chosen, limit.given_up):
+            await limit.wait()
             reporter.update(session.snapshot)
+        limit.report_given_up(session.snapshot)
         for outcome in outcomes:
             if outcome.done and _launch_key(session, outcome.run) != outcome.key:
                 report(f"{outcome.run.label}: another launch has replaced the one of this command")
@@ -106,13 +105,14 @@ def _launch_key(session: Session, run: RunId) -> str | None:
     return state.key if state else None
 
 
-def _all_over(snapshot: Snapshot, chosen: Iterable[RunId]) -> bool:
-    """Whether every run has ended, and is synced or found damaged."""
+def _all_over(snapshot: Snapshot, chosen: Iterable[RunId], given_up: frozenset[RunId]) -> bool:
+    """Whether every run has ended, and is synced, found damaged or given up."""
     for run in chosen:
         view, sync = snapshot.runs[run], snapshot.sync_states[run]
         if view.active:
             return False
-        if view.state_name in SEALED and not _synced(view, sync) and sync.status != "damaged":
+        over = sync.status == "damaged" or run in given_up or _synced(view, sync)
+        if view.state_name in SEALED and not over:
             return False
     return True
 

@@ -12,7 +12,7 @@ from console.commands.context import Context
 from console.commands.output import print_line, table
 from console.format import size
 from console.runs.run_view import RunView, fraction_done, training_seconds_left
-from console.runs.snapshot import Snapshot, SyncState
+from console.runs.snapshot import NOT_SEALED, Snapshot, SyncState
 
 
 @command
@@ -44,7 +44,7 @@ def _row(view: RunView, snapshot: Snapshot) -> dict[str, Any]:
         "left_s": training_seconds_left(view) if running else None,
         "sync": sync.status,
         "synced_bytes": sync.bytes_done,
-        "reason": view.state.reason if view.state else "",
+        "reason": (view.state.reason if view.state else "") or sync.note * (NOT_SEALED in sync.note),
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import time
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from console import exit_codes
 from console.commands.connect import command, connected
 from console.commands.context import Context, absolute
 from console.commands.output import print_line, report
+from console.commands.sync_limit import SyncLimit, not_synced_reason
 from console.hosts.ssh.access import Access
 from console.hosts.ssh.connection import open_connection
 from console.hosts.ssh.prompts import OperatorUnavailable, Question, TerminalPrompter
@@ -110,25 +110,24 @@ def request_of(context: Context) -> SyncRequest:
 
 
 async def _sync_runs(context: Context) -> int:
-    """Wait until every ended run is synced or found damaged; print and return the verdict over all of them."""
+    """Wait until every ended run is synced, found damaged or given up; print and return the verdict over all of them."""
     session = context.session()
-    changed = asyncio.Event()
-    session.subscribe(lambda _: changed.set())
+    limit = SyncLimit(session, session.snapshot.runs)
     waits = _WaitReporter()
     async with connected(session):
         if context.options.rehash:
             await _verify(session)
         while True:
-            changed.clear()
             verdict = sync_status(session.snapshot)
             waits.update(session.snapshot, verdict)
-            if verdict.host_answered and not verdict.waiting and verdict.pulling is None:
+            if verdict.host_answered and limit.given_up.issuperset(verdict.not_synced):
                 break
-            await changed.wait()
-        sync_states = session.snapshot.sync_states
+            await limit.wait()
+        limit.report_given_up(session.snapshot)
+        snapshot = session.snapshot
     if context.options.json:
         numbers = {"runs": len(verdict.due), "files": verdict.files, "bytes": verdict.bytes}
-        not_synced = {str(run): sync_states[run].note for run in verdict.damaged}
+        not_synced = {str(run): not_synced_reason(snapshot, run) for run in (*verdict.damaged, *verdict.not_synced)}
         answer = {"full": verdict.full, **numbers, "not_synced": not_synced}
         print_line(msgspec.json.encode(answer).decode())
     else:
@@ -136,8 +135,8 @@ async def _sync_runs(context: Context) -> int:
             f"{'full sync' if verdict.full else 'NOT in full sync'}: {len(verdict.synced)} of {len(verdict.due)} "
             f"ended runs synced, {verdict.files:,} files, {verdict.bytes:,} bytes"
         )
-        for run in verdict.damaged:
-            print_line(f"  {run.label}: {sync_states[run].note}")
+        for run in (*verdict.damaged, *verdict.not_synced):
+            print_line(f"  {run.label}: {not_synced_reason(snapshot, run)}")
     return exit_codes.DONE if verdict.full else exit_codes.FAILED
 
 

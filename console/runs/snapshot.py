@@ -12,6 +12,8 @@ from engine.contract.settings import RunId
 
 Link = Literal["starting", "connecting", "up", "lost", "closed"]
 SyncStateName = Literal["not synced", "syncing", "pulling", "synced", "damaged"]
+NOT_SEALED = "ended, not sealed"
+"""Begins the note on a run that has ended, but has no manifest yet on the host: it cannot be pulled."""
 
 
 class Gpu(Struct, frozen=True):

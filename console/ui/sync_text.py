@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from textual.content import Content
 
 from console.format import age, counted, duration, size
-from console.runs.snapshot import Snapshot, SyncState, SyncStatus, sync_status
+from console.runs.snapshot import NOT_SEALED, Snapshot, SyncState, SyncStatus, sync_status
 from console.ui.actions import key_of
 from console.ui.state import VerifyState
 
@@ -95,6 +95,9 @@ def _not_synced_lines(snapshot: Snapshot, status: SyncStatus, now: float) -> Ite
         yield Content.assemble(f"and {more} more damaged; ", key, " pulls all of them again")
     delayed = [run for run in status.waiting if states[run].note][:MAX_NAMED]
     for run in delayed:
+        if NOT_SEALED in states[run].note:  # nothing to pull before the host has sealed it
+            yield Content.styled(f"! {run.label} {states[run].note}", "$text-warning")
+            continue
         yield Content.assemble(f"{run.label} not synced yet; ", key, f" pulls it now: {states[run].note}")
     if more := len(status.waiting) - len(delayed):
         yield Content(f"{counted(more, 'run')} not synced yet")

@@ -155,6 +155,10 @@ async def test_a_launch_keeps_its_key_until_the_host_has_answered_what_became_of
     answer = {"new": False, "key": key, "state": "finished"}
     assert session._launch_outcome(run, key, answer) == Outcome(run, True, "finished", key)
     assert session._attempt(run, "").key != key
+    answer = {"new": False, "key": key, "state": ""}
+    assert not session._launch_outcome(run, key, answer).done, "it ran, and the run was launched again since"
+    answer = {"new": True, "key": key, "state": "queued", "note": "the disk is full"}
+    assert session._launch_outcome(run, key, answer).note == "queued: the disk is full"
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ from console.hosts.pull.local_copy import RunsFolder
 from console.hosts.pull.verify import local_manifest
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.transfer.errors import NoRoom, RetryLater
-from console.runs.snapshot import SyncState
+from console.runs.snapshot import NOT_SEALED, SyncState
 from engine.contract.bad_input import BadInput
-from engine.contract.run_folder import MANIFEST
+from engine.contract.run_folder import MANIFEST, SEALED
 from engine.contract.settings import RunId
 from engine.contract.state import RunState
 
@@ -61,6 +61,7 @@ class RunSync:
         self._synced: dict[RunId, str] = {}
         self._stamps: dict[RunId, tuple[int, int]] = {}
         self._refused: set[RunId] = set()
+        self._unsealed: dict[RunId, str] = {}
         self._wake = asyncio.Event()
 
     async def load(self) -> None:
@@ -86,6 +87,7 @@ class RunSync:
             elif self._synced.get(run) != state.key and self._is_growing(run, state):
                 size, note = self._follower.copy_size(run, state.key), self._follower.disk_error
                 self.sync_states[run] = SyncState("syncing", bytes_done=size, as_of=time.monotonic(), note=note)
+        self._note_unsealed()
         due = {
             run: key
             for run, key in self._follower.sealed.items()
@@ -95,6 +97,19 @@ class RunSync:
             self._due = due
             self._wake.set()
         return before != self.sync_states
+
+    def _note_unsealed(self) -> None:
+        """Note at which runs the host has ended without sealing them: nothing of them is pulled before it does."""
+        unsealed = {
+            run: state
+            for run, state in (self._follower.host_states or {}).items()
+            if state.state in SEALED and self._follower.sealed.get(run) != state.key != self._synced.get(run)
+        }
+        for run, state in unsealed.items():
+            if self._unsealed.get(run) == state.key:  # not at once: a manifest comes a moment after the end
+                note = state.reason if NOT_SEALED in state.reason else NOT_SEALED
+                self.sync_states[run] = replace(self.sync_states[run], note=note)
+        self._unsealed = {run: state.key for run, state in unsealed.items()}
 
     def mark_damaged(self, run: RunId, key: str, why: str) -> None:
         """The local capsule of that launch differs from its manifest; it does not matter once the run was launched again."""

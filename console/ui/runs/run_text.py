@@ -7,7 +7,7 @@ from textual.content import Content
 
 from console.format import GATE_LABELS, age, bar, counted, duration, number, percent, run_label, size
 from console.runs.run_view import RunView, fraction_done, training_seconds_left
-from console.runs.snapshot import Snapshot, SyncState
+from console.runs.snapshot import NOT_SEALED, Snapshot, SyncState
 from console.ui.actions import key_of
 from console.ui.sync_text import damaged_text, pull_text
 from engine.contract.settings import RunId
@@ -114,6 +114,8 @@ def _gates_text(view: RunView) -> Content:
 
 
 def _sync_label(sync: SyncState) -> str:
+    if NOT_SEALED in sync.note:
+        return "not sealed"
     match sync.status:
         case "syncing":
             return f"syncing {size(sync.bytes_done)}"

@@ -56,6 +56,11 @@ def test_all_is_synced_once_every_ended_run_is() -> None:
             "synced 1/2, 1 not synced yet",
         ),
         (
+            SyncState("syncing", note="ended, not sealed: the disk is full"),
+            "! A/123 ended, not sealed: the disk is full",
+            "synced 1/2, 1 not synced yet",
+        ),
+        (
             SyncState("damaged", note="items.parquet is not what its manifest says"),
             "✗ A/123 damaged; s pulls it again: items.parquet is not what its manifest says",
             "synced 1/2, 1 damaged: s",
