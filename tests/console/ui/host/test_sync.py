@@ -66,7 +66,7 @@ def test_all_is_synced_once_every_ended_run_is() -> None:
             "synced 1/2, 1 damaged: s",
         ),
     ],
-    ids=["pulling", "not synced", "delayed", "damaged"],
+    ids=["pulling", "not synced", "delayed", "not sealed", "damaged"],
 )
 def test_runs_not_synced_are_named_with_the_key_that_helps(second: SyncState, line: str, short: str) -> None:
     session = two_ended(second=second)
