@@ -251,9 +251,8 @@ class Session:
         if not plan.abort:
             return ()
         _, agent = self._connected_to_change()
-        queued = [run for run in plan.abort if run not in plan.running]
         outcomes: list[Outcome] = []
-        for runs in (queued, plan.running):
+        for runs in (plan.queued, (*plan.running, *plan.lost)):
             outcomes += await asyncio.gather(*(self._abort_one(agent, run) for run in runs))
         return tuple(outcomes)
 

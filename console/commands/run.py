@@ -9,9 +9,9 @@ import msgspec
 from console import exit_codes
 from console.commands.connect import command, connected
 from console.commands.context import Context
+from console.commands.limits import WaitLimit
 from console.commands.output import print_line, report
 from console.commands.results import print_results
-from console.commands.sync_limit import SyncLimit
 from console.hosts.ssh.errors import LinkDown
 from console.runs.launch_plan import LaunchPlan
 from console.runs.run_view import RunView
@@ -36,7 +36,7 @@ async def run(context: Context) -> int:
     """
     chosen = context.chosen_runs()
     session = context.session()
-    limit = SyncLimit(session, chosen)
+    limit = WaitLimit(session, chosen)
     async with connected(session):
         reporter = _RunReporter(chosen)
         reporter.update(session.snapshot)
@@ -106,10 +106,10 @@ def _launch_key(session: Session, run: RunId) -> str | None:
 
 
 def _all_over(snapshot: Snapshot, chosen: Iterable[RunId], given_up: frozenset[RunId]) -> bool:
-    """Whether every run has ended, and is synced, found damaged or given up."""
+    """Whether every run has ended for good, and is synced, found damaged or given up."""
     for run in chosen:
         view, sync = snapshot.runs[run], snapshot.sync_states[run]
-        if view.active:
+        if view.active or (view.may_be_taken_back and run not in given_up):
             return False
         over = sync.status == "damaged" or run in given_up or _synced(view, sync)
         if view.state_name in SEALED and not over:
@@ -153,6 +153,10 @@ class _RunReporter:
             line = view.state_name if view.state_name != "running" else f"running: {view.stage or 'starting'}"
             if view.state and view.state.ended and view.state.reason:
                 line += f" ({view.state.reason})"
+            if view.may_be_taken_back:
+                line += "; waiting, since it may be taken back"
+            elif view.lost_processes:
+                line += "; its job still runs: abort it"
             if line != before and view.state is not None:
                 self._lines[run] = line
                 report(f"{run.label}: {line}")

@@ -11,8 +11,8 @@ import msgspec
 from console import exit_codes
 from console.commands.connect import command, connected
 from console.commands.context import Context, absolute
+from console.commands.limits import WaitLimit, not_synced_reason
 from console.commands.output import print_line, report
-from console.commands.sync_limit import SyncLimit, not_synced_reason
 from console.hosts.ssh.access import Access
 from console.hosts.ssh.connection import open_connection
 from console.hosts.ssh.prompts import OperatorUnavailable, Question, TerminalPrompter
@@ -112,7 +112,7 @@ def request_of(context: Context) -> SyncRequest:
 async def _sync_runs(context: Context) -> int:
     """Wait until every ended run is synced, found damaged or given up; print and return the verdict over all of them."""
     session = context.session()
-    limit = SyncLimit(session, session.snapshot.runs)
+    limit = WaitLimit(session, session.snapshot.runs)
     waits = _WaitReporter()
     async with connected(session):
         if context.options.rehash:

@@ -44,22 +44,35 @@ class LaunchPlan(Struct, frozen=True):
 
 
 class AbortPlan(Struct, frozen=True):
-    """Runs to abort: queued ones never start, of running ones all processes are ended."""
+    """Runs to abort: queued ones never start, of running ones all processes are ended.
+
+    Attributes:
+        running: the running ones of them.
+        lost: those of them that are lost, and whose supervisor or processes are left.
+    """
 
     abort: tuple[RunId, ...]
     running: tuple[RunId, ...] = ()
+    lost: tuple[RunId, ...] = ()
+
+    @property
+    def queued(self) -> tuple[RunId, ...]:
+        return tuple(run for run in self.abort if run not in self.running and run not in self.lost)
 
     @property
     def question(self) -> str:
         """What would be lost, in one line."""
         if not self.abort:
             return "Nothing to abort: no run is queued or running."
-        queued = tuple(run for run in self.abort if run not in self.running)
         parts = []
         if self.running:
             parts.append(f"end {_labels(self.running)} in mid-run (their progress since the last checkpoint is lost)")
-        if queued:
-            parts.append(f"take {_labels(queued)} out of the queue")
+        if self.lost:
+            parts.append(
+                f"end what still runs of {_labels(self.lost)}, which {'is' if len(self.lost) == 1 else 'are'} lost"
+            )
+        if self.queued:
+            parts.append(f"take {_labels(self.queued)} out of the queue")
         text = " and ".join(parts)
         return text[0].upper() + text[1:] + "."
 
@@ -73,9 +86,9 @@ def plan_launch(
 ) -> LaunchPlan:
     """Which of ``wanted`` to launch.
 
-    An active run is never launched. A finished run with the same settings (``same_settings``) is left as it is, and one
-    with these settings that ended before its results resumes from its checkpoint, unless ``restart``. All others start from
-    the beginning.
+    An active run is never launched, nor a lost one of which something still runs. A finished run with the same settings
+    (``same_settings``) is left as it is, and one with these settings that ended before its results resumes from its
+    checkpoint, unless ``restart``. All others start from the beginning.
     """
     launch, leave, sets_aside, resumes = [], [], [], []
     replaces: dict[RunId, str] = {}
@@ -85,6 +98,10 @@ def plan_launch(
         finished = view.state_name == "finished"
         if view.active:
             leave.append((run, f"already {view.state_name}"))
+        elif view.lost_processes:
+            leave.append((run, "lost, but its job still runs; abort it first"))
+        elif view.may_be_taken_back:
+            leave.append((run, "lost, but its supervisor exists; abort it first"))
         elif finished and continues:
             leave.append((run, "finished with these settings"))
         else:
@@ -98,9 +115,13 @@ def plan_launch(
 
 
 def plan_abort(views: Mapping[RunId, RunView], wanted: Iterable[RunId]) -> AbortPlan:
-    """Which of ``wanted`` are active, and so can be aborted."""
-    active = [run for run in wanted if run in views and views[run].active]
-    return AbortPlan(tuple(active), tuple(run for run in active if views[run].state_name == "running"))
+    """Which of ``wanted`` can be aborted: active ones, and lost ones of which something still runs."""
+    chosen = [view for run in wanted if (view := views.get(run)) is not None and view.can_be_aborted]
+
+    def in_state(name: str) -> tuple[RunId, ...]:
+        return tuple(view.run for view in chosen if view.state_name == name)
+
+    return AbortPlan(tuple(view.run for view in chosen), in_state("running"), in_state("lost"))
 
 
 def _labels(runs: tuple[RunId, ...]) -> str:

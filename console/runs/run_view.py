@@ -67,6 +67,21 @@ class RunView(Struct, frozen=True):
         return self.state is not None and not self.state.ended
 
     @property
+    def may_be_taken_back(self) -> bool:
+        """Lost because its supervisor stands still; it goes on once the supervisor does."""
+        return self.state_name == "lost" and self.state is not None and self.state.supervised
+
+    @property
+    def lost_processes(self) -> int:
+        """Processes of a lost run that still run, and keep the GPU."""
+        return self.state.processes if self.state is not None and self.state_name == "lost" else 0
+
+    @property
+    def can_be_aborted(self) -> bool:
+        """Active, or lost with a supervisor or processes that are left."""
+        return self.active or self.may_be_taken_back or self.lost_processes > 0
+
+    @property
     def evaluated(self) -> bool:
         """The pipeline ended, so there are results, whether the run passed its ship blockers or not."""
         return self.failed_gates is not None

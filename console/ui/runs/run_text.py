@@ -140,6 +140,10 @@ def details_text(snapshot: Snapshot, run: RunId, stage_seconds: float | None, no
         lines.insert(0, _first_step_text(snapshot))
     if sync.status == "damaged":
         lines.append(Content.styled("! Damaged", "bold $text-error") + damaged_text(sync))
+    if view.state_name == "lost" and view.can_be_aborted:
+        still = "Its job still runs" if view.lost_processes else "Its supervisor exists, so it may go on"
+        key = (key_of("abort"), "bold $text-accent")
+        lines.append(Content.assemble((f"! {still}", "$text-warning"), "; ", key, " aborts it"))
     lines += [Content(line) for line in (_reason_text(view), _running_text(view, stage_seconds)) if line]
     if view.warnings:
         warning = f"! {counted(len(view.warnings), 'warning')}: {view.warnings[-1].message}"

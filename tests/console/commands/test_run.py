@@ -157,3 +157,19 @@ def test_a_link_that_waits_for_the_operator_ends_it(
 ) -> None:
     code, printed, errors = outcome(ScriptedSession(polls), capsys)
     assert (code, printed) == (4, None) and "its host key has changed" in errors
+
+
+def lost(key: str, *, supervised: bool = False, processes: int = 0) -> RunView:
+    return RunView(RUN, state=RunState("lost", key * 32, supervised=supervised, processes=processes))
+
+
+def test_a_lost_run_whose_supervisor_exists_is_waited_for_and_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    later = [view("running", "1"), lost("1", supervised=True), view("running", "1"), view("finished", "1")]
+    code, _, errors = outcome(ScriptedSession(later), capsys)
+    assert code == 0 and "A/42: lost; waiting, since it may be taken back" in errors
+
+
+@pytest.mark.parametrize("processes", [0, 3])
+def test_a_lost_run_without_a_supervisor_is_final(capsys: pytest.CaptureFixture[str], processes: int) -> None:
+    code, _, errors = outcome(ScriptedSession([view("running", "1"), lost("1", processes=processes)]), capsys)
+    assert code == 1 and ("A/42: lost; its job still runs: abort it" in errors) is bool(processes)

@@ -70,6 +70,24 @@ def test_a_plan_names_the_launches_that_it_was_made_from() -> None:
     assert plan_launch(views, RUNS[:3]).replaces == {RUNS[0]: "0" * 32, RUNS[2]: ""}
 
 
+def test_a_lost_run_of_which_something_still_runs_is_aborted_and_not_launched() -> None:
+    states = [
+        RunState("lost", "0" * 32),
+        RunState("lost", "1" * 32, processes=3),
+        RunState("lost", "2" * 32, supervised=True),
+    ]
+    views = {run: RunView(run, state=state) for run, state in zip(RUNS, states, strict=False)}
+    plan = plan_launch(views, RUNS[:3], same_settings=frozenset(RUNS), restart=True)
+    assert plan.launch == RUNS[:1]
+    assert [reason for _, reason in plan.leave] == [
+        "lost, but its job still runs; abort it first",
+        "lost, but its supervisor exists; abort it first",
+    ]
+    abort = plan_abort(views, RUNS[:3])
+    assert (abort.abort, abort.running, abort.lost, abort.queued) == (RUNS[1:3], (), RUNS[1:3], ())
+    assert abort.question == "End what still runs of A/123 and A/456, which are lost."
+
+
 def test_questions_name_what_would_happen() -> None:
     nothing: dict[RunId, RunView] = {}
     assert plan_launch(nothing, RUNS).question == "Launch 9 runs (A, B, C)."

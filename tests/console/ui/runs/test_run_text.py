@@ -116,3 +116,18 @@ def test_a_host_that_was_never_connected_does_not_hide_synced_runs(sync: SyncSta
     session = FakeSession()
     session.show(link="lost", detail="no route", sync_states={RUN: sync})
     assert details_text(session.snapshot, RUN, None, now=100.0).plain.splitlines()[0] == f"{words} no route"
+
+
+@pytest.mark.parametrize(
+    ("state", "line"),
+    [
+        (RunState("lost", "0" * 32, processes=2), "! Its job still runs; x aborts it"),
+        (RunState("lost", "0" * 32, supervised=True), "! Its supervisor exists, so it may go on; x aborts it"),
+        (RunState("lost", "0" * 32), None),
+    ],
+)
+def test_a_lost_run_of_which_something_is_left_shows_the_key_that_ends_it(state: RunState, line: str | None) -> None:
+    session = FakeSession()
+    session.show(RunView(RUN, state=state))
+    lines = details_text(session.snapshot, RUN, None, now=100.0).plain.splitlines()
+    assert [one for one in lines if "aborts it" in one] == ([line] if line else [])

@@ -1,4 +1,4 @@
-"""Limit on a command's wait for ended runs to be synced: it ends after a while without progress, and says why."""
+"""Limits of a command's wait: for ended runs to be synced, and for lost runs to be taken back. They end with a reason."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from console.session import Session
 from engine.contract.settings import RunId
 
 NO_PROGRESS_S = 60.0
+TAKEN_BACK_S = 600.0
 CHECK_EVERY_S = 1.0
 
 
-class SyncLimit:
-    """Waits for changes of a session, and gives up on ended runs that are not synced without any progress.
+class WaitLimit:
+    """Waits for changes of a session, and gives up on runs that have ended or are lost, after a while without progress.
 
-    Progress is a run that ends or is synced, and every byte of a pull. A lost link is waited for: it says so by itself.
+    Progress is a run that ends or is synced, and every byte of a pull. A lost run whose supervisor stands still is waited
+    for longer. The time without a link does not count: a lost link says so by itself.
 
     Args:
         runs: those that are waited for.
@@ -33,13 +35,15 @@ class SyncLimit:
         self._changed = asyncio.Event()
         self._most: dict[tuple[RunId, str, str], int] = {}
         self._waiting: frozenset[RunId] = frozenset()
+        self._lost_for: dict[RunId, float] = {}
         self._idle, self._checked_at = 0.0, clock()
         session.subscribe(lambda _: self._changed.set())
 
     @property
     def given_up(self) -> frozenset[RunId]:
-        """Ended runs that are not synced, without progress for too long; empty as long as there is progress."""
-        return self._waiting if self._idle >= NO_PROGRESS_S else frozenset()
+        """Runs that are not worth waiting for any longer; ended ones only if nothing of them makes progress."""
+        lost = frozenset(run for run, seconds in self._lost_for.items() if seconds >= TAKEN_BACK_S)
+        return lost | self._waiting if self._idle >= NO_PROGRESS_S else lost
 
     async def wait(self) -> None:
         """Wait for the next change of the session, at most a second."""
@@ -52,6 +56,9 @@ class SyncLimit:
     def update(self, snapshot: Snapshot) -> None:
         """Note the progress in ``snapshot``, and the time without any while the link is up."""
         now = self._clock()
+        passed = now - self._checked_at if snapshot.host.link == "up" else 0.0
+        lost = [run for run in self._runs if snapshot.runs[run].may_be_taken_back]
+        self._lost_for = {run: self._lost_for[run] + passed if run in self._lost_for else 0.0 for run in lost}
         waiting = self._runs.intersection(sync_status(snapshot).not_synced)
         progress = waiting != self._waiting
         for run in waiting:
@@ -60,10 +67,7 @@ class SyncLimit:
             part = (run, view.state.key if view.state else "", sync.status)
             if sync.bytes_done > self._most.get(part, 0):
                 self._most[part], progress = sync.bytes_done, True
-        if progress or not waiting:
-            self._idle = 0.0
-        elif snapshot.host.link == "up":
-            self._idle += now - self._checked_at
+        self._idle = 0.0 if progress or not waiting else self._idle + passed
         self._waiting, self._checked_at = waiting, now
 
     def report_given_up(self, snapshot: Snapshot) -> None:

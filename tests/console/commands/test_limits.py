@@ -10,8 +10,8 @@ from typing import cast
 import pytest
 from msgspec.structs import replace
 
-from console.commands import sync_limit
-from console.commands.sync_limit import SyncLimit
+from console.commands import limits
+from console.commands.limits import WaitLimit
 from console.hosts import host_link
 from console.runs.run_view import RunView
 from console.runs.snapshot import HostView, Link, Snapshot, SyncState
@@ -37,10 +37,10 @@ def snapshot(a: SyncState, b: SyncState | None = None, link: Link = "up") -> Sna
     return Snapshot(host, "scaling", "full", runs, {A42: a, B42: b or SyncState("synced", key=KEY)})
 
 
-def limit_after(*steps: tuple[float, Snapshot]) -> SyncLimit:
+def limit_after(*steps: tuple[float, Snapshot]) -> WaitLimit:
     """The limit after snapshots, each so many seconds after the one before."""
     now = 0.0
-    limit = SyncLimit(cast(Session, SilentSession()), (A42, B42), lambda: now)
+    limit = WaitLimit(cast(Session, SilentSession()), (A42, B42), lambda: now)
     for seconds, shown in steps:
         now += seconds
         limit.update(shown)
@@ -75,6 +75,17 @@ def test_the_time_without_a_link_does_not_count() -> None:
     assert limit_after((0, up), (30, up), (900, lost), (20, up)).given_up == frozenset()
 
 
+def test_a_lost_run_is_given_up_only_if_its_supervisor_does_not_go_on() -> None:
+    before = snapshot(SyncState())
+    stands = RunView(A42, state=RunState("lost", KEY, supervised=True))
+    goes_on, gone = (RunView(A42, state=RunState(name, KEY)) for name in ("running", "lost"))
+    lost, runs, over = (replace(before, runs={**before.runs, A42: view}) for view in (stands, goes_on, gone))
+    assert limit_after((0, lost), (599, lost)).given_up == frozenset()
+    assert limit_after((0, lost), (599, lost), (1, lost)).given_up == {A42}
+    assert limit_after((0, lost), (599, lost), (1, runs), (1, lost)).given_up == frozenset()
+    assert limit_after((0, lost), (9999, over)).given_up == frozenset(), "it is over by itself"
+
+
 UNSEALED = pytest.mark.fault("a run ends and cannot be sealed", "shown as ended, not sealed; every command ends")
 
 
@@ -83,7 +94,7 @@ UNSEALED = pytest.mark.fault("a run ends and cannot be sealed", "shown as ended,
 def test_run_and_sync_pull_end_with_the_reason_at_a_run_that_is_never_sealed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sync_limit, "NO_PROGRESS_S", 2.0)
+    monkeypatch.setattr(limits, "NO_PROGRESS_S", 2.0)
     monkeypatch.setattr(host_link, "POLL_WAIT_S", 0.2)
     use_job(monkeypatch, "os.mkdir('manifest.json')")  # in the place of the manifest
     assert command("run", tmp_path, "--condition", "A", "--seed", "42")() == 1
@@ -102,12 +113,12 @@ def test_a_run_that_is_sealed_late_is_waited_for(
     once = command("run", tmp_path, "--condition", "A", "--seed", "42", "--detach")
     assert once() == 0
     until(lambda: states(tmp_path)["A_seed42"]["state"] == "finished")
-    waiting = sync_limit.SyncLimit.wait
+    waiting = limits.WaitLimit.wait
 
-    async def wait(limit: SyncLimit) -> None:
+    async def wait(limit: WaitLimit) -> None:
         await waiting(limit)
         if "ended, not sealed" in capsys.readouterr().err:
             (run_folders(tmp_path) / "A_seed42" / "manifest.json").rmdir()
 
-    monkeypatch.setattr(SyncLimit, "wait", wait)
+    monkeypatch.setattr(WaitLimit, "wait", wait)
     assert command("sync", tmp_path, "pull")() == 0
