@@ -16,20 +16,35 @@ from pathlib import Path
 def take_lock(path: str | Path, wait: bool, dir_fd: int | None = None) -> int | None:
     """Lock the file ``path``, made if missing, exclusively; None if another process holds it and ``wait`` is False.
 
-    The lock lasts as long as the returned descriptor, or a copy that a child process inherited, is open. The file is
-    never deleted: a process that waits for the deleted file would lock another file than the next one that comes.
+    The lock lasts as long as the returned descriptor, or a copy that a child process inherited, is open.
+
+    Raises:
+        OSError: the file cannot be made or opened.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    handle = os.open(path, flags, 0o600, dir_fd=dir_fd)
+    while True:
+        handle = os.open(path, flags, 0o600, dir_fd=dir_fd)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            if _is_at(handle, path, dir_fd):
+                return handle
+        except BlockingIOError:
+            os.close(handle)
+            return None
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+
+
+def _is_at(handle: int, path: str | Path, dir_fd: int | None) -> bool:
+    """Whether the locked file is still the one at ``path``: the next process would lock another one otherwise."""
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        os.close(handle)
-        return None
-    except BaseException:
-        os.close(handle)
-        raise
-    return handle
+        there = os.stat(path, dir_fd=dir_fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    mine = os.fstat(handle)
+    return (mine.st_ino, mine.st_dev) == (there.st_ino, there.st_dev)
 
 
 def is_locked(path: Path) -> bool:

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from console.hosts.agent import process
 from console.hosts.agent.launches import Launch, live_launches, settle
 from console.hosts.agent.lifecycle import PLACEMENT, Present, may_claim, next_step
 from console.hosts.agent.run_states import current_state, is_active
@@ -96,12 +97,12 @@ def _claim(workspace: Workspace, request: dict[str, Any], key: str, run_folder: 
     if not may_claim(claimed, present, request.get("replaces")):
         return _existing(workspace, run_folder, key if claimed else present.active or present.key)
     _await_seal(workspace, run_folder, present.key)
-    shutil.rmtree(workspace.job(key), ignore_errors=True)  # without a commit, whatever is there is of no use
     job = workspace.job(key)
-    job.mkdir(mode=0o700)
+    job.mkdir(mode=0o700, exist_ok=True)  # without a commit, whatever is there is of no use
     with ExitStack() as undo:
-        lock = take_lock(job / LOCK, wait=True)
-        assert lock is not None
+        lock = take_lock(job / LOCK, wait=False)
+        if lock is None:
+            raise _Busy("this launch is under way")
         undo.callback(os.close, lock)
         staged = workspace.staged(run_folder, key)
         undo.callback(shutil.rmtree, job, ignore_errors=True)
@@ -136,14 +137,14 @@ def _settle_others(workspace: Workspace, key: str, run_folder: Path) -> None:
 
 
 def _present(workspace: Workspace, run_folder: Path) -> Present:
-    """The run's present launch."""
+    """The run's present launch; one whose files are gone is found by its living processes."""
     state = read_json(run_folder / STATE) or {}
     key = str(state.get("key", ""))
     active = key if key and is_active(workspace, run_folder, state) else ""
     for launch in live_launches(workspace, run_folder):
         if launch.key != key and launch.is_supervised():
             active = active or launch.key
-    return Present(key, active)
+    return Present(key, active or next(iter(process.jobs_of(run_folder)), ""))
 
 
 def _existing(workspace: Workspace, run_folder: Path, key: str) -> Existing:

@@ -35,6 +35,11 @@ class Launch:
         self.workspace = workspace
         self.key = key
         self.folder = workspace.job(key)
+        self.spec: dict[str, Any] = {}
+        self.run_folder: Path | None = None
+        self._read_spec()
+
+    def _read_spec(self) -> None:
         self.spec = read_json(self.folder / JOB) or read_json(self.folder / UNDONE) or {}
         self.run_folder = Path(self.spec["run_folder"]) if "run_folder" in self.spec else None
 
@@ -65,6 +70,8 @@ class Launch:
 
     def facts(self) -> Facts:
         """What is on the disk now."""
+        if self.run_folder is None:  # once committed, a claim does not change; before that, it may be made again
+            self._read_spec()
         staged, run_folder, previous = self.staged, self.run_folder, self.previous
         state = (read_json(run_folder / STATE) if run_folder is not None else None) or {}
         ours = state.get("key") == self.key

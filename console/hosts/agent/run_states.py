@@ -90,7 +90,7 @@ def _is_supervised(workspace: Workspace, state: dict[str, Any]) -> bool:
 def _with_seal(workspace: Workspace, run_folder: Path, state: dict[str, Any]) -> dict[str, Any]:
     """``state`` of an ended run, whose reason says why it is not sealed if that was tried in vain."""
     key = str(state.get("key", ""))
-    if (run_folder / MANIFEST).exists():
+    if (run_folder / MANIFEST).is_file():
         return state
     if not (workspace.jobs / key).exists() and not _is_supervised(workspace, state):
         CARETAKER.seal_later(run_folder, key)
