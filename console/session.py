@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import getpass
 import threading
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-from msgspec import Struct
+from typing import TYPE_CHECKING
 
 from console.hosts.host_config import HostConfig
 from console.hosts.host_link import HostLink
@@ -24,13 +21,13 @@ from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.errors import LinkDown
 from console.hosts.transfer.uploads import send_inputs
 from console.results.records import FailedItem, Results
+from console.runs.launch_attempts import LaunchAttempts, Outcome
 from console.runs.launch_plan import AbortPlan, LaunchPlan, plan_abort, plan_launch
 from console.runs.log_buffer import LogBuffer
 from console.runs.snapshot import Snapshot
 from console.sanitize import sanitize_line
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import Experiment, folder_name, profile_of
-from engine.contract.run_folder import ENDED
 from engine.contract.settings import RunId, resolve, run_ids
 
 if TYPE_CHECKING:
@@ -38,28 +35,6 @@ if TYPE_CHECKING:
 
 LAUNCH_S = 30.0  # for each run of a launch: a cluster is slow to answer
 READ_ONLY = "the console is read-only: it launches, aborts and repairs nothing"
-
-
-class Outcome(Struct, frozen=True):
-    """Result of the launch or the abort of one run.
-
-    Attributes:
-        key: of a launch, the launch that the host now has of the run; "" where it did not say.
-        outdated: nothing was launched, because the host has another launch of the run than the plan was made from.
-    """
-
-    run: RunId
-    done: bool
-    note: str
-    key: str = ""
-    outdated: bool = False
-
-
-class _Attempt(NamedTuple):
-    """A launch that the host was asked for: its key, and the key of the launch that it replaces."""
-
-    key: str
-    replaces: str
 
 
 class Session:
@@ -107,7 +82,7 @@ class Session:
         self._read_only = read_only
         self._runs = run_ids(experiment, profile)
         self._settings = {run: resolve(experiment, profile, run) for run in self._runs}
-        self._attempts: dict[RunId, _Attempt] = {}
+        self._attempts = LaunchAttempts()
         self._listeners: list[Callable[[Snapshot], None]] = []
         self._version = 0
         self._loading = threading.Lock()
@@ -192,7 +167,7 @@ class Session:
         arguments = await self._experiment_arguments(connection)
         if error := await engine_error(host, connection, *arguments):
             raise BadInput(error)
-        attempts = {run: self._attempt(run, plan.replaces.get(run, "")) for run in plan.launch}
+        attempts = {run: self._attempts.attempt(run, plan.replaces.get(run, "")) for run in plan.launch}
         python = engine_python(host, connection)
         folder, text, files = self._folder, self._experiment_text, self._experiment.files
         requests = [
@@ -215,14 +190,7 @@ class Session:
         except AgentRefused as refusal:
             return tuple(Outcome(run, False, str(refusal)) for run in plan.launch)
         answers = dict(zip(plan.launch, reply.get("outcomes", ()), strict=False))
-        return tuple(self._launch_outcome(run, one.key, answers.get(run, {})) for run, one in attempts.items())
-
-    def _attempt(self, run: RunId, replaces: str) -> _Attempt:
-        """The attempt to launch ``run`` in place of launch ``replaces``: the same one until the host has answered it."""
-        attempt = self._attempts.get(run)
-        if attempt is None or attempt.replaces != replaces:
-            attempt = self._attempts[run] = _Attempt(uuid.uuid4().hex, replaces)
-        return attempt
+        return tuple(self._attempts.outcome(run, one.key, answers.get(run, {})) for run, one in attempts.items())
 
     async def _experiment_arguments(self, connection: HostConnection) -> tuple[str, ...]:
         """Arguments for the engine's check of an experiment that names files; sends these files first."""
@@ -231,20 +199,6 @@ class Session:
             return ()
         sent = await send_inputs(connection, self._link.view.name, self._runs_dir, self._experiment_text, files)
         return ("--experiment", str(sent), "--inputs", str(sent.parent.parent), "--profile", self._profile)
-
-    def _launch_outcome(self, run: RunId, key: str, answer: dict[str, Any]) -> Outcome:
-        """Outcome of one launch; a refused run keeps its key, so that its next launch is the same one."""
-        if "key" not in answer:
-            return Outcome(run, False, sanitize_line(str(answer.get("refused", "the host gave no reason"))))
-        if (attempt := self._attempts.get(run)) is not None and attempt.key == key:
-            del self._attempts[run]
-        present, state = str(answer["key"]), sanitize_line(str(answer.get("state", "")))
-        if present != key:
-            return Outcome(run, False, _outdated_text(present, state), present, outdated=True)
-        if not answer.get("new") and not state:
-            return Outcome(run, False, "another launch has replaced it since", outdated=True)
-        note = sanitize_line(str(answer.get("note", "")))  # why it does not start yet
-        return Outcome(run, True, (state or "queued") + (f": {note}" if note else ""), key)
 
     async def abort(self, plan: AbortPlan) -> tuple[Outcome, ...]:
         """End the plan's runs, queued ones first, so that none of them starts in place of one that ends."""
@@ -348,12 +302,3 @@ class Session:
         snapshot = self.snapshot
         for listener in self._listeners:
             listener(snapshot)
-
-
-def _outdated_text(present: str, state: str) -> str:
-    """Why nothing was launched: the host has launch ``present`` of the run, and not the one that was to be replaced."""
-    if not present:
-        return "the host no longer has the launch that was to be replaced"
-    if state in ENDED:
-        return f"another launch of it is on the host: {state}"
-    return "already active under another launch"

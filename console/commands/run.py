@@ -13,10 +13,11 @@ from console.commands.limits import WaitLimit
 from console.commands.output import print_line, report
 from console.commands.results import print_results
 from console.hosts.ssh.errors import LinkDown
+from console.runs.launch_attempts import Outcome
 from console.runs.launch_plan import LaunchPlan
 from console.runs.run_view import RunView
 from console.runs.snapshot import Snapshot, SyncState
-from console.session import Outcome, Session
+from console.session import Session
 from engine.contract.run_folder import SEALED
 from engine.contract.settings import RunId
 

@@ -16,7 +16,7 @@ from console.ui.messages import ENDED, AbortRequested, LaunchRequested
 from console.ui.session_protocol import SessionProtocol
 
 if TYPE_CHECKING:
-    from console.session import Outcome
+    from console.runs.launch_attempts import Outcome
 
 Severity = Literal["information", "warning", "error"]
 Notice = tuple[str, Severity]

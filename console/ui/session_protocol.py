@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from console.hosts.preflight.checks import Check, Repair
     from console.hosts.pull.verify import VerifyResult
     from console.results.records import FailedItem, Results
+    from console.runs.launch_attempts import Outcome
     from console.runs.launch_plan import AbortPlan, LaunchPlan
     from console.runs.log_buffer import LogBuffer
     from console.runs.snapshot import Snapshot
-    from console.session import Outcome
     from engine.contract.settings import RunId
 
 

@@ -15,7 +15,7 @@ from console.hosts.host_config import HostConfig
 from console.hosts.preflight.checks import Repair
 from console.hosts.ssh.errors import LinkDown
 from console.runs.snapshot import Snapshot, SyncState
-from console.session import Outcome, Session
+from console.session import Session
 from engine.contract import events
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import read_experiment
@@ -143,39 +143,6 @@ async def test_without_a_link_nothing_is_launched(tmp_path: Path) -> None:
     session = make_session(tmp_path)
     with pytest.raises(LinkDown):
         await session.launch(session.plan_launch([RunId("A", 42)]))
-
-
-async def test_a_launch_keeps_its_key_until_the_host_has_answered_what_became_of_it(tmp_path: Path) -> None:
-    session, run = make_session(tmp_path), RunId("A", 42)
-    key = session._attempt(run, "a" * 32).key
-    session._link.follower.host_states = {run: RunState("failed", key)}  # it ran, and its answer was lost
-    assert session._attempt(run, "a" * 32).key == key
-    assert session._attempt(run, key).key != key, "a launch in place of another one is another launch"
-    key = session._attempt(run, "").key
-    answer = {"new": False, "key": key, "state": "finished"}
-    assert session._launch_outcome(run, key, answer) == Outcome(run, True, "finished", key)
-    assert session._attempt(run, "").key != key
-    answer = {"new": False, "key": key, "state": ""}
-    assert not session._launch_outcome(run, key, answer).done, "it ran, and the run was launched again since"
-    answer = {"new": True, "key": key, "state": "queued", "note": "the disk is full"}
-    assert session._launch_outcome(run, key, answer).note == "queued: the disk is full"
-
-
-@pytest.mark.parametrize(
-    ("key", "state", "note"),
-    [
-        ("b" * 32, "running", "already active under another launch"),
-        ("b" * 32, "finished", "another launch of it is on the host: finished"),
-        ("", "", "the host no longer has the launch that was to be replaced"),
-    ],
-)
-async def test_a_launch_in_place_of_another_than_the_plan_was_made_from_starts_nothing(
-    tmp_path: Path, key: str, state: str, note: str
-) -> None:
-    session, run = make_session(tmp_path), RunId("A", 42)
-    asked = session._attempt(run, "a" * 32).key
-    outcome = session._launch_outcome(run, asked, {"new": False, "key": key, "state": state})
-    assert outcome == Outcome(run, False, note, key, outdated=True)
 
 
 async def test_a_read_only_session_launches_and_aborts_nothing(tmp_path: Path) -> None:

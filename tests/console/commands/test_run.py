@@ -16,10 +16,10 @@ from console.commands.run import run
 from console.results.aggregate import aggregate
 from console.results.load import load
 from console.results.records import Results
+from console.runs.launch_attempts import Outcome
 from console.runs.launch_plan import LaunchPlan, plan_launch
 from console.runs.run_view import RunView
 from console.runs.snapshot import HostView, Snapshot, SyncState
-from console.session import Outcome
 from engine.contract.experiment import read_experiment
 from engine.contract.run_folder import StateName
 from engine.contract.settings import RunId, run_ids

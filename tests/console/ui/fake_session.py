@@ -12,11 +12,11 @@ from msgspec.structs import replace
 from console.hosts.preflight.checks import Check, Repair
 from console.hosts.pull.verify import VerifyResult
 from console.results.records import FailedItem, Results
+from console.runs.launch_attempts import Outcome
 from console.runs.launch_plan import AbortPlan, LaunchPlan, plan_abort, plan_launch
 from console.runs.log_buffer import LogBuffer
 from console.runs.run_view import RunView
 from console.runs.snapshot import Gpu, HostFacts, HostView, Snapshot, SyncState
-from console.session import Outcome
 from engine.contract.experiment import Experiment, folder_name, read_experiment
 from engine.contract.settings import RunId, run_ids
 from engine.contract.state import RunState

@@ -8,9 +8,9 @@ import pytest
 from textual.widgets import Static
 
 from console.hosts.ssh.prompts import Prompter
+from console.runs.launch_attempts import Outcome
 from console.runs.run_view import RunView
 from console.runs.snapshot import SyncState
-from console.session import Outcome
 from console.ui.app import ConsoleApp
 from console.ui.commands import outcome_notice
 from engine.contract.settings import RunId
