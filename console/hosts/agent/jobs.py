@@ -1,34 +1,17 @@
-"""Launch and abort runs; each can safely be requested twice."""
+"""Launch runs; each launch can safely be requested twice."""
 
 from __future__ import annotations
 
-import signal
-import time
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
-from console.hosts.agent import process
 from console.hosts.agent.claims import Existing, claim
-from console.hosts.agent.launches import Launch, abort_unsupervised, settle
+from console.hosts.agent.launches import Launch, settle
 from console.hosts.agent.run_states import current_state
 from console.hosts.agent.slurm import jobs as slurm_jobs
-from console.hosts.agent.workspace import (
-    ABORT,
-    JOB,
-    LOCK,
-    NotStarted,
-    Refused,
-    Workspace,
-    error_text,
-    read_json,
-    write_json,
-)
+from console.hosts.agent.workspace import LOCK, NotStarted, Refused, Workspace, error_text, read_json
 from engine.contract.file_lock import locked
-from engine.contract.run_folder import ENDED, SEALED, STATE
-
-ABORT_TIMEOUT_S = 20.0
-KILL_AFTER_S = 12.0  # a working supervisor needs less to end its job; one that stands still is killed then
+from engine.contract.run_folder import STATE
 
 
 def launch(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
@@ -88,37 +71,3 @@ def launch_all(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
         except (Refused, OSError, KeyError, TypeError, ValueError) as error:
             outcomes.append({"refused": error_text(error, workspace)})
     return {"outcomes": outcomes}
-
-
-def abort(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
-    """End a run with all its processes; returns its state afterwards. A run that has ended stays as it is.
-
-    Raises:
-        Refused: there is no such launch, or another one has taken its run folder.
-    """
-    key = str(request["key"])
-    job = workspace.job(key)
-    spec = read_json(job / JOB)
-    if spec is None:
-        raise Refused(f"no run was launched with key {key}")
-    run_folder = Path(spec["run_folder"])
-    state = read_json(run_folder / STATE) or {}
-    if state.get("key") != key:
-        raise Refused("that launch was replaced by another")
-    # the file also stops a supervisor that cannot be signalled now, or that has not started yet
-    if not (job / ABORT).exists() and current_state(workspace, run_folder, state)["state"] not in SEALED:
-        write_json(job / ABORT, {"by": str(request.get("by", "the operator"))})
-    if "slurm" in state:
-        return slurm_jobs.abort(workspace, run_folder, key)
-    began = time.monotonic()
-    while time.monotonic() < began + ABORT_TIMEOUT_S:
-        state = read_json(run_folder / STATE) or state
-        if state.get("state") in ENDED:
-            return state
-        with locked(job / LOCK, wait=False) as lock:
-            if lock is not None:
-                return abort_unsupervised(run_folder, key, "aborted after its supervisor was gone")
-        kill = time.monotonic() > began + KILL_AFTER_S
-        process.send_signal(state.get("supervisor"), signal.SIGKILL if kill else signal.SIGTERM)
-        time.sleep(0.1)
-    return state

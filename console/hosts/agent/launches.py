@@ -21,6 +21,7 @@ from engine.contract.run_folder import ENDED, EXIT, MANIFEST, STATE
 
 GRACE_S = 5.0  # between SIGTERM and SIGKILL
 MAX_STEPS = 20
+UNRECORDED: dict[str, str] = {}  # reasons of aborts that the disk has not taken yet, by key
 
 
 class Launch:
@@ -87,7 +88,7 @@ class Launch:
             state=str(state.get("state", "")) if ours else "",
             exit=str(exit_record.get("state", "")) if exit_record.get("key") == self.key else "",
             sealed=manifest.get("key") == self.key,
-            aborting=(self.folder / ABORT).exists(),
+            aborting=(self.folder / ABORT).exists() or self.key in UNRECORDED,
             queues_itself="slurm" in state,
         )
 
@@ -198,6 +199,8 @@ def _move(source: Path, target: Path) -> None:
 
 def abort_text(job_folder: Path) -> str:
     """The reason of a run that ends since an abort was requested."""
+    if not (job_folder / ABORT).exists():
+        return "aborted by SIGTERM to its supervisor"
     return f"aborted by {(read_json(job_folder / ABORT) or {}).get('by', 'somebody')}"
 
 
@@ -230,12 +233,25 @@ def record_end(run_folder: Path, key: str, end: str, reason: str) -> dict[str, A
     return state
 
 
+def orphans_of(key: str, state: dict[str, Any], run_folder: Path | None) -> process.JobProcesses:
+    """The processes of a launch without a supervisor, whose recorded state is ``state``."""
+    job = state.get("job")
+    return process.JobProcesses(key, None, int(job["pid"]) if job and process.alive(job) else None, run_folder)
+
+
 def abort_unsupervised(run_folder: Path, key: str, reason: str) -> dict[str, Any]:
-    """End what a dead supervisor left running, and record the abort; returns the run's state. The lock must be held."""
+    """End what a dead supervisor left running, and record the abort; returns the run's state. The lock must be held.
+
+    Raises:
+        OSError: it could not be recorded. Its processes have ended all the same, and the next try records ``UNRECORDED``.
+    """
     state = read_json(run_folder / STATE) or {"key": key}
     if state.get("state") in ENDED:
         return state
-    job = state.get("job")
-    session = int(job["pid"]) if job and process.alive(job) else None
-    termination = process.terminate_job(key, None, session, GRACE_S, run_folder)
-    return record_end(run_folder, key, "aborted", reason + termination.remark + gpu.release_text(termination.pids))
+    termination = orphans_of(key, state, run_folder).terminate(GRACE_S)
+    if termination.pids or key not in UNRECORDED:
+        gone = "; its supervisor was gone" if state.get("supervisor") else ""
+        UNRECORDED[key] = f"{reason}{gone}{termination.text}{gpu.release_text(termination.pids)}"
+    state = record_end(run_folder, key, "aborted", UNRECORDED[key])
+    del UNRECORDED[key]
+    return state

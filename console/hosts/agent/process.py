@@ -38,6 +38,12 @@ class Termination(NamedTuple):
         """``; could not be ended: python3 (12, 14)``; "" if all have ended."""
         return f"; could not be ended: {named(self.survivors)}" if self.survivors else ""
 
+    @property
+    def text(self) -> str:
+        """``; 3 processes ended``, with the remark; "" without processes."""
+        ended = len(self.pids) - len(self.survivors)
+        return (f"; {ended} process{'' if ended == 1 else 'es'} ended" if ended else "") + self.remark
+
 
 class ProcessStat(NamedTuple):
     """What /proc says of one process.
@@ -332,6 +338,13 @@ def jobs_of(run_folder: Path) -> frozenset[str]:
     table = ProcessTable()
     pids = table.having(FOLDER_VARIABLE).get(os.path.realpath(run_folder), set())
     return frozenset(key for key, others in table.having(KEY_VARIABLE).items() if pids & others)
+
+
+def folder_of_job(key: str) -> str:
+    """The run folder for which a living job was started; "" if no process of it lives, or none tells."""
+    table = ProcessTable()
+    pids = table.having(KEY_VARIABLE).get(key, set())
+    return next((folder for folder, others in table.having(FOLDER_VARIABLE).items() if pids & others), "")
 
 
 def supervisors_of(key: str) -> list[dict[str, Any]]:

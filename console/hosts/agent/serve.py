@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from console.hosts.agent import environment, jobs
+from console.hosts.agent.abort import abort
 from console.hosts.agent.caretaker import CARETAKER
 from console.hosts.agent.host_facts import facts, preflight_facts
 from console.hosts.agent.lease import Lease
@@ -33,7 +34,7 @@ VERBS = {
     "hello": lambda *_: hello(),
     "launch": jobs.launch,
     "launch_all": jobs.launch_all,
-    "abort": jobs.abort,
+    "abort": abort,
     "poll": poll,
     "facts": facts,
     "preflight_facts": preflight_facts,

@@ -7,11 +7,12 @@ import shlex
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from console.hosts.agent.claims import Claim, Existing, claim
-from console.hosts.agent.launches import Launch, abort_text, abort_unsupervised
+from console.hosts.agent.launches import Launch
 from console.hosts.agent.slurm import commands as slurm
 from console.hosts.agent.slurm.queue import queue_of
 from console.hosts.agent.slurm.state import mark_submitted, was_submitted
@@ -61,16 +62,21 @@ def launch_together(workspace: Workspace, requests: list[dict[str, Any]]) -> lis
     return outcomes
 
 
-def abort(workspace: Workspace, run_folder: Path, key: str) -> dict[str, Any]:
+def abort(
+    workspace: Workspace, run_folder: Path, key: str, end_unsupervised: Callable[[], dict[str, Any] | None]
+) -> dict[str, Any]:
     """End a run for which an abort was requested; returns its state afterwards.
 
     A waiting job is taken out of the queue. A running one gets SIGTERM, so that its supervisor records the end; if that
     takes too long, Slurm ends the allocation.
 
+    Args:
+        end_unsupervised: ends a run that Slurm does not have; None while another process holds the job's lock.
+
     Raises:
         Refused: Slurm did not answer. The request stands: the supervisor ends the run as soon as it sees it.
     """
-    queue, job = queue_of(workspace), workspace.job(key)
+    queue = queue_of(workspace)
     began = time.monotonic()
     cancelled: set[tuple[str, bool]] = set()
     while True:
@@ -80,9 +86,9 @@ def abort(workspace: Workspace, run_folder: Path, key: str) -> dict[str, Any]:
         snapshot = queue.newer_than(max(began, time.monotonic() - QUEUE_POLL_S))
         live = snapshot.live(key)
         if not snapshot.error and not live:
-            with locked(job / LOCK, wait=False) as lock:
-                if lock is not None:
-                    return abort_unsupervised(run_folder, key, abort_text(job))
+            ended = end_unsupervised()
+            if ended is not None:
+                return ended
         for entry in live:
             gently = entry.state == "RUNNING" and time.monotonic() < began + CANCEL_AFTER_S
             if entry.state != "COMPLETING" and (entry.job, gently) not in cancelled:

@@ -15,7 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
-from console.hosts.agent import jobs, process, run_states
+from console.hosts.agent import process, run_states
+from console.hosts.agent.abort import abort
 from console.hosts.agent.workspace import Workspace, write_json
 from console.hosts.remote.agent_client import AgentClient, AgentRefused
 from engine.contract import manifest
@@ -234,7 +235,7 @@ def test_a_run_from_before_a_reboot_is_lost_and_its_pids_are_left_alone(tmp_path
         )
         state = run_states.current_states(workspace, "experiment")["A_seed1"]
         assert (state["state"], state["reason"]) == ("lost", "the host was rebooted")
-        assert jobs.abort(workspace, {"key": key, "by": "the test"})["state"] == "aborted"
+        assert abort(workspace, {"key": key, "by": "the test"})["state"] == "aborted"
         assert stranger.poll() is None, "the stranger lives"
         stranger.communicate(b"\n")
 
