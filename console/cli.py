@@ -69,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
 def _add_run(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     run = commands.add_parser("run", parents=parents, help="launch runs, follow them, print the results")
     run.add_argument("--restart", action="store_true", help="start every run over, finished ones too")
+    run.add_argument("--yes", action="store_true", help="set older results and checkpoints aside without asking")
     strict = run.add_mutually_exclusive_group()
     strict.add_argument("--strict", action="store_true", default=None, help="a failed ship blocker fails its run")
     strict.add_argument("--no-strict", dest="strict", action="store_false", help="ship blockers are only reported")

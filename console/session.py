@@ -143,7 +143,11 @@ class Session:
             for run, view in views.items()
             if view.state and view.state.settings == self._settings[run].fingerprint()
         )
-        return plan_launch(views, wanted, same_settings=same, restart=restart)
+        follower = self._link.follower
+        unread = frozenset(
+            run for run, view in views.items() if view.state and not follower.has_all_events(run, view.state.key)
+        )
+        return plan_launch(views, wanted, same_settings=same, unread=unread, restart=restart)
 
     def plan_abort(self, wanted: Iterable[RunId]) -> AbortPlan:
         """What aborting ``wanted`` would do, by the states that the host reported in this session."""

@@ -18,6 +18,7 @@ from console.runs.launch_plan import LaunchPlan
 from console.runs.run_view import RunView
 from console.runs.snapshot import Snapshot, SyncState
 from console.session import Session
+from engine.contract.bad_input import BadInput
 from engine.contract.run_folder import SEALED
 from engine.contract.settings import RunId
 
@@ -31,6 +32,9 @@ POLLS_AFTER_LAUNCH = 5  # one may be under way and report the launch before, who
 async def run(context: Context) -> int:
     """Launch what the options choose and wait until it has ended and is synced.
 
+    Raises:
+        BadInput: without ``--yes``, results or checkpoints would be set aside; nothing was launched.
+
     Returns:
         0 when every chosen run finished; else the exit code of the worst that happened. With ``--detach``, 0 when every
         run that was to be launched is queued.
@@ -41,7 +45,10 @@ async def run(context: Context) -> int:
     async with connected(session):
         reporter = _RunReporter(chosen)
         reporter.update(session.snapshot)
-        outcomes = await _launch(session, session.plan_launch(chosen, restart=context.options.restart))
+        plan = session.plan_launch(chosen, restart=context.options.restart)
+        if plan.aside_text and not context.options.yes:
+            raise BadInput(f"would set aside {plan.aside_text}; nothing was launched, --yes does it", field="run")
+        outcomes = await _launch(session, plan)
         launched = exit_codes.DONE if all(outcome.done for outcome in outcomes) else exit_codes.FAILED
         if context.options.detach:
             if context.options.json:

@@ -16,7 +16,8 @@ class LaunchPlan(Struct, frozen=True):
 
     Attributes:
         leave: runs that are not launched, each with the reason.
-        sets_aside: launched runs whose results are set aside.
+        results_aside: launched runs whose results, and the checkpoint, are set aside.
+        checkpoints_aside: launched runs that have no results, and whose checkpoint is set aside.
         resumes: launched runs that resume from their checkpoint.
         replaces: of each launched run, the key of the launch that the plan was made from; "" where the host had none. The
             host starts nothing in place of another one.
@@ -24,9 +25,20 @@ class LaunchPlan(Struct, frozen=True):
 
     launch: tuple[RunId, ...]
     leave: tuple[tuple[RunId, str], ...] = ()
-    sets_aside: tuple[RunId, ...] = ()
+    results_aside: tuple[RunId, ...] = ()
+    checkpoints_aside: tuple[RunId, ...] = ()
     resumes: tuple[RunId, ...] = ()
     replaces: dict[RunId, str] = {}
+
+    @property
+    def aside_text(self) -> str:
+        """What would be set aside, which is never done without asking; "" if nothing is."""
+        parts = []
+        if self.results_aside:
+            parts.append(f"the results and checkpoint of {_labels(self.results_aside)}")
+        if self.checkpoints_aside:
+            parts.append(f"the checkpoint of {_labels(self.checkpoints_aside)}")
+        return " and ".join(parts)
 
     @property
     def question(self) -> str:
@@ -34,8 +46,8 @@ class LaunchPlan(Struct, frozen=True):
         if not self.launch:
             return "Nothing to launch: " + _counted(reason for _, reason in self.leave)
         text = f"Launch {_labels(self.launch)}"
-        if self.sets_aside:
-            text += f"; the results of {_labels(self.sets_aside)} are set aside"
+        if self.aside_text:
+            text += f"; sets aside {self.aside_text}, to be restored if wanted"
         if self.resumes:
             text += f"; {_labels(self.resumes)} {'resumes' if len(self.resumes) == 1 else 'resume'} from the last checkpoint"
         if self.leave:
@@ -82,6 +94,7 @@ def plan_launch(
     wanted: Iterable[RunId],
     *,
     same_settings: frozenset[RunId] = frozenset(),
+    unread: frozenset[RunId] = frozenset(),
     restart: bool = False,
 ) -> LaunchPlan:
     """Which of ``wanted`` to launch.
@@ -89,8 +102,13 @@ def plan_launch(
     An active run is never launched, nor a lost one of which something still runs. A finished run with the same settings
     (``same_settings``) is left as it is, and one with these settings that ended before its results resumes from its
     checkpoint, unless ``restart``. All others start from the beginning.
+
+    Args:
+        unread: runs whose events are not all known yet: they may have a checkpoint.
     """
-    launch, leave, sets_aside, resumes = [], [], [], []
+    launch, leave, results = [], [], []
+    checkpoints: list[RunId] = []
+    resumes: list[RunId] = []
     replaces: dict[RunId, str] = {}
     for run in wanted:
         view = views.get(run, RunView(run))
@@ -108,10 +126,10 @@ def plan_launch(
             launch.append(run)
             replaces[run] = view.state.key if view.state else ""
             if finished or view.evaluated:  # of a finished run the events may not be local yet
-                sets_aside.append(run)
-            elif view.checkpoint is not None and continues:
-                resumes.append(run)
-    return LaunchPlan(tuple(launch), tuple(leave), tuple(sets_aside), tuple(resumes), replaces)
+                results.append(run)
+            elif view.checkpoint is not None or run in unread:
+                (resumes if continues else checkpoints).append(run)
+    return LaunchPlan(tuple(launch), tuple(leave), tuple(results), tuple(checkpoints), tuple(resumes), replaces)
 
 
 def plan_abort(views: Mapping[RunId, RunView], wanted: Iterable[RunId]) -> AbortPlan:

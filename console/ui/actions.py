@@ -132,7 +132,7 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
             "restart",
             ("r",),
             "restart",
-            "Restart the selected run; its results are set aside",
+            "Restart the selected run; what it has is set aside",
             destructive=True,
             changes_host=True,
         ),

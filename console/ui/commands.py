@@ -68,7 +68,7 @@ class CommandApp(App[None], inherit_bindings=False):
         def start() -> None:
             self.run_command("launch", f"launching {counted(len(plan.launch), 'run')}", launch())
 
-        if plan.sets_aside:
+        if plan.aside_text:
             self.confirm(plan.question, "launch", start)
         else:
             start()

@@ -20,6 +20,7 @@ from console.runs.launch_attempts import Outcome
 from console.runs.launch_plan import LaunchPlan, plan_launch
 from console.runs.run_view import RunView
 from console.runs.snapshot import HostView, Snapshot, SyncState
+from engine.contract.bad_input import BadInput
 from engine.contract.experiment import read_experiment
 from engine.contract.run_folder import StateName
 from engine.contract.settings import RunId, run_ids
@@ -28,7 +29,7 @@ from engine.contract.toml_file import find_config
 
 RUN = RunId("A", 42)
 EXPERIMENT = read_experiment(find_config("scaling.toml"))
-RESTART = Namespace(restart=True, detach=False, json=True)
+RESTART = Namespace(restart=True, yes=True, detach=False, json=True)
 
 
 def view(state: StateName, key: str) -> RunView:
@@ -51,6 +52,7 @@ class ScriptedSession:
         self.at_home = "0"
         self._polls, self._refuse, self._syncs_at_once = list(polls), refuse, syncs_at_once
         self._launched = asyncio.Event()
+        self.launched = False
         self._callbacks: list[Callable[[Snapshot], None]] = []
 
     @property
@@ -85,6 +87,7 @@ class ScriptedSession:
 
     async def launch(self, plan: LaunchPlan) -> tuple[Outcome, ...]:
         self._launched.set()
+        self.launched = True
         done = not self._refuse
         return tuple(Outcome(run, done, self._refuse or "queued", "1" * 32 if done else "") for run in plan.launch)
 
@@ -138,7 +141,7 @@ def test_a_refused_launch_fails_whatever_an_older_one_left(capsys: pytest.Captur
 
 @pytest.mark.parametrize(("refuse", "expected"), [("", 0), ("the disk is full", 1)])
 def test_detached_it_tells_of_each_launch(capsys: pytest.CaptureFixture[str], refuse: str, expected: int) -> None:
-    options = Namespace(restart=True, detach=True, json=True)
+    options = Namespace(restart=True, yes=True, detach=True, json=True)
     code, printed, _ = outcome(ScriptedSession([view("queued", "1")], refuse), capsys, options)
     assert code == expected and [one["done"] for one in printed] == [not refuse]
 
@@ -173,3 +176,14 @@ def test_a_lost_run_whose_supervisor_exists_is_waited_for_and_reported(capsys: p
 def test_a_lost_run_without_a_supervisor_is_final(capsys: pytest.CaptureFixture[str], processes: int) -> None:
     code, _, errors = outcome(ScriptedSession([view("running", "1"), lost("1", processes=processes)]), capsys)
     assert code == 1 and ("A/42: lost; its job still runs: abort it" in errors) is bool(processes)
+
+
+def test_results_are_set_aside_only_with_yes(capsys: pytest.CaptureFixture[str]) -> None:
+    session = ScriptedSession([view("queued", "1")])
+    options = Namespace(restart=True, yes=False, detach=False, json=True)
+    with pytest.raises(BadInput) as refused:
+        outcome(session, capsys, options)
+    assert not session.launched
+    assert str(refused.value) == (
+        "run: would set aside the results and checkpoint of A/42; nothing was launched, --yes does it"
+    )

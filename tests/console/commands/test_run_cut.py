@@ -40,7 +40,7 @@ def reconnect_after(monkeypatch: pytest.MonkeyPatch, folder: Path, ended: int) -
 
 
 @pytest.mark.fault("link cut during launch all, the runs end before the reconnect", "each is launched once and kept")
-@pytest.mark.parametrize("more", [(), ("--restart",)])
+@pytest.mark.parametrize("more", [(), ("--restart", "--yes")])
 def test_runs_that_end_while_the_link_is_cut_are_not_launched_again(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -32,7 +32,7 @@ def test_a_launch_never_touches_an_active_run(views: dict[RunId, RunView], resta
     plan = plan_launch(views, RUNS, same_settings=frozenset(RUNS), restart=restart)
     assert not [run for run in plan.launch if views[run].active]
     assert sorted((*plan.launch, *(run for run, _ in plan.leave))) == sorted(RUNS)
-    assert set(plan.sets_aside) == {run for run in plan.launch if views[run].evaluated}
+    assert set(plan.results_aside) == {run for run in plan.launch if views[run].evaluated}
 
 
 @given(matrices)
@@ -47,22 +47,36 @@ def test_finished_runs_are_kept_unless_asked_again_or_asked_otherwise() -> None:
     assert plan_launch(views, RUNS[:1], same_settings=frozenset(RUNS)).launch == ()
     assert plan_launch(views, RUNS[:1]).launch == RUNS[:1], "other settings were asked for"
     again = plan_launch(views, RUNS[:1], same_settings=frozenset(RUNS), restart=True)
-    assert again.sets_aside == RUNS[:1] and "set aside" in again.question
+    assert again.results_aside == RUNS[:1] and "sets aside" in again.question
 
 
 def test_a_finished_run_has_results_before_its_events_are_local() -> None:
     views = {RUNS[0]: view(RUNS[0], "finished", evaluated=False)}
-    assert plan_launch(views, RUNS[:1]).sets_aside == RUNS[:1]
+    assert plan_launch(views, RUNS[:1]).results_aside == RUNS[:1]
 
 
 def test_a_run_that_ended_early_resumes_from_its_checkpoint_unless_asked_otherwise() -> None:
     ended = replace(view(RUNS[0], "aborted"), checkpoint=Checkpoint(500, 2, "0" * 64))
     views = {RUNS[0]: ended, RUNS[1]: view(RUNS[1], "lost"), RUNS[2]: replace(ended, failed_gates=("top1",))}
     plan = plan_launch(views, RUNS[:3], same_settings=frozenset(RUNS))
-    assert (plan.launch, plan.resumes, plan.sets_aside) == (RUNS[:3], RUNS[:1], RUNS[2:3])
+    assert (plan.launch, plan.resumes, plan.results_aside) == (RUNS[:3], RUNS[:1], RUNS[2:3])
     assert "A/42 resumes from the last checkpoint" in plan.question
-    assert plan_launch(views, RUNS[:1]).resumes == (), "other settings were asked for"
-    assert plan_launch(views, RUNS[:1], same_settings=frozenset(RUNS), restart=True).resumes == ()
+    other = plan_launch(views, RUNS[:1])
+    again = plan_launch(views, RUNS[:3], same_settings=frozenset(RUNS), restart=True)
+    assert other.resumes == again.resumes == () and other.checkpoints_aside == again.checkpoints_aside == RUNS[:1]
+    assert other.question == "Launch A/42; sets aside the checkpoint of A/42, to be restored if wanted."
+    assert again.aside_text == "the results and checkpoint of A/456 and the checkpoint of A/42"
+
+
+def test_a_run_whose_events_are_not_known_yet_may_have_a_checkpoint() -> None:
+    views = {
+        RUNS[0]: view(RUNS[0], "failed"),
+        RUNS[1]: view(RUNS[1], "queued"),
+        RUNS[2]: view(RUNS[2], "finished"),
+    }
+    unread = frozenset(RUNS[:3])
+    assert plan_launch(views, RUNS[:3], unread=unread).checkpoints_aside == RUNS[:1]
+    assert plan_launch(views, RUNS[:3], unread=unread, same_settings=unread).resumes == RUNS[:1]
 
 
 def test_a_plan_names_the_launches_that_it_was_made_from() -> None:

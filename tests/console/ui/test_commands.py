@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 from textual.widgets import Static
 
 from console.hosts.ssh.prompts import Prompter
@@ -13,6 +14,7 @@ from console.runs.run_view import RunView
 from console.runs.snapshot import SyncState
 from console.ui.app import ConsoleApp
 from console.ui.commands import outcome_notice
+from engine.contract.events import Checkpoint
 from engine.contract.settings import RunId
 from tests.console.ui.driving import LARGE, asked, console, notices, record_notices, screen, until, until_shown
 from tests.console.ui.fake_session import FakeSession
@@ -60,19 +62,35 @@ async def test_launching_an_active_run_only_shows_a_notice() -> None:
     assert not session.launched
 
 
-async def test_restarting_asks_because_results_give_way() -> None:
+@pytest.mark.parametrize(
+    ("before", "aside"),
+    [
+        (finished(A42), "the results and checkpoint of A/42"),
+        (replace(view_of(A42, "aborted"), checkpoint=Checkpoint(500, 2, "0" * 64)), "the checkpoint of A/42"),
+    ],
+)
+async def test_restarting_asks_because_results_or_a_checkpoint_give_way(before: RunView, aside: str) -> None:
+    session = FakeSession()
+    session.show(before)
+    async with console(session) as pilot:
+        await pilot.press("r")
+        await until(pilot, lambda: asked(pilot))
+        question = str(pilot.app.screen.query_one("#question", Static).render())
+        assert question == f"Launch A/42; sets aside {aside}, to be restored if wanted."
+        assert not session.launched
+        await pilot.press("y")
+        await until(pilot, lambda: session.launched)
+    assert session.launched[0].launch == (A42,)
+
+
+async def test_launching_what_finished_with_these_settings_only_shows_a_notice() -> None:
     session = FakeSession()
     session.show(finished(A42))
     async with console(session) as pilot:
         await pilot.press("l")
         await until(pilot, lambda: "finished with these settings" in "".join(notices(pilot)))
-        await pilot.press("r")
-        await until(pilot, lambda: asked(pilot))
-        assert "results of A/42 are set aside" in screen(pilot)
-        assert not session.launched
-        await pilot.press("y")
-        await until(pilot, lambda: session.launched)
-    assert session.launched[0].launch == (A42,)
+        assert not asked(pilot)
+    assert not session.launched
 
 
 @pytest.mark.parametrize("key", ["x", "X"])
