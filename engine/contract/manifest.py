@@ -19,12 +19,20 @@ class FileEntry(Struct, frozen=True):
     sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 
 
+class LeftOut(Struct, frozen=True):
+    """What lay in the run folder and is no part of the capsule, and why: a symlink, a folder in the place of a file."""
+
+    path: str
+    reason: str
+
+
 class Manifest(Struct, frozen=True):
     """Every file but the manifest itself, sorted by path; ``fingerprint`` is of that list."""
 
     key: str
     files: tuple[FileEntry, ...]
     fingerprint: str
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def fingerprint(files: tuple[FileEntry, ...]) -> str:

@@ -5,9 +5,12 @@ Standard library and Python 3.8 only: this module is also shipped to the host, i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import errno
+import os
+import stat
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 SPEC = "spec.json"
 STATE = "state.json"
@@ -20,6 +23,7 @@ ATTENTION = "attention.parquet"
 METRICS = "metrics.json"
 EXIT = "exit.json"
 MANIFEST = "manifest.json"
+FILES = frozenset((SPEC, STATE, EVENTS, LOG, CHECKPOINT, CHECKPOINT_STATE, ITEMS, ATTENTION, METRICS, EXIT, MANIFEST))
 
 StateName = Literal["queued", "running", "finished", "failed", "aborted", "lost"]
 ACTIVE: frozenset[StateName] = frozenset(("queued", "running"))
@@ -30,6 +34,13 @@ ENDED: frozenset[StateName] = SEALED | {"lost"}
 
 MAX_NAME = 255  # bytes of one name, the limit of nearly every file system
 MAX_PATH = 4000  # bytes
+MAX_LEFT_OUT = 100  # named in a manifest
+READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # O_NONBLOCK: opening a FIFO would block
+KINDS = {stat.S_IFDIR: "a folder", stat.S_IFLNK: "a symlink", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
+
+
+class NotRegularFile(OSError):
+    """A folder, a symlink, a FIFO or a device where a file is expected; ``strerror`` says which."""
 
 
 class RunFolder:
@@ -48,19 +59,85 @@ class RunFolder:
         self.manifest = root / MANIFEST
 
 
-def build_manifest(folder: Path, key: str) -> dict[str, Any]:
-    """The manifest of ``folder`` as of now: ``{"key", "files": [{"path", "size", "sha256"}, ...], "fingerprint"}``.
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading. Nothing else is opened, and a FIFO or a device does not block.
 
-    It lists every regular file except itself and hidden ones, which are temporary files of writers that were killed.
+    Raises:
+        FileNotFoundError: there is nothing.
+        NotRegularFile: there is something else.
+        OSError: it cannot be opened.
     """
-    files = []
-    for path in folder.rglob("*"):
+    try:
+        handle = os.open(path, READ_FLAGS)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a symlink; a socket
+            raise _not_regular(path, os.lstat(path).st_mode) from error
+        raise
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(handle, "rb")
+    os.close(handle)
+    raise _not_regular(path, mode)
+
+
+def _not_regular(path: Path, mode: int) -> NotRegularFile:
+    kind = KINDS.get(stat.S_IFMT(mode), "a device")
+    return NotRegularFile(errno.EINVAL, f"it is {kind}, not a file", str(path))
+
+
+def build_manifest(folder: Path, key: str) -> dict[str, Any]:
+    """The manifest of ``folder`` as of now: its ``key``, ``files``, their ``fingerprint`` and what was ``left_out``.
+
+    It lists every regular file except itself and hidden ones, which are temporary files of writers that were killed. What
+    no capsule can hold is named with the reason in ``left_out``: one odd file does not keep the others from being sealed.
+
+    Raises:
+        OSError: a file cannot be read now, but may be later.
+    """
+    files: list[tuple[str, int, str]] = []
+    left_out: list[tuple[str, str]] = []
+    for path in _files_below(folder, left_out):
         name = path.relative_to(folder).as_posix()
-        if path.is_file() and not path.is_symlink() and name != MANIFEST and not path.name.startswith("."):
-            files.append((name, *size_and_sha256(path)))
+        try:
+            if reason := unsafe_path_reason(name):
+                left_out.append((name, reason))
+            elif name != MANIFEST:
+                with open_regular(path) as file:
+                    files.append((name, *_hashed(file)))
+        except FileNotFoundError:
+            pass  # a process that is ending has removed it
+        except (NotRegularFile, PermissionError) as error:
+            left_out.append((name, str(error.strerror)))
     files.sort()
     entries = [{"path": path, "size": size, "sha256": sha256} for path, size, sha256 in files]
-    return {"key": key, "files": entries, "fingerprint": capsule_fingerprint(files)}
+    omitted = [{"path": _printable(path), "reason": reason} for path, reason in sorted(left_out)[:MAX_LEFT_OUT]]
+    return {"key": key, "files": entries, "fingerprint": capsule_fingerprint(files), "left_out": omitted}
+
+
+def _files_below(folder: Path, left_out: list[tuple[str, str]]) -> Iterator[Path]:
+    """Paths of files that are not hidden, at any depth; folders that cannot be entered are added to ``left_out``.
+
+    A folder with the name of one of a run's files is yielded as if it was one: it is not what it should be.
+    """
+    folders = [folder]
+    while folders:
+        parent = folders.pop()
+        try:
+            entries = list(os.scandir(parent))
+        except FileNotFoundError:
+            continue
+        except PermissionError as error:
+            left_out.append((parent.relative_to(folder).as_posix(), str(error.strerror)))
+            continue
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False) and not (parent == folder and entry.name in FILES):
+                folders.append(Path(entry.path))
+            elif not entry.name.startswith("."):
+                yield Path(entry.path)
+
+
+def _printable(path: str) -> str:
+    return path.encode("utf-8", "backslashreplace").decode()
 
 
 def capsule_fingerprint(files: Iterable[tuple[str, int, str]]) -> str:
@@ -75,13 +152,17 @@ def capsule_fingerprint(files: Iterable[tuple[str, int, str]]) -> str:
 
 def size_and_sha256(path: Path) -> tuple[int, str]:
     """Bytes that were read from ``path`` and their SHA-256 in hex: the two agree even if the file grows meanwhile."""
+    with open(path, "rb") as file:
+        return _hashed(file)
+
+
+def _hashed(file: BinaryIO) -> tuple[int, str]:
     import hashlib  # not at the top: loading OpenSSL delays the console's first paint
 
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-        return file.tell(), digest.hexdigest()
+    while chunk := file.read(1 << 20):
+        digest.update(chunk)
+    return file.tell(), digest.hexdigest()
 
 
 def unsafe_path_reason(path: str) -> str:

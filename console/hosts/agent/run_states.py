@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ from console.hosts.agent import process
 from console.hosts.agent.caretaker import CARETAKER
 from console.hosts.agent.launches import with_recorded_exit
 from console.hosts.agent.slurm import state as slurm_state
-from console.hosts.agent.workspace import JOB, LOCK, Workspace, read_json
+from console.hosts.agent.state_file import Remembered, read_state, reported, state_problem
+from console.hosts.agent.workspace import JOB, LOCK, NAME, Workspace, error_text, read_json
 from engine.contract.file_lock import is_locked
-from engine.contract.run_folder import ACTIVE, ENDED, MANIFEST, STATE
+from engine.contract.run_folder import ACTIVE, ENDED, MANIFEST, SEALED, STATE
 
 STALE_S = 30.0
 
@@ -46,15 +48,28 @@ class HeartbeatWatch:
 
 
 HEARTBEATS = HeartbeatWatch()
+RECORDED = Remembered(lambda path: read_state(path.parent), lambda state: state["state"] in SEALED)
 
 
-def current_states(workspace: Workspace, folder: str) -> dict[str, dict[str, Any]]:
-    """The state of every run of an experiment's folder; a run without a working supervisor is lost."""
+def current_states(workspace: Workspace, folder: str, runs: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
+    """The state of every run of an experiment's folder, or of ``runs`` there; a run without a working supervisor is lost.
+
+    One whose state cannot be read is lost, too, with the file's name in the reason and the key of no launch.
+    """
+    if runs is None:
+        runs = sorted(path.name for path in workspace.runs(folder).glob("*") if NAME.match(path.name))
     found: dict[str, dict[str, Any]] = {}
-    for path in sorted(workspace.runs(folder).glob(f"[!.]*/{STATE}")):
-        state = read_json(path)
-        if state is not None:
-            found[path.parent.name] = HEARTBEATS.judge(current_state(workspace, path.parent, state))
+    for run in runs:
+        run_folder = workspace.run(folder, run)
+        try:
+            state = RECORDED.get(run_folder / STATE)
+            state = HEARTBEATS.judge(current_state(workspace, run_folder, state))
+            problem = state_problem(state)
+        except (FileNotFoundError, NotADirectoryError):
+            continue  # never launched, or launched again at this moment
+        except Exception as error:  # noqa: BLE001 - whatever the files of one run hold, the others are reported
+            problem = error_text(error, workspace)
+        found[run] = {"state": "lost", "key": "", "reason": problem} if problem else reported(state)
     return found
 
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from console.hosts.agent.disk import FULL_ERRNOS, mount_point
 from engine.contract.durable import write_durably
-from engine.contract.run_folder import MANIFEST, build_manifest
+from engine.contract.run_folder import MANIFEST, build_manifest, open_regular
 
 KEY = re.compile(r"[0-9a-f]{32}\Z")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
+MAX_JSON = 4 << 20  # bytes of a file that the agent keeps
 
 # Files of a job folder, ``jobs/<key>``.
 JOB = "job.json"  # what the supervisor is to run; the launch is claimed once it exists
@@ -31,11 +32,16 @@ class NotStarted(Exception):
     """The supervisor of a launch does not start; the launch stays queued."""
 
 
+class BrokenFile(Exception):
+    """A file of the agent's that exists and does not hold what it should, with the file's name and the reason."""
+
+
 def error_text(error: Exception, workspace: Workspace) -> str:
     """One line on ``error`` for the operator; a full disk is named."""
     if isinstance(error, OSError) and error.errno in FULL_ERRNOS:
         return f"the disk at {mount_point(str(workspace.root))} is full"
-    return str(error) if isinstance(error, (Refused, NotStarted)) else f"{type(error).__name__}: {error}"
+    own = isinstance(error, (Refused, NotStarted, BrokenFile))
+    return str(error) if own else f"{type(error).__name__}: {error}"
 
 
 def check_name(name: str, what: str) -> str:
@@ -101,16 +107,39 @@ def write_json(path: Path, value: Any, durable: bool = True) -> None:
 def read_json(path: Path) -> dict[str, Any] | None:
     """The object in ``path``; None if the file is missing or holds no object."""
     try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        return load_json(path)
+    except (OSError, BrokenFile):
         return None
-    return value if isinstance(value, dict) else None
+
+
+def load_json(path: Path, limit: int = MAX_JSON) -> dict[str, Any]:
+    """The object in ``path``.
+
+    Raises:
+        FileNotFoundError: the file is missing.
+        BrokenFile: it is no regular file, cannot be read, has more than ``limit`` bytes, or holds no object.
+    """
+    try:
+        with open_regular(path) as file:
+            content = file.read(limit + 1)
+        value = json.loads(content) if len(content) <= limit else None
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise BrokenFile(f"{path.name} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise BrokenFile(f"{path.name} is no JSON" if content.strip() else f"{path.name} is empty") from error
+    if len(content) > limit:
+        raise BrokenFile(f"{path.name} has more than {limit:,} bytes")
+    if not isinstance(value, dict):
+        raise BrokenFile(f"{path.name} holds no JSON object")
+    return value
 
 
 def last_line(log: Path) -> str:
     """The last line of a log that is not blank, cut to 400 characters; "" if there is none."""
     try:
-        with open(log, "rb") as file:
+        with open_regular(log) as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
             lines = file.read().decode("utf-8", "replace").splitlines()
     except OSError:

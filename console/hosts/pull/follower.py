@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -29,7 +30,9 @@ from console.sanitize import sanitize_line
 from engine.contract.settings import RunId
 from engine.contract.state import RunState
 
-RETRY_S = 30.0  # after a full disk
+RETRY_S = 30.0  # after a full disk, or a local file that cannot be used
+ONE_FILE = frozenset((errno.EACCES, errno.EINVAL, errno.EISDIR, errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.EPERM))
+"""Errors of one local file: it is a folder, a symlink, a FIFO or another user's."""
 REPLY_LIMIT = 256 << 10  # bytes of content: more would hold up the states on a slow link, less the events on a fast one
 
 T = TypeVar("T")
@@ -63,6 +66,7 @@ class _FollowedRun:
         state: as of the local files.
         files: receive new bytes; none of a synced capsule, and while no launch is known.
         pulled: its capsule is being pulled, so that polls request nothing more.
+        retry_at: ``time.monotonic()`` before which its local files are left alone, since one of them failed.
     """
 
     run: RunId
@@ -72,6 +76,7 @@ class _FollowedRun:
     files: dict[str, GrowingFile] = field(default_factory=dict)
     reader: RunReader | None = None
     pulled: bool = False
+    retry_at: float = 0.0
 
 
 class RunFollower:
@@ -85,7 +90,10 @@ class RunFollower:
         views, logs: of every run; a log object stays the same.
         host_states: as reported by the host in this session, None before that; launches are decided by them alone.
         sealed: run -> launch key of its manifest on the host, "" if it has none.
-        disk_error: why new bytes cannot be kept at present; "" if they can.
+        unnamed: runs in the experiment's folder on the host that are not followed.
+        disk_free: bytes that were left on the host's disk at the last poll; None: not known.
+        disk_error: why new bytes cannot be kept at present, for want of room; "" if they can.
+        file_errors: runs whose local files cannot be read or written, and why.
     """
 
     def __init__(self, folder: RunsFolder, runs: tuple[RunId, ...], *, keep_logs: bool = True) -> None:
@@ -93,7 +101,10 @@ class RunFollower:
         self.logs = {run: LogBuffer() for run in runs}
         self.host_states: dict[RunId, RunState] | None = None
         self.sealed: dict[RunId, str] = {}
+        self.unnamed = 0
+        self.disk_free: int | None = None
         self.disk_error = ""
+        self.file_errors: dict[RunId, str] = {}
         self._folder = folder
         self._names: tuple[str, ...] = tuple(GROWING) if keep_logs else ("events",)
         self._followed = {run: _FollowedRun(run) for run in runs}
@@ -123,13 +134,15 @@ class RunFollower:
             for followed in self._followed.values():
                 if followed.pulled or self._state_key(followed.run) != followed.key:
                     continue
+                if time.monotonic() < followed.retry_at:
+                    continue
                 for name, file in followed.files.items():
                     if name == "log" and self._folder.writable and self.sealed.get(followed.run) == followed.key:
                         continue  # the pull of the capsule includes it
                     prefix = "" if file.confirmed else file.sha256
                     files.append((str(followed.run), followed.key, name, file.size, prefix))
-        wait = 0.0 if any(prefix for *_, prefix in files) else wait
-        return {"digest": self._digest, "files": files, "limit": REPLY_LIMIT, "wait": wait}
+        runs = list(self._by_name)
+        return {"runs": runs, "digest": self._digest, "files": files, "limit": REPLY_LIMIT, "wait": wait}
 
     async def absorb(self, reply: dict[str, Any]) -> bool:
         """Take in the reply to a poll; True if a view or a log changed.
@@ -139,10 +152,14 @@ class RunFollower:
         """
         before = dict(self.views), [log.total for log in self.logs.values()]
         try:
-            self._take_states(reply["states"])
-            self.sealed = {
-                self._by_name[name].run: str(key) for name, key in reply["sealed"].items() if name in self._by_name
-            }
+            if "states" in reply:  # left out where nothing has changed
+                self._take_states(reply["states"])
+                self.sealed = {
+                    self._by_name[name].run: str(key) for name, key in reply["sealed"].items() if name in self._by_name
+                }
+                self.unnamed = int(reply.get("unnamed", 0))
+            free = reply.get("disk_free")
+            self.disk_free = None if free is None else int(free)
             chunks = [
                 (self._by_name[name], str(key), str(file), int(offset), base64.b64decode(content, validate=True))
                 for name, key, file, offset, content in reply["chunks"]
@@ -173,13 +190,15 @@ class RunFollower:
         if self.host_states is None or not all(followed.loaded for followed in self._followed.values()):
             return False
         return bool(self.disk_error) or all(
-            self.has_all_events(run, state.key) for run, state in self.host_states.items()
+            not state.key or self.has_all_events(run, state.key) for run, state in self.host_states.items()
         )
 
     def has_all_events(self, run: RunId, key: str) -> bool:
-        """Whether all events of that launch are local, as of the last poll."""
+        """Whether all events of that launch are local, as of the last poll, or cannot be kept for a reason of their own."""
         followed = self._followed[run]
         events = followed.files.get("events")
+        if run in self.file_errors:
+            return True
         return followed.key == key and (events is None or followed.pulled or events.complete)
 
     def copy_size(self, run: RunId, key: str) -> int:
@@ -222,10 +241,7 @@ class RunFollower:
         return state.key if state is not None else ""
 
     def _take_states(self, states: dict[str, Any]) -> None:
-        known = {run: msgspec.convert(states[str(run)], RunState) for run in self.views if str(run) in states}
-        if not all(KEY.match(state.key) for state in known.values()):  # it becomes the name of a folder
-            raise ValueError("a launch key of another form")
-        self.host_states = {run: _sanitized(state) for run, state in known.items()}
+        self.host_states = {run: _reported_state(states[str(run)]) for run in self.views if str(run) in states}
         for followed in self._followed.values():
             self._show(followed, self.views[followed.run])
 
@@ -237,7 +253,8 @@ class RunFollower:
         state = followed.state
         if self.host_states is not None and (followed.files or followed.run in self.host_states):
             state = self.host_states.get(followed.run)
-        if state is not None and state.key != followed.key:
+        # a state that cannot be read is of no launch: what is local of the last one is shown with it
+        if state is not None and state.key not in ("", followed.key):
             view = RunView(followed.run)
         self.views[followed.run] = replace(view, state=state)
 
@@ -245,8 +262,9 @@ class RunFollower:
         """Follow launch ``key`` of a run from now on, or the newest local one if it is empty; load what is local of it."""
         try:
             opened = await asyncio.to_thread(self._local_files, followed.run, key)
+            self.file_errors.pop(followed.run, None)
         except OSError as error:
-            self._note_disk_error(error)
+            self._note_error(followed, error)
             opened = "", self._folder.path, {}, None  # tried again at the next reply
         followed.key, folder, followed.files, followed.state = opened
         followed.pulled = False
@@ -272,19 +290,24 @@ class RunFollower:
         """Follow the launches that the host reported, append ``chunks`` to their copies, then read what is new there."""
         for followed in self._followed.values():
             key = self._state_key(followed.run)
-            if followed.loaded and key and key != followed.key:
+            if followed.loaded and key and key != followed.key and time.monotonic() >= followed.retry_at:
                 await self._open(followed, key)
-        try:
-            for chunk in chunks:
-                await self._append(*chunk)
-            for followed, key, name, size in sizes:
-                if followed.key == key and (file := followed.files.get(name)) is not None:
+        failed: set[RunId] = set()
+        if sizes:
+            self.disk_error = ""  # noted again below if it lasts
+        for followed, key, name, offset, content in chunks:
+            try:
+                await self._append(followed, key, name, offset, content)
+            except OSError as error:
+                self._note_error(followed, error)
+                failed.add(followed.run)
+        for followed, key, name, size in sizes:
+            if followed.key == key and followed.run not in failed and (file := followed.files.get(name)) is not None:
+                file.readable = size >= 0
+                if file.readable:
                     file.confirmed, file.remote_size = True, size
-            await self._write_states()
-            if sizes:
-                self.disk_error = ""
-        except OSError as error:
-            self._note_disk_error(error)
+                self.file_errors.pop(followed.run, None)
+        await self._write_states()
         for run in dict.fromkeys(followed.run for followed, *_ in chunks):
             await self._read(self._followed[run], self.views[run])
 
@@ -317,7 +340,11 @@ class RunFollower:
             if not followed.files or followed.reader is None or followed.pulled or followed.key != state.key:
                 continue
             if state.state != "queued" and state != followed.state:
-                await asyncio.to_thread(write_state, followed.reader.folder, state)
+                try:
+                    await asyncio.to_thread(write_state, followed.reader.folder, state)
+                except OSError as error:
+                    self._note_error(followed, error, pause=False)
+                    continue
                 followed.state = state
 
     async def _read(self, followed: _FollowedRun, view: RunView) -> None:
@@ -327,7 +354,7 @@ class RunFollower:
             try:
                 view, lines, more = await asyncio.to_thread(reader.read, view)
             except OSError as error:
-                self._note_disk_error(error)
+                self._note_error(followed, error)
                 break
             self.logs[followed.run].extend(lines)
         self._show(followed, view)
@@ -342,13 +369,31 @@ class RunFollower:
         """Whether all that the followed launch has written is local, as of the last poll."""
         return all(file.complete for file in self._followed[run].files.values())
 
-    def _note_disk_error(self, error: OSError) -> None:
-        """Request states only for a while, until there may be room again."""
+    def _note_error(self, followed: _FollowedRun, error: OSError, pause: bool = True) -> None:
+        """Request no bytes for a while: of that run where one of its files is odd, of none where the disk is at fault."""
         full = disk_full_error(error, str(self._folder.path), REPLY_LIMIT)
         reason = str(NoRoom(full)) if full else f"{error.filename or self._folder.path}: {error.strerror}"
+        if error.errno in ONE_FILE:
+            self.file_errors[followed.run] = sanitize_line(reason)
+            if pause:
+                followed.retry_at = time.monotonic() + RETRY_S
+                for file in followed.files.values():
+                    file.confirmed = False
+            return
         self.disk_error = sanitize_line(reason)
         self._retry_at = time.monotonic() + RETRY_S
         self.compare_again()  # a file that is replaced during the pause may be longer than its copy by then
+
+
+def _reported_state(reported: object) -> RunState:
+    """A state from a poll's reply; one that is none costs its own run alone."""
+    try:
+        state = _sanitized(msgspec.convert(reported, RunState))
+    except (msgspec.ValidationError, ValueError, OverflowError, RecursionError) as error:
+        return RunState("lost", "", reason=f"its state on the host cannot be understood: {sanitize_line(str(error))}")
+    if not KEY.match(state.key) and (state.key or state.state != "lost"):  # it becomes the name of a folder
+        return RunState("lost", "", reason="its state on the host cannot be understood: not a launch key")
+    return state
 
 
 def _sanitized(state: RunState) -> RunState:

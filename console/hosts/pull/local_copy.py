@@ -28,17 +28,18 @@ from engine.contract import events
 from engine.contract.durable import write_durably
 from engine.contract.events import Event
 from engine.contract.file_lock import is_locked, take_lock
-from engine.contract.run_folder import EVENTS, LOG, STATE
+from engine.contract.run_folder import EVENTS, LOG, STATE, open_regular
 from engine.contract.settings import RunId
 from engine.contract.state import RunState
 from engine.contract.state import decode as decode_state
 
 GROWING = {"events": EVENTS, "log": LOG}
 READ_SIZE = 2 << 20
+MAX_STATE = 1 << 20  # bytes of the file
 MAX_EVENT_LINE = 1 << 20
 MAX_LOG_READ = 4 << 20  # of a longer log only the end is read: the buffer would drop the rest anyway
 PRIVATE_PREFIX = "qllm-console-"
-APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class RunsFolder:
@@ -182,6 +183,7 @@ class GrowingFile:
         size: bytes in the local file.
         confirmed: on the present connection the host has confirmed that these are the first bytes of its file.
         remote_size: bytes on the host at the last poll; None before one.
+        readable: whether the host could read its file at the last poll.
     """
 
     def __init__(self, path: Path) -> None:
@@ -189,8 +191,9 @@ class GrowingFile:
         self.size = 0
         self.confirmed = False
         self.remote_size: int | None = None
+        self.readable = True
         self._digest = hashlib.sha256()
-        with suppress(FileNotFoundError), open(path, "rb") as file:
+        with suppress(FileNotFoundError), open_regular(path) as file:
             while chunk := file.read(READ_SIZE):
                 self._digest.update(chunk)
                 self.size += len(chunk)
@@ -202,8 +205,8 @@ class GrowingFile:
 
     @property
     def complete(self) -> bool:
-        """Whether all that the host had at the last poll is local."""
-        return self.confirmed and self.remote_size == self.size
+        """Whether all that the host had at the last poll is local, as far as it could be read there."""
+        return not self.readable or (self.confirmed and self.remote_size == self.size)
 
     def append(self, content: bytes) -> None:
         """Add ``content`` at the end. Blocks.
@@ -245,7 +248,8 @@ def write_state(folder: Path, state: RunState) -> None:
 def read_state(folder: Path) -> RunState | None:
     """The state in a local run folder; None if there is none that can be read. Blocks."""
     try:
-        return decode_state((folder / STATE).read_bytes())
+        with open_regular(folder / STATE) as file:
+            return decode_state(file.read(MAX_STATE))
     except (OSError, msgspec.MsgspecError, RecursionError):
         return None
 
@@ -287,7 +291,7 @@ class RunReader:
     def _read_events(self) -> tuple[list[Event], int, bool]:
         """Only whole lines are read: the next read begins with the line that is not whole yet."""
         content = b""
-        with suppress(FileNotFoundError), open(self.folder / EVENTS, "rb") as file:
+        with suppress(FileNotFoundError), open_regular(self.folder / EVENTS) as file:
             file.seek(self._offsets["events"])
             content = file.read(READ_SIZE)
         end = content.rfind(b"\n") + 1
@@ -313,7 +317,7 @@ class RunReader:
 
     def _read_log(self) -> list[str]:
         lines: list[str] = []
-        with suppress(FileNotFoundError), open(self.folder / LOG, "rb") as file:
+        with suppress(FileNotFoundError), open_regular(self.folder / LOG) as file:
             left_out = os.fstat(file.fileno()).st_size - MAX_LOG_READ - self._offsets["log"]
             if left_out > 0:
                 lines += self._log.skip(left_out)

@@ -75,6 +75,8 @@ class RunSync:
         """After a poll: renew the sync states; True if one has changed."""
         before = dict(self.sync_states)
         for run, state in (self._follower.host_states or {}).items():
+            if not state.key:  # the host cannot read which launch it is: what is known of the last one stays
+                continue
             if self._launches.get(run) != state.key:
                 if run in self._launches:  # launched again: the damaged capsule is that of the launch before
                     self.damaged_runs.discard(run)
@@ -85,7 +87,8 @@ class RunSync:
             if not self._folder.writable:
                 await self._watch_writer(run)
             elif self._synced.get(run) != state.key and self._is_growing(run, state):
-                size, note = self._follower.copy_size(run, state.key), self._follower.disk_error
+                size = self._follower.copy_size(run, state.key)
+                note = self._follower.file_errors.get(run) or self._follower.disk_error
                 self.sync_states[run] = SyncState("syncing", bytes_done=size, as_of=time.monotonic(), note=note)
         self._note_unsealed()
         due = {

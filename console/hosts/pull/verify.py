@@ -14,9 +14,10 @@ from console.hosts.agent.safe_dir import SafeDir, UnexpectedFile
 from console.sanitize import sanitize_line
 from engine.contract import manifest as manifests
 from engine.contract.bad_input import BadInput
-from engine.contract.run_folder import MANIFEST
+from engine.contract.run_folder import MANIFEST, open_regular
 from engine.contract.settings import RunId
 
+MAX_MANIFEST = 64 << 20  # bytes
 READ_SIZE = 8 << 20  # bytes between two reports
 
 
@@ -44,7 +45,8 @@ class VerifyResult(Struct, frozen=True):
 def local_manifest(folder: Path, run: RunId) -> manifests.Manifest | None:
     """Manifest of a run's local capsule; None if there is none."""
     try:
-        return manifests.decode((folder / str(run) / MANIFEST).read_bytes())
+        with open_regular(folder / str(run) / MANIFEST) as file:
+            return manifests.decode(file.read(MAX_MANIFEST))
     except (OSError, BadInput):
         return None
 
