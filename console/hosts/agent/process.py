@@ -369,18 +369,20 @@ class ProcessCounts:
 
     def count(self, key: str, job: dict[str, Any] | None, run_folder: Path) -> int:
         """Living processes of the job ``key``, whose recorded main process is ``job``."""
-        if job and job.get("boot") != boot_id():
-            return 0
         boot = boot_id()
+        if job and job.get("boot") != boot:
+            return 0
+        main = int(job["pid"]) if job and alive(job) else None
         with self._lock:
-            if self._table is None or time.monotonic() >= self._next_scan:
+            table = self._table
+            if table is None or time.monotonic() >= self._next_scan or (main is not None and main not in table.stats):
                 began = time.monotonic()
-                self._table, self._found = ProcessTable(), {}
+                table = self._table = ProcessTable()
+                self._found = {}
                 # on a host with very many processes a scan is slow: it never takes more than a small part of the time
                 self._next_scan = time.monotonic() + max(self._scan_every, 20 * (time.monotonic() - began))
             if key not in self._found:
-                main = int(job["pid"]) if job and alive(job) else None
-                found = JobProcesses(key, None, main, run_folder).find(self._table)
+                found = JobProcesses(key, None, main, run_folder).find(table)
                 self._found[key] = {pid: stat.start for pid, stat in found.items()}
             members = list(self._found[key].items())
         return sum(alive({"pid": pid, "start": start, "boot": boot}) for pid, start in members)

@@ -44,7 +44,7 @@ class HeartbeatWatch:
         if now - since < self._stale:
             return state
         reason = f"its supervisor stands still: no heartbeat for {now - since:.0f} s"
-        return {**state, "state": "lost", "reason": reason}
+        return {**state, "state": "lost", "reason": reason, "supervised": True}
 
 
 HEARTBEATS = HeartbeatWatch()
@@ -63,7 +63,7 @@ def current_states(workspace: Workspace, folder: str, runs: Iterable[str] | None
         run_folder = workspace.run(folder, run)
         try:
             state = RECORDED.get(run_folder / STATE)
-            state = HEARTBEATS.judge(current_state(workspace, run_folder, state))
+            state = with_processes(run_folder, HEARTBEATS.judge(current_state(workspace, run_folder, state)))
             problem = state_problem(state)
         except (FileNotFoundError, NotADirectoryError):
             continue  # never launched, or launched again at this moment
@@ -71,6 +71,18 @@ def current_states(workspace: Workspace, folder: str, runs: Iterable[str] | None
             problem = error_text(error, workspace)
         found[run] = {"state": "lost", "key": "", "reason": problem} if problem else reported(state)
     return found
+
+
+def with_processes(run_folder: Path, state: dict[str, Any]) -> dict[str, Any]:
+    """``state``; a lost run with the number of its living processes, a running one with the remark that it is stopped."""
+    job = state.get("job")
+    if state["state"] == "running" and process.stopped(job):
+        return {**state, "reason": process.STOPPED}
+    if state["state"] != "lost":
+        return state
+    count = process.COUNTS.count(str(state["key"]), job, run_folder)
+    left = "" if not count or process.alive(job) else f"; processes of its job that still run: {count}"
+    return {**state, "processes": count, "reason": f"{state.get('reason', '')}{left}"}
 
 
 def current_state(workspace: Workspace, run_folder: Path, state: dict[str, Any]) -> dict[str, Any]:

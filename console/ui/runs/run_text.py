@@ -65,14 +65,20 @@ def _cell_lines(view: RunView, stage_seconds: float | None, width: int) -> list[
         case "none":
             return []
         case "running":
-            return [_progress_bar(view, width), Content(_pace_text(view, stage_seconds))]
+            # a remark, such as that a signal has stopped it, matters more than a pace that is not true then
+            return [_progress_bar(view, width), Content(_remark(view) or _pace_text(view, stage_seconds))]
         case "queued":
-            return [Content("waiting for a slot")]
+            return [Content(_remark(view) or "waiting for a slot")]
         case "finished":
             return [_cell_scores(view), _gates_text(view)]
         case _:
-            reason = Content(view.state.reason if view.state and view.state.reason else "no reason was given")
+            reason = Content(_remark(view) or "no reason was given")
             return [_cell_scores(view), reason] if view.evaluation else [reason]
+
+
+def _remark(view: RunView) -> str:
+    """What the host says of the run's present state; "" if there is nothing to say."""
+    return view.state.reason if view.state else ""
 
 
 def _progress_bar(view: RunView, width: int) -> Content:

@@ -1,10 +1,20 @@
-"""A supervisor that stands still is found."""
+"""A supervisor or a job that stands still is found, and the processes of a lost run are counted."""
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
-from console.hosts.agent.run_states import HeartbeatWatch
+import pytest
+
+from console.hosts.agent import process
+from console.hosts.agent.run_states import HeartbeatWatch, with_processes
+from console.hosts.remote.agent_client import AgentClient
+from tests.console.hosts.conftest import in_state, launch, states_when
 
 RUNNING: dict[str, Any] = {"state": "running", "key": "k", "supervisor": {"pid": 1}}
 
@@ -22,6 +32,7 @@ def test_a_run_whose_heartbeat_stands_still_is_lost_until_it_advances(monkeypatc
     now = 159.1
     lost = watch.judge({**RUNNING, "heartbeat": 2})
     assert (lost["state"], lost["reason"]) == ("lost", "its supervisor stands still: no heartbeat for 30 s")
+    assert lost["supervised"] is True, "it may be taken back"
     assert watch.judge({**RUNNING, "heartbeat": 3})["state"] == "running", "it moves again"
 
 
@@ -33,3 +44,33 @@ def test_a_run_that_ended_needs_no_heartbeat(monkeypatch: Any) -> None:
     watch.judge(finished)
     now = 100.0
     assert watch.judge(finished) == finished
+
+
+@pytest.mark.fault("the job stopped by a signal", "the run is shown as stopped, until it continues")
+async def test_a_job_that_a_signal_has_stopped_is_shown_as_that(link: AgentClient) -> None:
+    key = await launch(link, "A_seed1", "import time; time.sleep(600)")
+    states = await states_when(
+        link, lambda states: in_state("A_seed1", "running")(states) and bool(states["A_seed1"].get("job"))
+    )
+    job = states["A_seed1"]["job"]["pid"]
+    os.kill(job, signal.SIGSTOP)
+    states = await states_when(link, lambda states: bool(states["A_seed1"].get("reason")))
+    assert states["A_seed1"]["state"] == "running"
+    assert states["A_seed1"]["reason"] == "stopped by a signal (SIGCONT continues it)"
+    os.kill(job, signal.SIGCONT)
+    await states_when(link, lambda states: not states["A_seed1"].get("reason"))
+    os.kill(job, signal.SIGSTOP)
+    assert (await link.request("abort", key=key, by="the test"))["state"] == "aborted", "also one that is stopped"
+
+
+def test_a_lost_run_tells_how_many_of_its_processes_live(tmp_path: Path) -> None:
+    key = "d" * 32
+    lost: dict[str, Any] = {"state": "lost", "key": key, "reason": "its supervisor is gone"}
+    assert with_processes(tmp_path, lost) == {**lost, "processes": 0}
+    with subprocess.Popen(
+        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, env={process.KEY_VARIABLE: "e" * 32}
+    ) as job:
+        lost = {**lost, "key": "e" * 32, "job": process.identity(job.pid)}
+        assert with_processes(tmp_path, lost)["processes"] == 1
+        job.communicate(b"\n")
+    assert with_processes(tmp_path, lost)["processes"] == 0
