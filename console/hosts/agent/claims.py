@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from console.hosts.agent import process
 from console.hosts.agent.launches import Launch, live_launches, settle
@@ -23,6 +24,7 @@ from engine.contract.file_lock import locked, take_lock
 from engine.contract.run_folder import STATE
 
 BUSY_TIMEOUT_S = 10.0
+T = TypeVar("T")
 
 
 class Claim(NamedTuple):
@@ -63,7 +65,7 @@ class Existing(NamedTuple):
     state: str
 
 
-class _Busy(Exception):
+class Busy(Exception):
     """Another process is working on a launch of the same run; it will not take long."""
 
 
@@ -76,14 +78,23 @@ def claim(workspace: Workspace, request: dict[str, Any]) -> Claim | Existing:
     key, folder, run = str(request["key"]), str(request["folder"]), str(request["run"])
     workspace.job(key)
     run_folder = workspace.run(folder, run)
+    return with_queue_locked(workspace, lambda: _claim(workspace, request, key, run_folder))
+
+
+def with_queue_locked(workspace: Workspace, work: Callable[[], T]) -> T:
+    """Result of ``work``, called with the queue's lock held, and again for a while as long as it raises Busy.
+
+    Raises:
+        Refused: it was busy for too long.
+    """
     workspace.prepare()
     deadline = time.monotonic() + BUSY_TIMEOUT_S
     while True:
         try:
             # not held while waiting: a process that works on a launch may need the queue's lock for its next step
             with locked(workspace.queue_lock):
-                return _claim(workspace, request, key, run_folder)
-        except _Busy as busy:
+                return work()
+        except Busy as busy:
             if time.monotonic() > deadline:
                 raise Refused(f"{busy}; try again") from None
             time.sleep(0.02)
@@ -91,9 +102,9 @@ def claim(workspace: Workspace, request: dict[str, Any]) -> Claim | Existing:
 
 def _claim(workspace: Workspace, request: dict[str, Any], key: str, run_folder: Path) -> Claim | Existing:
     """The claim, with the queue's lock held."""
-    _settle_others(workspace, key, run_folder)
+    settle_others(workspace, key, run_folder)
     claimed = (workspace.job(key) / JOB).exists()
-    present = _present(workspace, run_folder)
+    present = present_launch(workspace, run_folder)
     if not may_claim(claimed, present, request.get("replaces")):
         return _existing(workspace, run_folder, key if claimed else present.active or present.key)
     _await_seal(workspace, run_folder, present.key)
@@ -102,7 +113,7 @@ def _claim(workspace: Workspace, request: dict[str, Any], key: str, run_folder: 
     with ExitStack() as undo:
         lock = take_lock(job / LOCK, wait=False)
         if lock is None:
-            raise _Busy("this launch is under way")
+            raise Busy("this launch is under way")
         undo.callback(os.close, lock)
         staged = workspace.staged(run_folder, key)
         undo.callback(shutil.rmtree, job, ignore_errors=True)
@@ -119,11 +130,11 @@ def _claim(workspace: Workspace, request: dict[str, Any], key: str, run_folder: 
     return Claim(launch, run_folder, lock)
 
 
-def _settle_others(workspace: Workspace, key: str, run_folder: Path) -> None:
+def settle_others(workspace: Workspace, key: str, run_folder: Path) -> None:
     """Complete or undo what interrupted launches of the same run have left.
 
     Raises:
-        _Busy: another process has one of them in its hands.
+        Busy: another process has one of them in its hands.
     """
     for launch in live_launches(workspace):
         if launch.run_folder != run_folder and launch.key != key:
@@ -132,11 +143,11 @@ def _settle_others(workspace: Workspace, key: str, run_folder: Path) -> None:
             continue
         with locked(launch.folder / LOCK, wait=False) as lock:
             if lock is None:
-                raise _Busy("another launch of this run is under way")
+                raise Busy("another launch of this run is under way")
             settle(launch, lock, queue_is_locked=True, start=False)
 
 
-def _present(workspace: Workspace, run_folder: Path) -> Present:
+def present_launch(workspace: Workspace, run_folder: Path) -> Present:
     """The run's present launch; one whose files are gone is found by its living processes."""
     state = read_json(run_folder / STATE) or {}
     key = str(state.get("key", ""))
@@ -157,7 +168,7 @@ def _existing(workspace: Workspace, run_folder: Path, key: str) -> Existing:
 def _await_seal(workspace: Workspace, run_folder: Path, key: str) -> None:
     # the process that records the earlier run's end writes to this folder until it is sealed, and must not write to the new
     if key and workspace.is_key(key) and Launch(workspace, key).is_supervised():
-        raise _Busy("the end of the run before it is still being recorded")
+        raise Busy("the end of the run before it is still being recorded")
 
 
 def _prepare(
@@ -166,8 +177,10 @@ def _prepare(
     """Write the new run folder, beside its place, and the job's files; returns the content of ``job.json``."""
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir(parents=True, mode=0o700)
-    previous = _free_name(workspace, run_folder)
-    if previous is not None:
+    previous = None
+    if run_folder.exists():
+        earlier = str((read_json(run_folder / STATE) or {}).get("key", ""))
+        previous = free_name(run_folder.parent / ".previous", run_folder.name, earlier)
         _copy_checkpoint(run_folder, staged, request)
     for name, text in dict(request.get("files", {})).items():
         if Path(name).name != name or name in (JOB, UNDONE, LOCK, ABORT, SLURM_JOB):
@@ -201,16 +214,13 @@ def _prepare(
     return spec
 
 
-def _free_name(workspace: Workspace, run_folder: Path) -> Path | None:
-    """Where the run in ``run_folder`` is to be moved; None if there is none."""
-    if not run_folder.exists():
-        return None
-    key = (read_json(run_folder / STATE) or {}).get("key") or f"unknown-{time.time_ns()}"
-    path = run_folder.parent / ".previous" / f"{run_folder.name}-{key}"
-    number = 0
+def free_name(previous: Path, run: str, key: str) -> Path:
+    """Free name in ``previous`` for launch ``key`` of a run that is set aside; it may have no key that can be read."""
+    name = f"{run}-{key if Workspace.is_key(key) else f'unknown-{time.time_ns()}'}"
+    path, number = previous / name, 0
     while path.exists():
         number += 1
-        path = path.with_name(f"{run_folder.name}-{key}.{number}")
+        path = previous / f"{name}.{number}"
     return path
 
 

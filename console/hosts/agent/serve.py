@@ -17,6 +17,7 @@ from console.hosts.agent.caretaker import CARETAKER
 from console.hosts.agent.host_facts import facts, preflight_facts
 from console.hosts.agent.lease import Lease
 from console.hosts.agent.poll import poll
+from console.hosts.agent.restore import list_set_aside, restore
 from console.hosts.agent.workspace import Refused, Workspace, error_text
 from engine.contract.run_folder import size_and_sha256
 
@@ -35,6 +36,8 @@ VERBS = {
     "launch": jobs.launch,
     "launch_all": jobs.launch_all,
     "abort": abort,
+    "restore": restore,
+    "list_set_aside": list_set_aside,
     "poll": poll,
     "facts": facts,
     "preflight_facts": preflight_facts,
@@ -42,7 +45,7 @@ VERBS = {
     "environment_state": environment.state,
     "make_environment": environment.make,
 }
-NEEDS_LEASE = ("launch", "launch_all", "abort")
+NEEDS_LEASE = ("launch", "launch_all", "abort", "restore")
 
 
 def run_program() -> None:
