@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-from engine.contract.settings import RunId
+from engine.contract.settings import Difference, RunId
 
 GATE_LABELS = {"retrieval_top1": "top-1", "retrieval_top3": "top-3", "coherence_accuracy": "coherence"}
 _LONGEST_S = 1e9  # 30 years: longer or non-finite times come from a host that sends nonsense
@@ -71,6 +72,11 @@ def run_label(run: RunId, width: int) -> str:
     room = max(MIN_LABEL_WIDTH, width) - len(seed)
     condition = run.condition if len(run.condition) <= room else run.condition[: max(1, room - 1)] + "…"
     return condition + seed
+
+
+def differences_text(differences: Sequence[Difference]) -> str:
+    """Where a condition differs from the experiment's base; "" where it does not."""
+    return f"Differs from the base: {', '.join(map(str, differences))}" if differences else ""
 
 
 def seconds_left(done: float, total: float, elapsed: float) -> float | None:

@@ -13,6 +13,7 @@ from console.commands.output import print_line, table
 from console.format import size
 from console.runs.run_view import RunView, fraction_done, training_seconds_left
 from console.runs.snapshot import NOT_SEALED, Snapshot, SyncState
+from engine.contract.settings import differences, run_ids
 
 
 @command
@@ -24,12 +25,23 @@ async def status(context: Context) -> int:
     views = snapshot.runs.values()
     if context.options.json:
         rows = [_row(view, snapshot) for view in views]
-        print_line(msgspec.json.encode({"host": snapshot.host.name, "runs": rows}).decode())
+        body = {"host": snapshot.host.name, "conditions": conditions_of(context), "runs": rows}
+        print_line(msgspec.json.encode(body).decode())
     else:
         rows = [{**_row(view, snapshot), "sync": _sync_text(snapshot.sync_states[view.run])} for view in views]
         columns = ("condition", "seed", "state", "stage", "done", "left_s", "sync", "reason")
         print_line(table(columns, [[_cell(row[column]) for column in columns] for row in rows]))
     return exit_codes.DONE
+
+
+def conditions_of(context: Context) -> dict[str, Any]:
+    """Title of each condition of the profile, and where it differs from the experiment's base."""
+    experiment, profile = context.experiment, context.profile
+    names = dict.fromkeys(run.condition for run in run_ids(experiment, profile))
+    return {
+        name: {"title": experiment.conditions[name].title, "differences": differences(experiment, name, profile)}
+        for name in names
+    }
 
 
 def _row(view: RunView, snapshot: Snapshot) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -14,7 +13,8 @@ from console.results.records import ConditionResult, ModelScores, Results, RunRe
 from console.sanitize import sanitize_line
 from engine.contract.experiment import Experiment, Gates
 from engine.contract.metrics import GateVerdict, judge
-from engine.contract.settings import RunId, Settings, resolve, run_ids
+from engine.contract.overrides import flatten
+from engine.contract.settings import RunId, Settings, differences, resolve, run_ids
 from engine.contract.state import RunState
 
 MAX_NAMED_SETTINGS = 3
@@ -40,7 +40,10 @@ def aggregate(
     )
     comparable = len({run.eval_fingerprint for run in runs if run.is_counted}) <= 1
     conditions = tuple(
-        condition_result(experiment, name, [run for run in runs if run.condition == name], comparable)
+        replace(
+            condition_result(experiment, name, [run for run in runs if run.condition == name], comparable),
+            differences=differences(experiment, name, profile),
+        )
         for name in dict.fromkeys(run.condition for run in runs)
     )
     return Results(experiment.name, profile, _overall(conditions), comparable, runs, conditions)
@@ -87,21 +90,13 @@ def settings_difference(ran: Settings, wanted: Settings) -> str:
 
     Gates are left out: they change no number of a run, and every run is judged by the experiment's present ones.
     """
-    before = _flatten(msgspec.to_builtins(replace(ran, gates=wanted.gates)))
-    now = _flatten(msgspec.to_builtins(wanted))
+    before = flatten(msgspec.to_builtins(replace(ran, gates=wanted.gates)))
+    now = flatten(msgspec.to_builtins(wanted))
     names = [name for name in dict.fromkeys((*before, *now)) if before.get(name) != now.get(name)]
     changes = [_change_text(name, before.get(name), now.get(name)) for name in names[:MAX_NAMED_SETTINGS]]
     if (more := len(names) - MAX_NAMED_SETTINGS) > 0:
         changes.append(f"{more} more")
     return "; ".join(changes)
-
-
-def _flatten(fields: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Every field under its dotted name; a list is one value."""
-    flat: dict[str, Any] = {}
-    for name, value in fields.items():
-        flat |= _flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return flat
 
 
 def _change_text(name: str, before: object, now: object) -> str:

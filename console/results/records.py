@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from engine.contract.experiment import Contingency
 from engine.contract.metrics import GateVerdict, Margins, TierScore
+from engine.contract.settings import Difference
 
 Verdict = Literal["pass", "fail", "incomplete"]
 
@@ -66,7 +67,7 @@ class ConditionResult(Struct, frozen=True):
     """One condition over the ``evaluated`` of its ``total`` seeds, those whose runs are counted.
 
     Gates judge the mean over seeds; ``failed_seeds`` names seeds that fail a gate by themselves. ``contingency`` is
-    what to do about a failed gate, in the plan's order.
+    what to do about a failed gate, in the plan's order. ``differences`` are the settings that the condition overrides.
     """
 
     condition: str
@@ -86,6 +87,7 @@ class ConditionResult(Struct, frozen=True):
     verdict: Verdict = "incomplete"
     failed_seeds: tuple[int, ...] = ()
     contingency: tuple[Contingency, ...] = ()
+    differences: tuple[Difference, ...] = ()
 
 
 class Results(Struct, frozen=True):

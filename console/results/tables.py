@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from console.format import GATE_LABELS, counted, number, percent, run_label
+from console.format import GATE_LABELS, counted, differences_text, number, percent, run_label
 from console.results.records import ConditionResult, Results, RunResult, Spread, Verdict
 from engine.contract.experiment import TIERS
 from engine.contract.metrics import GATE_NAMES
@@ -170,6 +170,8 @@ def _runs(results: Results) -> Section:
     rows: list[Row] = []
     for one in results.conditions:
         rows.append(((Text(one.condition, "name"), Text(f"  {one.title}")),))
+        if one.differences:
+            rows.append((_cell(f"  {differences_text(one.differences)}", "muted"),))
         rows += [row for run in results.runs if run.condition == one.condition for row in _run(run)]
     return Section("Runs", tuple(rows), _header(*header))
 

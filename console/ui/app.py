@@ -70,7 +70,7 @@ class ConsoleApp(PreflightCommands, SyncCommands, PromptQueue, inherit_bindings=
             runs={run: RunView(run) for run in runs},
             sync_states={run: SyncState() for run in runs},
         )
-        self.main = MainScreen(experiment, f"{experiment.name}, {profile}", initial, read_only=read_only)
+        self.main = MainScreen(experiment, profile, initial, read_only=read_only)
 
     def get_default_screen(self) -> Screen[None]:
         """The only screen."""

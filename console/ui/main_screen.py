@@ -36,16 +36,16 @@ class MainScreen(Screen[None], inherit_bindings=False):
     selected: reactive[RunId | None] = reactive(None, init=False)
     view: reactive[ViewName] = reactive[ViewName]("runs", init=False)
 
-    def __init__(self, experiment: Experiment, title: str, initial: Snapshot, *, read_only: bool) -> None:
+    def __init__(self, experiment: Experiment, profile: str, initial: Snapshot, *, read_only: bool) -> None:
         super().__init__()
         self._experiment = experiment
-        self._title = title
+        self._title = f"{experiment.name}, {profile}"
         self._initial = initial
         self._read_only = read_only
         self._session: SessionProtocol | None = None
         self._clock = StageClock()
         self._visible: ViewName = "runs"  # follows ``view`` once that pane is mounted and has its widgets
-        self._panes: dict[ViewName, Pane] = {"runs": RunsPane(experiment, tuple(initial.runs), id="runs")}
+        self._panes: dict[ViewName, Pane] = {"runs": RunsPane(experiment, profile, tuple(initial.runs), id="runs")}
         self.pane.clock = self._clock
 
     def compose(self) -> ComposeResult:

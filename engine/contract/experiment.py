@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta, Struct, structs
 
 from engine.contract.bad_input import BadInput
 from engine.contract.input_files import FileName, HashedFile, Role, UserEvaluation, find_file
-from engine.contract.toml_file import line_of, read_toml
+from engine.contract.overrides import Overrides, override
+from engine.contract.toml_file import line_of, read_toml, unfit_table
 
 Edition = Literal["v2.2", "v2.3", "enriched"]
 USER_BUNDLES = "own"
@@ -29,6 +31,8 @@ Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
 PositiveFloat = Annotated[float, Meta(gt=0.0, le=1e6)]  # bounded, because TOML can write inf
 NonNegativeFloat = Annotated[float, Meta(ge=0.0, le=1e6)]
 Seed = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+DEFAULT_EPOCHS = 5
+BOTH_BUDGETS = "a budget is in epochs or in steps, not in both"
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
@@ -56,10 +60,13 @@ class Curriculum(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Condition(Struct, frozen=True, forbid_unknown_fields=True):
-    """One arm of the experiment: its training data and its curriculum.
+    """One arm of the experiment: its training data, its curriculum, and where its settings differ from the base.
 
     The data are a built ``edition``, or the user's files of ``bundles``, named relative to the experiment's file. Files
     of development bundles are in ``dev``; without any, some lemmas of ``bundles`` are held out for development.
+
+    The tables override fields of the experiment's tables of the same name, ``curriculum_weights`` those of the
+    condition's curriculum.
     """
 
     title: str
@@ -67,6 +74,11 @@ class Condition(Struct, frozen=True, forbid_unknown_fields=True):
     edition: Edition | None = None
     bundles: tuple[FileName, ...] = ()
     dev: tuple[FileName, ...] = ()
+    encoder: Overrides = {}
+    model: Overrides = {}
+    training: Overrides = {}
+    synthetics: Overrides = {}
+    curriculum_weights: Overrides = {}
 
     def files(self) -> Iterator[tuple[Role, str]]:
         """Role and name of each file."""
@@ -74,17 +86,27 @@ class Condition(Struct, frozen=True, forbid_unknown_fields=True):
         yield from (("dev", name) for name in self.dev)
 
 
-class Training(Struct, frozen=True, forbid_unknown_fields=True):
-    """Settings of the SenseHead's training; rates are per step, margins are differences of cosines, entropy is in nats."""
+class ModelSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """The head's architecture; ``embedding_size`` is the size of its vectors."""
 
-    epochs: PositiveInt = 5
+    architecture: Literal["sense_head"] = "sense_head"
+    embedding_size: PositiveInt = 256
+    dropout: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.1
+
+
+class Training(Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings of a head's training; rates are per step, margins are differences of cosines, entropy is in nats.
+
+    The budget is in ``epochs`` or in optimizer ``steps``, the other is None; without either it is ``DEFAULT_EPOCHS``.
+    """
+
+    epochs: PositiveInt | None = None
+    steps: PositiveInt | None = None
     batch_size: PositiveInt = 64
     learning_rate: PositiveFloat = 3e-4
     weight_decay: NonNegativeFloat = 0.01
     final_learning_rate_ratio: Fraction = 0.1
     gradient_clip: PositiveFloat = 1.0
-    embedding_size: PositiveInt = 256
-    dropout: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.1
     warm_start_steps: NonNegativeInt = 100
     warm_start_learning_rate: PositiveFloat = 3e-4
     temperature: PositiveFloat = 0.1
@@ -97,6 +119,21 @@ class Training(Struct, frozen=True, forbid_unknown_fields=True):
     entropy_weight: NonNegativeFloat = 0.1
     min_entropy: NonNegativeFloat = 1.0
     target_penalty: NonNegativeFloat = 0.0
+
+    def __post_init__(self) -> None:
+        if self.epochs is not None and self.steps is not None:
+            raise ValueError(BOTH_BUDGETS)
+        if self.epochs is None and self.steps is None:
+            structs.force_setattr(self, "epochs", DEFAULT_EPOCHS)
+
+    @property
+    def budget(self) -> str:
+        """``5 epochs`` or ``2000 steps``."""
+        return f"{self.epochs} epochs" if self.steps is None else f"{self.steps} steps"
+
+    def total_steps(self, batches: int) -> int:
+        """Optimizer steps of the whole training, with ``batches`` in an epoch."""
+        return self.steps if self.steps is not None else (self.epochs or DEFAULT_EPOCHS) * batches
 
 
 class Verification(Struct, frozen=True, forbid_unknown_fields=True):
@@ -134,12 +171,16 @@ class DataSlice(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Profile(Struct, frozen=True, forbid_unknown_fields=True):
-    """A named size of the experiment; None keeps the experiment's own value."""
+    """A named size of the experiment; None keeps the experiment's own value, and that of each condition.
+
+    ``epochs`` or ``steps`` replaces the budget of every condition.
+    """
 
     title: str
     conditions: tuple[str, ...] | None = None
     seeds: tuple[Seed, ...] | None = None
     epochs: PositiveInt | None = None
+    steps: PositiveInt | None = None
     warm_start_steps: NonNegativeInt | None = None
     strict: bool = True
     data: DataSlice = DataSlice()
@@ -166,6 +207,7 @@ class ExperimentFile(Struct, frozen=True, forbid_unknown_fields=True):
     encoder: EncoderSettings = EncoderSettings()
     expected: dict[Edition, Expected] = {}
     synthetics: Verification = Verification()
+    model: ModelSettings = ModelSettings()
     training: Training = Training()
     gates: Gates = Gates()
     contingency: tuple[Contingency, ...] = ()
@@ -176,6 +218,28 @@ class Experiment(ExperimentFile, frozen=True, forbid_unknown_fields=True):
     """The experiment with the user's own files that it names, found and hashed, by their names in it."""
 
     files: dict[str, HashedFile] = {}
+
+
+class Recipe(Struct, frozen=True):
+    """The tables of settings that a condition may override."""
+
+    encoder: EncoderSettings
+    model: ModelSettings
+    training: Training
+    synthetics: Verification
+    curriculum_weights: Curriculum
+
+    def overridden(self, condition: Condition) -> Iterator[tuple[str, Struct, Overrides]]:
+        """Name, base and overrides of each table that ``condition`` overrides."""
+        for name in self.__struct_fields__:
+            if changes := getattr(condition, name):
+                yield name, getattr(self, name), changes
+
+
+def base_recipe(experiment: ExperimentFile, condition: Condition) -> Recipe:
+    """The experiment's tables, and the curriculum that ``condition`` names, without its overrides."""
+    curriculum = experiment.curricula[condition.curriculum]
+    return Recipe(experiment.encoder, experiment.model, experiment.training, experiment.synthetics, curriculum)
 
 
 def read_experiment(path: Path, inputs: Path | None = None) -> Experiment:
@@ -191,6 +255,12 @@ def read_experiment(path: Path, inputs: Path | None = None) -> Experiment:
     experiment = read_toml(path, ExperimentFile)
     for field, message in _mistakes(experiment):
         raise _error_at(path, field, message)
+    for name, condition in experiment.conditions.items():
+        for table, base, changes in base_recipe(experiment, condition).overridden(condition):
+            try:
+                override(base, changes)
+            except msgspec.ValidationError as error:
+                raise unfit_table(error, f"conditions.{name}.{table}", path) from error
     files: dict[str, HashedFile] = {}
     for field, name in _named_files(experiment):
         try:
@@ -215,6 +285,8 @@ def _mistakes(experiment: ExperimentFile) -> Iterator[tuple[str, str]]:
     for name, profile in experiment.profiles.items():
         yield from _repeated(f"profiles.{name}.seeds", profile.seeds or ())
         yield from _repeated(f"profiles.{name}.conditions", profile.conditions or ())
+        if profile.epochs is not None and profile.steps is not None:
+            yield f"profiles.{name}.steps", BOTH_BUDGETS
         for condition_name in profile.conditions or ():
             if condition_name not in experiment.conditions:
                 known = ", ".join(experiment.conditions) or "none"

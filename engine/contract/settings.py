@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import (
     USER_BUNDLES,
+    Condition,
     Curriculum,
     DataSlice,
     Edition,
     EncoderSettings,
     Experiment,
     Gates,
+    ModelSettings,
+    Profile,
+    Recipe,
     Training,
     Verification,
+    base_recipe,
     profile_of,
 )
 from engine.contract.input_files import InputFile
+from engine.contract.overrides import flatten, override
 
 
 class RunId(Struct, frozen=True, order=True):
@@ -48,6 +55,7 @@ class Settings(Struct, frozen=True):
     edition: Edition | None
     curriculum: Curriculum
     encoder: EncoderSettings
+    model: ModelSettings
     training: Training
     gates: Gates
     data: DataSlice
@@ -132,8 +140,7 @@ def resolve(experiment: Experiment, profile: str, run: RunId) -> Settings:
     if not 0 <= run.seed < 2**31:
         raise BadInput("a seed is a whole number from 0 to 2147483647", field="--seed")
     condition = experiment.conditions[run.condition]
-    overrides = {"epochs": chosen.epochs, "warm_start_steps": chosen.warm_start_steps}
-    overrides = {name: value for name, value in overrides.items() if value is not None}
+    recipe = _recipe(experiment, condition, chosen)
     named = [*condition.files(), *(experiment.evaluation.files() if experiment.evaluation else ())]
     return Settings(
         experiment=experiment.name,
@@ -141,14 +148,60 @@ def resolve(experiment: Experiment, profile: str, run: RunId) -> Settings:
         condition=run.condition,
         seed=run.seed,
         edition=condition.edition,
-        curriculum=experiment.curricula[condition.curriculum],
-        encoder=experiment.encoder,
-        training=msgspec.structs.replace(experiment.training, **overrides),
+        curriculum=recipe.curriculum_weights,
+        encoder=recipe.encoder,
+        model=recipe.model,
+        training=recipe.training,
         gates=experiment.gates,
         data=chosen.data,
         data_seed=experiment.data_seed,
-        synthetics=experiment.synthetics,
+        synthetics=recipe.synthetics,
         inputs=tuple(
             InputFile(role, name, experiment.files[name].sha256, experiment.files[name].size) for role, name in named
         ),
     )
+
+
+class Difference(Struct, frozen=True):
+    """A setting in which a condition differs from the experiment's base: its dotted name, its value, the base's value."""
+
+    setting: str
+    value: Any
+    base: Any
+
+    def __str__(self) -> str:
+        """As people read it: ``training.epochs 3 (base 5)``."""
+        return f"{self.setting} {_value_text(self.value)} (base {_value_text(self.base)})"
+
+
+def differences(experiment: Experiment, condition: str, profile: str | None = None) -> tuple[Difference, ...]:
+    """Where ``condition`` overrides the base to another value, under ``profile`` if one is given.
+
+    The base of ``curriculum_weights`` is the curriculum that the condition names.
+    """
+    chosen = None if profile is None else profile_of(experiment, profile)
+    own = _recipe(experiment, experiment.conditions[condition], chosen)
+    base = _with_profile(base_recipe(experiment, experiment.conditions[condition]), chosen)
+    values, base_values = (flatten(msgspec.to_builtins(recipe)) for recipe in (own, base))
+    return tuple(
+        Difference(name, value, base_values[name]) for name, value in values.items() if value != base_values[name]
+    )
+
+
+def _recipe(experiment: Experiment, condition: Condition, profile: Profile | None) -> Recipe:
+    """The tables of settings of ``condition``: the base, overridden by the condition, overridden by the profile."""
+    base = base_recipe(experiment, condition)
+    changed = {name: override(table, changes) for name, table, changes in base.overridden(condition)}
+    return _with_profile(structs.replace(base, **changed), profile)
+
+
+def _with_profile(recipe: Recipe, profile: Profile | None) -> Recipe:
+    if profile is None:
+        return recipe
+    names = ("epochs", "steps", "warm_start_steps")
+    changes = {name: value for name in names if (value := getattr(profile, name)) is not None}
+    return structs.replace(recipe, training=override(recipe.training, changes))
+
+
+def _value_text(value: object) -> str:
+    return "none" if value is None else f"[{', '.join(map(str, value))}]" if isinstance(value, tuple) else str(value)

@@ -70,13 +70,30 @@ def parse_toml(text: str, shape: type[T], path: Path) -> T:
         return msgspec.convert(tree, shape)
     except msgspec.ValidationError as error:
         message = str(error)
-        at_path = _AT_PATH.search(message)
-        # seeds[0] -> seeds; conditions[...].edition -> conditions.*.edition
-        field = re.sub(r"\[\d+\]", "", at_path.group(1)).replace("[...]", f".{ANY_KEY}") if at_path else ""
-        field = _with_keys(tree, shape, message, field.lstrip("."))
-        if named := _UNKNOWN_OR_MISSING.search(message):
-            field = f"{field}.{named.group(1)}" if field else named.group(1)
-        raise BadInput(_AT_PATH.sub("", message), file=path, line=line_of(text, field), field=field or None) from error
+        field = _with_keys(tree, shape, message, _field_of(message))
+        raise _unfit(message, field, text, path) from error
+
+
+def unfit_table(error: msgspec.ValidationError, table: str, path: Path) -> BadInput:
+    """The error for dotted ``table`` of the file ``path``, which ``error`` says does not fit its shape."""
+    message = str(error)
+    field = ".".join(filter(None, (table, _field_of(message))))
+    return _unfit(message, field, path.read_text(encoding="utf-8"), path)
+
+
+def _field_of(message: str) -> str:
+    """The dotted field in msgspec's message; ``*`` stands for any key of a mapping."""
+    at_path = _AT_PATH.search(message)
+    # seeds[0] -> seeds; conditions[...].edition -> conditions.*.edition
+    field = re.sub(r"\[\d+\]", "", at_path.group(1)).replace("[...]", f".{ANY_KEY}") if at_path else ""
+    return field.lstrip(".")
+
+
+def _unfit(message: str, field: str, text: str, path: Path) -> BadInput:
+    if named := _UNKNOWN_OR_MISSING.search(message):
+        field = f"{field}.{named.group(1)}" if field else named.group(1)
+    message = _AT_PATH.sub("", message).replace(" | null`", "`")  # TOML has no null
+    return BadInput(message, file=path, line=line_of(text, field), field=field or None)
 
 
 def line_of(text: str, field: str) -> int | None:

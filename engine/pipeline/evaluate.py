@@ -129,7 +129,7 @@ def _metrics(
         random_top3=retrieval_chance(dataset.retrieval, 3),
         random_coherence=coherence_chance(dataset.coherence),
         best_epoch=trained.best_epoch if trained else 0,
-        epochs=settings.training.epochs if trained else 0,
+        epochs=trained.epochs if trained else 0,
         steps=trained.steps if trained else 0,
         bundles=len(dataset.train) if trained else 0,
         killers=sum(bool(row.reason) for row in result.rows),

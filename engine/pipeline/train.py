@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from engine.contract.bad_input import BadInput
 from engine.contract.events import Body, Epoch
@@ -13,16 +13,22 @@ from engine.evaluation.attention import AttentionLog, probes_of
 from engine.model.sense_head import SenseHead
 from engine.pipeline.prepare import Prepared
 from engine.pipeline.spec import run_fingerprint
-from engine.training.checkpoint import best_weights, load_checkpoint
+from engine.training.checkpoint import Position, best_weights, load_checkpoint
 from engine.training.loop import train
 
 
 class TrainedHead(NamedTuple):
-    """A head with the weights of its best epoch, and the optimizer steps taken in all."""
+    """A head with the weights of its best epoch; the epochs begun and the optimizer steps taken in all."""
 
     head: SenseHead
     best_epoch: int
+    epochs: int
     steps: int
+
+    @classmethod
+    def at_end(cls, head: SenseHead, position: Position) -> Self:
+        """``head`` after training, which ended at ``position``."""
+        return cls(head, position.best_epoch, position.epoch - 1, position.step)
 
 
 def train_head(spec: Spec, prepared: Prepared, folder: RunFolder) -> Generator[Body, None, TrainedHead]:
@@ -44,7 +50,7 @@ def train_head(spec: Spec, prepared: Prepared, folder: RunFolder) -> Generator[B
         try:
             body = next(events)
         except StopIteration as end:
-            return TrainedHead(head, end.value.best_epoch, end.value.step)
+            return TrainedHead.at_end(head, end.value)
         if isinstance(body, Epoch):
             # now, because the loop changes the head again when it continues
             attention.record(head, body.epoch)
@@ -61,14 +67,15 @@ def load_head(spec: Spec, prepared: Prepared, folder: RunFolder) -> TrainedHead:
     if loaded is None:
         raise BadInput("no checkpoint: this run has not been trained", file=folder.checkpoint)
     tensors, position = loaded
-    if position.epoch <= spec.settings.training.epochs:
-        raise BadInput(f"training stopped in epoch {position.epoch}; resume it first", file=folder.checkpoint)
+    if not position.is_finished:
+        stopped = f"training stopped after step {position.step} of {position.total_steps}"
+        raise BadInput(f"{stopped}; resume it first", file=folder.checkpoint)
     head = _new_head(spec.settings, prepared)
     head.load_state_dict(best_weights(tensors))
-    return TrainedHead(head, position.best_epoch, position.step)
+    return TrainedHead.at_end(head, position)
 
 
 def _new_head(settings: Settings, prepared: Prepared) -> SenseHead:
-    recipe = settings.training
-    head = SenseHead(prepared.states.width, recipe.embedding_size, recipe.dropout, seed=settings.seed)
+    model = settings.model
+    head = SenseHead(prepared.states.width, model.embedding_size, model.dropout, seed=settings.seed)
     return head.to(prepared.encoder.device)

@@ -56,8 +56,9 @@ class Position(Struct, frozen=True):
 
     Attributes:
         run_fingerprint: of everything that determines the run; another run's checkpoint is refused.
+        total_steps: optimizer steps of the whole training.
         step: optimizer steps done.
-        epoch: the epoch in progress, from 1; epochs + 1 when all are done.
+        epoch: the epoch in progress, from 1; one more than the last when all are done.
         batches_done: batches of that epoch that are done.
         best_epoch, best_top1: the epoch with the best development top-1, and its value.
         recent_losses: the last losses, for the spike warning.
@@ -65,6 +66,7 @@ class Position(Struct, frozen=True):
     """
 
     run_fingerprint: str
+    total_steps: int
     step: int = 0
     epoch: int = 0
     batches_done: int = 0
@@ -73,6 +75,11 @@ class Position(Struct, frozen=True):
     recent_losses: tuple[float, ...] = ()
     hard_pairs: int = 0
     negative_gaps: int = 0
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether training has ended, its last epoch included."""
+        return self.epoch > 0 and self.step == self.total_steps and self.batches_done == 0
 
 
 def save_checkpoint(folder: RunFolder, tensors: Mapping[str, Tensor], position: Position) -> str:

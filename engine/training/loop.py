@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator, Sequence
+from itertools import islice
 from typing import NoReturn
 
 import torch
@@ -75,7 +76,7 @@ def train(
     baseline = rank(mean_pool, dev)
     weights = sampling_weights([bundle.tier for bundle in bundles], settings.curriculum)
     sampler = EpochSampler(weights, recipe.batch_size, settings.seed)
-    total_steps = recipe.epochs * sampler.batches
+    total_steps = recipe.total_steps(sampler.batches)
     optimizer = AdamW(head, recipe.weight_decay)
     train_state = TrainState(head, {}, optimizer, torch.Generator(states.device).manual_seed(settings.seed))
 
@@ -108,14 +109,15 @@ def train(
         train_state.restore(tensors)
     else:
         yield from _warm_start(train_state, data, settings)
-        position = yield from end_epoch(Position(run_fingerprint))
+        position = yield from end_epoch(Position(run_fingerprint, total_steps))
 
-    yield Stage("train", f"{len(bundles)} bundles, {recipe.epochs} epochs")
+    yield Stage("train", f"{len(bundles)} bundles, {recipe.budget}")
     if position.step == 0:
         yield from _dilution_warning(total_steps * recipe.batch_size, weights, bundles)
 
-    for epoch in range(position.epoch, recipe.epochs + 1):
-        for indices in sampler.epoch(epoch, skip=position.batches_done):
+    for epoch in range(position.epoch, -(-total_steps // sampler.batches) + 1):
+        # the last epoch ends early where the steps do
+        for indices in islice(sampler.epoch(epoch, skip=position.batches_done), total_steps - position.step):
             loss, counts = batch_loss(head, data, indices.to(states.device), recipe, train_state.dropout)
             optimizer.zero_gradient()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -138,7 +140,7 @@ def train(
             position, warnings = _advance(position, loss_value, int(hard_pairs), int(negative_gaps))
             yield from warnings
             # the last batch of an epoch is followed by that epoch's own checkpoint
-            if step % CHECKPOINT_EVERY == 0 and position.batches_done < sampler.batches:
+            if step % CHECKPOINT_EVERY == 0 and position.batches_done < sampler.batches and step < total_steps:
                 yield checkpoint(position)
         position = yield from end_epoch(position)
 

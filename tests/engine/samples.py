@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from engine.contract.experiment import Curriculum, DataSlice, EncoderSettings, Gates, Tier, Training
+from engine.contract.experiment import Curriculum, DataSlice, EncoderSettings, Gates, ModelSettings, Tier, Training
 from engine.contract.settings import Settings
 from engine.data.bundles.encoder_text import gloss_encoder_text
 from engine.data.records import Bundle, Candidate, CoherenceItem, CoherenceStep, Dataset, Pos, RetrievalItem, UsageEvent
@@ -16,6 +16,7 @@ from engine.encoder.token_states import TokenStates
 
 torch.set_num_threads(1)  # as the commands do
 
+MODEL = ModelSettings(embedding_size=16, dropout=0.2)
 DEVICES = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
 
 
@@ -102,6 +103,7 @@ def settings(training: Training, curriculum: Curriculum | None = None, seed: int
         edition="v2.2",
         curriculum=curriculum or Curriculum(),
         encoder=EncoderSettings(),
+        model=MODEL,
         training=training,
         gates=Gates(),
         data=DataSlice(),

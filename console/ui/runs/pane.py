@@ -19,7 +19,7 @@ from console.ui.messages import AbortRequested, LaunchRequested, RunSelected
 from console.ui.pane import Pane, UpdatingText
 from console.ui.runs.run_text import cell_text, details_text
 from engine.contract.experiment import USER_BUNDLES, Experiment
-from engine.contract.settings import RunId
+from engine.contract.settings import RunId, differences
 
 _FRAME = 3  # lines of the screen around the view
 _TALL = 26  # lines of the view that hold three rows of cells and more than three lines of details
@@ -59,9 +59,12 @@ class RunsPane(Pane, inherit_bindings=False):
     SCOPE = "runs"
     BINDINGS = bindings("runs")
 
-    def __init__(self, experiment: Experiment, runs: tuple[RunId, ...], *, id: str) -> None:
+    def __init__(self, experiment: Experiment, profile: str, runs: tuple[RunId, ...], *, id: str) -> None:
         super().__init__(id=id)
         self._experiment = experiment
+        self._differences = {
+            name: differences(experiment, name, profile) for name in dict.fromkeys(run.condition for run in runs)
+        }
         self._rows: dict[str, list[RunId]] = {}
         for run in runs:
             self._rows.setdefault(run.condition, []).append(run)
@@ -113,7 +116,8 @@ class RunsPane(Pane, inherit_bindings=False):
         if self.snapshot is None or self.selected is None:
             return
         stage_seconds = self.clock.seconds(self.snapshot.runs[self.selected], time.monotonic())
-        text = details_text(self.snapshot, self.selected, stage_seconds, time.monotonic())
+        different = self._differences.get(self.selected.condition, ())
+        text = details_text(self.snapshot, self.selected, stage_seconds, time.monotonic(), different)
         self._details.set_text(text)
 
     def action_move(self, right: int, down: int) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 from textual.content import Content
 
-from console.format import GATE_LABELS, age, bar, counted, duration, number, percent, run_label, size
+from console.format import GATE_LABELS, age, bar, counted, differences_text, duration, number, percent, run_label, size
 from console.runs.run_view import RunView, fraction_done, training_seconds_left
 from console.runs.snapshot import NOT_SEALED, Snapshot, SyncState
 from console.ui.actions import key_of
 from console.ui.sync_text import damaged_text, pull_text
-from engine.contract.settings import RunId
+from engine.contract.settings import Difference, RunId
 
 
 class StateMark(Struct, frozen=True):
@@ -133,10 +135,17 @@ def _sync_label(sync: SyncState) -> str:
             return status
 
 
-def details_text(snapshot: Snapshot, run: RunId, stage_seconds: float | None, now: float) -> Content:
+def details_text(
+    snapshot: Snapshot,
+    run: RunId,
+    stage_seconds: float | None,
+    now: float,
+    different: Sequence[Difference] = (),
+) -> Content:
     """Some lines on ``run``, the most important first; before the first launch, what to do.
 
-    ``stage_seconds`` is the time in its stage, None if unknown; ``now`` is ``time.monotonic()``.
+    ``stage_seconds`` is the time in its stage, None if unknown; ``now`` is ``time.monotonic()``; ``different`` are the
+    settings that its condition overrides.
     """
     view, sync = snapshot.runs[run], snapshot.sync_states[run]
     head = Content.assemble((run_label(run, _NAME_WIDTH), "bold"), "  ") + mark_text(view)
@@ -157,7 +166,9 @@ def details_text(snapshot: Snapshot, run: RunId, stage_seconds: float | None, no
     if view.rejected:
         warning = f"! {counted(view.rejected, 'line')} of its events could not be read"
         lines.append(Content.styled(warning, "$text-warning"))
-    lines += [Content(line) for line in (_scores_text(view), _validation_text(view)) if line]
+    lines += [
+        Content(line) for line in (_scores_text(view), _validation_text(view), differences_text(different)) if line
+    ]
     return Content("\n").join(lines)
 
 

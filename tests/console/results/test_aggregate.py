@@ -137,7 +137,7 @@ def test_many_other_settings_are_counted_and_lists_are_only_named(experiment: Ex
         now,
         encoder=replace(now.encoder, layers=(1, 2)),
         edition=None,
-        training=replace(now.training, epochs=7, dropout=0.5, batch_size=2),
+        training=replace(now.training, epochs=7, weight_decay=0.5, batch_size=2),
     )
     changes = settings_difference(before, now)
     assert changes.startswith("edition none, now v2.2; other encoder.layers; training.") and changes.endswith(
@@ -169,3 +169,14 @@ def test_ranks_margins_and_tiers_come_from_the_items(experiment: Experiment, tmp
     assert run.head.margins.mean == pytest.approx(0.0) and run.head.margins.p5 == pytest.approx(-0.37)
     assert (run.head.tiers["tier1_easy"].items, run.head.tiers["tier1_easy"].top1) == (2, 0.5)
     assert (run.mean_pool.top1, run.mean_pool.top3, run.mean_pool.coherence) == pytest.approx((1 / 3, 2 / 3, 1 / 2))
+
+
+def test_a_condition_that_overrides_settings_says_which(experiment: Experiment, tmp_path: Path) -> None:
+    larger = replace(experiment.conditions["B"], model={"embedding_size": 512})
+    results = results_in(tmp_path, replace(experiment, conditions={**experiment.conditions, "B": larger}))
+    lines = as_text(results).splitlines()
+    title = next(at for at, line in enumerate(lines) if line.startswith("B  data scaling"))
+    assert lines[title + 1].strip() == "Differs from the base: model.embedding_size 512 (base 256)"
+    (a, b, _) = json.loads(as_json(results))["conditions"]
+    assert b["differences"] == [{"setting": "model.embedding_size", "value": 512, "base": 256}]
+    assert a["differences"] == []

@@ -10,7 +10,7 @@ import pytest
 
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import Curriculum, Experiment, folder_name, read_experiment
-from engine.contract.settings import RunId, resolve, run_ids
+from engine.contract.settings import RunId, differences, resolve, run_ids
 from engine.contract.toml_file import find_config
 
 
@@ -98,4 +98,116 @@ def test_a_learning_rate_that_is_not_positive_and_finite_is_refused(tmp_path: Pa
     path = tmp_path / "experiment.toml"
     path.write_text(find_config("scaling.toml").read_text().replace("learning_rate = 3e-4", f"learning_rate = {rate}"))
     with pytest.raises(BadInput, match=r"experiment\.toml:\d+: training\.learning_rate"):
+        read_experiment(path)
+
+
+OVERRIDES = """
+[conditions.D]
+title = "smaller, other layers, its own weights"
+edition = "v2.3"
+curriculum = "oversample"
+[conditions.D.training]
+epochs = 3
+[conditions.D.model]
+embedding_size = 64
+[conditions.D.encoder]
+layers = [3, 6]
+[conditions.D.synthetics]
+least_gap = 0.1
+[conditions.D.curriculum_weights]
+tier3_adversarial = 8.0
+"""
+
+
+def with_text(folder: Path, text: str) -> Path:
+    path = folder / "experiment.toml"
+    path.write_text(find_config("scaling.toml").read_text() + text)
+    return path
+
+
+def test_a_condition_overrides_settings_and_keeps_the_rest(tmp_path: Path) -> None:
+    experiment = read_experiment(with_text(tmp_path, OVERRIDES))
+    base, own = (resolve(experiment, "full", RunId(name, 42)) for name in "BD")
+    assert own.training == msgspec.structs.replace(base.training, epochs=3)
+    assert own.model == msgspec.structs.replace(base.model, embedding_size=64)
+    assert own.encoder == msgspec.structs.replace(base.encoder, layers=(3, 6))
+    assert own.synthetics == msgspec.structs.replace(base.synthetics, least_gap=0.1)
+    assert own.curriculum == Curriculum(tier2_robust=2.0, tier3_adversarial=8.0)
+    assert base == resolve(read_experiment(find_config("scaling.toml")), "full", RunId("B", 42))
+
+
+@pytest.mark.parametrize("table", ["training", "model", "encoder", "synthetics", "curriculum_weights"])
+def test_every_override_changes_the_fingerprint(tmp_path: Path, table: str) -> None:
+    start = OVERRIDES.index(f"[conditions.D.{table}]")
+    end = OVERRIDES.find("[", OVERRIDES.index("=", start) + 5)
+    without = OVERRIDES[:start] + (OVERRIDES[end:] if end > 0 else "")
+    prints = {
+        resolve(read_experiment(with_text(tmp_path, text)), "full", RunId("D", 42)).fingerprint()
+        for text in (OVERRIDES, without)
+    }
+    assert len(prints) == 2
+
+
+def test_the_differences_of_a_condition_name_setting_value_and_base(tmp_path: Path) -> None:
+    experiment = read_experiment(with_text(tmp_path, OVERRIDES))
+    assert list(map(str, differences(experiment, "D"))) == [
+        "encoder.layers [3, 6] (base [6])",
+        "model.embedding_size 64 (base 256)",
+        "training.epochs 3 (base 5)",
+        "synthetics.least_gap 0.1 (base 0.05)",
+        "curriculum_weights.tier3_adversarial 8.0 (base 4.0)",
+    ]
+    assert differences(experiment, "B") == ()
+
+
+def test_an_override_that_states_the_bases_value_is_no_difference(tmp_path: Path) -> None:
+    experiment = read_experiment(with_text(tmp_path, "[conditions.B.training]\nbatch_size = 64\n"))
+    assert differences(experiment, "B") == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("epochs = 3\n", 'epochs = "three"\n', "conditions.D.training.epochs: Expected `int`, got `str`"),
+        ("epochs = 3\n", "epocs = 3\n", "conditions.D.training.epocs: Object contains unknown field `epocs`"),
+        (
+            "epochs = 3\n",
+            "epochs = 3\nsteps = 9\n",
+            "conditions.D.training: a budget is in epochs or in steps, not in both",
+        ),
+        ("= 64\n", "= 0\n", "conditions.D.model.embedding_size: Expected `int` >= 1"),
+        ("[3, 6]", "[]", "conditions.D.encoder.layers: Expected `array` of length >= 1"),
+        ("[3, 6]", "[3, -6]", "conditions.D.encoder.layers: Expected `int` >= 0"),
+        ("gap = 0.1", "gap = 2", "conditions.D.synthetics.least_gap: Expected `float` <= 1.0"),
+        (
+            "adversarial = 8.0",
+            "adversarial = 0.0",
+            "conditions.D.curriculum_weights.tier3_adversarial: Expected `float` > 0.0",
+        ),
+    ],
+)
+def test_a_wrong_override_is_refused_with_file_line_and_field(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = with_text(tmp_path, OVERRIDES.replace(old, new))
+    base = find_config("scaling.toml").read_text()
+    line = (base + OVERRIDES[: OVERRIDES.index(old)]).count("\n") + 1 - message.startswith("conditions.D.training: ")
+    with pytest.raises(BadInput, match=f"^{re.escape(f'{path}:{line}: {message}')}$"):
+        read_experiment(path)
+
+
+def test_a_budget_in_steps_replaces_the_bases_epochs_and_is_replaced_by_a_profiles(tmp_path: Path) -> None:
+    text = "[conditions.B.training]\nsteps = 2000\n[profiles.short]\ntitle = 'short'\nepochs = 1\n"
+    experiment = read_experiment(with_text(tmp_path, text))
+    in_full, in_short = (resolve(experiment, profile, RunId("B", 42)).training for profile in ("full", "short"))
+    assert (in_full.epochs, in_full.steps, in_full.total_steps(300)) == (None, 2000, 2000)
+    assert (in_short.epochs, in_short.steps, in_short.total_steps(300)) == (1, None, 300)
+    assert differences(experiment, "B", "short") == ()
+    assert list(map(str, differences(experiment, "B"))) == [
+        "training.epochs none (base 5)",
+        "training.steps 2000 (base none)",
+    ]
+
+
+def test_a_profile_has_one_budget(tmp_path: Path) -> None:
+    path = with_text(tmp_path, "[profiles.x]\ntitle = 'x'\nepochs = 1\nsteps = 2\n")
+    with pytest.raises(BadInput, match=r":\d+: profiles\.x\.steps: a budget is in epochs or in steps, not in both$"):
         read_experiment(path)

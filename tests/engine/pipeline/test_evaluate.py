@@ -76,7 +76,7 @@ def test_a_run_that_has_not_ended_training_or_was_made_of_other_data_is_refused(
     for body in run_pipeline(finished.settings, stopped, workspace, "cpu"):
         if isinstance(body, Checkpoint) and body.epoch == 2:
             break
-    with pytest.raises(BadInput, match="training stopped in epoch 2"):
+    with pytest.raises(BadInput, match="training stopped after step 1 of 2"):
         list(evaluate_run(stopped, output, workspace, "cpu"))
     stopped.checkpoint.unlink()
     with pytest.raises(BadInput, match="has not been trained"):

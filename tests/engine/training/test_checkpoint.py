@@ -13,7 +13,7 @@ from engine.contract.bad_input import BadInput
 from engine.contract.run_folder import RunFolder
 from engine.training.checkpoint import Position, load_checkpoint, save_checkpoint
 
-POSITION = Position("run", 7, 2, 3, 1, 0.25, (1.5, 0.1 + 0.2), 4, 2)
+POSITION = Position("run", 90, 7, 2, 3, 1, 0.25, (1.5, 0.1 + 0.2), 4, 2)
 TENSORS = {"head.a": torch.randn(3, 2), "dropout": torch.arange(9, dtype=torch.uint8), "steps": torch.tensor(7)}
 
 

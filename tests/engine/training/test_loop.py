@@ -22,11 +22,11 @@ from engine.training.bundle_arrays import BundleArrays
 from engine.training.checkpoint import Position
 from engine.training.loop import TrainingFailed, train
 from engine.training.validation import rank, validate
-from tests.engine.samples import DEVICES, SenseTask, event, settings
+from tests.engine.samples import DEVICES, MODEL, SenseTask, event, settings
 
-RECIPE = Training(
-    epochs=4, batch_size=5, learning_rate=3e-3, embedding_size=16, warm_start_steps=12, dropout=0.2, target_penalty=0.1
-)
+EPOCHS = 4
+RECIPE = Training(epochs=EPOCHS, batch_size=5, learning_rate=3e-3, warm_start_steps=12, target_penalty=0.1)
+PARTIAL = replace(RECIPE, epochs=None, steps=12)  # two epochs of five batches, and two batches of a third
 OVERSAMPLE = Curriculum(tier2_robust=2.0, tier3_adversarial=4.0)
 
 
@@ -39,7 +39,7 @@ class Trained(NamedTuple):
 def training(
     task: SenseTask, folder: Path, recipe: Training, fingerprint: str = "run", device: str = "cpu"
 ) -> tuple[SenseHead, Generator[Body, None, Position]]:
-    head = SenseHead(task.states.width, recipe.embedding_size, recipe.dropout, seed=1).to(device)
+    head = SenseHead(task.states.width, MODEL.embedding_size, MODEL.dropout, seed=1).to(device)
     run_settings = settings(recipe, OVERSAMPLE)
     pooled = mean_pool_all(task.states)
     return head, train(head, task.states, pooled, task.train, task.dev, run_settings, RunFolder(folder), fingerprint)
@@ -83,9 +83,9 @@ def test_events_are_in_order(tmp_path: Path) -> None:
     done = run(task, tmp_path)
     batches = -(-len(task.train) // RECIPE.batch_size)
     steps = [body for body in done.events if isinstance(body, Step)]
-    assert [step.step for step in steps] == list(range(1, RECIPE.epochs * batches + 1))
-    assert {step.total_steps for step in steps} == {RECIPE.epochs * batches}
-    assert sum(sum(step.tiers.values()) for step in steps) == RECIPE.epochs * len(task.train)
+    assert [step.step for step in steps] == list(range(1, EPOCHS * batches + 1))
+    assert {step.total_steps for step in steps} == {EPOCHS * batches}
+    assert sum(sum(step.tiers.values()) for step in steps) == EPOCHS * len(task.train)
     assert steps[0].learning_rate == pytest.approx(RECIPE.learning_rate)
     assert steps[-1].learning_rate == pytest.approx(RECIPE.learning_rate * 0.1)
     assert [body.name for body in done.events if isinstance(body, Stage)] == ["warm_start", "train"]
@@ -95,6 +95,19 @@ def test_events_are_in_order(tmp_path: Path) -> None:
     assert len(dilution) == 1
     assert done.result is not None
     assert done.result.step == len(steps)
+
+
+@pytest.mark.parametrize(("steps", "per_epoch"), [(12, [5, 5, 2]), (10, [5, 5]), (3, [3])])
+def test_a_budget_in_steps_ends_within_an_epoch(tmp_path: Path, steps: int, per_epoch: list[int]) -> None:
+    done = run(SenseTask(), tmp_path, replace(PARTIAL, steps=steps))
+    taken = [body for body in done.events if isinstance(body, Step)]
+    assert [body.step for body in taken] == list(range(1, steps + 1)) and {body.total_steps for body in taken} == {
+        steps
+    }
+    assert [sum(body.epoch == epoch for body in taken) for epoch in range(1, len(per_epoch) + 1)] == per_epoch
+    assert taken[-1].learning_rate == pytest.approx(RECIPE.learning_rate * 0.1)
+    assert [body.epoch for body in done.events if isinstance(body, Epoch)] == [0, *range(1, len(per_epoch) + 1)]
+    assert done.result is not None and done.result.is_finished and done.result.epoch == len(per_epoch) + 1
 
 
 def test_the_head_ends_with_the_weights_of_its_best_epoch(tmp_path: Path) -> None:
@@ -112,7 +125,7 @@ def test_the_head_ends_with_the_weights_of_its_best_epoch(tmp_path: Path) -> Non
 
 
 def test_a_head_that_gets_no_better_is_left_as_the_warm_start_made_it(tmp_path: Path) -> None:
-    still = Training(epochs=2, batch_size=5, learning_rate=1e-9, embedding_size=16, warm_start_steps=5)
+    still = Training(epochs=2, batch_size=5, learning_rate=1e-9, warm_start_steps=5)
     done = run(SenseTask(), tmp_path, still)
     assert done.result is not None
     assert done.result.best_epoch == 0
@@ -129,17 +142,20 @@ def test_the_same_settings_give_the_same_bits(tmp_path: Path, device: str) -> No
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("stop_after", [1, 4, 5, 9, 16])
+@pytest.mark.parametrize(
+    ("recipe", "stop_after"),
+    [(RECIPE, 1), (RECIPE, 4), (RECIPE, 5), (RECIPE, 9), (RECIPE, 16), (PARTIAL, 9), (PARTIAL, 11), (PARTIAL, 12)],
+)
 def test_a_resumed_run_is_the_uninterrupted_run_to_the_last_bit(
-    tmp_path: Path, stop_after: int, device: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, recipe: Training, stop_after: int, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_EVERY", 3)
     task = SenseTask(device=device)
     for name in ("whole", "broken"):
         (tmp_path / name).mkdir()
-    whole = run(task, tmp_path / "whole", device=device)
-    stopped = run(task, tmp_path / "broken", stop_after=stop_after, device=device)
-    resumed = run(task, tmp_path / "broken", device=device)
+    whole = run(task, tmp_path / "whole", recipe, device=device)
+    stopped = run(task, tmp_path / "broken", recipe, stop_after=stop_after, device=device)
+    resumed = run(task, tmp_path / "broken", recipe, device=device)
     assert resumed.result == whole.result
     assert same(weights(resumed.head), weights(whole.head))
     first = next(body.step for body in resumed.events if isinstance(body, Step))
@@ -169,7 +185,7 @@ def test_another_runs_checkpoint_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_development_loss_that_is_not_finite_stops_the_run_without_an_epoch_event(tmp_path: Path) -> None:
-    once = Training(epochs=1, batch_size=500, learning_rate=1e36, embedding_size=16, warm_start_steps=0)
+    once = Training(epochs=1, batch_size=500, learning_rate=1e36, warm_start_steps=0)
     _, running = training(SenseTask(), tmp_path, once)
     events: list[Body] = []
     with pytest.raises(TrainingFailed, match="development loss after epoch 1: nan"):
@@ -185,7 +201,7 @@ def test_bundles_in_which_nothing_can_be_compared_are_bad_input(tmp_path: Path) 
     gloss = event("one meaning of 0", source="gloss")
     alone = [replace(held, siblings=(gloss,)) for held in task.train]
     for train_bundles, dev, which in ((alone, task.dev, "training"), (task.train, alone, "development")):
-        head = SenseHead(task.states.width, RECIPE.embedding_size, seed=1)
+        head = SenseHead(task.states.width, MODEL.embedding_size, seed=1)
         run_settings = settings(RECIPE)
         running = train(
             head, task.states, mean_pool_all(task.states), train_bundles, dev, run_settings, RunFolder(tmp_path), "run"

@@ -15,7 +15,7 @@ from engine.contract.events import Progress, Stage
 from engine.contract.settings import RunId
 from engine.contract.state import RunState
 from tests.console.ui.driving import SIZES, console, screen, until, until_shown
-from tests.console.ui.fake_session import FakeSession
+from tests.console.ui.fake_session import SCALING, FakeSession
 from tests.console.ui.scenes import finished, view_of
 
 RUN = RunId("A", 42)
@@ -143,3 +143,13 @@ def test_a_lost_run_of_which_something_is_left_shows_the_key_that_ends_it(state:
     session.show(RunView(RUN, state=state))
     lines = details_text(session.snapshot, RUN, None, now=100.0).plain.splitlines()
     assert [one for one in lines if "aborts it" in one] == ([line] if line else [])
+
+
+async def test_the_settings_that_a_condition_overrides_are_among_its_details() -> None:
+    shorter = replace(SCALING.conditions["A"], training={"steps": 900}, model={"dropout": 0.2})
+    session = FakeSession(replace(SCALING, conditions={**SCALING.conditions, "A": shorter}), "full")
+    line = "Differs from the base: model.dropout 0.2 (base 0.1), training.epochs none (base 5), training.steps 900 (base none)"
+    async with console(session, (140, 40)) as pilot:
+        await until_shown(pilot, line)
+        await pilot.press("down")
+        await until(pilot, lambda: "Differs from the base" not in screen(pilot), "B differs in nothing")
