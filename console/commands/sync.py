@@ -199,15 +199,19 @@ class _ProgressReporter:
 
     def __init__(self) -> None:
         self._started = self._reported = time.monotonic()
-        self._first: int | None = None
+        self._first: int | None = None  # bytes done when this attempt began
 
     def update(self, progress: Progress) -> None:
         now = time.monotonic()
+        if progress.note:
+            report(progress.note)
+            self._first = None
+            return
         if self._first is None:
-            self._first = progress.bytes_done
+            self._first, self._started = progress.bytes_done, now
         if now - self._reported < REPORT_EVERY_S:
             return
         self._reported = now
-        rate = (progress.bytes_done - self._first) / (now - self._started)
+        rate = (progress.bytes_done - self._first) / max(now - self._started, 1e-6)
         left = f", {(progress.bytes - progress.bytes_done) / rate:,.0f} s left" if rate else ""
         report(f"{progress.bytes_done:,} of {progress.bytes:,} bytes of {progress.files:,} files{left}")

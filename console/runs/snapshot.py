@@ -75,7 +75,8 @@ class SyncState(Struct, frozen=True):
     Attributes:
         status: ``not synced``: nothing of the present launch is local. ``syncing``: its events and log are, up to
             ``bytes_done``. ``pulling``: its capsule is being pulled. ``synced``: its capsule is local, as its manifest says.
-            ``damaged``: what was pulled differs from the manifest, or does so by now, or it cannot be written.
+            ``damaged``: what was pulled differs from the manifest, or does so by now, or it cannot be
+            written or pulled.
         bytes_done: of a pull, including what came in earlier attempts.
         note: why it does not proceed, or what is damaged.
         left: seconds until the capsule is pulled, at the mean pace; None where that is not known.

@@ -179,7 +179,7 @@ class HashCache:
                 write_durably(self._path, json.dumps(self._used).encode(), wait=False)
 
 
-class BackgroundHash(threading.Thread):
+class BackgroundHash:
     """Hashes a file while another thread writes it, from what the file system gives back, and flushes it to the disk.
 
     One pass thus proves that the bytes received and the bytes stored are right, and little is left to flush at the end.
@@ -190,7 +190,6 @@ class BackgroundHash(threading.Thread):
     """
 
     def __init__(self, handle: int, digest: hashlib._Hash, offset: int) -> None:
-        super().__init__(daemon=True)
         self._descriptor = handle
         self._digest = digest
         self._offset = offset  # hashed up to here
@@ -199,7 +198,9 @@ class BackgroundHash(threading.Thread):
         self._stopped = False
         self._ends: SimpleQueue[int | None] = SimpleQueue()  # offsets to hash up to; None ends the thread
         self._error: OSError | None = None
-        self.start()
+        # a part, not a base: names of ours may be names of the next Python's Thread
+        self._thread = threading.Thread(target=self._hash, daemon=True)
+        self._thread.start()
 
     def update(self, piece: bytes | memoryview) -> None:
         """``piece`` was written."""
@@ -216,7 +217,7 @@ class BackgroundHash(threading.Thread):
         """
         self._ends.put(self._written)
         self._ends.put(None)
-        self.join()
+        self._thread.join()
         if self._error is not None:
             raise self._error
         return self._digest.hexdigest()
@@ -225,9 +226,9 @@ class BackgroundHash(threading.Thread):
         """Give up; returns when the handle is no longer used."""
         self._stopped = True
         self._ends.put(None)
-        self.join()
+        self._thread.join()
 
-    def run(self) -> None:
+    def _hash(self) -> None:
         flushed = self._offset
         try:
             for end in iter(self._ends.get, None):

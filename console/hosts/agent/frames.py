@@ -74,13 +74,18 @@ def decode_message(payload: bytes | memoryview) -> dict[str, Any]:
 
 
 class FrameDecoder:
-    """Splits a stream into frames: DATA is passed on in parts as it arrives, all others when they are complete."""
+    """Splits a stream into frames: DATA is passed on in parts as it arrives, all others when they are complete.
+
+    Attributes:
+        consumed: bytes of the stream up to the end of the last frame, or part of one, that was passed on.
+    """
 
     def __init__(self) -> None:
         self._head = b""
         self._kind = 0
         self._left = 0
         self._collected = bytearray()
+        self.consumed = 0
 
     def feed(self, chunk: bytes | memoryview) -> Iterator[Frame]:
         """Frames that end in ``chunk``, and DATA as it arrives: views of ``chunk``, valid until the next call only.
@@ -93,6 +98,7 @@ class FrameDecoder:
             if not self._left:
                 missing = HEAD.size - len(self._head)
                 self._head += view[:missing]
+                self.consumed += len(view[:missing])
                 view = view[missing:]
                 if len(self._head) < HEAD.size:
                     return
@@ -105,6 +111,7 @@ class FrameDecoder:
             piece = view[: self._left]
             view = view[len(piece) :]
             self._left -= len(piece)
+            self.consumed += len(piece)
             if self._kind == DATA:
                 yield Frame(DATA, piece)
                 continue

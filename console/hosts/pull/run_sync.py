@@ -16,7 +16,8 @@ from console.hosts.pull.follower import RunFollower
 from console.hosts.pull.local_copy import RunsFolder
 from console.hosts.pull.verify import local_manifest
 from console.hosts.ssh.channels import HostConnection
-from console.hosts.transfer.errors import NoRoom, RetryLater
+from console.hosts.transfer.channel import MAX_STALLS
+from console.hosts.transfer.errors import NoRoom, RetryLater, Stalled
 from console.runs.snapshot import NOT_SEALED, SyncState
 from engine.contract.bad_input import BadInput
 from engine.contract.run_folder import MANIFEST, SEALED
@@ -62,6 +63,7 @@ class RunSync:
         self._stamps: dict[RunId, tuple[int, int]] = {}
         self._refused: set[RunId] = set()
         self._unsealed: dict[RunId, str] = {}
+        self._stalls: dict[RunId, int] = {}  # transfer processes in a row that stood still
         self._wake = asyncio.Event()
 
     async def load(self) -> None:
@@ -82,6 +84,7 @@ class RunSync:
                     self.damaged_runs.discard(run)
                 self._launches[run] = state.key
                 self._refused.discard(run)
+                self._stalls.pop(run, None)
                 if self._synced.get(run) != state.key:
                     self.sync_states[run] = await self._state_of_copy(run, state.key)
             if not self._folder.writable:
@@ -175,17 +178,31 @@ class RunSync:
                 await pull(connection, remote, self._folder.path, run, key, report, live_copy, again=damaged)
                 self.damaged_runs.discard(run)
                 await self._check_local(run, key)
+            self._stalls.pop(run, None)
+        except Stalled as error:
+            self._stalls[run] = self._stalls.get(run, 0) + 1
+            if self._stalls[run] < MAX_STALLS:
+                note = f"{error}; a new one continues the pull"
+                report(replace(self.sync_states[run], status="not synced", left=None, note=note))
+                return BUSY_RETRY_S
+            self._refuse(
+                run, key, f"{error}, {self._stalls.pop(run)} times in a row; look at the host, then sync again"
+            )
         except RetryLater as error:
             report(replace(self.sync_states[run], status="not synced", left=None, note=str(error)))
             return NO_ROOM_RETRY_S if isinstance(error, NoRoom) else BUSY_RETRY_S
         except Damaged as error:
-            if self._launches.get(run) == key:
-                self._refused.add(run)
-            report(SyncState("damaged", note=str(error)))
+            self._refuse(run, key, str(error))
         finally:
             if self.sync_states[run].status == "pulling":
                 report(replace(self.sync_states[run], status="not synced", left=None, note=INTERRUPTED))
         return None
+
+    def _refuse(self, run: RunId, key: str, why: str) -> None:
+        """Pull that launch no more until somebody asks for it."""
+        if self._launches.get(run) == key:
+            self._refused.add(run)
+        self._set(run, key, SyncState("damaged", note=why))
 
     async def _check_local(self, run: RunId, key: str) -> bool:
         """Whether a capsule, of launch ``key`` unless that is empty, is local; it is read and shown as synced then."""

@@ -91,11 +91,16 @@ def zip_bytes(files: Mapping[str, bytes], compression: int = zipfile.ZIP_DEFLATE
 
 
 class AgentProcess:
-    """A started agent behind one channel; the end of its stderr is kept, for it says why the agent ended."""
+    """A started agent behind one channel; the end of its stderr is kept, for it says why the agent ended.
+
+    Attributes:
+        heartbeats: how often it wrote to stderr; a transfer does so as long as it works.
+    """
 
     def __init__(self, process: asyncssh.SSHClientProcess[bytes], digest: str) -> None:
         self.stdin, self.stdout = process.stdin, process.stdout
         self.wait_closed = process.wait_closed
+        self.heartbeats = 0
         self._process = process
         self._digest = digest
         self._stderr = b""
@@ -118,7 +123,8 @@ class AgentProcess:
         """Read stderr until the channel ends; unread, it would block the channel."""
         with contextlib.suppress(OSError, asyncssh.Error):
             while chunk := await self._process.stderr.read(4096):
-                self._stderr = (self._stderr + chunk)[-4096:]
+                self.heartbeats += 1
+                self._stderr = (self._stderr + chunk.replace(b"\0", b""))[-4096:]
 
 
 @asynccontextmanager

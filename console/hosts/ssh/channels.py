@@ -16,9 +16,13 @@ class Channels:
     """Opens channels on ``connection``, at most six at a time; further requests wait.
 
     After a refusal the limit drops to the number that the server had granted by then.
+
+    Attributes:
+        given_up: identities of processes on the host that stood still; the next transfer there kills them.
     """
 
     def __init__(self, connection: asyncssh.SSHClientConnection) -> None:
+        self.given_up: list[dict[str, Any]] = []
         self._connection = connection
         self._limit = MAX_CHANNELS
         self._open = 0

@@ -104,7 +104,7 @@ async def send(
         report(Progress(len(outgoing), size, min(size, done)))
 
     on_sent(0)
-    channel.send_request({"op": "receive", "root": request.remote, "files": plan.transfer, "remove": plan.remove})
+    channel.start_batch({"op": "receive", "root": request.remote, "files": plan.transfer, "remove": plan.remove})
     with SafeDir(request.local) as root:
         reply = await channel.stream_files(send_files(root, outgoing), on_sent)
     try:

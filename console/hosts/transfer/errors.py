@@ -13,6 +13,10 @@ class RetryLater(SyncFailed):
     """The cause may pass, such as a full disk or another sync: the same sync may succeed later."""
 
 
+class Stalled(RetryLater):
+    """The transfer process on the host gave no sign of life for long; a new process continues from what arrived."""
+
+
 class NoRoom(RetryLater):
     """A disk of ``owner`` is full: of the host or of this machine."""
 

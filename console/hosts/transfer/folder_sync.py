@@ -16,11 +16,11 @@ from console.hosts.agent.safe_dir import RESERVED
 from console.hosts.agent.transfer import keep_receipt
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.transfer.batch import TransferResult, fetch, send
-from console.hosts.transfer.channel import HostFolder, TransferChannel, open_transfer
-from console.hosts.transfer.errors import NoRoom, SyncFailed
+from console.hosts.transfer.channel import MAX_STALLS, HostFolder, TransferChannel, open_transfer
+from console.hosts.transfer.errors import NoRoom, Stalled, SyncFailed
 from console.hosts.transfer.plan import DeletionCap, SyncPlan, path_problems, plan_sync
 from console.hosts.transfer.request import SyncRequest, index_local
-from console.hosts.transfer.verdict import Receipt, Report, Verdict
+from console.hosts.transfer.verdict import Progress, Receipt, Report, Verdict
 
 MAX_ROUNDS = 2  # files that change during the first round are transferred once more; what changes again is reported
 
@@ -75,8 +75,22 @@ class _FolderSync:
     started: float = field(default_factory=time.monotonic)
     result: TransferResult = field(default_factory=lambda: TransferResult({}, 0, 0))
     transferred_files: int = 0
+    confirmed: set[str] = field(default_factory=set)
 
     async def run(self) -> Verdict:
+        """Sync; continue with a new process on the host if one stands still.
+
+        Raises:
+            Stalled: three did.
+        """
+        for _ in range(MAX_STALLS - 1):
+            try:
+                return await self._run_once()
+            except Stalled as stalled:
+                self.report(Progress(0, 0, 0, f"{stalled}; a new one continues"))
+        return await self._run_once()
+
+    async def _run_once(self) -> Verdict:
         request = self.request
         indexing = asyncio.create_task(asyncio.to_thread(index_local, request))
         try:
@@ -89,14 +103,20 @@ class _FolderSync:
                     return self._verdict(plan)
                 if plan.remove and self.delete is not None:
                     self.delete.check(plan, len(remote.files))
-                    if self.confirm is None or not await self.confirm(plan):
-                        raise SyncFailed("the deletions were not confirmed; nothing was changed")
+                    await self._confirm_deletions(plan)
                 verdict = self._verdict(await self._execute(channel, plan, remote))
                 await self._keep_receipts(channel, verdict)
                 return verdict
         finally:
             indexing.cancel()
             await asyncio.gather(indexing, return_exceptions=True)
+
+    async def _confirm_deletions(self, plan: SyncPlan) -> None:
+        """Ask once, also if the sync begins again."""
+        paths = {entry.path for entry in plan.remove}
+        if not paths <= self.confirmed and (self.confirm is None or not await self.confirm(plan)):
+            raise SyncFailed("the deletions were not confirmed; nothing was changed")
+        self.confirmed = paths
 
     def _plan(self, local: FileIndex, remote: HostFolder) -> SyncPlan:
         remote_index = FileIndex(remote.files, remote.refused)
@@ -105,7 +125,6 @@ class _FolderSync:
 
     async def _execute(self, channel: TransferChannel, plan: SyncPlan, remote: HostFolder) -> SyncPlan:
         """Transfer, index both ends again, plan again; returns the plan of what is still not synced."""
-        confirmed = {entry.path for entry in plan.remove}
         for _ in range(MAX_ROUNDS):
             if not plan.transfer and not plan.remove:
                 break
@@ -119,7 +138,7 @@ class _FolderSync:
             )
             plan = self._plan(local, remote)
             # a file that appeared at the target meanwhile was not part of what the operator confirmed
-            plan = msgspec.structs.replace(plan, remove=tuple(one for one in plan.remove if one.path in confirmed))
+            plan = msgspec.structs.replace(plan, remove=tuple(one for one in plan.remove if one.path in self.confirmed))
         return plan
 
     async def _transfer(self, channel: TransferChannel, plan: SyncPlan, remote: HostFolder) -> TransferResult:

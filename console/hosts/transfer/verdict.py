@@ -12,11 +12,12 @@ from console.hosts.transfer.plan import PathProblem
 
 
 class Progress(Struct, frozen=True):
-    """Progress of a transfer; ``bytes_done`` includes what an interrupted one left."""
+    """Progress of a transfer; ``bytes_done`` includes what an interrupted one left; ``note``: why it begins again."""
 
     files: int
     bytes: int
     bytes_done: int
+    note: str = ""
 
 
 Report = Callable[[Progress], None]
