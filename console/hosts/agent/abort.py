@@ -13,6 +13,7 @@ from console.hosts.agent import process
 from console.hosts.agent.launches import GRACE_S, UNRECORDED, Launch, abort_unsupervised, orphans_of, settle
 from console.hosts.agent.run_states import current_state
 from console.hosts.agent.slurm import jobs as slurm_jobs
+from console.hosts.agent.state_file import valid_state
 from console.hosts.agent.workspace import (
     ABORT,
     LOCK,
@@ -80,7 +81,7 @@ class _Abort:
         """The recorded state; empty if there is none of this launch."""
         state = self.launch.state()
         if not state and self.run_folder is not None:
-            state = read_json(self.run_folder / STATE) or {}
+            state = valid_state(self.run_folder)
         return state if state.get("key") == self.key else {}
 
     def _orphans(self) -> process.JobProcesses:

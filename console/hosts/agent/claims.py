@@ -18,6 +18,7 @@ from console.hosts.agent import process
 from console.hosts.agent.launches import Launch, live_launches, settle
 from console.hosts.agent.lifecycle import PLACEMENT, Present, may_claim, next_step
 from console.hosts.agent.run_states import current_state, is_active
+from console.hosts.agent.state_file import valid_state
 from console.hosts.agent.workspace import ABORT, JOB, LOCK, SLURM_JOB, UNDONE, Refused, Workspace, read_json, write_json
 from engine.contract.durable import write_durably, writing_durably
 from engine.contract.file_lock import locked, take_lock
@@ -149,17 +150,23 @@ def settle_others(workspace: Workspace, key: str, run_folder: Path) -> None:
 
 def present_launch(workspace: Workspace, run_folder: Path) -> Present:
     """The run's present launch; one whose files are gone is found by its living processes."""
-    state = read_json(run_folder / STATE) or {}
+    state = valid_state(run_folder)
     key = str(state.get("key", ""))
     active = key if key and is_active(workspace, run_folder, state) else ""
     for launch in live_launches(workspace, run_folder):
-        if launch.key != key and launch.is_supervised():
+        in_slurm = not key and "restart" in launch.spec and _is_in_slurm(workspace, run_folder, launch.key)
+        if launch.key != key and (in_slurm or launch.is_supervised()):
             active = active or launch.key
     return Present(key, active or next(iter(process.jobs_of(run_folder)), ""))
 
 
+def _is_in_slurm(workspace: Workspace, run_folder: Path, key: str) -> bool:
+    """Whether Slurm has a launch whose recorded state cannot be read: it may wait there without any process."""
+    return is_active(workspace, run_folder, {"state": "queued", "key": key, "slurm": {}})
+
+
 def _existing(workspace: Workspace, run_folder: Path, key: str) -> Existing:
-    state = read_json(run_folder / STATE) or {}
+    state = valid_state(run_folder)
     if state.get("key") != key:
         return Existing(key, "")
     return Existing(key, str(current_state(workspace, run_folder, state).get("state", "")))
@@ -179,7 +186,7 @@ def _prepare(
     staged.mkdir(parents=True, mode=0o700)
     previous = None
     if run_folder.exists():
-        earlier = str((read_json(run_folder / STATE) or {}).get("key", ""))
+        earlier = str(valid_state(run_folder).get("key", ""))
         previous = free_name(run_folder.parent / ".previous", run_folder.name, earlier)
         _copy_checkpoint(run_folder, staged, request)
     for name, text in dict(request.get("files", {})).items():
@@ -226,7 +233,7 @@ def free_name(previous: Path, run: str, key: str) -> Path:
 
 def _copy_checkpoint(previous: Path, run_folder: Path, request: dict[str, Any]) -> None:
     """Copy the files to resume from, if the earlier run had the same settings; its own folder stays complete."""
-    settings = (read_json(previous / STATE) or {}).get("settings")
+    settings = valid_state(previous).get("settings")
     if not settings or settings != request.get("settings"):
         return
     for name in request.get("carry", ()):

@@ -9,9 +9,9 @@ from console.hosts.agent.claims import Existing, claim
 from console.hosts.agent.launches import Launch, settle
 from console.hosts.agent.run_states import current_state
 from console.hosts.agent.slurm import jobs as slurm_jobs
-from console.hosts.agent.workspace import LOCK, NotStarted, Refused, Workspace, error_text, read_json
+from console.hosts.agent.state_file import valid_state
+from console.hosts.agent.workspace import LOCK, NotStarted, Refused, Workspace, error_text
 from engine.contract.file_lock import locked
-from engine.contract.run_folder import STATE
 
 
 def launch(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def _existing_reply(workspace: Workspace, request: dict[str, Any], existing: Exi
                     settle(launch, lock)
     state = existing.state
     run_folder = workspace.run(str(request["folder"]), str(request["run"]))
-    recorded = read_json(run_folder / STATE) or {}
+    recorded = valid_state(run_folder)
     if recorded.get("key") == existing.key:
         state = str(current_state(workspace, run_folder, recorded)["state"])
     return {"new": False, "key": existing.key, "state": state}

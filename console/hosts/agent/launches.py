@@ -14,6 +14,7 @@ from typing import Any
 
 from console.hosts.agent import gpu, lifecycle, process
 from console.hosts.agent.lifecycle import Facts, next_step
+from console.hosts.agent.state_file import state_problem, valid_state
 from console.hosts.agent.workspace import ABORT, JOB, LOCK, UNDONE, NotStarted, Workspace, read_json, seal, write_json
 from engine.contract.durable import sync_folder
 from engine.contract.file_lock import is_locked, locked
@@ -42,7 +43,8 @@ class Launch:
 
     def _read_spec(self) -> None:
         self.spec = read_json(self.folder / JOB) or read_json(self.folder / UNDONE) or {}
-        self.run_folder = Path(self.spec["run_folder"]) if "run_folder" in self.spec else None
+        folder = self.spec.get("run_folder")
+        self.run_folder = Path(folder) if isinstance(folder, str) else None
 
     @property
     def staged(self) -> Path | None:
@@ -53,14 +55,21 @@ class Launch:
         return next(iter(found), None)  # an interrupted claim left no more than that
 
     @property
+    def ticket(self) -> int:
+        """Its position in the queue; 0 if it cannot be read."""
+        ticket = self.spec.get("ticket")
+        return ticket if isinstance(ticket, int) else 0
+
+    @property
     def previous(self) -> Path | None:
         """Where the run before it was moved; None if there was none."""
-        return Path(self.spec["previous"]) if self.spec.get("previous") else None
+        previous = self.spec.get("previous")
+        return Path(previous) if previous and isinstance(previous, str) else None
 
     def state(self) -> dict[str, Any]:
         """The recorded state of its run, staged or in place; empty if that is another launch's, or cannot be read."""
         for folder in (self.staged, self.run_folder):
-            state = (read_json(folder / STATE) if folder is not None else None) or {}
+            state = valid_state(folder) if folder is not None else {}
             if state.get("key") == self.key:
                 return state
         return {}
@@ -74,7 +83,8 @@ class Launch:
         if self.run_folder is None:  # once committed, a claim does not change; before that, it may be made again
             self._read_spec()
         staged, run_folder, previous = self.staged, self.run_folder, self.previous
-        state = (read_json(run_folder / STATE) if run_folder is not None else None) or {}
+        exists = run_folder is not None and run_folder.exists()
+        state = valid_state(run_folder) if run_folder is not None else {}
         ours = state.get("key") == self.key
         exit_record = (read_json(run_folder / EXIT) if run_folder is not None else None) or {}
         manifest = (read_json(run_folder / MANIFEST) if run_folder is not None else None) or {}
@@ -82,11 +92,14 @@ class Launch:
             committed=(self.folder / JOB).exists(),
             undone=(self.folder / UNDONE).exists(),
             staged=staged is not None and staged.exists(),
-            folder=run_folder is not None and run_folder.exists(),
+            folder=exists,
             ours=ours,
+            unreadable=exists and not state,
             previous=previous is not None and previous.exists(),
             state=str(state.get("state", "")) if ours else "",
-            exit=str(exit_record.get("state", "")) if exit_record.get("key") == self.key else "",
+            exit=str(exit_record.get("state", ""))
+            if not state_problem(exit_record) and exit_record["key"] == self.key
+            else "",
             sealed=manifest.get("key") == self.key,
             aborting=(self.folder / ABORT).exists() or self.key in UNRECORDED,
             queues_itself="slurm" in state,
@@ -106,7 +119,7 @@ class Launch:
             abort_unsupervised(self.run_folder, self.key, abort_text(self.folder))
         elif step == lifecycle.RECORD:
             assert self.run_folder is not None
-            state = read_json(self.run_folder / STATE) or {"key": self.key}
+            state = valid_state(self.run_folder) or {"key": self.key}
             write_json(self.run_folder / STATE, with_recorded_exit(self.run_folder, state))
         elif step == lifecycle.SEAL:
             assert self.run_folder is not None
@@ -212,7 +225,9 @@ def exit_record(key: str, state: str, code: int | None, reason: str) -> dict[str
 def with_recorded_exit(run_folder: Path, state: dict[str, Any]) -> dict[str, Any]:
     """``state`` with the end in ``exit.json``, if it is of the same launch: it is written first and survives a crash."""
     recorded = read_json(run_folder / EXIT)
-    return {**state, **recorded} if recorded and recorded.get("key") == state.get("key") else state
+    if not recorded or recorded.get("key") != state.get("key") or state_problem({**state, **recorded}):
+        return state
+    return {**state, **recorded}
 
 
 def record_end(run_folder: Path, key: str, end: str, reason: str) -> dict[str, Any]:
@@ -220,7 +235,7 @@ def record_end(run_folder: Path, key: str, end: str, reason: str) -> dict[str, A
 
     An end that the supervisor recorded stays, and is completed if it was interrupted. The job's lock must be held.
     """
-    written = read_json(run_folder / STATE) or {"key": key}
+    written = valid_state(run_folder) or {"key": key}
     if written.get("key") != key:
         return written
     state = with_recorded_exit(run_folder, written)
@@ -245,7 +260,7 @@ def abort_unsupervised(run_folder: Path, key: str, reason: str) -> dict[str, Any
     Raises:
         OSError: it could not be recorded. Its processes have ended all the same, and the next try records ``UNRECORDED``.
     """
-    state = read_json(run_folder / STATE) or {"key": key}
+    state = valid_state(run_folder) or {"key": key}
     if state.get("state") in ENDED:
         return state
     termination = orphans_of(key, state, run_folder).terminate(GRACE_S)

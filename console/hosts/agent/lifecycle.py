@@ -35,6 +35,7 @@ class Facts(NamedTuple):
         staged: its prepared run folder has not been put in place.
         folder: the run's folder exists, whosever it is.
         ours: the run's folder is this launch's.
+        unreadable: the run's folder is there without a state that can be read: it is not known whose it is.
         previous: the run that was set aside for this launch still is.
         state: the recorded state of the run; "" if it is not this launch's, or cannot be read.
         exit: the state in the recorded exit; "" if there is none.
@@ -48,6 +49,7 @@ class Facts(NamedTuple):
     staged: bool = False
     folder: bool = False
     ours: bool = False
+    unreadable: bool = False
     previous: bool = False
     state: str = ""
     exit: str = ""
@@ -66,6 +68,8 @@ def next_step(facts: Facts) -> str:
         return DISCARD
     if facts.staged:
         return SET_ASIDE if facts.folder else PUT_IN_PLACE
+    if facts.unreadable:
+        return RECORD if facts.exit else ""  # it stays among the live launches, where it is found to be active
     if not facts.ours:
         return ARCHIVE  # launched again since, or deleted
     if facts.state in SEALED:

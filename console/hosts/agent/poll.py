@@ -12,22 +12,21 @@ from typing import Any, NamedTuple
 
 from console.hosts.agent import run_states
 from console.hosts.agent.file_index import hash_prefix
-from console.hosts.agent.state_file import Remembered
-from console.hosts.agent.workspace import KEY, BrokenFile, Refused, Workspace, load_json, read_json
-from engine.contract.run_folder import EVENTS, LOG, MANIFEST, STATE, open_regular
+from console.hosts.agent.state_file import Remembered, valid_state
+from console.hosts.agent.workspace import KEY, BrokenFile, Refused, Workspace, load_json
+from engine.contract.run_folder import EVENTS, LOG, MANIFEST, open_regular
 
 LIMIT = 256 * 1024
 MAX_LIMIT = 4 << 20  # of one reply: memory on both sides is bounded by it
 MAX_HASHED = 256 << 20  # bytes hashed for one reply, or one file if that is larger: the console waits for the reply
-MAX_RUNS = 3000  # of one reply, whose size is bounded by it: no state has more than 16 KiB
-MAX_MANIFEST = 64 << 20  # bytes
+MAX_RUNS = 2000  # of one reply, whose size is bounded by it: no state has more than 24 KiB
 CHECK_EVERY_S = 0.1
 FILES = {"events": EVENTS, "log": LOG}  # in this order: curves do not wait for a long log
 
 
 def _manifest_key(path: Path) -> str:
     try:
-        key = load_json(path, MAX_MANIFEST).get("key")
+        key = load_json(path).get("key")
     except BrokenFile:
         return ""
     return key if isinstance(key, str) and KEY.match(key) else ""
@@ -118,7 +117,7 @@ def _with_remark(state: dict[str, Any], remark: str) -> dict[str, Any]:
 
 
 def _key_now(workspace: Workspace, folder: str, run: str) -> str:
-    return str((read_json(workspace.run(folder, run) / STATE) or {}).get("key", ""))
+    return str(valid_state(workspace.run(folder, run)).get("key", ""))
 
 
 def _sealed_key(workspace: Workspace, folder: str, run: str) -> str:

@@ -13,10 +13,11 @@ from typing import Any
 from console.hosts.agent.claims import Busy, free_name, present_launch, settle_others, with_queue_locked
 from console.hosts.agent.launches import Launch, settle
 from console.hosts.agent.run_states import current_state
-from console.hosts.agent.workspace import LOCK, NotStarted, Refused, Workspace, read_json
+from console.hosts.agent.state_file import valid_state
+from console.hosts.agent.workspace import LOCK, NotStarted, Refused, Workspace
 from engine.contract.durable import sync_folder
 from engine.contract.file_lock import take_lock
-from engine.contract.run_folder import CHECKPOINT, METRICS, STATE
+from engine.contract.run_folder import CHECKPOINT, METRICS
 
 MAX_LISTED = 100  # of one run: a reply is bounded
 MAX_REASON = 300  # characters
@@ -39,12 +40,12 @@ def list_set_aside(workspace: Workspace, request: dict[str, Any]) -> dict[str, A
             if entry.name == f"{run_folder.name}-{key}" and SUFFIX.match(key) and entry.is_dir(follow_symlinks=False):
                 found.append((entry.stat().st_ctime_ns, key))  # a rename sets it: when the run was set aside
     launches = [_described(_previous(run_folder), run_folder.name, key) for _, key in heapq.nlargest(MAX_LISTED, found)]
-    return {"launches": launches, "present": str((read_json(run_folder / STATE) or {}).get("key", ""))}
+    return {"launches": launches, "present": str(valid_state(run_folder).get("key", ""))}
 
 
 def _described(previous: Path, run: str, key: str) -> dict[str, Any]:
     folder = previous / f"{run}-{key}"
-    state = read_json(folder / STATE) or {}
+    state = valid_state(folder)
     return {
         "key": key,
         "state": str(state.get("state", ""))[:MAX_REASON],
@@ -79,7 +80,7 @@ def _restore(workspace: Workspace, run_folder: Path, key: str, replaces: str) ->
     present = present_launch(workspace, run_folder)
     previous = _previous(run_folder)
     source = previous / f"{run_folder.name}-{key}"
-    held_key = str((read_json(source / STATE) or {}).get("key", ""))
+    held_key = str(valid_state(source).get("key", ""))
     if present.key == key.partition(".")[0] != held_key:  # restored before, by a request that may have been interrupted
         if workspace.is_key(held_key):
             source.rename(free_name(previous, run_folder.name, held_key))
@@ -147,6 +148,6 @@ def _previous(run_folder: Path) -> Path:
 
 
 def _state(workspace: Workspace, run_folder: Path) -> dict[str, Any]:
-    recorded = read_json(run_folder / STATE) or {}
+    recorded = valid_state(run_folder)
     state = current_state(workspace, run_folder, recorded) if recorded.get("key") else recorded
     return {"key": str(state.get("key", "")), "state": str(state.get("state", ""))}

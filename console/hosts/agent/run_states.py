@@ -10,10 +10,10 @@ from typing import Any
 
 from console.hosts.agent import process
 from console.hosts.agent.caretaker import CARETAKER
-from console.hosts.agent.launches import with_recorded_exit
+from console.hosts.agent.launches import live_launches, with_recorded_exit
 from console.hosts.agent.slurm import state as slurm_state
-from console.hosts.agent.state_file import Remembered, read_state, reported, state_problem
-from console.hosts.agent.workspace import JOB, LOCK, NAME, Workspace, error_text, read_json
+from console.hosts.agent.state_file import Remembered, read_state, reported, state_problem, valid_state
+from console.hosts.agent.workspace import JOB, LOCK, NAME, Workspace, error_text
 from engine.contract.file_lock import is_locked
 from engine.contract.run_folder import ACTIVE, ENDED, MANIFEST, SEALED, STATE
 
@@ -54,23 +54,38 @@ RECORDED = Remembered(lambda path: read_state(path.parent), lambda state: state[
 def current_states(workspace: Workspace, folder: str, runs: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
     """The state of every run of an experiment's folder, or of ``runs`` there; a run without a working supervisor is lost.
 
-    One whose state cannot be read is lost, too, with the file's name in the reason and the key of no launch.
+    One whose state cannot be read is lost, too, with the file's name in the reason.
     """
     if runs is None:
         runs = sorted(path.name for path in workspace.runs(folder).glob("*") if NAME.match(path.name))
-    found: dict[str, dict[str, Any]] = {}
-    for run in runs:
-        run_folder = workspace.run(folder, run)
+    states = ((run, _checked_state(workspace, workspace.run(folder, run))) for run in runs)
+    return {run: state for run, state in states if state is not None}
+
+
+def _checked_state(workspace: Workspace, run_folder: Path) -> dict[str, Any] | None:
+    """The state of one run, whatever its files hold; None if it was never launched."""
+    problem = ""
+    for _ in range(2):  # again if it was launched again at this moment
         try:
             state = RECORDED.get(run_folder / STATE)
             state = with_processes(run_folder, HEARTBEATS.judge(current_state(workspace, run_folder, state)))
             problem = state_problem(state)
         except (FileNotFoundError, NotADirectoryError):
-            continue  # never launched, or launched again at this moment
-        except Exception as error:  # noqa: BLE001 - whatever the files of one run hold, the others are reported
+            if not run_folder.is_dir():
+                return None
+            problem = f"{STATE} is missing"
+            continue
+        except Exception as error:  # noqa: BLE001 - the files of one run must not cost the others their states
             problem = error_text(error, workspace)
-        found[run] = {"state": "lost", "key": "", "reason": problem} if problem else reported(state)
-    return found
+        return _unreadable_state(workspace, run_folder, problem) if problem else reported(state)
+    return _unreadable_state(workspace, run_folder, problem)
+
+
+def _unreadable_state(workspace: Workspace, run_folder: Path, problem: str) -> dict[str, Any]:
+    """State of a run whose recorded one cannot be read; its key is that of its last live launch, "" if there is none."""
+    last = max(live_launches(workspace, run_folder), key=lambda launch: launch.ticket, default=None)
+    state = {"state": "lost", "key": last.key if last else "", "reason": problem}
+    return with_processes(run_folder, state) if last else state
 
 
 def with_processes(run_folder: Path, state: dict[str, Any]) -> dict[str, Any]:
@@ -93,7 +108,7 @@ def current_state(workspace: Workspace, run_folder: Path, state: dict[str, Any])
         return _with_seal(workspace, run_folder, state)
     if _is_supervised(workspace, state):
         return state
-    now = read_json(run_folder / STATE) or state  # read again: it may have ended before the lock was checked
+    now = valid_state(run_folder) or state  # read again: it may have ended before the lock was checked
     if now.get("state") in ENDED or now.get("key") != state["key"]:
         return now
     now = with_recorded_exit(run_folder, now)

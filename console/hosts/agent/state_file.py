@@ -34,9 +34,17 @@ def read_state(run_folder: Path) -> dict[str, Any]:
     return state
 
 
+def valid_state(run_folder: Path) -> dict[str, Any]:
+    """The recorded state of a run; empty if there is none that can be read."""
+    try:
+        return read_state(run_folder)
+    except (FileNotFoundError, NotADirectoryError, BrokenFile):
+        return {}
+
+
 def state_problem(state: dict[str, Any]) -> str:
     """Why ``state`` is not the state of a run; "" if it is one."""
-    if state.get("state") not in ACTIVE | ENDED:
+    if not isinstance(state.get("state"), str) or state["state"] not in ACTIVE | ENDED:
         return f"not the state of a run: {str(state.get('state'))[:40]!r}"
     if not isinstance(state.get("key"), str) or not KEY.match(state["key"]):
         return f"not a launch key: {str(state.get('key'))[:40]!r}"

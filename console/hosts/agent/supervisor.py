@@ -14,6 +14,7 @@ from typing import Any
 
 from console.hosts.agent import gpu, process
 from console.hosts.agent.launches import GRACE_S, Launch, abort_text, exit_record, settle
+from console.hosts.agent.state_file import valid_state
 from console.hosts.agent.workspace import ABORT, JOB, LOCK, Workspace, last_line, read_json, write_json
 from engine.contract.file_lock import is_locked, locked, take_lock
 from engine.contract.run_folder import EXIT, LOG, STATE
@@ -37,7 +38,7 @@ class Supervisor:
             raise SystemExit(f"{self.job_folder / JOB} cannot be read")
         self.spec: dict[str, Any] = spec
         self.run_folder = Path(spec["run_folder"])
-        self.state: dict[str, Any] = read_json(self.run_folder / STATE) or {"key": key, "state": "queued"}
+        self.state: dict[str, Any] = valid_state(self.run_folder) or {"key": key, "state": "queued"}
         self.job: subprocess.Popen[bytes] | None = None
         self.wake, self._wake_write = os.pipe()
         self._last_beat = time.monotonic()
@@ -129,7 +130,7 @@ class Supervisor:
             spec = read_json(folder / JOB)
             if spec is None or spec["ticket"] >= self.spec["ticket"]:
                 continue
-            state = read_json(Path(spec["run_folder"]) / STATE) or {}
+            state = valid_state(Path(spec["run_folder"]))
             waits = state.get("key") == spec["key"] and state.get("state") == "queued"
             if waits and is_locked(folder / LOCK):
                 return True

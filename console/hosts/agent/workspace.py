@@ -14,7 +14,7 @@ from engine.contract.run_folder import MANIFEST, build_manifest, open_regular
 
 KEY = re.compile(r"[0-9a-f]{32}\Z")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
-MAX_JSON = 4 << 20  # bytes of a file that the agent keeps
+MAX_JSON = 64 << 20  # bytes of a file that the agent keeps; a manifest is the longest
 
 # Files of a job folder, ``jobs/<key>``.
 JOB = "job.json"  # what the supervisor is to run; the launch is claimed once it exists

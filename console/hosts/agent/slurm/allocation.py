@@ -14,6 +14,7 @@ from console.hosts.agent.launches import with_recorded_exit
 from console.hosts.agent.process import Termination
 from console.hosts.agent.slurm import commands as slurm
 from console.hosts.agent.slurm.queue import array_keys
+from console.hosts.agent.state_file import valid_state
 from console.hosts.agent.supervisor import Supervisor
 from console.hosts.agent.workspace import ABORT, JOB, LOCK, Workspace, read_json
 from engine.contract.file_lock import take_lock
@@ -116,7 +117,7 @@ def main(root: str, name: str, index: str | None = None) -> None:
         return
     spec = read_json(job / JOB) or {}
     run_folder = Path(spec.get("run_folder", job))
-    state = with_recorded_exit(run_folder, read_json(run_folder / STATE) or {})
+    state = with_recorded_exit(run_folder, valid_state(run_folder))
     if state.get("key") != key or state.get("state") in ENDED:
         print(f"nothing to do: {run_folder} is {state.get('state')} under {state.get('key')}", file=sys.stderr)
         return

@@ -16,9 +16,10 @@ from console.hosts.agent.launches import Launch
 from console.hosts.agent.slurm import commands as slurm
 from console.hosts.agent.slurm.queue import queue_of
 from console.hosts.agent.slurm.state import mark_submitted, was_submitted
-from console.hosts.agent.workspace import LOCK, NAME, Refused, Workspace, error_text, read_json, write_json
+from console.hosts.agent.state_file import valid_state
+from console.hosts.agent.workspace import LOCK, NAME, Refused, Workspace, error_text, write_json
 from engine.contract.file_lock import locked
-from engine.contract.run_folder import ENDED, STATE
+from engine.contract.run_folder import ENDED
 
 CLAIM_TIMEOUT_S = 25.0
 ABORT_TIMEOUT_S = 20.0
@@ -80,7 +81,7 @@ def abort(
     began = time.monotonic()
     cancelled: set[tuple[str, bool]] = set()
     while True:
-        state = read_json(run_folder / STATE) or {"key": key}
+        state = valid_state(run_folder) or {"key": key}
         if state.get("state") in ENDED:
             return state
         snapshot = queue.newer_than(max(began, time.monotonic() - QUEUE_POLL_S))

@@ -15,9 +15,10 @@ from typing import Any
 from console.hosts.agent import process
 from console.hosts.agent.launches import abort_text, record_end, with_recorded_exit
 from console.hosts.agent.slurm.queue import ENDED_BY_SLURM, WAITING_STATES, Entry, queue_of
+from console.hosts.agent.state_file import valid_state
 from console.hosts.agent.workspace import ABORT, LOCK, SLURM_JOB, Workspace, last_line, read_json, write_json
 from engine.contract.file_lock import is_locked, locked
-from engine.contract.run_folder import ENDED, STATE
+from engine.contract.run_folder import ENDED
 
 NO_REASON = ("", "None")
 
@@ -47,7 +48,7 @@ def current_state(workspace: Workspace, run_folder: Path, key: str) -> dict[str,
 
 def _recorded_state(run_folder: Path, key: str, supervised: bool) -> dict[str, Any]:
     """What the supervisor recorded. While it lives, ``exit.json`` is not read: it writes the state itself in a moment."""
-    state = read_json(run_folder / STATE) or {"state": "queued", "key": key, "slurm": {}}
+    state = valid_state(run_folder) or {"state": "queued", "key": key, "slurm": {}}
     return state if supervised else with_recorded_exit(run_folder, state)
 
 
