@@ -372,7 +372,9 @@ class RunFollower:
     def _note_error(self, followed: _FollowedRun, error: OSError, pause: bool = True) -> None:
         """Request no bytes for a while: of that run where one of its files is odd, of none where the disk is at fault."""
         full = disk_full_error(error, str(self._folder.path), REPLY_LIMIT)
-        reason = str(NoRoom(full)) if full else f"{error.filename or self._folder.path}: {error.strerror}"
+        reason = (
+            str(NoRoom(full)) if full else f"{error.filename2 or error.filename or self._folder.path}: {error.strerror}"
+        )
         if error.errno in ONE_FILE:
             self.file_errors[followed.run] = sanitize_line(reason)
             if pause:

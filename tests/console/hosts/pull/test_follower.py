@@ -21,6 +21,8 @@ from console.hosts.ssh.errors import LinkDown
 from engine.contract import events
 from engine.contract.settings import RunId
 from tests.conftest import Fault
+from tests.console.hosts.agent import odd_files
+from tests.console.hosts.agent.odd_files import NOT_FILES
 
 RUN = RunId("A", 42)
 KEY = "0" * 32
@@ -247,3 +249,133 @@ async def test_a_failing_disk_is_named_though_the_error_names_no_file(
     monkeypatch.setattr(GrowingFile, "append", fail)
     await follower.absorb(reply(("log", 0, b"line\n")))
     assert follower.disk_error == f"{tmp_path}: Input/output error"
+
+
+OTHER = RunId("B", 42)
+
+
+async def follower_of_two(path: Path) -> RunFollower:
+    """A follower of two runs that writes the runs folder ``path``."""
+    folder = RunsFolder(path)
+    folder.try_lock()
+    follower = RunFollower(folder, (RUN, OTHER))
+    await follower.load(lambda: None)
+    return follower
+
+
+def with_other(answer: dict[str, Any], content: bytes = b"line\n", offset: int = 0) -> dict[str, Any]:
+    """``answer`` with a log of the other run."""
+    chunk = [str(OTHER), KEY, "log", offset, base64.b64encode(content).decode()]
+    return {
+        **answer,
+        "states": {**answer["states"], str(OTHER): {"state": "running", "key": KEY}},
+        "chunks": [*answer["chunks"], chunk],
+        "sizes": [*answer["sizes"], [str(OTHER), KEY, "log", offset + len(content)], [str(OTHER), KEY, "events", 0]],
+    }
+
+
+@pytest.mark.fault(
+    "a state in a reply that is none: null, an unknown key, another type",
+    "its run alone is lost, with the reason; the other runs are followed on",
+)
+@pytest.mark.parametrize(
+    "state",
+    [
+        {},
+        None,
+        7,
+        {"state": "?", "key": KEY},
+        {"state": "running", "key": None},
+        {"state": "running", "key": ""},
+        {"state": "running", "key": "../" * 10 + "x"},
+        {"state": "running", "key": KEY, "heartbeat": "x"},
+        {"state": "running", "key": KEY, "supervisor": 7},
+    ],
+)
+async def test_a_state_that_is_none_costs_its_own_run_alone(tmp_path: Path, state: Any) -> None:
+    follower = await follower_of_two(tmp_path)
+    broken = with_other(reply())
+    broken["states"][str(RUN)] = state
+    await follower.absorb(broken)
+    lost = follower.views[RUN].state
+    assert lost is not None and (lost.state, lost.key) == ("lost", "")
+    assert "cannot be understood" in lost.reason
+    assert list(follower.logs[OTHER].lines) == ["line"]
+    assert follower.caught_up
+
+
+async def test_a_run_whose_state_the_host_cannot_read_keeps_what_is_local_and_goes_on_later(tmp_path: Path) -> None:
+    follower = await opened(tmp_path)
+    await follower.absorb(reply(("events", 0, STREAM), ("log", 0, b"line\n")))
+    unreadable = {"state": "lost", "key": "", "reason": "state.json is empty"}
+    await follower.absorb({**reply(), "states": {str(RUN): unreadable}})
+    view = follower.views[RUN]
+    assert (view.state_name, len(view.losses), list(follower.logs[RUN].lines)) == ("lost", 20, ["line"])
+    assert not follower.request(0.0)["files"], "whose bytes these are is not known"
+    await follower.absorb(reply(("log", 5, b"more\n")))
+    assert (follower.views[RUN].state_name, len(follower.views[RUN].losses)) == ("running", 20)
+    assert list(follower.logs[RUN].lines) == ["line", "more"]
+
+
+async def test_a_reply_without_states_leaves_them_as_they_are(tmp_path: Path) -> None:
+    follower = await opened(tmp_path)
+    await follower.absorb({**reply(), "unnamed": 3, "disk_free": 17})
+    bytes_alone = {
+        name: value for name, value in reply(("log", 0, b"line\n")).items() if name not in ("states", "sealed")
+    }
+    await follower.absorb({**bytes_alone, "disk_free": None})
+    assert follower.views[RUN].state_name == "running" and list(follower.logs[RUN].lines) == ["line"]
+    assert (follower.unnamed, follower.disk_free) == (3, None)
+
+
+async def test_a_file_that_the_host_cannot_read_is_not_waited_for(tmp_path: Path) -> None:
+    follower = await opened(tmp_path)
+    await follower.absorb(reply(("events", 0, STREAM[:100]), ("log", 0, b"line\n")))
+    unreadable = {**reply(), "sizes": [[str(RUN), KEY, "events", -1]]}
+    await follower.absorb(unreadable)
+    assert follower.caught_up and follower.has_all_events(RUN, KEY)
+    assert (tmp_path / ".live" / str(RUN) / KEY / "events.jsonl").read_bytes() == STREAM[:100]
+    longer = reply(("events", 100, STREAM[100:200]))
+    longer["sizes"][0][3] = len(STREAM)
+    await follower.absorb(longer)
+    assert not follower.caught_up, "it can be read again"
+
+
+@pytest.mark.fault(
+    "a local file of a run: a folder, a FIFO, a symlink",
+    "that run alone is not followed, and the file is named; nothing hangs",
+)
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("name", ["events.jsonl", "log.txt", "state.json"])
+@pytest.mark.parametrize("odd", NOT_FILES)
+async def test_an_odd_local_file_costs_its_own_run_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odd: str, name: str
+) -> None:
+    monkeypatch.setattr(follower_module, "RETRY_S", 0.0)
+    path = tmp_path / ".live" / str(RUN) / KEY / name
+    path.parent.mkdir(parents=True)
+    NOT_FILES[odd](path)
+    follower = await follower_of_two(tmp_path)
+    await follower.absorb(with_other(reply(("events", 0, b""), ("log", 0, b"line\n"))))
+    assert list(follower.logs[OTHER].lines) == ["line"] and not follower.disk_error
+    if name == "state.json" and odd != "a folder":
+        assert not follower.file_errors, "it was replaced"
+    else:
+        assert set(follower.file_errors) == {RUN} and str(path) in follower.file_errors[RUN]
+    assert follower.caught_up, "a command does not wait for what cannot be had"
+    odd_files.replace(path, lambda path: None)
+    await follower.absorb(reply(("log", 0, b"line\n")))
+    await follower.absorb(reply(("log", 5, b"more\n")))
+    assert list(follower.logs[RUN].lines) == ["line", "more"] and not follower.file_errors
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("odd", NOT_FILES)
+async def test_a_local_file_that_becomes_odd_is_named_and_its_run_pauses(tmp_path: Path, odd: str) -> None:
+    follower = await follower_of_two(tmp_path)
+    await follower.absorb(with_other(reply(("log", 0, b"line\n"))))
+    odd_files.replace(tmp_path / ".live" / str(RUN) / KEY / "log.txt", NOT_FILES[odd])
+    await follower.absorb(with_other(reply(("log", 5, b"more\n")), b"more\n", 5))
+    assert list(follower.logs[OTHER].lines) == ["line", "more"]
+    assert set(follower.file_errors) == {RUN} and "log.txt" in follower.file_errors[RUN]
+    assert {run for run, *_ in follower.request(0.0)["files"]} == {str(OTHER)}
