@@ -21,7 +21,7 @@ def take_lock(path: str | Path, wait: bool, dir_fd: int | None = None) -> int | 
     Raises:
         OSError: the file cannot be made or opened.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a FIFO must not block
     while True:
         handle = os.open(path, flags, 0o600, dir_fd=dir_fd)
         try:
@@ -50,7 +50,7 @@ def _is_at(handle: int, path: str | Path, dir_fd: int | None) -> bool:
 def is_locked(path: Path) -> bool:
     """Whether a living process holds the lock."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         return False
     try:

@@ -7,8 +7,11 @@ import errno
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
+MIN_FREE = 64 << 20  # bytes; below this a job would end at once, or as soon as it saves something
+MIN_FREE_SHARE = 64  # of a disk smaller than 4 GiB, a 64th of it
 
 
 class DiskFull(Exception):
@@ -58,6 +61,26 @@ def disk_full_error(error: OSError, path: str, needed: int) -> DiskFull | None:
     except OSError:
         free, no_files = 0, False
     return DiskFull(mount_point(path), None if no_files else max(needed - free, 1))
+
+
+class Space(NamedTuple):
+    """Bytes of a disk: those that can still be written, 0 if no more files can be made there, and all."""
+
+    free: int
+    total: int
+
+    @property
+    def is_full(self) -> bool:
+        """Whether too little is free for a job to start."""
+        return self.free < min(MIN_FREE, self.total // MIN_FREE_SHARE)
+
+
+def disk_space(path: str | Path) -> Space:
+    """Space on the disk that holds ``path``, which need not exist."""
+    folder = Path(path).absolute()
+    disk = os.statvfs(next(parent for parent in (folder, *folder.parents) if parent.exists()))
+    no_files = bool(disk.f_files) and not disk.f_favail
+    return Space(0 if no_files else disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize)
 
 
 def mount_point(path: str) -> str:

@@ -6,7 +6,6 @@ import importlib.util
 import os
 import platform
 import pwd
-import shutil
 import socket
 import subprocess
 import sys
@@ -16,15 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from console.hosts.agent import gpu
+from console.hosts.agent.disk import disk_space
 from console.hosts.agent.workspace import Workspace
 
 
 def facts(workspace: Workspace, _request: dict[str, Any]) -> dict[str, Any]:
     """Machine, load, memory, disk and GPUs as of now; sizes in bytes."""
-    workspace.prepare()
+    with suppress(OSError):  # a full disk: the facts say so
+        workspace.prepare()
     lines = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
     memory = {fields[0]: int(fields[1]) * 1024 for fields in lines}
-    disk = shutil.disk_usage(workspace.root)
+    disk = disk_space(workspace.root)
     gpus, note = gpu.gpus()
     return {
         "hostname": socket.gethostname(),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from console.hosts.agent import run_states
+from console.hosts.agent.disk import disk_space
 from console.hosts.agent.file_index import hash_prefix
 from console.hosts.agent.state_file import Remembered, valid_state
 from console.hosts.agent.workspace import KEY, BrokenFile, Refused, Workspace, load_json
@@ -64,7 +65,8 @@ def poll(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
         cannot be read; ``chunks``: [run, key, file, offset, base64]. A chunk goes on where the local file ends, or begins
         at 0: then the local file is not the beginning of the host's.
 
-        ``disk_free``: bytes that are left on the workspace's disk; None if that cannot be told.
+        ``disk_free``: bytes that are left on the workspace's disk, None if that cannot be told; ``disk_full``: too few for a
+        run to start.
     """
     deadline = time.monotonic() + float(request.get("wait", 0.0))
     folder, runs = str(request["folder"]), request.get("runs")
@@ -99,7 +101,7 @@ def poll(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
         "digest": digest,
         "sizes": [size for size in sizes if size[1] == keys[size[0]]],
         "chunks": [chunk for chunk in chunks if chunk[1] == keys[chunk[0]]],
-        "disk_free": _disk_free(workspace),
+        **_disk(workspace),
     }
 
 
@@ -136,12 +138,12 @@ def _count_unnamed(workspace: Workspace, folder: str, runs: set[str]) -> int:
         return 0
 
 
-def _disk_free(workspace: Workspace) -> int | None:
+def _disk(workspace: Workspace) -> dict[str, Any]:
     try:
-        disk = os.statvfs(workspace.root)
+        space = disk_space(workspace.root)
     except OSError:
-        return None
-    return disk.f_bavail * disk.f_frsize
+        return {"disk_free": None, "disk_full": False}
+    return {"disk_free": space.free, "disk_full": space.is_full}
 
 
 def _starts(workspace: Workspace, folder: str, files: list[LocalFile]) -> list[tuple[LocalFile, int | None]]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from console.hosts.agent import process
 from console.hosts.agent.caretaker import CARETAKER
+from console.hosts.agent.disk import disk_space
 from console.hosts.agent.launches import live_launches, with_recorded_exit
 from console.hosts.agent.slurm import state as slurm_state
 from console.hosts.agent.state_file import Remembered, read_state, reported, state_problem, valid_state
@@ -18,6 +20,7 @@ from engine.contract.file_lock import is_locked
 from engine.contract.run_folder import ACTIVE, ENDED, MANIFEST, SEALED, STATE
 
 STALE_S = 30.0
+WAITS_FOR_ROOM = "waits for room on the host's disk"
 
 
 class HeartbeatWatch:
@@ -106,8 +109,10 @@ def current_state(workspace: Workspace, run_folder: Path, state: dict[str, Any])
         return slurm_state.current_state(workspace, run_folder, str(state["key"]))
     if state.get("state") in ENDED:
         return _with_seal(workspace, run_folder, state)
+    waits_for_room = state.get("state") == "queued" and _disk_is_full(workspace)
     if _is_supervised(workspace, state):
-        return state
+        # its supervisor has no room to record that itself
+        return {**state, "reason": WAITS_FOR_ROOM} if waits_for_room else state
     now = valid_state(run_folder) or state  # read again: it may have ended before the lock was checked
     if now.get("state") in ENDED or now.get("key") != state["key"]:
         return now
@@ -116,12 +121,18 @@ def current_state(workspace: Workspace, run_folder: Path, state: dict[str, Any])
         return _with_seal(workspace, run_folder, now)
     key = str(now["key"])
     if now.get("state") == "queued" and (workspace.jobs / key / JOB).exists():
-        return {**now, "reason": CARETAKER.problem(key) or "it is being started"}
+        return {**now, "reason": WAITS_FOR_ROOM if waits_for_room else CARETAKER.problem(key) or "it is being started"}
     rebooted = (now.get("supervisor") or {}).get("boot", process.boot_id()) != process.boot_id()
     reason = "the host was rebooted" if rebooted else "its supervisor is gone"
     if process.alive(now.get("job")):
         reason += "; its job still runs"
     return {**now, "state": "lost", "reason": reason}
+
+
+def _disk_is_full(workspace: Workspace) -> bool:
+    with suppress(OSError):
+        return disk_space(workspace.root).is_full
+    return False
 
 
 def _is_supervised(workspace: Workspace, state: dict[str, Any]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import stat
 import subprocess
 import time
 from collections.abc import Callable
@@ -13,14 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from console.hosts.agent import gpu, process
+from console.hosts.agent.disk import FULL_ERRNOS, disk_space
 from console.hosts.agent.launches import GRACE_S, Launch, abort_text, exit_record, settle
 from console.hosts.agent.state_file import valid_state
 from console.hosts.agent.workspace import ABORT, JOB, LOCK, Workspace, last_line, read_json, write_json
 from engine.contract.file_lock import is_locked, locked, take_lock
 from engine.contract.run_folder import EXIT, LOG, STATE
 
-QUEUE_POLL_S = 0.2
+QUEUE_POLL_S, MAX_QUEUE_POLL_S = 0.2, 1.0
 HEARTBEAT_S = 2.0
+
+
+class CannotStart(Exception):
+    """The job can never be started; the text says why."""
 
 
 class Supervisor:
@@ -40,6 +46,8 @@ class Supervisor:
         self.run_folder = Path(spec["run_folder"])
         self.state: dict[str, Any] = valid_state(self.run_folder) or {"key": key, "state": "queued"}
         self.job: subprocess.Popen[bytes] | None = None
+        self._log: int | None = None  # descriptor of the job's log, until the job has started
+        self._launches: dict[str, tuple[int, Path]] = {}  # key -> ticket and run folder, of those in the queue
         self.wake, self._wake_write = os.pipe()
         self._last_beat = time.monotonic()
         self.terminated = False
@@ -48,19 +56,24 @@ class Supervisor:
         """Queue, run, record. Returns when the run has ended and is sealed."""
         self._handle_signals()
         process.become_subreaper()
-        self._write_state("queued", supervisor=process.identity(os.getpid()))
-        slots = self._wait_for_slot()
-        if slots is None:
-            self._end_aborted(process.Termination())
-            return
+        self.state["supervisor"] = process.identity(os.getpid())
+        self._try_write_state()
+        slots: list[int] | None = []
         try:
-            self._start(slots)
-        except OSError as error:
+            slots = self._wait_for_slot()
+            if slots is not None:
+                self._start(slots)
+        except (CannotStart, OSError, subprocess.SubprocessError) as error:
             self._end("failed", None, f"the job did not start: {error}")
             return
         finally:
-            for slot in slots:
-                os.close(slot)  # the job inherited it: the slot stays taken until the job's last process is gone
+            for descriptor in (*(slots or ()), *(() if self._log is None else (self._log,))):
+                with suppress(OSError):
+                    os.close(descriptor)  # the job inherited them: its slot is taken until its last process is gone
+        if slots is None:
+            self._end_aborted(process.Termination())
+            return
+        self._try_write_state()
         code = self._wait_for_exit()
         session = self.job.pid if self.job else None
         # also after a normal exit: what the job left in the background would keep the GPU
@@ -97,63 +110,113 @@ class Supervisor:
         self._end("aborted", None, abort_text(self.job_folder) + outcome)
 
     def _wait_for_slot(self) -> list[int] | None:
-        """Descriptor of a free slot's lock, first come first served; None if an abort was requested before."""
+        """Descriptor of a free slot's lock, first come first served; None if an abort was requested before.
+
+        Raises:
+            CannotStart: waiting would not help.
+        """
+        began = time.monotonic()
         while not self._abort_requested():
-            slot = self._take_slot()
+            try:
+                slot = self._take_slot()
+                problem = ""
+            except OSError as error:  # the run stays queued until that is over
+                slot, problem = None, self._problem(error)
             if slot is not None:
                 return [slot]
+            if problem != self.state.get("reason", ""):
+                self._try_write_state(reason=problem)
             self._beat()
-            self._sleep(QUEUE_POLL_S)
+            # every queued run asks: where they wait for long, each of them does so less often
+            self._sleep(min(QUEUE_POLL_S + (time.monotonic() - began) / 100, MAX_QUEUE_POLL_S))
         return None
 
     def _take_slot(self) -> int | None:
-        before = self.state
+        """Take a free slot if this run is the next; it is recorded as running then."""
+        paths = [self.workspace.slots / f"{number}.lock" for number in range(int(self.spec["slots"]))]
+        # cheap questions first: nobody reads the queue while all slots are taken
+        if disk_space(self.workspace.root).is_full or all(is_locked(path) for path in paths):
+            return None
         with locked(self.workspace.queue_lock):
-            slots = 0 if self._earlier_run_waits() else int(self.spec["slots"])
-            for number in range(slots):
-                slot = take_lock(self.workspace.slots / f"{number}.lock", wait=False)
-                if slot is None:
-                    continue
+            if self._earlier_run_waits():
+                return None
+            slot = next((slot for path in paths if (slot := take_lock(path, wait=False)) is not None), None)
+            if slot is not None:
                 try:
                     # before the queue's lock is free: else the next in line still sees this run waiting
-                    self._write_state("running", started_at=time.time())
-                    return slot
-                except OSError as error:  # a full disk: the run stays queued until there is room
-                    log_line(f"state not written: {error}")
-                    self.state = before
+                    self._record_start()
+                except BaseException:
                     os.close(slot)
-        return None
+                    raise
+        return slot
+
+    def _record_start(self) -> None:
+        """Make the job's log and record the run as running: a full disk keeps it in the queue.
+
+        Raises:
+            OSError: there is no room.
+            CannotStart: something else has the log's name.
+        """
+        before = self.state
+        self._open_log()
+        try:
+            self._write_state("running", started_at=time.time(), reason="")
+        except OSError:
+            self.state = before
+            raise
+
+    def _open_log(self) -> int:
+        """Descriptor of the job's log."""
+        if self._log is None:
+            path = self.run_folder / LOG
+            if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
+                raise CannotStart(f"{path} is no regular file")
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            self._log = os.open(path, flags, 0o644)
+        return self._log
+
+    def _problem(self, error: OSError) -> str:
+        """Why the run does not start, for its state; nothing of a full disk, which the host reports by itself."""
+        with suppress(OSError):
+            self.workspace.prepare()  # its folders may have been deleted
+        return "" if error.errno in FULL_ERRNOS else f"does not start yet: {error}"
 
     def _earlier_run_waits(self) -> bool:
         """Whether a supervised run with a smaller ticket is still queued."""
         for folder in self.workspace.jobs.iterdir():
-            spec = read_json(folder / JOB)
-            if spec is None or spec["ticket"] >= self.spec["ticket"]:
+            key = folder.name
+            if key not in self._launches and (spec := read_json(folder / JOB)) is not None:
+                self._launches[key] = int(spec["ticket"]), Path(spec["run_folder"])  # read once: it never changes
+            ticket, run_folder = self._launches.get(key, (None, None))
+            if ticket is None or run_folder is None or ticket >= self.spec["ticket"]:
                 continue
-            state = valid_state(Path(spec["run_folder"]))
-            waits = state.get("key") == spec["key"] and state.get("state") == "queued"
-            if waits and is_locked(folder / LOCK):
+            state = valid_state(run_folder)
+            if state.get("key") == key and state.get("state") == "queued" and is_locked(folder / LOCK):
                 return True
         return False
 
     def _start(self, slots: list[int]) -> None:
+        """Start the job; if this raises OSError, it did not start."""
         marks = {process.KEY_VARIABLE: self.key, process.FOLDER_VARIABLE: os.path.realpath(self.run_folder)}
         # A session of its own: an abort that signals the job's session or group must not reach this process. A subreaper:
         # should this process die alone, what the job forks stays below the job.
-        with open(self.run_folder / LOG, "ab") as log:
-            self.job = subprocess.Popen(
-                self.spec["argv"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=self.workspace.root,
-                env={**os.environ, **self.spec.get("env", {}), **marks, "PYTHONUNBUFFERED": "1"},
-                start_new_session=True,
-                preexec_fn=process.become_subreaper,  # noqa: PLW1509 - this process has one thread
-                pass_fds=slots,
-            )
-        # the job runs by now: an error must not end its supervision, and the next heartbeat writes the state again
-        self._try_write_state(job=process.identity(self.job.pid))
+        self.job = subprocess.Popen(
+            self.spec["argv"],
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            cwd=self.workspace.root,
+            env={**os.environ, **self.spec.get("env", {}), **marks, "PYTHONUNBUFFERED": "1"},
+            start_new_session=True,
+            preexec_fn=process.become_subreaper,  # noqa: PLW1509 - this process has one thread
+            pass_fds=slots,
+        )
+
+    def _record_job(self) -> None:
+        """Record the job's process; an error must not end its supervision, and the next heartbeat tries again."""
+        if self.job is not None and not self.state.get("job"):
+            with suppress(OSError):
+                self.state = {**self.state, "job": process.identity(self.job.pid)}
 
     def _wait_for_exit(self) -> int | None:
         """The job's exit code; None if an abort was requested first."""
@@ -171,6 +234,7 @@ class Supervisor:
 
     def _try_write_state(self, durable: bool = True, **changes: Any) -> None:
         """Write the state; a full disk must not end the process that records the run's end."""
+        self._record_job()
         try:
             self._write_state(self.state["state"], durable, **changes)
         except OSError as error:

@@ -92,6 +92,7 @@ class RunFollower:
         sealed: run -> launch key of its manifest on the host, "" if it has none.
         unnamed: runs in the experiment's folder on the host that are not followed.
         disk_free: bytes that were left on the host's disk at the last poll; None: not known.
+        disk_full: these were too few for a run to start.
         disk_error: why new bytes cannot be kept at present, for want of room; "" if they can.
         file_errors: runs whose local files cannot be read or written, and why.
     """
@@ -103,6 +104,7 @@ class RunFollower:
         self.sealed: dict[RunId, str] = {}
         self.unnamed = 0
         self.disk_free: int | None = None
+        self.disk_full = False
         self.disk_error = ""
         self.file_errors: dict[RunId, str] = {}
         self._folder = folder
@@ -160,6 +162,7 @@ class RunFollower:
                 self.unnamed = int(reply.get("unnamed", 0))
             free = reply.get("disk_free")
             self.disk_free = None if free is None else int(free)
+            self.disk_full = reply.get("disk_full") is True
             chunks = [
                 (self._by_name[name], str(key), str(file), int(offset), base64.b64decode(content, validate=True))
                 for name, key, file, offset, content in reply["chunks"]

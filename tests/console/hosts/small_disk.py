@@ -5,22 +5,24 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 SIZE = 4 << 20
+FILES = 400
 
 
 @contextmanager
 def mounted(folder: Path) -> Iterator[Path]:
-    """A file system of 4 MiB at ``folder``."""
+    """A file system of 4 MiB and 400 files at ``folder``."""
     if os.geteuid() != 0:
         pytest.skip("mounting a small disk needs root")
     folder.mkdir()
-    command = ["/bin/mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(folder)]
+    command = ["/bin/mount", "-t", "tmpfs", "-o", f"size={SIZE},nr_inodes={FILES}", "tmpfs", str(folder)]
     mounting = subprocess.run(command, capture_output=True, text=True, check=False)
     if mounting.returncode:
         pytest.skip(f"a tmpfs cannot be mounted here: {mounting.stderr.strip()}")
@@ -43,3 +45,14 @@ def fill(disk: Path, leave: int = 0) -> Path:
                 size //= 2
         file.truncate(max(0, file.tell() - leave))
     return filler
+
+
+def fill_files(disk: Path) -> list[Path]:
+    """Make as many files on ``disk`` as it takes; returns them."""
+    made: list[Path] = []
+    with suppress(OSError):
+        while True:
+            handle, path = tempfile.mkstemp(dir=disk)
+            os.close(handle)
+            made.append(Path(path))
+    return made

@@ -8,17 +8,19 @@ import re
 import socket
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
+from console.hosts.agent.disk import disk_space
 from console.hosts.agent.launches import with_recorded_exit
 from console.hosts.agent.process import Termination
 from console.hosts.agent.slurm import commands as slurm
 from console.hosts.agent.slurm.queue import array_keys
 from console.hosts.agent.state_file import valid_state
-from console.hosts.agent.supervisor import Supervisor
+from console.hosts.agent.supervisor import HEARTBEAT_S, Supervisor, log_line
 from console.hosts.agent.workspace import ABORT, JOB, LOCK, Workspace, read_json
 from engine.contract.file_lock import take_lock
-from engine.contract.run_folder import ENDED, LOG, STATE
+from engine.contract.run_folder import ENDED, STATE
 
 LOCK_TIMEOUT_S = 120.0  # the launch holds the job's lock until Slurm has returned the job's id
 SIGNAL_SKEW_S = 0.5  # how much later than the job its supervisor may get Slurm's SIGTERM
@@ -39,11 +41,20 @@ class AllocatedSupervisor(Supervisor):
         self.state = {**self.state, "reason": "", "job": None, "slurm": allocation}
 
     def _wait_for_slot(self) -> list[int] | None:
-        if self._abort_requested():
-            return None
-        self._resume_or_start_over()
-        self._write_state("running", started_at=time.time())
-        return []
+        remark: str | None = None
+        while not self._abort_requested():
+            try:
+                if not disk_space(self.workspace.root).is_full:
+                    remark = self._resume_or_start_over() if remark is None else remark
+                    self._record_start()
+                    with suppress(OSError):
+                        os.write(self._open_log(), remark.encode())
+                    return []
+            except OSError as error:  # such as a full disk: the allocation waits for room
+                log_line(f"not started yet: {error}")
+            self._beat()
+            self._sleep(HEARTBEAT_S)
+        return None
 
     def _wait_for_exit(self) -> int | None:
         code = super()._wait_for_exit()
@@ -60,7 +71,8 @@ class AllocatedSupervisor(Supervisor):
             return
         reason = self._end_reason()
         if reason == "job requeue" or slurm.restarts(os.environ.get("SLURM_JOB_ID", "")) > self.restart:
-            self._write_state("queued", supervisor=None, job=None, reason=f"requeued by Slurm: {reason}")
+            requeued = f"requeued by Slurm: {reason}"
+            self._retry(lambda: self._write_state("queued", supervisor=None, job=None, reason=requeued))
         else:
             self._end("failed", None, f"Slurm ended it: {reason}{termination.remark}")
 
@@ -73,17 +85,20 @@ class AllocatedSupervisor(Supervisor):
         found = list(END_MESSAGE.finditer(output))
         return (found[-1]["why"] or "cancelled").lower() if found else "terminated"
 
-    def _resume_or_start_over(self) -> None:
-        """After an attempt that Slurm interrupted: resume from its checkpoint, else set its files aside and start over."""
+    def _resume_or_start_over(self) -> str:
+        """After an attempt that Slurm interrupted: resume from its checkpoint, else set its files aside and start over.
+
+        Returns the line for the log that says so; "" for a first attempt.
+        """
         left = [path for path in self.run_folder.iterdir() if path.name != STATE and path.name[0] != "."]
         if not left:
-            return
+            return ""
         restart = self.spec.get("restart") or {}
         checkpoint = restart.get("checkpoint")
         if checkpoint and (self.run_folder / Path(checkpoint).name).exists():
             options = [option for option in restart.get("argv", []) if option not in self.spec["argv"]]
             if not options and not self.restart:
-                return  # the first attempt of a run that was launched to resume: the checkpoint was copied for it
+                return ""  # the first attempt of a run that was launched to resume: the checkpoint was copied for it
             self.spec["argv"] = [*self.spec["argv"], *options]
             how = "it resumes from its checkpoint"
         else:
@@ -91,8 +106,7 @@ class AllocatedSupervisor(Supervisor):
             for path in left:
                 path.rename(aside / path.name)
             how = f"it starts over; the files of the attempt before are in {aside}"
-        with open(self.run_folder / LOG, "a", encoding="utf-8") as log:
-            log.write(f"--- Slurm started this run again on {socket.gethostname()}: {how} ---\n")
+        return f"--- Slurm started this run again on {socket.gethostname()}: {how} ---\n"
 
     def _make_aside(self) -> Path:
         name = f"{self.run_folder.name}-{self.key}-attempt"
@@ -121,7 +135,7 @@ def main(root: str, name: str, index: str | None = None) -> None:
     if state.get("key") != key or state.get("state") in ENDED:
         print(f"nothing to do: {run_folder} is {state.get('state')} under {state.get('key')}", file=sys.stderr)
         return
-    with open(job / "supervisor.log", "ab") as own:
+    with suppress(OSError), open(job / "supervisor.log", "ab") as own:  # else Slurm's own log gets the messages
         os.dup2(own.fileno(), 1)
         os.dup2(own.fileno(), 2)
     AllocatedSupervisor(workspace, key, lock, log).supervise()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from console.hosts.agent import supervisor
 from console.hosts.agent.claims import Claim, claim
+from console.hosts.agent.supervisor import Supervisor
 from console.hosts.agent.workspace import Workspace, read_json
+from engine.contract.file_lock import locked
 
 SUPERVISE = """
 import errno, sys
@@ -44,3 +49,45 @@ def test_a_run_whose_start_meets_a_full_disk_is_supervised_to_its_end(tmp_path: 
     state = read_json(claimed.run_folder / "state.json") or {}
     assert (state["state"], state["exit_code"]) == ("finished", 0)
     assert (claimed.run_folder / "log.txt").read_text() == "done\n"
+
+
+@pytest.mark.fault("a folder, a FIFO or a link has the name of a job's log", "the run fails, and names it")
+@pytest.mark.parametrize("kind", ["folder", "FIFO", "link"])
+def test_a_job_whose_log_cannot_be_one_does_not_start(tmp_path: Path, kind: str) -> None:
+    workspace, key = Workspace(tmp_path), "a" * 32
+    claimed = claim(workspace, {"key": key, "folder": "experiment", "run": "A_seed1", "argv": ["/bin/echo"]})
+    assert isinstance(claimed, Claim)
+    log = claimed.run_folder / "log.txt"
+    if kind == "folder":
+        log.mkdir()
+    elif kind == "FIFO":
+        os.mkfifo(log)
+    else:
+        log.symlink_to("/etc/hostname")
+    Supervisor(workspace, key, claimed.lock).supervise()
+    state = read_json(claimed.run_folder / "state.json") or {}
+    assert state["state"] == "failed" and state["reason"] == f"the job did not start: {log} is no regular file"
+
+
+def test_while_all_slots_are_taken_nobody_reads_the_queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = Workspace(tmp_path)
+    claims = []
+    for key in (character * 32 for character in "0123456789"):
+        claimed = claim(
+            workspace, {"key": key, "folder": "experiment", "run": f"A_seed{key[0]}", "argv": ["/bin/true"]}
+        )
+        assert isinstance(claimed, Claim)
+        claims.append(claimed)
+    waiting = Supervisor(workspace, claims[-1].key, claims[-1].lock)
+    read: list[str] = []
+
+    def counting(path: Path) -> dict[str, Any] | None:
+        read.append(path.name)
+        return read_json(path)
+
+    monkeypatch.setattr(supervisor, "read_json", counting)
+    with locked(workspace.slots / "0.lock"):
+        assert waiting._take_slot() is None and not read
+    assert waiting._take_slot() is None and "job.json" in read, "an earlier run waits"
+    read.clear()
+    assert waiting._take_slot() is None and "job.json" not in read, "what never changes is read once"
