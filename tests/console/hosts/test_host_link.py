@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from console.hosts.host_config import HostConfig
 from console.hosts.host_link import HostLink
 from console.hosts.ssh.errors import LinkDown
 from engine.contract.settings import RunId
+from tests.console.hosts.conftest import Host
+from tests.console.hosts.kept_link import RUN, kept_link
 
 
 async def test_a_lost_link_leaves_no_cancellation_that_later_timeouts_would_take_for_theirs(
@@ -45,3 +48,28 @@ async def test_a_lost_link_leaves_no_cancellation_that_later_timeouts_would_take
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0):
             await asyncio.Event().wait()
+
+
+@pytest.mark.fault(
+    "100 finished runs on the host that the experiment does not name, with states of 700 kB",
+    "the console connects, and counts them",
+)
+async def test_a_console_connects_to_a_host_with_a_long_history(host: Host, tmp_path: Path) -> None:
+    for number in range(100):  # 70 MB together: more than a reply may have
+        folder = host.run_folder / f"B_seed{number}"
+        folder.mkdir(parents=True)
+        record = {"state": "finished", "key": f"{number:032x}", "ended_at": 1.0, "reason": "r" * 700_000}
+        (folder / "state.json").write_text(json.dumps(record))
+    config = HostConfig("here", "embedded", workspace=str(host.workspace))
+    async with kept_link(config, tmp_path / "local", None) as (link, _, _):
+        assert (link.view.link, link.follower.unnamed, link.follower.host_states) == ("up", 100, {})
+
+
+async def test_a_console_connects_though_its_own_runs_have_states_without_measure(host: Host, tmp_path: Path) -> None:
+    (host.run_folder / str(RUN)).mkdir(parents=True)
+    record = {"state": "finished", "key": "0" * 32, "ended_at": 1.0, "reason": "r" * (70 << 20)}
+    (host.run_folder / str(RUN) / "state.json").write_text(json.dumps(record))
+    config = HostConfig("here", "embedded", workspace=str(host.workspace))
+    async with kept_link(config, tmp_path / "local", None) as (link, _, _):
+        state = link.follower.views[RUN].state
+        assert state is not None and (state.state, state.reason) == ("lost", "state.json has more than 65,536 bytes")

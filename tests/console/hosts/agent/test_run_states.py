@@ -6,15 +6,19 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from console.hosts.agent import process
 from console.hosts.agent.run_states import HeartbeatWatch, with_processes
 from console.hosts.remote.agent_client import AgentClient
-from tests.console.hosts.conftest import in_state, launch, states_when
+from tests.console.hosts.agent import odd_files
+from tests.console.hosts.agent.odd_files import NOT_FILES, NOT_STATES
+from tests.console.hosts.conftest import Host, in_state, launch, states_when
 
 RUNNING: dict[str, Any] = {"state": "running", "key": "k", "supervisor": {"pid": 1}}
 
@@ -74,3 +78,51 @@ def test_a_lost_run_tells_how_many_of_its_processes_live(tmp_path: Path) -> None
         assert with_processes(tmp_path, lost)["processes"] == 1
         job.communicate(b"\n")
     assert with_processes(tmp_path, lost)["processes"] == 0
+
+
+SLEEP = "import time; time.sleep(600)"
+ODD: dict[str, Callable[[Path], None]] = {
+    "missing": lambda path: None,
+    **{name: NOT_FILES[name] for name in ("a folder", "a FIFO", "a symlink")},
+    **{name: NOT_STATES[name] for name in ("empty", "{}", "key null", "state null")},
+}
+
+
+@pytest.mark.fault(
+    "the state file of a running run: missing, garbage, a folder, a FIFO; its supervisor killed",
+    "the run is lost under its key, the file is named, no second job starts, abort ends the first",
+)
+@pytest.mark.parametrize("odd", ODD)
+async def test_no_second_job_starts_beside_one_whose_state_cannot_be_read(
+    link: AgentClient, host: Host, odd: str
+) -> None:
+    key = await launch(link, "A_seed1", SLEEP)
+    running = await states_when(
+        link, lambda states: in_state("A_seed1", "running")(states) and bool(states["A_seed1"].get("job"))
+    )
+    supervisor, job = (psutil.Process(running["A_seed1"][name]["pid"]) for name in ("supervisor", "job"))
+    supervisor.kill()
+    psutil.wait_procs([supervisor], timeout=10)
+    odd_files.replace(host.run_folder / "A_seed1" / "state.json", ODD[odd])
+    other = await launch(link, "B_seed1", SLEEP)
+    states = await states_when(link, in_state("B_seed1", "running", "queued"))
+    lost = states["A_seed1"]
+    assert (lost["state"], lost["key"], lost["processes"]) == ("lost", key, 1) and "state.json" in lost["reason"]
+    assert await launch(link, "A_seed1", SLEEP) == key, "it is active"
+    assert job.is_running()
+    assert (await link.request("abort", key=key, by="the test"))["state"] == "aborted"
+    psutil.wait_procs([job], timeout=10)
+    assert not psutil.pid_exists(job.pid) or job.status() == psutil.STATUS_ZOMBIE
+    again = await launch(link, "A_seed1", SLEEP)
+    assert again != key, "nothing of it is left"
+    await states_when(link, in_state("A_seed1", "running", "queued"))
+    for one in (again, other):
+        await link.request("abort", key=one, by="the test")
+
+
+async def test_a_supervisor_writes_a_broken_state_again(link: AgentClient, host: Host) -> None:
+    key = await launch(link, "A_seed1", SLEEP)
+    await states_when(link, in_state("A_seed1", "running"))
+    odd_files.replace(host.run_folder / "A_seed1" / "state.json", NOT_STATES["NUL bytes"])
+    await states_when(link, in_state("A_seed1", "running"))
+    assert (await link.request("abort", key=key, by="the test"))["state"] == "aborted"
