@@ -57,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("status", parents=[shared, as_json], help="print the state of every run on the host")
     abort = commands.add_parser("abort", parents=[shared, chosen, as_json], help="end runs with all their processes")
     abort.add_argument("--all", action="store_true", help="every run of the profile")
+    _add_restore(commands, [shared, as_json])
     preflight = commands.add_parser(
         "preflight", parents=[shared, as_json], help="check that the host has what a run needs"
     )
@@ -74,6 +75,13 @@ def _add_run(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     strict.add_argument("--strict", action="store_true", default=None, help="a failed ship blocker fails its run")
     strict.add_argument("--no-strict", dest="strict", action="store_false", help="ship blockers are only reported")
     run.add_argument("--detach", action="store_true", help="return once the runs are queued")
+
+
+def _add_restore(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
+    restore = commands.add_parser("restore", parents=parents, help="bring back what a later launch of a run set aside")
+    restore.add_argument("run", metavar="RUN", help="the run, such as A/42")
+    restore.add_argument("--key", metavar="KEY", help="launch to restore, or its first digits (default: list them)")
+    restore.add_argument("--take-over", action="store_true", help="take the host's lease from another console")
 
 
 def _add_sync(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> None:

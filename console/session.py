@@ -9,6 +9,9 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+from msgspec.structs import replace
+
 from console.hosts.host_config import HostConfig
 from console.hosts.host_link import HostLink
 from console.hosts.preflight.checks import Check, Repair, checklist
@@ -24,6 +27,7 @@ from console.results.records import FailedItem, Results
 from console.runs.launch_attempts import LaunchAttempts, Outcome
 from console.runs.launch_plan import AbortPlan, LaunchPlan, plan_abort, plan_launch
 from console.runs.log_buffer import LogBuffer
+from console.runs.set_aside import SetAside
 from console.runs.snapshot import Snapshot
 from console.sanitize import sanitize_line
 from engine.contract.bad_input import BadInput
@@ -224,6 +228,37 @@ class Session:
             return Outcome(run, False, str(refusal))
         end, reason = (sanitize_line(str(reply.get(name) or "")) for name in ("state", "reason"))
         return Outcome(run, end == "aborted", reason if end == "aborted" and reason else end)
+
+    async def list_set_aside(self, run: RunId) -> SetAside:
+        """What later launches of ``run`` have set aside on the host.
+
+        Raises:
+            LinkDown: also if the reply cannot be understood.
+            BadInput: the host refused.
+        """
+        _, agent = self._link.connected()
+        try:
+            found = msgspec.convert(await agent.request("list_set_aside", folder=self._folder, run=str(run)), SetAside)
+        except AgentRefused as refusal:
+            raise BadInput(str(refusal)) from refusal
+        except msgspec.ValidationError as error:
+            raise LinkDown(f"the agent's reply cannot be understood: {sanitize_line(str(error))}") from error
+        launches = tuple(
+            replace(one, key=sanitize_line(one.key), state=sanitize_line(one.state), reason=sanitize_line(one.reason))
+            for one in found.launches
+        )
+        return SetAside(sanitize_line(found.present), launches)
+
+    async def restore(self, run: RunId, key: str, replaces: str) -> Outcome:
+        """Put the launch that was set aside as ``key`` back in place of launch ``replaces``, which is set aside instead."""
+        _, agent = self._connected_to_change()
+        try:
+            reply = await agent.request("restore", folder=self._folder, run=str(run), key=key, replaces=replaces)
+        except AgentRefused as refusal:
+            return Outcome(run, False, str(refusal))
+        self._attempts.forget(run)
+        present, state = (sanitize_line(str(reply.get(name) or "")) for name in ("key", "state"))
+        return Outcome(run, True, state or "restored", present)
 
     async def take_over(self) -> None:
         """Take the host's lease from the console that holds it; that one becomes read-only."""

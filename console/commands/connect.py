@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from functools import wraps
 from typing import Any
@@ -15,8 +15,10 @@ from console.commands.output import report
 from console.hosts.ssh.errors import LinkDown
 from console.runs.snapshot import Snapshot
 from console.session import Session
+from engine.contract.settings import RunId
 
 FIRST_ANSWER_S = 30.0
+POLLS_AFTER_LAUNCH = 5  # one may be under way and report the launch before, whose end is not the end of the new one
 
 
 def command(function: Callable[[Context], Coroutine[Any, Any, int]]) -> Callable[[Context], int]:
@@ -61,6 +63,26 @@ async def connected(session: Session) -> AsyncIterator[None]:
             task.cancel()
         await asyncio.gather(following, ready, stopped, return_exceptions=True)
         await session.close()
+
+
+async def next_poll(session: Session) -> None:
+    """Wait until the host has reported its runs once more, over a new link if this one is lost."""
+    session.ready.clear()
+    await session.ready.wait()
+
+
+async def follow_launches(session: Session, keys: Mapping[RunId, str]) -> None:
+    """Wait until the host reports these launches of the runs, for some polls at most: they may be replaced by then."""
+    for _ in range(POLLS_AFTER_LAUNCH):
+        if all(launch_key(session, run) == key for run, key in keys.items()):
+            return
+        await next_poll(session)
+
+
+def launch_key(session: Session, run: RunId) -> str | None:
+    """Key of the run's launch that the host reported last."""
+    state = session.snapshot.runs[run].state
+    return state.key if state else None
 
 
 async def _fail_when_over(following: asyncio.Task[None], stopped: asyncio.Task[Any], session: Session) -> None:

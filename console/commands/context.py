@@ -47,7 +47,8 @@ class Context:
         command = self.options.command
         if prompter is None and command is not None:
             prompter = TerminalPrompter()
-        reads_only = command == "status" or (command == "preflight" and not self.options.repair)
+        lists = command == "restore" and self.options.key is None
+        reads_only = command == "status" or lists or (command == "preflight" and not self.options.repair)
         return Session(
             self.host,
             self.experiment,
@@ -59,7 +60,7 @@ class Context:
             strict=getattr(self.options, "strict", None),
             host_name=self.host_name,
             access=Access(prompter=prompter),
-            syncs_runs=command in (None, "run", "sync"),
+            syncs_runs=command in (None, "run", "sync", "restore") and not lists,
         )
 
     def chosen_runs(self) -> tuple[RunId, ...]:

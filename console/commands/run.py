@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from console import exit_codes
-from console.commands.connect import command, connected
+from console.commands.connect import command, connected, follow_launches, launch_key, next_poll
 from console.commands.context import Context
 from console.commands.limits import WaitLimit
 from console.commands.output import print_line, report
@@ -25,7 +25,6 @@ from engine.contract.settings import RunId
 ENGINE_BAD_INPUT = 2
 ENGINE_SHIP_BLOCKER = 5
 LAUNCH_ATTEMPTS = 20  # each over a link that has come back
-POLLS_AFTER_LAUNCH = 5  # one may be under way and report the launch before, whose end is not the end of the new one
 
 
 @command
@@ -59,7 +58,7 @@ async def run(context: Context) -> int:
             reporter.update(session.snapshot)
         limit.report_given_up(session.snapshot)
         for outcome in outcomes:
-            if outcome.done and _launch_key(session, outcome.run) != outcome.key:
+            if outcome.done and launch_key(session, outcome.run) != outcome.key:
                 report(f"{outcome.run.label}: another launch has replaced the one of this command")
                 launched = exit_codes.FAILED
         snapshot = session.snapshot
@@ -85,32 +84,17 @@ async def _launch(session: Session, plan: LaunchPlan) -> tuple[Outcome, ...]:
             if not attempts_left:
                 raise
             report(f"not launched yet: {error}")
-            await _next_poll(session)
+            await next_poll(session)
     launched = {outcome.run: outcome.key for outcome in outcomes if outcome.done}
-    for _ in range(POLLS_AFTER_LAUNCH):
-        if all(_launch_key(session, run) == key for run, key in launched.items()):
-            break
-        await _next_poll(session)
+    await follow_launches(session, launched)
     outdated = [outcome.run for outcome in outcomes if outcome.outdated]
     if outdated:
-        await _next_poll(session)
+        await next_poll(session)
     followed = {run for run, _ in session.plan_launch(outdated).leave}
     for outcome in outcomes:
         if not outcome.done:
             report(f"{outcome.run.label}: {outcome.note}")
     return tuple(outcome for outcome in outcomes if outcome.run not in followed)
-
-
-async def _next_poll(session: Session) -> None:
-    """Wait until the host has reported its runs once more, over a new link if this one is lost."""
-    session.ready.clear()
-    await session.ready.wait()
-
-
-def _launch_key(session: Session, run: RunId) -> str | None:
-    """Key of the run's launch that the host reported last."""
-    state = session.snapshot.runs[run].state
-    return state.key if state else None
 
 
 def _all_over(snapshot: Snapshot, chosen: Iterable[RunId], given_up: frozenset[RunId]) -> bool:

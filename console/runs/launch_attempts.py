@@ -53,6 +53,10 @@ class LaunchAttempts:
             attempt = self._attempts[run] = Attempt(self._new_key(), replaces)
         return attempt
 
+    def forget(self, run: RunId) -> None:
+        """The next launch of ``run`` is another attempt, whatever became of the last one."""
+        self._attempts.pop(run, None)
+
     def outcome(self, run: RunId, key: str, answer: Mapping[str, Any]) -> Outcome:
         """What the host's ``answer`` to attempt ``key`` means; a refused run keeps its key, so that its next launch is the
         same one."""

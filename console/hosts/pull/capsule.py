@@ -15,7 +15,7 @@ from console.hosts.agent.file_index import Entry
 from console.hosts.agent.receive import STAGING, staged_name
 from console.hosts.agent.safe_dir import RESERVED
 from console.hosts.pull.follower import run_to_end
-from console.hosts.pull.verify import local_manifest
+from console.hosts.pull.verify import capsule_error, local_manifest
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.transfer.batch import fetch, read_host_file
 from console.hosts.transfer.channel import open_transfer
@@ -128,6 +128,30 @@ def _prepare(staging: Path, files: list[Entry], live_copy: Path | None) -> None:
 def _put_in_place(staging: Path, manifest: bytes, folder: Path, run: RunId) -> None:
     shutil.rmtree(staging / RESERVED)
     write_durably(staging / MANIFEST, manifest)
+    _replace(staging, folder, run)
+
+
+def take_back(folder: Path, run: RunId, key: str) -> bool:
+    """Put the capsule of launch ``key`` back from ``folder/.previous``, if it is there as its manifest says. Blocks.
+
+    The present capsule takes its place there.
+
+    Raises:
+        OSError: it cannot be moved; both are where they were, or in ``.previous``.
+    """
+    for capsule in sorted((folder / ".previous").glob(f"{run}-{key}*")):
+        try:
+            manifest = manifests.decode((capsule / MANIFEST).read_bytes())
+        except (OSError, BadInput):
+            continue
+        if manifest.key == key and not capsule_error(capsule, manifest):
+            _replace(capsule, folder, run)
+            return True
+    return False
+
+
+def _replace(capsule: Path, folder: Path, run: RunId) -> None:
+    """Give the folder ``capsule`` the run's name; the present one goes to ``folder/.previous``."""
     target = folder / str(run)
     if target.exists():
         previous = folder / ".previous"
@@ -138,5 +162,5 @@ def _put_in_place(staging: Path, manifest: bytes, folder: Path, run: RunId) -> N
         while (aside := previous / (f"{name}.{number}" if number else name)).exists():
             number += 1
         target.rename(aside)
-    staging.rename(target)
+    capsule.rename(target)
     sync_folder(folder)

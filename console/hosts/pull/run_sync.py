@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 
 from msgspec.structs import replace
 
-from console.hosts.pull.capsule import Damaged, pull
-from console.hosts.pull.follower import RunFollower
+from console.hosts.pull.capsule import Damaged, pull, take_back
+from console.hosts.pull.follower import RunFollower, run_to_end
 from console.hosts.pull.local_copy import RunsFolder
 from console.hosts.pull.verify import local_manifest
 from console.hosts.ssh.channels import HostConnection
@@ -85,7 +85,7 @@ class RunSync:
                 self._launches[run] = state.key
                 self._refused.discard(run)
                 self._stalls.pop(run, None)
-                if self._synced.get(run) != state.key:
+                if self._synced.get(run) != state.key and not await self._take_back(run, state.key):
                     self.sync_states[run] = await self._state_of_copy(run, state.key)
             if not self._folder.writable:
                 await self._watch_writer(run)
@@ -214,6 +214,15 @@ class RunSync:
         files, size = len(manifest.files), sum(entry.size for entry in manifest.files)
         self._set(run, manifest.key, SyncState("synced", files, files, size, size, key=manifest.key))
         return True
+
+    async def _take_back(self, run: RunId, key: str) -> bool:
+        """Whether the capsule of launch ``key`` is in place again, because a restored run's was still in ``.previous``."""
+        if not self._folder.writable or run in self.damaged_runs:
+            return False
+        with suppress(OSError):  # it is pulled then
+            if await run_to_end(asyncio.to_thread(take_back, self._folder.path, run, key)):
+                return await self._check_local(run, key)
+        return False
 
     def _is_growing(self, run: RunId, state: RunState) -> bool:
         """Whether its copy still grows; of a sealed run that is until all its events are local, then it is pulled."""

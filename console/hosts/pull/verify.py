@@ -73,6 +73,12 @@ def verify_runs(folder: Path, runs: Iterable[RunId]) -> Iterator[VerifyResult]:
             yield result
 
 
+def capsule_error(capsule: Path, manifest: manifests.Manifest) -> str:
+    """Why the folder ``capsule`` is not what ``manifest`` says; "" if every file is. Blocks while it reads them."""
+    steps = _checked(capsule, manifest)
+    return next((f"{entry.path}: {step}" for entry, step in steps if isinstance(step, str) and step), "")
+
+
 def _checked(capsule: Path, manifest: manifests.Manifest) -> Iterator[tuple[manifests.FileEntry, int | str]]:
     """Of each file: numbers of bytes as they are read, then why it differs; empty if it does not."""
     try:
