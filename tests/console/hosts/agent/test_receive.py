@@ -180,17 +180,17 @@ def test_a_file_planted_in_staging_is_not_written_to(tmp_path: Path, planted: st
         assert victim.read_bytes() == b"theirs"
 
 
-class Swapper(threading.Thread):
+class Swapper:
     """Swaps a folder for a symlink to another and back, as fast as it can."""
 
     def __init__(self, folder: Path, outside: Path) -> None:
-        super().__init__(daemon=True)
+        self._thread = threading.Thread(target=self._swap, daemon=True)
         self._folder = folder
         self._outside = outside
         self._ended = threading.Event()
         self.swaps = 0
 
-    def run(self) -> None:
+    def _swap(self) -> None:
         aside, trash = self._folder.with_name("aside"), self._folder.with_name("trash")
         trash.mkdir()
         thrown = count()
@@ -204,12 +204,15 @@ class Swapper(threading.Thread):
                     aside.rename(self._folder)
             self.swaps += 1
 
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
     def __exit__(self, *_: object) -> None:
         self._ended.set()
-        self.join()
+        self._thread.join()
 
     def __enter__(self) -> Swapper:
-        self.start()
+        self._thread.start()
         return self
 
 
