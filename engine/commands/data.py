@@ -20,7 +20,7 @@ from engine.commands.options import (
 )
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import Edition
-from engine.contract.settings import resolve, run_ids
+from engine.contract.settings import encoders_of, resolve, run_ids
 
 if TYPE_CHECKING:
     from engine.data.formats.gate import FileReport
@@ -112,16 +112,12 @@ def _data_build(options: argparse.Namespace) -> int:
     if settings.needs_wordnet:
         check_wordnet()
     device = device_of(options.device)
-    from engine.encoder.encoder import Encoder
-    from engine.encoder.token_cache import TokenCache, cache_folder
     from engine.pipeline.event_log import line_of
-    from engine.pipeline.prepare import prepare_dataset
+    from engine.pipeline.prepare import prepare_dataset, reference_cache
 
     workspace = workspace_of(options)
-    encoder = Encoder(settings.encoder, device)
-    preparing = prepare_dataset(
-        settings, workspace, TokenCache(cache_folder(workspace, encoder), encoder), paths_of(experiment)
-    )
+    reference = reference_cache(settings, workspace, device, encoders_of(experiment, options.profile))
+    preparing = prepare_dataset(settings, workspace, reference, paths_of(experiment))
     while True:
         try:
             print(line_of(next(preparing)), flush=True)

@@ -22,7 +22,7 @@ from engine.commands.options import (
 )
 from engine.contract.bad_input import BadInput
 from engine.contract.run_folder import RunFolder
-from engine.contract.settings import RunId, Settings, read_spec, resolve, run_ids
+from engine.contract.settings import RunId, Settings, encoders_of, read_spec, resolve, run_ids
 
 if TYPE_CHECKING:
     from engine.contract.events import Body
@@ -78,7 +78,15 @@ def _run(options: argparse.Namespace) -> int:
     with _device_for(settings, folder, options) as device:
         from engine.pipeline.run import run_pipeline
 
-        events = run_pipeline(settings, folder, workspace, device, files, evaluation=options.evaluation)
+        events = run_pipeline(
+            settings,
+            folder,
+            workspace,
+            device,
+            files,
+            encoders=encoders_of(experiment, options.profile),
+            evaluation=options.evaluation,
+        )
         return _follow(events, folder, strict=options.strict)
 
 

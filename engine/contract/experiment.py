@@ -47,6 +47,17 @@ class EncoderSettings(Struct, frozen=True, forbid_unknown_fields=True):
     max_tokens: Annotated[int, Meta(ge=8, le=512)] = 128
 
 
+class DataSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the data are built, for all conditions alike: ``seed`` is that of the splits, not of a run.
+
+    The ``reference_encoder``, under frozen mean pooling, gives tiers, negatives, adversarial bundles, killers and the
+    verification of synthetic contexts, whatever a condition's head reads; so no head changes the evaluation.
+    """
+
+    seed: Seed = 0
+    reference_encoder: EncoderSettings = EncoderSettings()
+
+
 class Curriculum(Struct, frozen=True, forbid_unknown_fields=True):
     """How often a bundle of a tier is drawn, relative to tier1 (1.0 everywhere is uniform)."""
 
@@ -203,7 +214,7 @@ class ExperimentFile(Struct, frozen=True, forbid_unknown_fields=True):
     conditions: dict[Name, Condition]
     curricula: dict[Name, Curriculum]
     profiles: dict[Name, Profile]
-    data_seed: Seed = 0
+    data: DataSettings = DataSettings()
     encoder: EncoderSettings = EncoderSettings()
     expected: dict[Edition, Expected] = {}
     synthetics: Verification = Verification()

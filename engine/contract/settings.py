@@ -60,6 +60,7 @@ class Settings(Struct, frozen=True):
     gates: Gates
     data: DataSlice
     data_seed: int
+    reference_encoder: EncoderSettings
     synthetics: Verification = Verification()
     inputs: tuple[InputFile, ...] = ()
 
@@ -154,12 +155,21 @@ def resolve(experiment: Experiment, profile: str, run: RunId) -> Settings:
         training=recipe.training,
         gates=experiment.gates,
         data=chosen.data,
-        data_seed=experiment.data_seed,
+        data_seed=experiment.data.seed,
+        reference_encoder=experiment.data.reference_encoder,
         synthetics=recipe.synthetics,
         inputs=tuple(
             InputFile(role, name, experiment.files[name].sha256, experiment.files[name].size) for role, name in named
         ),
     )
+
+
+def encoders_of(experiment: Experiment, profile: str) -> tuple[EncoderSettings, ...]:
+    """Every encoder that the runs of a profile or its data read, the reference encoder first."""
+    chosen = profile_of(experiment, profile)
+    conditions = [experiment.conditions[name] for name in chosen.conditions or experiment.conditions]
+    encoders = [experiment.data.reference_encoder, *(_recipe(experiment, one, chosen).encoder for one in conditions)]
+    return tuple(dict.fromkeys(encoders))
 
 
 class Difference(Struct, frozen=True):

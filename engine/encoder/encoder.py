@@ -41,13 +41,12 @@ LAYER_COUNTS = ("num_hidden_layers", "n_layers")
 """Names of the number of layers in a model's configuration; DistilBERT has the second."""
 
 BATCH_TOKENS = 2048
-_FIELD = "encoder.model"
 
 
 class TextStates(NamedTuple):
     """Token states of one text.
 
-    states: (T, H) float16, the chosen hidden layers concatenated. characters: (T, 2) int32, each token's character span
+    states: (T, L x H) float16, the chosen L hidden layers concatenated. characters: (T, 2) int32, each token's character span
     in the text; empty for special tokens.
     """
 
@@ -63,19 +62,29 @@ class Encoder:
     Args:
         settings: model, layers and maximum tokens per text.
         device: where the model runs, ``cpu`` or ``cuda``.
+        table: the experiment's table that states the settings, for errors.
+
+    Attributes:
+        layer_count: of the model; its hidden states are 0 to this number.
+        model_fingerprint: of weights, tokenizer, configuration and maximum tokens.
+        fingerprint: of these and the layers.
 
     Raises:
         BadInput: no such model, or it has no safetensors weights or not all the layers, or reads shorter texts.
     """
 
-    def __init__(self, settings: EncoderSettings, device: str) -> None:
+    def __init__(self, settings: EncoderSettings, device: str, table: str = "encoder") -> None:
         self.settings = settings
         self.device = device
-        self.folder = model_folder(settings.model)
-        self.fingerprint = _fingerprint(self.folder, settings)
+        self._table = table
+        self.folder = model_folder(settings.model, f"{table}.model")
+        self.layer_count = _layer_count(self.folder, settings, table)
+        self.model_fingerprint = _model_fingerprint(self.folder, settings.max_tokens)
+        identity = f"{self.model_fingerprint} layers {settings.layers}"
+        self.fingerprint = hashlib.sha256(identity.encode()).hexdigest()
 
-    def encode(self, texts: Sequence[str]) -> Iterator[tuple[int, TextStates]]:
-        """Yield (index in ``texts``, its token states), shortest texts first.
+    def encode(self, texts: Sequence[str], layers: Sequence[int] | None = None) -> Iterator[tuple[int, TextStates]]:
+        """Yield (index in ``texts``, its token states of ``layers``, by default its own), shortest texts first.
 
         A text's states have the same bits whichever texts are encoded with it. Therefore a batch holds texts of one
         length, without padding or mask; on the CPU each batch runs on one thread, several side by side; and on CUDA
@@ -94,8 +103,9 @@ class Encoder:
         torch.set_num_threads(1)
         try:
             with ThreadPoolExecutor(workers) as pool:
+                chosen = self.settings.layers if layers is None else tuple(layers)
                 all_states = pool.map(
-                    lambda batch: self._states(model, [encoding["input_ids"][i] for i in batch]), batches
+                    lambda batch: self._states(model, [encoding["input_ids"][i] for i in batch], chosen), batches
                 )
                 for batch, states in zip(batches, all_states, strict=True):
                     for row, index in enumerate(batch):
@@ -104,19 +114,18 @@ class Encoder:
         finally:
             torch.set_num_threads(previous_threads)
 
-    def _states(self, model: Any, ids: list[list[int]]) -> np.ndarray:
-        """Token ids (B, T) -> hidden states (B, T, H) float16."""
+    def _states(self, model: Any, ids: list[list[int]], layers: tuple[int, ...]) -> np.ndarray:
+        """Token ids (B, T) -> the hidden states of ``layers``, (B, T, L x H) float16."""
         rows = len(ids) if self.device == "cpu" else _batch_rows(len(ids[0]))
         tokens = torch.tensor(ids + ids[-1:] * (rows - len(ids)), device=self.device)
         with torch.inference_mode():
             hidden = model(
                 input_ids=tokens, attention_mask=torch.ones_like(tokens), output_hidden_states=True
             ).hidden_states
-            layers = torch.cat([hidden[layer] for layer in self.settings.layers], dim=-1)
-            half = layers[: len(ids)].to(torch.float16)
+            half = torch.cat([hidden[layer] for layer in layers], dim=-1)[: len(ids)].to(torch.float16)
             if not bool(half.isfinite().all()):
-                message = f"a state of layers {self.settings.layers} is outside the range of float16"
-                raise BadInput(message, field="encoder.layers")
+                message = f"a state of layers {layers} is outside the range of float16"
+                raise BadInput(message, field=f"{self._table}.layers")
         array: np.ndarray = half.cpu().numpy()
         return array
 
@@ -129,20 +138,23 @@ class Encoder:
 
         logging.set_verbosity_error()  # type: ignore[no-untyped-call]
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        name, options = self.settings.model, {"local_files_only": True, "trust_remote_code": False}
+        name, field = self.settings.model, f"{self._table}.model"
+        options = {"local_files_only": True, "trust_remote_code": False}
         try:
             tokenizer = AutoTokenizer.from_pretrained(self.folder, **options)
             model = AutoModel.from_pretrained(self.folder, use_safetensors=True, dtype=torch.float32, **options)
         except Exception as error:
-            raise BadInput(f"{name!r} cannot be loaded: {_first_line(error)}", field=_FIELD) from error
+            raise BadInput(f"{name!r} cannot be loaded: {_first_line(error)}", field=field) from error
         if not tokenizer.is_fast:
             message = f"{name!r} has no fast tokenizer, which gives the positions of tokens in the text"
-            raise BadInput(message, field=_FIELD)
+            raise BadInput(message, field=field)
         return tokenizer, model.to(self.device).eval()
 
 
-def model_folder(name: str) -> Path:
+def model_folder(name: str, field: str = "encoder.model") -> Path:
     """The local folder of encoder ``name``: a packaged model, a folder, or a Hugging Face name (downloaded if needed).
+
+    ``field`` is the setting that names it, for errors.
 
     Raises:
         BadInput: there is no such model, or it cannot be downloaded.
@@ -151,12 +163,12 @@ def model_folder(name: str) -> Path:
         module, subfolder, distribution = PACKAGED[name]
         spec = importlib.util.find_spec(module)
         if spec is None or not spec.submodule_search_locations:
-            raise BadInput(f"{name!r} comes with the package {distribution}, which is not installed", field=_FIELD)
+            raise BadInput(f"{name!r} comes with the package {distribution}, which is not installed", field=field)
         return Path(spec.submodule_search_locations[0]) / subfolder
     if Path(name).expanduser().is_dir():
         return Path(name).expanduser()
     if name.startswith(("/", ".", "~")):
-        raise BadInput(f"no such folder: {name}", field=_FIELD)
+        raise BadInput(f"no such folder: {name}", field=field)
     from huggingface_hub import snapshot_download
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
@@ -165,32 +177,36 @@ def model_folder(name: str) -> Path:
         return Path(snapshot_download(name, allow_patterns=[*FILES, *WEIGHTS]))
     except Exception as error:
         message = f"{name!r} is no folder and no Hugging Face model that can be downloaded: {_first_line(error)}"
-        raise BadInput(message, field=_FIELD) from error
+        raise BadInput(message, field=field) from error
 
 
-def _fingerprint(folder: Path, settings: EncoderSettings) -> str:
-    """SHA-256 over weights, tokenizer, configuration, layers and maximum tokens; BadInput as of ``Encoder``."""
-    weights = sorted(folder.glob("*.safetensors"))
+def _layer_count(folder: Path, settings: EncoderSettings, table: str) -> int:
+    """The number of layers of the model in ``folder``; BadInput, as of ``Encoder``, where ``settings`` do not fit it."""
     config = folder / "config.json"
-    if not config.is_file() or not weights:
-        raise BadInput(f"{folder} has no config.json with safetensors weights", field=_FIELD)
+    if not config.is_file() or not any(folder.glob("*.safetensors")):
+        raise BadInput(f"{folder} has no config.json with safetensors weights", field=f"{table}.model")
     try:
         values = json.loads(config.read_bytes())
         layers = int(next(values[name] for name in LAYER_COUNTS if name in values))
     except (ValueError, TypeError, StopIteration) as error:
-        raise BadInput(f"{config} is no model configuration", field=_FIELD) from error
+        raise BadInput(f"{config} is no model configuration", field=f"{table}.model") from error
     if max(settings.layers) > layers:
-        raise BadInput(f"the encoder has layers 0 to {layers}, not {max(settings.layers)}", field="encoder.layers")
+        raise BadInput(f"the encoder has layers 0 to {layers}, not {max(settings.layers)}", field=f"{table}.layers")
     positions = values.get("max_position_embeddings")
     if isinstance(positions, int) and settings.max_tokens > positions:
         message = f"the encoder reads {positions} tokens at most, not {settings.max_tokens}"
-        raise BadInput(message, field="encoder.max_tokens")
+        raise BadInput(message, field=f"{table}.max_tokens")
+    return layers
+
+
+def _model_fingerprint(folder: Path, max_tokens: int) -> str:
+    """SHA-256 over weights, tokenizer, configuration and maximum tokens: what determines all hidden states of a text."""
     digest = hashlib.sha256()
-    for path in [*(folder / name for name in FILES), *weights]:
+    for path in [*(folder / name for name in FILES), *sorted(folder.glob("*.safetensors"))]:
         if path.is_file():
             with open(path, "rb") as file:
                 digest.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
-    digest.update(f"layers {settings.layers} max_tokens {settings.max_tokens}\n".encode())
+    digest.update(f"max_tokens {max_tokens}\n".encode())
     return digest.hexdigest()
 
 

@@ -1,4 +1,7 @@
-"""Cache of token states on disk: each unique text is encoded once per encoder; shards are named by their texts' hash."""
+"""Cache of token states on disk: each text is encoded once per encoder, for all layers that are wanted of it.
+
+Every layer has a folder of shards; a shard is named by the hash of its texts.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ class _Shard(NamedTuple):
 
 
 class TokenCache:
-    """Token states of one encoder, in ``folder``.
+    """Token states of one encoder's layers, in ``folder``.
 
     A text's states do not depend on the texts encoded with it (see ``Encoder.encode``), so it does not matter which
     process wrote which shard.
@@ -46,12 +49,15 @@ class TokenCache:
     Args:
         folder: see ``cache_folder``.
         encoder: encodes missing texts.
+        kept_layers: further layers to keep of the texts that are encoded; others read them.
     """
 
-    def __init__(self, folder: Path, encoder: Encoder) -> None:
+    def __init__(self, folder: Path, encoder: Encoder, kept_layers: Iterable[int] = ()) -> None:
         self.folder = folder
         self.encoder = encoder
-        self._shards: dict[str, _Shard] = {}
+        self._layers = dict.fromkeys(encoder.settings.layers)
+        self._kept_layers = sorted({*self._layers, *kept_layers})
+        self._shards: dict[int, dict[str, _Shard]] = {layer: {} for layer in self._kept_layers}
 
     def fill(self, texts: Iterable[str]) -> Generator[Progress, None, None]:
         """Encode the missing ones of ``texts``, in one process at a time."""
@@ -66,62 +72,84 @@ class TokenCache:
     def _fill(self, wanted: Sequence[str]) -> Iterator[Progress]:
         """Encode the missing ones of ``wanted``; the caller holds the lock, so nobody else writes."""
         # broken shards and temporary files of killed writers
-        for path in (*self._open_new_shards(), *self.folder.glob(TEMPORARY_FILES)):
-            path.unlink(missing_ok=True)
+        for layer in self._kept_layers:
+            for path in (*self._open_new_shards(layer), *_folder_of(self.folder, layer).glob(TEMPORARY_FILES)):
+                path.unlink(missing_ok=True)
         # another process may have encoded some while this one waited
         missing = self._missing(wanted)
-        done = 0
-        for part in _split(missing):
-            yield from self._write_shard(part, done, len(missing))
-            done += len(part)
+        done, total = 0, sum(map(len, missing.values()))
+        for layers, texts in missing.items():
+            for part in _split(texts, _SHARD_TOKENS // len(layers)):
+                yield from self._write_shards(part, layers, done, total)
+                done += len(part)
 
     def states(self, texts: Iterable[str], device: str = "cpu") -> TokenStates:
         """The token states of ``texts``, encoding missing ones, as one table on ``device``."""
         wanted = sorted(set(texts))
         for _ in self.fill(wanted):
             pass
-        locations = self._locations()
+        layers = [self._pieces(layer, wanted) for layer in self.encoder.settings.layers]
+        return TokenStates.from_layers(wanted, [states for states, _ in layers], layers[0][1], device)
+
+    def _pieces(self, layer: int, texts: Sequence[str]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Of each text the states of ``layer``, (T, H), and the character spans, (T, 2)."""
+        locations, shards = self._locations(layer), self._shards[layer]
         states, characters = [], []
-        for name, row in (locations[_key(text)] for text in wanted):
-            shard = self._shards[name]
+        for name, row in (locations[_key(text)] for text in texts):
+            shard = shards[name]
             start, end = int(shard.offsets[row]), int(shard.offsets[row + 1])
             states.append(shard.states[start:end])
             characters.append(shard.characters[start:end])
-        return TokenStates.from_pieces(wanted, states, characters, device)
+        return states, characters
 
-    def _missing(self, wanted: Sequence[str]) -> list[str]:
-        self._open_new_shards()
-        locations = self._locations()
-        return [text for text in wanted if _key(text) not in locations]
+    def _missing(self, wanted: Sequence[str]) -> dict[tuple[int, ...], list[str]]:
+        """The texts without one of the encoder's layers, by the layers to make of them: those to keep that they lack."""
+        for layer in self._layers:
+            self._open_new_shards(layer)
+        own = [self._locations(layer) for layer in self._layers]
+        if not (lacking := [text for text in wanted if any(_key(text) not in known for known in own)]):
+            return {}
+        for layer in self._kept_layers:
+            self._open_new_shards(layer)
+        known = {layer: self._locations(layer) for layer in self._kept_layers}
+        missing: dict[tuple[int, ...], list[str]] = {}
+        for text in lacking:
+            layers = tuple(layer for layer in self._kept_layers if _key(text) not in known[layer])
+            missing.setdefault(layers, []).append(text)
+        return missing
 
-    def _locations(self) -> dict[bytes, tuple[str, int]]:
-        """Shard and row of each text, by the text's key."""
-        return {key: (name, row) for name, shard in self._shards.items() for row, key in enumerate(shard.keys)}
+    def _locations(self, layer: int) -> dict[bytes, tuple[str, int]]:
+        """Shard of ``layer`` and row of each text, by the text's key."""
+        return {key: (name, row) for name, shard in self._shards[layer].items() for row, key in enumerate(shard.keys)}
 
-    def _open_new_shards(self) -> list[Path]:
+    def _open_new_shards(self, layer: int) -> list[Path]:
         """Open shards written since the last call; returns the broken ones, whose texts count as missing."""
-        broken = []
-        for path in sorted(self.folder.glob("*.safetensors")):
-            if path.name in self._shards:
+        broken, shards = [], self._shards[layer]
+        for path in sorted(_folder_of(self.folder, layer).glob("*.safetensors")):
+            if path.name in shards:
                 continue
             if (shard := _open(path)) is None:
                 broken.append(path)
             else:
-                self._shards[path.name] = shard
+                shards[path.name] = shard
         return broken
 
-    def _write_shard(self, texts: list[str], before: int, total: int) -> Iterator[Progress]:
-        """Encode ``texts`` into one shard, named by the hash of their list."""
+    def _write_shards(self, texts: list[str], layers: tuple[int, ...], before: int, total: int) -> Iterator[Progress]:
+        """Encode ``texts`` into one shard of each of ``layers``, named by the hash of their list."""
         encoded: dict[int, TextStates] = {}
         yield Progress(before, total, "texts")
-        for count, (index, states) in enumerate(self.encoder.encode(texts), start=1):
+        for count, (index, states) in enumerate(self.encoder.encode(texts, layers), start=1):
             encoded[index] = states
             if count % _REPORT_EVERY == 0:
                 yield Progress(before + count, total, "texts")
-        content = _shard_bytes(texts, [encoded[index] for index in range(len(texts))])
-        name = hashlib.sha256(json.dumps(texts).encode()).hexdigest()
-        write_durably(self.folder / f"{name}.safetensors", content)
-        self._open_new_shards()
+        in_order = [encoded[index] for index in range(len(texts))]
+        name = f"{hashlib.sha256(json.dumps(texts).encode()).hexdigest()}.safetensors"
+        for at, layer in enumerate(layers):
+            folder = _folder_of(self.folder, layer)
+            folder.mkdir(exist_ok=True)
+            of_layer = [TextStates(np.split(one.states, len(layers), axis=1)[at], one.characters) for one in in_order]
+            write_durably(folder / name, _shard_bytes(texts, of_layer))
+            self._open_new_shards(layer)
         yield Progress(before + len(texts), total, "texts")
 
 
@@ -140,8 +168,8 @@ def share_progress(lock: FileLock, work: Iterator[Progress]) -> Iterator[Progres
         yield progress
 
 
-def _split(texts: list[str]) -> list[list[str]]:
-    """Split a long list into shards of about ``_SHARD_TOKENS`` tokens; a token is about four characters.
+def _split(texts: list[str], tokens: int) -> list[list[str]]:
+    """Split a long list into shards of about ``tokens`` tokens; a token is about four characters.
 
     A shard is in memory, in several copies, while it is written, and is what a killed process loses at most.
     """
@@ -150,7 +178,7 @@ def _split(texts: list[str]) -> list[list[str]]:
     for text in texts:
         if not parts or room <= 0:
             parts.append([])
-            room = _SHARD_TOKENS
+            room = tokens
         parts[-1].append(text)
         room -= len(text) // 4 + 2
     return parts
@@ -199,11 +227,15 @@ def _open(path: Path) -> _Shard | None:
     return _Shard(states, offsets, characters, [raw[start : start + 16] for start in range(0, len(raw), 16)])
 
 
+def _folder_of(folder: Path, layer: int) -> Path:
+    return folder / f"layer{layer}"
+
+
 def cache_folder(workspace: Path, encoder: Encoder) -> Path:
-    """The folder in ``workspace`` for the token states of ``encoder``; created when missing.
+    """The folder in ``workspace`` for the token states of all layers of ``encoder``; created when missing.
 
     Each kind of device has its own folder, because states differ in the last bits between CPU and CUDA.
     """
-    folder = workspace / "cache" / f"{encoder.fingerprint}-{encoder.device}"
+    folder = workspace / "cache" / f"{encoder.model_fingerprint}-{encoder.device}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -44,9 +44,20 @@ class TokenStates:
         cls, texts: Sequence[str], states: Sequence[Tensor], characters: Sequence[Tensor], device: str
     ) -> Self:
         """Join each text's (T, H) states and (T, 2) spans into one table on ``device``."""
-        lengths = torch.tensor([0, *(len(piece) for piece in states)], dtype=torch.int64)
-        table = torch.cat(list(states)) if states else torch.zeros(0, 1, dtype=torch.float16)
+        return cls.from_layers(texts, [states], characters, device)
+
+    @classmethod
+    def from_layers(
+        cls, texts: Sequence[str], layers: Sequence[Sequence[Tensor]], characters: Sequence[Tensor], device: str
+    ) -> Self:
+        """Join each text's (T, H) states of each of L layers, and its (T, 2) spans, into one table of (N, L x H)."""
+        lengths = torch.tensor([0, *map(len, characters)], dtype=torch.int64)
         spans = torch.cat(list(characters)) if characters else torch.zeros(0, 2, dtype=torch.int32)
+        width = layers[0][0].shape[1] if characters else 1
+        table = torch.empty(len(spans), len(layers) * width, dtype=torch.float16)
+        for at, states in enumerate(layers):  # one layer at a time: the table may be a large part of the memory
+            if states:
+                table[:, at * width : (at + 1) * width] = torch.cat(list(states))
         return cls(texts, table.to(device), lengths.cumsum(0).to(device), spans)
 
     @property

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from engine.contract.durable import write_durably
 from engine.contract.events import Body, Progress, Stage
+from engine.contract.experiment import EncoderSettings
 from engine.contract.file_lock import FileLock
 from engine.contract.settings import Settings
 from engine.data.build import Report, build_all, build_key
@@ -50,21 +51,24 @@ def prepare(
     device: str,
     files: Mapping[str, Path] | None = None,
     check: Callable[[Dataset, Encoder], object] | None = None,
+    encoders: Sequence[EncoderSettings] = (),
 ) -> Generator[Body, None, Prepared]:
     """Make or find the dataset of ``settings``, and encode the texts in it that are not in the workspace's cache.
 
     Args:
-        workspace, device, files: as for ``run_pipeline``.
+        workspace, device, files, encoders: as for ``run_pipeline``.
         check: called before anything is encoded, which may take long; raises BadInput if the run must not continue.
 
     Raises:
         BadInput: the encoder cannot be used, or as ``prepare_dataset`` and ``check``.
     """
+    encoders = (settings.reference_encoder, settings.encoder, *encoders)
+    reference = reference_cache(settings, workspace, device, encoders)
     encoder = Encoder(settings.encoder, device)
-    cache = TokenCache(cache_folder(workspace, encoder), encoder)
+    cache = _cache(encoder, workspace, encoders)
 
     yield Stage("data", "own files" if settings.edition is None else f"edition {settings.edition}")
-    dataset = load((yield from prepare_dataset(settings, workspace, cache, files)), settings.bundle_set)
+    dataset = load((yield from prepare_dataset(settings, workspace, reference, files)), settings.bundle_set)
     if check is not None:
         check(dataset, encoder)
 
@@ -75,8 +79,29 @@ def prepare(
     return Prepared(dataset, encoder, states, mean_pool_all(states))
 
 
+def reference_cache(
+    settings: Settings, workspace: Path, device: str, encoders: Sequence[EncoderSettings] = ()
+) -> TokenCache:
+    """The token states behind the similarities of a dataset, those of the reference encoder.
+
+    Raises:
+        BadInput: the reference encoder cannot be used.
+    """
+    encoder = Encoder(settings.reference_encoder, device, "data.reference_encoder")
+    return _cache(encoder, workspace, encoders)
+
+
+def _cache(encoder: Encoder, workspace: Path, encoders: Sequence[EncoderSettings]) -> TokenCache:
+    """The cache of ``encoder``, that keeps all layers which ``encoders`` name of the same model."""
+    own = (encoder.settings.model, encoder.settings.max_tokens)
+    named = {layer for other in encoders if (other.model, other.max_tokens) == own for layer in other.layers}
+    # another condition may name a layer that is not there: that run fails, not this one
+    kept = [layer for layer in named if layer <= encoder.layer_count]
+    return TokenCache(cache_folder(workspace, encoder), encoder, kept)
+
+
 def prepare_dataset(
-    settings: Settings, workspace: Path, cache: TokenCache, files: Mapping[str, Path] | None = None
+    settings: Settings, workspace: Path, reference: TokenCache, files: Mapping[str, Path] | None = None
 ) -> Generator[Progress, None, Path]:
     """The folder of the dataset that ``settings`` describe; made first when it is missing.
 
@@ -84,15 +109,15 @@ def prepare_dataset(
 
     Args:
         workspace, files: as for ``run_pipeline``.
-        cache: token states, for similarities between texts.
+        reference: see ``reference_cache``.
 
     Raises:
         BadInput: there is no usable WordNet where one is needed, a named file cannot be used, or the slice holds nothing.
     """
-    folder, fingerprint = workspace / "data", cache.encoder.fingerprint
+    folder, fingerprint = workspace / "data", reference.encoder.fingerprint
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / "lock")
-    built = (yield from _built_dataset(settings, folder, cache, lock)) if settings.needs_wordnet else None
+    built = (yield from _built_dataset(settings, folder, reference, lock)) if settings.needs_wordnet else None
     if built is not None and not settings.inputs:
         return built
     own = folder / user_dataset_key(settings, built, fingerprint)
@@ -104,15 +129,15 @@ def prepare_dataset(
         yield from acquire(lock)
         with lock:
             if not own.is_dir():
-                yield from _make(make, cache, lock)
+                yield from _make(make, reference, lock)
     return own
 
 
 def _built_dataset(
-    settings: Settings, folder: Path, cache: TokenCache, lock: FileLock
+    settings: Settings, folder: Path, reference: TokenCache, lock: FileLock
 ) -> Generator[Progress, None, Path]:
     """The folder of the dataset built from WordNet."""
-    source, fingerprint = find_wordnet(os.environ), cache.encoder.fingerprint
+    source, fingerprint = find_wordnet(os.environ), reference.encoder.fingerprint
     data, seed, synthetics = settings.data, settings.data_seed, settings.synthetics
     remembered = _remembered_fingerprint(folder, source)
     if remembered and (built := folder / build_key(data, seed, synthetics, remembered, fingerprint)).is_dir():
@@ -127,7 +152,7 @@ def _built_dataset(
             build_all(data, seed, synthetics, wordnet, embed, fingerprint, built, report)
 
         if not built.is_dir():
-            yield from _make(make, cache, lock)
+            yield from _make(make, reference, lock)
     return built
 
 

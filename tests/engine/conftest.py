@@ -1,4 +1,4 @@
-"""What the engine's tests share: one workspace for whole runs, and no deadline on examples that share their machine."""
+"""What the engine's tests share: a workspace for whole runs, a tiny encoder, no deadline on examples that share their machine."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+
+from tests.engine.tiny_encoder import write_tiny_encoder
 
 hypothesis.settings.register_profile("shared machine", deadline=None)
 hypothesis.settings.load_profile("shared machine")
@@ -15,3 +17,11 @@ hypothesis.settings.load_profile("shared machine")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Empty at first; whoever runs first fills it with the tiny experiment's data and token states."""
     return tmp_path_factory.mktemp("workspace")
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random encoder of two layers, 16 wide; not to be changed."""
+    folder = tmp_path_factory.mktemp("encoder")
+    write_tiny_encoder(folder)
+    return folder

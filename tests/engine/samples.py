@@ -108,6 +108,7 @@ def settings(training: Training, curriculum: Curriculum | None = None, seed: int
         gates=Gates(),
         data=DataSlice(),
         data_seed=0,
+        reference_encoder=EncoderSettings(),
     )
 
 

@@ -18,9 +18,7 @@ from engine.contract.settings import Settings, decode_spec
 from engine.data.dataset_files import load, read_manifest
 from engine.data.near_copies import near_copies
 from engine.data.records import Dataset
-from engine.encoder.encoder import Encoder
-from engine.encoder.token_cache import TokenCache, cache_folder
-from engine.pipeline.prepare import prepare_dataset
+from engine.pipeline.prepare import prepare_dataset, reference_cache
 from engine.pipeline.run import run_pipeline
 from tests.engine.data.formats import sample_lines as samples
 from tests.engine.user_experiment import paths_of, user_settings, write_user_experiment
@@ -30,10 +28,7 @@ pytestmark = pytest.mark.server
 
 def prepared(path: Path, workspace: Path, condition: str = "A") -> tuple[Dataset, Path, Settings]:
     experiment, settings = user_settings(path, condition)
-    encoder = Encoder(settings.encoder, "cpu")
-    preparing = prepare_dataset(
-        settings, workspace, TokenCache(cache_folder(workspace, encoder), encoder), paths_of(experiment)
-    )
+    preparing = prepare_dataset(settings, workspace, reference_cache(settings, workspace, "cpu"), paths_of(experiment))
     while True:
         try:
             next(preparing)

@@ -184,7 +184,7 @@ def _manifest(
         "build": built.key,
         "sources": {
             "wordnet": {"version": version, "fingerprint": built.wordnet_fingerprint},
-            "encoder": {"name": experiment.encoder.model, "fingerprint": built.encoder_fingerprint},
+            "encoder": {"name": experiment.data.reference_encoder.model, "fingerprint": built.encoder_fingerprint},
         },
         "editions": counts,
         "evaluation": {name: content.count(b"\n") for name, content in files.items() if name not in bundle_files},

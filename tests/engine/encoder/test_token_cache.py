@@ -23,13 +23,13 @@ TEXTS = ("a bank", "the river bank", "she sat on it", "x", "a dog", "the dog bar
 class CountingEncoder(Encoder):
     """Remembers every text it was encoded for."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(EncoderSettings(model=str(folder), layers=(1, 2)), "cpu")
+    def __init__(self, folder: Path, layers: tuple[int, ...] = (1, 2)) -> None:
+        super().__init__(EncoderSettings(model=str(folder), layers=layers), "cpu")
         self.encoded: list[str] = []
 
-    def encode(self, texts: Sequence[str]) -> Iterator[tuple[int, TextStates]]:
+    def encode(self, texts: Sequence[str], layers: Sequence[int] | None = None) -> Iterator[tuple[int, TextStates]]:
         self.encoded += texts
-        return super().encode(texts)
+        return super().encode(texts, layers)
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def same(left: TokenStates, right: TokenStates) -> bool:
 
 
 def shards(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.safetensors"))
+    return sorted(folder.glob("layer*/*.safetensors"))
 
 
 def test_a_text_is_encoded_once_and_read_back_by_another_process(tmp_path: Path, encoder: CountingEncoder) -> None:
@@ -52,6 +52,10 @@ def test_a_text_is_encoded_once_and_read_back_by_another_process(tmp_path: Path,
     assert sorted(encoder.encoded) == sorted(TEXTS)
     assert same(first, again)
     assert first.texts == tuple(sorted(TEXTS))
+
+
+def shards_of(folder: Path, layer: int) -> list[Path]:
+    return sorted((folder / f"layer{layer}").glob("*.safetensors"))
 
 
 def test_states_do_not_depend_on_what_was_encoded_before(tmp_path: Path, encoder: CountingEncoder) -> None:
@@ -65,15 +69,44 @@ def test_states_do_not_depend_on_what_was_encoded_before(tmp_path: Path, encoder
 def test_the_same_list_makes_the_same_file(tmp_path: Path, encoder: CountingEncoder) -> None:
     for name in "ab":
         TokenCache(tmp_path / name, encoder).states(TEXTS)
-    (first,), (second,) = shards(tmp_path / "a"), shards(tmp_path / "b")
-    assert first.name == second.name
-    assert first.read_bytes() == second.read_bytes()
+    for layer in (1, 2):
+        (first,), (second,) = (shards_of(tmp_path / name, layer) for name in "ab")
+        assert first.name == second.name
+        assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_text_is_encoded_once_for_all_layers_that_are_kept(tmp_path: Path, tiny_encoder: Path) -> None:
+    first, second, both = (CountingEncoder(tiny_encoder, layers) for layers in ((1,), (2,), (2, 1)))
+    of_first = TokenCache(tmp_path, first, (0, 2)).states(TEXTS)
+    of_second = TokenCache(tmp_path, second).states(TEXTS)
+    of_both = TokenCache(tmp_path, both, (0,)).states(TEXTS)
+    assert sorted(first.encoded) == sorted(TEXTS) and second.encoded == both.encoded == []
+    assert torch.equal(of_both.table, torch.cat([of_second.table, of_first.table], dim=1))
+    assert torch.equal(of_both.characters, of_first.characters)
+    assert same(TokenCache(tmp_path / "alone", first).states(TEXTS), of_first)
+
+
+def test_a_layer_named_later_is_added_to_those_there_are(tmp_path: Path, tiny_encoder: Path) -> None:
+    first, both = CountingEncoder(tiny_encoder, (1,)), CountingEncoder(tiny_encoder, (1, 2))
+    TokenCache(tmp_path, first).states(TEXTS[:4])
+    before = shards_of(tmp_path, 1)
+    added = TokenCache(tmp_path, both).states(TEXTS)
+    assert sorted(both.encoded) == sorted(TEXTS)
+    assert set(before) < set(shards_of(tmp_path, 1))
+    assert same(added, TokenCache(tmp_path / "at once", both).states(TEXTS))
+
+
+def test_a_layer_that_only_others_read_is_no_reason_to_encode(tmp_path: Path, tiny_encoder: Path) -> None:
+    first = CountingEncoder(tiny_encoder, (1,))
+    TokenCache(tmp_path, first).states(TEXTS)
+    assert list(TokenCache(tmp_path, first, (2,)).fill(TEXTS)) == []
+    assert len(first.encoded) == len(TEXTS)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "altered", "emptied"])
 def test_a_damaged_shard_is_noticed_and_replaced(tmp_path: Path, encoder: CountingEncoder, damage: str) -> None:
     whole = TokenCache(tmp_path, encoder).states(TEXTS)
-    (shard,) = shards(tmp_path)
+    shard, _ = shards(tmp_path)
     content = bytearray(shard.read_bytes())
     content[-200] ^= 0xFF
     shard.write_bytes({"truncated": bytes(content[:-1]), "altered": bytes(content), "emptied": b""}[damage])
@@ -94,13 +127,14 @@ def test_a_shard_that_cannot_be_read_now_is_not_treated_as_broken(
     monkeypatch.setattr(token_cache, "safe_open", busy)
     with pytest.raises(OSError, match="Too many open files"):
         TokenCache(tmp_path, encoder).states(TEXTS)
-    assert len(shards(tmp_path)) == 1
+    assert len(shards(tmp_path)) == 2
 
 
 def test_files_of_killed_writers_are_removed_only_under_the_lock(tmp_path: Path, encoder: CountingEncoder) -> None:
-    left = tmp_path / ".0123.safetensors.77.tmp"
-    broken = tmp_path / "broken.safetensors"
+    left = tmp_path / "layer1" / ".0123.safetensors.77.tmp"
+    broken = tmp_path / "layer2" / "broken.safetensors"
     for path in (left, broken):
+        path.parent.mkdir()
         path.write_bytes(b"half a shard")
     with FileLock(tmp_path / "lock") as lock:
         waiting = TokenCache(tmp_path, encoder).fill(TEXTS)
@@ -116,7 +150,7 @@ def test_a_long_list_is_cut_and_shards_written_before_a_kill_are_kept(
     tmp_path: Path, encoder: CountingEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = TokenCache(tmp_path / "whole", encoder).states(TEXTS)
-    monkeypatch.setattr(token_cache, "_SHARD_TOKENS", 8)
+    monkeypatch.setattr(token_cache, "_SHARD_TOKENS", 16)
     encoder.encoded.clear()
     filling = TokenCache(tmp_path / "cut", encoder).fill(TEXTS)
     while len(encoder.encoded) <= len(TEXTS) // 2:
@@ -133,7 +167,7 @@ def test_an_encoder_that_leaves_a_text_out_makes_no_shard(
     tmp_path: Path, encoder: CountingEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = encoder.encode
-    monkeypatch.setattr(encoder, "encode", lambda texts: list(real(texts))[1:])
+    monkeypatch.setattr(encoder, "encode", lambda *wanted: list(real(*wanted))[1:])
     with pytest.raises(KeyError):
         TokenCache(tmp_path, encoder).states(TEXTS)
     assert shards(tmp_path) == []
@@ -168,8 +202,8 @@ def test_nothing_to_encode_needs_no_model(tmp_path: Path, encoder: CountingEncod
 
 
 def test_each_encoder_on_each_kind_of_device_has_a_folder_of_its_own(tmp_path: Path, tiny_encoder: Path) -> None:
-    encoded = [((1,), "cpu"), ((2,), "cpu"), ((1,), "cuda")]
-    encoders = [Encoder(EncoderSettings(model=str(tiny_encoder), layers=layers), device) for layers, device in encoded]
-    folders = {cache_folder(tmp_path, one) for one in encoders}
-    assert len(folders) == len(encoded)
+    encoded = [((1,), 128, "cpu"), ((1,), 64, "cpu"), ((1,), 128, "cuda"), ((2,), 128, "cpu")]
+    encoders = [Encoder(EncoderSettings(str(tiny_encoder), layers, most), device) for layers, most, device in encoded]
+    folders = [cache_folder(tmp_path, one) for one in encoders]
+    assert folders[3] == folders[0] and len(set(folders)) == 3
     assert all(folder.is_dir() for folder in folders)

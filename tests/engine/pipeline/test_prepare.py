@@ -14,10 +14,8 @@ from engine.contract.events import Progress
 from engine.contract.settings import Settings
 from engine.data.build import Report, build_all
 from engine.data.dataset_files import load
-from engine.encoder.encoder import Encoder
-from engine.encoder.token_cache import TokenCache, cache_folder
 from engine.pipeline import prepare as prepare_module
-from engine.pipeline.prepare import prepare_dataset, progress_of
+from engine.pipeline.prepare import prepare_dataset, progress_of, reference_cache
 from tests.engine.tiny_experiment import tiny_settings, write_experiment
 
 
@@ -27,8 +25,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def prepared(settings: Settings, workspace: Path) -> tuple[Path, list[Progress]]:
-    encoder = Encoder(settings.encoder, "cpu")
-    preparing = prepare_dataset(settings, workspace, TokenCache(cache_folder(workspace, encoder), encoder))
+    preparing = prepare_dataset(settings, workspace, reference_cache(settings, workspace, "cpu"))
     progress_seen: list[Progress] = []
     while True:
         try:
@@ -85,14 +82,11 @@ KILLED = """
 import sys
 from pathlib import Path
 from engine.encoder import token_cache
-from engine.encoder.encoder import Encoder
-from engine.pipeline.prepare import prepare_dataset
+from engine.pipeline.prepare import prepare_dataset, reference_cache
 from tests.engine.tiny_experiment import tiny_settings
 token_cache._SHARD_TOKENS = 2_000
 settings, workspace = tiny_settings(Path(sys.argv[1])), Path(sys.argv[2])
-encoder = Encoder(settings.encoder, "cpu")
-cache = token_cache.TokenCache(token_cache.cache_folder(workspace, encoder), encoder)
-for progress in prepare_dataset(settings, workspace, cache):
+for progress in prepare_dataset(settings, workspace, reference_cache(settings, workspace, "cpu")):
     print(progress.done, progress.total, progress.unit, flush=True)
 """
 
