@@ -223,11 +223,14 @@ class Session:
         if state is None:
             return Outcome(run, False, "the host does not know this run")
         try:
-            reply = await agent.request("abort", key=state.key, by=getpass.getuser())
+            folder = self._folder
+            reply = await agent.request("abort", key=state.key, folder=folder, run=str(run), by=getpass.getuser())
         except AgentRefused as refusal:
             return Outcome(run, False, str(refusal))
         end, reason = (sanitize_line(str(reply.get(name) or "")) for name in ("state", "reason"))
-        return Outcome(run, end == "aborted", reason if end == "aborted" and reason else end)
+        return Outcome(
+            run, end == "aborted", reason if end == "aborted" and reason else f"{end}: {reason}".rstrip(": ")
+        )
 
     async def list_set_aside(self, run: RunId) -> SetAside:
         """What later launches of ``run`` have set aside on the host.

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from console.hosts.agent import process
-from console.hosts.agent.launches import GRACE_S, UNRECORDED, Launch, abort_unsupervised, orphans_of, settle
+from console.hosts.agent.launches import (
+    GRACE_S,
+    UNRECORDED,
+    Launch,
+    abort_unsupervised,
+    live_launches,
+    orphans_of,
+    settle,
+)
 from console.hosts.agent.run_states import current_state
 from console.hosts.agent.slurm import jobs as slurm_jobs
 from console.hosts.agent.state_file import valid_state
@@ -40,10 +48,21 @@ def abort(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
 
     The ``reason`` of the state tells what was ended, what could not be, and whether that could not be recorded.
 
+    Args:
+        request: ``key`` of the launch and ``by``, who aborts it. Without a key ``folder`` and ``run``: a run whose state
+            file cannot be read may not tell its launch, so that all launches of it that live are ended.
+
     Raises:
         Refused: nothing is known of such a launch, or another one has taken its run folder.
     """
-    return _Abort(workspace, str(request["key"]), str(request.get("by", "the operator"))).carry_out()
+    by, key = str(request.get("by", "the operator")), str(request.get("key", ""))
+    if key:
+        return _Abort(workspace, key, by).carry_out()
+    run_folder = workspace.run(str(request["folder"]), str(request["run"]))
+    keys = process.jobs_of(run_folder) | {launch.key for launch in live_launches(workspace, run_folder)}
+    if not keys:
+        raise Refused("nothing of this run is left to abort")
+    return [_Abort(workspace, key, by).carry_out() for key in sorted(keys)][-1]
 
 
 class _Abort:
@@ -84,6 +103,13 @@ class _Abort:
             state = valid_state(self.run_folder)
         return state if state.get("key") == self.key else {}
 
+    def _may_replace_state(self) -> bool:
+        """Whether the recorded state cannot be read, and the run is this launch's: the last one of it, or it has processes."""
+        if self.run_folder is None or not self.run_folder.is_dir() or valid_state(self.run_folder):
+            return False
+        last = max(live_launches(self.workspace, self.run_folder), key=lambda launch: launch.ticket, default=None)
+        return (last is not None and last.key == self.key) or self.key in process.jobs_of(self.run_folder)
+
     def _orphans(self) -> process.JobProcesses:
         """Its processes as they are found without a supervisor."""
         state = self._state()
@@ -94,7 +120,7 @@ class _Abort:
         self.supervisors = {one["pid"]: one for one in found if one and process.alive(one)}
 
     def _why_unknown(self) -> str:
-        if not self.launch.spec:
+        if not self.launch.spec and self.run_folder is None:
             return f"no run was launched with key {self.key}"
         folder = self.run_folder
         return "that launch was replaced by another" if folder and folder.exists() else "its run folder is gone"
@@ -160,6 +186,9 @@ class _Abort:
                 os.close(lock)
 
     def _end_orphans(self) -> dict[str, Any]:
+        if self.run_folder is not None and self._may_replace_state():
+            with suppress(OSError):
+                write_json(self.run_folder / STATE, {"state": "running", "key": self.key})
         state = self._state()
         if state.get("state") in SEALED:
             return state

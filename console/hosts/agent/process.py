@@ -106,10 +106,10 @@ def stopped(identity: dict[str, Any] | None) -> bool:
 
 
 def _stat_of(identity: dict[str, Any] | None) -> ProcessStat | None:
-    if not identity or identity.get("boot") != boot_id():
+    if not isinstance(identity, dict) or identity.get("boot") != boot_id() or not isinstance(identity.get("pid"), int):
         return None
-    stat = read_stat(int(identity["pid"]))
-    return stat if stat is not None and stat.start == identity["start"] else None
+    stat = read_stat(identity["pid"])
+    return stat if stat is not None and stat.start == identity.get("start") else None
 
 
 def send_signal(identity: dict[str, Any] | None, number: int) -> bool:
@@ -254,6 +254,7 @@ class JobProcesses:
     the job, so that descendants of a process that has ended meanwhile are not lost.
 
     Args:
+        key: "" for all jobs of the run folder.
         supervisor: pid of its supervisor if that is this process; it is none of them.
         main: pid of its living main process.
         run_folder: None: what writes there is not asked.
@@ -282,6 +283,8 @@ class JobProcesses:
         roots |= {pid for pid, stat in table.stats.items() if self._main is not None and stat.session == self._main}
         if self._supervisor is None and self._run_folder is not None:
             roots |= table.writing_below(self._run_folder)
+            if not self._key:
+                roots |= table.having(FOLDER_VARIABLE).get(os.path.realpath(self._run_folder), set())
         family = table.families(roots) - {os.getpid(), self._supervisor}
         found = {pid: table.stats[pid] for pid in family if pid in table.stats}
         self._known.update((pid, stat.start) for pid, stat in found.items())
@@ -364,11 +367,11 @@ class ProcessCounts:
         self._scan_every = scan_every
         self._table: ProcessTable | None = None
         self._next_scan = 0.0
-        self._found: dict[str, dict[int, int]] = {}  # key -> pid -> start
+        self._found: dict[str, dict[int, int]] = {}  # key or run folder -> pid -> start
         self._lock = threading.Lock()
 
     def count(self, key: str, job: dict[str, Any] | None, run_folder: Path) -> int:
-        """Living processes of the job ``key``, whose recorded main process is ``job``."""
+        """Living processes of the job ``key``, whose recorded main process is ``job``; of any job of the run if it is ""."""
         boot = boot_id()
         if job and job.get("boot") != boot:
             return 0
@@ -381,10 +384,11 @@ class ProcessCounts:
                 self._found = {}
                 # on a host with very many processes a scan is slow: it never takes more than a small part of the time
                 self._next_scan = time.monotonic() + max(self._scan_every, 20 * (time.monotonic() - began))
-            if key not in self._found:
+            name = key or str(run_folder)
+            if name not in self._found:
                 found = JobProcesses(key, None, main, run_folder).find(table)
-                self._found[key] = {pid: stat.start for pid, stat in found.items()}
-            members = list(self._found[key].items())
+                self._found[name] = {pid: stat.start for pid, stat in found.items()}
+            members = list(self._found[name].items())
         return sum(alive({"pid": pid, "start": start, "boot": boot}) for pid, start in members)
 
 

@@ -87,8 +87,7 @@ def _checked_state(workspace: Workspace, run_folder: Path) -> dict[str, Any] | N
 def _unreadable_state(workspace: Workspace, run_folder: Path, problem: str) -> dict[str, Any]:
     """State of a run whose recorded one cannot be read; its key is that of its last live launch, "" if there is none."""
     last = max(live_launches(workspace, run_folder), key=lambda launch: launch.ticket, default=None)
-    state = {"state": "lost", "key": last.key if last else "", "reason": problem}
-    return with_processes(run_folder, state) if last else state
+    return with_processes(run_folder, {"state": "lost", "key": last.key if last else "", "reason": problem})
 
 
 def with_processes(run_folder: Path, state: dict[str, Any]) -> dict[str, Any]:

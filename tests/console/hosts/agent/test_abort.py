@@ -18,7 +18,7 @@ from console.hosts.agent.abort import abort
 from console.hosts.agent.workspace import Refused, Workspace, read_json, write_json
 from console.hosts.remote.agent_client import AgentClient, AgentRefused
 from tests.conftest import Fault
-from tests.console.hosts.conftest import Host, in_state, launch, states_when
+from tests.console.hosts.conftest import FOLDER, Host, in_state, launch, states_when
 from tests.console.hosts.small_disk import fill
 
 RUN = "A_seed1"
@@ -215,6 +215,25 @@ async def test_an_abort_needs_no_room_on_the_disk(small_disk: Path, supervised: 
         states = await states_when(link, in_state(RUN, "aborted"))
         assert states[RUN]["reason"].startswith("aborted by ")
         await until((host.run_folder / RUN / "manifest.json").exists)
+
+
+@pytest.mark.fault("the state file of a lost run is damaged while its job runs", "it is reported, and abort ends it")
+@pytest.mark.parametrize("content", ["", "{}", '{"state": "running", "key": null}', "missing"])
+async def test_a_lost_run_whose_state_cannot_be_read_is_aborted(link: AgentClient, host: Host, content: str) -> None:
+    _, state = await launched(link, host)
+    kill_supervisor(state)
+    path = host.run_folder / RUN / "state.json"
+    path.unlink() if content == "missing" else path.write_text(content)
+    if content != "missing":
+        states = await states_when(link, lambda states: states[RUN].get("processes") == 1)
+        assert states[RUN]["state"] == "lost"
+    ended = await link.request("abort", key="", folder=FOLDER, run=RUN, by="the test")
+    assert (ended["state"], ended["reason"]) == ("aborted", "aborted by the test; 1 process ended")
+    assert not living({state["job"]["pid"]})
+    states = await states_when(link, in_state(RUN, "aborted"))
+    assert states[RUN]["key"] == state["key"]
+    with pytest.raises(AgentRefused, match="nothing of this run is left to abort"):
+        await link.request("abort", key="", folder=FOLDER, run="A_seed2", by="the test")
 
 
 def test_an_unknown_key_is_refused(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_a_broken_state_costs_its_own_run_alone_and_is_named(workspace: Workspac
 def test_a_missing_state_is_named_and_a_missing_run_is_not_there(workspace: Workspace) -> None:
     (workspace.run("experiment", "A_seed1") / STATE).unlink()
     states = run_states.current_states(workspace, "experiment")
-    assert states["A_seed1"] == {"state": "lost", "key": "", "reason": "state.json is missing"}
+    assert states["A_seed1"] == {"state": "lost", "key": "", "reason": "state.json is missing", "processes": 0}
     assert set(states) == {"A_seed1", "B_seed1"}
 
 

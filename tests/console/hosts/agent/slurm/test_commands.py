@@ -143,7 +143,10 @@ async def test_the_seeds_of_a_condition_are_one_array_and_one_of_them_can_be_abo
     assert [end[run]["state"] for run in runs] == ["aborted", "finished", "finished", "aborted"]
     assert not (host.workspace / runs[3]).exists()
     again = (await link.request("launch_all", requests=requests))["outcomes"]
-    assert again == [{"new": False, "key": request["key"]} for request in requests]
+    ends = ["aborted", "finished", "finished", "aborted"]
+    assert again == [
+        {"new": False, "key": request["key"], "state": end} for request, end in zip(requests, ends, strict=True)
+    ]
 
 
 async def test_one_squeue_every_other_second_serves_all_runs(
