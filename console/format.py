@@ -44,6 +44,11 @@ def size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
+def full_disk(free: int | None) -> str:
+    """``the host's disk is full (12 kB free)``."""
+    return "the host's disk is full" + ("" if free is None else f" ({size(free)} free)")
+
+
 def percent(fraction: float | None) -> str:
     """``46.1``; a dash for none."""
     return "-" if fraction is None or not math.isfinite(fraction) else f"{100 * fraction:.1f}"

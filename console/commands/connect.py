@@ -12,6 +12,7 @@ from typing import Any
 from console import exit_codes
 from console.commands.context import Context
 from console.commands.output import report
+from console.format import full_disk
 from console.hosts.ssh.errors import LinkDown
 from console.runs.snapshot import Snapshot
 from console.session import Session
@@ -112,11 +113,15 @@ async def _wait_for_first(tasks: set[asyncio.Task[Any]], session: Session) -> No
 
 
 class _LinkReporter:
-    """Reports once when the link is lost, once when it is up again, and once that another console writes the runs folder."""
+    """Reports once when the link is lost, once when it is up again, and once that another console writes the runs folder.
+
+    As well, each time the host's disk becomes full.
+    """
 
     def __init__(self) -> None:
         self._link = "up"
         self._writer = ""
+        self._disk_full = False
 
     def update(self, snapshot: Snapshot) -> None:
         link = snapshot.host.link
@@ -126,3 +131,6 @@ class _LinkReporter:
         if snapshot.local_writer and snapshot.local_writer != self._writer:
             report(f"the local runs folder is read-only here: {snapshot.local_writer} writes it")
         self._writer = snapshot.local_writer
+        if snapshot.host.disk_full and not self._disk_full:
+            report(full_disk(snapshot.host.disk_free))
+        self._disk_full = snapshot.host.disk_full

@@ -25,7 +25,8 @@ async def status(context: Context) -> int:
     views = snapshot.runs.values()
     if context.options.json:
         rows = [_row(view, snapshot) for view in views]
-        body = {"host": snapshot.host.name, "conditions": conditions_of(context), "runs": rows}
+        body: dict[str, Any] = {"host": snapshot.host.name, "conditions": conditions_of(context), "runs": rows}
+        body |= {"disk_free": snapshot.host.disk_free, "disk_full": snapshot.host.disk_full}
         print_line(msgspec.json.encode(body).decode())
     else:
         rows = [{**_row(view, snapshot), "sync": _sync_text(snapshot.sync_states[view.run])} for view in views]

@@ -161,8 +161,9 @@ class HostLink:
         user = f"{getpass.getuser()}@{socket.gethostname()}"
         try:
             reply = await link.request("lease", console=self._console, user=user, take_over=self._take_over)
-        except AgentRefused as refusal:  # such as a full disk: runs are followed all the same
-            reply = {"holder": f"nobody ({refusal})"}
+        except AgentRefused as refusal:  # the agent looks again before each command, so nothing is forbidden here
+            self.note(lease="", detail=f"who has the lease is not known: {refusal}")
+            return
         self._take_over = False
         holder = sanitize_line(str(reply.get("holder") or "another console"))
         self.note(lease="" if reply.get("held") is True else holder)
@@ -205,7 +206,9 @@ class HostLink:
             now = time.monotonic()
             self.view = replace(self.view, last_reply_at=now)
             changed = await self.follower.absorb(reply) or not self.view.runs_reported
-            self.view = replace(self.view, runs_reported=True)
+            changed |= self.view.disk_full != self.follower.disk_full
+            disk_free, disk_full = self.follower.disk_free, self.follower.disk_full
+            self.view = replace(self.view, runs_reported=True, disk_free=disk_free, disk_full=disk_full)
             changed |= await self.run_sync.update()
             if self._loading is not None and self._loading.done():
                 self._loading.result()  # raises what kept the local files from being loaded

@@ -53,6 +53,8 @@ class HostView(Struct, frozen=True):
         runs_reported: whether the host has reported its runs in this session; nothing is launched before.
         fingerprint: SHA-256 of the verified host key.
         lease: the other console that may launch and abort; "" if it is this one.
+        disk_free: bytes that are left on its disk, as of the last reply; None: not known.
+        disk_full: these are too few for a run to start.
     """
 
     name: str
@@ -67,6 +69,8 @@ class HostView(Struct, frozen=True):
     lease: str = ""
     slots: int = 1
     facts: HostFacts | None = None
+    disk_free: int | None = None
+    disk_full: bool = False
 
 
 class SyncState(Struct, frozen=True):

@@ -13,7 +13,7 @@ from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
-from console.format import counted
+from console.format import counted, full_disk
 from console.runs.run_view import RunView
 from console.runs.snapshot import HostView, Snapshot, SyncState, sync_status
 from console.ui.actions import Scope, ViewName, actions_in, bindings, key_label, key_of
@@ -61,6 +61,7 @@ class ConsoleApp(PreflightCommands, SyncCommands, PromptQueue, inherit_bindings=
         self.read_only = read_only
         self._make_session = make_session
         self._needs_input = False
+        self._disk_full = False
         self._follower: Worker[None] | None = None
         runs = run_ids(experiment, profile)
         initial = Snapshot(
@@ -137,6 +138,10 @@ class ConsoleApp(PreflightCommands, SyncCommands, PromptQueue, inherit_bindings=
             if shown is None or newest.version != shown.version or newest.host is not shown.host:
                 self.main.snapshot = newest
             self.update_link(newest.host.link)
+            if newest.host.disk_full and not self._disk_full:
+                text = full_disk(newest.host.disk_free)
+                self.show_notice(f"{text[0].upper()}{text[1:]}; queued runs wait until there is room.", "error")
+            self._disk_full = newest.host.disk_full
             needs_input = self.session.stopped.is_set()
             if needs_input and not self._needs_input:
                 self.show_notice(f"{newest.host.detail}; {key_of('app.reconnect')} in view 1 connects again.", "error")

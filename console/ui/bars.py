@@ -81,6 +81,8 @@ class StatusBar(Widget):
         middle = Content.styled("  read-only", "bold $text-warning") if self._read_only else Content("")
         if host.lease:
             middle += Content.styled(f"  view only ({host.lease} has the lease)", "bold $text-warning")
+        if host.disk_full:
+            middle += Content.styled("  host's disk full", "bold $text-error")
         middle += Content(f"  {self._title}")
         room = self.size.width - left.cell_length
         right = run_counts_text(snapshot)

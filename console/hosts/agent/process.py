@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
 import signal
 import stat as stat_modes
@@ -14,6 +15,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from engine.contract.durable import write_durably
 
 PROC = Path("/proc")
 KEY_VARIABLE = "QLLM_JOB_KEY"  # in the environment of each process of a job, inherited whatever it forks
@@ -131,13 +134,30 @@ def send_signal(identity: dict[str, Any] | None, number: int) -> bool:
             os.close(handle)
 
 
+def stored_program(root: Path) -> Path:
+    """The shipped file on the disk; it is written now if this agent had to be started from memory.
+
+    Raises:
+        OSError: there still is no room for it.
+    """
+    program = Path(sys.argv[0])
+    if PROC not in program.parents:
+        return program
+    content = program.read_bytes()
+    stored = root / "agent" / f"{hashlib.sha256(content).hexdigest()}.pyz"
+    if not stored.exists():
+        stored.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_durably(stored, content)
+    return stored
+
+
 def start_detached(root: Path, program: str, name: str, lock: int, log: Path, *arguments: str) -> bool:
     """Start ``program`` of the shipped file, which outlives this process; returns whether it started.
 
     It inherits the descriptor ``lock``, so that at no moment nobody holds the lock. Its output is appended to ``log``.
     """
     with open(log, "ab") as output:
-        command = [sys.executable, sys.argv[0], program, str(root), name, str(lock), *arguments]
+        command = [sys.executable, str(stored_program(root)), program, str(root), name, str(lock), *arguments]
         starter = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

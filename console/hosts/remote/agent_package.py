@@ -54,13 +54,21 @@ if not exists:
         content += chunk
     if hashlib.sha256(content).hexdigest() != digest:
         sys.exit("the agent was damaged on its way")
-    os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
     temporary = path + "." + str(os.getpid()) + ".tmp"
-    with open(temporary, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError:
+        # a full disk: from memory it can look and abort all the same
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        memory = os.memfd_create("agent", 0)
+        os.write(memory, content)
+        path = "/proc/self/fd/" + str(memory)
 os.execv(sys.executable, [sys.executable, path, sys.argv[6], root])
 """
 

@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.geometry import Region
 
-from console.format import age, bar, counted, size
+from console.format import age, bar, counted, full_disk, size
 from console.runs.snapshot import Gpu, HostFacts, HostView, Snapshot
 from console.ui.actions import bindings, key_of
 from console.ui.bars import link_text
@@ -105,10 +105,14 @@ def host_text(host: HostView, now: float, needs_input: bool) -> Content:
     if host.link == "lost":
         link += Content.assemble("; ", (key_of("app.reconnect"), "bold $text-accent"), " connects now")
     lease = f"another console ({host.lease}) launches and aborts; {key_of('take_over')} takes over"
+    disk = Content.styled(
+        f"{full_disk(host.disk_free)}: queued runs wait for room, running ones may fail", "$text-error"
+    )
     lines: list[Content | None] = [
         Content.styled(f"{host.title} ({host.name})", "bold"),
         _line("Link", link),
         _line("Status", host.detail),
+        _line("Disk full", disk if host.disk_full else ""),
         _line("Address", host.address),
         _line("Host key", f"{host.fingerprint} (verified)" if host.fingerprint else ""),
         _line("Lease", lease if host.lease else ""),

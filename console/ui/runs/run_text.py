@@ -7,7 +7,19 @@ from collections.abc import Sequence
 from msgspec import Struct
 from textual.content import Content
 
-from console.format import GATE_LABELS, age, bar, counted, differences_text, duration, number, percent, run_label, size
+from console.format import (
+    GATE_LABELS,
+    age,
+    bar,
+    counted,
+    differences_text,
+    duration,
+    full_disk,
+    number,
+    percent,
+    run_label,
+    size,
+)
 from console.runs.run_view import RunView, fraction_done, training_seconds_left
 from console.runs.snapshot import NOT_SEALED, Snapshot, SyncState
 from console.ui.actions import key_of
@@ -175,6 +187,8 @@ def details_text(
 def _first_step_text(snapshot: Snapshot) -> Content:
     if snapshot.host.link == "up" and not snapshot.host.runs_reported:
         return Content("The host is connected, and reports its runs in a moment.")
+    if snapshot.host.link == "up" and snapshot.host.disk_full:
+        return Content(f"No runs yet, and {full_disk(snapshot.host.disk_free)}: none can start before there is room.")
     if snapshot.host.link == "up":
         count = len(snapshot.runs)
         runs = "it" if count == 1 else f"all {_NUMBER_WORDS.get(count, count)}"

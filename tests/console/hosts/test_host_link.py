@@ -11,6 +11,7 @@ import pytest
 
 from console.hosts.host_config import HostConfig
 from console.hosts.host_link import HostLink
+from console.hosts.remote.agent_client import AgentRefused
 from console.hosts.ssh.errors import LinkDown
 from engine.contract.settings import RunId
 from tests.console.hosts.conftest import Host
@@ -73,3 +74,15 @@ async def test_a_console_connects_though_its_own_runs_have_states_without_measur
     async with kept_link(config, tmp_path / "local", None) as (link, _, _):
         state = link.follower.views[RUN].state
         assert state is not None and (state.state, state.reason) == ("lost", "state.json has more than 65,536 bytes")
+
+
+async def test_a_lease_that_the_host_cannot_tell_forbids_nothing_here(tmp_path: Path) -> None:
+    class Agent:
+        async def request(self, *_: Any, **__: Any) -> dict[str, Any]:
+            raise AgentRefused("OSError: [Errno 5] Input/output error")
+
+    host = HostConfig(title="a host", launcher="ssh", address="127.0.0.1")
+    runs = (RunId("A", 42),)
+    link = HostLink("host", host, "folder", tmp_path, runs, wants_lease=True, take_over=False, on_change=lambda: None)
+    await link._request_lease(Agent())  # type: ignore[arg-type]
+    assert link.view.lease == "" and "Input/output error" in link.view.detail

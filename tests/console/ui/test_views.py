@@ -12,7 +12,7 @@ from console.results.records import Results
 from console.runs.snapshot import SyncState
 from engine.contract.events import Stage, Warning
 from engine.contract.settings import RunId
-from tests.console.ui.driving import HOSTILE, LARGE, SIZES, SMALL, console, screen, until, until_shown
+from tests.console.ui.driving import HOSTILE, LARGE, SIZES, SMALL, console, notices, screen, until, until_shown
 from tests.console.ui.fake_session import SCALING, FakeSession
 from tests.console.ui.scenes import finished, item, training, view_of
 
@@ -265,6 +265,22 @@ async def test_host_shows_key_facts_and_age(size: tuple[int, int]) -> None:
         await until_shown(pilot, "● up, ", "SHA256:abcdef0123456789 (verified)")
         await pilot.press("end")
         await until_shown(pilot, "L40S, 87% busy", "380 GB of 500 GB", "old")
+
+
+@pytest.mark.fault("the host's disk is full while the console is open", "header, view 1, view 2 and a notice say so")
+@SIZES
+async def test_a_full_disk_of_the_host_is_shown_and_launching_is_not_advised(size: tuple[int, int]) -> None:
+    session = FakeSession()
+    async with console(session, size) as pilot:
+        await until_shown(pilot, "press a to launch all nine")
+        session.show(disk_free=12_000, disk_full=True)
+        await until_shown(pilot, "host's disk full", "the host's disk is full (12.0 kB free)", "No runs yet")
+        assert "press a" not in screen(pilot)
+        assert notices(pilot) == ["The host's disk is full (12.0 kB free); queued runs wait until there is room."]
+        await pilot.press("1")
+        await until_shown(pilot, "Disk full", "the host's disk is full (12.0 kB free)")
+        session.show(disk_free=10**9, disk_full=False)
+        await until(pilot, lambda: "disk full" not in screen(pilot).lower())
 
 
 @pytest.mark.parametrize(

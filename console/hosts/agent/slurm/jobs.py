@@ -13,6 +13,7 @@ from typing import Any
 
 from console.hosts.agent.claims import Claim, Existing, claim
 from console.hosts.agent.launches import Launch
+from console.hosts.agent.process import stored_program
 from console.hosts.agent.slurm import commands as slurm
 from console.hosts.agent.slurm.queue import queue_of
 from console.hosts.agent.slurm.state import mark_submitted, was_submitted
@@ -179,7 +180,8 @@ def _submit(workspace: Workspace, request: dict[str, Any], claims: list[Claim]) 
     name = str(settings.get("array") or "") if not alone else first.run_folder.name
     if not NAME.match(name):
         raise Refused(f"not a name for a job: {name!r}")
-    supervise = [sys.executable, str(Path(sys.argv[0]).absolute()), "supervise-allocation", str(workspace.root)]
+    program = stored_program(workspace.root).absolute()
+    supervise = [sys.executable, str(program), "supervise-allocation", str(workspace.root)]
     command = [shlex.quote(part) for part in (*supervise, first.key if alone else array)]
     log = first.job / "slurm.log"
     if not alone:
