@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from console import exit_codes
 from console.hosts.remote.agent_client import AgentClient
 from engine.contract.experiment import folder_name, read_experiment
 from tests.console.hosts.conftest import Host
@@ -31,7 +32,9 @@ async def until(link: AgentClient, folder: str, condition: Callable[[dict[str, A
 
 @pytest.mark.fault("the host's disk is full when a command looks or aborts", "it does, and says that the disk is full")
 @pytest.mark.parametrize("shipped", [True, False], ids=["the agent is there", "not even the agent fits"])
-async def test_status_and_abort_need_no_room_on_the_host(tmp_path: Path, shipped: bool) -> None:
+async def test_status_and_abort_need_no_room_on_the_host_and_a_launch_says_why_not(
+    tmp_path: Path, shipped: bool
+) -> None:
     experiment, runs = write_experiment(tmp_path / "files"), tmp_path / "runs"
     folder = folder_name(read_experiment(experiment), PROFILE)
     runs.mkdir()
@@ -50,6 +53,9 @@ async def test_status_and_abort_need_no_room_on_the_host(tmp_path: Path, shipped
         found = status(experiment, runs)
         assert found["A_seed42"]["state"] == "running"
         assert found["A_seed123"]["reason"] == "waits for room on the host's disk"
+        done = console("run", experiment, runs, "--condition", "B", "--seed", "42")
+        assert "Traceback" not in done.stderr and f"B/42: the disk at {runs / '.local-host'} is full" in done.stderr
+        assert done.returncode == exit_codes.FAILED
         done = console("abort", experiment, runs, "--all")
         assert "Traceback" not in done.stderr and "the host's disk is full (0 B free)" in done.stderr
         assert "A/42" in done.stdout and "A/123" in done.stdout
