@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from console.hosts.agent.launches import Launch, live_launches, settle
+from console.hosts.agent.launches import Launch, live_launches, seal_present, settle
 from console.hosts.agent.lifecycle import next_step
-from console.hosts.agent.workspace import LOCK, Workspace, error_text, seal
+from console.hosts.agent.workspace import LOCK, Workspace, error_text
 from engine.contract.file_lock import locked
 
 PERIOD_S = 0.5
@@ -62,7 +62,7 @@ class Caretaker:
             if isinstance(work, Launch):
                 _settle_unsupervised(work)
             else:
-                seal(work, key)
+                seal_present(workspace, work, key)
                 del self._unsealed[key]
         except Exception as error:  # noqa: BLE001 - one launch that cannot be helped must not cost the others
             self._problems[key] = error_text(error, workspace)

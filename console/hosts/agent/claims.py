@@ -108,7 +108,13 @@ def _claim(workspace: Workspace, request: dict[str, Any], key: str, run_folder: 
     present = present_launch(workspace, run_folder)
     if not may_claim(claimed, present, request.get("replaces")):
         return _existing(workspace, run_folder, key if claimed else present.active or present.key)
-    _await_seal(workspace, run_folder, present.key)
+    with ExitStack() as held:
+        hold_present(workspace, present.key, held)
+        return _commit(workspace, request, key, run_folder, present.key)
+
+
+def _commit(workspace: Workspace, request: dict[str, Any], key: str, run_folder: Path, replaces: str) -> Claim:
+    """Prepare and commit a claim in place of launch ``replaces``, and put its run folder in place."""
     job = workspace.job(key)
     job.mkdir(mode=0o700, exist_ok=True)  # without a commit, whatever is there is of no use
     with ExitStack() as undo:
@@ -119,7 +125,7 @@ def _claim(workspace: Workspace, request: dict[str, Any], key: str, run_folder: 
         staged = workspace.staged(run_folder, key)
         undo.callback(shutil.rmtree, job, ignore_errors=True)
         undo.callback(shutil.rmtree, staged, ignore_errors=True)
-        spec = _prepare(workspace, request, job, run_folder, staged)
+        spec = _prepare(workspace, request, job, run_folder, staged, replaces)
         write_json(job / JOB, spec)  # from here on the launch is claimed, and completed by whoever looks
         undo.pop_all()
     launch = Launch(workspace, key)
@@ -172,22 +178,42 @@ def _existing(workspace: Workspace, run_folder: Path, key: str) -> Existing:
     return Existing(key, str(current_state(workspace, run_folder, state).get("state", "")))
 
 
-def _await_seal(workspace: Workspace, run_folder: Path, key: str) -> None:
-    # the process that records the earlier run's end writes to this folder until it is sealed, and must not write to the new
-    if key and workspace.is_key(key) and Launch(workspace, key).is_supervised():
+def hold_present(workspace: Workspace, key: str, held: ExitStack) -> int | None:
+    """Hold the lock of a run's present launch ``key`` until ``held`` is closed; returns its descriptor, None without one.
+
+    Whoever records or seals its end holds it too, and must not write to the run that is put in its place meanwhile.
+
+    Raises:
+        Busy: another process has it.
+    """
+    if not workspace.is_key(key):
+        return None
+    launch = Launch(workspace, key)
+    if launch.is_supervised():
         raise Busy("the end of the run before it is still being recorded")
+    try:
+        lock = take_lock(launch.folder / LOCK, wait=False)
+    except OSError:  # its job's folder is gone
+        return None
+    if lock is None:
+        raise Busy("the end of the run before it is still being recorded")
+    held.callback(os.close, lock)
+    return lock
 
 
 def _prepare(
-    workspace: Workspace, request: dict[str, Any], job: Path, run_folder: Path, staged: Path
+    workspace: Workspace, request: dict[str, Any], job: Path, run_folder: Path, staged: Path, replaces: str
 ) -> dict[str, Any]:
-    """Write the new run folder, beside its place, and the job's files; returns the content of ``job.json``."""
+    """Write the new run folder, beside its place, and the job's files; returns the content of ``job.json``.
+
+    Args:
+        replaces: key of the present launch, which alone is set aside; "" if it has none that can be read.
+    """
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir(parents=True, mode=0o700)
     previous = None
     if run_folder.exists():
-        earlier = str(valid_state(run_folder).get("key", ""))
-        previous = free_name(run_folder.parent / ".previous", run_folder.name, earlier)
+        previous = free_name(run_folder.parent / ".previous", run_folder.name, replaces)
         _copy_checkpoint(run_folder, staged, request)
     for name, text in dict(request.get("files", {})).items():
         if Path(name).name != name or name in (JOB, UNDONE, LOCK, ABORT, SLURM_JOB):
@@ -212,6 +238,7 @@ def _prepare(
         "argv": argv,
         "env": dict(request.get("env", {})),
         "run_folder": str(run_folder),
+        "replaces": replaces,
         "previous": str(previous) if previous else "",
     }
     if request.get("slurm") is not None:

@@ -36,6 +36,8 @@ def launch(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
         return {"new": True, "key": claimed.key, "state": "queued", "note": error_text(error, workspace)}
     finally:
         claimed.release()
+    if not claimed.launch.state():  # another run was put in its place at this moment
+        return {"new": False, "key": claimed.key, "state": ""}
     return {"new": True, "key": claimed.key, "state": "queued"}
 
 

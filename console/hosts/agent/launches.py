@@ -18,7 +18,7 @@ from console.hosts.agent.state_file import state_problem, valid_state
 from console.hosts.agent.workspace import ABORT, JOB, LOCK, UNDONE, NotStarted, Workspace, read_json, seal, write_json
 from engine.contract.durable import sync_folder
 from engine.contract.file_lock import is_locked, locked
-from engine.contract.run_folder import ENDED, EXIT, MANIFEST, STATE
+from engine.contract.run_folder import ENDED, EXIT, MANIFEST, STATE, build_manifest
 
 GRACE_S = 5.0  # between SIGTERM and SIGKILL
 MAX_STEPS = 20
@@ -93,6 +93,7 @@ class Launch:
             undone=(self.folder / UNDONE).exists(),
             staged=staged is not None and staged.exists(),
             folder=exists,
+            replaced=previous is not None and str(state.get("key", "")) == self.spec.get("replaces"),
             ours=ours,
             unreadable=exists and not state,
             previous=previous is not None and previous.exists(),
@@ -131,6 +132,8 @@ class Launch:
         """A step that moves folders."""
         staged, run_folder, previous = self.staged, self.run_folder, self.previous
         if step == lifecycle.ARCHIVE:
+            if staged is not None:  # of a launch that was never put in place
+                shutil.rmtree(staged, ignore_errors=True)
             self.workspace.ended.mkdir(mode=0o700, exist_ok=True)
             _move(self.folder, self.workspace.ended / self.key)
             self.folder = self.workspace.ended / self.key
@@ -173,6 +176,18 @@ def settle(launch: Launch, lock: int, *, queue_is_locked: bool = False, start: b
                     launch.perform(step, lock)
         if step in (lifecycle.START, lifecycle.ARCHIVE, lifecycle.DISCARD, lifecycle.FORGET):
             return
+
+
+def seal_present(workspace: Workspace, run_folder: Path, key: str) -> None:
+    """Seal a run that has ended and whose job's folder was deleted, unless another launch has taken its place.
+
+    Raises:
+        OSError: it can be tried again.
+    """
+    manifest = build_manifest(run_folder, key)
+    with locked(workspace.queue_lock):  # without the job's lock, this keeps others from putting a run in its place
+        if valid_state(run_folder).get("key") == key:
+            write_json(run_folder / MANIFEST, manifest)
 
 
 def live_launches(workspace: Workspace, run_folder: Path | None = None) -> Iterator[Launch]:

@@ -34,6 +34,7 @@ class Facts(NamedTuple):
         undone: its launcher refused it, so that the claim is being undone.
         staged: its prepared run folder has not been put in place.
         folder: the run's folder exists, whosever it is.
+        replaced: it is of the launch that this one was claimed to replace.
         ours: the run's folder is this launch's.
         unreadable: the run's folder is there without a state that can be read: it is not known whose it is.
         previous: the run that was set aside for this launch still is.
@@ -48,6 +49,7 @@ class Facts(NamedTuple):
     undone: bool = False
     staged: bool = False
     folder: bool = False
+    replaced: bool = False
     ours: bool = False
     unreadable: bool = False
     previous: bool = False
@@ -67,7 +69,9 @@ def next_step(facts: Facts) -> str:
     if not facts.committed:
         return DISCARD
     if facts.staged:
-        return SET_ASIDE if facts.folder else PUT_IN_PLACE
+        if not facts.folder:
+            return PUT_IN_PLACE
+        return SET_ASIDE if facts.replaced else ARCHIVE  # somebody has put another run there since: it stays
     if facts.unreadable:
         return RECORD if facts.exit else ""  # it stays among the live launches, where it is found to be active
     if not facts.ours:
@@ -103,3 +107,14 @@ def may_claim(claimed: bool, present: Present, replaces: str | None) -> bool:
         replaces: key of the launch that the operator saw, "" for none: nothing else is set aside. None: whatever is there.
     """
     return not claimed and not present.active and replaces in (None, present.key)
+
+
+def may_start(key: str, recorded_key: str, recorded_state: str) -> bool:
+    """Whether the supervisor of launch ``key``, which has a slot, may start its job.
+
+    Locks are files, which can be deleted: two supervisors may believe to have the same launch, or the same run.
+
+    Args:
+        recorded_key, recorded_state: of the run's folder, read while the queue is locked; "" if they cannot be read.
+    """
+    return not recorded_key or (recorded_key == key and recorded_state == "queued")

@@ -10,13 +10,12 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from console.hosts.agent.claims import Busy, free_name, present_launch, settle_others, with_queue_locked
+from console.hosts.agent.claims import free_name, hold_present, present_launch, settle_others, with_queue_locked
 from console.hosts.agent.launches import Launch, settle
 from console.hosts.agent.run_states import current_state
 from console.hosts.agent.state_file import valid_state
-from console.hosts.agent.workspace import LOCK, NotStarted, Refused, Workspace
+from console.hosts.agent.workspace import NotStarted, Refused, Workspace
 from engine.contract.durable import sync_folder
-from engine.contract.file_lock import take_lock
 from engine.contract.run_folder import CHECKPOINT, METRICS
 
 MAX_LISTED = 100  # of one run: a reply is bounded
@@ -92,7 +91,10 @@ def _restore(workspace: Workspace, run_folder: Path, key: str, replaces: str) ->
     if run_folder.exists() and present.key != replaces:
         raise Refused("the run was launched or restored meanwhile; look again")
     with ExitStack() as held:
-        _finish(workspace, present.key, held)
+        lock = hold_present(workspace, present.key, held)
+        if lock is not None:
+            with suppress(OSError, NotStarted):
+                settle(Launch(workspace, present.key), lock, queue_is_locked=True, start=False)
         if run_folder.exists():
             # at once: a host that fails here leaves either the one or the other in place, and never none
             exchange(source, run_folder)
@@ -121,26 +123,6 @@ def exchange(one: Path, other: Path) -> None:
         aside.rename(other)
         raise
     aside.rename(one)
-
-
-def _finish(workspace: Workspace, key: str, held: ExitStack) -> None:
-    """Complete the end of the present launch, and keep its lock: nobody may seal a folder that is being exchanged.
-
-    Raises:
-        Busy: another process works on it.
-    """
-    if not workspace.is_key(key):
-        return
-    launch = Launch(workspace, key)
-    try:
-        lock = take_lock(launch.folder / LOCK, wait=False)
-    except OSError:  # its job's folder is gone
-        return
-    if lock is None:
-        raise Busy("the end of the run is still being recorded")
-    held.callback(os.close, lock)
-    with suppress(OSError, NotStarted):
-        settle(launch, lock, queue_is_locked=True, start=False)
 
 
 def _previous(run_folder: Path) -> Path:

@@ -16,6 +16,7 @@ from typing import Any
 from console.hosts.agent import gpu, process
 from console.hosts.agent.disk import FULL_ERRNOS, disk_space
 from console.hosts.agent.launches import GRACE_S, Launch, abort_text, exit_record, settle
+from console.hosts.agent.lifecycle import may_start
 from console.hosts.agent.state_file import valid_state
 from console.hosts.agent.workspace import ABORT, JOB, LOCK, Workspace, last_line, read_json, write_json
 from engine.contract.file_lock import is_locked, locked, take_lock
@@ -27,6 +28,10 @@ HEARTBEAT_S = 2.0
 
 class CannotStart(Exception):
     """The job can never be started; the text says why."""
+
+
+class Replaced(Exception):
+    """The run folder is another launch's by now, or another supervisor has begun this one: nothing may be written there."""
 
 
 class Supervisor:
@@ -53,7 +58,15 @@ class Supervisor:
         self.terminated = False
 
     def supervise(self) -> None:
-        """Queue, run, record. Returns when the run has ended and is sealed."""
+        """Queue, run, record. Returns when the run has ended and is sealed, or is not this launch's any more."""
+        try:
+            self._supervise()
+        except Replaced as replaced:
+            log_line(str(replaced))
+            if self.job is not None:
+                process.terminate_job(self.key, os.getpid(), self.job.pid, self.grace)
+
+    def _supervise(self) -> None:
         self._handle_signals()
         process.become_subreaper()
         self.state["supervisor"] = process.identity(os.getpid())
@@ -156,7 +169,11 @@ class Supervisor:
         Raises:
             OSError: there is no room.
             CannotStart: something else has the log's name.
+            Replaced: the job was started before, or another launch has taken the run's folder.
         """
+        recorded = valid_state(self.run_folder)
+        if not may_start(self.key, str(recorded.get("key", "")), str(recorded.get("state", ""))):
+            raise Replaced(f"not started: {self.run_folder} is {recorded['state']} under {recorded['key']}")
         before = self.state
         self._open_log()
         try:
@@ -252,12 +269,24 @@ class Supervisor:
 
     def _write_state(self, state: str, durable: bool = True, **more: Any) -> None:
         self.state = {**self.state, **more, "state": state, "key": self.key}
-        write_json(self.run_folder / STATE, self.state, durable)
+        self._write(STATE, self.state, durable)
+
+    def _write(self, name: str, content: dict[str, Any], durable: bool = True) -> None:
+        """Replace a file of the run's.
+
+        Raises:
+            OSError: it cannot be written now.
+            Replaced: another launch has taken the run's folder, which takes files that were deleted under this process.
+        """
+        key = valid_state(self.run_folder).get("key", self.key)
+        if key != self.key:
+            raise Replaced(f"{self.run_folder} is of launch {key} by now")
+        write_json(self.run_folder / name, content, durable)
 
     def _end(self, state: str, code: int | None, reason: str) -> None:
         """Record the end: the exit first, for the rest can be derived from it; the manifest last, for it covers all files."""
         record = exit_record(self.key, state, code, reason)
-        self._retry(lambda: write_json(self.run_folder / EXIT, record))
+        self._retry(lambda: self._write(EXIT, record))
         self._retry(lambda: self._write_state(**record))
         self._retry(lambda: settle(Launch(self.workspace, self.key), self.lock))
 

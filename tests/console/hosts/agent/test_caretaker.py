@@ -95,3 +95,14 @@ def test_an_interrupted_claim_is_discarded(host: Host, caretaker: Caretaker) -> 
     staged.mkdir(parents=True)
     caretaker.look(host.workspace)
     assert not staged.exists() and not host.workspace.job(key).exists()
+
+
+def test_a_run_that_was_replaced_before_it_was_sealed_leaves_no_manifest_in_the_next_one(
+    host: Host, caretaker: Caretaker
+) -> None:
+    folder, _ = host.run("A_seed1", "finished", launch=False)
+    host.state("A_seed1")
+    folder.rename(folder.with_name("aside"))
+    host.run("A_seed1", "queued", launch=False)
+    caretaker.look(host.workspace)
+    assert not (folder / "manifest.json").exists()

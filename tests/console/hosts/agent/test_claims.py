@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from console.hosts.agent import jobs, process
+from console.hosts.agent import claims, jobs, launches, process
 from console.hosts.agent.caretaker import Caretaker
 from console.hosts.agent.claims import Claim, claim
 from console.hosts.agent.workspace import Refused, Workspace, read_json, write_json
-from engine.contract.file_lock import take_lock
+from engine.contract.file_lock import is_locked, take_lock
 
 CARRIED = ["checkpoint.json", "events.jsonl"]
 
@@ -116,3 +116,32 @@ def test_a_launch_whose_supervisor_does_not_start_stays_queued_and_is_started_la
     monkeypatch.setattr(process, "start_detached", start)
     Caretaker().look(host.workspace)
     assert started == ["b" * 32]
+
+
+def test_a_run_that_was_moved_into_the_place_of_an_interrupted_launch_stays(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = host.run_folder.with_name("moved")
+    with monkeypatch.context() as killed:
+        host.run_folder.rename(moved)
+        killed.setattr(claims, "settle", lambda *_, **__: None)  # killed once the claim was committed
+        made = host.launch("one", replaces="")
+    moved.rename(host.run_folder)
+    before = host.contents()
+    Caretaker().look(host.workspace)
+    assert host.contents().items() >= before.items(), "it is sealed at most"
+    assert (host.workspace.ended / made.key / "job.json").exists() and not list(host.run_folder.parent.glob(".l*/*"))
+    assert host.launch("one").key != made.key
+
+
+def test_nobody_can_write_to_the_earlier_run_while_it_is_set_aside(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    earlier = str((read_json(host.run_folder / "state.json") or {})["key"])
+    held = []
+
+    def settle(*arguments: Any, **options: Any) -> None:
+        held.append(is_locked(host.workspace.job(earlier) / "lock"))
+        launches.settle(*arguments, **options)
+
+    monkeypatch.setattr(claims, "settle", settle)
+    host.launch("one")
+    assert held == [True] and not is_locked(host.workspace.job(earlier) / "lock")

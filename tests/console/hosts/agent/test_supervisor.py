@@ -13,7 +13,7 @@ import pytest
 from console.hosts.agent import supervisor
 from console.hosts.agent.claims import Claim, claim
 from console.hosts.agent.supervisor import Supervisor
-from console.hosts.agent.workspace import Workspace, read_json
+from console.hosts.agent.workspace import Workspace, read_json, write_json
 from engine.contract.file_lock import locked
 
 SUPERVISE = """
@@ -91,3 +91,20 @@ def test_while_all_slots_are_taken_nobody_reads_the_queue(tmp_path: Path, monkey
     assert waiting._take_slot() is None and "job.json" in read, "an earlier run waits"
     read.clear()
     assert waiting._take_slot() is None and "job.json" not in read, "what never changes is read once"
+
+
+@pytest.mark.parametrize("change", [{"key": "b" * 32}, {"state": "running"}])
+def test_a_queued_run_that_is_another_launchs_by_now_or_was_begun_is_not_started(
+    tmp_path: Path, change: dict[str, str]
+) -> None:
+    workspace, key = Workspace(tmp_path), "a" * 32
+    request = {"key": key, "folder": "experiment", "run": "A_seed1", "argv": ["/bin/touch", str(tmp_path / "started")]}
+    claimed = claim(workspace, request)
+    assert isinstance(claimed, Claim)
+    supervisor = Supervisor(workspace, key, claimed.lock)
+    state = {**(read_json(claimed.run_folder / "state.json") or {}), **change}
+    write_json(claimed.run_folder / "state.json", state)
+    supervisor._try_write_state = lambda *_, **__: None  # type: ignore[method-assign]
+    supervisor.supervise()
+    assert read_json(claimed.run_folder / "state.json") == state
+    assert not (tmp_path / "started").exists() and not (claimed.run_folder / "exit.json").exists()
