@@ -19,6 +19,7 @@ from console.session import Session
 from engine.contract.settings import RunId
 
 FIRST_ANSWER_S = 30.0
+LINK_LOST_S = 12 * 3600.0  # a night without a network ends no command; runs continue without it anyway
 POLLS_AFTER_LAUNCH = 5  # one may be under way and report the launch before, whose end is not the end of the new one
 
 
@@ -41,8 +42,8 @@ async def connected(session: Session) -> AsyncIterator[None]:
     """Keep ``session`` connected within the block, which is entered after the host's first answer.
 
     Raises:
-        LinkDown: the host did not answer in time, or the connection needs the operator's input, at first or later;
-            the block is cancelled then, because waiting longer would change nothing.
+        LinkDown: the host did not answer in time, or the connection needs the operator's input or is lost for 12 hours,
+            at first or later; the block is cancelled then, because waiting longer would change nothing.
     """
     session.subscribe(_LinkReporter().update)
     following = asyncio.create_task(session.run())
@@ -87,8 +88,14 @@ def launch_key(session: Session, run: RunId) -> str | None:
 
 
 async def _fail_when_over(following: asyncio.Task[None], stopped: asyncio.Task[Any], session: Session) -> None:
-    """Raise once ``session`` has ended or needs the operator's input."""
-    await asyncio.wait({following, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    """Raise once ``session`` has ended, needs the operator's input, or has not heard of the host for too long."""
+    started = time.monotonic()
+    while not following.done() and not stopped.done():
+        host = session.snapshot.host
+        left = max(started, host.last_reply_at) + LINK_LOST_S - time.monotonic()
+        if left <= 0:
+            raise LinkDown(f"no reply of the host for {LINK_LOST_S / 3600:.0f} h: {host.detail}")
+        await asyncio.wait({following, stopped}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
     if following.done():
         following.result()
     raise LinkDown(session.snapshot.host.detail)

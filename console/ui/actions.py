@@ -137,6 +137,14 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
             changes_host=True,
         ),
         Action(
+            "restore",
+            ("u",),
+            "",
+            "Bring back what a restart of the selected run set aside",
+            destructive=True,
+            changes_host=True,
+        ),
+        Action(
             "launch_condition",
             ("L",),
             "condition",

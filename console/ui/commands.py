@@ -1,4 +1,4 @@
-"""Commands to the host: launch, abort, take over. Each runs in a worker, so the UI never waits for the host."""
+"""Commands to the host: launch, abort, restore, take over. Each runs in a worker, so the UI never waits for the host."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from textual.worker import Worker, WorkerState
 
 from console.format import counted
 from console.ui.actions import key_of
-from console.ui.messages import ENDED, AbortRequested, LaunchRequested
+from console.ui.messages import ENDED, AbortRequested, LaunchRequested, RestoreRequested
 from console.ui.session_protocol import SessionProtocol
 
 if TYPE_CHECKING:
     from console.runs.launch_attempts import Outcome
+    from console.runs.set_aside import SetAside
+    from engine.contract.settings import RunId
 
 Severity = Literal["information", "warning", "error"]
 Notice = tuple[str, Severity]
-Command = Literal["launch", "abort", "take over", "repair", "sync"]
+Command = Literal["launch", "abort", "restore", "take over", "repair", "sync"]
 _NOTICE_SECONDS: dict[Severity, float] = {"information": 3.0, "warning": 4.0, "error": 5.0}
 
 
@@ -89,6 +91,36 @@ class CommandApp(App[None], inherit_bindings=False):
         busy_text = f"aborting {counted(len(plan.abort), 'run')}"
         self.confirm(plan.question, "abort", lambda: self.run_command("abort", busy_text, abort()))
 
+    @on(RestoreRequested)
+    def _find_set_aside(self, message: RestoreRequested) -> None:
+        """Ask the host what was set aside, then the operator whether to bring the newest of it back."""
+        session, run = self.session_for("restore"), message.run
+        if session is None:
+            return
+
+        async def find() -> Notice | None:
+            found = await session.list_set_aside(run)
+            if not found.launches:
+                return f"Nothing was set aside of {run.label}.", "information"
+            self._ask_to_restore(session, run, found)
+            return None
+
+        self.run_command("restore", f"looking for what was set aside of {run.label}", find())
+
+    def _ask_to_restore(self, session: SessionProtocol, run: RunId, found: SetAside) -> None:
+        async def restore() -> Notice:
+            return outcome_notice("restored", [await session.restore(run, newest.key, found.present)])
+
+        newest, *older = found.launches
+        question = (
+            f"Bring back launch {newest.key[:8]} of {run.label} ({newest.state or 'lost'}; has {newest.content_text})?"
+        )
+        if found.present:
+            question += " The present launch is set aside instead."
+        if older:
+            question += f" For {counted(len(older), 'older one')} use qllm-console restore."
+        self.confirm(question, "restore", lambda: self.run_command("restore", f"restoring {run.label}", restore()))
+
     def action_take_over(self) -> None:
         session = self.session_for("take over")
         if session is None:
@@ -129,8 +161,8 @@ class CommandApp(App[None], inherit_bindings=False):
             return session
         return None
 
-    def run_command(self, command: Command, busy_text: str, outcome: Coroutine[None, None, Notice]) -> None:
-        """Wait for ``outcome`` in a worker and show it; show ``busy_text`` meanwhile."""
+    def run_command(self, command: Command, busy_text: str, outcome: Coroutine[None, None, Notice | None]) -> None:
+        """Wait for ``outcome`` in a worker and show it, if there is one; show ``busy_text`` meanwhile."""
         self._pending[command] = busy_text
         self.show_busy(", ".join(self._pending.values()))
         self.run_worker(outcome, name=command, group="commands", exit_on_error=False)

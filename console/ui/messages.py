@@ -43,6 +43,13 @@ class AbortRequested(Message):
 
 
 @dataclass
+class RestoreRequested(Message):
+    """The operator asked to bring back what a launch of a run set aside."""
+
+    run: RunId
+
+
+@dataclass
 class RepairRequested(Message):
     """The operator asked to do what a check advises."""
 

@@ -15,7 +15,7 @@ from textual.widgets import Static
 from console.runs.run_view import RunView
 from console.runs.snapshot import SyncState
 from console.ui.actions import bindings
-from console.ui.messages import AbortRequested, LaunchRequested, RunSelected
+from console.ui.messages import AbortRequested, LaunchRequested, RestoreRequested, RunSelected
 from console.ui.pane import Pane, UpdatingText
 from console.ui.runs.run_text import cell_text, details_text
 from engine.contract.experiment import USER_BUNDLES, Experiment
@@ -144,6 +144,10 @@ class RunsPane(Pane, inherit_bindings=False):
     def action_restart(self) -> None:
         if self.selected is not None:
             self.post_message(LaunchRequested((self.selected,), restart=True))
+
+    def action_restore(self) -> None:
+        if self.selected is not None:
+            self.post_message(RestoreRequested(self.selected))
 
     def action_abort_all(self) -> None:
         self.post_message(AbortRequested(tuple(self._cells)))

@@ -48,3 +48,10 @@ async def test_a_host_that_does_not_answer_is_given_up(runs_reported: bool) -> N
 async def test_a_host_that_has_reported_its_runs_is_waited_for_once_more() -> None:
     async with connect.connected(cast(Session, _SlowSession(0.15, runs_reported=True))):
         pass
+
+
+async def test_a_link_that_stays_lost_ends_the_command_at_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connect, "LINK_LOST_S", 0.1)
+    with pytest.raises(LinkDown, match="no reply of the host for 0 h: connecting"):
+        async with connect.connected(cast(Session, _SlowSession(0.0, runs_reported=True))):
+            await asyncio.Event().wait()

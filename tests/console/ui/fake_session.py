@@ -16,6 +16,7 @@ from console.runs.launch_attempts import Outcome
 from console.runs.launch_plan import AbortPlan, LaunchPlan, plan_abort, plan_launch
 from console.runs.log_buffer import LogBuffer
 from console.runs.run_view import RunView
+from console.runs.set_aside import SetAside
 from console.runs.snapshot import Gpu, HostFacts, HostView, Snapshot, SyncState
 from engine.contract.experiment import Experiment, folder_name, read_experiment
 from engine.contract.settings import RunId, run_ids
@@ -85,6 +86,8 @@ class FakeSession:
         )
         self.launched: list[LaunchPlan] = []
         self.aborted: list[AbortPlan] = []
+        self.set_aside = SetAside("", ())
+        self.restored: list[tuple[RunId, str, str]] = []
         self.error: Exception | None = None
         self.gate: asyncio.Event | None = None
         self.closed = False
@@ -155,6 +158,16 @@ class FakeSession:
         views = [self.snapshot.runs[run] for run in plan.abort]
         self.show(*(replace(view, state=RunState("aborted", view.state.key)) for view in views if view.state))
         return tuple(Outcome(run, True, "") for run in plan.abort)
+
+    async def list_set_aside(self, run: RunId, /) -> SetAside:
+        """What a test put there, unless it set ``error``."""
+        await self._pass()
+        return self.set_aside
+
+    async def restore(self, run: RunId, key: str, replaces: str, /) -> Outcome:
+        """Record it."""
+        self.restored.append((run, key, replaces))
+        return Outcome(run, True, "finished", key)
 
     async def take_over(self) -> None:
         """Take the lease, unless a test set ``error``."""

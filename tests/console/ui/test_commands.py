@@ -11,6 +11,7 @@ from textual.widgets import Static
 from console.hosts.ssh.prompts import Prompter
 from console.runs.launch_attempts import Outcome
 from console.runs.run_view import RunView
+from console.runs.set_aside import SetAside, SetAsideLaunch
 from console.runs.snapshot import SyncState
 from console.ui.app import ConsoleApp
 from console.ui.commands import outcome_notice
@@ -93,6 +94,28 @@ async def test_launching_what_finished_with_these_settings_only_shows_a_notice()
     assert not session.launched
 
 
+async def test_what_a_restart_set_aside_is_brought_back_by_y() -> None:
+    session = FakeSession()
+    session.show(finished(A42))
+    async with console(session) as pilot:
+        await pilot.press("u")
+        await until_shown(pilot, "Nothing was set aside of A/42.")
+        newest = SetAsideLaunch("b" * 32, "finished", results=True, checkpoint=True)
+        session.set_aside = SetAside("a" * 32, (newest, SetAsideLaunch("c" * 32)))
+        await pilot.press("u")
+        await until(pilot, lambda: asked(pilot))
+        question = str(pilot.app.screen.query_one("#question", Static).render())
+        assert question == (
+            "Bring back launch bbbbbbbb of A/42 (finished; has results, checkpoint)? The present launch is set aside instead."
+            " For 1 older one use qllm-console restore."
+        )
+        assert not session.restored
+        await pilot.press("y")
+        await until(pilot, lambda: session.restored)
+        await until_shown(pilot, "Restored 1 run.")
+    assert session.restored == [(A42, "b" * 32, "a" * 32)]
+
+
 @pytest.mark.parametrize("key", ["x", "X"])
 async def test_an_abort_is_carried_out_by_y(key: str) -> None:
     session = FakeSession()
@@ -144,7 +167,7 @@ async def test_nothing_to_abort_shows_one_line() -> None:
         assert not asked(pilot)
 
 
-@pytest.mark.parametrize("key", ["a", "l", "L", "r", "x", "X"])
+@pytest.mark.parametrize("key", ["a", "l", "L", "r", "u", "x", "X"])
 async def test_a_read_only_console_launches_and_aborts_nothing_and_shows_why(key: str) -> None:
     session = FakeSession()
     session.show(view_of(A42, "running", training(5)))

@@ -1,16 +1,18 @@
-"""``run`` over a link that is cut while it launches: every run is launched once, and what has finished is kept."""
+"""``run`` while links are cut and supervisors killed: every run is launched once, and what has finished is kept."""
 
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
 from pathlib import Path
 
 import pytest
 
+from console.hosts.agent import process
 from console.hosts.ssh.retry import Retry
 from tests.conftest import Fault
-from tests.console.commands.quick_engine import command, kill_server, launches, set_aside, states, use_job
+from tests.console.commands.quick_engine import command, kill_server, launches, run_folders, set_aside, states, use_job
 from tests.console.waiting import until
 
 pytestmark = pytest.mark.server
@@ -72,3 +74,24 @@ def test_runs_that_fail_while_the_link_is_cut_are_not_launched_again(
     said = capsys.readouterr().err
     assert code == 1 and (len(launches(tmp_path)), set_aside(tmp_path)) == (RUNS, []), said
     assert sorted(state["state"] for state in states(tmp_path).values()) == ["failed", "failed", "finished", "finished"]
+
+
+@pytest.mark.fault("supervisor killed alone, the job lives", "not launched again; one abort ends the job")
+def test_a_lost_run_whose_job_lives_is_aborted_before_it_is_launched_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = ("--condition", "A", "--seed", "42")
+    use_job(monkeypatch, "import time; open('began', 'w').close(); time.sleep(1000)")
+    assert command("run", tmp_path, *one, "--detach")() == 0
+    until(lambda: (run_folders(tmp_path) / "A_seed42" / "began").exists() and states(tmp_path)["A_seed42"].get("job"))
+    state = states(tmp_path)["A_seed42"]
+    process.send_signal(state["supervisor"], signal.SIGKILL)
+    until(lambda: not process.alive(state["supervisor"]))
+    capsys.readouterr()
+    assert command("run", tmp_path, *one)() == 1
+    said = capsys.readouterr().err
+    assert "Nothing to launch: 1 lost, but its job still runs; abort it first" in said and len(launches(tmp_path)) == 1
+    assert command("abort", tmp_path, "--all")() == 0
+    assert not process.alive(state["job"]) and "A/42: aborted" in capsys.readouterr().out
+    use_job(monkeypatch, "")
+    assert command("run", tmp_path, *one)() == 0
