@@ -26,15 +26,20 @@ _LINK_MARKS = {
 
 
 def link_text(host: HostView, now: float, needs_input: bool) -> Content:
-    """``● up, 0.4 s ago`` or ``○ lost 12 s, retrying``; ``now`` is ``time.monotonic()``."""
+    """``● up, 2 s ago`` or ``○ lost 12 s, retrying``; ``now`` is ``time.monotonic()``."""
     sign, style = _LINK_MARKS[host.link]
-    silence = age(now - host.last_reply_at) if host.last_reply_at else ""
+    silence = _whole_seconds(now - host.last_reply_at) if host.last_reply_at else ""
     text: str = host.link
     if host.link == "up" and silence:
         text = f"up, {silence} ago"
     elif host.link == "lost":
         text = f"{f'lost {silence}' if silence else 'not reached'}, {'needs input' if needs_input else 'retrying'}"
     return Content.styled(f"{sign} {text}", style)
+
+
+def _whole_seconds(seconds: float) -> str:
+    """An age that does not change with each tick, so that an idle console draws nothing for most of them."""
+    return f"{max(0, int(seconds))} s" if seconds < 10 else age(seconds)
 
 
 def run_counts_text(snapshot: Snapshot, *, short: bool = False) -> str:
@@ -51,7 +56,7 @@ def run_counts_text(snapshot: Snapshot, *, short: bool = False) -> str:
 class StatusBar(Widget):
     """The host, its link and the age of the data; the experiment; how many runs are in which state."""
 
-    snapshot: reactive[Snapshot | None] = reactive(None, init=False, always_update=True, layout=False)
+    snapshot: reactive[Snapshot | None] = reactive(None, init=False, repaint=False, always_update=True)
     text: reactive[Content] = reactive(Content(""), init=False)
 
     def __init__(self, title: str, *, read_only: bool, id: str | None = None) -> None:

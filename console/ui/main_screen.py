@@ -30,10 +30,10 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     AUTO_FOCUS = ""  # the visible view takes the focus itself, after the first paint
 
-    snapshot: reactive[Snapshot | None] = reactive(None, init=False, always_update=True)
-    preflight_state: reactive[PreflightState] = reactive(PreflightState(), init=False)
-    verify_state: reactive[VerifyState] = reactive(VerifyState(), init=False)
-    selected: reactive[RunId | None] = reactive(None, init=False)
+    snapshot: reactive[Snapshot | None] = reactive(None, init=False, repaint=False, always_update=True)
+    preflight_state: reactive[PreflightState] = reactive(PreflightState(), init=False, repaint=False)
+    verify_state: reactive[VerifyState] = reactive(VerifyState(), init=False, repaint=False)
+    selected: reactive[RunId | None] = reactive(None, init=False, repaint=False)
     view: reactive[ViewName] = reactive[ViewName]("runs", init=False)
 
     def __init__(self, experiment: Experiment, profile: str, initial: Snapshot, *, read_only: bool) -> None:

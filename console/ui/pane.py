@@ -110,10 +110,10 @@ class Pane(ScrollPage):
 
     SCOPE: Scope = "page"
 
-    snapshot: reactive[Snapshot | None] = reactive(None, init=False, always_update=True)
-    preflight_state: reactive[PreflightState] = reactive(PreflightState(), init=False)
-    verify_state: reactive[VerifyState] = reactive(VerifyState(), init=False)
-    selected: reactive[RunId | None] = reactive(None, init=False)
+    snapshot: reactive[Snapshot | None] = reactive(None, init=False, repaint=False, always_update=True)
+    preflight_state: reactive[PreflightState] = reactive(PreflightState(), init=False, repaint=False)
+    verify_state: reactive[VerifyState] = reactive(VerifyState(), init=False, repaint=False)
+    selected: reactive[RunId | None] = reactive(None, init=False, repaint=False)
     session: SessionProtocol | None = None
     clock: StageClock  # shared by all views
 

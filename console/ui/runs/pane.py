@@ -38,12 +38,15 @@ class RunCell(Widget):
 
     def show(self, view: RunView, sync: SyncState, stage_seconds: float | None) -> None:
         """Show the state of ``view``."""
+        known_view, known_sync, known_seconds = self._shown
+        if view is known_view and sync is known_sync and stage_seconds == known_seconds:
+            return
         self._shown = (view, sync, stage_seconds)
-        self.text = cell_text(view, sync, stage_seconds, self.size.width)
+        self.on_resize()
 
     def on_resize(self) -> None:
-        """Fit the text to the new width."""
-        self.show(*self._shown)
+        """Fit the text to the width."""
+        self.text = cell_text(*self._shown, self.size.width)
 
     def on_click(self, event: events.Click) -> None:
         event.stop()

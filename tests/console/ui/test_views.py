@@ -7,6 +7,7 @@ import time
 
 import pytest
 from msgspec.structs import replace
+from textual._compositor import Compositor
 
 from console.results.records import Results
 from console.runs.snapshot import SyncState
@@ -358,3 +359,24 @@ async def test_a_click_selects_a_run_and_goes_to_a_view() -> None:
         await until_shown(pilot, "B/42  ▶ running")
         await pilot.click("#tab-bar", offset=(18, 0))
         await until_shown(pilot, ">3 Live<", "B/42")
+
+
+async def test_a_new_snapshot_draws_only_what_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reply of the host that brings nothing new costs no drawing of the whole screen."""
+    session = FakeSession()
+    session.show(*(finished(run) for run in session.snapshot.runs), last_reply_at=time.monotonic())
+    async with console(session, LARGE) as pilot:
+        await until_shown(pilot, "9 finished")
+        await pilot.pause()
+        drawn: list[object] = []
+        draw = Compositor.render_full_update
+
+        def counted(compositor: Compositor, *arguments: bool) -> object:
+            drawn.append(arguments)
+            return draw(compositor, *arguments)
+
+        monkeypatch.setattr(Compositor, "render_full_update", counted)
+        for silence in (20, 40, 60):
+            session.show(last_reply_at=time.monotonic() - silence)
+            await until_shown(pilot, f"up, {silence}")
+        assert not drawn
