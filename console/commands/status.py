@@ -27,6 +27,7 @@ async def status(context: Context) -> int:
         rows = [_row(view, snapshot) for view in views]
         body: dict[str, Any] = {"host": snapshot.host.name, "conditions": conditions_of(context), "runs": rows}
         body |= {"disk_free": snapshot.host.disk_free, "disk_full": snapshot.host.disk_full}
+        body |= {"unnamed_runs": snapshot.host.unnamed_runs}
         print_line(msgspec.json.encode(body).decode())
     else:
         rows = [{**_row(view, snapshot), "sync": _sync_text(snapshot.sync_states[view.run])} for view in views]

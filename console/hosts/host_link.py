@@ -206,9 +206,15 @@ class HostLink:
             now = time.monotonic()
             self.view = replace(self.view, last_reply_at=now)
             changed = await self.follower.absorb(reply) or not self.view.runs_reported
-            changed |= self.view.disk_full != self.follower.disk_full
-            disk_free, disk_full = self.follower.disk_free, self.follower.disk_full
-            self.view = replace(self.view, runs_reported=True, disk_free=disk_free, disk_full=disk_full)
+            shown = self.view.disk_full, self.view.unnamed_runs
+            changed |= shown != (self.follower.disk_full, self.follower.unnamed)
+            self.view = replace(
+                self.view,
+                runs_reported=True,
+                disk_free=self.follower.disk_free,
+                disk_full=self.follower.disk_full,
+                unnamed_runs=self.follower.unnamed,
+            )
             changed |= await self.run_sync.update()
             if self._loading is not None and self._loading.done():
                 self._loading.result()  # raises what kept the local files from being loaded

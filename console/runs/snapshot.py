@@ -55,6 +55,7 @@ class HostView(Struct, frozen=True):
         lease: the other console that may launch and abort; "" if it is this one.
         disk_free: bytes that are left on its disk, as of the last reply; None: not known.
         disk_full: these are too few for a run to start.
+        unnamed_runs: in the experiment's folder there, of conditions or seeds that the experiment does not have.
     """
 
     name: str
@@ -71,6 +72,7 @@ class HostView(Struct, frozen=True):
     facts: HostFacts | None = None
     disk_free: int | None = None
     disk_full: bool = False
+    unnamed_runs: int = 0
 
 
 class SyncState(Struct, frozen=True):
@@ -82,7 +84,7 @@ class SyncState(Struct, frozen=True):
             ``damaged``: what was pulled differs from the manifest, or does so by now, or it cannot be
             written or pulled.
         bytes_done: of a pull, including what came in earlier attempts.
-        note: why it does not proceed, or what is damaged.
+        note: why it does not proceed, what is damaged, or what the synced capsule leaves out.
         left: seconds until the capsule is pulled, at the mean pace; None where that is not known.
         as_of: ``time.monotonic()`` of when the host was last polled for what is syncing; 0.0: not by this console.
         key: the launch whose capsule is local; "" where none is.

@@ -101,6 +101,8 @@ def _not_synced_lines(snapshot: Snapshot, status: SyncStatus, now: float) -> Ite
         yield Content.assemble(f"{run.label} not synced yet; ", key, f" pulls it now: {states[run].note}")
     if more := len(status.waiting) - len(delayed):
         yield Content(f"{counted(more, 'run')} not synced yet")
+    for run in [run for run in status.synced if states[run].note][:MAX_NAMED]:
+        yield Content.styled(f"! {run.label} {states[run].note}", "$text-warning")
     if status.growing:
         data_age = f", {age(now - status.as_of)} old" if status.as_of else ""
         runs = counted(len(status.growing), "running run")

@@ -161,19 +161,26 @@ class RunsFolder:
     def remove_copies(self, run: RunId, key: str) -> None:
         """Delete the live copy of launch ``key``, whose capsule is synced, and set those of other launches aside. Blocks.
 
-        They go to ``.previous/<run>-<key>``, as their capsules never came.
+        They go to ``.previous/<run>-<key>``, as their capsules never came; so does a copy with a file that the capsule
+        lacks because it could not be read on the host any more.
         """
         with suppress(OSError):  # what cannot be moved stays until the next capsule is synced
             # the copy of the synced launch goes last: a console that is killed leaves no older one as the newest
             for folder in sorted(self.live(run).iterdir(), key=lambda folder: folder.name == key):
                 aside = self.path / ".previous" / f"{run}-{folder.name}"
-                if folder.name == key or aside.exists():
+                synced = folder.name == key and not self._has_more(folder, run)
+                if synced or aside.exists():
                     shutil.rmtree(folder)
                 else:
                     aside.parent.mkdir(exist_ok=True)
                     folder.rename(aside)
             self.live(run).rmdir()
             self.live(run).parent.rmdir()  # fails as long as another run has a copy
+
+    def _has_more(self, copy: Path, run: RunId) -> bool:
+        """Whether a live copy has a file that the run's capsule lacks."""
+        capsule = self.path / str(run)
+        return any((copy / name).is_file() and not (capsule / name).exists() for name in GROWING.values())
 
 
 class GrowingFile:

@@ -19,12 +19,14 @@ from console.hosts.ssh.channels import HostConnection
 from console.hosts.transfer.channel import MAX_STALLS
 from console.hosts.transfer.errors import NoRoom, RetryLater, Stalled
 from console.runs.snapshot import NOT_SEALED, SyncState
+from console.sanitize import sanitize_line
 from engine.contract.bad_input import BadInput
 from engine.contract.run_folder import MANIFEST, SEALED
 from engine.contract.settings import RunId
 from engine.contract.state import RunState
 
 NO_ROOM_RETRY_S = 30.0
+MAX_NAMED = 3  # of what a capsule leaves out
 BUSY_RETRY_S = 2.0
 INTERRUPTED = "its pull was interrupted and continues once the link is back"
 
@@ -212,7 +214,9 @@ class RunSync:
         await self._follower.use_capsule(run, manifest.key)
         self._synced[run] = manifest.key
         files, size = len(manifest.files), sum(entry.size for entry in manifest.files)
-        self._set(run, manifest.key, SyncState("synced", files, files, size, size, key=manifest.key))
+        left_out = "; ".join(f"{one.path}: {one.reason}" for one in manifest.left_out[:MAX_NAMED])
+        note = sanitize_line(f"left out: {left_out}") if left_out else ""
+        self._set(run, manifest.key, SyncState("synced", files, files, size, size, note, key=manifest.key))
         return True
 
     async def _take_back(self, run: RunId, key: str) -> bool:

@@ -123,9 +123,13 @@ def host_text(host: HostView, now: float, needs_input: bool) -> Content:
 def facts_text(snapshot: Snapshot) -> Content:
     """Launcher, hardware and software of the host."""
     host = snapshot.host
+    others = counted(host.unnamed_runs, "run")
     lines = [
         _line("Launcher", f"{host.launcher}, {counted(host.slots, 'run')} at a time" if host.launcher else ""),
-        _line("Runs folder", snapshot.folder),
+        _line(
+            "Runs folder",
+            snapshot.folder + (f"; {others} there that this experiment does not name" if host.unnamed_runs else ""),
+        ),
     ]
     if host.facts is None:
         lines.append(Content("Facts about the host appear once it is connected."))

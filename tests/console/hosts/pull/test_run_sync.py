@@ -19,6 +19,7 @@ from console.hosts.ssh.access import Timeouts
 from console.runs.snapshot import SyncState
 from engine.contract.settings import RunId
 from engine.contract.state import RunState
+from tests.console.hosts.agent import odd_files
 from tests.console.hosts.conftest import Host, in_state, launch, states_when
 from tests.console.hosts.folder_pair import tree
 from tests.console.hosts.kept_link import RUN
@@ -293,3 +294,33 @@ async def test_a_damaged_capsule_is_pulled_again_on_request(steered: SteeredRun,
         assert one.link.run_sync.pull_again() == ()
         await steered.until_cleaned_up()
     steered.assert_synced()
+
+
+@pytest.mark.fault(
+    "events of a running run become a folder, a FIFO, a symlink on the host",
+    "what was synced of them stays; the run goes on, is sealed and pulled without them, and says so",
+)
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("odd", ["a folder", "a FIFO", "a symlink"])
+async def test_a_run_with_an_odd_file_is_pulled_without_it(
+    steered: SteeredRun, link: AgentClient, key: str, odd: str
+) -> None:
+    async with console(steered.config, steered.runs_dir) as one:
+        await one.synced_to(FIRST)
+        odd_files.replace(steered.remote / "events.jsonl", odd_files.NOT_FILES[odd])
+        steered.steer("3")
+        await one.synced_to(FIRST + 3 * LINE)
+        state = one.link.follower.views[RUN].state
+        assert state is not None and "events.jsonl cannot be read: it is a" in state.reason
+        await steered.end(link)
+        await one.synced()
+        await steered.until_cleaned_up()
+        assert one.sync_state.note == f"left out: events.jsonl: it is {odd}, not a file"
+    assert sorted(path.name for path in steered.local.iterdir()) == [
+        "exit.json",
+        "log.txt",
+        "manifest.json",
+        "state.json",
+    ]
+    kept = steered.folder / ".previous" / f"{RUN}-{key}" / "events.jsonl"
+    assert kept.read_bytes() == bytes(FIRST), "the only copy that is left"
