@@ -90,9 +90,9 @@ class AgentClient:
                     self._last_data_at = asyncio.get_running_loop().time()
                 if len(partial) > MAX_REPLY_BYTES:
                     raise LinkDown(f"a reply of more than {MAX_REPLY_BYTES >> 20} MiB")
-            self._fail(self._process.last_error() or "the link is down")
+            self.fail(self._process.last_error() or "the link is down")
         except (OSError, asyncssh.Error, LinkDown) as error:
-            self._fail(sanitize_line(str(error)) or "the link is down")
+            self.fail(sanitize_line(str(error)) or "the link is down")
 
     def _deliver(self, line: bytes) -> None:
         try:
@@ -103,7 +103,8 @@ class AgentClient:
         if future is not None and not future.done():
             future.set_result(reply)
 
-    def _fail(self, reason: str) -> None:
+    def fail(self, reason: str) -> None:
+        """Fail all pending requests, and those to come."""
         self._down_reason = reason
         for future in self._pending.values():
             if not future.done():
@@ -126,3 +127,4 @@ async def open_agent(connection: HostConnection) -> AsyncIterator[AgentClient]:
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
+            client.fail("the link to the host was closed")  # else whoever waits for a reply waits for the whole timeout
