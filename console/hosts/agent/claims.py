@@ -219,7 +219,7 @@ def _prepare(
         if Path(name).name != name or name in (JOB, UNDONE, LOCK, ABORT, SLURM_JOB):
             raise Refused(f"not a file name for a job: {name!r}")
         write_durably(job / name, text.encode())
-    ticket = int((read_json(workspace.ticket) or {}).get("ticket", 0)) + 1
+    ticket = _next_ticket(workspace)
     write_json(workspace.ticket, {"ticket": ticket})
     state = {
         "state": "queued",
@@ -246,6 +246,13 @@ def _prepare(
         spec["restart"] = dict(request.get("restart", {}))
     write_json(staged / STATE, state)
     return spec
+
+
+def _next_ticket(workspace: Workspace) -> int:
+    """A ticket behind those of all live launches, even if the file that counts them is lost or cannot be read."""
+    last = (read_json(workspace.ticket) or {}).get("ticket")
+    tickets = [launch.ticket for launch in live_launches(workspace)]
+    return max([*tickets, last if isinstance(last, int) else 0]) + 1
 
 
 def free_name(previous: Path, run: str, key: str) -> Path:

@@ -202,14 +202,19 @@ class Supervisor:
         """Whether a supervised run with a smaller ticket is still queued."""
         for folder in self.workspace.jobs.iterdir():
             key = folder.name
-            if key not in self._launches and (spec := read_json(folder / JOB)) is not None:
-                self._launches[key] = int(spec["ticket"]), Path(spec["run_folder"])  # read once: it never changes
+            if key not in self._launches and self.workspace.is_key(key):
+                launch = Launch(self.workspace, key)
+                if launch.run_folder is not None:
+                    self._launches[key] = launch.ticket, launch.run_folder  # read once: it never changes
             ticket, run_folder = self._launches.get(key, (None, None))
             if ticket is None or run_folder is None or ticket >= self.spec["ticket"]:
                 continue
             state = valid_state(run_folder)
-            if state.get("key") == key and state.get("state") == "queued" and is_locked(folder / LOCK):
-                return True
+            if state.get("key") != key or state.get("state") != "queued":
+                continue
+            with suppress(OSError):  # a lock of another launch that is no file must not end this one
+                if is_locked(folder / LOCK):
+                    return True
         return False
 
     def _start(self, slots: list[int]) -> None:

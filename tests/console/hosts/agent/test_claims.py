@@ -16,6 +16,8 @@ from console.hosts.agent.caretaker import Caretaker
 from console.hosts.agent.claims import Claim, claim
 from console.hosts.agent.workspace import Refused, Workspace, read_json, write_json
 from engine.contract.file_lock import is_locked, take_lock
+from tests.console.hosts.agent import odd_files
+from tests.console.hosts.agent.odd_files import NOT_FILES, NOT_STATES
 
 CARRIED = ["checkpoint.json", "events.jsonl"]
 
@@ -145,3 +147,25 @@ def test_nobody_can_write_to_the_earlier_run_while_it_is_set_aside(host: Host, m
     monkeypatch.setattr(claims, "settle", settle)
     host.launch("one")
     assert held == [True] and not is_locked(host.workspace.job(earlier) / "lock")
+
+
+@pytest.mark.parametrize("odd", ["missing", "empty", "{}", "no number", "a FIFO", "a folder"])
+def test_a_ticket_file_that_cannot_be_read_keeps_the_order_of_the_queue(host: Host, odd: str) -> None:
+    first = int((read_json(host.launch("one").job / "job.json") or {})["ticket"])
+    ticket = host.workspace.ticket
+    parts = {
+        **NOT_FILES,
+        **NOT_STATES,
+        "missing": lambda path: None,
+        "no number": lambda path: write_json(path, {"ticket": "x"}),
+    }
+    odd_files.replace(ticket, parts[odd])
+    request = {"key": uuid.uuid4().hex, "folder": "experiment", "run": "B_seed1", "argv": ["true"]}
+    if odd == "a folder":
+        with pytest.raises(OSError, match=str(ticket)):
+            claim(host.workspace, request)
+        return
+    made = claim(host.workspace, request)
+    assert isinstance(made, Claim)
+    made.release()
+    assert int((read_json(made.job / "job.json") or {})["ticket"]) == first + 1

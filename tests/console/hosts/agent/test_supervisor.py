@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from console.hosts.agent import supervisor
+from console.hosts.agent import launches
 from console.hosts.agent.claims import Claim, claim
 from console.hosts.agent.supervisor import Supervisor
 from console.hosts.agent.workspace import Workspace, read_json, write_json
 from engine.contract.file_lock import locked
+from tests.console.hosts.agent import odd_files
+from tests.console.hosts.agent.odd_files import NOT_FILES, NOT_STATES
 
 SUPERVISE = """
 import errno, sys
@@ -85,7 +88,7 @@ def test_while_all_slots_are_taken_nobody_reads_the_queue(tmp_path: Path, monkey
         read.append(path.name)
         return read_json(path)
 
-    monkeypatch.setattr(supervisor, "read_json", counting)
+    monkeypatch.setattr(launches, "read_json", counting)
     with locked(workspace.slots / "0.lock"):
         assert waiting._take_slot() is None and not read
     assert waiting._take_slot() is None and "job.json" in read, "an earlier run waits"
@@ -108,3 +111,19 @@ def test_a_queued_run_that_is_another_launchs_by_now_or_was_begun_is_not_started
     supervisor.supervise()
     assert read_json(claimed.run_folder / "state.json") == state
     assert not (tmp_path / "started").exists() and not (claimed.run_folder / "exit.json").exists()
+
+
+@pytest.mark.fault("the files of another launch are garbage, or no files", "a queued run starts all the same")
+@pytest.mark.parametrize("odd", [*NOT_FILES, "{}", "empty", "NUL bytes"])
+@pytest.mark.parametrize("name", ["job.json", "lock"])
+def test_odd_files_of_another_launch_do_not_keep_a_run_from_starting(tmp_path: Path, name: str, odd: str) -> None:
+    workspace, claims = Workspace(tmp_path), []
+    for run in ("A_seed1", "B_seed1"):
+        request = {"key": uuid.uuid4().hex, "folder": "experiment", "run": run, "argv": ["/bin/echo", "done"]}
+        claims.append(claim(workspace, request))
+    earlier, later = claims
+    assert isinstance(earlier, Claim) and isinstance(later, Claim)
+    earlier.release()
+    odd_files.replace(earlier.job / name, {**NOT_FILES, **NOT_STATES}[odd])
+    Supervisor(workspace, later.key, later.lock).supervise()
+    assert (read_json(later.run_folder / "state.json") or {})["state"] == "finished"
