@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 from console.hosts.agent import process
 from console.hosts.agent.launches import Launch, live_launches, settle
 from console.hosts.agent.lifecycle import PLACEMENT, Present, may_claim, next_step
+from console.hosts.agent.queue_lock import queue_locked
 from console.hosts.agent.run_states import current_state, is_active
 from console.hosts.agent.state_file import valid_state
 from console.hosts.agent.workspace import ABORT, JOB, LOCK, SLURM_JOB, UNDONE, Refused, Workspace, read_json, write_json
@@ -54,7 +55,7 @@ class Claim(NamedTuple):
 
     def undo(self) -> None:
         """Undo the claim: the key can be claimed again, and the earlier run is back in its folder."""
-        with locked(self.launch.workspace.queue_lock):
+        with queue_locked(self.launch.workspace):
             (self.job / JOB).rename(self.job / UNDONE)
             settle(self.launch, self.lock, queue_is_locked=True)
 
@@ -87,13 +88,14 @@ def with_queue_locked(workspace: Workspace, work: Callable[[], T]) -> T:
 
     Raises:
         Refused: it was busy for too long.
+        QueueHeld: another process does not give the lock back.
     """
     workspace.prepare()
     deadline = time.monotonic() + BUSY_TIMEOUT_S
     while True:
         try:
             # not held while waiting: a process that works on a launch may need the queue's lock for its next step
-            with locked(workspace.queue_lock):
+            with queue_locked(workspace):
                 return work()
         except Busy as busy:
             if time.monotonic() > deadline:

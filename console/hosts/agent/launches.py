@@ -14,10 +14,11 @@ from typing import Any
 
 from console.hosts.agent import gpu, lifecycle, process
 from console.hosts.agent.lifecycle import Facts, next_step
+from console.hosts.agent.queue_lock import queue_locked
 from console.hosts.agent.state_file import state_problem, valid_state
 from console.hosts.agent.workspace import ABORT, JOB, LOCK, UNDONE, NotStarted, Workspace, read_json, seal, write_json
 from engine.contract.durable import sync_folder
-from engine.contract.file_lock import is_locked, locked
+from engine.contract.file_lock import is_locked
 from engine.contract.run_folder import ENDED, EXIT, MANIFEST, STATE, build_manifest
 
 GRACE_S = 5.0  # between SIGTERM and SIGKILL
@@ -171,7 +172,7 @@ def settle(launch: Launch, lock: int, *, queue_is_locked: bool = False, start: b
         if step not in lifecycle.PLACEMENT or queue_is_locked:
             launch.perform(step, lock)
         else:
-            with locked(launch.workspace.queue_lock):
+            with queue_locked(launch.workspace):
                 if step == next_step(launch.facts()):  # another launch of the run may have moved its folder meanwhile
                     launch.perform(step, lock)
         if step in (lifecycle.START, lifecycle.ARCHIVE, lifecycle.DISCARD, lifecycle.FORGET):
@@ -185,7 +186,7 @@ def seal_present(workspace: Workspace, run_folder: Path, key: str) -> None:
         OSError: it can be tried again.
     """
     manifest = build_manifest(run_folder, key)
-    with locked(workspace.queue_lock):  # without the job's lock, this keeps others from putting a run in its place
+    with queue_locked(workspace):  # without the job's lock, this keeps others from putting a run in its place
         if valid_state(run_folder).get("key") == key:
             write_json(run_folder / MANIFEST, manifest)
 

@@ -17,12 +17,14 @@ from console.hosts.agent import gpu, process
 from console.hosts.agent.disk import FULL_ERRNOS, disk_space
 from console.hosts.agent.launches import GRACE_S, Launch, abort_text, exit_record, settle
 from console.hosts.agent.lifecycle import may_start
+from console.hosts.agent.queue_lock import queue_locked
 from console.hosts.agent.state_file import valid_state
 from console.hosts.agent.workspace import ABORT, JOB, LOCK, Workspace, last_line, read_json, write_json
-from engine.contract.file_lock import is_locked, locked, take_lock
+from engine.contract.file_lock import is_locked, take_lock
 from engine.contract.run_folder import EXIT, LOG, STATE
 
 QUEUE_POLL_S, MAX_QUEUE_POLL_S = 0.2, 1.0
+QUEUE_TIMEOUT_S = 3.0  # heartbeats and abort requests wait as long
 HEARTBEAT_S = 2.0
 
 
@@ -150,7 +152,7 @@ class Supervisor:
         # cheap questions first: nobody reads the queue while all slots are taken
         if disk_space(self.workspace.root).is_full or all(is_locked(path) for path in paths):
             return None
-        with locked(self.workspace.queue_lock):
+        with queue_locked(self.workspace, QUEUE_TIMEOUT_S):
             if self._earlier_run_waits():
                 return None
             slot = next((slot for path in paths if (slot := take_lock(path, wait=False)) is not None), None)
@@ -199,7 +201,7 @@ class Supervisor:
         return "" if error.errno in FULL_ERRNOS else f"does not start yet: {error}"
 
     def _earlier_run_waits(self) -> bool:
-        """Whether a supervised run with a smaller ticket is still queued."""
+        """Whether a supervised run with a smaller ticket is still queued; not one whose supervisor a signal has stopped."""
         for folder in self.workspace.jobs.iterdir():
             key = folder.name
             if key not in self._launches and self.workspace.is_key(key):
@@ -210,10 +212,9 @@ class Supervisor:
             if ticket is None or run_folder is None or ticket >= self.spec["ticket"]:
                 continue
             state = valid_state(run_folder)
-            if state.get("key") != key or state.get("state") != "queued":
-                continue
+            queued = state.get("key") == key and state.get("state") == "queued"
             with suppress(OSError):  # a lock of another launch that is no file must not end this one
-                if is_locked(folder / LOCK):
+                if queued and is_locked(folder / LOCK) and not process.stopped(state.get("supervisor")):
                     return True
         return False
 

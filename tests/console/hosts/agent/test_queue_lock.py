@@ -1,0 +1,104 @@
+"""The lock of the host's queue: nobody waits without limit for a process that stands still."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from console.hosts.agent import queue_lock
+from console.hosts.agent.queue_lock import queue_locked
+from console.hosts.agent.workspace import QueueHeld, Workspace
+from console.hosts.remote.agent_client import AgentClient
+from tests.console.hosts.conftest import FOLDER, Host, in_state, launch, states_when
+
+HOLD = "import fcntl, sys; file = open(sys.argv[1], 'a'); fcntl.flock(file, fcntl.LOCK_EX); print('held', flush=True); input()"
+WAIT_FOR_EVER = "import time\nwhile True: time.sleep(60)"
+
+
+@contextmanager
+def holder(workspace: Workspace) -> Iterator[psutil.Process]:
+    """Another process that holds the lock."""
+    workspace.prepare()
+    command = [sys.executable, "-c", HOLD, str(workspace.queue_lock)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"held\n"
+        try:
+            yield psutil.Process(process.pid)
+        finally:
+            process.kill()
+
+
+def test_the_lock_is_waited_for(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    workspace.prepare()
+
+    def take() -> None:
+        with queue_locked(workspace):
+            pass
+
+    with ThreadPoolExecutor() as pool:
+        with queue_locked(workspace):
+            taking = pool.submit(take)
+            with pytest.raises(TimeoutError):
+                taking.result(0.2)
+        taking.result(10)
+
+
+def test_a_process_that_keeps_the_lock_is_named(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    with holder(workspace) as process:
+        with pytest.raises(QueueHeld, match=rf"held for 0 s by process {process.pid}"), queue_locked(workspace, 0.1):
+            pass
+        process.suspend()
+        stopped = rf"held by process {process.pid} \(.*\), stopped by a signal \(SIGCONT continues it\)"
+        with pytest.raises(QueueHeld, match=stopped), queue_locked(workspace):
+            pass
+    with queue_locked(workspace):
+        pass
+
+
+def test_without_proc_locks_the_wait_has_the_same_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_lock, "LOCKS", tmp_path / "nothing")
+    workspace = Workspace(tmp_path)
+    with holder(workspace), pytest.raises(QueueHeld, match="by process unknown"), queue_locked(workspace, 0.1):
+        pass
+
+
+@pytest.mark.fault(
+    "a process stopped while it holds the queue", "launches are refused with its pid; nothing waits for ever"
+)
+async def test_a_launch_is_refused_while_a_stopped_process_holds_the_queue(link: AgentClient, host: Host) -> None:
+    request = {"key": "a" * 32, "folder": FOLDER, "run": "A_seed1", "slots": 1, "argv": ["/bin/true"]}
+    with holder(Workspace(host.workspace)) as process:
+        process.suspend()
+        reply = await link.request("launch_all", requests=[request])
+        assert f"the queue is held by process {process.pid}" in reply["outcomes"][0]["refused"]
+    await link.request("launch_all", requests=[request])
+    await states_when(link, in_state("A_seed1", "finished"))
+
+
+@pytest.mark.fault("the supervisor of a queued run stopped", "the runs behind it start; it starts when it goes on")
+async def test_a_queued_run_whose_supervisor_is_stopped_does_not_hold_up_the_queue(
+    link: AgentClient, host: Host
+) -> None:
+    first = await launch(link, "A_seed1", WAIT_FOR_EVER)
+    await states_when(link, in_state("A_seed1", "running"))
+    await launch(link, "A_seed2", WAIT_FOR_EVER)
+    states = await states_when(link, lambda states: bool(states.get("A_seed2", {}).get("supervisor")))
+    stopped = psutil.Process(states["A_seed2"]["supervisor"]["pid"])
+    with queue_locked(Workspace(host.workspace)):  # so that it does not hold it
+        stopped.send_signal(signal.SIGSTOP)
+    await launch(link, "A_seed3", "print('done')")
+    await link.request("abort", key=first, by="the test")
+    await states_when(link, in_state("A_seed3", "finished"))
+    stopped.send_signal(signal.SIGCONT)
+    states = await states_when(link, in_state("A_seed2", "running"))
+    await link.request("abort", key=states["A_seed2"]["key"], by="the test")
