@@ -58,6 +58,11 @@ def add_run(commands: argparse._SubParsersAction[Any]) -> None:
     add_device(evaluate)
     _add_strict(evaluate)
     evaluate.add_argument("--output", type=Path, metavar="DIR", help="default: RUN_FOLDER, if it is not evaluated yet")
+    evaluate.add_argument(
+        "--confirm",
+        metavar="REASON",
+        help="score the sealed confirm split instead, for a decision; who, when and REASON are recorded beside the scores",
+    )
     evaluate.set_defaults(command=_evaluate, profile=None)
 
     check = commands.add_parser("check", help="whether this machine has what a run needs")
@@ -94,6 +99,11 @@ def _evaluate(options: argparse.Namespace) -> int:
     run = RunFolder(options.run_folder) if options.run_folder else None
     if not (options.run_folder or options.output):
         raise BadInput("give RUN_FOLDER to evaluate a run, or --output DIR to evaluate mean pooling", field="--output")
+    if options.confirm is not None:
+        if not options.confirm.strip():
+            raise BadInput("give the decision that the scores are for", field="--confirm")
+        if options.output is None:
+            raise BadInput("--confirm needs a folder of its own for its scores", field="--output")
     output, workspace = RunFolder(options.output or options.run_folder), workspace_of(options)
     _check_writes_over_nothing(output, run)
     if run is None:
@@ -114,9 +124,9 @@ def _evaluate(options: argparse.Namespace) -> int:
         from engine.pipeline.evaluate import evaluate_mean_pool, evaluate_run
 
         if run is None:
-            events = evaluate_mean_pool(settings, output, workspace, device, files)
+            events = evaluate_mean_pool(settings, output, workspace, device, files, options.confirm)
         else:
-            events = evaluate_run(run, output, workspace, device, files)
+            events = evaluate_run(run, output, workspace, device, files, options.confirm)
         return _follow(events, output, strict=options.strict)
 
 

@@ -29,7 +29,7 @@ from engine.data.records import Bundle
 from engine.data.wordnet.database import WordNet
 from engine.data.wordnet.usage_events import read_lexicon
 
-BUILDER_VERSION = 2
+BUILDER_VERSION = 3
 """Increased whenever the same inputs would give other bytes."""
 
 ADVERSARIAL_BUNDLES = 598
@@ -84,19 +84,21 @@ def build_all(
     report(2, _STAGES, "stages")
     wanted = ADVERSARIAL_BUNDLES if part.adversarial_bundles is None else part.adversarial_bundles
     editions = make_editions(plan, texts, wanted, verification)
-    evaluation = plan.evaluation
-    retrieval = with_tiers(evaluation.retrieval, texts)
-    killers = killer_set(retrieval, texts)
+    evaluation, confirm = (
+        structs.replace(one, retrieval=with_tiers(one.retrieval, texts)) for one in (plan.evaluation, plan.confirm)
+    )
     train = [bundle for bundles in editions.bundles.values() for bundle in bundles]
-    checked = check_leakage(train, editions.dev, evaluation, editions.originals)
+    checked = check_leakage(train, editions.dev, evaluation, editions.originals, confirm)
     report(3, _STAGES, "stages")
     files, described = encode_dataset(
         DatasetContents(
             editions={str(name): bundles for name, bundles in editions.bundles.items()},
             dev=editions.dev,
-            evaluation=structs.replace(evaluation, retrieval=retrieval),
-            killers=killers,
+            evaluation=evaluation,
+            killers=killer_set(evaluation.retrieval, texts),
             rejected=editions.rejected,
+            confirm=confirm,
+            confirm_killers=killer_set(confirm.retrieval, texts),
         )
     )
     manifest = DataManifest(

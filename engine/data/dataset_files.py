@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypedDict, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from engine.contract.bad_input import BadInput
 from engine.contract.durable import write_dir_atomically
@@ -27,6 +27,8 @@ from engine.data.records import (
 MANIFEST = "manifest.json"
 RETRIEVAL, COHERENCE, KILLERS, ATTENTION = "retrieval.jsonl", "coherence.jsonl", "killers.jsonl", "attention.jsonl"
 EVALUATION = (RETRIEVAL, COHERENCE, KILLERS, ATTENTION)
+CONFIRM = ("confirm_retrieval.jsonl", "confirm_coherence.jsonl", "confirm_killers.jsonl")
+"""Retrieval items, coherence items and killers of the sealed confirm split."""
 DEV, REJECTED = "dev.jsonl", "rejected.ndjson"
 
 Record = TypeVar("Record", Bundle, RetrievalItem, CoherenceItem, Killer, AttentionProbe, Rejected)
@@ -43,6 +45,7 @@ class DataManifest(Struct, frozen=True):
         sha256: of every file, by name.
         data_fingerprints: by edition, of its bundles and the development bundles.
         eval_fingerprint: of the frozen evaluation; scores under different ones are never compared.
+        confirm_fingerprint: of the sealed confirm split; "" where there is none.
         lemmas: count per split.
         records: count per file.
         tiers: count per tier, by file.
@@ -67,6 +70,7 @@ class DataManifest(Struct, frozen=True):
     sha256: dict[str, str]
     data_fingerprints: dict[str, str]
     eval_fingerprint: str
+    confirm_fingerprint: str
     lemmas: dict[str, int]
     records: dict[str, int]
     tiers: dict[str, dict[str, int]]
@@ -80,13 +84,18 @@ class DataManifest(Struct, frozen=True):
 
 
 class DatasetContents(Struct, frozen=True):
-    """All records of a dataset folder before they are written; ``rejected`` is None where no synthetics were tried."""
+    """All records of a dataset folder before they are written.
+
+    ``rejected`` is None where no synthetics were tried, ``confirm`` where there is no such split.
+    """
 
     editions: Mapping[str, Sequence[Bundle]]
     dev: Sequence[Bundle]
     evaluation: FrozenEvaluation
     killers: Sequence[Killer]
     rejected: Sequence[Rejected] | None = None
+    confirm: FrozenEvaluation | None = None
+    confirm_killers: Sequence[Killer] = ()
 
 
 class EncodedFields(TypedDict):
@@ -95,6 +104,7 @@ class EncodedFields(TypedDict):
     sha256: dict[str, str]
     data_fingerprints: dict[str, str]
     eval_fingerprint: str
+    confirm_fingerprint: str
     records: dict[str, int]
     tiers: dict[str, dict[str, int]]
     killers: dict[str, int]
@@ -106,8 +116,12 @@ def encode_dataset(contents: DatasetContents) -> tuple[dict[str, bytes], Encoded
         edition_file(name): bundles for name, bundles in contents.editions.items()
     }
     tiered |= {DEV: contents.dev, RETRIEVAL: contents.evaluation.retrieval}
+    if contents.confirm is not None:
+        tiered[CONFIRM[0]] = contents.confirm.retrieval
     records: dict[str, Sequence[Struct]] = {**tiered, COHERENCE: contents.evaluation.coherence}
     records |= {KILLERS: contents.killers, ATTENTION: contents.evaluation.probes}
+    if contents.confirm is not None:
+        records |= {CONFIRM[1]: contents.confirm.coherence, CONFIRM[2]: contents.confirm_killers}
     if contents.rejected is not None:
         records[REJECTED] = contents.rejected
     files = {name: encode_lines(kept) for name, kept in records.items()}
@@ -116,6 +130,7 @@ def encode_dataset(contents: DatasetContents) -> tuple[dict[str, bytes], Encoded
         sha256=sha256,
         data_fingerprints={name: _fingerprint(sha256, (edition_file(name), DEV)) for name in contents.editions},
         eval_fingerprint=_fingerprint(sha256, EVALUATION),
+        confirm_fingerprint=_fingerprint(sha256, CONFIRM) if contents.confirm is not None else "",
         records={name: len(kept) for name, kept in records.items()},
         tiers={name: count_names(str(item.tier) for item in items) for name, items in tiered.items()},
         killers=count_names(killer.reason for killer in contents.killers),
@@ -181,6 +196,25 @@ def load(folder: Path, edition: str) -> Dataset:
         eval_fingerprint=manifest.eval_fingerprint,
         probes=_read(folder, ATTENTION, AttentionProbe, manifest),
         killers=_read(folder, KILLERS, Killer, manifest),
+    )
+
+
+def load_confirm(folder: Path, edition: str) -> Dataset:
+    """What ``load`` reads, with the sealed confirm split, which has no probes, in the place of the evaluation.
+
+    Raises:
+        BadInput: as ``load``, or the dataset has no confirm split.
+    """
+    manifest, (retrieval, coherence, killers) = read_manifest(folder), CONFIRM
+    if not manifest.confirm_fingerprint:
+        raise BadInput("no confirm split: none of the data was built from WordNet", file=folder / MANIFEST)
+    return structs.replace(
+        load(folder, edition),
+        retrieval=_read(folder, retrieval, RetrievalItem, manifest),
+        coherence=_read(folder, coherence, CoherenceItem, manifest),
+        killers=_read(folder, killers, Killer, manifest),
+        probes=(),
+        eval_fingerprint=manifest.confirm_fingerprint,
     )
 
 

@@ -100,7 +100,11 @@ class Leakage(Exception):
 
 
 def check_leakage(
-    train: Iterable[Bundle], dev: Iterable[Bundle], evaluation: FrozenEvaluation, originals: Mapping[str, str]
+    train: Iterable[Bundle],
+    dev: Iterable[Bundle],
+    evaluation: FrozenEvaluation,
+    originals: Mapping[str, str],
+    confirm: FrozenEvaluation | None = None,
 ) -> int:
     """Check that training, development and evaluation share no lemma and no text; returns how many texts were compared.
 
@@ -112,11 +116,16 @@ def check_leakage(
         dev: development bundles; they must share nothing with ``train`` either.
         evaluation: the frozen evaluation.
         originals: the text that a synthetic event was made from, by event id.
+        confirm: a second evaluation, of other lemmas, that is kept apart in the same way.
 
     Raises:
         Leakage: a lemma or a text is on both sides.
     """
     eval_lemmas, eval_texts = evaluation.lemmas(), evaluation.texts()
+    if confirm is not None:
+        if shared := sorted(eval_lemmas & confirm.lemmas()):
+            raise Leakage(f"{len(shared)} times a confirm lemma is an evaluation lemma, the first being {shared[0]!r}")
+        eval_lemmas, eval_texts = eval_lemmas | confirm.lemmas(), eval_texts | confirm.texts()
     dev_lemmas, dev_texts = _lemmas_and_texts(dev, originals)
     train_lemmas, train_texts = _lemmas_and_texts(train, originals)
     forms, dev_forms, train_forms = ({*map(normalised, texts)} for texts in (eval_texts, dev_texts, train_texts))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import DataSlice
@@ -23,8 +23,8 @@ from engine.data.wordnet.cues import Cues
 from engine.data.wordnet.database import WordNet
 from engine.data.wordnet.usage_events import Lexicon, normalised
 
-Split = Literal["train", "dev", "eval"]
-SHARES: dict[Split, float] = {"eval": 0.20, "dev": 0.08, "train": 0.72}
+Split = Literal["train", "dev", "confirm", "eval"]
+SHARES: dict[Split, float] = {"eval": 0.20, "dev": 0.08, "confirm": 0.23, "train": 0.49}
 
 
 def hash_position(lemma: str, data_seed: int) -> float:
@@ -38,8 +38,8 @@ def by_hash(lemmas: Iterable[str], data_seed: int) -> list[str]:
     return sorted(lemmas, key=lambda lemma: (hash_position(lemma, data_seed), lemma))
 
 
-def split_of(lemma: str, data_seed: int) -> Split:
-    """The split of a lemma, in the shares of ``SHARES``."""
+def share_of(lemma: str, data_seed: int) -> Split:
+    """The share that a lemma is in, of ``SHARES``."""
     position, end = hash_position(lemma, data_seed), 0.0
     for name, share in SHARES.items():
         end += share
@@ -48,26 +48,44 @@ def split_of(lemma: str, data_seed: int) -> Split:
     return "train"
 
 
+def shares(lemmas: Iterable[str], data_seed: int) -> dict[Split, list[str]]:
+    """The lemmas of each share, in the order of their hashes."""
+    found: dict[Split, list[str]] = {name: [] for name in SHARES}
+    for lemma in by_hash(lemmas, data_seed):
+        found[share_of(lemma, data_seed)].append(lemma)
+    return found
+
+
+def training_candidates(lexicon: Lexicon, of_share: Mapping[Split, Sequence[str]]) -> Iterator[str]:
+    """The lemmas that may train: those of the share for training, then those that no evaluation can use.
+
+    A lemma without a retrieval item is of no use to an evaluation. Those of the share for confirmation train; of the
+    share for evaluation those that yield a bundle from their own examples, in the place of the lemmas held out for
+    confirmation, so that the editions keep their sizes.
+    """
+    yield from of_share["train"]
+    yield from (lemma for lemma in of_share["confirm"] if not has_retrieval_item(lexicon[lemma]))
+    for lemma in of_share["eval"]:
+        if next(draft_v22(visible_senses(lexicon[lemma], ())), None) and not has_retrieval_item(lexicon[lemma]):
+            yield lemma
+
+
 def choose_lemmas(
     lemmas: Iterable[str],
-    split: Split,
-    data_seed: int,
     limit: int | None,
     useful: Callable[[str], bool],
     hold_out: Callable[[Sequence[str]], Container[str]] = lambda _: (),
 ) -> tuple[str, ...]:
-    """The first ``limit`` useful lemmas of a split, in the order of their hashes.
+    """The first ``limit`` useful ones of ``lemmas``.
 
     Args:
-        lemmas: to choose from.
-        split, data_seed: determine which lemmas belong to the split.
+        lemmas: to choose from, in order.
         limit: how many at most; None is all.
         useful: whether a lemma yields any data.
         hold_out: removes texts from lemmas about to be chosen, many at once, and returns the lemmas that lost one;
             those that are no longer ``useful`` are replaced by the next ones.
     """
-    ordered = by_hash((lemma for lemma in lemmas if split_of(lemma, data_seed) == split), data_seed)
-    candidates = filter(useful, ordered)
+    candidates = filter(useful, lemmas)
     chosen: list[str] = []
     while batch := list(islice(candidates, None if limit is None else limit - len(chosen))):
         reduced = hold_out(batch)
@@ -76,10 +94,14 @@ def choose_lemmas(
 
 
 class Plan(Struct, frozen=True):
-    """A build before its embeddings; ``visible`` are the senses of each training lemma without any held-out text."""
+    """A build before its embeddings; ``visible`` are the senses of each training lemma without any held-out text.
+
+    ``confirm`` is a second evaluation, of other lemmas and without probes, sealed until a decision is confirmed on it.
+    """
 
     lemmas: dict[str, tuple[str, ...]]
     evaluation: FrozenEvaluation
+    confirm: FrozenEvaluation
     dev: tuple[Draft, ...]
     visible: tuple[tuple[VisibleSense, ...], ...]
     v22: tuple[Draft, ...]
@@ -90,6 +112,7 @@ class Plan(Struct, frozen=True):
     def encoder_texts(self) -> Iterator[str]:
         """The texts to embed before the synthetic candidates are verified, with repetitions."""
         yield from evaluation_encoder_texts(self.evaluation)
+        yield from evaluation_encoder_texts(self.confirm)
         for draft in (*self.dev, *self.v22, *self.v23):
             yield from map(encoder_text_of, draft.events)
         for candidate in self.synthetics:
@@ -97,21 +120,29 @@ class Plan(Struct, frozen=True):
 
 
 def make_plan(part: DataSlice, data_seed: int, wordnet: WordNet, lexicon: Lexicon) -> Plan:
-    """Choose evaluation, then development, then training data, each without the texts of the earlier ones.
+    """Choose evaluation and confirmation, then development, then training data without the texts of the earlier ones.
+
+    Evaluation and confirmation may share a text, such as the gloss of a synset, but no lemma.
 
     Raises:
         BadInput: the slice is too small to hold any items.
     """
     excluded: Counter[str] = Counter()
-    test_lemmas = choose_lemmas(
-        lexicon, "eval", data_seed, part.eval_lemmas, lambda lemma: has_retrieval_item(lexicon[lemma])
+    of_share = shares(lexicon, data_seed)
+    test_lemmas, confirm_lemmas = (
+        choose_lemmas(of_share[share], part.eval_lemmas, lambda lemma: has_retrieval_item(lexicon[lemma]))
+        for share in ("eval", "confirm")
     )
-    evaluation = FrozenEvaluation(
-        retrieval_items(lexicon, test_lemmas, part.retrieval_items),
-        coherence_items(lexicon, test_lemmas, part.coherence_items),
-        attention_probes(lexicon, test_lemmas, Cues(wordnet)),
+    evaluation, confirm = (
+        FrozenEvaluation(
+            retrieval_items(lexicon, lemmas, part.retrieval_items),
+            coherence_items(lexicon, lemmas, part.coherence_items),
+            (),
+        )
+        for lemmas in (test_lemmas, confirm_lemmas)
     )
-    held_out = HeldOut(evaluation.texts())
+    evaluation = structs.replace(evaluation, probes=attention_probes(lexicon, test_lemmas, Cues(wordnet)))
+    held_out = HeldOut(evaluation.texts() | confirm.texts())
 
     def hold_out(lemmas: Sequence[str]) -> set[str]:
         return held_out.lemmas_with_near_copies(lexicon, lemmas)
@@ -119,7 +150,7 @@ def make_plan(part: DataSlice, data_seed: int, wordnet: WordNet, lexicon: Lexico
     def drafts(lemma: str) -> tuple[Draft, ...]:
         return tuple(draft_v23(visible_senses(lexicon[lemma], held_out)))
 
-    dev_lemmas = choose_lemmas(lexicon, "dev", data_seed, part.dev_lemmas, lambda lemma: bool(drafts(lemma)), hold_out)
+    dev_lemmas = choose_lemmas(of_share["dev"], part.dev_lemmas, lambda lemma: bool(drafts(lemma)), hold_out)
     dev = tuple(draft for lemma in dev_lemmas for draft in drafts(lemma))
     held_out.add(event.text for draft in dev for event in draft.events)
     substitution = Substitution(wordnet)
@@ -130,15 +161,17 @@ def make_plan(part: DataSlice, data_seed: int, wordnet: WordNet, lexicon: Lexico
             return True
         return can_enrich(senses, tuple(synthetic_candidates(senses, substitution, held_out, Counter())))
 
-    train_lemmas = choose_lemmas(lexicon, "train", data_seed, part.train_lemmas, yields_bundles, hold_out)
+    candidates = training_candidates(lexicon, of_share)
+    train_lemmas = choose_lemmas(candidates, part.train_lemmas, yields_bundles, hold_out)
     visible = tuple(visible_senses(lexicon[lemma], held_out) for lemma in train_lemmas)
     _count_excluded(visible, held_out, excluded)
     synthetics = tuple(
         made for senses in visible for made in synthetic_candidates(senses, substitution, held_out, excluded)
     )
     plan = Plan(
-        lemmas={"train": train_lemmas, "dev": dev_lemmas, "eval": test_lemmas},
+        lemmas={"train": train_lemmas, "dev": dev_lemmas, "eval": test_lemmas, "confirm": confirm_lemmas},
         evaluation=evaluation,
+        confirm=confirm,
         dev=dev,
         visible=visible,
         v22=tuple(draft for senses in visible for draft in draft_v22(senses)),
@@ -151,6 +184,8 @@ def make_plan(part: DataSlice, data_seed: int, wordnet: WordNet, lexicon: Lexico
         ("development", dev),
         ("retrieval", evaluation.retrieval),
         ("coherence", evaluation.coherence),
+        ("confirm retrieval", confirm.retrieval),
+        ("confirm coherence", confirm.coherence),
     ):
         if not made:
             raise BadInput(f"this slice of the data holds no {name} items; take more lemmas")

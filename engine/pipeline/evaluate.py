@@ -21,6 +21,7 @@ from engine.evaluation.evaluate import EvaluationResult, evaluate, killer_top1
 from engine.evaluation.item_files import write_rows
 from engine.evaluation.ranking import TextVectors, coherence_chance, evaluation_texts, retrieval_chance
 from engine.model.embedding import embed_rows
+from engine.pipeline.confirm import record_decision
 from engine.pipeline.event_log import StageTimer
 from engine.pipeline.prepare import Prepared, prepare
 from engine.pipeline.train import TrainedHead, load_head
@@ -30,12 +31,18 @@ MEAN_POOL = "mean_pool"
 
 
 def evaluate_run(
-    run: RunFolder, output: RunFolder, workspace: Path, device: str, files: Mapping[str, Path] | None = None
+    run: RunFolder,
+    output: RunFolder,
+    workspace: Path,
+    device: str,
+    files: Mapping[str, Path] | None = None,
+    confirm: str | None = None,
 ) -> Iterator[Body]:
     """Evaluate the checkpoint of a trained run; the results go to ``output``, which may be the run's own folder.
 
     Args:
         workspace, device, files: as for ``run_pipeline``.
+        confirm: score the sealed confirm split in the place of the evaluation; why, which is recorded before.
 
     Raises:
         BadInput: ``run`` holds no trained run, or its data or encoder are not available any more.
@@ -51,16 +58,26 @@ def evaluate_run(
             if available != (spec.data_fingerprint, spec.eval_fingerprint, spec.encoder_fingerprint):
                 raise BadInput("this run was made with other data or another encoder than are available", file=run.spec)
 
-        prepared = yield from prepare(spec.settings, workspace, device, files, check)
-        yield from evaluate_head(load_head(spec, prepared, run), spec.settings, prepared, output, timer)
+        prepared = yield from prepare(spec.settings, workspace, device, files, check, confirm=confirm is not None)
+        trained = load_head(spec, prepared, run)
+        if confirm is not None:
+            yield _decide(confirm, spec.settings.run.label, prepared, output, workspace)
+        yield from evaluate_head(trained, spec.settings, prepared, output, timer)
 
     return timer.watch(steps())
 
 
 def evaluate_mean_pool(
-    settings: Settings, output: RunFolder, workspace: Path, device: str, files: Mapping[str, Path] | None = None
+    settings: Settings,
+    output: RunFolder,
+    workspace: Path,
+    device: str,
+    files: Mapping[str, Path] | None = None,
+    confirm: str | None = None,
 ) -> Iterator[Body]:
     """Evaluate frozen mean pooling alone, without a head; its scores are in the metrics for both.
+
+    The arguments are as for ``evaluate_run``.
 
     Raises:
         BadInput: as ``prepare``.
@@ -68,10 +85,19 @@ def evaluate_mean_pool(
     timer = StageTimer()
 
     def steps() -> Generator[Body, None, None]:
-        prepared = yield from prepare(settings, workspace, device, files)
+        prepared = yield from prepare(settings, workspace, device, files, confirm=confirm is not None)
+        if confirm is not None:
+            yield _decide(confirm, MEAN_POOL, prepared, output, workspace)
         yield from evaluate_head(None, settings, prepared, output, timer)
 
     return timer.watch(steps())
+
+
+def _decide(reason: str, subject: str, prepared: Prepared, output: RunFolder, workspace: Path) -> Stage:
+    """Record the decision for which the confirm split of ``prepared`` is scored."""
+    decision = record_decision(reason, subject, prepared.dataset.eval_fingerprint, output, workspace)
+    before = f"scored {decision.previous} times before" if decision.previous else "never scored before"
+    return Stage("evaluate", f"the sealed confirm split ({before}), for {decision.who}: {reason}")
 
 
 def evaluate_head(

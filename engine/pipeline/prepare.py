@@ -22,7 +22,7 @@ from engine.contract.file_lock import FileLock
 from engine.contract.settings import Settings
 from engine.data.build import Report, build_all, build_key
 from engine.data.bundles.encoder_text import Embed, encoder_texts_of
-from engine.data.dataset_files import load
+from engine.data.dataset_files import load, load_confirm
 from engine.data.formats.user_dataset import prepare_user_dataset, user_dataset_key
 from engine.data.records import Dataset
 from engine.data.wordnet.database import REQUIRED, find_wordnet, read_wordnet
@@ -52,12 +52,15 @@ def prepare(
     files: Mapping[str, Path] | None = None,
     check: Callable[[Dataset, Encoder], object] | None = None,
     encoders: Sequence[EncoderSettings] = (),
+    *,
+    confirm: bool = False,
 ) -> Generator[Body, None, Prepared]:
     """Make or find the dataset of ``settings``, and encode the texts in it that are not in the workspace's cache.
 
     Args:
         workspace, device, files, encoders: as for ``run_pipeline``.
         check: called before anything is encoded, which may take long; raises BadInput if the run must not continue.
+        confirm: read the sealed confirm split in the place of the evaluation, after ``check``.
 
     Raises:
         BadInput: the encoder cannot be used, or as ``prepare_dataset`` and ``check``.
@@ -68,9 +71,12 @@ def prepare(
     cache = _cache(encoder, workspace, encoders)
 
     yield Stage("data", "own files" if settings.edition is None else f"edition {settings.edition}")
-    dataset = load((yield from prepare_dataset(settings, workspace, reference, files)), settings.bundle_set)
+    folder = yield from prepare_dataset(settings, workspace, reference, files)
+    dataset = load(folder, settings.bundle_set)
     if check is not None:
         check(dataset, encoder)
+    if confirm:
+        dataset = load_confirm(folder, settings.bundle_set)
 
     texts = encoder_texts_of(dataset)
     yield Stage("encode", f"{len(texts)} texts")

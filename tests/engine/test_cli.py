@@ -153,6 +153,9 @@ def test_train_and_evaluate_are_the_two_halves_of_run_and_nothing_is_evaluated_o
     assert "--profile: RUN_FOLDER has its own settings" in error_line([*evaluate, "--profile", "tiny"], capsys)
     assert "spec.json: not a run folder" in error_line(["evaluate", str(tmp_path), "--output", str(new)], capsys)
     assert "--output" in error_line(["evaluate"], capsys)
+    assert "--output: --confirm needs a folder of its own" in error_line([*evaluate, "--confirm", "ship it?"], capsys)
+    empty = [*evaluate, "--output", str(new), "--confirm", " "]
+    assert "--confirm: give the decision that the scores are for" in error_line(empty, capsys)
     assert not new.exists()
 
 

@@ -10,12 +10,13 @@ import pytest
 
 from engine import cli
 from engine.contract import metrics as metrics_file
+from engine.contract.bad_input import BadInput
 from engine.contract.events import Stage
 from engine.contract.experiment import read_experiment
 from engine.contract.input_files import INPUTS, encode_input_list, remote_name
 from engine.contract.run_folder import RunFolder
 from engine.contract.settings import Settings, decode_spec
-from engine.data.dataset_files import load, read_manifest
+from engine.data.dataset_files import load, load_confirm, read_manifest
 from engine.data.near_copies import near_copies
 from engine.data.records import Dataset
 from engine.pipeline.prepare import prepare_dataset, reference_cache
@@ -62,6 +63,29 @@ def test_own_bundles_are_judged_by_the_built_evaluation_as_it_is(tmp_path: Path,
         *(built.probes, built.killers),
     )
     assert folder != built_folder and read_manifest(folder).wordnet_fingerprint
+
+
+def test_own_bundles_have_the_builds_confirm_split_and_none_of_its_texts(tmp_path: Path, workspace: Path) -> None:
+    path = write_user_experiment(tmp_path / "console", user_evaluation=False)
+    _, built_folder, _ = prepared(path, workspace, "B")
+    confirm = load_confirm(built_folder, "v2.3")
+    lines = [samples.listed(number) for number in range(12)]
+    stolen = max((item.query.text for item in confirm.retrieval), key=len)
+    lines[0]["anchor"].update(text=f"{stolen} {samples.LEMMAS[0]}")
+    samples.write(path.with_name("listed.jsonl"), lines)
+    _, folder, settings = prepared(path, workspace)
+    own = load_confirm(folder, settings.bundle_set)
+    assert (own.retrieval, own.coherence, own.killers) == (confirm.retrieval, confirm.coherence, confirm.killers)
+    assert own.eval_fingerprint == confirm.eval_fingerprint
+    texts = {event.text for bundle in (*own.train, *own.dev) for event in bundle.events}
+    assert not any(stolen in text for text in texts)
+    assert sum(read_manifest(folder).excluded.values()) == 1
+
+
+def test_own_files_alone_have_no_confirm_split(tmp_path: Path) -> None:
+    _, folder, settings = prepared(write_user_experiment(tmp_path / "console"), tmp_path / "workspace")
+    with pytest.raises(BadInput, match="no confirm split"):
+        load_confirm(folder, settings.bundle_set)
 
 
 def test_built_bundles_leave_out_the_texts_of_the_users_evaluation(tmp_path: Path, workspace: Path) -> None:

@@ -22,6 +22,7 @@ from engine.data.dataset_files import (
     DatasetContents,
     encode_dataset,
     load,
+    load_confirm,
     read_manifest,
     write_dataset,
 )
@@ -43,7 +44,7 @@ from engine.data.records import (
     RetrievalItem,
 )
 
-IMPORTER_VERSION = 2
+IMPORTER_VERSION = 3
 """Increased whenever the same files would give other bytes."""
 
 DEV_SHARE = 0.10
@@ -103,13 +104,16 @@ def prepare_user_dataset(
     report(0, _STAGES, "stages")
     files = read_user_files(settings.inputs, paths)
     base = load(built, settings.edition or "v2.2") if built else None  # the evaluation is the same in every edition
+    confirm = load_confirm(built, settings.edition or "v2.2") if built else None
     train, dev = _bundles(settings, files, base)
     evaluation, killers = _evaluation(settings, files, base)
-    cleaned = exclude(train, dev, evaluation.texts())
+    cleaned = exclude(train, dev, evaluation.texts() | (confirm.evaluation.texts() if confirm else set()))
     _require_enough(settings, cleaned)
     report(1, _STAGES, "stages")
     contents = _with_danger_and_killers(settings, cleaned, evaluation, killers, EmbeddedTexts(embed))
     report(2, _STAGES, "stages")
+    if confirm is not None:
+        contents = structs.replace(contents, confirm=confirm.evaluation, confirm_killers=confirm.killers)
     encoded, described = encode_dataset(contents)
     bundles = contents.editions[settings.bundle_set]
     source = read_manifest(built) if built else None

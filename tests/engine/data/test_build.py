@@ -22,7 +22,7 @@ from engine.contract.experiment import TIERS, DataSlice, Verification
 from engine.data import build
 from engine.data.build import build_all, build_key
 from engine.data.bundles.encoder_text import EmbeddedTexts
-from engine.data.dataset_files import load, load_rejected, read_manifest
+from engine.data.dataset_files import load, load_confirm, load_rejected, read_manifest
 from engine.data.editions import Editions, make_editions
 from engine.data.leakage import Leakage
 from engine.data.plan import Plan
@@ -38,6 +38,9 @@ FILES = {
     "coherence.jsonl",
     "killers.jsonl",
     "attention.jsonl",
+    "confirm_retrieval.jsonl",
+    "confirm_coherence.jsonl",
+    "confirm_killers.jsonl",
     "rejected.ndjson",
 }
 
@@ -53,6 +56,7 @@ def test_a_build_has_its_files_and_its_manifest_counts_them(built: Path) -> None
         "train": SMALL.train_lemmas,
         "dev": SMALL.dev_lemmas,
         "eval": SMALL.eval_lemmas,
+        "confirm": SMALL.eval_lemmas,
     }
     assert manifest.synthetics["accepted"] > 0
     rejected = Counter(one.reason for one in load_rejected(built))
@@ -76,6 +80,17 @@ def test_editions_differ_in_data_and_share_the_evaluation(built: Path) -> None:
     assert len({dataset.eval_fingerprint for dataset in data}) == 1
     assert len({(dataset.killers, dataset.probes) for dataset in data}) == 1
     assert all(dataset.dev == data[0].dev and dataset.retrieval == data[0].retrieval for dataset in data)
+
+
+def test_the_confirm_split_takes_the_evaluations_place_under_a_fingerprint_of_its_own(built: Path) -> None:
+    usual, confirm = load(built, "v2.3"), load_confirm(built, "v2.3")
+    assert (confirm.train, confirm.dev, confirm.data_fingerprint) == (usual.train, usual.dev, usual.data_fingerprint)
+    assert confirm.eval_fingerprint == read_manifest(built).confirm_fingerprint != usual.eval_fingerprint
+    assert confirm.evaluation.lemmas().isdisjoint(usual.evaluation.lemmas())
+    assert {item.tier for item in confirm.retrieval} == {item.tier for item in usual.retrieval}
+    assert confirm.killers and {killer.item_id for killer in confirm.killers} <= {
+        item.item_id for item in confirm.retrieval
+    }
 
 
 def test_the_same_inputs_give_the_same_bytes_in_another_process(built: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from engine.data.dataset_files import load
+from engine.data.dataset_files import load, load_confirm
 from engine.data.leakage import HeldOut, Leakage, check_leakage, exclude
 from engine.data.records import Bundle, Dataset, FrozenEvaluation, UsageEvent
 from engine.data.wordnet.usage_events import Lexicon, Sense, normalised, usage_event
@@ -154,6 +154,16 @@ def test_a_near_copy_among_the_development_texts_is_found(data: Dataset) -> None
     dev = (replace_text(data.dev[0], "positive", f"Yes: {text}"), *data.dev[1:])
     with pytest.raises(Leakage, match="nearly copy"):
         check_leakage(data.train, dev, frozen(data), {})
+
+
+def test_the_confirm_split_is_kept_out_of_training_like_the_evaluation(data: Dataset, built: Path) -> None:
+    confirm = load_confirm(built, "v2.3").evaluation
+    assert check_leakage(data.train, data.dev, frozen(data), {}, confirm) > 100
+    planted = replace_text(data.train[0], "anchor", confirm.retrieval[0].query.text)
+    with pytest.raises(Leakage, match="training text is an evaluation text"):
+        check_leakage((planted, *data.train[1:]), data.dev, frozen(data), {}, confirm)
+    with pytest.raises(Leakage, match="confirm lemma is an evaluation lemma"):
+        check_leakage(data.train, data.dev, frozen(data), {}, frozen(data))
 
 
 def test_a_synthetic_text_made_from_an_evaluation_text_is_found(data: Dataset) -> None:

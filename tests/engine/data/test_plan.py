@@ -12,39 +12,50 @@ from msgspec import structs
 
 from engine.contract.bad_input import BadInput
 from engine.data.bundles.synthetic import Synthetic
+from engine.data.evaluation.items import has_retrieval_item
 from engine.data.leakage import HeldOut
 from engine.data.near_copies import near_copies
-from engine.data.plan import SHARES, Plan, Split, _drop_near_copies, choose_lemmas, make_plan, split_of
+from engine.data.plan import (
+    SHARES,
+    Plan,
+    _drop_near_copies,
+    by_hash,
+    choose_lemmas,
+    make_plan,
+    share_of,
+    shares,
+    training_candidates,
+)
 from engine.data.wordnet.database import WordNet
 from engine.data.wordnet.usage_events import Lexicon, Sense, digest, normalised, usage_event
 from tests.engine.data.conftest import SMALL
 
 LEMMAS = [f"lemma{number}" for number in range(4000)]
-SPLITS: tuple[Split, ...] = ("train", "dev", "eval")
 
 
 def test_splits_have_their_shares() -> None:
-    counts = Counter(split_of(lemma, 0) for lemma in LEMMAS)
+    counts = {name: len(lemmas) for name, lemmas in shares(LEMMAS, 0).items()}
+    assert counts.keys() == SHARES.keys() and sum(SHARES.values()) == pytest.approx(1.0)
     assert all(abs(counts[name] / len(LEMMAS) - share) < 0.03 for name, share in SHARES.items())
 
 
-def test_the_split_is_the_same_on_every_machine_and_turns_with_the_seed() -> None:
-    pinned = {"sky": "train", "bank": "train", "auto": "eval", "river": "eval"}
-    assert {lemma: split_of(lemma, 0) for lemma in pinned} == pinned
-    assert any(split_of(lemma, 0) != split_of(lemma, 1) for lemma in LEMMAS)
+def test_the_share_is_the_same_on_every_machine_and_turns_with_the_seed() -> None:
+    pinned = {"sky": "train", "bank": "train", "auto": "eval", "river": "eval", "boat": "train"}
+    assert {lemma: share_of(lemma, 0) for lemma in pinned} == pinned
+    assert any(share_of(lemma, 0) != share_of(lemma, 1) for lemma in LEMMAS)
 
 
 @given(st.integers(0, 2**31 - 1), st.lists(st.text(min_size=1, max_size=5), max_size=40, unique=True))
-def test_every_lemma_is_in_one_split_whatever_the_order(seed: int, lemmas: list[str]) -> None:
-    chosen = [choose_lemmas(lemmas, split, seed, None, lambda _: True) for split in SPLITS]
-    assert sorted(lemma for part in chosen for lemma in part) == sorted(lemmas)
-    assert chosen == [choose_lemmas(reversed(lemmas), split, seed, None, lambda _: True) for split in SPLITS]
+def test_every_lemma_is_in_one_share_whatever_the_order(seed: int, lemmas: list[str]) -> None:
+    found = shares(lemmas, seed)
+    assert sorted(lemma for part in found.values() for lemma in part) == sorted(lemmas)
+    assert found == shares(reversed(lemmas), seed)
 
 
 @given(st.integers(1, 50), st.integers(0, 50))
 def test_a_larger_slice_begins_with_the_smaller_one(few: int, more: int) -> None:
-    small = choose_lemmas(LEMMAS, "eval", 3, few, lambda lemma: lemma.endswith("7"))
-    large = choose_lemmas(LEMMAS, "eval", 3, few + more, lambda lemma: lemma.endswith("7"))
+    small = choose_lemmas(LEMMAS, few, lambda lemma: lemma.endswith("7"))
+    large = choose_lemmas(LEMMAS, few + more, lambda lemma: lemma.endswith("7"))
     assert large[: len(small)] == small
     assert len(small) == min(few, len(large))
     assert all(lemma.endswith("7") for lemma in large)
@@ -55,11 +66,9 @@ def test_a_larger_slice_begins_with_the_smaller_one(few: int, more: int) -> None
     st.lists(st.text(min_size=1, max_size=5), max_size=30, unique=True),
     st.lists(st.text(min_size=1, max_size=5), max_size=10, unique=True),
 )
-def test_splits_are_disjoint_and_new_lemmas_move_none(seed: int, lemmas: list[str], more: list[str]) -> None:
-    before = {split: set(choose_lemmas(lemmas, split, seed, None, lambda _: True)) for split in SPLITS}
-    after = {split: set(choose_lemmas({*lemmas, *more}, split, seed, None, lambda _: True)) for split in SPLITS}
-    assert all(before[one].isdisjoint(before[other]) for one in SPLITS for other in SPLITS if one != other)
-    assert all(before[split] == after[split] & set(lemmas) for split in SPLITS)
+def test_new_lemmas_move_none_to_another_share(seed: int, lemmas: list[str], more: list[str]) -> None:
+    before, after = shares(lemmas, seed), shares({*lemmas, *more}, seed)
+    assert all(set(before[name]) == set(after[name]) & set(lemmas) for name in SHARES)
 
 
 @given(st.sets(st.sampled_from(LEMMAS[:60])), st.integers(1, 20))
@@ -73,8 +82,8 @@ def test_lemmas_that_lose_their_use_when_held_out_are_replaced(near_copied: set[
     def useful(lemma: str) -> bool:
         return lemma not in looked_at or lemma not in near_copied
 
-    chosen = choose_lemmas(LEMMAS[:60], "train", 3, few, useful, hold_out)
-    expected = choose_lemmas(LEMMAS[:60], "train", 3, few, lambda lemma: lemma not in near_copied)
+    chosen = choose_lemmas(LEMMAS[:60], few, useful, hold_out)
+    expected = choose_lemmas(LEMMAS[:60], few, lambda lemma: lemma not in near_copied)
     assert chosen == expected
     assert len(set(looked_at)) == len(looked_at)
     assert set(chosen) <= set(looked_at)
@@ -91,8 +100,31 @@ def training_texts(plan: Plan) -> set[str]:
     return drafted | made | {event.text for senses in plan.visible for one in senses for event in one.examples}
 
 
-def test_no_text_of_training_nearly_copies_the_evaluation(plan: Plan) -> None:
-    assert near_copies(sorted(training_texts(plan)), sorted(plan.evaluation.texts())) == {}
+def test_no_text_of_training_nearly_copies_the_evaluation_or_the_confirm_split(plan: Plan) -> None:
+    held_out = sorted(plan.evaluation.texts() | plan.confirm.texts())
+    assert near_copies(sorted(training_texts(plan)), held_out) == {}
+
+
+def test_the_confirm_split_is_of_other_lemmas_as_many_as_the_evaluations(plan: Plan) -> None:
+    assert len(plan.lemmas["confirm"]) == len(plan.lemmas["eval"]) == SMALL.eval_lemmas
+    splits = [set(lemmas) for lemmas in plan.lemmas.values()]
+    assert len(set.union(*splits)) == sum(map(len, splits))
+    assert plan.confirm.lemmas() <= set(plan.lemmas["confirm"])
+    assert (len(plan.confirm.retrieval), len(plan.confirm.coherence)) == (SMALL.retrieval_items, SMALL.coherence_items)
+
+
+def test_lemmas_that_no_evaluation_can_use_train_after_those_of_the_training_share(lexicon: Lexicon) -> None:
+    some = {lemma: lexicon[lemma] for lemma in by_hash(lexicon, 0)[::40]}
+    of_share = shares(some, 0)
+    candidates = list(training_candidates(some, of_share))
+    assert candidates[: len(of_share["train"])] == of_share["train"]
+    added = set(candidates[len(of_share["train"]) :])
+    usable = {lemma for lemma in some if has_retrieval_item(some[lemma])}
+    assert added & usable == set()
+    assert added & set(of_share["confirm"]) == set(of_share["confirm"]) - usable
+    of_eval = added & set(of_share["eval"])
+    assert of_eval and all(len([sense for sense in some[lemma] if sense.examples]) > 1 for lemma in of_eval)
+    assert added.isdisjoint(of_share["dev"])
 
 
 def test_a_near_copy_planted_in_a_training_lemma_is_left_out_and_counted(

@@ -13,6 +13,7 @@ from engine.contract.bad_input import BadInput
 from engine.contract.events import Checkpoint, End, Evaluation, Stage
 from engine.contract.run_folder import RunFolder
 from engine.contract.settings import decode_spec
+from engine.pipeline.confirm import Decision
 from engine.pipeline.evaluate import MEAN_POOL, evaluate_mean_pool, evaluate_run
 from engine.pipeline.run import run_pipeline
 from tests.engine.pipeline.finished_run import FinishedRun, read_metrics, without_seconds
@@ -92,3 +93,35 @@ def test_a_run_that_has_not_ended_training_or_was_made_of_other_data_is_refused(
             stages += [body.name] if isinstance(body, Stage) else []
     assert stages == ["data"], "refused before anything is encoded"
     assert not output.root.exists()
+
+
+def test_the_confirm_split_is_scored_for_a_recorded_decision_only(
+    finished: FinishedRun, workspace: Path, tmp_path: Path
+) -> None:
+    log = workspace / "data" / "confirm.jsonl"
+    assert not log.exists(), "a run never scores it"
+    output, other = RunFolder(tmp_path / "output"), RunFolder(tmp_path / "other")
+    events = list(evaluate_run(finished.folder, output, workspace, "cpu", confirm="ship A?"))
+    assert [body.name for body in events if isinstance(body, Stage)] == ["data", "encode", "evaluate", "evaluate"]
+    decision = msgspec.json.decode((output.root / "confirm.json").read_bytes(), type=Decision)
+    assert (decision.reason, decision.subject, decision.previous) == ("ship A?", "A/42", 0)
+    assert decision.who and decision.at.endswith("+00:00")
+    metrics = read_metrics(output)
+    assert metrics.eval_fingerprint == decision.confirm_fingerprint != finished.metrics.eval_fingerprint
+    assert metrics.data_fingerprint == finished.metrics.data_fingerprint
+    lemmas = set(pl.read_parquet(output.items)["lemma"])
+    assert lemmas and lemmas.isdisjoint(pl.read_parquet(finished.folder.items)["lemma"])
+
+    list(evaluate_mean_pool(finished.settings, other, workspace, "cpu", confirm="and pooling"))
+    again = msgspec.json.decode((other.root / "confirm.json").read_bytes(), type=Decision)
+    assert (again.subject, again.previous) == (MEAN_POOL, 1)
+    assert read_metrics(other).head == metrics.mean_pool
+    recorded = [msgspec.json.decode(line, type=Decision) for line in log.read_bytes().splitlines()]
+    assert recorded == [decision, again]
+    log.unlink()
+
+
+def test_a_refused_evaluation_records_no_decision(finished: FinishedRun, workspace: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="not a run folder"):
+        list(evaluate_run(RunFolder(tmp_path / "none"), RunFolder(tmp_path / "out"), workspace, "cpu", confirm="why"))
+    assert not (workspace / "data" / "confirm.jsonl").exists() and list(tmp_path.iterdir()) == []
