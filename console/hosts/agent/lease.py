@@ -122,31 +122,19 @@ def holder_of(workspace: Workspace) -> Holder:
 def _agents_with_lock(workspace: Workspace) -> list[dict[str, Any]]:
     """Identities of this workspace's agents that hold the lock, as the kernel knows them."""
     found = []
-    with suppress(OSError):
-        lock = _lock_file(workspace).stat()
-        for line in Path("/proc/locks").read_text().splitlines():
-            fields = line.split()  # number, FLOCK, ADVISORY, WRITE, pid, major:minor:inode, first and last byte
-            if len(fields) < 6 or fields[1] != "FLOCK" or fields[5].rpartition(":")[2] != str(lock.st_ino):
-                continue
-            with suppress(OSError):  # it has ended meanwhile, or is another user's
-                identity = process.identity(int(fields[4]))
-                if _is_agent(identity["pid"], workspace, lock):
-                    found.append(identity)
+    for pid in process.lock_holders(_lock_file(workspace)):
+        with suppress(OSError):  # it has ended meanwhile
+            identity = process.identity(pid)
+            if _is_agent(pid, workspace):
+                found.append(identity)
     return found
 
 
-def _is_agent(pid: int, workspace: Workspace, lock: os.stat_result) -> bool:
-    """Whether ``pid`` is an agent of this workspace that has the lock's file open."""
+def _is_agent(pid: int, workspace: Workspace) -> bool:
+    """Whether ``pid`` is an agent of this workspace."""
     entry = Path("/proc") / str(pid)
     *_, program, root = ["", "", *os.fsdecode((entry / "cmdline").read_bytes()).rstrip("\0").split("\0")]
-    if program != "serve" or not (entry / "cwd" / root).samefile(workspace.root):
-        return False
-    # not the device in /proc/locks: on some file systems it is not that of stat
-    for descriptor in (entry / "fd").iterdir():
-        with suppress(OSError):
-            if os.path.samestat(descriptor.stat(), lock):
-                return True
-    return False
+    return program == "serve" and (entry / "cwd" / root).samefile(workspace.root)
 
 
 def _is_identity(value: Any) -> bool:

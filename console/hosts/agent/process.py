@@ -23,6 +23,7 @@ KEY_VARIABLE = "QLLM_JOB_KEY"  # in the environment of each process of a job, in
 FOLDER_VARIABLE = "QLLM_RUN_FOLDER"  # as well: living jobs of a run are found though every file on them is lost
 FREEZE_TIMEOUT_S = 1.0
 KILL_TIMEOUT_S = 5.0
+START_TIMEOUT_S = 20.0
 SCAN_EVERY_S = 3.0
 SUPERVISE = frozenset(("supervise", "supervise-allocation"))  # programs of the agent that supervise a job
 STOPPED = "stopped by a signal (SIGCONT continues it)"
@@ -151,8 +152,25 @@ def stored_program(root: Path) -> Path:
     return stored
 
 
+def lock_holders(path: Path) -> list[int]:
+    """Pids of this user's processes that hold the ``flock`` on ``path``, as the kernel knows them."""
+    found = set()
+    with suppress(OSError):
+        lock = path.stat()
+        for line in (PROC / "locks").read_text().splitlines():
+            fields = line.split()  # number, FLOCK, ADVISORY, WRITE, pid, major:minor:inode, first and last byte
+            # not the device: on some file systems it is not that of stat
+            if len(fields) < 6 or fields[1] != "FLOCK" or fields[5].rpartition(":")[2] != str(lock.st_ino):
+                continue
+            for _, link, pid in _open_files(int(fields[4])):
+                with suppress(OSError):  # closed meanwhile
+                    if os.path.samestat(link.stat(), lock):
+                        found.add(pid)
+    return sorted(found)
+
+
 def start_detached(root: Path, program: str, name: str, lock: int, log: Path, *arguments: str) -> bool:
-    """Start ``program`` of the shipped file, which outlives this process; returns whether it started.
+    """Start ``program`` of the shipped file, which outlives this process; returns whether it started in time.
 
     It inherits the descriptor ``lock``, so that at no moment nobody holds the lock. Its output is appended to ``log``.
     """
@@ -167,7 +185,12 @@ def start_detached(root: Path, program: str, name: str, lock: int, log: Path, *a
             pass_fds=[lock],
             cwd=root,
         )
-    return starter.wait() == 0
+    try:
+        return starter.wait(START_TIMEOUT_S) == 0
+    except subprocess.TimeoutExpired:  # as when a signal has stopped it
+        starter.kill()
+        starter.wait()
+        return False
 
 
 def detach(lock: int) -> None:

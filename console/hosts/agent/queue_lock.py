@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 
 from console.hosts.agent import process
 from console.hosts.agent.workspace import QueueHeld, Workspace
@@ -15,7 +14,6 @@ from engine.contract.file_lock import take_lock
 TIMEOUT_S = 20.0
 STOPPED_TIMEOUT_S = 1.0  # a process that a signal has stopped does not give the lock back while one waits
 TRY_EVERY_S = 0.01
-LOCKS = Path("/proc/locks")
 
 
 @contextmanager
@@ -29,25 +27,16 @@ def queue_locked(workspace: Workspace, timeout: float = TIMEOUT_S) -> Iterator[N
     while (lock := take_lock(workspace.queue_lock, wait=False)) is None:
         waited = time.monotonic() - began
         if waited > min(timeout, STOPPED_TIMEOUT_S):
-            pid = _holder(workspace.queue_lock)
-            stat = process.read_stat(pid) if pid else None
-            if stat is not None and stat.state == "T":
-                raise QueueHeld(f"the queue is held by process {pid} ({stat.name}), {process.STOPPED}")
+            holders = [
+                (stat, pid) for pid in process.lock_holders(workspace.queue_lock) if (stat := process.read_stat(pid))
+            ]
+            names = process.named((stat.name, pid) for stat, pid in holders) or "an unknown process"
+            if holders and all(stat.state == "T" for stat, _ in holders):
+                raise QueueHeld(f"the queue is held by {names}, {process.STOPPED}")
             if waited > timeout:
-                raise QueueHeld(f"the queue has been held for {waited:.0f} s by process {pid or 'unknown'}")
+                raise QueueHeld(f"the queue has been held for {waited:.0f} s by {names}")
         time.sleep(TRY_EVERY_S if waited < STOPPED_TIMEOUT_S else 10 * TRY_EVERY_S)
     try:
         yield
     finally:
         os.close(lock)
-
-
-def _holder(path: Path) -> int | None:
-    """Pid of the process that holds the lock on ``path``; None if it cannot be told."""
-    with suppress(OSError, ValueError, IndexError):
-        inode = str(path.stat().st_ino)
-        for line in LOCKS.read_text().splitlines():
-            fields = line.split()  # number, FLOCK, ADVISORY, WRITE, pid, device:inode, start, end
-            if fields[1] == "FLOCK" and fields[5].rpartition(":")[2] == inode:
-                return int(fields[4])
-    return None

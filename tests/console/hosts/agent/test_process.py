@@ -181,3 +181,13 @@ def test_counts_of_living_processes_are_kept_for_a_while_but_never_count_the_dea
     job.main.kill()
     job.main.wait()
     assert counts.count(KEY, identity, job.folder) == 0
+
+
+def test_a_starter_that_stands_still_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "program.py"
+    program.write_text("import os, signal; os.kill(os.getpid(), signal.SIGSTOP)")
+    monkeypatch.setattr(process, "stored_program", lambda _: program)
+    monkeypatch.setattr(process, "START_TIMEOUT_S", 0.5)
+    with open(tmp_path / "lock", "w") as lock:
+        assert not process.start_detached(tmp_path, "supervise", "key", lock.fileno(), tmp_path / "log")
+    assert not [one for one in psutil.process_iter(["cmdline"]) if str(program) in (one.info["cmdline"] or [])]

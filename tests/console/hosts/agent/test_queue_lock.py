@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from console.hosts.agent import queue_lock
+from console.hosts.agent import process
 from console.hosts.agent.queue_lock import queue_locked
 from console.hosts.agent.workspace import QueueHeld, Workspace
 from console.hosts.remote.agent_client import AgentClient
@@ -28,12 +28,12 @@ def holder(workspace: Workspace) -> Iterator[psutil.Process]:
     """Another process that holds the lock."""
     workspace.prepare()
     command = [sys.executable, "-c", HOLD, str(workspace.queue_lock)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None and process.stdout.readline() == b"held\n"
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None and other.stdout.readline() == b"held\n"
         try:
-            yield psutil.Process(process.pid)
+            yield psutil.Process(other.pid)
         finally:
-            process.kill()
+            other.kill()
 
 
 def test_the_lock_is_waited_for(tmp_path: Path) -> None:
@@ -54,21 +54,21 @@ def test_the_lock_is_waited_for(tmp_path: Path) -> None:
 
 def test_a_process_that_keeps_the_lock_is_named(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
-    with holder(workspace) as process:
-        with pytest.raises(QueueHeld, match=rf"held for 0 s by process {process.pid}"), queue_locked(workspace, 0.1):
+    with holder(workspace) as other:
+        with pytest.raises(QueueHeld, match=rf"held for 0 s by python.* \({other.pid}\)"), queue_locked(workspace, 0.1):
             pass
-        process.suspend()
-        stopped = rf"held by process {process.pid} \(.*\), stopped by a signal \(SIGCONT continues it\)"
+        other.suspend()
+        stopped = rf"held by python.* \({other.pid}\), stopped by a signal \(SIGCONT continues it\)"
         with pytest.raises(QueueHeld, match=stopped), queue_locked(workspace):
             pass
     with queue_locked(workspace):
         pass
 
 
-def test_without_proc_locks_the_wait_has_the_same_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue_lock, "LOCKS", tmp_path / "nothing")
+def test_without_a_known_holder_the_wait_has_the_same_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "lock_holders", lambda _: [])
     workspace = Workspace(tmp_path)
-    with holder(workspace), pytest.raises(QueueHeld, match="by process unknown"), queue_locked(workspace, 0.1):
+    with holder(workspace), pytest.raises(QueueHeld, match="by an unknown process"), queue_locked(workspace, 0.1):
         pass
 
 
@@ -77,10 +77,10 @@ def test_without_proc_locks_the_wait_has_the_same_limit(tmp_path: Path, monkeypa
 )
 async def test_a_launch_is_refused_while_a_stopped_process_holds_the_queue(link: AgentClient, host: Host) -> None:
     request = {"key": "a" * 32, "folder": FOLDER, "run": "A_seed1", "slots": 1, "argv": ["/bin/true"]}
-    with holder(Workspace(host.workspace)) as process:
-        process.suspend()
+    with holder(Workspace(host.workspace)) as other:
+        other.suspend()
         reply = await link.request("launch_all", requests=[request])
-        assert f"the queue is held by process {process.pid}" in reply["outcomes"][0]["refused"]
+        assert f"({other.pid}), stopped by a signal" in reply["outcomes"][0]["refused"]
     await link.request("launch_all", requests=[request])
     await states_when(link, in_state("A_seed1", "finished"))
 
