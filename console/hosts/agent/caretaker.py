@@ -75,7 +75,10 @@ class Caretaker:
 
 def _settle_unsupervised(launch: Launch) -> None:
     # the lock is taken only if there is something to do: whoever takes it looks like a supervisor to others
-    if launch.is_supervised() or not next_step(launch.facts()):
+    if launch.is_supervised():
+        launch.continue_stopped()
+        return
+    if not next_step(launch.facts()):
         return
     if not os.path.lexists(launch.folder):
         return

@@ -7,6 +7,7 @@ the queue's lock as well.
 from __future__ import annotations
 
 import shutil
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from console.hosts.agent.state_file import state_problem, valid_state
 from console.hosts.agent.workspace import ABORT, JOB, LOCK, UNDONE, NotStarted, Workspace, read_json, seal, write_json
 from engine.contract.durable import sync_folder
 from engine.contract.file_lock import is_locked
-from engine.contract.run_folder import ENDED, EXIT, MANIFEST, STATE, build_manifest
+from engine.contract.run_folder import ENDED, EXIT, MANIFEST, SEALED, STATE, build_manifest
 
 GRACE_S = 5.0  # between SIGTERM and SIGKILL
 MAX_STEPS = 20
@@ -78,6 +79,24 @@ class Launch:
     def is_supervised(self) -> bool:
         """Whether a process holds the job's lock, or its recorded supervisor lives although the lock's file is gone."""
         return is_locked(self.folder / LOCK) or process.alive(self.state().get("supervisor"))
+
+    def continue_stopped(self) -> None:
+        """Continue who holds the job's lock and was stopped by a signal, but for the supervisor of a run that has not ended.
+
+        All that is left to do then are steps of this launch, which nobody else can do meanwhile.
+        """
+        state = self.state()
+        if "slurm" in state:
+            return
+        supervisor = state.get("supervisor")
+        if not process.alive(supervisor):
+            holders = process.lock_holders(self.folder / LOCK)
+        else:
+            run_folder = self.run_folder
+            ended = run_folder is not None and with_recorded_exit(run_folder, state).get("state") in SEALED
+            holders = [supervisor] if ended and supervisor else []
+        for holder in filter(process.stopped, holders):
+            process.send_signal(holder, signal.SIGCONT)
 
     def facts(self) -> Facts:
         """What is on the disk now."""

@@ -122,11 +122,10 @@ def holder_of(workspace: Workspace) -> Holder:
 def _agents_with_lock(workspace: Workspace) -> list[dict[str, Any]]:
     """Identities of this workspace's agents that hold the lock, as the kernel knows them."""
     found = []
-    for pid in process.lock_holders(_lock_file(workspace)):
+    for holder in process.lock_holders(_lock_file(workspace)):
         with suppress(OSError):  # it has ended meanwhile
-            identity = process.identity(pid)
-            if _is_agent(pid, workspace):
-                found.append(identity)
+            if _is_agent(holder["pid"], workspace):
+                found.append(holder)
     return found
 
 

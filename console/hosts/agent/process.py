@@ -152,9 +152,9 @@ def stored_program(root: Path) -> Path:
     return stored
 
 
-def lock_holders(path: Path) -> list[int]:
-    """Pids of this user's processes that hold the ``flock`` on ``path``, as the kernel knows them."""
-    found = set()
+def lock_holders(path: Path) -> list[dict[str, Any]]:
+    """Identities of this user's processes that hold the ``flock`` on ``path``, as the kernel knows them."""
+    found = []
     with suppress(OSError):
         lock = path.stat()
         for line in (PROC / "locks").read_text().splitlines():
@@ -162,11 +162,19 @@ def lock_holders(path: Path) -> list[int]:
             # not the device: on some file systems it is not that of stat
             if len(fields) < 6 or fields[1] != "FLOCK" or fields[5].rpartition(":")[2] != str(lock.st_ino):
                 continue
-            for _, link, pid in _open_files(int(fields[4])):
-                with suppress(OSError):  # closed meanwhile
-                    if os.path.samestat(link.stat(), lock):
-                        found.add(pid)
-    return sorted(found)
+            with suppress(OSError):  # it has ended meanwhile
+                holder = identity(int(fields[4]))
+                if _has_open(holder["pid"], lock):
+                    found.append(holder)
+    return found
+
+
+def _has_open(pid: int, file: os.stat_result) -> bool:
+    for _, link, _ in _open_files(pid):
+        with suppress(OSError):  # closed meanwhile
+            if os.path.samestat(link.stat(), file):
+                return True
+    return False
 
 
 def start_detached(root: Path, program: str, name: str, lock: int, log: Path, *arguments: str) -> bool:

@@ -27,11 +27,10 @@ def queue_locked(workspace: Workspace, timeout: float = TIMEOUT_S) -> Iterator[N
     while (lock := take_lock(workspace.queue_lock, wait=False)) is None:
         waited = time.monotonic() - began
         if waited > min(timeout, STOPPED_TIMEOUT_S):
-            holders = [
-                (stat, pid) for pid in process.lock_holders(workspace.queue_lock) if (stat := process.read_stat(pid))
-            ]
-            names = process.named((stat.name, pid) for stat, pid in holders) or "an unknown process"
-            if holders and all(stat.state == "T" for stat, _ in holders):
+            holders = process.lock_holders(workspace.queue_lock)
+            stats = ((process.read_stat(holder["pid"]), holder["pid"]) for holder in holders)
+            names = process.named((stat.name, pid) for stat, pid in stats if stat) or "an unknown process"
+            if holders and all(map(process.stopped, holders)):
                 raise QueueHeld(f"the queue is held by {names}, {process.STOPPED}")
             if waited > timeout:
                 raise QueueHeld(f"the queue has been held for {waited:.0f} s by {names}")

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from console.hosts.agent import run_states
 from console.hosts.agent.caretaker import Caretaker
 from console.hosts.agent.workspace import Workspace, read_json, write_json
+from tests.console.waiting import until
 
 
 class Host:
@@ -63,6 +69,55 @@ def test_an_ended_run_without_a_job_folder_is_sealed_once_it_was_looked_at(host:
     host.state("A_seed1")
     caretaker.look(host.workspace)
     assert sealed_key(folder) == key
+
+
+HOLD = """
+import os, signal, sys
+from pathlib import Path
+from console.hosts.agent import process
+from console.hosts.agent.workspace import read_json, write_json
+from engine.contract.file_lock import take_lock
+lock = take_lock(sys.argv[1], wait=True)
+if sys.argv[2:]:
+    path = Path(sys.argv[2])
+    write_json(path, {**read_json(path), "supervisor": process.identity(os.getpid())})
+print("holds the lock", flush=True)
+os.kill(os.getpid(), signal.SIGSTOP)
+os._exit(0)  # as it would after its last steps
+"""
+
+
+@contextmanager
+def stopped_holder(host: Host, key: str, *state: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A stopped process that holds the lock of a job; with ``state``, it is recorded there as its supervisor."""
+    command = [sys.executable, "-c", HOLD, *map(str, (host.workspace.job(key) / "lock", *state))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline()
+        until(lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED)
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.fault("supervisor stopped before it has sealed the run", "it is continued, and the run is sealed")
+@pytest.mark.parametrize("recorded", [True, False])
+def test_who_stands_still_before_an_ended_run_is_sealed_is_continued(
+    host: Host, caretaker: Caretaker, recorded: bool
+) -> None:
+    folder, key = host.run("A_seed1", "finished")
+    with stopped_holder(host, key, *([folder / "state.json"] if recorded else [])) as process:
+        caretaker.look(host.workspace)
+        assert process.wait(20) == 0
+    caretaker.look(host.workspace)
+    assert sealed_key(folder) == key
+
+
+def test_the_supervisor_of_a_run_that_has_not_ended_is_left_stopped(host: Host, caretaker: Caretaker) -> None:
+    folder, key = host.run("A_seed1", "running")
+    with stopped_holder(host, key, folder / "state.json") as process:
+        caretaker.look(host.workspace)
+        assert psutil.Process(process.pid).status() == psutil.STATUS_STOPPED
 
 
 def test_a_seal_that_fails_is_named_and_costs_no_other_run(host: Host, caretaker: Caretaker) -> None:
