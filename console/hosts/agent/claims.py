@@ -192,6 +192,7 @@ def hold_present(workspace: Workspace, key: str, held: ExitStack) -> int | None:
         return None
     launch = Launch(workspace, key)
     if launch.is_supervised():
+        launch.continue_stopped()
         raise Busy("the end of the run before it is still being recorded")
     try:
         lock = take_lock(launch.folder / LOCK, wait=False)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from console.hosts.agent import claims, jobs, launches, process
@@ -18,6 +21,7 @@ from console.hosts.agent.workspace import Refused, Workspace, read_json, write_j
 from engine.contract.file_lock import is_locked, take_lock
 from tests.console.hosts.agent import odd_files
 from tests.console.hosts.agent.odd_files import NOT_FILES, NOT_STATES
+from tests.console.waiting import until
 
 CARRIED = ["checkpoint.json", "events.jsonl"]
 
@@ -94,6 +98,22 @@ def test_a_launch_waits_until_the_earlier_run_is_sealed(host: Host) -> None:
         previous = launching.result(10).launch.previous
     assert previous is not None and (previous / "manifest.json").read_text() == "the seal"
     assert "manifest.json" not in host.contents()
+
+
+@pytest.mark.fault("supervisor stopped when its run had ended", "it is continued, and the run can be launched again")
+def test_a_launch_continues_a_stopped_process_that_holds_the_lock_of_an_ended_run(host: Host) -> None:
+    (host.run_folder / "state.json").write_text(json.dumps({"state": "aborted", "key": "a" * 32, "settings": "one"}))
+    lock = host.workspace.ended / ("a" * 32) / "lock"
+    lock.parent.mkdir(parents=True)
+    hold = (
+        "import fcntl, os, sys; file = open(sys.argv[1], 'w'); fcntl.flock(file, fcntl.LOCK_EX)\n"
+        "print(flush=True); os.kill(os.getpid(), 19)"
+    )
+    with subprocess.Popen([sys.executable, "-c", hold, str(lock)], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None and holder.stdout.readline()
+        until(lambda: psutil.Process(holder.pid).status() == psutil.STATUS_STOPPED)
+        assert host.launch("one", carry=CARRIED).launch.previous is not None
+        assert holder.wait(20) == 0
 
 
 def test_a_launch_whose_supervisor_does_not_start_stays_queued_and_is_started_later(
