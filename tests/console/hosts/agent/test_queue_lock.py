@@ -24,10 +24,10 @@ WAIT_FOR_EVER = "import time\nwhile True: time.sleep(60)"
 
 
 @contextmanager
-def holder(workspace: Workspace) -> Iterator[psutil.Process]:
-    """Another process that holds the lock."""
+def holder(workspace: Workspace, program: str = "supervise") -> Iterator[psutil.Process]:
+    """Another process that holds the lock, a program of the agent by its command line."""
     workspace.prepare()
-    command = [sys.executable, "-c", HOLD, str(workspace.queue_lock)]
+    command = [sys.executable, "-c", HOLD, str(workspace.queue_lock), program]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None and other.stdout.readline() == b"held\n"
         try:
@@ -70,6 +70,15 @@ def test_without_a_known_holder_the_wait_has_the_same_limit(tmp_path: Path, monk
     workspace = Workspace(tmp_path)
     with holder(workspace), pytest.raises(QueueHeld, match="by an unknown process"), queue_locked(workspace, 0.1):
         pass
+
+
+def test_a_stopped_agent_that_has_the_lock_is_continued(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    with holder(workspace, "serve") as other:
+        other.suspend()
+        with pytest.raises(QueueHeld, match=r"held for . s by"), queue_locked(workspace, 1.5):
+            pass
+        assert other.status() != psutil.STATUS_STOPPED
 
 
 @pytest.mark.fault(
