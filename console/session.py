@@ -190,6 +190,7 @@ class Session:
                 files,
                 resume=run in plan.resumes,
                 replaces=attempt.replaces,
+                sets_aside_results=run in plan.results_aside,
             )
             for run, attempt in attempts.items()
         ]

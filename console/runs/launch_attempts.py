@@ -62,21 +62,25 @@ class LaunchAttempts:
         same one."""
         if "key" not in answer:
             return Outcome(run, False, sanitize_line(str(answer.get("refused", "the host gave no reason"))))
+        replaced = ""
         if (attempt := self._attempts.get(run)) is not None and attempt.key == key:
+            replaced = attempt.replaces
             del self._attempts[run]
         present, state = str(answer["key"]), sanitize_line(str(answer.get("state", "")))
         if present != key:
-            return Outcome(run, False, _outdated_text(present, state), present, outdated=True)
+            return Outcome(run, False, _outdated_text(present, state, replaced), present, outdated=True)
         if not answer.get("new") and not state:
             return Outcome(run, False, "another launch has replaced it since", outdated=True)
         note = sanitize_line(str(answer.get("note", "")))  # why it does not start yet
         return Outcome(run, True, (state or "queued") + (f": {note}" if note else ""), key)
 
 
-def _outdated_text(present: str, state: str) -> str:
-    """Why nothing was launched: the host has launch ``present`` of the run, and not the one that was to be replaced."""
+def _outdated_text(present: str, state: str, replaced: str) -> str:
+    """Why nothing was launched: the host has launch ``present`` of the run, and not ``replaced``, or that is not lost."""
     if not present:
         return "the host no longer has the launch that was to be replaced"
+    if present == replaced:
+        return f"the launch that was to be replaced is {state} by now"
     if state in ENDED:
         return f"another launch of it is on the host: {state}"
     return "already active under another launch"

@@ -108,7 +108,7 @@ def _claim(workspace: Workspace, request: dict[str, Any], key: str, run_folder: 
     settle_others(workspace, key, run_folder)
     claimed = (workspace.job(key) / JOB).exists()
     present = present_launch(workspace, run_folder)
-    if not may_claim(claimed, present, request.get("replaces")):
+    if not may_claim(claimed, present, request.get("replaces"), bool(request.get("sets_aside_results", True))):
         return _existing(workspace, run_folder, key if claimed else present.active or present.key)
     with ExitStack() as held:
         hold_present(workspace, present.key, held)
@@ -165,7 +165,8 @@ def present_launch(workspace: Workspace, run_folder: Path) -> Present:
         in_slurm = not key and "restart" in launch.spec and _is_in_slurm(workspace, run_folder, launch.key)
         if launch.key != key and (in_slurm or launch.is_supervised()):
             active = active or launch.key
-    return Present(key, active or next(iter(process.jobs_of(run_folder)), ""))
+    finished = bool(key) and current_state(workspace, run_folder, state).get("state") == "finished"
+    return Present(key, active or next(iter(process.jobs_of(run_folder)), ""), finished)
 
 
 def _is_in_slurm(workspace: Workspace, run_folder: Path, key: str) -> bool:

@@ -93,20 +93,26 @@ class Present(NamedTuple):
     Attributes:
         key: of the launch whose state is in the run's folder, or "" if that is missing or cannot be read.
         active: key of the launch that is queued, supervised or has processes; "" if there is none.
+        finished: it has finished, so that there are results.
     """
 
     key: str = ""
     active: str = ""
+    finished: bool = False
 
 
-def may_claim(claimed: bool, present: Present, replaces: str | None) -> bool:
+def may_claim(claimed: bool, present: Present, replaces: str | None, sets_aside_results: bool) -> bool:
     """Whether a key may be claimed for a run. A key means the same launch for ever; an active run is never launched over.
 
     Args:
         claimed: whether the key has been claimed already, however long ago.
         replaces: key of the launch that the operator saw, "" for none: nothing else is set aside. None: whatever is there.
+        sets_aside_results: whether the operator was told that results would be set aside; a launch that the operator saw as
+            lost may have finished since.
     """
-    return not claimed and not present.active and replaces in (None, present.key)
+    if claimed or present.active or replaces not in (None, present.key):
+        return False
+    return sets_aside_results or not present.finished
 
 
 def may_start(key: str, recorded_key: str, recorded_state: str) -> bool:

@@ -30,6 +30,7 @@ def launch_request(
     files: Mapping[str, HashedFile] = {},
     resume: bool = False,
     replaces: str = "",
+    sets_aside_results: bool = False,
 ) -> dict[str, Any]:
     """Arguments of the agent's launch request; the agent replaces ``{workspace}``, ``{job}`` and ``{run}`` by its folders.
 
@@ -39,6 +40,7 @@ def launch_request(
         files: the user's files that the experiment names; the host must have them already.
         resume: continue from the checkpoint of the previous launch, if its settings were the same.
         replaces: key of the launch that this one may replace, "" if there is none; nothing is started in place of another.
+        sets_aside_results: also if that one has finished.
     """
     argv = [python, "-m", ENGINE, "run"]
     argv += ["--experiment", f"{{job}}/{EXPERIMENT_FILE}", "--profile", settings.profile]
@@ -55,6 +57,7 @@ def launch_request(
     request: dict[str, Any] = {
         "key": key,
         "replaces": replaces,
+        "sets_aside_results": sets_aside_results,
         "folder": folder,
         "run": str(settings.run),
         "slots": host.slots,

@@ -30,6 +30,7 @@ def test_a_launch_keeps_its_key_until_the_host_has_answered_what_became_of_it() 
     [
         ("b" * 32, "running", "already active under another launch"),
         ("b" * 32, "finished", "another launch of it is on the host: finished"),
+        ("a" * 32, "finished", "the launch that was to be replaced is finished by now"),
         ("", "", "the host no longer has the launch that was to be replaced"),
     ],
 )

@@ -16,7 +16,7 @@ import pytest
 
 from console.hosts.agent import claims, jobs, launches, process
 from console.hosts.agent.caretaker import Caretaker
-from console.hosts.agent.claims import Claim, claim
+from console.hosts.agent.claims import Claim, Existing, claim
 from console.hosts.agent.workspace import Refused, Workspace, read_json, write_json
 from engine.contract.file_lock import is_locked, take_lock
 from tests.console.hosts.agent import odd_files
@@ -98,6 +98,22 @@ def test_a_launch_waits_until_the_earlier_run_is_sealed(host: Host) -> None:
         previous = launching.result(10).launch.previous
     assert previous is not None and (previous / "manifest.json").read_text() == "the seal"
     assert "manifest.json" not in host.contents()
+
+
+@pytest.mark.fault("a run that was lost when its launch was planned finishes", "its results are not set aside unasked")
+@pytest.mark.parametrize("recorded", ["state", "exit"])
+def test_a_finished_run_is_replaced_only_if_the_operator_was_told(host: Host, recorded: str) -> None:
+    state = {"state": "finished", "key": "a" * 32, "settings": "one", "exit_code": 0, "ended_at": 1.0}
+    (host.run_folder / "state.json").write_text(
+        json.dumps(state if recorded == "state" else {**state, "state": "running"})
+    )
+    (host.run_folder / "exit.json").write_text(json.dumps(state))
+    (host.run_folder / "manifest.json").write_text("the seal")
+    request = {"key": "b" * 32, "folder": "experiment", "run": "A_seed1", "argv": ["true"], "replaces": "a" * 32}
+    assert claim(host.workspace, {**request, "sets_aside_results": False}) == Existing("a" * 32, "finished")
+    claimed = claim(host.workspace, {**request, "sets_aside_results": True})
+    assert isinstance(claimed, Claim)
+    claimed.release()
 
 
 @pytest.mark.fault("supervisor stopped when its run had ended", "it is continued, and the run can be launched again")
