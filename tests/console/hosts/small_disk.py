@@ -17,12 +17,12 @@ FILES = 400
 
 
 @contextmanager
-def mounted(folder: Path) -> Iterator[Path]:
-    """A file system of 4 MiB and 400 files at ``folder``."""
+def mounted(folder: Path, size: int = SIZE, files: int = FILES) -> Iterator[Path]:
+    """A file system of ``size`` bytes and ``files`` files at ``folder``."""
     if os.geteuid() != 0:
         pytest.skip("mounting a small disk needs root")
     folder.mkdir()
-    command = ["/bin/mount", "-t", "tmpfs", "-o", f"size={SIZE},nr_inodes={FILES}", "tmpfs", str(folder)]
+    command = ["/bin/mount", "-t", "tmpfs", "-o", f"size={size},nr_inodes={files}", "tmpfs", str(folder)]
     mounting = subprocess.run(command, capture_output=True, text=True, check=False)
     if mounting.returncode:
         pytest.skip(f"a tmpfs cannot be mounted here: {mounting.stderr.strip()}")
