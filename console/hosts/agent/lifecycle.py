@@ -7,7 +7,8 @@ Pure: what the steps do to files and processes is in ``launches``.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from engine.contract.run_folder import SEALED
 
@@ -115,12 +116,19 @@ def may_claim(claimed: bool, present: Present, replaces: str | None, sets_aside_
     return sets_aside_results or not present.finished
 
 
-def may_start(key: str, recorded_key: str, recorded_state: str) -> bool:
-    """Whether the supervisor of launch ``key``, which has a slot, may start its job.
+def owns_run(key: str, supervisor: Mapping[str, Any], recorded: Mapping[str, Any], recorded_lives: bool) -> bool:
+    """Whether ``supervisor`` of launch ``key`` may write to the run's folder, and start its job.
 
-    Locks are files, which can be deleted: two supervisors may believe to have the same launch, or the same run.
+    Locks are files, which can be deleted: another supervisor may have the same launch then, or another launch the run.
 
     Args:
-        recorded_key, recorded_state: of the run's folder, read while the queue is locked; "" if they cannot be read.
+        recorded: the state in the run's folder; empty if there is none that can be read.
+        recorded_lives: the supervisor that is recorded there is a living process.
     """
-    return not recorded_key or (recorded_key == key and recorded_state == "queued")
+    if not recorded:
+        return True
+    if recorded["key"] != key or recorded["state"] in SEALED:
+        return False
+    if recorded.get("supervisor") == supervisor or "slurm" in recorded:  # Slurm may start a run again
+        return True
+    return recorded["state"] == "queued" and not recorded_lives

@@ -16,7 +16,7 @@ from typing import Any
 from console.hosts.agent import gpu, process
 from console.hosts.agent.disk import FULL_ERRNOS, disk_space
 from console.hosts.agent.launches import GRACE_S, Launch, abort_text, exit_record, settle
-from console.hosts.agent.lifecycle import may_start
+from console.hosts.agent.lifecycle import owns_run
 from console.hosts.agent.queue_lock import queue_locked
 from console.hosts.agent.state_file import valid_state
 from console.hosts.agent.workspace import ABORT, JOB, LOCK, Workspace, last_line, read_json, write_json
@@ -33,7 +33,7 @@ class CannotStart(Exception):
 
 
 class Replaced(Exception):
-    """The run folder is another launch's by now, or another supervisor has begun this one: nothing may be written there."""
+    """Nothing may be written to the run folder: it is another launch's by now, or another supervisor has this one."""
 
 
 class Supervisor:
@@ -60,19 +60,25 @@ class Supervisor:
         self.terminated = False
 
     def supervise(self) -> None:
-        """Queue, run, record. Returns when the run has ended and is sealed, or is not this launch's any more."""
-        try:
-            self._supervise()
-        except Replaced as replaced:
-            log_line(str(replaced))
-            if self.job is not None:
-                process.terminate_job(self.key, os.getpid(), self.job.pid, self.grace)
-
-    def _supervise(self) -> None:
+        """Queue, run, record. Returns when the run has ended and is sealed, or its folder is another's before it began."""
         self._handle_signals()
         process.become_subreaper()
         self.state["supervisor"] = process.identity(os.getpid())
-        self._try_write_state()
+        try:
+            self._enter_queue()
+            self._run()
+        except Replaced as replaced:
+            log_line(str(replaced))
+
+    def _enter_queue(self) -> None:
+        """Record this supervisor; of two of one launch, the first one."""
+        try:
+            with queue_locked(self.workspace, QUEUE_TIMEOUT_S):
+                self._try_write_state()
+        except OSError as error:
+            log_line(f"state not written: {error}")
+
+    def _run(self) -> None:
         slots: list[int] | None = []
         try:
             slots = self._wait_for_slot()
@@ -171,11 +177,8 @@ class Supervisor:
         Raises:
             OSError: there is no room.
             CannotStart: something else has the log's name.
-            Replaced: the job was started before, or another launch has taken the run's folder.
+            Replaced: the run is another's.
         """
-        recorded = valid_state(self.run_folder)
-        if not may_start(self.key, str(recorded.get("key", "")), str(recorded.get("state", ""))):
-            raise Replaced(f"not started: {self.run_folder} is {recorded['state']} under {recorded['key']}")
         before = self.state
         self._open_log()
         try:
@@ -256,12 +259,19 @@ class Supervisor:
             self._last_beat = time.monotonic()
 
     def _try_write_state(self, durable: bool = True, **changes: Any) -> None:
-        """Write the state; a full disk must not end the process that records the run's end."""
+        """Write the state; a full disk must not end the process that records the run's end.
+
+        Raises:
+            Replaced: the run is another's, and its job has not started. One that runs is supervised to its end.
+        """
         self._record_job()
         try:
             self._write_state(self.state["state"], durable, **changes)
         except OSError as error:
             log_line(f"state not written: {error}")
+        except Replaced:
+            if self.job is None:
+                raise
 
     def _failure_reason(self, code: int) -> str:
         """Why the job failed: the last line of its log, where programs print their error; "" for exit code 0."""
@@ -282,11 +292,11 @@ class Supervisor:
 
         Raises:
             OSError: it cannot be written now.
-            Replaced: another launch has taken the run's folder, which takes files that were deleted under this process.
+            Replaced: the run is another's.
         """
-        key = valid_state(self.run_folder).get("key", self.key)
-        if key != self.key:
-            raise Replaced(f"{self.run_folder} is of launch {key} by now")
+        recorded = valid_state(self.run_folder)
+        if not owns_run(self.key, self.state["supervisor"], recorded, process.alive(recorded.get("supervisor"))):
+            raise Replaced(f"not written: {self.run_folder} is {recorded['state']} under {recorded['key']}")
         write_json(self.run_folder / name, content, durable)
 
     def _end(self, state: str, code: int | None, reason: str) -> None:
@@ -301,6 +311,8 @@ class Supervisor:
         while True:
             try:
                 return write()
+            except Replaced as replaced:
+                return log_line(str(replaced))
             except OSError as error:
                 if not self.run_folder.is_dir():
                     return None

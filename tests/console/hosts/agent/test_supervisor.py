@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from console.hosts.agent import launches
+from console.hosts.agent import launches, process
 from console.hosts.agent.claims import Claim, claim
+from console.hosts.agent.lifecycle import owns_run
 from console.hosts.agent.supervisor import Supervisor
 from console.hosts.agent.workspace import Workspace, read_json, write_json
 from engine.contract.file_lock import locked
@@ -96,9 +97,11 @@ def test_while_all_slots_are_taken_nobody_reads_the_queue(tmp_path: Path, monkey
     assert waiting._take_slot() is None and "job.json" not in read, "what never changes is read once"
 
 
-@pytest.mark.parametrize("change", [{"key": "b" * 32}, {"state": "running"}])
-def test_a_queued_run_that_is_another_launchs_by_now_or_was_begun_is_not_started(
-    tmp_path: Path, change: dict[str, str]
+@pytest.mark.parametrize(
+    "change", [{"key": "b" * 32}, {"state": "running"}, {"supervisor": process.identity(os.getppid())}]
+)
+def test_a_queued_run_that_is_anothers_by_now_is_neither_written_nor_started(
+    tmp_path: Path, change: dict[str, Any]
 ) -> None:
     workspace, key = Workspace(tmp_path), "a" * 32
     request = {"key": key, "folder": "experiment", "run": "A_seed1", "argv": ["/bin/touch", str(tmp_path / "started")]}
@@ -107,7 +110,6 @@ def test_a_queued_run_that_is_another_launchs_by_now_or_was_begun_is_not_started
     supervisor = Supervisor(workspace, key, claimed.lock)
     state = {**(read_json(claimed.run_folder / "state.json") or {}), **change}
     write_json(claimed.run_folder / "state.json", state)
-    supervisor._try_write_state = lambda *_, **__: None  # type: ignore[method-assign]
     supervisor.supervise()
     assert read_json(claimed.run_folder / "state.json") == state
     assert not (tmp_path / "started").exists() and not (claimed.run_folder / "exit.json").exists()
@@ -127,3 +129,21 @@ def test_odd_files_of_another_launch_do_not_keep_a_run_from_starting(tmp_path: P
     odd_files.replace(earlier.job / name, {**NOT_FILES, **NOT_STATES}[odd])
     Supervisor(workspace, later.key, later.lock).supervise()
     assert (read_json(later.run_folder / "state.json") or {})["state"] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("recorded", "recorded_lives", "owns"),
+    [
+        ({}, False, True),
+        ({"key": "a", "state": "queued"}, False, True),
+        ({"key": "a", "state": "queued", "supervisor": {"pid": 2}}, False, True),
+        ({"key": "a", "state": "queued", "supervisor": {"pid": 2}}, True, False),
+        ({"key": "a", "state": "running", "supervisor": {"pid": 2}}, False, False),
+        ({"key": "a", "state": "running", "supervisor": {"pid": 1}}, True, True),
+        ({"key": "a", "state": "running", "supervisor": {"pid": 2}, "slurm": {}}, False, True),
+        ({"key": "a", "state": "aborted", "supervisor": {"pid": 1}}, True, False),
+        ({"key": "b", "state": "queued", "supervisor": {"pid": 1}}, True, False),
+    ],
+)
+def test_a_run_is_owned_by_one_supervisor(recorded: dict[str, Any], recorded_lives: bool, owns: bool) -> None:
+    assert owns_run("a", {"pid": 1}, recorded, recorded_lives) is owns
