@@ -19,7 +19,9 @@ async def test_who_waits_for_a_reply_learns_at_once_that_the_link_was_closed(tmp
     """As when a pull fails, which ends the link, while a command waits for its reply."""
     async with open_connection(EMBEDDED, tmp_path) as connection:
         async with open_agent(connection) as agent:
-            waiting = asyncio.create_task(agent.request("poll", 200.0, folder=FOLDER, runs=[], wait=100.0))
+            known = await agent.request("poll", folder=FOLDER, runs=[], wait=0.0)
+            arguments = {"folder": FOLDER, "runs": [], "wait": 100.0, "digest": known["digest"]}
+            waiting = asyncio.create_task(agent.request("poll", 200.0, **arguments))
             await agent.request("hello")  # the one before it has been sent
         with pytest.raises(LinkDown, match="the link to the host was closed"):
             async with asyncio.timeout(20):
