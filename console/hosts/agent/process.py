@@ -401,11 +401,6 @@ def folder_of_job(key: str) -> str:
     return next((folder for folder, others in table.having(FOLDER_VARIABLE).items() if pids & others), "")
 
 
-def supervises(identity: dict[str, Any]) -> bool:
-    """Whether this process is the supervisor of a job, or becomes it."""
-    return bool(SUPERVISE.intersection(_read(identity["pid"], "cmdline")))
-
-
 def supervisors_of(key: str) -> list[dict[str, Any]]:
     """Identities of the living supervisors of a job by their command lines: also one that no file records."""
     table, boot = ProcessTable(), boot_id()

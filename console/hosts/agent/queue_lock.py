@@ -21,8 +21,8 @@ TRY_EVERY_S = 0.01
 def queue_locked(workspace: Workspace, timeout: float = TIMEOUT_S) -> Iterator[None]:
     """Hold the queue's lock within the block; waits for it up to ``timeout`` seconds.
 
-    An agent that a signal has stopped while it held the lock is continued: no command would end that, as an abort ends a
-    stopped supervisor.
+    Who was stopped by a signal while holding the lock is continued: it holds up everybody, and no command could end that,
+    since a supervisor may hold it after its run has ended.
 
     Raises:
         QueueHeld: another process does not give it back.
@@ -34,11 +34,8 @@ def queue_locked(workspace: Workspace, timeout: float = TIMEOUT_S) -> Iterator[N
             holders = process.lock_holders(workspace.queue_lock)
             stats = ((process.read_stat(holder["pid"]), holder["pid"]) for holder in holders)
             names = process.named((stat.name, pid) for stat, pid in stats if stat) or "an unknown process"
-            stopped = list(filter(process.stopped, holders))
-            if any(map(process.supervises, stopped)):
-                raise QueueHeld(f"the queue is held by {names}, {process.STOPPED}")
-            for agent in stopped:
-                process.send_signal(agent, signal.SIGCONT)
+            for holder in filter(process.stopped, holders):
+                process.send_signal(holder, signal.SIGCONT)
             if waited > timeout:
                 raise QueueHeld(f"the queue has been held for {waited:.0f} s by {names}")
         time.sleep(TRY_EVERY_S if waited < STOPPED_TIMEOUT_S else 10 * TRY_EVERY_S)
