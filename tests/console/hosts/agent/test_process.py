@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 from console.hosts.agent import process
 from console.hosts.agent.process import JobProcesses, ProcessCounts
 
-KEY = "e" * 32
+KEY = uuid.uuid4().hex  # another one in each worker: processes of a job are found on the whole machine
 SLEEP = "import time\nprint('ready', flush=True)\ntime.sleep(600)"
 
 

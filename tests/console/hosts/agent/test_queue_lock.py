@@ -6,6 +6,7 @@ import asyncio
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -84,7 +85,7 @@ def test_a_stopped_process_that_has_the_lock_is_continued(tmp_path: Path) -> Non
 async def test_a_launch_runs_though_a_process_was_stopped_while_it_held_the_queue(
     link: AgentClient, host: Host
 ) -> None:
-    request = {"key": "a" * 32, "folder": FOLDER, "run": "A_seed1", "slots": 1, "argv": ["/bin/true"]}
+    request = {"key": uuid.uuid4().hex, "folder": FOLDER, "run": "A_seed1", "slots": 1, "argv": ["/bin/true"]}
     with holder(Workspace(host.workspace), HOLD_UNTIL_CONTINUED) as other:
         async with asyncio.timeout(10):
             while other.status() != psutil.STATUS_STOPPED:

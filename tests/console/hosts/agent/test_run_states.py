@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,13 +69,13 @@ async def test_a_job_that_a_signal_has_stopped_is_shown_as_that(link: AgentClien
 
 
 def test_a_lost_run_tells_how_many_of_its_processes_live(tmp_path: Path) -> None:
-    key = "d" * 32
-    lost: dict[str, Any] = {"state": "lost", "key": key, "reason": "its supervisor is gone"}
+    other = uuid.uuid4().hex
+    lost: dict[str, Any] = {"state": "lost", "key": uuid.uuid4().hex, "reason": "its supervisor is gone"}
     assert with_processes(tmp_path, lost) == {**lost, "processes": 0}
     with subprocess.Popen(
-        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, env={process.KEY_VARIABLE: "e" * 32}
+        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, env={process.KEY_VARIABLE: other}
     ) as job:
-        lost = {**lost, "key": "e" * 32, "job": process.identity(job.pid)}
+        lost = {**lost, "key": other, "job": process.identity(job.pid)}
         assert with_processes(tmp_path, lost)["processes"] == 1
         job.communicate(b"\n")
     assert with_processes(tmp_path, lost)["processes"] == 0

@@ -44,7 +44,7 @@ assert failed
 @pytest.mark.fault("the host's disk is full when a run starts", "it waits for room, or runs supervised to its end")
 @pytest.mark.parametrize("write", ["slot", "job"])
 def test_a_run_whose_start_meets_a_full_disk_is_supervised_to_its_end(tmp_path: Path, write: str) -> None:
-    workspace, key = Workspace(tmp_path), "a" * 32
+    workspace, key = Workspace(tmp_path), uuid.uuid4().hex
     request = {"key": key, "folder": "experiment", "run": "A_seed1", "argv": [sys.executable, "-c", "print('done')"]}
     claimed = claim(workspace, request)
     assert isinstance(claimed, Claim)
@@ -58,7 +58,7 @@ def test_a_run_whose_start_meets_a_full_disk_is_supervised_to_its_end(tmp_path: 
 @pytest.mark.fault("a folder, a FIFO or a link has the name of a job's log", "the run fails, and names it")
 @pytest.mark.parametrize("kind", ["folder", "FIFO", "link"])
 def test_a_job_whose_log_cannot_be_one_does_not_start(tmp_path: Path, kind: str) -> None:
-    workspace, key = Workspace(tmp_path), "a" * 32
+    workspace, key = Workspace(tmp_path), uuid.uuid4().hex
     claimed = claim(workspace, {"key": key, "folder": "experiment", "run": "A_seed1", "argv": ["/bin/echo"]})
     assert isinstance(claimed, Claim)
     log = claimed.run_folder / "log.txt"
@@ -103,7 +103,7 @@ def test_while_all_slots_are_taken_nobody_reads_the_queue(tmp_path: Path, monkey
 def test_a_queued_run_that_is_anothers_by_now_is_neither_written_nor_started(
     tmp_path: Path, change: dict[str, Any]
 ) -> None:
-    workspace, key = Workspace(tmp_path), "a" * 32
+    workspace, key = Workspace(tmp_path), uuid.uuid4().hex
     request = {"key": key, "folder": "experiment", "run": "A_seed1", "argv": ["/bin/touch", str(tmp_path / "started")]}
     claimed = claim(workspace, request)
     assert isinstance(claimed, Claim)
