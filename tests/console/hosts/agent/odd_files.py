@@ -8,6 +8,8 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+from console.hosts.agent.restore import exchange
+
 KEY = "0" * 32
 
 
@@ -67,3 +69,11 @@ def replace(path: Path, by: Callable[[Path], None]) -> None:
     else:
         path.unlink(missing_ok=True)
     by(path)
+
+
+def replace_at_once(path: Path, by: Callable[[Path], None]) -> None:
+    """As ``replace``, but whoever polls never finds nothing there."""
+    beside = path.with_name(f".{path.name}.odd")
+    by(beside)
+    exchange(path, beside)
+    beside.unlink()

@@ -307,7 +307,7 @@ async def test_a_run_with_an_odd_file_is_pulled_without_it(
 ) -> None:
     async with console(steered.config, steered.runs_dir) as one:
         await one.synced_to(FIRST)
-        odd_files.replace(steered.remote / "events.jsonl", odd_files.NOT_FILES[odd])
+        odd_files.replace_at_once(steered.remote / "events.jsonl", odd_files.NOT_FILES[odd])
         steered.steer("3")
         await one.synced_to(FIRST + 3 * LINE)
         state = one.link.follower.views[RUN].state
