@@ -1,5 +1,5 @@
 # make console   sets everything up, opens the console on the embedded host
-# make test      sets everything up, lints, checks types, runs all tests, once
+# make test      sets everything up, lints, checks types, runs all tests, once; four workers, since tests mostly wait for real servers
 # make check     lint, types and the tests that need no real server: quick, while you work
 # make faults    injects the faults of a bad night at full size and prints what held
 # make bench     side-by-side benchmarks; prints a table and writes bench.json
@@ -17,10 +17,10 @@ console: $(INSTALLED) $(WORDNET)
 	@$(BIN)/qllm-console --profile demo
 
 test: lint types $(WORDNET)
-	@$(BIN)/pytest -n 2 --dist loadgroup
+	@$(BIN)/pytest -n 4 --dist loadgroup
 
 check: lint types $(WORDNET)
-	@$(BIN)/pytest -n 2 --dist loadgroup -m 'not server'
+	@$(BIN)/pytest -n 4 --dist loadgroup -m 'not server'
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff check .

@@ -43,16 +43,26 @@ def pytest_configure(config: pytest.Config) -> None:
 COSTLY = frozenset({"built", "embedded", "finished", "host", "lexicon", "slurm", "sshd", "wordnet", "workspace"})
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist, which reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark costly tests, which `make check` leaves out; those that share a costly fixture stay on one worker."""
     for item in items:
         fixtures = COSTLY.intersection(getattr(item, "fixturenames", ()))
         if fixtures:
             item.add_marker("server")
-        if "slurm" in fixtures or "[slurm" in item.nodeid:
+        callspec = getattr(item, "callspec", None)
+        if "slurm" in fixtures or (callspec is not None and callspec.params.get("host") == "slurm"):
             item.add_marker(pytest.mark.xdist_group("slurm"))
         elif "finished" in fixtures:
             item.add_marker(pytest.mark.xdist_group("finished"))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse versions of pytest and xdist that do not keep a group of tests on one worker: two Slurms disturb each other."""
+    if session.config.getoption("loadgroup", False):
+        for item in session.items:
+            if item.get_closest_marker("xdist_group") and "@" not in item.nodeid:
+                raise pytest.UsageError("this pytest-xdist does not group tests with this pytest; see constraints.txt")
 
 
 class Fault:

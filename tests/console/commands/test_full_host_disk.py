@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,9 @@ from tests.console.tiny import PROFILE, console, status, write_experiment
 pytestmark = pytest.mark.server
 
 
-async def launch(link: AgentClient, folder: str, run: str, key: str, *argv: str) -> None:
+async def launch(link: AgentClient, folder: str, run: str, *argv: str) -> None:
     fixed: dict[str, Any] = {"settings": "", "slots": 1, "files": {}, "env": {}}
-    assert (await link.request("launch", key=key * 32, folder=folder, run=run, argv=argv, **fixed))["new"]
+    assert (await link.request("launch", key=uuid.uuid4().hex, folder=folder, run=run, argv=argv, **fixed))["new"]
 
 
 async def until(link: AgentClient, folder: str, condition: Callable[[dict[str, Any]], Any]) -> None:
@@ -42,8 +43,8 @@ async def test_status_and_abort_need_no_room_on_the_host_and_a_launch_says_why_n
         host = Host(disk / "host")
         (runs / ".local-host").symlink_to(host.workspace)
         async with host.open_connection() as (_, link):
-            await launch(link, folder, "A_seed42", "1", "/bin/sleep", "600")
-            await launch(link, folder, "A_seed123", "2", "/bin/sleep", "600")
+            await launch(link, folder, "A_seed42", "/bin/sleep", "600")
+            await launch(link, folder, "A_seed123", "/bin/sleep", "600")
             await until(
                 link, folder, lambda states: states["A_seed42"].get("job") and states["A_seed123"].get("supervisor")
             )
@@ -72,5 +73,5 @@ async def test_an_agent_that_was_started_from_memory_launches_once_there_is_room
             assert (await link.request("facts"))["disk_free"] == 0
             for path in fillers:
                 path.unlink()
-            await launch(link, "folder", "A_seed42", "1", "/bin/true")
+            await launch(link, "folder", "A_seed42", "/bin/true")
             await until(link, "folder", lambda states: states["A_seed42"]["state"] == "finished")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from pathlib import Path
 
 import pytest
@@ -33,14 +34,15 @@ async def test_a_launch_on_a_full_disk_is_refused_with_the_reason_and_succeeds_o
     host = Host(small_disk / "host")
     async with host.open_connection() as (_, link):
         await launch(link, "A_seed1", "print('one')")
+        key = uuid.uuid4().hex
         before = await states_when(link, in_state("A_seed1", "finished"))
         filler = fill(small_disk)
         with pytest.raises(AgentRefused, match=f"the disk at {small_disk} is full"):
-            await launch(link, "A_seed2", "print('two')", key="2" * 32)
+            await launch(link, "A_seed2", "print('two')", key=key)
         states = await states_when(link, lambda states: "A_seed1" in states)
         assert states["A_seed1"] == before["A_seed1"]
         filler.unlink()
-        assert await launch(link, "A_seed2", "print('two')", key="2" * 32) == "2" * 32
+        assert await launch(link, "A_seed2", "print('two')", key=key) == key
         await states_when(link, in_state("A_seed2", "finished"))
 
 
