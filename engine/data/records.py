@@ -155,8 +155,26 @@ class FrozenEvaluation(Struct, frozen=True):
         return {*(event.text for event in self.events()), *(gloss for item in self.coherence for gloss in item.glosses)}
 
 
+WORDNET_DEVELOPMENT = "wordnet"
+"""Name of the development set that is made of the built dataset's development lemmas."""
+
+
+class DevelopmentSet(Struct, frozen=True):
+    """Items on which a run's head is measured while it is trained; its best measurement is chosen by their scores.
+
+    Either kind of items may be missing. ``name`` is unique within a dataset.
+    """
+
+    name: str
+    retrieval: tuple[RetrievalItem, ...] = ()
+    coherence: tuple[CoherenceItem, ...] = ()
+
+
 class Dataset(Struct, frozen=True):
-    """Everything one run trains and evaluates on: bundles of one edition, development bundles, frozen evaluation."""
+    """Everything one run trains and evaluates on: bundles of one edition, development data, frozen evaluation.
+
+    Development data are bundles (``dev``) and named sets of items (``development``).
+    """
 
     edition: str
     train: tuple[Bundle, ...]
@@ -167,6 +185,7 @@ class Dataset(Struct, frozen=True):
     eval_fingerprint: str
     probes: tuple[AttentionProbe, ...] = ()
     killers: tuple[Killer, ...] = ()
+    development: tuple[DevelopmentSet, ...] = ()
 
     @property
     def evaluation(self) -> FrozenEvaluation:
