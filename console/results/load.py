@@ -23,7 +23,10 @@ from engine.contract.state import RunState
 
 _RANKS, _MARGINS = (1, 2**31), (-2.001, 2.001)  # a margin is a difference of two float32 cosines
 _RANGES = {"rank": _RANKS, "mean_pool_rank": _RANKS, "margin": _MARGINS, "mean_pool_margin": _MARGINS}
-_COLUMNS: dict[str, pl.DataType] = {name: getattr(pl, kind)() for name, kind in column_types(ItemRow).items()}
+# Lists, such as every candidate's similarity, are left in the file: no view of all runs at once shows them.
+_COLUMNS: dict[str, pl.DataType] = {
+    name: getattr(pl, kind.name)() for name, kind in column_types(ItemRow).items() if not kind.is_list
+}
 _RUN_COLUMNS: dict[str, pl.DataType] = {"condition": pl.String(), "seed": pl.Int64(), "evaluation": pl.String()}
 
 
@@ -61,8 +64,8 @@ class LoadedRuns(NamedTuple):
 
     Attributes:
         runs: every run that was asked for, with its capsule or why it could not be loaded.
-        items: the items of all capsules, the columns of ``ItemRow`` after ``condition``, ``seed`` and ``evaluation``
-            (the fingerprint of the evaluation data).
+        items: the items of all capsules, the columns of ``ItemRow`` without its lists, after ``condition``, ``seed`` and
+            ``evaluation`` (the fingerprint of the evaluation data).
     """
 
     runs: dict[RunId, LoadedRun]
@@ -137,7 +140,7 @@ def read_capsule(folder: RunFolder) -> Capsule:
 
 
 def _read_items(path: Path) -> pl.DataFrame:
-    """The items of a run: the columns of ``ItemRow`` in their order, without nulls, every number in its range.
+    """The items of a run: the columns of ``ItemRow`` but its lists, in their order, without nulls, numbers in their range.
 
     Raises:
         FileNotFoundError: there are none.

@@ -5,16 +5,19 @@
     rank: of the best right candidate among all, from 1 · correct_at_1 · correct_at_3 · margin: best right minus best wrong
     reason: reason code of a killer, else "" · mean_pool_rank, mean_pool_margin: the same of frozen mean pooling
     query, answer, chosen: the texts, for a person to read
+    pos: part of speech of the query, such as noun · senses: number of different senses among the candidates
+    similarities: cosine of the query with each candidate, in the item's order · right: which of them are right
 
 ``attention.parquet``
     item_id · lemma · epoch · tokens: their number · entropy: entropy / log tokens, 1.0 is uniform
     lemma_mass: attention on the target word · cue_mass: attention on the words that give its sense away, null where
     none is known · top_tokens: the three heaviest, joined by spaces · text
+    token_texts: characters of every token, special tokens as ``<start>`` and ``<end>`` · weights: attention on each
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, get_type_hints
+from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 ReasonCode = Literal[
     "within_lemma_collision",
@@ -44,6 +47,10 @@ class ItemRow(NamedTuple):
     query: str
     answer: str
     chosen: str
+    pos: str
+    senses: int
+    similarities: list[float]
+    right: list[bool]
 
 
 class AttentionRow(NamedTuple):
@@ -58,6 +65,8 @@ class AttentionRow(NamedTuple):
     cue_mass: float | None
     top_tokens: str
     text: str
+    token_texts: list[str]
+    weights: list[float]
 
 
 _COLUMN_TYPES: dict[Any, str] = {
@@ -69,9 +78,21 @@ _COLUMN_TYPES: dict[Any, str] = {
 }
 
 
-def column_types(row: type[ItemRow] | type[AttentionRow]) -> dict[str, str]:
-    """The columns of ``row`` in their order, each with the name of its polars type, such as ``Int64``.
+class ColumnType(NamedTuple):
+    """Type of a column: the name of a polars type, such as ``Int64``, and whether each value is a list of these.
 
-    Names, because contract modules import nothing heavy.
+    A name, because contract modules import nothing heavy.
     """
-    return {name: _COLUMN_TYPES[kind] for name, kind in get_type_hints(row).items()}
+
+    name: str
+    is_list: bool
+
+
+def column_types(row: type[ItemRow] | type[AttentionRow]) -> dict[str, ColumnType]:
+    """The columns of ``row`` in their order, with their types."""
+    return {name: _column_type(kind) for name, kind in get_type_hints(row).items()}
+
+
+def _column_type(kind: Any) -> ColumnType:
+    is_list = get_origin(kind) is list
+    return ColumnType(_COLUMN_TYPES[get_args(kind)[0] if is_list else kind], is_list)

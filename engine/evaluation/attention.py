@@ -63,10 +63,20 @@ def attention_rows(
         lemma_mass = float(weights[on_target_word(characters, event)].sum())
         cue_mass = float(weights[_on_cues(characters, text, probe)].sum()) if probe.cues else None
         heaviest = weights.topk(min(TOP_TOKENS, len(weights))).indices.tolist()
-        tops = " ".join(_token_text(text, characters.tolist(), index) for index in heaviest)
+        tokens = [_token_text(text, span, index) for index, span in enumerate(characters.tolist())]
         rows.append(
             AttentionRow(
-                probe.probe_id, event.lemma, epoch, len(weights), entropy, lemma_mass, cue_mass, tops, event.text
+                item_id=probe.probe_id,
+                lemma=event.lemma,
+                epoch=epoch,
+                tokens=len(tokens),
+                entropy=entropy,
+                lemma_mass=lemma_mass,
+                cue_mass=cue_mass,
+                top_tokens=" ".join(tokens[index] for index in heaviest),
+                text=event.text,
+                token_texts=tokens,
+                weights=weights.tolist(),
             )
         )
     return rows
@@ -82,9 +92,9 @@ def _on_cues(characters: Tensor, text: str, probe: AttentionProbe) -> Tensor:
     return on_cue & ~on_target_word(characters, probe.event)
 
 
-def _token_text(text: str, characters: list[list[int]], index: int) -> str:
+def _token_text(text: str, span: list[int], index: int) -> str:
     """The characters of a token; the special tokens at both ends have none."""
-    start, end = characters[index]
+    start, end = span
     if end > start:
         return text[start:end]
     return "<start>" if index == 0 else "<end>"

@@ -11,7 +11,7 @@ from engine.contract.experiment import TIERS
 from engine.contract.items import ItemRow
 from engine.contract.metrics import Margins, Scores, TierScore
 from engine.data.evaluation.killers import Ranked, reason_code
-from engine.data.records import Dataset, Killer, UsageEvent
+from engine.data.records import POS_NAMES, Dataset, Killer, UsageEvent
 from engine.evaluation.ranking import TextVectors, rank_coherence, rank_retrieval, steps_of
 
 
@@ -65,15 +65,29 @@ def killer_top1(rows: Iterable[ItemRow], killers: Sequence[Killer]) -> float | N
 
 def _retrieval_rows(dataset: Dataset, head: list[Ranked], mean_pool: list[Ranked]) -> Iterator[ItemRow]:
     for item, ranked, baseline in zip(dataset.retrieval, head, mean_pool, strict=True):
-        texts = [candidate.event.text for candidate in item.candidates]
+        candidates = _Candidates(
+            [candidate.event.text for candidate in item.candidates],
+            [candidate.right for candidate in item.candidates],
+            len({candidate.event.sense_id for candidate in item.candidates}),
+        )
         reason = reason_code(item, ranked) or ""
-        yield _row("retrieval", item.item_id, item.lemma, item.tier, reason, item.query, texts, ranked, baseline)
+        yield _row("retrieval", item.item_id, item.lemma, item.tier, reason, item.query, candidates, ranked, baseline)
 
 
 def _coherence_rows(dataset: Dataset, head: list[Ranked], mean_pool: list[Ranked]) -> Iterator[ItemRow]:
     for (item, index, step), ranked, baseline in zip(steps_of(dataset.coherence), head, mean_pool, strict=True):
         item_id = f"{item.item_id}:{index}"
-        yield _row("coherence", item_id, item.lemma, "", "", step.event, item.glosses, ranked, baseline)
+        right = [sense == step.sense for sense in range(len(item.glosses))]
+        candidates = _Candidates(item.glosses, right, len(item.sense_ids))
+        yield _row("coherence", item_id, item.lemma, "", "", step.event, candidates, ranked, baseline)
+
+
+class _Candidates(NamedTuple):
+    """Texts of a row's candidates, which are right, and how many senses they have."""
+
+    texts: Sequence[str]
+    right: list[bool]
+    senses: int
 
 
 def _row(
@@ -83,7 +97,7 @@ def _row(
     tier: str,
     reason: str,
     query: UsageEvent,
-    candidates: Sequence[str],
+    candidates: _Candidates,
     ranked: Ranked,
     baseline: Ranked,
 ) -> ItemRow:
@@ -93,7 +107,7 @@ def _row(
         lemma=lemma,
         tier=tier,
         source=query.source,
-        candidates=len(candidates),
+        candidates=len(candidates.texts),
         rank=ranked.rank,
         correct_at_1=ranked.rank == 1,
         correct_at_3=ranked.rank <= 3,
@@ -102,6 +116,10 @@ def _row(
         mean_pool_rank=baseline.rank,
         mean_pool_margin=baseline.margin,
         query=query.text,
-        answer=candidates[ranked.answer],
-        chosen=candidates[ranked.chosen],
+        answer=candidates.texts[ranked.answer],
+        chosen=candidates.texts[ranked.chosen],
+        pos=POS_NAMES[query.pos],
+        senses=candidates.senses,
+        similarities=list(ranked.similarities),
+        right=candidates.right,
     )

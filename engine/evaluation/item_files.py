@@ -17,7 +17,10 @@ Row = TypeVar("Row", ItemRow, AttentionRow)
 
 def write_rows(path: Path, rows: Sequence[Row], row_type: type[Row]) -> None:
     """Write ``rows`` durably as Parquet; the columns are those of ``row_type``, even if there is no row."""
-    schema = {name: getattr(pl, kind)() for name, kind in column_types(row_type).items()}
+    schema = {
+        name: pl.List(getattr(pl, kind.name)()) if kind.is_list else getattr(pl, kind.name)()
+        for name, kind in column_types(row_type).items()
+    }
     buffer = BytesIO()
     pl.DataFrame(rows, schema=schema, orient="row").write_parquet(buffer)
     write_durably(path, buffer.getvalue())

@@ -30,12 +30,14 @@ class Ranked(NamedTuple):
         margin: similarity of the best right candidate minus that of the best wrong one.
         answer: index of the best right candidate.
         chosen: index of the candidate the model puts first; the wrong one on a tie.
+        similarities: of the query with every candidate, in their order.
     """
 
     rank: int
     margin: float
     answer: int
     chosen: int
+    similarities: tuple[float, ...] = ()
 
 
 def rank_candidates(similarities: NDArray[np.float64], right: NDArray[np.bool_]) -> Ranked:
@@ -47,7 +49,8 @@ def rank_candidates(similarities: NDArray[np.float64], right: NDArray[np.bool_])
     answer = int(np.flatnonzero(right)[np.argmax(values[right])])
     rival = int(np.flatnonzero(~right)[np.argmax(values[~right])])
     rank = 1 + int(np.count_nonzero(values[~right] >= values[answer]))
-    return Ranked(rank, float(values[answer] - values[rival]), answer, answer if rank == 1 else rival)
+    chosen = answer if rank == 1 else rival
+    return Ranked(rank, float(values[answer] - values[rival]), answer, chosen, tuple(similarities.tolist()))
 
 
 def killer_set(items: Sequence[RetrievalItem], texts: EmbeddedTexts) -> tuple[Killer, ...]:

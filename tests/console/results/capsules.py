@@ -42,6 +42,10 @@ def row(
         f"q {item}",
         "right",
         "wrong",
+        "noun",
+        2,
+        [margin, 0.0],
+        [True, False],
     )
 
 

@@ -50,6 +50,13 @@ def test_scores_follow_from_the_rows(device: str) -> None:
     for row in done.rows:
         assert (row.rank == 1) == (row.margin > 0) == (row.chosen == row.answer)
         assert not (row.reason and row.correct_at_1)
+        assert len(row.similarities) == len(row.right) == row.candidates and row.pos == "noun"
+        assert row.senses == (2 if row.kind == "coherence" else 1)  # the samples have one sense id
+        best = {
+            right: max(near for near, one in zip(row.similarities, row.right, strict=True) if one is right)
+            for right in (True, False)
+        }
+        assert row.margin == best[True] - best[False]
 
 
 def test_mean_pooling_beside_the_head_is_mean_pooling() -> None:
@@ -77,6 +84,7 @@ def test_attention_rows_give_mass_on_target_and_cues_entropy_and_top_tokens(tmp_
     heaviest = sorted(range(len(names)), key=lambda index: -attention[index])[:3]
     assert row.top_tokens == " ".join(names[index] for index in heaviest)
     assert 0 < row.entropy <= 1
+    assert row.token_texts == names and row.weights == pytest.approx(attention)
 
     log = AttentionLog(tmp_path / "attention.parquet", states, [probe])
     for epoch in (0, 1, 2):
@@ -103,14 +111,18 @@ def test_without_probes_a_few_queries_are_the_probes_without_cues() -> None:
 
 
 def test_tables_have_the_agreed_columns_and_are_read_back_as_written(tmp_path: Path) -> None:
-    row = ItemRow("retrieval", "i", "bank", "tier1_easy", "example", 4, 2, False, True, -0.1, "", 1, 0.2, "q", "a", "c")
+    tail = ("noun", 2, [0.5, 0.25, -0.1, 0.0], [False, True, True, False])
+    row = ItemRow(
+        *("retrieval", "i", "bank", "tier1_easy", "example", 4, 2, False, True, -0.1, "", 1, 0.2, "q", "a", "c"), *tail
+    )
     write_rows(tmp_path / "items.parquet", [row], ItemRow)
     frame = pl.read_parquet(tmp_path / "items.parquet")
     assert tuple(frame.columns) == ItemRow._fields
     assert [ItemRow(*values) for values in frame.iter_rows()] == [row]
     write_rows(tmp_path / "items.parquet", [], ItemRow)
     assert pl.read_parquet(tmp_path / "items.parquet").schema == frame.schema
-    rows = [AttentionRow("i", "bank", 0, 5, 0.9, 0.1, cue_mass, "the of a", "text") for cue_mass in (0.3, None)]
+    tokens = (["<start>", "text", "<end>"], [0.25, 0.5, 0.25])
+    rows = [AttentionRow("i", "bank", 0, 3, 0.9, 0.1, mass, "text", "text", *tokens) for mass in (0.3, None)]
     write_rows(tmp_path / "attention.parquet", rows, AttentionRow)
     assert read_attention(tmp_path / "attention.parquet") == rows
     assert read_attention(tmp_path / "missing.parquet") == []
@@ -139,7 +151,7 @@ def test_shares_margins_and_tiers() -> None:
 
 
 def row(kind: str, item_id: str, rank: int) -> ItemRow:
-    tail = (0.0, "", 1, 0.0, "q", "a", "c")
+    tail = (0.0, "", 1, 0.0, "q", "a", "c", "noun", 2, [0.1], [True])
     return ItemRow(kind, item_id, "bank", "tier1_easy", "example", 4, rank, rank == 1, rank <= 3, *tail)
 
 
