@@ -184,7 +184,7 @@ def _check(options: argparse.Namespace) -> int:
     runs = [resolve(experiment, options.profile, run) for run in run_ids(experiment, options.profile)]
     if any(settings.needs_wordnet for settings in runs):
         check_wordnet()
-    from engine.data.formats.user_dataset import read_user_files
+    from engine.data.formats.user_files import read_user_files
 
     files = paths_of(experiment)
     for inputs in dict.fromkeys(settings.inputs for settings in runs):

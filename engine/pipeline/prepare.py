@@ -24,6 +24,7 @@ from engine.data.build import Report, build_all, build_key
 from engine.data.bundles.encoder_text import Embed, encoder_texts_of
 from engine.data.dataset_files import load, load_confirm
 from engine.data.formats.user_dataset import prepare_user_dataset, user_dataset_key
+from engine.data.formats.user_files import read_user_files
 from engine.data.records import Dataset
 from engine.data.wordnet.database import REQUIRED, find_wordnet, read_wordnet
 from engine.encoder.encoder import Encoder
@@ -111,7 +112,8 @@ def prepare_dataset(
 ) -> Generator[Progress, None, Path]:
     """The folder of the dataset that ``settings`` describe; made first when it is missing.
 
-    One process makes it; the others wait for it. The folder appears complete or not at all.
+    One process makes it; the others wait for it. The folder appears complete or not at all. Users' files are read before
+    anything is built, because a build takes minutes and a wrong file should show at once.
 
     Args:
         workspace, files: as for ``run_pipeline``.
@@ -123,13 +125,20 @@ def prepare_dataset(
     folder, fingerprint = workspace / "data", reference.encoder.fingerprint
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / "lock")
-    built = (yield from _built_dataset(settings, folder, reference, lock)) if settings.needs_wordnet else None
-    if built is not None and not settings.inputs:
-        return built
+    built = _existing_build(settings, folder, fingerprint)
+    if not settings.inputs:
+        return built or (yield from _built_dataset(settings, folder, reference, lock))
+    if built or not settings.needs_wordnet:
+        own = folder / user_dataset_key(settings, built, fingerprint)
+        if own.is_dir():
+            return own
+    user_files = read_user_files(settings.inputs, files or {})
+    if settings.needs_wordnet and built is None:
+        built = yield from _built_dataset(settings, folder, reference, lock)
     own = folder / user_dataset_key(settings, built, fingerprint)
 
     def make(embed: Embed, report: Report) -> None:
-        prepare_user_dataset(settings, files or {}, built, embed, fingerprint, own, report)
+        prepare_user_dataset(settings, user_files, built, embed, fingerprint, own, report)
 
     if not own.is_dir():
         yield from acquire(lock)
@@ -145,9 +154,6 @@ def _built_dataset(
     """The folder of the dataset built from WordNet."""
     source, fingerprint = find_wordnet(os.environ), reference.encoder.fingerprint
     data, seed, synthetics = settings.data, settings.data_seed, settings.synthetics
-    remembered = _remembered_fingerprint(folder, source)
-    if remembered and (built := folder / build_key(data, seed, synthetics, remembered, fingerprint)).is_dir():
-        return built
     yield from acquire(lock)
     with lock:
         wordnet = read_wordnet(source)
@@ -160,6 +166,15 @@ def _built_dataset(
         if not built.is_dir():
             yield from _make(make, reference, lock)
     return built
+
+
+def _existing_build(settings: Settings, folder: Path, fingerprint: str) -> Path | None:
+    """The folder of the dataset built from WordNet, if one is needed and known to exist without reading WordNet."""
+    remembered = _remembered_fingerprint(folder, find_wordnet(os.environ)) if settings.needs_wordnet else None
+    if not remembered:
+        return None
+    built = folder / build_key(settings.data, settings.data_seed, settings.synthetics, remembered, fingerprint)
+    return built if built.is_dir() else None
 
 
 def _make(make: Callable[[Embed, Report], None], cache: TokenCache, lock: FileLock) -> Iterator[Progress]:

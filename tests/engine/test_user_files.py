@@ -19,6 +19,7 @@ from engine.contract.settings import Settings, decode_spec
 from engine.data.dataset_files import load, load_confirm, read_manifest
 from engine.data.near_copies import near_copies
 from engine.data.records import Dataset
+from engine.pipeline import prepare as prepare_module
 from engine.pipeline.prepare import prepare_dataset, reference_cache
 from engine.pipeline.run import run_pipeline
 from tests.engine.data.formats import sample_lines as samples
@@ -111,6 +112,20 @@ def test_a_dataset_of_own_files_is_prepared_again_only_when_a_file_changes(tmp_p
     assert prepared(path, tmp_path / "workspace")[1] == folder and folder.stat().st_mtime_ns == before
     samples.write(path.with_name("coherence.jsonl"), map(samples.coherence, range(11)))
     assert prepared(path, tmp_path / "workspace")[1] != folder
+
+
+def test_a_wrong_file_is_refused_before_wordnet_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_user_experiment(tmp_path / "console", user_bundles=False)
+    samples.write(
+        path.with_name("killers.jsonl"), [*map(samples.killer, range(3)), {**samples.killer(3), "margin": "low"}]
+    )
+
+    def never(*_: object) -> None:
+        raise AssertionError("built before the files were read")
+
+    monkeypatch.setattr(prepare_module, "read_wordnet", never)
+    with pytest.raises(BadInput, match=r"^killers.jsonl:4: 1 of 4 .*; the first: margin: Expected `float`, got `str`$"):
+        prepared(path, tmp_path / "workspace", "B")
 
 
 def test_the_command_line_reads_and_checks_uploaded_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from engine.contract.experiment import Experiment, read_experiment
 from engine.contract.settings import RunId, Settings, resolve
 from engine.contract.toml_file import find_config
+from engine.data.formats.user_files import UserFiles, read_user_files
 from tests.engine.data.formats import sample_lines as samples
 
 EVALUATION = """
@@ -64,3 +65,8 @@ def user_settings(path: Path, condition: str = "A") -> tuple[Experiment, Setting
 def paths_of(experiment: Experiment) -> dict[str, Path]:
     """Where the files lie, by SHA-256."""
     return {file.sha256: file.path for file in experiment.files.values()}
+
+
+def files_of(experiment: Experiment, settings: Settings) -> UserFiles:
+    """The records of the files that ``settings`` name."""
+    return read_user_files(settings.inputs, paths_of(experiment))

@@ -14,11 +14,10 @@ from msgspec import Struct, structs
 
 from engine.contract.bad_input import BadInput
 from engine.contract.durable import writing_durably
-from engine.data.formats.gate import MAX_QUARANTINED_SHARE, Counts, FileReport, Gate, LineGroup, Verdict
+from engine.data.formats.gate import MAX_QUARANTINED_SHARE, Counts, FileReport, Gate, ItemIds, LineGroup, Verdict
 from engine.data.formats.lines import read_lines
 from engine.data.formats.reasons import Reason, Repair, printable
 from engine.data.formats.schemas import FORMATS_OF_ROLE
-from engine.data.records import RetrievalItem
 
 
 def check_files(files: Sequence[Path], quarantine: Path | None = None) -> Iterator[FileReport]:
@@ -36,7 +35,7 @@ def check_files(files: Sequence[Path], quarantine: Path | None = None) -> Iterat
         if count > 1:
             raise BadInput(f"{count} files are called {name}; quarantine them one at a time", field="--quarantine")
         quarantine.mkdir(parents=True, exist_ok=True)
-    items = {item for file in files for item in _retrieval_items(file)}
+    items = _retrieval_items(files)
     for file in files:
         report = FileReport(file)
         path = None if quarantine is None else quarantine / f"{file.name}.quarantine.jsonl"
@@ -49,13 +48,15 @@ def check_files(files: Sequence[Path], quarantine: Path | None = None) -> Iterat
         yield report
 
 
-def _retrieval_items(file: Path) -> Iterator[str]:
-    """The ids of the retrieval items of ``file`` that pass the gate."""
-    gate = Gate(accepts=FORMATS_OF_ROLE["retrieval"])
-    for line in read_lines(file):
-        if not line.too_long and b'"candidates"' in line.content:
-            records = gate.verdict(line).records
-            yield from (record.item_id for record in records if isinstance(record, RetrievalItem))
+def _retrieval_items(files: Sequence[Path]) -> ItemIds:
+    """The ids of the retrieval items in ``files``."""
+    found = ItemIds()
+    for file in files:
+        gate = Gate(accepts=FORMATS_OF_ROLE["retrieval"])
+        for line in read_lines(file):
+            if not line.too_long and b'"candidates"' in line.content:
+                found.add(gate.verdict(line))
+    return found
 
 
 class QuarantinedLine(Struct, frozen=True, omit_defaults=True):

@@ -126,17 +126,18 @@ def attention_probe(line: Attention, repairs: Repairs) -> AttentionProbe:
     return AttentionProbe(str(line.eval_id), event, tuple(cues))
 
 
-def killer_of(line: KillerLine, items: Set[str] | None) -> Killer:
-    """The killer of a line; ``items`` are the known ids of retrieval items, None if unknown.
+def killer_of(line: KillerLine, kept: Set[str] | None, quarantined: Set[str] = frozenset()) -> Killer:
+    """The killer of a line.
 
-    A severity that is not given is 1 - margin.
+    ``kept`` and ``quarantined`` are the ids of retrieval items, ``kept`` is None if they are unknown. A severity that is
+    not given is 1 - margin.
 
     Raises:
-        Quarantined: it names no known item.
+        Quarantined: it names no known item, or one in quarantine.
     """
     item = str(line.eval_id)
-    if items is not None and item not in items:
-        raise Quarantined(Reason.UNKNOWN_ITEM, item)
+    if kept is not None and item not in kept:
+        raise Quarantined(Reason.ITEM_QUARANTINED if item in quarantined else Reason.UNKNOWN_ITEM, item)
     severity = 1.0 - line.margin if line.severity is None else line.severity
     return Killer(item, line.reason_code, line.margin, severity, line.best_correct_rank, line.wrong_sense_id or "")
 

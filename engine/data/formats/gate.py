@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 from engine.contract.bad_input import BadInput
 from engine.data.formats.bundle_lines import bundles_of_21, bundles_of_contrastive
 from engine.data.formats.evaluation_lines import attention_probe, coherence_item, killer_of, retrieval_item
-from engine.data.formats.lines import Line, decode_line
+from engine.data.formats.lines import Line, decode_line, item_id_of
 from engine.data.formats.reasons import Quarantined, Reason, Repair
 from engine.data.formats.schemas import (
     BUNDLES,
@@ -51,15 +51,32 @@ class Verdict(NamedTuple):
     quarantined: Quarantined | None = None
 
 
+class ItemIds:
+    """Ids of the retrieval items that killers may name: ``kept`` passed the gate, ``quarantined`` did not."""
+
+    def __init__(self, kept: Iterable[str] = ()) -> None:
+        self.kept = set(kept)
+        self.quarantined: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self.kept) + len(self.quarantined)
+
+    def add(self, verdict: Verdict) -> None:
+        """Add the ids of a line of retrieval items."""
+        self.kept.update(record.item_id for record in verdict.records if isinstance(record, RetrievalItem))
+        if verdict.quarantined is not None and (item := item_id_of(verdict.line.content)):
+            self.quarantined.add(item)
+
+
 class Gate:
     """Checks lines one after another; ids must be unique among all lines that pass one gate.
 
     Args:
         accepts: the formats that may pass; None is all.
-        items: the ids of retrieval items that killers may name; None is any.
+        items: the retrieval items that killers may name; None is any.
     """
 
-    def __init__(self, accepts: Set[Format] | None = None, items: Set[str] | None = None) -> None:
+    def __init__(self, accepts: Set[Format] | None = None, items: ItemIds | None = None) -> None:
         self.accepts = accepts
         self.items = items
         self._ids: set[tuple[str, str]] = set()
@@ -95,7 +112,10 @@ class Gate:
             case Attention():
                 return (attention_probe(decoded, repairs),)
             case KillerLine():
-                return (killer_of(decoded, self.items),)
+                kept, quarantined = (
+                    (self.items.kept, self.items.quarantined) if self.items is not None else (None, set())
+                )
+                return (killer_of(decoded, kept, quarantined),)
 
     def _require_new_id(self, known: Format, decoded: Schema) -> None:
         match decoded:
@@ -172,16 +192,22 @@ class FileReport(Struct):
         Raises:
             BadInput: with the most frequent reason and the first line that has it.
         """
-        total = self.total
-        if not total.records:
+        records = self.total.records
+        if not records:
             raise BadInput("holds no records", file=self.file)
-        share = total.quarantined / total.records
+        # a killer of an item that is in quarantine is no fault of its own file
+        faults = {reason: found for reason, found in self.quarantined.items() if reason is not Reason.ITEM_QUARANTINED}
+        count = sum(len(found.lines) for found in faults.values())
+        share = count / records
         if share <= MAX_QUARANTINED_SHARE:
             return
-        reason, found = max(self.quarantined.items(), key=lambda item: len(item[1].lines))
-        raise BadInput(
-            f"{total.quarantined} of {total.records} records quarantined ({share:.0%}, at most {MAX_QUARANTINED_SHARE:.0%}); "
-            f"most often ({len(found.lines)}): {reason.sentence}",
-            file=self.file,
-            line=found.lines[0],
-        )
+        reason, found = max(faults.items(), key=lambda item: len(item[1].lines))
+        if len(found.lines) == records and reason is Reason.UNKNOWN_ITEM:
+            message = f"none of its {records} killers names a retrieval item; the first names {found.example}"
+        else:
+            message = (
+                f"{count} of {records} records quarantined ({share:.0%}, at most {MAX_QUARANTINED_SHARE:.0%}); "
+                f"most often ({len(found.lines)}): {reason.sentence}"
+            )
+            message += f"; the first: {found.example}" if found.example else ""
+        raise BadInput(message, file=self.file, line=found.lines[0])

@@ -13,7 +13,7 @@ import msgspec
 
 from engine.contract.bad_input import BadInput
 from engine.data.formats.reasons import Quarantined, Reason
-from engine.data.formats.schemas import SCHEMAS, Format, Schema, detect_format
+from engine.data.formats.schemas import SCHEMAS, Format, Id, Schema, detect_format
 
 MAX_LINE_BYTES = 4 << 20
 """Of a longer line only the beginning is kept, so that one line without end cannot fill the memory."""
@@ -35,7 +35,8 @@ _NOT_JSON_LINES = {
     b"\xfe\xff": "is UTF-16; save it as UTF-8",
 }
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)  # a string, or a bracket outside strings
-_PATH = re.compile(r" - at `(\$.*)`$")
+_AT_FIELD = re.compile(r" - at `\$\.?(.*)`$")
+_MISSING = re.compile(r"Object missing required field `(.*)`")
 
 
 class Line(NamedTuple):
@@ -134,7 +135,30 @@ def decode_line(content: bytes) -> tuple[Format, Schema]:
     try:
         return known, msgspec.convert(record, SCHEMAS[known])
     except (msgspec.ValidationError, OverflowError) as error:
-        raise Quarantined(Reason.WRONG_TYPE, _PATH.sub(r": \1", str(error))) from None
+        raise Quarantined(Reason.WRONG_TYPE, _field_error(str(error))) from None
+
+
+class _Identified(msgspec.Struct):
+    """The part of a line of any evaluation format that names it."""
+
+    eval_id: Id
+
+
+def item_id_of(content: bytes) -> str | None:
+    """The ``eval_id`` of a line that need not be valid otherwise; None if it has none that can be read."""
+    try:
+        return str(msgspec.json.decode(content, type=_Identified).eval_id)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _field_error(message: str) -> str:
+    """msgspec's message with the field before it: ``candidates[2].text: missing``, ``query.text: Expected ...``."""
+    found = _AT_FIELD.search(message)
+    problem, field = (message[: found.start()], found[1]) if found else (message, "")
+    if missing := _MISSING.fullmatch(problem):
+        return f"{field}.{missing[1]}".removeprefix(".") + ": missing"
+    return f"{field}: {problem}" if field else problem
 
 
 def _check_depth(content: bytes) -> None:

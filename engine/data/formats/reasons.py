@@ -51,6 +51,7 @@ class Reason(_Explained):
     GLOSS_CONTRADICTED = "gloss_contradicted", "two glosses for one sense, or one gloss for two"
     NO_CUE = "no_cue", "none of the cue tokens is in the text outside the target word"
     UNKNOWN_ITEM = "unknown_item", "the killer names no retrieval item"
+    ITEM_QUARANTINED = "item_quarantined", "the killer's retrieval item is in quarantine"
 
 
 class Repair(_Explained):

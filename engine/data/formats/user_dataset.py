@@ -1,18 +1,18 @@
-"""Prepares a dataset from users' files: read through the integrity gate, split, sliced, combined with a build if needed."""
+"""Prepares a dataset from the records of users' files: split, sliced, cleaned, combined with a build if needed."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Struct, structs
+from msgspec import structs
 
 from engine.contract.bad_input import BadInput
-from engine.contract.input_files import InputFile, Role, hash_file
+from engine.contract.input_files import InputFile
 from engine.contract.settings import Settings
 from engine.data.bundles.danger import tier_cuts, with_danger, with_tiers_by_rank
 from engine.data.bundles.encoder_text import Embed, EmbeddedTexts, bundle_encoder_texts, evaluation_encoder_texts
@@ -29,20 +29,10 @@ from engine.data.dataset_files import (
 from engine.data.evaluation.items import round_robin, with_tiers
 from engine.data.evaluation.killers import killer_set
 from engine.data.formats.check import reports_as_json
-from engine.data.formats.gate import FileReport, Gate, Record
-from engine.data.formats.lines import read_lines
-from engine.data.formats.schemas import FORMATS_OF_ROLE
+from engine.data.formats.user_files import UserFiles
 from engine.data.leakage import Excluded, exclude
 from engine.data.plan import by_hash
-from engine.data.records import (
-    AttentionProbe,
-    Bundle,
-    CoherenceItem,
-    Dataset,
-    FrozenEvaluation,
-    Killer,
-    RetrievalItem,
-)
+from engine.data.records import Bundle, Dataset, FrozenEvaluation, Killer
 
 IMPORTER_VERSION = 3
 """Increased whenever the same files would give other bytes."""
@@ -78,18 +68,18 @@ def user_dataset_key(settings: Settings, built: Path | None, encoder_fingerprint
 
 def prepare_user_dataset(
     settings: Settings,
-    paths: Mapping[str, Path],
+    files: UserFiles,
     built: Path | None,
     embed: Embed,
     encoder_fingerprint: str,
     folder: Path,
     report: Report,
 ) -> None:
-    """Read, check, split, clean and tier the files that ``settings`` name into ``folder``, whole or not at all.
+    """Split, clean and tier the records of users' files into the dataset ``folder``, whole or not at all.
 
     Args:
-        settings: name the files, the slice of them to take, and the seed of the split by lemma.
-        paths: the files' paths, by SHA-256.
+        settings: state the slice to take, and the seed of the split by lemma.
+        files: the records of the files that ``settings`` name.
         built: the finished build that supplies the roles without files; None if every role has files.
         embed: unique texts -> float32 (texts, H), L2-normalised, frozen mean pooling.
         encoder_fingerprint: of the encoder behind ``embed``.
@@ -97,12 +87,11 @@ def prepare_user_dataset(
         report: called with the stages done, their total and the word "stages".
 
     Raises:
-        BadInput: a file cannot be used, or too little data is left to train and evaluate on.
+        BadInput: too little data is left to train and evaluate on.
     """
     if (folder / MANIFEST).is_file():
         return
     report(0, _STAGES, "stages")
-    files = read_user_files(settings.inputs, paths)
     base = load(built, settings.edition or "v2.2") if built else None  # the evaluation is the same in every edition
     confirm = load_confirm(built, settings.edition or "v2.2") if built else None
     train, dev = _bundles(settings, files, base)
@@ -264,57 +253,3 @@ def _grouped(items: Iterable[Item], lemma_of: Callable[[Item], str]) -> dict[str
     for item in items:
         groups.setdefault(lemma_of(item), []).append(item)
     return groups
-
-
-class UserFiles(Struct, frozen=True):
-    """The records of users' files by role, and a report on each file; a role without files is empty."""
-
-    bundles: tuple[Bundle, ...]
-    dev: tuple[Bundle, ...]
-    retrieval: tuple[RetrievalItem, ...]
-    coherence: tuple[CoherenceItem, ...]
-    probes: tuple[AttentionProbe, ...]
-    killers: tuple[Killer, ...]
-    reports: tuple[FileReport, ...]
-
-
-def read_user_files(inputs: Iterable[InputFile], paths: Mapping[str, Path]) -> UserFiles:
-    """Read the files of ``inputs`` from ``paths`` (by SHA-256); ids must be unique within a role.
-
-    Raises:
-        BadInput: a file is missing, has changed, or has too many lines in quarantine.
-    """
-    named: dict[Role, list[InputFile]] = {}
-    for file in inputs:
-        named.setdefault(file.role, []).append(file)
-    reports: list[FileReport] = []
-
-    def read(role: Role, kind: type[Item], items: Set[str] | None = None) -> tuple[Item, ...]:
-        gate = Gate(FORMATS_OF_ROLE[role], items)  # one for all files of a role, so that ids are unique among them
-        records = (record for file in named.get(role, ()) for record in _records(gate, file, paths, reports))
-        return tuple(record for record in records if isinstance(record, kind))
-
-    retrieval = read("retrieval", RetrievalItem)
-    return UserFiles(
-        retrieval=retrieval,
-        killers=read("killers", Killer, {item.item_id for item in retrieval}),
-        bundles=read("bundles", Bundle),
-        dev=read("dev", Bundle),
-        coherence=read("coherence", CoherenceItem),
-        probes=read("attention", AttentionProbe),
-        reports=tuple(reports),
-    )
-
-
-def _records(gate: Gate, file: InputFile, paths: Mapping[str, Path], reports: list[FileReport]) -> list[Record]:
-    path = paths[file.sha256]
-    report = FileReport(Path(file.name))
-    records: list[Record] = []
-    for verdict in map(gate.verdict, read_lines(path)):
-        report.add(verdict)
-        records += verdict.records
-    if hash_file(path).sha256 != file.sha256:
-        raise BadInput("has changed since the run was requested", file=path)
-    report.raise_if_unusable()
-    reports.append(report)
-    return records

@@ -65,7 +65,7 @@ def test_more_than_a_fifth_in_quarantine_fails_with_one_line(
     assert code == 2 and output.count(" lines\n") == 3
     assert error == (
         f"qllm-engine: error: {bad}:9: 3 of 11 records quarantined (27%, at most 20%); most often (3): "
-        "the line is of none of the known formats (and 1 more of the files fail)\n"
+        "the line is of none of the known formats; the first: an empty object (and 1 more of the files fail)\n"
     )
 
 
@@ -108,8 +108,35 @@ def test_killers_are_compared_with_the_retrieval_items_beside_them(
     without_text["query"]["text"] = ""
     items = samples.write(tmp_path / "items.jsonl", [*map(samples.retrieval, (0, 1, 2, 3, 5, 6, 7, 8)), without_text])
     code, output, _ = outcome(capsys, str(killers), str(items))
+    assert code == 0
     assert (
-        code == 0 and "  quarantined 2 · unknown_item: the killer names no retrieval item\n    lines 5, 10;" in output
+        "  quarantined 1 · unknown_item: the killer names no retrieval item\n    line 10; the first: eval0009" in output
+    )
+    assert "  quarantined 1 · item_quarantined: the killer's retrieval item is in quarantine\n    line 5;" in output
+
+
+def test_killers_of_quarantined_items_are_left_out_and_are_no_fault_of_their_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken: list[Any] = [samples.retrieval(number) for number in range(2)]
+    del broken[0]["query"]["text"]
+    broken[1]["candidates"] = []
+    items = samples.write(tmp_path / "items.jsonl", [*map(samples.retrieval, range(2, 12)), *broken])
+    killers = samples.write(tmp_path / "killers.jsonl", map(samples.killer, range(3)))
+    code, output, _ = outcome(capsys, str(killers), str(items))
+    assert code == 0 and "  quarantined 2 · item_quarantined: " in output
+    assert "wrong_type: a field is missing or of the wrong type\n    line 11; the first: query.text: missing" in output
+
+
+def test_killers_of_another_retrieval_file_are_told_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    items = samples.write(tmp_path / "items.jsonl", map(samples.retrieval, range(6)))
+    killers = samples.write(tmp_path / "killers.jsonl", map(samples.killer, range(6, 9)))
+    code, _, error = outcome(capsys, str(killers), str(items))
+    assert code == 2
+    assert error == (
+        f"qllm-engine: error: {killers}:1: none of its 3 killers names a retrieval item; the first names eval0006\n"
     )
 
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.data.formats.gate import FileReport, Gate, Verdict
+from engine.data.formats.gate import FileReport, Gate, ItemIds, Verdict
 from engine.data.formats.lines import MAX_LINE_BYTES, Line, read_lines
 from engine.data.formats.reasons import Reason, Repair
 from engine.data.records import AttentionProbe, Bundle, CoherenceItem, Killer, RetrievalItem
@@ -24,7 +24,7 @@ from tests.engine.data.formats.sample_lines import Record, line
 
 def verdict(content: bytes | Record) -> Verdict:
     raw = content if isinstance(content, bytes) else line(content)
-    return Gate(items={"eval0000"}).verdict(Line(1, raw, len(raw)))
+    return Gate(items=ItemIds({"eval0000"})).verdict(Line(1, raw, len(raw)))
 
 
 def with_field(record: Record, path: str, value: Any) -> Record:
@@ -128,7 +128,7 @@ def test_a_bad_line_is_quarantined_for_its_reason(reason: str, content: bytes | 
 
 def test_every_reason_and_repair_has_a_sentence_and_a_test() -> None:
     assert all(member.sentence for member in (*Reason, *Repair))
-    elsewhere = {"line_too_long", "other_format", "duplicate_id"}
+    elsewhere = {"line_too_long", "other_format", "duplicate_id", "item_quarantined"}
     assert {reason for reason, _ in BAD} | elsewhere == set(Reason)
 
 

@@ -23,12 +23,12 @@ from engine.data.near_copies import near_copies
 from engine.data.records import Bundle, Dataset, Killer
 from tests.engine.data.conftest import bag_of_words, silent
 from tests.engine.data.formats import sample_lines as samples
-from tests.engine.user_experiment import paths_of, user_settings, write_user_experiment
+from tests.engine.user_experiment import files_of, user_settings, write_user_experiment
 
 
 def prepared(path: Path, folder: Path) -> tuple[Dataset, Settings]:
     experiment, settings = user_settings(path)
-    prepare_user_dataset(settings, paths_of(experiment), None, bag_of_words, "bag", folder, silent)
+    prepare_user_dataset(settings, files_of(experiment, settings), None, bag_of_words, "bag", folder, silent)
     return load(folder, settings.bundle_set), settings
 
 
@@ -119,7 +119,7 @@ def test_without_a_killer_file_killers_are_computed(path: Path, tmp_path: Path) 
         return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
 
     experiment, settings = user_settings(path)
-    prepare_user_dataset(settings, paths_of(experiment), None, misled, "misled", tmp_path / "made", silent)
+    prepare_user_dataset(settings, files_of(experiment, settings), None, misled, "misled", tmp_path / "made", silent)
     killers = load(tmp_path / "made", "own").killers
     assert len(killers) == 12 and all(isinstance(killer, Killer) and killer.margin < 0 for killer in killers)
 
@@ -128,7 +128,7 @@ def test_a_slice_takes_whole_lemmas_and_every_lemmas_first_item(path: Path, tmp_
     experiment, settings = user_settings(path)
     part = DataSlice(train_lemmas=3, dev_lemmas=1, eval_lemmas=4, retrieval_items=2, coherence_items=3)
     settings = msgspec.structs.replace(settings, data=part)
-    prepare_user_dataset(settings, paths_of(experiment), None, bag_of_words, "bag", tmp_path / "made", silent)
+    prepare_user_dataset(settings, files_of(experiment, settings), None, bag_of_words, "bag", tmp_path / "made", silent)
     dataset = load(tmp_path / "made", "own")
     assert len({bundle.anchor.lemma for bundle in dataset.train}) == 3 and len(dataset.train) == 3 * 6
     assert (len(dataset.retrieval), len(dataset.coherence), len(dataset.probes)) == (2, 3, 4)
@@ -163,7 +163,9 @@ def test_a_file_that_changed_after_the_run_was_requested_is_refused(path: Path, 
     experiment, settings = user_settings(path)
     samples.write(path.with_name("grouped.jsonl"), map(samples.grouped, range(35)))
     with pytest.raises(BadInput, match="has changed since the run was requested"):
-        prepare_user_dataset(settings, paths_of(experiment), None, bag_of_words, "bag", tmp_path / "made", silent)
+        prepare_user_dataset(
+            settings, files_of(experiment, settings), None, bag_of_words, "bag", tmp_path / "made", silent
+        )
 
 
 def bundles_of(count: int) -> tuple[Bundle, ...]:
