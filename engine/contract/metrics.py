@@ -13,6 +13,20 @@ from engine.contract.experiment import Gates
 GATE_NAMES = Gates.__struct_fields__
 
 
+class Estimate(Struct, frozen=True):
+    """A mean over ``items`` of ``lemmas`` lemmas, with its standard error and 95% interval for new lemmas.
+
+    These are None where they are unknown, with fewer than two lemmas, and where there is no error: an exact expectation.
+    """
+
+    mean: float
+    items: int
+    lemmas: int
+    standard_error: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
 class Margins(Struct, frozen=True):
     """Distribution of the retrieval margin: best right candidate minus best wrong one, in cosine similarity."""
 
