@@ -29,7 +29,7 @@ from engine.data.records import Bundle
 from engine.data.wordnet.database import WordNet
 from engine.data.wordnet.usage_events import read_lexicon
 
-BUILDER_VERSION = 3
+BUILDER_VERSION = 4
 """Increased whenever the same inputs would give other bytes."""
 
 ADVERSARIAL_BUNDLES = 598
@@ -84,11 +84,14 @@ def build_all(
     report(2, _STAGES, "stages")
     wanted = ADVERSARIAL_BUNDLES if part.adversarial_bundles is None else part.adversarial_bundles
     editions = make_editions(plan, texts, wanted, verification)
-    evaluation, confirm = (
-        structs.replace(one, retrieval=with_tiers(one.retrieval, texts)) for one in (plan.evaluation, plan.confirm)
+    evaluation, confirm, dev_items = (
+        structs.replace(one, retrieval=with_tiers(one.retrieval, texts))
+        for one in (plan.evaluation, plan.confirm, plan.dev_items)
     )
     train = [bundle for bundles in editions.bundles.values() for bundle in bundles]
-    checked = check_leakage(train, editions.dev, evaluation, editions.originals, confirm)
+    checked = check_leakage(
+        train, editions.dev, evaluation, editions.originals, confirm, glosses=plan.glosses, dev_items=dev_items
+    )
     report(3, _STAGES, "stages")
     files, described = encode_dataset(
         DatasetContents(
@@ -99,6 +102,8 @@ def build_all(
             rejected=editions.rejected,
             confirm=confirm,
             confirm_killers=killer_set(confirm.retrieval, texts),
+            glosses=plan.glosses,
+            dev_items=dev_items,
         )
     )
     manifest = DataManifest(

@@ -14,14 +14,18 @@ from msgspec import Struct, structs
 from engine.contract.bad_input import BadInput
 from engine.contract.durable import write_dir_atomically
 from engine.data.records import (
+    NO_ITEMS,
+    WORDNET_DEVELOPMENT,
     AttentionProbe,
     Bundle,
     CoherenceItem,
     Dataset,
+    DevelopmentSet,
     FrozenEvaluation,
     Killer,
     Rejected,
     RetrievalItem,
+    UsageEvent,
 )
 
 MANIFEST = "manifest.json"
@@ -30,8 +34,11 @@ EVALUATION = (RETRIEVAL, COHERENCE, KILLERS, ATTENTION)
 CONFIRM = ("confirm_retrieval.jsonl", "confirm_coherence.jsonl", "confirm_killers.jsonl")
 """Retrieval items, coherence items and killers of the sealed confirm split."""
 DEV, REJECTED = "dev.jsonl", "rejected.ndjson"
+GLOSSES, DEV_RETRIEVAL, DEV_COHERENCE = "glosses.jsonl", "dev_retrieval.jsonl", "dev_coherence.jsonl"
+WITH_EVERY_EDITION = (DEV, GLOSSES, DEV_RETRIEVAL, DEV_COHERENCE)
+"""What a run reads beside the bundles of its edition; part of each data fingerprint."""
 
-Record = TypeVar("Record", Bundle, RetrievalItem, CoherenceItem, Killer, AttentionProbe, Rejected)
+Record = TypeVar("Record", Bundle, RetrievalItem, CoherenceItem, Killer, AttentionProbe, Rejected, UsageEvent)
 Manifest = TypeVar("Manifest", bound=Struct)
 
 
@@ -43,7 +50,7 @@ class DataManifest(Struct, frozen=True):
         builder_version, data_seed, slice, verification: the settings it was built with.
         wordnet_fingerprint, encoder_fingerprint: its sources.
         sha256: of every file, by name.
-        data_fingerprints: by edition, of its bundles and the development bundles.
+        data_fingerprints: by edition, of its bundles, the glosses and the development data.
         eval_fingerprint: of the frozen evaluation; scores under different ones are never compared.
         confirm_fingerprint: of the sealed confirm split; "" where there is none.
         lemmas: count per split.
@@ -96,6 +103,8 @@ class DatasetContents(Struct, frozen=True):
     rejected: Sequence[Rejected] | None = None
     confirm: FrozenEvaluation | None = None
     confirm_killers: Sequence[Killer] = ()
+    glosses: Sequence[UsageEvent] = ()
+    dev_items: FrozenEvaluation = NO_ITEMS
 
 
 class EncodedFields(TypedDict):
@@ -115,11 +124,12 @@ def encode_dataset(contents: DatasetContents) -> tuple[dict[str, bytes], Encoded
     tiered: dict[str, Sequence[Bundle | RetrievalItem]] = {
         edition_file(name): bundles for name, bundles in contents.editions.items()
     }
-    tiered |= {DEV: contents.dev, RETRIEVAL: contents.evaluation.retrieval}
+    tiered |= {DEV: contents.dev, RETRIEVAL: contents.evaluation.retrieval, DEV_RETRIEVAL: contents.dev_items.retrieval}
     if contents.confirm is not None:
         tiered[CONFIRM[0]] = contents.confirm.retrieval
     records: dict[str, Sequence[Struct]] = {**tiered, COHERENCE: contents.evaluation.coherence}
     records |= {KILLERS: contents.killers, ATTENTION: contents.evaluation.probes}
+    records |= {GLOSSES: contents.glosses, DEV_COHERENCE: contents.dev_items.coherence}
     if contents.confirm is not None:
         records |= {CONFIRM[1]: contents.confirm.coherence, CONFIRM[2]: contents.confirm_killers}
     if contents.rejected is not None:
@@ -128,7 +138,9 @@ def encode_dataset(contents: DatasetContents) -> tuple[dict[str, bytes], Encoded
     sha256 = sha256_of(files)
     return files, EncodedFields(
         sha256=sha256,
-        data_fingerprints={name: _fingerprint(sha256, (edition_file(name), DEV)) for name in contents.editions},
+        data_fingerprints={
+            name: _fingerprint(sha256, (edition_file(name), *WITH_EVERY_EDITION)) for name in contents.editions
+        },
         eval_fingerprint=_fingerprint(sha256, EVALUATION),
         confirm_fingerprint=_fingerprint(sha256, CONFIRM) if contents.confirm is not None else "",
         records={name: len(kept) for name, kept in records.items()},
@@ -196,7 +208,16 @@ def load(folder: Path, edition: str) -> Dataset:
         eval_fingerprint=manifest.eval_fingerprint,
         probes=_read(folder, ATTENTION, AttentionProbe, manifest),
         killers=_read(folder, KILLERS, Killer, manifest),
+        glosses=_read(folder, GLOSSES, UsageEvent, manifest),
+        development=_development(folder, manifest),
     )
+
+
+def _development(folder: Path, manifest: DataManifest) -> tuple[DevelopmentSet, ...]:
+    """The items of development lemmas as a set; no set where there are none."""
+    retrieval = _read(folder, DEV_RETRIEVAL, RetrievalItem, manifest)
+    coherence = _read(folder, DEV_COHERENCE, CoherenceItem, manifest)
+    return (DevelopmentSet(WORDNET_DEVELOPMENT, retrieval, coherence),) if retrieval or coherence else ()
 
 
 def load_confirm(folder: Path, edition: str) -> Dataset:

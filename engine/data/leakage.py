@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from msgspec import Struct
 
 from engine.data.near_copies import near_copies
-from engine.data.records import Bundle, FrozenEvaluation
+from engine.data.records import NO_ITEMS, Bundle, FrozenEvaluation, UsageEvent
 from engine.data.wordnet.usage_events import Lexicon, normalised, text_key
 
+Item = TypeVar("Item")
 _AT_ONCE = 50_000  # texts compared together: bounds the memory of their n-grams
 
 
@@ -47,20 +49,29 @@ class HeldOut:
 
 
 class Excluded(Struct, frozen=True):
-    """Result of ``exclude``: bundles left, bundles left out by reason, number of texts compared."""
+    """Result of ``exclude``: what is left, counts of what was left out by reason, number of texts compared."""
 
     train: tuple[Bundle, ...]
     dev: tuple[Bundle, ...]
+    glosses: tuple[UsageEvent, ...]
+    dev_items: FrozenEvaluation
     counts: dict[str, int]
     checked: int
 
 
-def exclude(train: Sequence[Bundle], dev: Sequence[Bundle], evaluation: set[str]) -> Excluded:
-    """Leave out the bundles with any text that is in ``evaluation`` or nearly copies one of it.
+def exclude(
+    train: Sequence[Bundle],
+    dev: Sequence[Bundle],
+    evaluation: set[str],
+    glosses: Sequence[UsageEvent] = (),
+    dev_items: FrozenEvaluation = NO_ITEMS,
+) -> Excluded:
+    """Leave out the bundles, glosses and development items with any text of ``evaluation`` or a near-copy of one.
 
     Training bundles whose anchor or positive is an anchor or positive of development are left out, too.
     """
-    texts = sorted({event.text for bundle in (*train, *dev) for event in bundle.events})
+    bundle_texts = {event.text for bundle in (*train, *dev) for event in bundle.events}
+    texts = sorted({*bundle_texts, *(gloss.text for gloss in glosses), *dev_items.texts()})
     against = sorted(evaluation)
     copies = {
         text
@@ -70,25 +81,52 @@ def exclude(train: Sequence[Bundle], dev: Sequence[Bundle], evaluation: set[str]
     exact = {text_key(text) for text in evaluation}
     counts: Counter[str] = Counter()
 
-    def clean(bundles: Sequence[Bundle], name: str) -> Iterator[Bundle]:
-        for bundle in bundles:
-            own = [event.text for event in bundle.events]
+    def clean(items: Sequence[Item], name: str, texts_of: Callable[[Item], Iterable[str]]) -> tuple[Item, ...]:
+        kept: list[Item] = []
+        for item in items:
+            own = set(texts_of(item))
             if any(text_key(text) in exact for text in own):
-                counts[f"{name} bundle with a text of the evaluation"] += 1
+                counts[f"{name} with a text of the evaluation"] += 1
             elif not copies.isdisjoint(own):
-                counts[f"{name} bundle with a near-copy of the evaluation"] += 1
+                counts[f"{name} with a near-copy of the evaluation"] += 1
             else:
-                yield bundle
+                kept.append(item)
+        return tuple(kept)
 
-    kept_dev = tuple(clean(dev, "development"))
+    def texts_of(bundle: Bundle) -> Iterator[str]:
+        return (event.text for event in bundle.events)
+
+    kept_dev = clean(dev, "development bundle", texts_of)
     dev_keys = {key for bundle in kept_dev for key in _pair_keys(bundle)}
     kept_train = []
-    for bundle in clean(train, "training"):
+    for bundle in clean(train, "training bundle", texts_of):
         if dev_keys.isdisjoint(_pair_keys(bundle)):
             kept_train.append(bundle)
         else:
             counts["training bundle with a text of development"] += 1
-    return Excluded(tuple(kept_train), kept_dev, dict(sorted(counts.items())), len(texts))
+    kept_items = FrozenEvaluation(
+        clean(
+            dev_items.retrieval, "development retrieval item", lambda item: FrozenEvaluation((item,), (), ()).texts()
+        ),
+        clean(
+            dev_items.coherence, "development coherence item", lambda item: FrozenEvaluation((), (item,), ()).texts()
+        ),
+        (),
+    )
+    kept_glosses = clean(glosses, "gloss", lambda gloss: (gloss.text,))
+    return Excluded(tuple(kept_train), kept_dev, kept_glosses, kept_items, dict(sorted(counts.items())), len(texts))
+
+
+def glosses_of(train: Iterable[Bundle], dev: Iterable[Bundle]) -> tuple[UsageEvent, ...]:
+    """The glosses in bundles, each sense's each text once; none of training with a text of the development bundles."""
+    dev = tuple(dev)
+    dev_keys = {text_key(event.text) for bundle in dev for event in bundle.events}
+    found: dict[tuple[str, str, str], UsageEvent] = {}
+    for bundles, taken in ((train, dev_keys), (dev, set[str]())):
+        for event in (event for bundle in bundles for event in bundle.events if event.source == "gloss"):
+            if (key := text_key(event.text)) not in taken:
+                found.setdefault((event.lemma, event.sense_id, key), event)
+    return tuple(found.values())
 
 
 def _pair_keys(bundle: Bundle) -> set[str]:
@@ -105,6 +143,9 @@ def check_leakage(
     evaluation: FrozenEvaluation,
     originals: Mapping[str, str],
     confirm: FrozenEvaluation | None = None,
+    *,
+    glosses: Iterable[UsageEvent] = (),
+    dev_items: FrozenEvaluation = NO_ITEMS,
 ) -> int:
     """Check that training, development and evaluation share no lemma and no text; returns how many texts were compared.
 
@@ -117,6 +158,9 @@ def check_leakage(
         evaluation: the frozen evaluation.
         originals: the text that a synthetic event was made from, by event id.
         confirm: a second evaluation, of other lemmas, that is kept apart in the same way.
+        glosses: what training may read beside its bundles; those of the lemmas of ``dev`` and ``dev_items`` count as
+            development's. They are compared as stored, before the encoder's lemma is put in front.
+        dev_items: the items of development lemmas.
 
     Raises:
         Leakage: a lemma or a text is on both sides.
@@ -127,7 +171,11 @@ def check_leakage(
             raise Leakage(f"{len(shared)} times a confirm lemma is an evaluation lemma, the first being {shared[0]!r}")
         eval_lemmas, eval_texts = eval_lemmas | confirm.lemmas(), eval_texts | confirm.texts()
     dev_lemmas, dev_texts = _lemmas_and_texts(dev, originals)
+    dev_lemmas, dev_texts = dev_lemmas | dev_items.lemmas(), dev_texts | dev_items.texts()
     train_lemmas, train_texts = _lemmas_and_texts(train, originals)
+    for gloss in glosses:
+        (dev_texts if gloss.lemma in dev_lemmas else train_texts).add(gloss.text)
+        (dev_lemmas if gloss.lemma in dev_lemmas else train_lemmas).add(gloss.lemma)
     forms, dev_forms, train_forms = ({*map(normalised, texts)} for texts in (eval_texts, dev_texts, train_texts))
     for name, left, right in (
         ("training lemma is an evaluation lemma", train_lemmas, eval_lemmas),

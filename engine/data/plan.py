@@ -18,10 +18,10 @@ from engine.data.bundles.enrichment import can_enrich, synthetic_candidates
 from engine.data.bundles.synthetic import Substitution, Synthetic
 from engine.data.evaluation.items import attention_probes, coherence_items, has_retrieval_item, retrieval_items
 from engine.data.leakage import HeldOut
-from engine.data.records import FrozenEvaluation
+from engine.data.records import FrozenEvaluation, UsageEvent
 from engine.data.wordnet.cues import Cues
 from engine.data.wordnet.database import WordNet
-from engine.data.wordnet.usage_events import Lexicon, normalised
+from engine.data.wordnet.usage_events import Lexicon, Sense, normalised
 
 Split = Literal["train", "dev", "confirm", "eval"]
 SHARES: dict[Split, float] = {"eval": 0.20, "dev": 0.08, "confirm": 0.23, "train": 0.49}
@@ -94,25 +94,44 @@ def choose_lemmas(
 
 
 class Plan(Struct, frozen=True):
-    """A build before its embeddings; ``visible`` are the senses of each training lemma without any held-out text.
+    """A build before its embeddings.
 
-    ``confirm`` is a second evaluation, of other lemmas and without probes, sealed until a decision is confirmed on it.
+    Attributes:
+        lemmas: of each split.
+        evaluation: the frozen evaluation.
+        confirm: a second evaluation, of other lemmas and without probes, sealed until a decision is confirmed on it.
+        dev: drafts of the development bundles.
+        dev_items: items of development lemmas without any held-out text, made like those of the evaluation.
+        dev_visible, visible: the senses of each development and training lemma without any held-out text; all texts of
+            development are held out of training.
+        v22, v23: drafts of these editions.
+        synthetics: synthetic contexts to verify.
+        excluded: count of what training may not read, by reason.
     """
 
     lemmas: dict[str, tuple[str, ...]]
     evaluation: FrozenEvaluation
     confirm: FrozenEvaluation
     dev: tuple[Draft, ...]
+    dev_items: FrozenEvaluation
+    dev_visible: tuple[tuple[VisibleSense, ...], ...]
     visible: tuple[tuple[VisibleSense, ...], ...]
     v22: tuple[Draft, ...]
     v23: tuple[Draft, ...]
     synthetics: tuple[Synthetic, ...]
     excluded: Counter[str]
 
+    @property
+    def glosses(self) -> tuple[UsageEvent, ...]:
+        """The visible glosses of the senses of training lemmas, then of development lemmas."""
+        senses = (sense for row in (*self.visible, *self.dev_visible) for sense in row)
+        return tuple(sense.gloss for sense in senses if sense.gloss is not None)
+
     def encoder_texts(self) -> Iterator[str]:
         """The texts to embed before the synthetic candidates are verified, with repetitions."""
         yield from evaluation_encoder_texts(self.evaluation)
         yield from evaluation_encoder_texts(self.confirm)
+        yield from evaluation_encoder_texts(self.dev_items)
         for draft in (*self.dev, *self.v22, *self.v23):
             yield from map(encoder_text_of, draft.events)
         for candidate in self.synthetics:
@@ -152,7 +171,9 @@ def make_plan(part: DataSlice, data_seed: int, wordnet: WordNet, lexicon: Lexico
 
     dev_lemmas = choose_lemmas(of_share["dev"], part.dev_lemmas, lambda lemma: bool(drafts(lemma)), hold_out)
     dev = tuple(draft for lemma in dev_lemmas for draft in drafts(lemma))
-    held_out.add(event.text for draft in dev for event in draft.events)
+    dev_visible = tuple(visible_senses(lexicon[lemma], held_out) for lemma in dev_lemmas)
+    dev_items = _dev_items(dev_visible, part)
+    held_out.add(text for senses in dev_visible for sense in senses for text in sense.texts)
     substitution = Substitution(wordnet)
 
     def yields_bundles(lemma: str) -> bool:
@@ -173,6 +194,8 @@ def make_plan(part: DataSlice, data_seed: int, wordnet: WordNet, lexicon: Lexico
         evaluation=evaluation,
         confirm=confirm,
         dev=dev,
+        dev_items=dev_items,
+        dev_visible=dev_visible,
         visible=visible,
         v22=tuple(draft for senses in visible for draft in draft_v22(senses)),
         v23=tuple(draft for senses in visible for draft in draft_v23(senses)),
@@ -190,6 +213,28 @@ def make_plan(part: DataSlice, data_seed: int, wordnet: WordNet, lexicon: Lexico
         if not made:
             raise BadInput(f"this slice of the data holds no {name} items; take more lemmas")
     return plan
+
+
+def _dev_items(dev_visible: Sequence[Sequence[VisibleSense]], part: DataSlice) -> FrozenEvaluation:
+    """Items of development lemmas, made like those of the evaluation, from visible texts only.
+
+    Coherence items are of all development lemmas, not only those with a retrieval item: their number decides what
+    development can resolve.
+    """
+
+    def lexicon(senses: Iterable[VisibleSense]) -> Lexicon:
+        found: dict[str, list[Sense]] = {}
+        for one in senses:
+            found.setdefault(one.sense.lemma, []).append(structs.replace(one.sense, examples=one.examples))
+        return {lemma: tuple(kept) for lemma, kept in found.items()}
+
+    visible = [sense for senses in dev_visible for sense in senses]
+    every, with_gloss = lexicon(visible), lexicon(sense for sense in visible if sense.gloss is not None)
+    return FrozenEvaluation(
+        retrieval_items(every, tuple(every), part.retrieval_items),
+        coherence_items(with_gloss, tuple(with_gloss), part.coherence_items),
+        (),
+    )
 
 
 def _drop_near_copies(

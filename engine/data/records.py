@@ -132,7 +132,10 @@ class Rejected(Struct, frozen=True):
 
 
 class FrozenEvaluation(Struct, frozen=True):
-    """The evaluation data, which no run changes: retrieval items, coherence items, attention probes."""
+    """Evaluation data, which no run changes: retrieval items, coherence items, attention probes.
+
+    The items of development lemmas have the same shape.
+    """
 
     retrieval: tuple[RetrievalItem, ...]
     coherence: tuple[CoherenceItem, ...]
@@ -155,6 +158,9 @@ class FrozenEvaluation(Struct, frozen=True):
         return {*(event.text for event in self.events()), *(gloss for item in self.coherence for gloss in item.glosses)}
 
 
+NO_ITEMS = FrozenEvaluation((), (), ())
+
+
 WORDNET_DEVELOPMENT = "wordnet"
 """Name of the development set that is made of the built dataset's development lemmas."""
 
@@ -173,7 +179,8 @@ class DevelopmentSet(Struct, frozen=True):
 class Dataset(Struct, frozen=True):
     """Everything one run trains and evaluates on: bundles of one edition, development data, frozen evaluation.
 
-    Development data are bundles (``dev``) and named sets of items (``development``).
+    Development data are bundles (``dev``) and named sets of items (``development``). ``glosses`` are those that training
+    may read of the senses of the training and development lemmas.
     """
 
     edition: str
@@ -186,6 +193,13 @@ class Dataset(Struct, frozen=True):
     probes: tuple[AttentionProbe, ...] = ()
     killers: tuple[Killer, ...] = ()
     development: tuple[DevelopmentSet, ...] = ()
+    glosses: tuple[UsageEvent, ...] = ()
+
+    @property
+    def dev_items(self) -> FrozenEvaluation:
+        """The items of the built dataset's development lemmas, without probes; none where the data are not built."""
+        items = (one for one in self.development if one.name == WORDNET_DEVELOPMENT)
+        return next((FrozenEvaluation(one.retrieval, one.coherence, ()) for one in items), NO_ITEMS)
 
     @property
     def evaluation(self) -> FrozenEvaluation:

@@ -18,7 +18,7 @@ from engine.contract.run_folder import RunFolder
 from engine.contract.settings import Settings, decode_spec
 from engine.data.dataset_files import load, load_confirm, read_manifest
 from engine.data.near_copies import near_copies
-from engine.data.records import Dataset
+from engine.data.records import NO_ITEMS, Dataset
 from engine.pipeline import prepare as prepare_module
 from engine.pipeline.prepare import prepare_dataset, reference_cache
 from engine.pipeline.run import run_pipeline
@@ -63,6 +63,8 @@ def test_own_bundles_are_judged_by_the_built_evaluation_as_it_is(tmp_path: Path,
         *(built.retrieval, built.coherence),
         *(built.probes, built.killers),
     )
+    glosses = {event for bundle in (*own.train, *own.dev) for event in bundle.events if event.source == "gloss"}
+    assert set(own.glosses) <= glosses and bool(own.glosses) == bool(glosses) and own.dev_items == NO_ITEMS
     assert folder != built_folder and read_manifest(folder).wordnet_fingerprint
 
 
@@ -102,6 +104,7 @@ def test_built_bundles_leave_out_the_texts_of_the_users_evaluation(tmp_path: Pat
     excluded = read_manifest(folder).excluded
     assert sum(excluded.values()) == len(built.train) + len(built.dev) - len(dataset.train) - len(dataset.dev)
     assert not near_copies((bundle.anchor.text for bundle in dataset.train), [items[0]["candidates"][0]["text"]])
+    assert (dataset.glosses, dataset.dev_items) == (built.glosses, built.dev_items)
     assert prepared(path, workspace, "A")[0].eval_fingerprint == dataset.eval_fingerprint != built.eval_fingerprint
 
 

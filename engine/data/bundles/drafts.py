@@ -31,6 +31,12 @@ class VisibleSense(Struct, frozen=True):
     examples: tuple[UsageEvent, ...]
     gloss: UsageEvent | None
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The texts of its examples and its gloss."""
+        events = self.examples if self.gloss is None else (*self.examples, self.gloss)
+        return tuple(event.text for event in events)
+
 
 def visible_senses(senses: Sequence[Sense], forbidden: Container[str]) -> tuple[VisibleSense, ...]:
     """The senses of a lemma without the events whose normal form is in ``forbidden``."""

@@ -30,11 +30,11 @@ from engine.data.evaluation.items import round_robin, with_tiers
 from engine.data.evaluation.killers import killer_set
 from engine.data.formats.check import reports_as_json
 from engine.data.formats.user_files import UserFiles
-from engine.data.leakage import Excluded, exclude
+from engine.data.leakage import Excluded, exclude, glosses_of
 from engine.data.plan import by_hash
 from engine.data.records import Bundle, Dataset, FrozenEvaluation, Killer
 
-IMPORTER_VERSION = 3
+IMPORTER_VERSION = 4
 """Increased whenever the same files would give other bytes."""
 
 DEV_SHARE = 0.10
@@ -96,7 +96,10 @@ def prepare_user_dataset(
     confirm = load_confirm(built, settings.edition or "v2.2") if built else None
     train, dev = _bundles(settings, files, base)
     evaluation, killers = _evaluation(settings, files, base)
-    cleaned = exclude(train, dev, evaluation.texts() | (confirm.evaluation.texts() if confirm else set()))
+    held_out = evaluation.texts() | (confirm.evaluation.texts() if confirm else set())
+    # the build's glosses and development items belong to its own lemmas
+    extra = (base.glosses, base.dev_items) if base and settings.edition else ()
+    cleaned = exclude(train, dev, held_out, *extra)
     _require_enough(settings, cleaned)
     report(1, _STAGES, "stages")
     contents = _with_danger_and_killers(settings, cleaned, evaluation, killers, EmbeddedTexts(embed))
@@ -177,7 +180,10 @@ def _with_danger_and_killers(
         evaluation = structs.replace(evaluation, retrieval=with_tiers(evaluation.retrieval, texts))
     if killers is None:
         killers = killer_set(evaluation.retrieval, texts)
-    return DatasetContents({settings.bundle_set: train}, dev, evaluation, killers)
+    glosses = cleaned.glosses if settings.edition else glosses_of(train, dev)
+    return DatasetContents(
+        {settings.bundle_set: train}, dev, evaluation, killers, glosses=glosses, dev_items=cleaned.dev_items
+    )
 
 
 def _require_enough(settings: Settings, cleaned: Excluded) -> None:

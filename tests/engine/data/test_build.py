@@ -22,7 +22,7 @@ from engine.contract.experiment import TIERS, DataSlice, Verification
 from engine.data import build
 from engine.data.build import build_all, build_key
 from engine.data.bundles.encoder_text import EmbeddedTexts
-from engine.data.dataset_files import load, load_confirm, load_rejected, read_manifest
+from engine.data.dataset_files import DatasetContents, encode_dataset, load, load_confirm, load_rejected, read_manifest
 from engine.data.editions import Editions, make_editions
 from engine.data.leakage import Leakage
 from engine.data.plan import Plan
@@ -34,6 +34,9 @@ FILES = {
     "v2.3.jsonl",
     "enriched.jsonl",
     "dev.jsonl",
+    "glosses.jsonl",
+    "dev_retrieval.jsonl",
+    "dev_coherence.jsonl",
     "retrieval.jsonl",
     "coherence.jsonl",
     "killers.jsonl",
@@ -80,6 +83,25 @@ def test_editions_differ_in_data_and_share_the_evaluation(built: Path) -> None:
     assert len({dataset.eval_fingerprint for dataset in data}) == 1
     assert len({(dataset.killers, dataset.probes) for dataset in data}) == 1
     assert all(dataset.dev == data[0].dev and dataset.retrieval == data[0].retrieval for dataset in data)
+
+
+def test_glosses_and_development_items_are_of_their_own_lemmas_and_part_of_the_data_fingerprint(built: Path) -> None:
+    data, manifest = load(built, "v2.3"), read_manifest(built)
+    dev_lemmas = {bundle.anchor.lemma for bundle in data.dev}
+    assert {gloss.source for gloss in data.glosses} == {"gloss"}
+    assert dev_lemmas | {bundle.anchor.lemma for bundle in data.train} <= {gloss.lemma for gloss in data.glosses}
+    assert data.dev_items.retrieval and data.dev_items.coherence and data.dev_items.lemmas() <= dev_lemmas
+    contents = DatasetContents(
+        {"v2.3": data.train}, data.dev, data.evaluation, (), glosses=data.glosses, dev_items=data.dev_items
+    )
+    changed = (
+        contents,
+        structs.replace(contents, glosses=data.glosses[1:]),
+        structs.replace(contents, dev_items=structs.replace(data.dev_items, coherence=data.dev_items.coherence[1:])),
+        structs.replace(contents, dev_items=structs.replace(data.dev_items, retrieval=data.dev_items.retrieval[1:])),
+    )
+    fingerprints = [encode_dataset(one)[1]["data_fingerprints"]["v2.3"] for one in changed]
+    assert len(set(fingerprints)) == 4 and fingerprints[0] == manifest.data_fingerprints["v2.3"]
 
 
 def test_the_confirm_split_takes_the_evaluations_place_under_a_fingerprint_of_its_own(built: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from engine.data.dataset_files import load, load_confirm
-from engine.data.leakage import HeldOut, Leakage, check_leakage, exclude
+from engine.data.leakage import HeldOut, Leakage, check_leakage, exclude, glosses_of
 from engine.data.records import Bundle, Dataset, FrozenEvaluation, UsageEvent
 from engine.data.wordnet.usage_events import Lexicon, Sense, normalised, usage_event
 
@@ -164,6 +164,42 @@ def test_the_confirm_split_is_kept_out_of_training_like_the_evaluation(data: Dat
         check_leakage((planted, *data.train[1:]), data.dev, frozen(data), {}, confirm)
     with pytest.raises(Leakage, match="confirm lemma is an evaluation lemma"):
         check_leakage(data.train, data.dev, frozen(data), {}, frozen(data))
+
+
+def test_glosses_and_development_items_are_checked_as_raw_text(data: Dataset) -> None:
+    train_gloss = next(gloss for gloss in data.glosses if gloss.lemma == data.train[0].anchor.lemma)
+    dev_gloss = next(gloss for gloss in data.glosses if gloss.lemma == data.dev[0].anchor.lemma)
+
+    def planted(gloss: UsageEvent, text: str) -> None:
+        glosses = (*data.glosses, structs.replace(gloss, text=text))
+        check_leakage(data.train, data.dev, frozen(data), {}, glosses=glosses, dev_items=data.dev_items)
+
+    planted(train_gloss, "quite another definition")
+    held_out = data.coherence[0].glosses[0]
+    for gloss, text, message in (
+        (train_gloss, held_out.upper(), "training text is an evaluation text"),
+        (dev_gloss, held_out, "development text is an evaluation text"),
+        (train_gloss, dev_gloss.text, "training text is a development text"),
+        (train_gloss, data.dev_items.coherence[0].steps[0].event.text, "training text is a development text"),
+        (structs.replace(dev_gloss, lemma=data.retrieval[0].lemma), "new words", "lemma is an evaluation lemma"),
+    ):
+        with pytest.raises(Leakage, match=message):
+            planted(gloss, text)
+
+
+def test_users_bundles_give_glosses_that_share_no_text_between_training_and_development() -> None:
+    left, right = bundle("one", "Shared words"), bundle("two", "shared, words!")
+    texts = [(event.lemma, event.text) for event in glosses_of((left, left), (right,))]
+    assert ("one", "Shared words") not in texts and ("two", "shared, words!") in texts
+    assert len(texts) == len(set(texts)) == 5
+
+
+def test_glosses_and_development_items_with_a_text_of_the_evaluation_are_left_out(data: Dataset) -> None:
+    item, gloss = data.dev_items.coherence[0], data.glosses[0]
+    cleaned = exclude((), (), {item.glosses[0].upper(), gloss.text}, data.glosses, data.dev_items)
+    assert item not in cleaned.dev_items.coherence and gloss not in cleaned.glosses
+    assert cleaned.dev_items.retrieval == data.dev_items.retrieval and len(cleaned.glosses) > 100
+    assert cleaned.counts["development coherence item with a text of the evaluation"] >= 1
 
 
 def test_a_synthetic_text_made_from_an_evaluation_text_is_found(data: Dataset) -> None:

@@ -105,6 +105,31 @@ def test_no_text_of_training_nearly_copies_the_evaluation_or_the_confirm_split(p
     assert near_copies(sorted(training_texts(plan)), held_out) == {}
 
 
+def test_development_items_and_glosses_hold_no_text_of_the_evaluation_and_none_that_training_reads(plan: Plan) -> None:
+    held_out = sorted(plan.evaluation.texts() | plan.confirm.texts())
+    assert near_copies(sorted({gloss.text for gloss in plan.glosses} | plan.dev_items.texts()), held_out) == {}
+    dev_lemmas = set(plan.lemmas["dev"])
+    assert plan.dev_items.retrieval and plan.dev_items.lemmas() <= dev_lemmas
+    assert {gloss.lemma for gloss in plan.glosses} == dev_lemmas | set(plan.lemmas["train"])
+    dev = {normalised(gloss.text) for gloss in plan.glosses if gloss.lemma in dev_lemmas}
+    dev |= {normalised(text) for text in plan.dev_items.texts()}
+    train = {normalised(gloss.text) for gloss in plan.glosses if gloss.lemma not in dev_lemmas}
+    made = {normalised(text) for one in plan.synthetics for text in (one.event.text, one.original)}
+    drafted = {normalised(event.text) for draft in (*plan.v22, *plan.v23) for event in draft.events}
+    assert dev and train and dev.isdisjoint(train | made | drafted)
+
+
+def test_a_gloss_of_a_development_lemma_is_not_read_by_a_synonym_that_trains(
+    plan: Plan, wordnet: WordNet, lexicon: Lexicon
+) -> None:
+    (first, *rest), shared = lexicon[plan.lemmas["train"][0]], lexicon[plan.lemmas["dev"][0]][0].gloss.text
+    synonym = structs.replace(first, gloss=structs.replace(first.gloss, text=shared))
+    again = make_plan(SMALL, 0, wordnet, {**lexicon, first.lemma: (synonym, *rest)})
+    readers = [gloss.lemma for gloss in again.glosses if gloss.text == shared]
+    assert plan.lemmas["dev"][0] in readers and first.lemma not in readers
+    assert first.lemma in again.lemmas["train"]
+
+
 def test_the_confirm_split_is_of_other_lemmas_as_many_as_the_evaluations(plan: Plan) -> None:
     assert len(plan.lemmas["confirm"]) == len(plan.lemmas["eval"]) == SMALL.eval_lemmas
     splits = [set(lemmas) for lemmas in plan.lemmas.values()]
