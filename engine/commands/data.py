@@ -1,4 +1,4 @@
-"""``qllm-engine data``: obtain WordNet, build the editions, show them, check users' files."""
+"""``qllm-engine data``: obtain WordNet, build the editions, show them, check users' files, write a run's killers."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ DONE = 0
 
 
 def add_data(commands: argparse._SubParsersAction[Any]) -> None:
-    """Add ``data`` with its subcommands ``obtain``, ``check``, ``build`` and ``show``."""
+    """Add ``data`` with its subcommands ``obtain``, ``check``, ``build``, ``show`` and ``killers``."""
     data = commands.add_parser(
-        "data", help="obtain WordNet, build and show the editions, check your own files"
+        "data", help="obtain WordNet, build and show the editions, check your own files, write killers"
     ).add_subparsers(required=True, metavar="COMMAND")
     obtain = data.add_parser("obtain", help="find WordNet or download it")
     obtain.add_argument("--into", type=Path, metavar="DIR", help="folder to put it in")
@@ -60,6 +60,12 @@ def add_data(commands: argparse._SubParsersAction[Any]) -> None:
     show.add_argument("--count", type=int, default=10, help="number of bundles per edition (default: 10)")
     show.add_argument("--seed", type=int, default=0, help="seed of the random choice (default: 0)")
     show.set_defaults(command=_data_show)
+    killers = data.add_parser(
+        "killers", help="write the retrieval items that a run fails badly, in the killers' format"
+    )
+    killers.add_argument("run_folder", type=Path, metavar="RUN_FOLDER", help="a run that has been evaluated")
+    killers.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write, as JSON Lines")
+    killers.set_defaults(command=_data_killers)
 
 
 def _data_obtain(options: argparse.Namespace) -> int:
@@ -126,6 +132,31 @@ def _data_build(options: argparse.Namespace) -> int:
                 export(end.value, options.edition or "all", options.out, experiment, options.profile)
             print(options.out or end.value)
             return DONE
+
+
+def _data_killers(options: argparse.Namespace) -> int:
+    """Write the killers of a run; a file that holds something else is not overwritten.
+
+    Raises:
+        BadInput: the run has not been evaluated, or the file holds something else.
+    """
+    from engine.contract.durable import write_durably
+    from engine.contract.run_folder import RunFolder
+    from engine.data.dataset_files import encode_lines
+    from engine.data.formats.evaluation_lines import killer_line
+    from engine.evaluation.item_files import read_killers
+
+    found = read_killers(RunFolder(options.run_folder).items)
+    count = f"{len(found.killers):,} killers of {found.items:,} retrieval items"
+    if not found.killers:
+        print(f"{count}: nothing is written")
+        return DONE
+    content = encode_lines(killer_line(killer, lemma) for killer, lemma in found.killers)
+    if options.out.exists() and options.out.read_bytes() != content:
+        raise BadInput("exists already and holds something else; name a new file", file=options.out)
+    write_durably(options.out, content)
+    print(f"{count}: {options.out}")
+    return DONE
 
 
 def _data_show(options: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@
     query, answer, chosen: the texts, for a person to read
     pos: part of speech of the query, such as noun · senses: number of different senses among the candidates
     similarities: cosine of the query with each candidate, in the item's order · right: which of them are right
+    chosen_sense: sense id of the candidate chosen
 
 ``attention.parquet``
     item_id · lemma · epoch · tokens: their number · entropy: entropy / log tokens, 1.0 is uniform
@@ -51,6 +52,7 @@ class ItemRow(NamedTuple):
     senses: int
     similarities: list[float]
     right: list[bool]
+    chosen_sense: str
 
 
 class AttentionRow(NamedTuple):

@@ -68,7 +68,7 @@ def _retrieval_rows(dataset: Dataset, head: list[Ranked], mean_pool: list[Ranked
         candidates = _Candidates(
             [candidate.event.text for candidate in item.candidates],
             [candidate.right for candidate in item.candidates],
-            len({candidate.event.sense_id for candidate in item.candidates}),
+            [candidate.event.sense_id for candidate in item.candidates],
         )
         reason = reason_code(item, ranked) or ""
         yield _row("retrieval", item.item_id, item.lemma, item.tier, reason, item.query, candidates, ranked, baseline)
@@ -78,16 +78,16 @@ def _coherence_rows(dataset: Dataset, head: list[Ranked], mean_pool: list[Ranked
     for (item, index, step), ranked, baseline in zip(steps_of(dataset.coherence), head, mean_pool, strict=True):
         item_id = f"{item.item_id}:{index}"
         right = [sense == step.sense for sense in range(len(item.glosses))]
-        candidates = _Candidates(item.glosses, right, len(item.sense_ids))
+        candidates = _Candidates(item.glosses, right, item.sense_ids)
         yield _row("coherence", item_id, item.lemma, "", "", step.event, candidates, ranked, baseline)
 
 
 class _Candidates(NamedTuple):
-    """Texts of a row's candidates, which are right, and how many senses they have."""
+    """Texts of a row's candidates, which are right, and their senses."""
 
     texts: Sequence[str]
     right: list[bool]
-    senses: int
+    sense_ids: Sequence[str]
 
 
 def _row(
@@ -119,7 +119,8 @@ def _row(
         answer=candidates.texts[ranked.answer],
         chosen=candidates.texts[ranked.chosen],
         pos=POS_NAMES[query.pos],
-        senses=candidates.senses,
+        senses=len(set(candidates.sense_ids)),
         similarities=list(ranked.similarities),
         right=candidates.right,
+        chosen_sense=candidates.sense_ids[ranked.chosen],
     )

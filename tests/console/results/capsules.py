@@ -46,6 +46,7 @@ def row(
         2,
         [margin, 0.0],
         [True, False],
+        "s2",
     )
 
 

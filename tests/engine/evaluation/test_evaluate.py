@@ -111,7 +111,7 @@ def test_without_probes_a_few_queries_are_the_probes_without_cues() -> None:
 
 
 def test_tables_have_the_agreed_columns_and_are_read_back_as_written(tmp_path: Path) -> None:
-    tail = ("noun", 2, [0.5, 0.25, -0.1, 0.0], [False, True, True, False])
+    tail = ("noun", 2, [0.5, 0.25, -0.1, 0.0], [False, True, True, False], "s2")
     row = ItemRow(
         *("retrieval", "i", "bank", "tier1_easy", "example", 4, 2, False, True, -0.1, "", 1, 0.2, "q", "a", "c"), *tail
     )
@@ -151,7 +151,7 @@ def test_shares_margins_and_tiers() -> None:
 
 
 def row(kind: str, item_id: str, rank: int) -> ItemRow:
-    tail = (0.0, "", 1, 0.0, "q", "a", "c", "noun", 2, [0.1], [True])
+    tail = (0.0, "", 1, 0.0, "q", "a", "c", "noun", 2, [0.1], [True], "s2")
     return ItemRow(kind, item_id, "bank", "tier1_easy", "example", 4, rank, rank == 1, rank <= 3, *tail)
 
 
