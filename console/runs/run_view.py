@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from console.format import seconds_left
 from console.runs.series import Series
 from console.sanitize import sanitize_line
-from engine.contract.events import Checkpoint, End, Epoch, Evaluation, Event, Progress, Stage, Step, Warning
+from engine.contract.events import Checkpoint, End, Evaluation, Event, Measurement, Progress, Stage, Step, Warning
 from engine.contract.settings import RunId
 from engine.contract.state import RunState
 
@@ -30,7 +30,7 @@ class RunView(Struct, frozen=True):
         losses: training loss (y) by step (x); steps count from 1.
         first_step, last_step: (step, host's Unix time in s) of the first step since training began or resumed and of the
             last step, for the ETA.
-        epochs: validation after each epoch, epoch 0 first.
+        measurements: of the head on development data, that of step 0 first.
         warnings: the last ``MAX_WARNINGS`` of them.
         failed_gates: ship blockers that failed; None until the pipeline has ended.
         last_event: host's Unix time of the newest event in s.
@@ -48,7 +48,7 @@ class RunView(Struct, frozen=True):
     learning_rate: float = 0.0
     first_step: tuple[int, float] | None = None
     last_step: tuple[int, float] | None = None
-    epochs: tuple[Epoch, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
     warnings: tuple[Warning, ...] = ()
     checkpoint: Checkpoint | None = None
     evaluation: Evaluation | None = None
@@ -82,6 +82,11 @@ class RunView(Struct, frozen=True):
         return self.active or self.may_be_taken_back or self.lost_processes > 0
 
     @property
+    def best_measurement(self) -> Measurement | None:
+        """The measurement whose head is kept as of now."""
+        return next((one for one in self.measurements if one.step == self.measurements[-1].best_step), None)
+
+    @property
     def evaluated(self) -> bool:
         """The pipeline ended, so there are results, whether the run passed its ship blockers or not."""
         return self.failed_gates is not None
@@ -94,7 +99,7 @@ def reduce(view: RunView, events: Iterable[Event]) -> RunView:
     show.
     """
     steps, losses = array("d"), array("d")
-    epochs: list[Epoch] = []
+    measurements: list[Measurement] = []
     warnings: list[Warning] = []
     next_seq = view.next_seq
     changes: dict[str, object] = {}
@@ -112,8 +117,8 @@ def reduce(view: RunView, events: Iterable[Event]) -> RunView:
                 first_step = first_step or last
                 changes["total_steps"] = step.total_steps
                 changes["learning_rate"] = step.learning_rate
-            case Epoch() as epoch:
-                epochs.append(epoch)
+            case Measurement() as measurement:
+                measurements.append(_safe(measurement))
             case Warning() as warning:
                 warnings.append(replace(warning, message=sanitize_line(warning.message)))
             case body:
@@ -124,11 +129,21 @@ def reduce(view: RunView, events: Iterable[Event]) -> RunView:
         return view
     if steps:
         changes["losses"] = view.losses.extended(steps, losses)
-    if epochs:
-        changes["epochs"] = (*view.epochs, *epochs)
+    if measurements:
+        changes["measurements"] = (*view.measurements, *measurements)
     if warnings:
         changes["warnings"] = (*view.warnings, *warnings)[-MAX_WARNINGS:]
     return replace(view, next_seq=next_seq, first_step=first_step, **changes)
+
+
+def _safe(measurement: Measurement) -> Measurement:
+    """``measurement`` with names that are safe to show: a user may name a development set anything."""
+    return replace(
+        measurement,
+        score_name=sanitize_line(measurement.score_name),
+        sets=tuple(replace(one, name=sanitize_line(one.name)) for one in measurement.sets),
+        mean_pool_sets=tuple(replace(one, name=sanitize_line(one.name)) for one in measurement.mean_pool_sets),
+    )
 
 
 def _changes(body: Stage | Progress | Checkpoint | Evaluation | End) -> dict[str, object]:

@@ -16,6 +16,7 @@ Count = Annotated[int, Meta(ge=0, le=2**53)]
 Loss = Annotated[float, Meta(ge=-3.5e38, le=3.5e38)]  # the range of float32
 CosineMargin = Annotated[float, Meta(ge=-2.001, le=2.001)]  # a difference of two cosines, with rounding
 RelativeEntropy = Annotated[float, Meta(ge=-0.01, le=1.01)]
+EpochsDone = Annotated[float, Meta(ge=0.0, le=1e15)]
 UnixTime = Annotated[float, Meta(ge=0.0, le=1e11)]
 StageName = Literal["data", "encode", "warm_start", "train", "evaluate", "seal"]
 
@@ -36,7 +37,10 @@ class Progress(Struct, frozen=True, tag="progress"):
 
 
 class Step(Struct, frozen=True, tag="step"):
-    """One optimizer step: mean loss of the batch, learning rate, and how many bundles of each tier it held."""
+    """One optimizer step: mean loss of the batch, learning rate, and how many bundles of each tier it held.
+
+    ``epoch`` is the one in progress, from 1.
+    """
 
     step: Count
     total_steps: Count
@@ -46,20 +50,48 @@ class Step(Struct, frozen=True, tag="step"):
     tiers: dict[str, Count]
 
 
-class Epoch(Struct, frozen=True, tag="epoch"):
-    """Validation on held-out development bundles after an epoch (0: before the first step).
+class SetScores(Struct, frozen=True):
+    """Scores of one model on one development set, fractions of 1; None where the set has no items of that kind.
 
-    ``attention_entropy`` is the mean of entropy / log T, so 1.0 is uniform attention.
+    ``top1`` and ``top3`` are of its retrieval items, ``coherence`` of the steps of its coherence items.
     """
 
-    epoch: Count
+    name: str
+    top1: Fraction | None = None
+    top3: Fraction | None = None
+    coherence: Fraction | None = None
+
+
+class Measurement(Struct, frozen=True, tag="measurement"):
+    """The head's scores on development data after ``step`` optimizer steps (0: after the warm start).
+
+    Attributes:
+        epoch: epochs done, as a fraction: 1.5 is one epoch and a half.
+        top1, margin, loss, tiers: on the development bundles; ``tiers`` is top-1 by tier.
+        attention_entropy: mean of entropy / log T over their texts, so 1.0 is uniform attention.
+        mean_pool_top1: top-1 of frozen mean pooling on the same bundles.
+        sets, mean_pool_sets: scores of the head and of frozen mean pooling on each development set.
+        score, mean_pool_score: what the best measurement is chosen by; ``score_name`` says in words what it is.
+        best_step: the step of the best measurement so far, this one included.
+        tier3_exposures: how often each tier3 bundle is expected to have been drawn until now; None where there is none.
+    """
+
     step: Count
+    total_steps: Count
+    epoch: EpochsDone
     top1: Fraction
     margin: CosineMargin
     loss: Loss
     tiers: dict[str, Fraction]
     attention_entropy: RelativeEntropy
     mean_pool_top1: Fraction
+    score: Fraction
+    mean_pool_score: Fraction
+    score_name: str
+    best_step: Count
+    sets: tuple[SetScores, ...] = ()
+    mean_pool_sets: tuple[SetScores, ...] = ()
+    tier3_exposures: EpochsDone | None = None
 
 
 class Warning(Struct, frozen=True, tag="warning"):
@@ -72,10 +104,10 @@ class Warning(Struct, frozen=True, tag="warning"):
 
 
 class Checkpoint(Struct, frozen=True, tag="checkpoint"):
-    """A checkpoint was written durably; ``sha256`` is of its safetensors file."""
+    """A checkpoint was written durably, ``epoch`` epochs done; ``sha256`` is of its safetensors file."""
 
     step: Count
-    epoch: Count
+    epoch: EpochsDone
     sha256: str
 
 
@@ -96,7 +128,7 @@ class End(Struct, frozen=True, tag="end"):
     failed_gates: tuple[str, ...] = ()
 
 
-Body: TypeAlias = Stage | Progress | Step | Epoch | Warning | Checkpoint | Evaluation | End
+Body: TypeAlias = Stage | Progress | Step | Measurement | Warning | Checkpoint | Evaluation | End
 
 
 class Event(Struct, frozen=True):

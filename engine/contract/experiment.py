@@ -109,6 +109,7 @@ class Training(Struct, frozen=True, forbid_unknown_fields=True):
     """Settings of a head's training; rates are per step, margins are differences of cosines, entropy is in nats.
 
     The budget is in ``epochs`` or in optimizer ``steps``, the other is None; without either it is ``DEFAULT_EPOCHS``.
+    The head is measured on development data ``measurements`` times, evenly over the steps, and once before them.
     """
 
     epochs: PositiveInt | None = None
@@ -130,6 +131,7 @@ class Training(Struct, frozen=True, forbid_unknown_fields=True):
     entropy_weight: NonNegativeFloat = 0.1
     min_entropy: NonNegativeFloat = 1.0
     target_penalty: NonNegativeFloat = 0.0
+    measurements: PositiveInt = 10
 
     def __post_init__(self) -> None:
         if self.epochs is not None and self.steps is not None:

@@ -10,7 +10,8 @@
     chosen_sense: sense id of the candidate chosen
 
 ``attention.parquet``
-    item_id · lemma · epoch · tokens: their number · entropy: entropy / log tokens, 1.0 is uniform
+    item_id · lemma · step, epoch: of the measurement, in epochs done with their fraction
+    tokens: their number · entropy: entropy / log tokens, 1.0 is uniform
     lemma_mass: attention on the target word · cue_mass: attention on the words that give its sense away, null where
     none is known · top_tokens: the three heaviest, joined by spaces · text
     token_texts: characters of every token, special tokens as ``<start>`` and ``<end>`` · weights: attention on each
@@ -60,7 +61,8 @@ class AttentionRow(NamedTuple):
 
     item_id: str
     lemma: str
-    epoch: int
+    step: int
+    epoch: float
     tokens: int
     entropy: float
     lemma_mass: float

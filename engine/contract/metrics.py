@@ -64,10 +64,12 @@ class GateVerdict(Struct, frozen=True):
 class Metrics(Struct, frozen=True):
     """Content of ``metrics.json``. Scores with different ``eval_fingerprint`` are never compared.
 
-    ``random`` is the expected score of guessing on the same items; ``best_epoch`` the epoch whose head was evaluated,
-    chosen on development lemmas; ``seconds`` are wall time by stage. ``killers`` counts the items that this head fails
-    badly; ``killer_set`` those that frozen mean pooling failed when the evaluation was frozen (tier4), of which the
-    fraction ``killer_top1`` is ranked right; None where the set is empty.
+    ``random`` is the expected score of guessing on the same items. ``best_step`` and ``best_epoch`` (epochs done, with
+    their fraction) are of the measurement whose head was evaluated; it was chosen on development data by ``best_score``,
+    which ``score_name`` says in words. ``tier3_exposures`` is how often each tier3 bundle is expected to have been drawn,
+    None where there is none. ``seconds`` are wall time by stage. ``killers`` counts the items that this head fails badly;
+    ``killer_set`` those that frozen mean pooling failed when the evaluation was frozen (tier4), of which the fraction
+    ``killer_top1`` is ranked right; None where the set is empty.
     """
 
     condition: str
@@ -81,8 +83,8 @@ class Metrics(Struct, frozen=True):
     random_top1: float
     random_top3: float
     random_coherence: float
-    best_epoch: int
-    epochs: int
+    best_epoch: float
+    epochs: float
     steps: int
     bundles: int
     killers: int
@@ -90,6 +92,10 @@ class Metrics(Struct, frozen=True):
     seconds: dict[str, float]
     killer_set: int = 0
     killer_top1: float | None = None
+    best_step: int = 0
+    best_score: float | None = None
+    score_name: str = ""
+    tier3_exposures: float | None = None
 
 
 def judge(values: Mapping[str, float], gates: Gates) -> tuple[GateVerdict, ...]:

@@ -93,7 +93,7 @@ class CoherenceItem(Struct, frozen=True):
 
 
 class AttentionProbe(Struct, frozen=True):
-    """An attention probe: a context and its cue words, whose share of the attention is recorded every epoch.
+    """An attention probe: a context and its cue words, whose share of the attention is recorded at every measurement.
 
     ``cues`` are spelled as in the text and never include the target word.
     """
@@ -174,6 +174,10 @@ class DevelopmentSet(Struct, frozen=True):
     name: str
     retrieval: tuple[RetrievalItem, ...] = ()
     coherence: tuple[CoherenceItem, ...] = ()
+
+    def as_evaluation(self) -> FrozenEvaluation:
+        """Its items in the form of an evaluation without probes."""
+        return FrozenEvaluation(self.retrieval, self.coherence, ())
 
 
 class Dataset(Struct, frozen=True):

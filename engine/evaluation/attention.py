@@ -1,4 +1,4 @@
-"""Attention of a head on a fixed set of probe texts, per epoch: ``attention.parquet``."""
+"""Attention of a head on a fixed set of probe texts, at each measurement: ``attention.parquet``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def probes_of(dataset: Dataset) -> tuple[AttentionProbe, ...]:
 
 
 class AttentionLog:
-    """Attention of a head on the probes, by epoch; ``path`` is written after each."""
+    """Attention of a head on the probes, by measurement; ``path`` is written after each."""
 
     def __init__(self, path: Path, states: TokenStates, probes: Sequence[AttentionProbe]) -> None:
         self.path = path
@@ -39,15 +39,15 @@ class AttentionLog:
         self.probes = probes
         self.rows = read_attention(path)
 
-    def record(self, head: SenseHead, epoch: int) -> None:
-        """Add the attention of ``head`` after ``epoch``; rows of this and later epochs, left by a killed run, are dropped."""
-        self.rows = [row for row in self.rows if row.epoch < epoch]
-        self.rows += attention_rows(head, self.states, self.probes, epoch)
+    def record(self, head: SenseHead, step: int, epoch: float) -> None:
+        """Add the attention of ``head`` after ``step``; rows of this and later steps, left by a killed run, are dropped."""
+        self.rows = [row for row in self.rows if row.step < step]
+        self.rows += attention_rows(head, self.states, self.probes, step, epoch)
         write_rows(self.path, self.rows, AttentionRow)
 
 
 def attention_rows(
-    head: SenseHead, states: TokenStates, probes: Sequence[AttentionProbe], epoch: int
+    head: SenseHead, states: TokenStates, probes: Sequence[AttentionProbe], step: int, epoch: float
 ) -> list[AttentionRow]:
     """A row per probe: attention's entropy / log T, its mass on the target word and on the cues, the heaviest tokens."""
     batch = states.gather(states.rows([encoder_text_of(probe.event) for probe in probes]))
@@ -68,6 +68,7 @@ def attention_rows(
             AttentionRow(
                 item_id=probe.probe_id,
                 lemma=event.lemma,
+                step=step,
                 epoch=epoch,
                 tokens=len(tokens),
                 entropy=entropy,

@@ -25,6 +25,7 @@ from engine.pipeline.confirm import record_decision
 from engine.pipeline.event_log import StageTimer
 from engine.pipeline.prepare import Prepared, prepare
 from engine.pipeline.train import TrainedHead, load_head
+from engine.training.curriculum import tier3_exposures
 
 MEAN_POOL = "mean_pool"
 """The condition in the metrics of mean pooling alone."""
@@ -105,7 +106,7 @@ def evaluate_head(
 ) -> Generator[Body, None, None]:
     """Score a head, or mean pooling in its place, on the frozen evaluation.
 
-    Writes ``items.parquet``, ``metrics.json`` and, unless it is there already, ``attention.parquet`` of the best epoch.
+    Writes ``items.parquet``, ``metrics.json`` and, unless it is there already, ``attention.parquet`` of the best measurement.
     """
     dataset, states = prepared.dataset, prepared.states
     yield Stage("evaluate", f"{len(dataset.retrieval)} retrieval items, {len(dataset.coherence)} coherence items")
@@ -116,7 +117,8 @@ def evaluate_head(
     if trained:
         vectors = TextVectors(texts, embed_rows(trained.head, states, text_rows)[0])
         if not output.attention.exists():
-            rows = attention_rows(trained.head, states, probes_of(dataset), trained.best_epoch)
+            position = trained.position
+            rows = attention_rows(trained.head, states, probes_of(dataset), position.best_step, position.best_epoch)
             write_rows(output.attention, rows, AttentionRow)
     result = evaluate(vectors, mean_pool, dataset)
     write_rows(output.items, result.rows, ItemRow)
@@ -141,7 +143,9 @@ def _metrics(
     seconds: dict[str, float],
 ) -> Metrics:
     """The metrics of a head, or of mean pooling (``trained`` is None), which has no condition, seed or training."""
-    dataset = prepared.dataset
+    dataset, position = prepared.dataset, trained.position if trained else None
+    tiers = [bundle.tier for bundle in dataset.train]
+    draws = position.step * settings.training.batch_size if position else 0
     return Metrics(
         condition=settings.condition if trained else MEAN_POOL,
         seed=settings.seed if trained else 0,
@@ -154,9 +158,13 @@ def _metrics(
         random_top1=retrieval_chance(dataset.retrieval, 1),
         random_top3=retrieval_chance(dataset.retrieval, 3),
         random_coherence=coherence_chance(dataset.coherence),
-        best_epoch=trained.best_epoch if trained else 0,
-        epochs=trained.epochs if trained else 0,
-        steps=trained.steps if trained else 0,
+        best_step=position.best_step if position else 0,
+        best_epoch=position.best_epoch if position else 0.0,
+        best_score=position.best_score if position else None,
+        score_name=position.score_name if position else "",
+        epochs=position.epoch if position else 0.0,
+        steps=position.step if position else 0,
+        tier3_exposures=tier3_exposures(draws, tiers, settings.curriculum) if position else None,
         bundles=len(dataset.train) if trained else 0,
         killers=sum(bool(row.reason) for row in result.rows),
         gates=judge({gate: float(getattr(result.head, gate)) for gate in GATE_NAMES}, settings.gates),

@@ -13,9 +13,9 @@ from engine.contract.events import (
     Body,
     Checkpoint,
     End,
-    Epoch,
     Evaluation,
     Event,
+    Measurement,
     Progress,
     Stage,
     Step,
@@ -39,11 +39,8 @@ def line_of(body: Body) -> str | None:
                 return None
             mix = " ".join(f"{name} {count}" for name, count in it.tiers.items())
             return f"  step {it.step}/{it.total_steps} loss {it.loss:.4f} lr {it.learning_rate:.2e} {mix}"
-        case Epoch() as it:
-            return (
-                f"epoch {it.epoch}: dev top-1 {it.top1:.1%} (mean pooling {it.mean_pool_top1:.1%}), margin {it.margin:+.4f}, "
-                f"loss {it.loss:.4f}, attention entropy {it.attention_entropy:.3f}"
-            )
+        case Measurement() as it:
+            return _measurement_line(it)
         case Warning() as it:
             return f"warning: {it.kind}: {it.message}"
         case Checkpoint(step, _, sha256):
@@ -57,6 +54,22 @@ def line_of(body: Body) -> str | None:
             return "end: every ship blocker passed"
         case End(failed_gates):
             return f"end: failed ship blockers: {', '.join(failed_gates)}"
+
+
+def _measurement_line(it: Measurement) -> str:
+    best = "the best so far" if it.best_step == it.step else f"the best is that of step {it.best_step}"
+    parts = [
+        f"measured at step {it.step}/{it.total_steps} (epoch {it.epoch:.2f}): dev top-1 {it.top1:.1%} "
+        f"(mean pooling {it.mean_pool_top1:.1%}), margin {it.margin:+.4f}, loss {it.loss:.4f}, "
+        f"attention entropy {it.attention_entropy:.3f}"
+    ]
+    for scores, pooled in zip(it.sets, it.mean_pool_sets, strict=False):
+        named = (("top-1", scores.top1, pooled.top1), ("coherence", scores.coherence, pooled.coherence))
+        shown = [
+            f"{name} {value:.1%} ({base:.1%})" for name, value, base in named if value is not None and base is not None
+        ]
+        parts += [f"{scores.name} {', '.join(shown)}"] if shown else []
+    return "; ".join([*parts, f"score {it.score:.1%} ({it.mean_pool_score:.1%}), {best}"])
 
 
 def steady_unix_time() -> Callable[[], float]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from engine.contract.bad_input import BadInput
-from engine.contract.events import Body, Epoch
+from engine.contract.events import Body, Measurement
 from engine.contract.run_folder import RunFolder
 from engine.contract.settings import Settings, Spec
 from engine.evaluation.attention import AttentionLog, probes_of
@@ -18,17 +18,10 @@ from engine.training.loop import train
 
 
 class TrainedHead(NamedTuple):
-    """A head with the weights of its best epoch; the epochs begun and the optimizer steps taken in all."""
+    """A head with the weights of its best measurement, and the position at which its training ended."""
 
     head: SenseHead
-    best_epoch: int
-    epochs: int
-    steps: int
-
-    @classmethod
-    def at_end(cls, head: SenseHead, position: Position) -> Self:
-        """``head`` after training, which ended at ``position``."""
-        return cls(head, position.best_epoch, position.epoch - 1, position.step)
+    position: Position
 
 
 def train_head(spec: Spec, prepared: Prepared, folder: RunFolder) -> Generator[Body, None, TrainedHead]:
@@ -43,17 +36,16 @@ def train_head(spec: Spec, prepared: Prepared, folder: RunFolder) -> Generator[B
     dataset, states = prepared.dataset, prepared.states
     head = _new_head(spec.settings, prepared)
     attention = AttentionLog(folder.attention, states, probes_of(dataset))
-    events = train(
-        head, states, prepared.mean_pool, dataset.train, dataset.dev, spec.settings, folder, run_fingerprint(spec)
-    )
+    data = (dataset.train, dataset.dev, dataset.development)
+    events = train(head, states, prepared.mean_pool, *data, spec.settings, folder, run_fingerprint(spec))
     while True:
         try:
             body = next(events)
         except StopIteration as end:
-            return TrainedHead.at_end(head, end.value)
-        if isinstance(body, Epoch):
+            return TrainedHead(head, end.value)
+        if isinstance(body, Measurement):
             # now, because the loop changes the head again when it continues
-            attention.record(head, body.epoch)
+            attention.record(head, body.step, body.epoch)
         yield body
 
 
@@ -72,7 +64,7 @@ def load_head(spec: Spec, prepared: Prepared, folder: RunFolder) -> TrainedHead:
         raise BadInput(f"{stopped}; resume it first", file=folder.checkpoint)
     head = _new_head(spec.settings, prepared)
     head.load_state_dict(best_weights(tensors))
-    return TrainedHead.at_end(head, position)
+    return TrainedHead(head, position)
 
 
 def _new_head(settings: Settings, prepared: Prepared) -> SenseHead:

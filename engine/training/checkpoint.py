@@ -52,34 +52,46 @@ class TrainState(NamedTuple):
 
 
 class Position(Struct, frozen=True):
-    """How far a run is, beside its tensors; by default at the end of the warm start, which counts as epoch 0.
+    """How far a run is, beside its tensors; by default at the end of the warm start.
+
+    What is due at a step, a measurement included, is done before the position after that step is saved.
 
     Attributes:
         run_fingerprint: of everything that determines the run; another run's checkpoint is refused.
         total_steps: optimizer steps of the whole training.
+        epoch_steps: optimizer steps of one epoch.
         step: optimizer steps done.
-        epoch: the epoch in progress, from 1; one more than the last when all are done.
-        batches_done: batches of that epoch that are done.
-        best_epoch, best_top1: the epoch with the best development top-1, and its value.
+        best_step, best_score: the step of the best measurement, and its score, a fraction of 1.
+        score_name: what that score is, in words.
         recent_losses: the last losses, for the spike warning.
         hard_pairs, negative_gaps: counts for the early warning.
     """
 
     run_fingerprint: str
     total_steps: int
+    epoch_steps: int
     step: int = 0
-    epoch: int = 0
-    batches_done: int = 0
-    best_epoch: int = 0
-    best_top1: float = -1.0
+    best_step: int = 0
+    best_score: float = -1.0
+    score_name: str = ""
     recent_losses: tuple[float, ...] = ()
     hard_pairs: int = 0
     negative_gaps: int = 0
 
     @property
+    def epoch(self) -> float:
+        """Epochs done, as a fraction."""
+        return self.step / self.epoch_steps
+
+    @property
+    def best_epoch(self) -> float:
+        """Epochs done at the best measurement."""
+        return self.best_step / self.epoch_steps
+
+    @property
     def is_finished(self) -> bool:
-        """Whether training has ended, its last epoch included."""
-        return self.epoch > 0 and self.step == self.total_steps and self.batches_done == 0
+        """Whether training has ended."""
+        return self.step == self.total_steps
 
 
 def save_checkpoint(folder: RunFolder, tensors: Mapping[str, Tensor], position: Position) -> str:

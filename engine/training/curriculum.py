@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Generator, Tensor
 
-from engine.contract.experiment import Curriculum
+from engine.contract.experiment import ADVERSARIAL, Curriculum
 
 
 def sampling_weights(tiers: Sequence[str | None], curriculum: Curriculum) -> Tensor:
     """The weight of each bundle, (n,) float64."""
     return torch.tensor([curriculum.weight(tier) for tier in tiers], dtype=torch.float64)
+
+
+def tier3_exposures(draws: int, tiers: Sequence[str | None], curriculum: Curriculum) -> float | None:
+    """How often each tier3 bundle is expected to be drawn in ``draws`` draws; None where there is none.
+
+    This is draws x p(tier3) / (number of tier3 bundles), with draws = steps x batch.
+    """
+    if ADVERSARIAL not in tiers:
+        return None
+    return draws * curriculum.weight(ADVERSARIAL) / math.fsum(map(curriculum.weight, tiers))
 
 
 class EpochSampler:

@@ -10,6 +10,7 @@ from engine.contract.events import Warning
 SPIKE_WINDOW = 100
 SPIKE_MIN_LOSSES = 20
 EARLY_STEPS = (500, 1000)
+# of a long run: with a budget of few epochs no weight of tier3 reaches the first
 DILUTION_LEVELS = ((50.0, "healthy"), (30.0, "warning"), (10.0, "critical"), (0.0, "severe"))
 
 
@@ -25,30 +26,39 @@ def loss_spike(loss: float, recent: Sequence[float], step: int) -> Warning | Non
     return Warning("loss_spike", f"loss {loss:.3f}, mean of the last {len(window)} is {mean:.3f}", step, loss)
 
 
-def early_warning(negative_gaps: int, hard_pairs: int, step: int) -> Warning | None:
-    """At steps 500 and 1000: the share of hard pairs with a negative gap, and the contingency branch for it.
+def early_steps(total_steps: int) -> tuple[int, ...]:
+    """The steps at which a run of ``total_steps`` gets an early warning: 500 and 1000.
+
+    A run shorter than 1,000 steps also gets one at a third and at two thirds of its steps.
+    """
+    thirds = (total_steps // 3, 2 * total_steps // 3) if total_steps < EARLY_STEPS[-1] else ()
+    return tuple(sorted({step for step in (*EARLY_STEPS, *thirds) if 0 < step <= total_steps}))
+
+
+def early_warning(negative_gaps: int, hard_pairs: int, step: int, total_steps: int) -> Warning | None:
+    """At the ``early_steps``: the share of hard pairs with a negative gap, and the contingency branch for it.
 
     A gap is the positive's similarity minus the hard negative's.
     """
-    if step not in EARLY_STEPS or hard_pairs == 0:
+    if hard_pairs == 0 or step not in early_steps(total_steps):
         return None
     rate = negative_gaps / hard_pairs
     branch = "A: tune" if rate < 0.15 else "B: architecture" if rate < 0.40 else "C: data"
     return Warning("early_warning", f"{rate:.0%} of hard pairs have a negative gap, branch {branch}", step, rate)
 
 
-def dilution(draws: int, weights: Sequence[float], adversarial: Sequence[bool]) -> Warning | None:
-    """A warning when an adversarial (tier3) bundle is expected to be drawn fewer than 50 times in the whole run.
+def dilution(exposures: float, most: float) -> Warning | None:
+    """A warning when a tier3 bundle is expected to be drawn fewer than 50 times in the whole run.
 
-    exposures = draws x p(tier3) / pool, with draws = steps x batch; ``weights`` are the sampling weights,
-    ``adversarial`` marks tier3.
+    Args:
+        exposures: expected draws of each tier3 bundle.
+        most: what they would be if nothing else were drawn.
     """
-    pool = sum(adversarial)
-    if pool == 0:
-        return None
-    share = math.fsum(w for w, hard in zip(weights, adversarial, strict=True) if hard) / math.fsum(weights)
-    exposures = draws * share / pool
     level = next(name for least, name in DILUTION_LEVELS if exposures >= least)
     if level == "healthy":
         return None
-    return Warning("dilution", f"{level}: {exposures:.1f} expected exposures per tier3 bundle", 0, exposures)
+    message = (
+        f"{level}: each tier3 bundle is expected to be drawn {exposures:.1f} times in this run "
+        f"({most:.1f} times if nothing else were drawn)"
+    )
+    return Warning("dilution", message, 0, exposures)

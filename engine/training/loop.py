@@ -1,4 +1,4 @@
-"""The training loop: one generator, from the warm start to the best head, that yields typed events."""
+"""The training loop: one generator, from the warm start to the best head measured, that yields typed events."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from msgspec.structs import replace
 from torch import Tensor
 
 from engine.contract.bad_input import BadInput
-from engine.contract.events import Body, Checkpoint, Epoch, Progress, Stage, Step, Warning
-from engine.contract.experiment import ADVERSARIAL
+from engine.contract.events import Body, Checkpoint, Measurement, Progress, Stage, Step, Warning
+from engine.contract.experiment import ADVERSARIAL, Curriculum
 from engine.contract.run_folder import RunFolder
 from engine.contract.settings import Settings
-from engine.data.records import Bundle
+from engine.data.records import Bundle, DevelopmentSet
 from engine.encoder.token_states import TokenStates
 from engine.model.sense_head import SenseHead
 from engine.training.adamw import AdamW, cosine_learning_rate
@@ -28,10 +28,11 @@ from engine.training.bundle_arrays import (
     target_word_tokens,
 )
 from engine.training.checkpoint import Position, TrainState, load_checkpoint, save_checkpoint
-from engine.training.curriculum import EpochSampler, sampling_weights
+from engine.training.curriculum import EpochSampler, sampling_weights, tier3_exposures
+from engine.training.development import DevelopmentData, selection_score_name
 from engine.training.guardrails import SPIKE_WINDOW, dilution, early_warning, loss_spike
 from engine.training.losses import TrainingData, batch_loss
-from engine.training.validation import rank, validate
+from engine.training.validation import DevelopmentScores, Validation, score, validate
 from engine.training.warm_start import warm_start
 
 CHECKPOINT_EVERY = 500
@@ -48,21 +49,22 @@ def train(
     mean_pool: Tensor,
     bundles: Sequence[Bundle],
     dev_bundles: Sequence[Bundle],
+    dev_sets: Sequence[DevelopmentSet],
     settings: Settings,
     folder: RunFolder,
     run_fingerprint: str,
 ) -> Generator[Body, None, Position]:
-    """Train ``head`` in place and leave it with the weights of its best epoch by development top-1.
+    """Train ``head`` in place and leave it with the weights of its best measurement, by ``selection_score``.
 
-    Epoch 0 is the head after the warm start, and counts as a candidate. When ``folder`` holds a checkpoint with the
-    same ``run_fingerprint``, training resumes from it, bit for bit as if it had never stopped.
+    It is measured after the warm start, at step 0, and at the ``measurement_steps``. When ``folder`` holds a checkpoint
+    with the same ``run_fingerprint``, training resumes from it, bit for bit as if it had never stopped.
 
     Args:
         mean_pool: (texts, H), frozen mean pooling of every text of ``states``.
         run_fingerprint: of everything that determines this run.
 
     Returns:
-        The final position, with the best epoch and the optimizer steps in all.
+        The final position, with the best step and the optimizer steps in all.
 
     Raises:
         BadInput: the checkpoint in ``folder`` belongs to another run, or no bundle has anything to be compared with.
@@ -71,36 +73,23 @@ def train(
     recipe = settings.training
     on_target = target_word_tokens(bundles, states) if recipe.target_penalty else None
     data = TrainingData(states, mean_pool, BundleArrays.from_bundles(bundles, states), on_target)
-    dev = BundleArrays.from_bundles(dev_bundles, states)
-    _check_comparable(data.bundles, dev)
-    baseline = rank(mean_pool, dev)
-    weights = sampling_weights([bundle.tier for bundle in bundles], settings.curriculum)
-    sampler = EpochSampler(weights, recipe.batch_size, settings.seed)
+    dev = DevelopmentData.from_records(dev_bundles, dev_sets, states)
+    _check_comparable(data.bundles, dev.bundles)
+    baseline = score(mean_pool[dev.rows], dev)
+    tiers = [bundle.tier for bundle in bundles]
+    sampler = EpochSampler(sampling_weights(tiers, settings.curriculum), recipe.batch_size, settings.seed)
     total_steps = recipe.total_steps(sampler.batches)
+    due = measurement_steps(total_steps, recipe.measurements)
     optimizer = AdamW(head, recipe.weight_decay)
     train_state = TrainState(head, {}, optimizer, torch.Generator(states.device).manual_seed(settings.seed))
 
     def checkpoint(position: Position) -> Checkpoint:
         return Checkpoint(position.step, position.epoch, save_checkpoint(folder, train_state.tensors(), position))
 
-    def end_epoch(position: Position) -> Generator[Body, None, Position]:
-        ranking, loss, entropy = validate(head, states, mean_pool, dev, recipe)
-        if not math.isfinite(loss):
-            yield from _fail(position.step, f"development loss after epoch {position.epoch}: {loss}")
-        if not train_state.best or ranking.top1 > position.best_top1:
-            train_state.keep_as_best()
-            position = replace(position, best_epoch=position.epoch, best_top1=ranking.top1)
-        yield Epoch(
-            epoch=position.epoch,
-            step=position.step,
-            top1=ranking.top1,
-            margin=ranking.margin,
-            loss=loss,
-            tiers=ranking.tiers,
-            attention_entropy=entropy,
-            mean_pool_top1=baseline.top1,
-        )
-        position = replace(position, epoch=position.epoch + 1, batches_done=0)
+    def measure(position: Position) -> Generator[Body, None, Position]:
+        validation = validate(head, states, mean_pool, dev, recipe)
+        exposures = tier3_exposures(position.step * recipe.batch_size, tiers, settings.curriculum)
+        position = yield from _keep_if_best(position, train_state, validation, baseline, exposures)
         yield checkpoint(position)
         return position
 
@@ -109,15 +98,15 @@ def train(
         train_state.restore(tensors)
     else:
         yield from _warm_start(train_state, data, settings)
-        position = yield from end_epoch(Position(run_fingerprint, total_steps))
+        position = yield from measure(Position(run_fingerprint, total_steps, sampler.batches))
 
     yield Stage("train", f"{len(bundles)} bundles, {recipe.budget}")
     if position.step == 0:
-        yield from _dilution_warning(total_steps * recipe.batch_size, weights, bundles)
+        yield from _dilution_warning(total_steps * recipe.batch_size, tiers, settings.curriculum)
 
-    for epoch in range(position.epoch, -(-total_steps // sampler.batches) + 1):
-        # the last epoch ends early where the steps do
-        for indices in islice(sampler.epoch(epoch, skip=position.batches_done), total_steps - position.step):
+    for epoch in range(position.step // sampler.batches + 1, -(-total_steps // sampler.batches) + 1):
+        skip, left = position.step % sampler.batches, total_steps - position.step
+        for indices in islice(sampler.epoch(epoch, skip), left):  # the last epoch ends early where the steps do
             loss, counts = batch_loss(head, data, indices.to(states.device), recipe, train_state.dropout)
             optimizer.zero_gradient()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -135,21 +124,64 @@ def train(
             )
             optimizer.step(rate)
 
-            tiers = {name: int(count) for name, count in zip(TIER_NAMES, tier_counts, strict=True) if count}
-            yield Step(step, total_steps, epoch, loss_value, rate, tiers)
+            drawn = {name: int(count) for name, count in zip(TIER_NAMES, tier_counts, strict=True) if count}
+            yield Step(step, total_steps, epoch, loss_value, rate, drawn)
             position, warnings = _advance(position, loss_value, int(hard_pairs), int(negative_gaps))
             yield from warnings
-            # the last batch of an epoch is followed by that epoch's own checkpoint
-            if step % CHECKPOINT_EVERY == 0 and position.batches_done < sampler.batches and step < total_steps:
+            if step in due:
+                position = yield from measure(position)
+            elif step % CHECKPOINT_EVERY == 0 or step % sampler.batches == 0:
                 yield checkpoint(position)
-        position = yield from end_epoch(position)
 
     head.load_state_dict(train_state.best)
     return position
 
 
-def _dilution_warning(draws: int, weights: Tensor, bundles: Sequence[Bundle]) -> Iterator[Warning]:
-    if warning := dilution(draws, weights.tolist(), [bundle.tier == ADVERSARIAL for bundle in bundles]):
+def measurement_steps(total_steps: int, measurements: int) -> tuple[int, ...]:
+    """The steps after which a run is measured, evenly spread, the last one among them; in short runs every step."""
+    steps = {total_steps * number // measurements for number in range(1, measurements + 1)}
+    return tuple(sorted(steps - {0}))
+
+
+def _keep_if_best(
+    position: Position,
+    train_state: TrainState,
+    validation: Validation,
+    baseline: DevelopmentScores,
+    exposures: float | None,
+) -> Generator[Body, None, Position]:
+    """Keep the head if its ``validation`` is the best so far, and report the measurement; the first of equal ones stays."""
+    if not math.isfinite(validation.loss):
+        yield from _fail(position.step, f"development loss at step {position.step}: {validation.loss}")
+    scores = validation.scores
+    if not train_state.best or scores.selection > position.best_score:
+        train_state.keep_as_best()
+        name = selection_score_name(scores.sets)
+        position = replace(position, best_step=position.step, best_score=scores.selection, score_name=name)
+    yield Measurement(
+        step=position.step,
+        total_steps=position.total_steps,
+        epoch=position.epoch,
+        top1=scores.ranking.top1,
+        margin=scores.ranking.margin,
+        loss=validation.loss,
+        tiers=scores.ranking.tiers,
+        attention_entropy=validation.attention_entropy,
+        mean_pool_top1=baseline.ranking.top1,
+        score=scores.selection,
+        mean_pool_score=baseline.selection,
+        score_name=position.score_name,
+        best_step=position.best_step,
+        sets=scores.sets,
+        mean_pool_sets=baseline.sets,
+        tier3_exposures=exposures,
+    )
+    return position
+
+
+def _dilution_warning(draws: int, tiers: Sequence[str | None], curriculum: Curriculum) -> Iterator[Warning]:
+    exposures = tier3_exposures(draws, tiers, curriculum)
+    if exposures is not None and (warning := dilution(exposures, draws / tiers.count(ADVERSARIAL))):
         yield warning
 
 
@@ -166,13 +198,12 @@ def _advance(position: Position, loss: float, hard_pairs: int, negative_gaps: in
     step = position.step + 1
     hard_pairs, negative_gaps = position.hard_pairs + hard_pairs, position.negative_gaps + negative_gaps
     spike = loss_spike(loss, position.recent_losses, step)
-    early = early_warning(negative_gaps, hard_pairs, step)
+    early = early_warning(negative_gaps, hard_pairs, step, position.total_steps)
     if early:  # each early warning counts the steps since the one before
         hard_pairs = negative_gaps = 0
     position = replace(
         position,
         step=step,
-        batches_done=position.batches_done + 1,
         recent_losses=(*position.recent_losses, loss)[-SPIKE_WINDOW:],
         hard_pairs=hard_pairs,
         negative_gaps=negative_gaps,
@@ -187,7 +218,7 @@ def _check_comparable(bundles: BundleArrays, dev: BundleArrays) -> None:
             "no training bundle has a sibling of the kind of its anchor or positive (sentence or definition)"
         )
     if not bool(sentence_direction(dev).mask.any()):
-        raise BadInput("no development bundle has a sibling sentence, so epochs cannot be compared")
+        raise BadInput("no development bundle has a sibling sentence, so heads cannot be compared")
 
 
 def _fail(step: int, message: str) -> Generator[Warning, None, NoReturn]:

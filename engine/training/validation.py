@@ -1,4 +1,4 @@
-"""Validation on held-out development bundles: how a model ranks the right sentence among sibling sentences."""
+"""Validation on development data: the loss, and how a model ranks the right sentence among sibling sentences."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from engine.contract.events import SetScores
 from engine.contract.experiment import Training
 from engine.encoder.token_states import TokenStates
 from engine.model.embedding import embed_rows
 from engine.model.sense_head import SenseHead
 from engine.training.bundle_arrays import NO_TIER, TIER_NAMES, BundleArrays, sentence_direction
+from engine.training.development import DevelopmentData, selection_score
 from engine.training.losses import bundle_loss, similarities
 
 
@@ -26,10 +28,22 @@ class Ranking(NamedTuple):
     tiers: dict[str, float]
 
 
-class Validation(NamedTuple):
-    """The head's ranking, its loss, and the mean entropy / log T of its attention, on the development bundles."""
+class DevelopmentScores(NamedTuple):
+    """Scores of one model on the development data: its ranking of the bundles, and its scores on each set."""
 
     ranking: Ranking
+    sets: tuple[SetScores, ...]
+
+    @property
+    def selection(self) -> float:
+        """The score by which the best measurement is chosen."""
+        return selection_score(self.ranking.top1, self.sets)
+
+
+class Validation(NamedTuple):
+    """A head's scores and loss on the development data, and the mean entropy / log T of its attention to the bundles."""
+
+    scores: DevelopmentScores
     loss: float
     attention_entropy: float
 
@@ -53,11 +67,15 @@ def rank(embedding: Tensor, bundles: BundleArrays) -> Ranking:
     return Ranking(float(right.mean()), float(margins.mean()), tiers)
 
 
+def score(embedding: Tensor, data: DevelopmentData) -> DevelopmentScores:
+    """Score the model with ``embedding`` (U, E) of the texts of ``data``, unit rows."""
+    return DevelopmentScores(rank(embedding, data.bundles), data.set_scores(embedding))
+
+
 def validate(
-    head: SenseHead, states: TokenStates, mean_pool: Tensor, bundles: BundleArrays, settings: Training
+    head: SenseHead, states: TokenStates, mean_pool: Tensor, data: DevelopmentData, settings: Training
 ) -> Validation:
-    """Evaluate ``head`` (no dropout) on development bundles; ``mean_pool`` is (texts, H)."""
-    rows, bundles = bundles.unique_texts()
-    embedding, entropy = embed_rows(head, states, rows)  # (U, E), (U,)
-    loss = bundle_loss(embedding, mean_pool[rows], bundles, settings)
-    return Validation(rank(embedding, bundles), float(loss.mean()), float(entropy.mean()))
+    """Measure ``head`` (no dropout) on development data; ``mean_pool`` is (texts, H)."""
+    embedding, entropy = embed_rows(head, states, data.rows)  # (U, E), (U,)
+    loss = bundle_loss(embedding, mean_pool[data.rows], data.bundles, settings)
+    return Validation(score(embedding, data), float(loss.mean()), float(entropy[data.bundle_texts].mean()))

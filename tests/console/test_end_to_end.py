@@ -124,7 +124,7 @@ def test_an_aborted_run_is_resumed_from_its_checkpoint(finished: FinishedExperim
     one = ("--condition", "A", "--seed", "42")
     assert console("run", experiment, runs, "--detach", *one).returncode == 0
     events = runs / ".local-host" / "runs" / "tiny-tiny" / "A_seed42" / "events.jsonl"
-    until(lambda: events.exists() and b'"epoch":3,' in events.read_bytes())
+    until(lambda: events.exists() and b'"type":"checkpoint","step":3,' in events.read_bytes())
     assert console("abort", experiment, runs, *one).returncode == 0
     before = events.read_bytes()
     done = console("run", experiment, runs, *one)
@@ -134,7 +134,7 @@ def test_an_aborted_run_is_resumed_from_its_checkpoint(finished: FinishedExperim
     assert events.read_bytes().startswith(before[: before.rfind(b"\n") + 1]), "what it said before stands"
     assert [event["seq"] for event in said] == list(range(len(said)))
     assert sum(event["body"].get("name") == "warm_start" for event in said) == 1
-    assert {event["body"]["epoch"] for event in said if event["body"]["type"] == "epoch"} == set(range(41))
+    assert {event["body"]["epoch"] for event in said if event["body"]["type"] == "measurement"} == set(range(0, 41, 4))
 
 
 @pytest.mark.fault("console killed in mid-experiment, in a real terminal", "the runs finish; nothing is launched twice")

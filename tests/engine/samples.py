@@ -11,7 +11,17 @@ from torch import Tensor
 from engine.contract.experiment import Curriculum, DataSlice, EncoderSettings, Gates, ModelSettings, Tier, Training
 from engine.contract.settings import Settings
 from engine.data.bundles.encoder_text import gloss_encoder_text
-from engine.data.records import Bundle, Candidate, CoherenceItem, CoherenceStep, Dataset, Pos, RetrievalItem, UsageEvent
+from engine.data.records import (
+    Bundle,
+    Candidate,
+    CoherenceItem,
+    CoherenceStep,
+    Dataset,
+    DevelopmentSet,
+    Pos,
+    RetrievalItem,
+    UsageEvent,
+)
 from engine.encoder.token_states import TokenStates
 
 torch.set_num_threads(1)  # as the commands do
@@ -138,18 +148,24 @@ class SenseTask:
                 add_text(gloss_encoder_text("bank", gloss), sense)
         self.train = tuple(bundles[: len(bundles) // 2])
         self.dev = tuple(bundles[len(bundles) // 2 :])
+        self.sets: tuple[DevelopmentSet, ...] = (DevelopmentSet("wordnet", *items_of(self.dev)),)
         spans = [torch.zeros(4, 2, dtype=torch.int32) for _ in texts]
         self.states = TokenStates.from_pieces(list(texts), [states.half() for states in texts.values()], spans, device)
 
 
 def dataset_of(task: SenseTask) -> Dataset:
     """The task's development bundles as retrieval items, and coherence items with definitions of their own."""
-    retrieval = tuple(retrieval_item(held.anchor, [held.positive], list(held.siblings)) for held in task.dev)
+    return Dataset("v2.2", task.train, task.dev, *items_of(task.dev), "data", "eval")
+
+
+def items_of(bundles: Sequence[Bundle]) -> tuple[tuple[RetrievalItem, ...], tuple[CoherenceItem, ...]]:
+    """Each bundle as a retrieval item, and a coherence item with definitions of its own."""
+    retrieval = tuple(retrieval_item(held.anchor, [held.positive], list(held.siblings)) for held in bundles)
     coherence = tuple(
         coherence_item([(held.anchor.text, 0), (held.siblings[0].text, 1)], glosses_of(index))
-        for index, held in enumerate(task.dev)
+        for index, held in enumerate(bundles)
     )
-    return Dataset("v2.2", task.train, task.dev, retrieval, coherence, "data", "eval")
+    return retrieval, coherence
 
 
 def glosses_of(index: int) -> tuple[str, str]:

@@ -188,7 +188,7 @@ def test_a_termination_ends_it_at_once_with_its_files_whole(tmp_path: Path, work
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if "epoch 2:" in line:
+            if "checkpoint at step 2" in line:
                 break
         process.send_signal(signal.SIGTERM)
         process.stdout.read()

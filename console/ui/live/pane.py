@@ -16,14 +16,22 @@ from console.format import counted, duration, run_label
 from console.runs.run_view import fraction_done, training_seconds_left
 from console.ui.actions import bindings
 from console.ui.live.chart import MIN_WIDTH, ChartOptions, ChartPanel
-from console.ui.live.curves import colours, letters, loss_curves, mean_pool_level, top1_curves
+from console.ui.live.curves import (
+    DevelopmentScore,
+    colours,
+    development_curves,
+    development_scores,
+    letters,
+    loss_curves,
+    mean_pool_level,
+)
 from console.ui.live.log_view import LogFilter, LogView
 from console.ui.messages import RunSelected
 from console.ui.pane import Pane, UpdatingText
 from console.ui.runs.run_text import mark_text, stage_text
 from engine.contract.settings import RunId
 
-_LAYOUTS = ("both", "loss", "top1", "none")
+_LAYOUTS = ("both", "loss", "development", "none")
 _TWO_CHARTS = 2 * (MIN_WIDTH + 1)  # columns that hold both side by side
 _TICKS_PER_DRAWING = 2  # a tick is a quarter of a second, so charts follow at 2 Hz
 
@@ -46,13 +54,14 @@ class LivePane(Pane, inherit_bindings=False):
         self._log_scale = False
         self._blocks: bool | None = None
         self._layout = "both"
+        self._score = DevelopmentScore()
         self._ticks = 0
         self._shown_log: tuple[RunId, str] | None = None
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="charts"):
             yield ChartPanel("No training step yet: the curves begin when a run trains.", id="loss")
-            yield ChartPanel("No validation yet: the first comes before the first step.", id="top1")
+            yield ChartPanel("No measurement yet: the first comes before the first step.", id="development")
         yield UpdatingText(id="live-status")
         yield LogView(id="log")
 
@@ -102,24 +111,26 @@ class LivePane(Pane, inherit_bindings=False):
         if self.snapshot is None:
             return
         views, selected = self.snapshot.runs, self.selected
-        loss, top1 = self.query_one("#loss", ChartPanel), self.query_one("#top1", ChartPanel)
+        loss, development = self.query_one("#loss", ChartPanel), self.query_one("#development", ChartPanel)
         colour = not self.app.no_color
         blocks = colour if self._blocks is None else self._blocks
         legend = self._legend(blocks)
         modes = ", ".join(name for name, on in (("smooth", self._smooth), ("log", self._log_scale)) if on)
         loss.title = Content.assemble(("Loss", "bold"), f" {modes} ", legend)
-        level = mean_pool_level(views, selected)
+        score = self._score
+        level = mean_pool_level(views, selected, score)
         reference = f"  - mean pooling {level:.1f}" if level is not None else ""
-        top1.title = Content.assemble(("Dev top-1 %", "bold"), reference)
+        best = views[selected].best_measurement if selected is not None else None
+        best_text = f"  best at epoch {best.epoch:.1f}" if best is not None else ""
+        development.title = Content.assemble((score.label, "bold"), reference, best_text)
         options = ChartOptions(log_scale=self._log_scale, blocks=blocks, colour=colour)
         if loss.display:
             key = (selected, self._smooth, [view.losses for view in views.values()])
             loss.request(key, partial(loss_curves, views, selected, smoothed=self._smooth), options)
-        if top1.display:
+        if development.display:
             whole = ChartOptions(blocks=blocks, colour=colour, whole_x=True)
-            top1.request(
-                (selected, [view.epochs for view in views.values()]), partial(top1_curves, views, selected), whole
-            )
+            drawn = (selected, score, [view.measurements for view in views.values()])
+            development.request(drawn, partial(development_curves, views, selected, score), whole)
 
     def _legend(self, blocks: bool) -> Content:
         """Each condition in its colour, with its letter where curves are drawn in letters; the selected run last."""
@@ -176,8 +187,15 @@ class LivePane(Pane, inherit_bindings=False):
         self._blocks = not (not self.app.no_color if self._blocks is None else self._blocks)
         self._request_drawings()
 
+    def action_cycle_scores(self) -> None:
+        """Show the next score on development data: top-1, loss, then those of each development set."""
+        scores = development_scores(self.snapshot.runs) if self.snapshot is not None else [self._score]
+        at = scores.index(self._score) if self._score in scores else -1
+        self._score = scores[(at + 1) % len(scores)]
+        self._request_drawings()
+
     def action_cycle_charts(self) -> None:
-        """Go on to the next layout: both charts if there is room, loss alone, top-1 alone, no chart."""
+        """Go on to the next layout: both charts if there is room, loss alone, development alone, no chart."""
         layouts = _LAYOUTS if self.size.width >= _TWO_CHARTS else _LAYOUTS[1:]
         self._layout = layouts[(layouts.index(self._visible_charts) + 1) % len(layouts)]
         self._update_layout()
@@ -189,7 +207,7 @@ class LivePane(Pane, inherit_bindings=False):
     def _update_layout(self) -> None:
         visible = self._visible_charts
         self.query_one("#loss").display = visible in ("both", "loss")
-        self.query_one("#top1").display = visible in ("both", "top1")
+        self.query_one("#development").display = visible in ("both", "development")
         self.query_one("#charts").display = visible != "none"
         self.call_after_refresh(self._request_drawings)
 

@@ -178,9 +178,8 @@ def details_text(
     if view.rejected:
         warning = f"! {counted(view.rejected, 'line')} of its events could not be read"
         lines.append(Content.styled(warning, "$text-warning"))
-    lines += [
-        Content(line) for line in (_scores_text(view), _validation_text(view), differences_text(different)) if line
-    ]
+    scores = (_scores_text(view), _measurement_text(view), _best_text(view))
+    lines += [Content(line) for line in (*scores, differences_text(different)) if line]
     return Content("\n").join(lines)
 
 
@@ -240,13 +239,27 @@ def _scores_text(view: RunView) -> str:
     )
 
 
-def _validation_text(view: RunView) -> str:
-    if not view.epochs:
+def _measurement_text(view: RunView) -> str:
+    if not view.measurements:
         return ""
-    last = view.epochs[-1]
+    last = view.measurements[-1]
     return (
-        f"After epoch {last.epoch}: dev top-1 {percent(last.top1)} (mean pooling {percent(last.mean_pool_top1)}), "
-        f"attention entropy {last.attention_entropy:.2f} of its maximum"
+        f"At step {last.step:,} (epoch {last.epoch:.1f}): dev top-1 {percent(last.top1)} (mean pooling "
+        f"{percent(last.mean_pool_top1)}), attention entropy {last.attention_entropy:.2f} of its maximum"
+    )
+
+
+def _best_text(view: RunView) -> str:
+    """Which measurement's head is kept, by what score, and since when that score is above mean pooling's."""
+    best = view.best_measurement
+    if best is None:
+        return ""
+    above = next((one for one in view.measurements if one.score > one.mean_pool_score), None)
+    since = "never above it" if above is None else f"above it from step {above.step:,} (epoch {above.epoch:.1f}) on"
+    chosen = "Chosen" if view.evaluation is not None else "Best so far"
+    return (
+        f"{chosen}: step {best.step:,} (epoch {best.epoch:.1f}) by {best.score_name}: {percent(best.score)} "
+        f"(mean pooling {percent(best.mean_pool_score)}, {since})"
     )
 
 

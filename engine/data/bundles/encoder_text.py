@@ -40,8 +40,12 @@ def evaluation_encoder_texts(evaluation: FrozenEvaluation) -> Iterator[str]:
 
 def encoder_texts_of(dataset: Dataset) -> tuple[str, ...]:
     """Every text that the encoder reads in a run over ``dataset``, once, sorted."""
-    bundles = bundle_encoder_texts((*dataset.train, *dataset.dev))
-    return tuple(sorted({*bundles, *evaluation_encoder_texts(dataset.evaluation)}))
+    texts = {
+        *bundle_encoder_texts((*dataset.train, *dataset.dev)),
+        *evaluation_encoder_texts(dataset.evaluation),
+        *(text for one in dataset.development for text in evaluation_encoder_texts(one.as_evaluation())),
+    }
+    return tuple(sorted(texts))
 
 
 Embeddings = NDArray[np.float32]

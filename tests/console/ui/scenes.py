@@ -9,11 +9,12 @@ from statistics import fmean, stdev
 from console.results.records import ConditionResult, FailedItem, ModelScores, Results, RunResult, Spread
 from console.runs.run_view import RunView, reduce
 from console.runs.snapshot import Snapshot
-from engine.contract.events import Body, End, Epoch, Evaluation, Event, Progress, Stage, Step
+from engine.contract.events import Body, End, Evaluation, Event, Progress, SetScores, Stage, Step
 from engine.contract.experiment import TIERS, Experiment
 from engine.contract.metrics import Margins, TierScore, judge
 from engine.contract.settings import RunId
 from engine.contract.state import RunState
+from tests.measurements import measurement
 
 
 def view_of(run: RunId, state: str, bodies: Iterable[Body] = (), *, reason: str = "", key: str = "k") -> RunView:
@@ -31,9 +32,23 @@ def training(steps: int, total: int = 200, *, offset: float = 0.0) -> list[Body]
         if step:
             bodies.append(Step(step, total, 1, loss, 1e-3, {"tier1_easy": 60, "tier2_robust": 4}))
         if step % (total // 4) == 0:
-            epoch = step // (total // 4)
+            epoch = step / (total // 4)
+            top1, coherence = 0.44 + offset / 5 + 0.02 * epoch, 0.7 - 0.01 * epoch
             bodies.append(
-                Epoch(epoch, step, 0.44 + offset / 5 + 0.02 * epoch, 0.01, loss, {"tier1_easy": 0.5}, 0.93, 0.452)
+                measurement(
+                    step,
+                    total,
+                    epoch,
+                    top1=top1,
+                    loss=loss,
+                    attention_entropy=0.93,
+                    mean_pool_top1=0.452,
+                    score=(top1 + coherence) / 2,
+                    mean_pool_score=0.582,
+                    score_name="retrieval top-1 and coherence on wordnet",
+                    sets=(SetScores("wordnet", top1, 0.8, coherence),),
+                    mean_pool_sets=(SetScores("wordnet", 0.452, 0.77, 0.712),),
+                )
             )
     return bodies
 

@@ -108,6 +108,19 @@ async def test_live_shows_curves_the_level_of_mean_pooling_and_the_log(size: tup
         await until_shown(pilot, "smooth, log")
 
 
+async def test_live_turns_to_other_scores_on_development_data() -> None:
+    async with console(busy_session()) as pilot:
+        await pilot.press("3")
+        await until_shown(pilot, "Dev top-1 %", "mean pooling 45.2")
+        for title in ("Dev loss", "Dev score %  - mean pooling 58.2", "wordnet top-1 %  - mean pooling 45.2"):
+            await pilot.press("d")
+            await until_shown(pilot, title)
+        await pilot.press("d")
+        await until_shown(pilot, "wordnet coherence %  - mean pooling 71")
+        await pilot.press("d")
+        await until_shown(pilot, "Dev top-1 %")
+
+
 async def test_live_turns_to_other_runs_and_their_logs() -> None:
     session = busy_session()
     session.log(RunId("A", 42)).feed(b"log of the first\n")

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.contract.events import Body, Epoch, Evaluation, Event, Progress, Step, Warning, decode, encode
+from engine.contract.events import Body, Evaluation, Event, Progress, Step, Warning, decode, encode
+from tests.measurements import measurement
 
 LARGEST_FLOAT32 = 3.4028235e38
 
@@ -17,8 +18,8 @@ LARGEST_FLOAT32 = 3.4028235e38
 @pytest.mark.parametrize("margin", [2.0000002, -2.0000002])
 @pytest.mark.parametrize("entropy", [1.000001, -1e-6])
 def test_the_extremes_of_32_bits_and_their_rounding_are_read_back(loss: float, margin: float, entropy: float) -> None:
-    epoch = Epoch(0, 0, 1.0, margin, loss, {"tier1_easy": 0.0}, entropy, 1.0)
-    for body in (epoch, Step(1, 1, 1, loss, 1e300, {}), Warning("loss_spike", "", 1, loss)):
+    extreme = measurement(0, margin=margin, loss=loss, attention_entropy=entropy, top1=1.0, tiers={"tier1_easy": 0.0})
+    for body in (extreme, Step(1, 1, 1, loss, 1e300, {}), Warning("loss_spike", "", 1, loss)):
         event = Event(0, time.time(), body)
         assert decode(encode(event)) == event
 

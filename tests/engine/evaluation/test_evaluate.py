@@ -75,10 +75,17 @@ def test_attention_rows_give_mass_on_target_and_cues_entropy_and_top_tokens(tmp_
     states = random_states([text, "other"])
     probe = AttentionProbe("probe", event(text, span=(3, 7)), ("muddy", "bank"))
     head = SenseHead(states.width, 8, seed=0)
-    (row,) = attention_rows(head, states, [probe], epoch=3)
+    (row,) = attention_rows(head, states, [probe], step=30, epoch=1.5)
     attention = head(states.gather(states.rows([text]))).attention.tolist()
     names = ["<start>", *(text[start : start + 2] for start in range(0, len(text), 2)), "<end>"]
-    assert (row.item_id, row.lemma, row.epoch, row.tokens, row.text) == ("probe", "bank", 3, len(names), text)
+    assert (row.item_id, row.lemma, row.step, row.epoch, row.tokens, row.text) == (
+        "probe",
+        "bank",
+        30,
+        1.5,
+        len(names),
+        text,
+    )
     assert row.lemma_mass == pytest.approx(sum(attention[1 + index // 2] for index in (2, 4, 6)))
     assert row.cue_mass == pytest.approx(sum(attention[1 + index // 2] for index in (10, 12, 14, 16, 18)))
     heaviest = sorted(range(len(names)), key=lambda index: -attention[index])[:3]
@@ -87,12 +94,12 @@ def test_attention_rows_give_mass_on_target_and_cues_entropy_and_top_tokens(tmp_
     assert row.token_texts == names and row.weights == pytest.approx(attention)
 
     log = AttentionLog(tmp_path / "attention.parquet", states, [probe])
-    for epoch in (0, 1, 2):
-        log.record(head, epoch)
+    for step in (0, 10, 20):
+        log.record(head, step, step / 20)
     again = AttentionLog(tmp_path / "attention.parquet", states, [probe])
     assert again.rows == log.rows
-    again.record(head, 1)
-    assert [row.epoch for row in read_attention(tmp_path / "attention.parquet")] == [0, 1]
+    again.record(head, 10, 0.5)
+    assert [(row.step, row.epoch) for row in read_attention(again.path)] == [(0, 0.0), (10, 0.5)]
 
 
 def test_without_probes_a_few_queries_are_the_probes_without_cues() -> None:
@@ -105,7 +112,7 @@ def test_without_probes_a_few_queries_are_the_probes_without_cues() -> None:
     assert [item.query for item in items].index(probes[-1].event) > 200
     own = (AttentionProbe("probe", items[3].query, ("q",)),)
     assert probes_of(structs.replace(dataset, retrieval=items, probes=own)) == own
-    rows = attention_rows(SenseHead(task.states.width, 8, seed=0), task.states, probes_of(dataset), 0)
+    rows = attention_rows(SenseHead(task.states.width, 8, seed=0), task.states, probes_of(dataset), 0, 0.0)
     assert rows
     assert all(row.cue_mass is None for row in rows)
 
@@ -122,7 +129,7 @@ def test_tables_have_the_agreed_columns_and_are_read_back_as_written(tmp_path: P
     write_rows(tmp_path / "items.parquet", [], ItemRow)
     assert pl.read_parquet(tmp_path / "items.parquet").schema == frame.schema
     tokens = (["<start>", "text", "<end>"], [0.25, 0.5, 0.25])
-    rows = [AttentionRow("i", "bank", 0, 3, 0.9, 0.1, mass, "text", "text", *tokens) for mass in (0.3, None)]
+    rows = [AttentionRow("i", "bank", 3, 0.5, 3, 0.9, 0.1, mass, "text", "text", *tokens) for mass in (0.3, None)]
     write_rows(tmp_path / "attention.parquet", rows, AttentionRow)
     assert read_attention(tmp_path / "attention.parquet") == rows
     assert read_attention(tmp_path / "missing.parquet") == []

@@ -32,7 +32,7 @@ def test_a_checkpoint_evaluated_alone_gives_the_items_metrics_and_attention_of_i
     assert without_seconds(metrics) == without_seconds(finished.metrics)
     assert set(metrics.seconds) == {"data", "encode", "evaluate"}
     of_run = pl.read_parquet(finished.folder.attention)
-    assert pl.read_parquet(output.attention).equals(of_run.filter(pl.col("epoch") == finished.metrics.best_epoch))
+    assert pl.read_parquet(output.attention).equals(of_run.filter(pl.col("step") == finished.metrics.best_step))
     assert {path.name for path in output.root.iterdir()} == {"items.parquet", "attention.parquet", "metrics.json"}
     assert before == {path.name: path.read_bytes() for path in finished.folder.root.iterdir()}
 
@@ -75,7 +75,7 @@ def test_a_run_that_has_not_ended_training_or_was_made_of_other_data_is_refused(
     with pytest.raises(BadInput, match="not a run folder"):
         list(evaluate_run(stopped, output, workspace, "cpu"))
     for body in run_pipeline(finished.settings, stopped, workspace, "cpu"):
-        if isinstance(body, Checkpoint) and body.epoch == 2:
+        if isinstance(body, Checkpoint) and body.step == 1:
             break
     with pytest.raises(BadInput, match="training stopped after step 1 of 2"):
         list(evaluate_run(stopped, output, workspace, "cpu"))

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.contract.events import Body, Checkpoint, End, Epoch, Evaluation, Progress, Stage, Step, Warning, decode
+from engine.contract.events import Body, Checkpoint, End, Evaluation, Progress, SetScores, Stage, Step, Warning, decode
 from engine.pipeline.event_log import EventWriter, line_of
+from tests.measurements import measurement
 
 
 def bodies(path: Path) -> list[tuple[int, object]]:
@@ -105,9 +106,14 @@ def test_each_event_is_one_line_and_most_steps_are_none(body: Body, expected: st
 
 
 def test_lines_show_mean_pooling_beside_the_head() -> None:
-    epoch = line_of(Epoch(1, 9, 0.5, -0.01, 1.0, {}, 0.9, 0.4))
-    assert epoch is not None
-    assert "50.0% (mean pooling 40.0%)" in epoch
+    sets, pooled = (SetScores("mine", 0.61, 0.8, 0.7),), (SetScores("mine", 0.6, 0.8, 0.72),)
+    measured = line_of(measurement(10, epoch=0.5, best_step=5, sets=sets, mean_pool_sets=pooled))
+    assert measured is not None and measured.startswith(
+        "measured at step 10/20 (epoch 0.50): dev top-1 50.0% (mean pooling 40.0%), margin +0.1000, loss 0.2000"
+    )
+    assert measured.endswith(
+        "; mine top-1 61.0% (60.0%), coherence 70.0% (72.0%); score 50.0% (40.0%), the best is that of step 5"
+    )
     evaluation = line_of(Evaluation(0.5, 0.7, 0.8, 0.4, 0.6, 0.75))
     assert evaluation is not None
     assert "50.0% (mean pooling 40.0%)" in evaluation

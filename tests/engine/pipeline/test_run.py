@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from engine.contract.bad_input import BadInput
-from engine.contract.events import Body, Checkpoint, End, Epoch, Evaluation, Stage
+from engine.contract.events import Body, Checkpoint, End, Evaluation, Measurement, Stage
 from engine.contract.run_folder import RunFolder
 from engine.contract.settings import decode_spec
 from engine.encoder.encoder import Encoder
@@ -49,14 +49,18 @@ def test_metrics_follow_from_the_items(finished: FinishedRun) -> None:
     assert metrics.killer_set == frozen_killers.sum() > 0
     assert metrics.killer_top1 == pytest.approx(retrieval.filter(frozen_killers)["correct_at_1"].mean())
     assert sum(tier.items for tier in metrics.head.tiers.values()) == metrics.retrieval_items
+    last = [body for body in finished.events if isinstance(body, Measurement)][-1]
+    assert (metrics.best_step, metrics.score_name) == (last.best_step, last.score_name)
+    assert (metrics.best_epoch, metrics.epochs, metrics.steps) == (last.best_step, 2, last.step)
+    assert metrics.tier3_exposures == last.tier3_exposures
     evaluation = next(body for body in finished.events if isinstance(body, Evaluation))
     assert evaluation.top1 == metrics.head.retrieval_top1
 
 
-def test_attention_is_kept_for_every_epoch(finished: FinishedRun) -> None:
+def test_attention_is_kept_for_every_measurement(finished: FinishedRun) -> None:
     attention = pl.read_parquet(finished.folder.attention)
-    epochs = [body.epoch for body in finished.events if isinstance(body, Epoch)]
-    assert attention["epoch"].unique(maintain_order=True).to_list() == epochs == [0, 1, 2]
+    measured = [(body.step, body.epoch) for body in finished.events if isinstance(body, Measurement)]
+    assert attention.select("step", "epoch").unique(maintain_order=True).rows() == measured == [(0, 0), (1, 1), (2, 2)]
     assert attention["entropy"].is_between(0, 1.0001).all()
     assert attention["lemma_mass"].is_between(0, 1).all()
     assert attention["cue_mass"].is_between(0, 1, closed="none").all()
@@ -88,7 +92,7 @@ def test_an_interrupted_run_resumes_to_the_same_result(finished: FinishedRun, tm
     folder = RunFolder(tmp_path / "run")
     events: Iterator[Body] = run_pipeline(finished.settings, folder, workspace, "cpu")
     for body in events:
-        if isinstance(body, Checkpoint) and body.epoch == 2:
+        if isinstance(body, Checkpoint) and body.step == 1:
             break
     del events
     assert not folder.metrics.exists()

@@ -13,7 +13,7 @@ from engine.contract.bad_input import BadInput
 from engine.contract.run_folder import RunFolder
 from engine.training.checkpoint import Position, load_checkpoint, save_checkpoint
 
-POSITION = Position("run", 90, 7, 2, 3, 1, 0.25, (1.5, 0.1 + 0.2), 4, 2)
+POSITION = Position("run", 90, 30, 7, 1, 0.25, "top-1", (1.5, 0.1 + 0.2), 4, 2)
 TENSORS = {"head.a": torch.randn(3, 2), "dropout": torch.arange(9, dtype=torch.uint8), "steps": torch.tensor(7)}
 
 
@@ -31,6 +31,11 @@ def test_a_checkpoint_gives_back_its_tensors_and_position_to_the_last_bit(tmp_pa
     readable = json.loads(folder.checkpoint_state.read_text())
     assert (readable["sha256"], readable["position"]["step"]) == (digest, 7)
     assert {path.name for path in tmp_path.iterdir()} == {"checkpoint.safetensors", "checkpoint.json"}
+
+
+def test_a_position_counts_epochs_with_their_fraction() -> None:
+    assert (POSITION.epoch, POSITION.best_epoch, POSITION.is_finished) == (7 / 30, 1 / 30, False)
+    assert Position("run", 90, 30, 90).is_finished
 
 
 def test_the_position_is_in_the_file_of_the_tensors(tmp_path: Path) -> None:

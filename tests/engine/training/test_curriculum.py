@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.contract.experiment import Curriculum
-from engine.training.curriculum import EpochSampler, sampling_weights
+from engine.training.curriculum import EpochSampler, sampling_weights, tier3_exposures
 
 sizes = st.integers(1, 60)
 batch_sizes = st.integers(1, 17)
@@ -55,3 +56,19 @@ def test_weights_follow_the_tiers_and_untiered_bundles_count_as_easy() -> None:
     curriculum = Curriculum(tier1_easy=1.0, tier2_robust=2.0, tier3_adversarial=4.0)
     tiers = ["tier3_adversarial", None, "tier2_robust", "tier1_easy"]
     assert sampling_weights(tiers, curriculum).tolist() == [4.0, 1.0, 2.0, 1.0]
+
+
+def test_exposures_are_the_expected_draws_of_a_tier3_bundle() -> None:
+    tiers = ["tier3_adversarial"] * 10 + ["tier1_easy"] * 150 + [None] * 10
+    curriculum = Curriculum(tier3_adversarial=4.0)
+    # p(tier3) = 4 x 10 / (4 x 10 + 160) = 0.2: draws x 0.2 / 10
+    assert tier3_exposures(500, tiers, curriculum) == pytest.approx(10.0)
+    weights = sampling_weights(tiers, curriculum)
+    drawn = [index for epoch in range(1, 4) for index in drawn_in(weights, epoch)]
+    expected = tier3_exposures(len(drawn), tiers, curriculum)
+    assert expected == pytest.approx(sum(index < 10 for index in drawn) / 10, rel=0.05)
+    assert tier3_exposures(500, tiers[10:], curriculum) is None
+
+
+def drawn_in(weights: torch.Tensor, epoch: int) -> list[int]:
+    return drawn(EpochSampler(weights, 7, 1), epoch)

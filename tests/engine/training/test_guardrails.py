@@ -6,7 +6,7 @@ import statistics
 
 import pytest
 
-from engine.training.guardrails import dilution, early_warning, loss_spike
+from engine.training.guardrails import dilution, early_steps, early_warning, loss_spike
 
 CALM = [1.0, 1.1, 0.9, 1.05] * 30
 
@@ -29,32 +29,34 @@ def test_no_spike_is_reported_before_enough_losses() -> None:
 @pytest.mark.parametrize(("negative", "branch"), [(14, "A: tune"), (15, "B: architecture"), (39, "B"), (40, "C: data")])
 def test_the_early_warning_names_a_branch(negative: int, branch: str) -> None:
     for step in (500, 1000):
-        warning = early_warning(negative, 100, step)
+        warning = early_warning(negative, 100, step, 2000)
         assert warning is not None
         assert branch in warning.message
         assert warning.value == pytest.approx(negative / 100)
 
 
 def test_there_is_no_early_warning_at_other_steps_or_without_hard_pairs() -> None:
-    assert early_warning(50, 100, 499) is None
-    assert early_warning(0, 0, 500) is None
+    assert early_warning(50, 100, 499, 2000) is None
+    assert early_warning(0, 0, 500, 2000) is None
 
 
 @pytest.mark.parametrize(
-    ("steps", "level"),
-    [(500, None), (499, "warning"), (300, "warning"), (299, "critical"), (100, "critical"), (99, "severe")],
+    ("total", "steps"),
+    [(2000, (500, 1000)), (1000, (500, 1000)), (999, (333, 500, 666)), (300, (100, 200)), (2, (1,)), (1, ())],
 )
-def test_dilution_counts_the_exposures_of_an_adversarial_bundle(steps: int, level: str | None) -> None:
-    # p(tier3) = 4 x 10 / (4 x 10 + 160) = 0.2, pool = 10: exposures = steps x 5 x 0.2 / 10 = steps / 10
-    weights, adversarial = [4.0] * 10 + [1.0] * 160, [True] * 10 + [False] * 160
-    warning = dilution(5 * steps, weights, adversarial)
+def test_short_runs_get_early_warnings_at_thirds_of_their_steps(total: int, steps: tuple[int, ...]) -> None:
+    assert early_steps(total) == steps
+    assert [step for step in range(1, total + 1) if early_warning(1, 2, step, total)] == list(steps)
+
+
+@pytest.mark.parametrize(
+    ("exposures", "level"),
+    [(50.0, None), (49.9, "warning"), (30.0, "warning"), (29.9, "critical"), (10.0, "critical"), (9.9, "severe")],
+)
+def test_dilution_has_levels_and_says_what_would_be_the_most(exposures: float, level: str | None) -> None:
+    warning = dilution(exposures, 66.6)
     if level is None:
         assert warning is None
     else:
-        assert warning is not None
-        assert warning.message.startswith(level)
-        assert warning.value == pytest.approx(steps / 10)
-
-
-def test_no_dilution_warning_without_adversarial_bundles() -> None:
-    assert dilution(50, [1.0, 1.0], [False, False]) is None
+        assert warning is not None and warning.value == exposures
+        assert warning.message.startswith(level) and "(66.6 times if nothing else were drawn)" in warning.message

@@ -1,4 +1,4 @@
-"""The training loop: it learns, keeps its best epoch, yields events, and resumes bit for bit."""
+"""The training loop: it learns, keeps the best head it measured, yields events, and resumes bit for bit."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from msgspec.structs import replace
 from torch import Tensor
 
 from engine.contract.bad_input import BadInput
-from engine.contract.events import Body, Checkpoint, Epoch, Progress, Stage, Step, Warning
+from engine.contract.events import Body, Checkpoint, Measurement, Progress, Stage, Step, Warning
 from engine.contract.experiment import Curriculum, Training
 from engine.contract.run_folder import RunFolder
 from engine.model.embedding import mean_pool_all
 from engine.model.sense_head import SenseHead
 from engine.training import loop
-from engine.training.bundle_arrays import BundleArrays
 from engine.training.checkpoint import Position
-from engine.training.loop import TrainingFailed, train
-from engine.training.validation import rank, validate
+from engine.training.curriculum import tier3_exposures
+from engine.training.development import DevelopmentData, selection_score
+from engine.training.loop import TrainingFailed, measurement_steps, train
+from engine.training.validation import score, validate
 from tests.engine.samples import DEVICES, MODEL, SenseTask, event, settings
 
 EPOCHS = 4
@@ -42,7 +43,8 @@ def training(
     head = SenseHead(task.states.width, MODEL.embedding_size, MODEL.dropout, seed=1).to(device)
     run_settings = settings(recipe, OVERSAMPLE)
     pooled = mean_pool_all(task.states)
-    return head, train(head, task.states, pooled, task.train, task.dev, run_settings, RunFolder(folder), fingerprint)
+    data = (task.train, task.dev, task.sets)
+    return head, train(head, task.states, pooled, *data, run_settings, RunFolder(folder), fingerprint)
 
 
 def run(
@@ -61,6 +63,10 @@ def run(
             return Trained(head, events, None)
 
 
+def measurements(done: Trained) -> list[Measurement]:
+    return [body for body in done.events if isinstance(body, Measurement)]
+
+
 def weights(head: SenseHead) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in head.state_dict().items()}
 
@@ -72,10 +78,12 @@ def same(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
 @pytest.mark.parametrize("device", DEVICES)
 def test_it_learns_what_mean_pooling_cannot_see(tmp_path: Path, device: str) -> None:
     done = run(SenseTask(device=device), tmp_path, device=device)
-    epochs = [body for body in done.events if isinstance(body, Epoch)]
-    assert [epoch.epoch for epoch in epochs] == [0, 1, 2, 3, 4]
-    assert max(epoch.top1 for epoch in epochs) > epochs[0].mean_pool_top1 + 0.15
-    assert epochs[-1].loss < epochs[0].loss
+    measured = measurements(done)
+    assert [(one.step, one.epoch) for one in measured] == [(2 * at, 2 * at / 5) for at in range(11)]
+    assert {one.total_steps for one in measured} == {20}
+    assert max(one.top1 for one in measured) > measured[0].mean_pool_top1 + 0.15
+    assert max(one.sets[0].top1 for one in measured) > measured[0].mean_pool_sets[0].top1 + 0.15  # type: ignore[operator, type-var]
+    assert measured[-1].loss < measured[0].loss
 
 
 def test_events_are_in_order(tmp_path: Path) -> None:
@@ -90,7 +98,8 @@ def test_events_are_in_order(tmp_path: Path) -> None:
     assert steps[-1].learning_rate == pytest.approx(RECIPE.learning_rate * 0.1)
     assert [body.name for body in done.events if isinstance(body, Stage)] == ["warm_start", "train"]
     assert [body.done for body in done.events if isinstance(body, Progress)] == [10, 12]
-    assert [body.epoch for body in done.events if isinstance(body, Checkpoint)] == [1, 2, 3, 4, 5]
+    # at each of the ten measurements, and at the ends of the epochs that lie between two
+    assert [body.step for body in done.events if isinstance(body, Checkpoint)] == sorted({*range(0, 21, 2), 5, 15})
     dilution = [body for body in done.events if isinstance(body, Warning) and body.kind == "dilution"]
     assert len(dilution) == 1
     assert done.result is not None
@@ -106,29 +115,62 @@ def test_a_budget_in_steps_ends_within_an_epoch(tmp_path: Path, steps: int, per_
     }
     assert [sum(body.epoch == epoch for body in taken) for epoch in range(1, len(per_epoch) + 1)] == per_epoch
     assert taken[-1].learning_rate == pytest.approx(RECIPE.learning_rate * 0.1)
-    assert [body.epoch for body in done.events if isinstance(body, Epoch)] == [0, *range(1, len(per_epoch) + 1)]
-    assert done.result is not None and done.result.is_finished and done.result.epoch == len(per_epoch) + 1
+    assert measurements(done)[-1].step == steps
+    assert done.result is not None and done.result.is_finished and done.result.epoch == steps / 5
 
 
-def test_the_head_ends_with_the_weights_of_its_best_epoch(tmp_path: Path) -> None:
+def test_the_head_ends_with_the_weights_of_its_best_measurement(tmp_path: Path) -> None:
     task = SenseTask()
     done = run(task, tmp_path)
-    epochs = [body for body in done.events if isinstance(body, Epoch)]
+    measured = measurements(done)
     assert done.result is not None
-    best = epochs[done.result.best_epoch]
-    assert best.top1 == max(epoch.top1 for epoch in epochs)
-    assert done.result.best_epoch == min(epoch.epoch for epoch in epochs if epoch.top1 == best.top1)
-    held_out, pooled = BundleArrays.from_bundles(task.dev, task.states), mean_pool_all(task.states)
+    best = next(one for one in measured if one.step == done.result.best_step)
+    assert best.score == done.result.best_score == max(one.score for one in measured)
+    assert best.step == min(one.step for one in measured if one.score == best.score)
+    assert done.result.best_epoch == best.epoch and done.result.score_name == best.score_name
+    for at, one in enumerate(measured):
+        assert one.score == selection_score(one.top1, one.sets)
+        assert one.best_step == max(measured[: at + 1], key=lambda earlier: earlier.score).step
+    held_out, pooled = DevelopmentData.from_records(task.dev, task.sets, task.states), mean_pool_all(task.states)
     again = validate(done.head, task.states, pooled, held_out, RECIPE)
-    assert (again.ranking.top1, again.ranking.margin) == (best.top1, best.margin)
-    assert best.mean_pool_top1 == rank(pooled, held_out).top1
+    assert (again.scores.ranking.top1, again.scores.ranking.margin) == (best.top1, best.margin)
+    assert (again.scores.sets, again.attention_entropy) == (best.sets, best.attention_entropy)
+    baseline = score(pooled[held_out.rows], held_out)
+    assert (best.mean_pool_top1, best.mean_pool_sets) == (baseline.ranking.top1, baseline.sets)
+    assert best.mean_pool_score == baseline.selection
+
+
+def test_without_development_sets_top1_on_the_bundles_chooses(tmp_path: Path) -> None:
+    task = SenseTask()
+    task.sets = ()
+    measured = measurements(run(task, tmp_path))
+    assert all((one.score, one.mean_pool_score) == (one.top1, one.mean_pool_top1) for one in measured)
+    assert {one.score_name for one in measured} == {"top-1 on the development bundles"}
+
+
+@pytest.mark.parametrize(
+    ("total", "wanted", "steps"),
+    [(20, 10, range(2, 21, 2)), (25, 10, [2, 5, 7, 10, 12, 15, 17, 20, 22, 25]), (3, 10, [1, 2, 3]), (7, 1, [7])],
+)
+def test_measurements_are_spread_evenly_and_end_with_the_last_step(total: int, wanted: int, steps: list[int]) -> None:
+    assert measurement_steps(total, wanted) == tuple(steps)
+
+
+def test_exposures_of_tier3_are_reported_at_every_measurement(tmp_path: Path) -> None:
+    task = SenseTask()
+    measured = measurements(run(task, tmp_path))
+    tiers = [one.tier for one in task.train]
+    assert [one.tier3_exposures for one in measured] == [
+        tier3_exposures(5 * one.step, tiers, OVERSAMPLE) for one in measured
+    ]
+    assert measured[0].tier3_exposures == 0.0 and (measured[-1].tier3_exposures or 0) > EPOCHS
 
 
 def test_a_head_that_gets_no_better_is_left_as_the_warm_start_made_it(tmp_path: Path) -> None:
     still = Training(epochs=2, batch_size=5, learning_rate=1e-9, warm_start_steps=5)
     done = run(SenseTask(), tmp_path, still)
     assert done.result is not None
-    assert done.result.best_epoch == 0
+    assert done.result.best_step == 0
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -160,7 +202,7 @@ def test_a_resumed_run_is_the_uninterrupted_run_to_the_last_bit(
     assert same(weights(resumed.head), weights(whole.head))
     first = next(body.step for body in resumed.events if isinstance(body, Step))
     assert first == max(body.step for body in stopped.events if isinstance(body, Checkpoint)) + 1
-    kinds = (Step, Epoch, Checkpoint)
+    kinds = (Step, Measurement, Checkpoint)
     tail = [body for body in resumed.events if isinstance(body, kinds)]
     assert tail == [body for body in whole.events if isinstance(body, kinds)][-len(tail) :]
     files = [(tmp_path / name / "checkpoint.safetensors").read_bytes() for name in ("whole", "broken")]
@@ -184,14 +226,14 @@ def test_another_runs_checkpoint_is_refused(tmp_path: Path) -> None:
         next(running)
 
 
-def test_a_development_loss_that_is_not_finite_stops_the_run_without_an_epoch_event(tmp_path: Path) -> None:
+def test_a_development_loss_that_is_not_finite_stops_the_run_without_a_measurement(tmp_path: Path) -> None:
     once = Training(epochs=1, batch_size=500, learning_rate=1e36, warm_start_steps=0)
     _, running = training(SenseTask(), tmp_path, once)
     events: list[Body] = []
-    with pytest.raises(TrainingFailed, match="development loss after epoch 1: nan"):
+    with pytest.raises(TrainingFailed, match="development loss at step 1: nan"):
         for body in running:
             events.append(body)
-    assert [body.epoch for body in events if isinstance(body, Epoch)] == [0]
+    assert [body.step for body in events if isinstance(body, Measurement)] == [0]
     assert isinstance(events[-1], Warning)
     assert (events[-1].kind, events[-1].step) == ("non_finite", 1)
 
@@ -203,9 +245,8 @@ def test_bundles_in_which_nothing_can_be_compared_are_bad_input(tmp_path: Path) 
     for train_bundles, dev, which in ((alone, task.dev, "training"), (task.train, alone, "development")):
         head = SenseHead(task.states.width, MODEL.embedding_size, seed=1)
         run_settings = settings(RECIPE)
-        running = train(
-            head, task.states, mean_pool_all(task.states), train_bundles, dev, run_settings, RunFolder(tmp_path), "run"
-        )
+        data = (train_bundles, dev, task.sets)
+        running = train(head, task.states, mean_pool_all(task.states), *data, run_settings, RunFolder(tmp_path), "run")
         with pytest.raises(BadInput, match=f"no {which} bundle has a sibling"):
             next(running)
 
@@ -214,13 +255,13 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(t
     task = SenseTask()
     head, running = training(task, tmp_path, RECIPE)
     events: list[Body] = []
-    with pytest.raises(TrainingFailed, match="step 7: loss nan"):
+    with pytest.raises(TrainingFailed, match="step 8: loss nan"):
         for body in running:
             events.append(body)
-            if isinstance(body, Step) and body.step == 6:
+            if isinstance(body, Step) and body.step == 7:
                 with torch.no_grad():
                     head.output.weight.fill_(float("nan"))
     assert isinstance(events[-1], Warning)
-    assert (events[-1].kind, events[-1].step) == ("non_finite", 7)
+    assert (events[-1].kind, events[-1].step) == ("non_finite", 8)
     resumed = run(task, tmp_path)
-    assert next(body.step for body in resumed.events if isinstance(body, Step)) == 6
+    assert next(body.step for body in resumed.events if isinstance(body, Step)) == 7

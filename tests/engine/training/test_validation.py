@@ -10,6 +10,7 @@ from engine.contract.experiment import Training
 from engine.model.embedding import mean_pool_all
 from engine.model.sense_head import SenseHead
 from engine.training.bundle_arrays import BundleArrays
+from engine.training.development import DevelopmentData
 from engine.training.validation import rank, validate
 from tests.engine.samples import SenseTask, bundle, event, states_of
 
@@ -49,15 +50,15 @@ def test_validation_of_a_head_agrees_with_its_embeddings_and_trains_nothing() ->
     task = SenseTask()
     head = SenseHead(task.states.width, 8, 0.5, seed=0)
     before = {name: value.clone() for name, value in head.state_dict().items()}
-    arrays = BundleArrays.from_bundles(task.dev, task.states)
-    seen = validate(head, task.states, mean_pool_all(task.states), arrays, Training())
+    data = DevelopmentData.from_records(task.dev, (), task.states)
+    seen = validate(head, task.states, mean_pool_all(task.states), data, Training())
     embedding = head(task.states.gather(torch.arange(len(task.states.texts)))).embedding.detach()
     right = 0
     for held in task.dev:
         query = embedding[task.states.row(held.anchor.text)]
         siblings = [float(query @ embedding[task.states.row(sibling.text)]) for sibling in held.siblings]
         right += float(query @ embedding[task.states.row(held.positive.text)]) > max(siblings)
-    assert seen.ranking.top1 == pytest.approx(right / len(task.dev))
+    assert seen.scores.ranking.top1 == seen.scores.selection == pytest.approx(right / len(task.dev))
     assert 0.0 < seen.attention_entropy <= 1.0
     assert all(torch.equal(value, before[name]) for name, value in head.state_dict().items())
     assert torch.allclose(embedding.norm(dim=1), F.normalize(embedding).norm(dim=1))

@@ -23,13 +23,14 @@ from engine.contract.settings import RunId
 from tests.conftest import Fault
 from tests.console.hosts.agent import odd_files
 from tests.console.hosts.agent.odd_files import NOT_FILES
+from tests.measurements import measurement
 
 RUN = RunId("A", 42)
 KEY = "0" * 32
 BODIES: list[events.Body] = [
     events.Stage("train"),
     *(events.Step(step, 20, 1, 1.0 / step, 1e-3, {"tier1_easy": 8}) for step in range(1, 21)),
-    events.Epoch(1, 20, 0.5, 0.1, 0.2, {}, 0.9, 0.4),
+    measurement(),
     events.End(),
 ]
 
@@ -114,11 +115,11 @@ def test_repeated_replies_change_nothing() -> None:
         event(events.Progress(-1, 1, "texts")),
         event(events.Step(1, 1, 1, 1e39, 1e-3, {})),
         event(events.Step(1, 1, 1, 1.0, 1e-3, {"tier1_easy": -8})),
-        event(events.Epoch(1, 20, 1.5, 0.1, 0.2, {}, 0.9, 0.4)),
-        event(events.Epoch(1, 20, 0.5, 1e300, 0.2, {}, 0.9, 0.4)),
-        event(events.Epoch(10**18, 20, 0.5, 0.1, 0.2, {}, 0.9, 0.4)),
-        event(events.Epoch(7, 20, 0.5, 0.1, 0.2, {}, 0.9, 0.4)).replace(b"7", b"7" * 400),
-        event(events.Epoch(7, 20, 0.5, 0.1, 0.2, {}, 0.9, 0.4)).replace(b"7", b"7" * 5000),
+        event(measurement(top1=1.5)),
+        event(measurement(margin=1e300)),
+        event(measurement(10**18)),
+        event(measurement(7)).replace(b"7", b"7" * 400),
+        event(measurement(7)).replace(b"7", b"7" * 5000),
         event(events.Evaluation(0.5, 0.7, -0.8, 0.4, 0.6, 0.75)),
         event(events.End(), seq=2**60),
         event(events.End(), t=1e300),

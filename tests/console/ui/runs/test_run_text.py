@@ -101,7 +101,7 @@ async def test_a_notice_at_80_columns_leaves_the_details_and_the_keys_in_sight()
         last = text.splitlines()[-4:]
         assert last[0].startswith(" A/42  ✓ finished  Took 1:23. Not synced yet")
         assert last[1].startswith(" Top-1 46.1, top-3 76.1, coherence 83.0  (mean pooling 45.2, 77.1, 74.0)")
-        assert last[2].startswith(" After epoch 4: dev top-1 52.0 (mean pooling 45.2), attention entropy 0.93 of")
+        assert last[2].startswith(" At step 200 (epoch 4.0): dev top-1 52.0 (mean pooling 45.2), attention")
         assert "? help" in last[3]
 
 
