@@ -9,10 +9,10 @@ import msgspec
 from msgspec.structs import replace
 
 from console.results.load import LoadedRun, LoadedRuns
-from console.results.records import ConditionResult, ModelScores, Results, RunResult, Spread, Verdict
+from console.results.records import ChosenHead, ConditionResult, ModelScores, Results, RunResult, Spread, Verdict
 from console.sanitize import sanitize_line
 from engine.contract.experiment import Experiment, Gates
-from engine.contract.metrics import GateVerdict, judge
+from engine.contract.metrics import GateVerdict, Metrics, judge
 from engine.contract.overrides import flatten
 from engine.contract.settings import RunId, Settings, differences, resolve, run_ids
 from engine.contract.state import RunState
@@ -81,8 +81,16 @@ def _run_result(
         seconds=capsule.metrics.seconds,
         killer_set=capsule.metrics.killer_set,
         killer_top1=capsule.metrics.killer_top1,
+        chosen=_chosen(capsule.metrics),
+        tier3_exposures=capsule.metrics.tier3_exposures,
         other_settings=settings_difference(capsule.settings, resolve(experiment, profile, run)),
     )
+
+
+def _chosen(metrics: Metrics) -> ChosenHead | None:
+    if metrics.best_score is None:
+        return None
+    return ChosenHead(metrics.best_step, metrics.best_epoch, metrics.best_score, sanitize_line(metrics.score_name))
 
 
 def settings_difference(ran: Settings, wanted: Settings) -> str:

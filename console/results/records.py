@@ -23,6 +23,18 @@ class ModelScores(Struct, frozen=True):
     tiers: dict[str, TierScore]
 
 
+class ChosenHead(Struct, frozen=True):
+    """Which measurement's head was evaluated: after ``step`` steps, ``epoch`` epochs done.
+
+    It had the best ``score`` on development data, a fraction of 1; ``score_name`` says what that score is.
+    """
+
+    step: int
+    epoch: float
+    score: float
+    score_name: str
+
+
 class RunResult(Struct, frozen=True):
     """One run: its state, and its scores if it was evaluated.
 
@@ -32,6 +44,8 @@ class RunResult(Struct, frozen=True):
         problem: why a run that ended has no scores; "" if nothing is wrong.
         head, mean_pool: scores of the trained sense head and of frozen mean pooling; None if not evaluated.
         killer_top1: fraction ranked first among the ``killer_set`` items that frozen mean pooling fails badly.
+        chosen: which of the heads measured during training was evaluated.
+        tier3_exposures: how often each tier3 bundle is expected to have been drawn; None where there is none.
         seconds: wall time by stage.
         other_settings: how its settings differ from the experiment's; such a run is shown but not counted.
     """
@@ -49,6 +63,8 @@ class RunResult(Struct, frozen=True):
     killer_set: int = 0
     killer_top1: float | None = None
     other_settings: str = ""
+    chosen: ChosenHead | None = None
+    tier3_exposures: float | None = None
 
     @property
     def is_counted(self) -> bool:

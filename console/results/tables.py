@@ -76,6 +76,7 @@ def result_sections(results: Results) -> tuple[Section, ...]:
         _tiers(results.conditions),
         *map(_contingency, results.conditions),
         _runs(results),
+        _chosen(results.runs),
     )
     return tuple(section for section in sections if section.rows)
 
@@ -192,6 +193,23 @@ def _run(run: RunResult) -> list[Row]:
         if run.killer_top1 is not None:
             row += ((Number(run.killer_top1), Text("% of "), Number(run.killer_set, "count")),)
     return [row, *((_cell(""), note) for note in notes)]
+
+
+def _chosen(runs: Sequence[RunResult]) -> Section:
+    """Which of the heads measured in each run was evaluated; what it was chosen by stands in the title if it is one thing."""
+    chosen = [(run, run.chosen) for run in runs if run.chosen is not None]
+    names = dict.fromkeys(one.score_name for _, one in chosen)
+    rows: list[Row] = []
+    for run, one in chosen:
+        label = run_label(RunId(run.condition, run.seed), MAX_COLUMN_WIDTH)
+        drawn = _cell("-" if run.tier3_exposures is None else f"{run.tier3_exposures:.1f}")
+        numbers: Row = ((Number(one.step, "count"),), _cell(f"{one.epoch:.1f}"), (Number(one.score),), drawn)
+        rows.append((_cell(label), *numbers))
+        if len(names) > 1:
+            rows.append((_cell(f"  by {one.score_name}", "muted"),))
+    by = f" by {next(iter(names))}" if len(names) == 1 else ""
+    title = f"Head of each run, chosen on development data{by}"
+    return Section(title, tuple(rows), _header("run", "at step", "epoch", "score", "draws of a tier3 bundle"))
 
 
 def _layout(section: Section) -> list[list[Part]]:

@@ -93,6 +93,10 @@ def write_capsule(
         0,
         gates,
         {},
+        best_step=30,
+        best_score=0.6,
+        score_name="top-1\x1b[31m",
+        tier3_exposures=7.25,
     )
     (capsule / "metrics.json").write_bytes(msgspec.json.encode(metrics))
     settings = resolve(experiment, profile, run)

@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from console.results.aggregate import settings_difference
+from console.results.records import ChosenHead
 from console.results.report import as_json, as_text
 from engine.contract.experiment import Experiment, read_experiment
 from engine.contract.items import ItemRow
@@ -50,6 +51,12 @@ def test_mean_and_deviation_are_over_seeds(experiment: Experiment, tmp_path: Pat
     assert a.top1 is not None and a.top1.mean == pytest.approx(0.6) and a.evaluated == 3
     assert a.top1.sd == pytest.approx(statistics.stdev([0.4, 0.5, 0.9]))
     assert a.verdict == "pass" and a.contingency == () and a.failed_seeds == ()
+
+
+def test_the_step_at_which_the_head_was_chosen_comes_from_the_metrics(experiment: Experiment, tmp_path: Path) -> None:
+    fill(tmp_path, experiment, "A", 4)
+    run = results_in(tmp_path, experiment).runs[0]
+    assert run.chosen == ChosenHead(30, 1.0, 0.6, "top-1") and run.tier3_exposures == 7.25
 
 
 def test_a_failed_gate_gives_the_contingency_in_order(experiment: Experiment, tmp_path: Path) -> None:

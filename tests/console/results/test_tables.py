@@ -20,6 +20,8 @@ from engine.contract.settings import RunId, run_ids
 from tests.console.ui.fake_session import SCALING, FakeSession
 from tests.console.ui.scenes import finished, results_of
 
+RUNS = run_ids(SCALING, "demo")
+
 
 def make_results(*, coherence: float = 0.83) -> Results:
     session = FakeSession()
@@ -191,3 +193,30 @@ def appear_in_order(parts: list[str], line: str) -> bool:
             return False
         at = found + len(part)
     return True
+
+
+def test_the_chosen_head_of_each_run_is_told_with_its_step_epoch_and_score() -> None:
+    results = make_results()
+    text = as_text(results)
+    by = "retrieval top-1 and coherence on wordnet"
+    lines = text[text.index(f"Head of each run, chosen on development data by {by}") :].splitlines()
+    assert lines[1].split() == ["run", "at", "step", "epoch", "score", "draws", "of", "a", "tier3", "bundle"]
+    assert [line.split() for line in lines[2:]] == [[run.label, "150", "3.0", "60.0", "7.2"] for run in RUNS]
+    assert json.loads(as_json(results))["runs"][0]["chosen"] == {
+        "step": 150,
+        "epoch": 3.0,
+        "score": 0.6,
+        "score_name": by,
+    }
+
+
+def test_runs_chosen_by_different_scores_say_each_by_which() -> None:
+    first, *rest = make_results().runs
+    assert first.chosen is not None
+    other = replace(
+        first, chosen=replace(first.chosen, score_name="top-1 on the development bundles"), tier3_exposures=None
+    )
+    text = as_text(replace(make_results(), runs=(other, *rest)))
+    lines = text[text.index("Head of each run, chosen on development data\n") :].splitlines()
+    assert lines[2].split()[-1] == "-" and lines[3] == "  by top-1 on the development bundles"
+    assert "Head of each run" not in as_text(replace(make_results(), runs=(replace(first, chosen=None),)))

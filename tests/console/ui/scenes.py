@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from statistics import fmean, stdev
 
-from console.results.records import ConditionResult, FailedItem, ModelScores, Results, RunResult, Spread
+from console.results.records import ChosenHead, ConditionResult, FailedItem, ModelScores, Results, RunResult, Spread
 from console.runs.run_view import RunView, reduce
 from console.runs.snapshot import Snapshot
 from engine.contract.events import Body, End, Evaluation, Event, Progress, SetScores, Stage, Step
@@ -79,6 +79,8 @@ def _result(view: RunView) -> RunResult:
         view.state_name,
         head=_line(one.top1, one.top3, one.coherence, 0.012),
         mean_pool=_line(one.mean_pool_top1, one.mean_pool_top3, one.mean_pool_coherence, 0.010),
+        chosen=ChosenHead(150, 3.0, 0.6, "retrieval top-1 and coherence on wordnet"),
+        tier3_exposures=7.25,
     )
 
 

@@ -16,7 +16,8 @@ from engine.contract.settings import RunId
 from engine.contract.state import RunState
 from tests.console.ui.driving import SIZES, console, screen, until, until_shown
 from tests.console.ui.fake_session import SCALING, FakeSession
-from tests.console.ui.scenes import finished, view_of
+from tests.console.ui.scenes import finished, training, view_of
+from tests.measurements import measurement
 
 RUN = RunId("A", 42)
 
@@ -52,6 +53,18 @@ def test_damage_has_a_line_of_its_own_with_the_reason() -> None:
 
 def test_a_run_that_has_not_ended_is_not_expected_to_be_synced() -> None:
     assert details(view_of(RUN, "running", [Stage("data")]))[0] == "A/42  ▶ running"
+
+
+def test_the_best_measurement_is_told_with_its_score_and_since_when_that_is_above_mean_pooling() -> None:
+    by = "by retrieval top-1 and coherence on wordnet"
+    above = "above it from step 150 (epoch 3.0) on"
+    line = f"step 200 (epoch 4.0) {by}: 59.0 (mean pooling 58.2, {above})"
+    assert details(finished(RUN))[-1] == f"Chosen: {line}"
+    assert details(view_of(RUN, "running", training(200)))[-1] == f"Best so far: {line}"
+    line = f"Best so far: step 50 (epoch 1.0) {by}: 57.5 (mean pooling 58.2, never above it)"
+    assert details(view_of(RUN, "running", training(60)))[-1] == line
+    worse = measurement(75, score=0.1, best_step=50)
+    assert details(view_of(RUN, "running", [*training(60), worse]))[-1] == line
 
 
 def test_a_stage_shows_its_elapsed_time() -> None:
