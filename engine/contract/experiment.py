@@ -11,11 +11,14 @@ import msgspec
 from msgspec import Meta, Struct, structs
 
 from engine.contract.bad_input import BadInput
-from engine.contract.input_files import FileName, HashedFile, Role, UserEvaluation, find_file
+from engine.contract.input_files import DevelopmentFiles, FileName, HashedFile, Role, UserEvaluation, find_file
 from engine.contract.overrides import Overrides, override
 from engine.contract.toml_file import line_of, read_toml, unfit_table
 
 Edition = Literal["v2.2", "v2.3", "enriched"]
+WORDNET_DEVELOPMENT = "wordnet"
+"""Name of the development set that is made of the built dataset's development lemmas."""
+
 USER_BUNDLES = "own"
 """In place of an edition's name where a condition trains on the user's own files."""
 
@@ -224,6 +227,7 @@ class ExperimentFile(Struct, frozen=True, forbid_unknown_fields=True):
     training: Training = Training()
     gates: Gates = Gates()
     contingency: tuple[Contingency, ...] = ()
+    development: dict[Name, DevelopmentFiles] = {}
     evaluation: UserEvaluation | None = None
 
 
@@ -294,6 +298,11 @@ def _mistakes(experiment: ExperimentFile) -> Iterator[tuple[str, str]]:
         if condition.curriculum not in experiment.curricula:
             known = ", ".join(experiment.curricula) or "none"
             yield f"conditions.{name}.curriculum", f"no curriculum {condition.curriculum!r}; known: {known}"
+    for name, development in experiment.development.items():
+        if name == WORDNET_DEVELOPMENT:
+            yield f"development.{name}", "this name belongs to the development lemmas of the built data"
+        if not any(development.files()):
+            yield f"development.{name}", "a development set has a file of retrieval or of coherence items, or both"
     yield from _repeated("seeds", experiment.seeds)
     for name, profile in experiment.profiles.items():
         yield from _repeated(f"profiles.{name}.seeds", profile.seeds or ())
@@ -319,6 +328,9 @@ def _named_files(experiment: ExperimentFile) -> Iterator[tuple[str, str]]:
     """Each of the user's own files, with the dotted field that names it."""
     for name, condition in experiment.conditions.items():
         yield from ((f"conditions.{name}.{role}", file) for role, file in condition.files())
+    for name, development in experiment.development.items():
+        roles = ((role.removeprefix("development_"), file) for role, file in development.files())
+        yield from ((f"development.{name}.{role}", file) for role, file in roles)
     if experiment.evaluation is not None:
         yield from ((f"evaluation.{role}", file) for role, file in experiment.evaluation.files())
 

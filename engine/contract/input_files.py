@@ -18,18 +18,24 @@ from engine.contract.bad_input import BadInput
 
 INPUTS = "inputs.json"
 
-Role = Literal["bundles", "dev", "retrieval", "coherence", "attention", "killers"]
+Role = Literal[
+    "bundles", "dev", "development_retrieval", "development_coherence", "retrieval", "coherence", "attention", "killers"
+]
 FileName = Annotated[str, Meta(min_length=1, max_length=1000)]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 
 
 class InputFile(Struct, frozen=True):
-    """One file in a run's settings: its role, name as in the TOML, SHA-256 in hex, size in bytes."""
+    """One file in a run's settings: its role, name as in the TOML, SHA-256 in hex, size in bytes.
+
+    ``development`` names the development set that it belongs to, if it does to one.
+    """
 
     role: Role
     name: str
     sha256: str
     size: int
+    development: str = ""
 
 
 class UserEvaluation(Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,6 +53,23 @@ class UserEvaluation(Struct, frozen=True, forbid_unknown_fields=True):
         """Role and name of each file."""
         roles: tuple[Role, ...] = ("retrieval", "coherence", "attention", "killers")
         yield from ((role, name) for role in roles if (name := getattr(self, role)) is not None)
+
+
+class DevelopmentFiles(Struct, frozen=True, forbid_unknown_fields=True):
+    """The files of one development set, at least one, by whose scores a run's best measurement is chosen.
+
+    Names are relative to the experiment's file.
+    """
+
+    retrieval: FileName | None = None
+    coherence: FileName | None = None
+
+    def files(self) -> Iterator[tuple[Role, str]]:
+        """Role and name of each file."""
+        if self.retrieval is not None:
+            yield "development_retrieval", self.retrieval
+        if self.coherence is not None:
+            yield "development_coherence", self.coherence
 
 
 class HashedFile(Struct, frozen=True):

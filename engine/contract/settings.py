@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from engine.contract.experiment import (
     base_recipe,
     profile_of,
 )
-from engine.contract.input_files import InputFile
+from engine.contract.input_files import InputFile, Role
 from engine.contract.overrides import flatten, override
 
 
@@ -142,7 +143,6 @@ def resolve(experiment: Experiment, profile: str, run: RunId) -> Settings:
         raise BadInput("a seed is a whole number from 0 to 2147483647", field="--seed")
     condition = experiment.conditions[run.condition]
     recipe = _recipe(experiment, condition, chosen)
-    named = [*condition.files(), *(experiment.evaluation.files() if experiment.evaluation else ())]
     return Settings(
         experiment=experiment.name,
         profile=profile,
@@ -158,10 +158,20 @@ def resolve(experiment: Experiment, profile: str, run: RunId) -> Settings:
         data_seed=experiment.data.seed,
         reference_encoder=experiment.data.reference_encoder,
         synthetics=recipe.synthetics,
-        inputs=tuple(
-            InputFile(role, name, experiment.files[name].sha256, experiment.files[name].size) for role, name in named
-        ),
+        inputs=tuple(_inputs(experiment, condition)),
     )
+
+
+def _inputs(experiment: Experiment, condition: Condition) -> Iterator[InputFile]:
+    """The user's own files that a run of ``condition`` reads."""
+    sets: list[tuple[str, Iterable[tuple[Role, str]]]] = [("", condition.files())]
+    sets += [(name, development.files()) for name, development in experiment.development.items()]
+    if experiment.evaluation is not None:
+        sets.append(("", experiment.evaluation.files()))
+    for development, files in sets:
+        for role, name in files:
+            file = experiment.files[name]
+            yield InputFile(role, name, file.sha256, file.size, development)
 
 
 def encoders_of(experiment: Experiment, profile: str) -> tuple[EncoderSettings, ...]:

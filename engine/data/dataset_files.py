@@ -13,9 +13,9 @@ from msgspec import Struct, structs
 
 from engine.contract.bad_input import BadInput
 from engine.contract.durable import write_dir_atomically
+from engine.contract.experiment import WORDNET_DEVELOPMENT
 from engine.data.records import (
     NO_ITEMS,
-    WORDNET_DEVELOPMENT,
     AttentionProbe,
     Bundle,
     CoherenceItem,
@@ -37,8 +37,12 @@ DEV, REJECTED = "dev.jsonl", "rejected.ndjson"
 GLOSSES, DEV_RETRIEVAL, DEV_COHERENCE = "glosses.jsonl", "dev_retrieval.jsonl", "dev_coherence.jsonl"
 WITH_EVERY_EDITION = (DEV, GLOSSES, DEV_RETRIEVAL, DEV_COHERENCE)
 """What a run reads beside the bundles of its edition; part of each data fingerprint."""
+USER_DEVELOPMENT = "development.jsonl"
+"""The user's development sets, one a line, where he names some; then part of each data fingerprint, too."""
 
-Record = TypeVar("Record", Bundle, RetrievalItem, CoherenceItem, Killer, AttentionProbe, Rejected, UsageEvent)
+Record = TypeVar(
+    "Record", Bundle, RetrievalItem, CoherenceItem, Killer, AttentionProbe, Rejected, UsageEvent, DevelopmentSet
+)
 Manifest = TypeVar("Manifest", bound=Struct)
 
 
@@ -105,6 +109,7 @@ class DatasetContents(Struct, frozen=True):
     confirm_killers: Sequence[Killer] = ()
     glosses: Sequence[UsageEvent] = ()
     dev_items: FrozenEvaluation = NO_ITEMS
+    development: Sequence[DevelopmentSet] = ()
 
 
 class EncodedFields(TypedDict):
@@ -132,15 +137,16 @@ def encode_dataset(contents: DatasetContents) -> tuple[dict[str, bytes], Encoded
     records |= {GLOSSES: contents.glosses, DEV_COHERENCE: contents.dev_items.coherence}
     if contents.confirm is not None:
         records |= {CONFIRM[1]: contents.confirm.coherence, CONFIRM[2]: contents.confirm_killers}
+    if contents.development:
+        records[USER_DEVELOPMENT] = contents.development
     if contents.rejected is not None:
         records[REJECTED] = contents.rejected
     files = {name: encode_lines(kept) for name, kept in records.items()}
     sha256 = sha256_of(files)
+    shared = [name for name in (*WITH_EVERY_EDITION, USER_DEVELOPMENT) if name in files]
     return files, EncodedFields(
         sha256=sha256,
-        data_fingerprints={
-            name: _fingerprint(sha256, (edition_file(name), *WITH_EVERY_EDITION)) for name in contents.editions
-        },
+        data_fingerprints={name: _fingerprint(sha256, (edition_file(name), *shared)) for name in contents.editions},
         eval_fingerprint=_fingerprint(sha256, EVALUATION),
         confirm_fingerprint=_fingerprint(sha256, CONFIRM) if contents.confirm is not None else "",
         records={name: len(kept) for name, kept in records.items()},
@@ -214,10 +220,12 @@ def load(folder: Path, edition: str) -> Dataset:
 
 
 def _development(folder: Path, manifest: DataManifest) -> tuple[DevelopmentSet, ...]:
-    """The items of development lemmas as a set; no set where there are none."""
+    """The items of development lemmas as a set, unless there are none, and the user's sets."""
     retrieval = _read(folder, DEV_RETRIEVAL, RetrievalItem, manifest)
     coherence = _read(folder, DEV_COHERENCE, CoherenceItem, manifest)
-    return (DevelopmentSet(WORDNET_DEVELOPMENT, retrieval, coherence),) if retrieval or coherence else ()
+    built = (DevelopmentSet(WORDNET_DEVELOPMENT, retrieval, coherence),) if retrieval or coherence else ()
+    listed = USER_DEVELOPMENT in manifest.sha256
+    return (*built, *(_read(folder, USER_DEVELOPMENT, DevelopmentSet, manifest) if listed else ()))
 
 
 def load_confirm(folder: Path, edition: str) -> Dataset:

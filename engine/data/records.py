@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from engine.contract.experiment import Tier
+from engine.contract.experiment import WORDNET_DEVELOPMENT, Tier
 from engine.contract.items import ReasonCode
 
 Pos = Literal["n", "v", "a", "r"]
@@ -159,10 +159,6 @@ class FrozenEvaluation(Struct, frozen=True):
 
 
 NO_ITEMS = FrozenEvaluation((), (), ())
-
-
-WORDNET_DEVELOPMENT = "wordnet"
-"""Name of the development set that is made of the built dataset's development lemmas."""
 
 
 class DevelopmentSet(Struct, frozen=True):

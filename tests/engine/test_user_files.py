@@ -108,6 +108,33 @@ def test_built_bundles_leave_out_the_texts_of_the_users_evaluation(tmp_path: Pat
     assert prepared(path, workspace, "A")[0].eval_fingerprint == dataset.eval_fingerprint != built.eval_fingerprint
 
 
+def test_development_files_join_a_build_and_keep_its_evaluation(tmp_path: Path, workspace: Path) -> None:
+    path = write_user_experiment(tmp_path / "console", user_bundles=False, user_evaluation=False)
+    built, _, _ = prepared(path, workspace, "B")
+    stolen, taken = built.train[0].anchor, next(item for item in built.retrieval)
+    items = [samples.retrieval(number) for number in range(12)]
+    items[0]["candidates"][0].update(text=stolen.text, span=None)
+    items[1].update(lemma=taken.lemma)
+    items[2]["query"].update(text=f"{taken.query.text} {samples.LEMMAS[2]}", span=None)
+    samples.write(path.with_name("grouped.jsonl"), items)
+    sets = '[development.mine]\nretrieval = "grouped.jsonl"\ncoherence = "coherence.jsonl"\n'
+    path.write_text(path.read_text() + sets)
+    dataset, folder, settings = prepared(path, workspace, "B")
+    assert not settings.has_user_evaluation and dataset.eval_fingerprint == built.eval_fingerprint
+    assert dataset.data_fingerprint != built.data_fingerprint
+    assert dataset.development[:-1] == built.development
+    mine = dataset.development[-1]
+    assert mine.name == "mine" and len(mine.coherence) == 10  # the slice takes ten lemmas
+    assert {item.item_id for item in mine.retrieval} == {"eval0000", *(f"eval{number:04}" for number in range(3, 12))}
+    left_out = set(built.train) - set(dataset.train)
+    assert left_out and all(stolen.text in {event.text for event in bundle.events} for bundle in left_out)
+    assert read_manifest(folder).excluded == {
+        "retrieval item of mine with a lemma of the evaluation": 1,
+        "retrieval item of mine with a near-copy of the evaluation": 1,
+        "training bundle with a text of a development set": len(left_out),
+    }
+
+
 def test_a_dataset_of_own_files_is_prepared_again_only_when_a_file_changes(tmp_path: Path) -> None:
     path = write_user_experiment(tmp_path / "console")
     _, folder, _ = prepared(path, tmp_path / "workspace")

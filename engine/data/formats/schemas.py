@@ -25,6 +25,8 @@ BUNDLES: frozenset[Format] = frozenset(
 FORMATS_OF_ROLE: dict[Role, frozenset[Format]] = {
     "bundles": BUNDLES,
     "dev": BUNDLES,
+    "development_retrieval": frozenset({"retrieval"}),
+    "development_coherence": frozenset({"coherence"}),
     "retrieval": frozenset({"retrieval"}),
     "coherence": frozenset({"coherence"}),
     "attention": frozenset({"attention"}),

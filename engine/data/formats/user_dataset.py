@@ -26,13 +26,14 @@ from engine.data.dataset_files import (
     read_manifest,
     write_dataset,
 )
+from engine.data.development import EvaluationFilter, without_development_texts
 from engine.data.evaluation.items import round_robin, with_tiers
 from engine.data.evaluation.killers import killer_set
 from engine.data.formats.check import reports_as_json
 from engine.data.formats.user_files import UserFiles
 from engine.data.leakage import Excluded, exclude, glosses_of
 from engine.data.plan import by_hash
-from engine.data.records import Bundle, Dataset, FrozenEvaluation, Killer
+from engine.data.records import Bundle, Dataset, DevelopmentSet, FrozenEvaluation, Killer
 
 IMPORTER_VERSION = 4
 """Increased whenever the same files would give other bytes."""
@@ -97,13 +98,18 @@ def prepare_user_dataset(
     train, dev = _bundles(settings, files, base)
     evaluation, killers = _evaluation(settings, files, base)
     held_out = evaluation.texts() | (confirm.evaluation.texts() if confirm else set())
+    if settings.edition and not settings.has_user_evaluation:
+        held_out = set()  # the build has been checked against its own evaluation, which takes long
     # the build's glosses and development items belong to its own lemmas
     extra = (base.glosses, base.dev_items) if base and settings.edition else ()
     cleaned = exclude(train, dev, held_out, *extra)
+    development, dropped = _development(settings, files, [evaluation, *([confirm.evaluation] if confirm else ())])
+    cleaned = without_development_texts(cleaned, development)
     _require_enough(settings, cleaned)
     report(1, _STAGES, "stages")
     contents = _with_danger_and_killers(settings, cleaned, evaluation, killers, EmbeddedTexts(embed))
     report(2, _STAGES, "stages")
+    contents = structs.replace(contents, development=development)
     if confirm is not None:
         contents = structs.replace(contents, confirm=confirm.evaluation, confirm_killers=confirm.killers)
     encoded, described = encode_dataset(contents)
@@ -126,7 +132,7 @@ def prepare_user_dataset(
         adversarial=sum(bundle.adversarial for bundle in bundles),
         nearest_other_lemma={},
         synthetics={},
-        excluded=cleaned.counts,
+        excluded=dict(sorted((cleaned.counts | dropped).items())),
         checked_texts=cleaned.checked,
         inputs=settings.inputs,
         integrity=reports_as_json(files.reports),
@@ -145,6 +151,22 @@ def _bundles(
     part, seed = settings.data, settings.data_seed
     train, dev = (files.bundles, files.dev) if files.dev else split_dev(files.bundles, seed)
     return of_first_lemmas(train, part.train_lemmas, seed), of_first_lemmas(dev, part.dev_lemmas, seed)
+
+
+def _development(
+    settings: Settings, files: UserFiles, held_out: Sequence[FrozenEvaluation]
+) -> tuple[tuple[DevelopmentSet, ...], dict[str, int]]:
+    """The user's development sets, without items of ``held_out`` and sliced; and the number of items dropped by reason."""
+    if not files.development:
+        return (), {}
+    part, seed = settings.data, settings.data_seed
+    evaluation = EvaluationFilter(files.development, held_out)
+    sets = []
+    for one in map(evaluation.without_evaluation, files.development):
+        retrieval = sliced(one.retrieval, attrgetter("lemma"), part.dev_lemmas, part.retrieval_items, seed)
+        coherence = sliced(one.coherence, attrgetter("lemma"), part.dev_lemmas, part.coherence_items, seed)
+        sets.append(DevelopmentSet(one.name, retrieval, coherence))
+    return tuple(sets), dict(evaluation.counts)
 
 
 def _evaluation(

@@ -13,9 +13,11 @@ from engine.contract.input_files import InputFile, Role, hash_file
 from engine.data.formats.gate import FileReport, Gate, ItemIds, Record, Verdict
 from engine.data.formats.lines import read_lines
 from engine.data.formats.schemas import FORMATS_OF_ROLE
-from engine.data.records import AttentionProbe, Bundle, CoherenceItem, Killer, RetrievalItem
+from engine.data.records import AttentionProbe, Bundle, CoherenceItem, DevelopmentSet, Killer, RetrievalItem
 
 Kind = TypeVar("Kind")
+_Key = tuple[Role, str]
+"""A role, and the development set of its files, else ""."""
 
 
 class UserFiles(Struct, frozen=True):
@@ -27,6 +29,7 @@ class UserFiles(Struct, frozen=True):
     coherence: tuple[CoherenceItem, ...] = ()
     probes: tuple[AttentionProbe, ...] = ()
     killers: tuple[Killer, ...] = ()
+    development: tuple[DevelopmentSet, ...] = ()
     reports: tuple[FileReport, ...] = ()
 
 
@@ -39,16 +42,17 @@ class _File(NamedTuple):
 
 
 def read_user_files(inputs: Iterable[InputFile], paths: Mapping[str, Path]) -> UserFiles:
-    """Read the files of ``inputs`` from ``paths`` (by SHA-256); ids must be unique within a role.
+    """Read the files of ``inputs`` from ``paths`` (by SHA-256); ids must be unique within a role of a set.
 
     Errors give a file's name in the experiment, because on a host its path is a hash.
 
     Raises:
         BadInput: a file is missing, has changed, or has too many lines in quarantine.
     """
-    files: dict[Role, list[_File]] = {}
+    files: dict[_Key, list[_File]] = {}
     for file in inputs:
-        files.setdefault(file.role, []).append(_File(Path(file.name), paths[file.sha256], file.sha256))
+        path = paths[file.sha256]
+        files.setdefault((file.role, file.development), []).append(_File(Path(file.name), path, file.sha256))
     return _read_roles(files, None)
 
 
@@ -74,17 +78,17 @@ def read_evaluation_files(
         ("attention", attention),
         ("killers", killers),
     )
-    files = {role: [_File(path, path)] for role, path in named if path is not None}
+    files: dict[_Key, list[_File]] = {(role, ""): [_File(path, path)] for role, path in named if path is not None}
     return _read_roles(files, None if items is None else ItemIds(items))
 
 
-def _read_roles(files: Mapping[Role, Sequence[_File]], items: ItemIds | None) -> UserFiles:
+def _read_roles(files: Mapping[_Key, Sequence[_File]], items: ItemIds | None) -> UserFiles:
     reports: list[FileReport] = []
 
-    def read(role: Role, kind: type[Kind], items: ItemIds | None = None) -> tuple[Kind, ...]:
+    def read(role: Role, kind: type[Kind], items: ItemIds | None = None, development: str = "") -> tuple[Kind, ...]:
         gate = Gate(FORMATS_OF_ROLE[role], items)  # one for all files of a role, so that ids are unique among them
         records: list[Record] = []
-        for file in files.get(role, ()):
+        for file in files.get((role, development), ()):
             for verdict in _verdicts(gate, file, reports):
                 records += verdict.records
                 if role == "retrieval":
@@ -95,11 +99,19 @@ def _read_roles(files: Mapping[Role, Sequence[_File]], items: ItemIds | None) ->
     retrieval = read("retrieval", RetrievalItem)
     return UserFiles(
         retrieval=retrieval,
-        killers=read("killers", Killer, known if "retrieval" in files else items),
+        killers=read("killers", Killer, known if ("retrieval", "") in files else items),
         bundles=read("bundles", Bundle),
         dev=read("dev", Bundle),
         coherence=read("coherence", CoherenceItem),
         probes=read("attention", AttentionProbe),
+        development=tuple(
+            DevelopmentSet(
+                name,
+                read("development_retrieval", RetrievalItem, development=name),
+                read("development_coherence", CoherenceItem, development=name),
+            )
+            for name in dict.fromkeys(development for _, development in files if development)
+        ),
         reports=tuple(reports),
     )
 

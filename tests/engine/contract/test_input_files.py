@@ -52,6 +52,22 @@ def test_settings_carry_the_files_by_content(experiment_file: Path) -> None:
     assert user_settings(experiment_file)[1].fingerprint() != before
 
 
+def test_development_sets_are_part_of_every_runs_settings(experiment_file: Path) -> None:
+    before = user_settings(experiment_file, "B")[1]
+    experiment_file.write_text(
+        experiment_file.read_text() + '[development.mine]\nretrieval = "grouped.jsonl"\ncoherence = "listed.jsonl"\n'
+        '[development.other]\ncoherence = "coherence.jsonl"\n'
+    )
+    experiment, settings = user_settings(experiment_file, "B")
+    assert [(file.role, file.development, file.name) for file in settings.inputs[:3]] == [
+        ("development_retrieval", "mine", "grouped.jsonl"),
+        ("development_coherence", "mine", "listed.jsonl"),
+        ("development_coherence", "other", "coherence.jsonl"),
+    ]
+    assert settings.inputs[3:] == before.inputs and settings.fingerprint() != before.fingerprint()
+    assert set(experiment.files) >= {"grouped.jsonl", "listed.jsonl", "coherence.jsonl"}
+
+
 def test_conditions_read_their_own_files_only(experiment_file: Path) -> None:
     _, built = user_settings(experiment_file, "B")
     assert [file.role for file in built.inputs] == ["retrieval", "coherence", "attention", "killers"]
@@ -97,6 +113,17 @@ def test_an_uploaded_file_that_does_not_match_the_listing_is_refused(experiment_
         ("killers.jsonl", "pipe", r"evaluation.killers: .*pipe: is not a regular file"),
         ('retrieval = "retrieval.jsonl"\n', "", "evaluation.retrieval: Object missing required field"),
         ('killers = "', 'killer = "', "evaluation.killer: Object contains unknown field"),
+        ("[evaluation]", "[development.mine]\n[evaluation]", "development.mine: a development set has a file of"),
+        (
+            "[evaluation]",
+            '[development.wordnet]\nretrieval = "retrieval.jsonl"\n[evaluation]',
+            "development.wordnet: this name belongs to the development lemmas",
+        ),
+        (
+            "[evaluation]",
+            '[development.mine]\nretrieval = "none.jsonl"\n[evaluation]',
+            "development.mine.retrieval: .*none.jsonl: no such file",
+        ),
         (EVALUATION, 'files = { "x" = {} }\n', "files: Object contains unknown field"),
     ],
 )
