@@ -87,7 +87,8 @@ def is_placeholder(gloss: str, lemma: str) -> bool:
         return True
     if qualified := _QUALIFIED.fullmatch(gloss.strip()):
         outside, inside = _words(qualified["name"]), _words(qualified["qualifier"])
-        if len(_without_small(outside)) == len(_without_small(name)) and len(inside) <= MAX_QUALIFIER_WORDS:
+        is_short = len(inside) <= MAX_QUALIFIER_WORDS and inside[:1] != ["as"]  # "give (as medicine)" is a definition
+        if is_short and len(_without_small(outside)) == len(_without_small(name)):
             return True
     rest = words[len(name) :]
     if _contains(words[: len(name)], name) and rest[0] == "in":

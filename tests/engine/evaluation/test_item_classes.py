@@ -44,6 +44,7 @@ def test_a_gloss_that_says_nothing_beyond_its_lemma_is_a_placeholder(lemma: str,
         ("cat", "Catholic University of America"),
         ("seal", "Phoca vitulina"),
         ("cream", "ice cream"),
+        ("give", "give (as medicine)"),
     ],
 )
 def test_a_gloss_that_says_more_is_none(lemma: str, gloss: str) -> None:
