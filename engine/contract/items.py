@@ -6,7 +6,12 @@
     reason: reason code of a killer, else "" · mean_pool_rank, mean_pool_margin: the same of frozen mean pooling
     query, answer, chosen: the texts, for a person to read
     pos: part of speech of the query, such as noun · senses: number of different senses among the candidates
+    step, steps: number of a coherence step in its item, from 1, and of all its steps; 0 for retrieval
+    item_class: what the item can tell, see ``engine.evaluation.item_classes`` · best_expected: chance of the best reader
+    overlap_right, overlap_wrong: greatest word overlap of the query with a right and with a wrong candidate
     similarities: cosine of the query with each candidate, in the item's order · right: which of them are right
+    mean_pool_similarities: as similarities, of frozen mean pooling
+    baseline_ranks, baseline_margins: of each of the baselines of ``metrics.json`` but ``random``, in its order
     chosen_sense: sense id of the candidate chosen
 
 ``attention.parquet``
@@ -51,8 +56,17 @@ class ItemRow(NamedTuple):
     chosen: str
     pos: str
     senses: int
+    step: int
+    steps: int
+    item_class: str
+    best_expected: float
+    overlap_right: float
+    overlap_wrong: float
     similarities: list[float]
     right: list[bool]
+    mean_pool_similarities: list[float]
+    baseline_ranks: list[int]
+    baseline_margins: list[float]
     chosen_sense: str
 
 

@@ -1,4 +1,8 @@
-"""Metrics of one run, ``metrics.json``: every score of the head beside that of frozen mean pooling; gate verdicts."""
+"""Metrics of one run, ``metrics.json``: every score of the head beside those of the baselines; gate verdicts.
+
+All but times and training counts follows from ``items.parquet`` by plain arithmetic, to the last digit: see
+``engine.evaluation.scores`` and ``engine.evaluation.intervals``.
+"""
 
 from __future__ import annotations
 
@@ -43,13 +47,41 @@ class TierScore(Struct, frozen=True):
 
 
 class Scores(Struct, frozen=True):
-    """Scores of one model on the frozen evaluation, fractions of 1; coherence counts steps, not whole items."""
+    """Scores of one model on the frozen evaluation, fractions of 1; coherence counts steps, not whole items.
+
+    ``transition_accuracy`` is the share of sense shifts with both steps right, ``final_state_accuracy`` that of coherence
+    items with the last step right. ``intervals`` has an estimate for each of these scores by its name, ``classes`` one
+    for each class of items that occurs: retrieval top-1 or accuracy of coherence steps.
+    """
 
     retrieval_top1: float
     retrieval_top3: float
     coherence_accuracy: float
-    margins: Margins
+    margins: Margins | None
     tiers: dict[str, TierScore]
+    transition_accuracy: float
+    final_state_accuracy: float
+    intervals: dict[str, Estimate]
+    classes: dict[str, Estimate]
+
+
+class Informativeness(Struct, frozen=True):
+    """What the evaluation can tell: see ``engine.evaluation.item_classes``.
+
+    Attributes:
+        retrieval_classes, coherence_classes: number of retrieval items and of coherence steps by class.
+        judged: share of the coherence steps that are a test of meaning, those of the class ``informative``.
+        coherence_ceiling: coherence accuracy of the best reader, who guesses between glosses that cannot be told apart.
+        shared_gloss_steps: steps that lower the ceiling, since their right gloss cannot be told from another.
+        by_elimination_steps: steps of an item with a placeholder that do not: one can be named by elimination.
+    """
+
+    retrieval_classes: dict[str, int]
+    coherence_classes: dict[str, int]
+    judged: float
+    coherence_ceiling: float
+    shared_gloss_steps: int
+    by_elimination_steps: int
 
 
 class GateVerdict(Struct, frozen=True):
@@ -64,7 +96,9 @@ class GateVerdict(Struct, frozen=True):
 class Metrics(Struct, frozen=True):
     """Content of ``metrics.json``. Scores with different ``eval_fingerprint`` are never compared.
 
-    ``random`` is the expected score of guessing on the same items. ``best_step`` and ``best_epoch`` (epochs done, with
+    ``mean_pool`` is frozen mean pooling of the head's layers; ``gains`` are the head's scores minus its, item by item.
+    ``baselines`` are ``random``, the exact expectation of guessing, ``word_overlap``, and mean pooling of single layers.
+    ``best_step`` and ``best_epoch`` (epochs done, with
     their fraction) are of the measurement whose head was evaluated; it was chosen on development data by ``best_score``,
     which ``score_name`` says in words. ``tier3_exposures`` is how often each tier3 bundle is expected to have been drawn,
     None where there is none. ``seconds`` are wall time by stage. ``killers`` counts the items that this head fails badly;
@@ -80,9 +114,9 @@ class Metrics(Struct, frozen=True):
     coherence_steps: int
     head: Scores
     mean_pool: Scores
-    random_top1: float
-    random_top3: float
-    random_coherence: float
+    baselines: dict[str, Scores]
+    gains: dict[str, Estimate]
+    informativeness: Informativeness
     best_epoch: float
     epochs: float
     steps: int

@@ -1,126 +1,172 @@
-"""Scores a model on the frozen evaluation, with frozen mean pooling beside it: a row per item, and scores from the ranks."""
+"""Scores a model on evaluation items beside the baselines: a row per item, and the scores that follow from the rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
-from engine.contract.experiment import TIERS
 from engine.contract.items import ItemRow
-from engine.contract.metrics import Margins, Scores, TierScore
+from engine.contract.metrics import Estimate, Informativeness, Scores
 from engine.data.evaluation.killers import Ranked, reason_code
-from engine.data.records import POS_NAMES, Dataset, Killer, UsageEvent
-from engine.evaluation.ranking import TextVectors, rank_coherence, rank_retrieval, steps_of
+from engine.data.records import POS_NAMES, CoherenceItem, Killer, RetrievalItem, UsageEvent
+from engine.evaluation.item_classes import best_expected, coherence_class, retrieval_class
+from engine.evaluation.scores import gains_over, guessing_results, informativeness, model_scores, ranked_results
+from engine.evaluation.word_overlap import rank_coherence_by_overlap, rank_retrieval_by_overlap
+
+RANDOM, WORD_OVERLAP = "random", "word_overlap"
+"""Names of the baselines that need no encoder."""
 
 
 class EvaluationResult(NamedTuple):
-    """Scores of the model and of mean pooling, and a row per retrieval item and coherence step."""
+    """Scores of a model, of mean pooling and of baselines, the model's gains over mean pooling, what the items can tell,
+    and a row per retrieval item and coherence step."""
 
     head: Scores
     mean_pool: Scores
+    baselines: dict[str, Scores]
+    gains: dict[str, Estimate]
+    informativeness: Informativeness
     rows: list[ItemRow]
 
 
-def evaluate(head: TextVectors, mean_pool: TextVectors, dataset: Dataset) -> EvaluationResult:
-    """Score the vectors of a model and of mean pooling on the evaluation items of ``dataset``."""
-    retrieval, mean_pool_retrieval = (rank_retrieval(dataset.retrieval, vectors) for vectors in (head, mean_pool))
-    coherence, mean_pool_coherence = (rank_coherence(dataset.coherence, vectors) for vectors in (head, mean_pool))
-    tiers = [item.tier for item in dataset.retrieval]
+def evaluate(
+    retrieval: Sequence[RetrievalItem],
+    coherence: Sequence[CoherenceItem],
+    head: Sequence[Ranked],
+    mean_pool: Sequence[Ranked],
+    baselines: Mapping[str, Sequence[Ranked]],
+) -> EvaluationResult:
+    """Score rankings of the items, each of the retrieval items and then of the coherence steps, in their order.
+
+    Args:
+        head: the model's ranking.
+        mean_pool: that of frozen mean pooling.
+        baselines: those of further models, by name; guessing and word overlap are always added.
+    """
+    by_overlap = overlap_rankings(retrieval, coherence)
+    ranked = {WORD_OVERLAP: by_overlap, **baselines}
+    queries = (*_retrieval_queries(retrieval, by_overlap, head), *_coherence_queries(coherence))
+    by_row = zip(*ranked.values(), strict=True)
+    rows = [_row(*outcome) for outcome in zip(queries, head, mean_pool, by_overlap, by_row, strict=True)]
+    ours, pooled = (ranked_results([one.rank for one in of], [one.margin for one in of]) for of in (head, mean_pool))
+    scores = {RANDOM: model_scores(rows, guessing_results(rows))}
+    for name, of in ranked.items():
+        scores[name] = model_scores(rows, ranked_results([one.rank for one in of], [one.margin for one in of]))
     return EvaluationResult(
-        scores(retrieval, tiers, coherence),
-        scores(mean_pool_retrieval, tiers, mean_pool_coherence),
-        [
-            *_retrieval_rows(dataset, retrieval, mean_pool_retrieval),
-            *_coherence_rows(dataset, coherence, mean_pool_coherence),
-        ],
+        head=model_scores(rows, ours),
+        mean_pool=model_scores(rows, pooled),
+        baselines=scores,
+        gains=gains_over(rows, ours, pooled),
+        informativeness=informativeness(rows),
+        rows=rows,
     )
 
 
-def scores(retrieval: Sequence[Ranked], tiers: Sequence[str], coherence: Sequence[Ranked]) -> Scores:
-    """Scores of one model from its ranks: ``retrieval`` per item, with its ``tiers``, and ``coherence`` per step."""
-    ranks = np.array([ranked.rank for ranked in retrieval])
-    margins = np.array([ranked.margin for ranked in retrieval])
-    tier_of = np.array(tiers)
-    return Scores(
-        retrieval_top1=float(np.mean(ranks == 1)),
-        retrieval_top3=float(np.mean(ranks <= 3)),
-        coherence_accuracy=float(np.mean([ranked.rank == 1 for ranked in coherence])),
-        margins=Margins(float(margins.mean()), float(np.percentile(margins, 5)), float(np.percentile(margins, 95))),
-        tiers={
-            tier: TierScore(int(np.sum(tier_of == tier)), float(np.mean(ranks[tier_of == tier] == 1)))
-            for tier in TIERS
-            if np.any(tier_of == tier)
-        },
-    )
+def overlap_rankings(retrieval: Sequence[RetrievalItem], coherence: Sequence[CoherenceItem]) -> list[Ranked]:
+    """The ranking of every item and step by word overlap."""
+    return [
+        *map(rank_retrieval_by_overlap, retrieval),
+        *(rank_coherence_by_overlap(item, step) for item in coherence for step in item.steps),
+    ]
 
 
 def killer_top1(rows: Iterable[ItemRow], killers: Sequence[Killer]) -> float | None:
     """The fraction of the frozen killer set that ``rows`` rank right; None if the set is empty."""
     ids = {killer.item_id for killer in killers}
-    right = [row.correct_at_1 for row in rows if row.kind == "retrieval" and row.item_id in ids]
+    right = [row.rank == 1 for row in rows if row.kind == "retrieval" and row.item_id in ids]
     return sum(right) / len(right) if right else None
 
 
-def _retrieval_rows(dataset: Dataset, head: list[Ranked], mean_pool: list[Ranked]) -> Iterator[ItemRow]:
-    for item, ranked, baseline in zip(dataset.retrieval, head, mean_pool, strict=True):
-        candidates = _Candidates(
-            [candidate.event.text for candidate in item.candidates],
-            [candidate.right for candidate in item.candidates],
-            [candidate.event.sense_id for candidate in item.candidates],
-        )
-        reason = reason_code(item, ranked) or ""
-        yield _row("retrieval", item.item_id, item.lemma, item.tier, reason, item.query, candidates, ranked, baseline)
+class _Query(NamedTuple):
+    """What a row says of its item, whichever model ranks it."""
 
-
-def _coherence_rows(dataset: Dataset, head: list[Ranked], mean_pool: list[Ranked]) -> Iterator[ItemRow]:
-    for (item, index, step), ranked, baseline in zip(steps_of(dataset.coherence), head, mean_pool, strict=True):
-        item_id = f"{item.item_id}:{index}"
-        right = [sense == step.sense for sense in range(len(item.glosses))]
-        candidates = _Candidates(item.glosses, right, item.sense_ids)
-        yield _row("coherence", item_id, item.lemma, "", "", step.event, candidates, ranked, baseline)
-
-
-class _Candidates(NamedTuple):
-    """Texts of a row's candidates, which are right, and their senses."""
-
-    texts: Sequence[str]
+    kind: str
+    item_id: str
+    lemma: str
+    tier: str
+    reason: str
+    event: UsageEvent
+    candidates: Sequence[str]
     right: list[bool]
     sense_ids: Sequence[str]
+    item_class: str
+    step: int = 0
+    steps: int = 0
+    best_expected: float = 1.0
 
 
-def _row(
-    kind: str,
-    item_id: str,
-    lemma: str,
-    tier: str,
-    reason: str,
-    query: UsageEvent,
-    candidates: _Candidates,
-    ranked: Ranked,
-    baseline: Ranked,
-) -> ItemRow:
+def _retrieval_queries(
+    items: Sequence[RetrievalItem], by_overlap: Sequence[Ranked], head: Sequence[Ranked]
+) -> Iterator[_Query]:
+    for item, overlaps, ranked in zip(items, by_overlap, head, strict=False):
+        yield _Query(
+            kind="retrieval",
+            item_id=item.item_id,
+            lemma=item.lemma,
+            tier=item.tier,
+            reason=reason_code(item, ranked) or "",
+            event=item.query,
+            candidates=[candidate.event.text for candidate in item.candidates],
+            right=[candidate.right for candidate in item.candidates],
+            sense_ids=[candidate.event.sense_id for candidate in item.candidates],
+            item_class=retrieval_class(overlaps),
+        )
+
+
+def _coherence_queries(items: Sequence[CoherenceItem]) -> Iterator[_Query]:
+    for item in items:
+        for index, step in enumerate(item.steps):
+            yield _Query(
+                kind="coherence",
+                item_id=f"{item.item_id}:{index}",
+                lemma=item.lemma,
+                tier="",
+                reason="",
+                event=step.event,
+                candidates=item.glosses,
+                right=[sense == step.sense for sense in range(len(item.glosses))],
+                sense_ids=item.sense_ids,
+                item_class=coherence_class(item, step),
+                step=index + 1,
+                steps=len(item.steps),
+                best_expected=best_expected(item, step),
+            )
+
+
+def _row(query: _Query, ranked: Ranked, pooled: Ranked, by_overlap: Ranked, baselines: Sequence[Ranked]) -> ItemRow:
+    overlaps = {
+        is_right: max(value for value, one in zip(by_overlap.similarities, query.right, strict=True) if one is is_right)
+        for is_right in (True, False)
+    }
     return ItemRow(
-        kind=kind,
-        item_id=item_id,
-        lemma=lemma,
-        tier=tier,
-        source=query.source,
-        candidates=len(candidates.texts),
+        kind=query.kind,
+        item_id=query.item_id,
+        lemma=query.lemma,
+        tier=query.tier,
+        source=query.event.source,
+        candidates=len(query.candidates),
         rank=ranked.rank,
         correct_at_1=ranked.rank == 1,
         correct_at_3=ranked.rank <= 3,
         margin=ranked.margin,
-        reason=reason,
-        mean_pool_rank=baseline.rank,
-        mean_pool_margin=baseline.margin,
-        query=query.text,
-        answer=candidates.texts[ranked.answer],
-        chosen=candidates.texts[ranked.chosen],
-        pos=POS_NAMES[query.pos],
-        senses=len(set(candidates.sense_ids)),
+        reason=query.reason,
+        mean_pool_rank=pooled.rank,
+        mean_pool_margin=pooled.margin,
+        query=query.event.text,
+        answer=query.candidates[ranked.answer],
+        chosen=query.candidates[ranked.chosen],
+        pos=POS_NAMES[query.event.pos],
+        senses=len(set(query.sense_ids)),
+        step=query.step,
+        steps=query.steps,
+        item_class=query.item_class,
+        best_expected=query.best_expected,
+        overlap_right=overlaps[True],
+        overlap_wrong=overlaps[False],
         similarities=list(ranked.similarities),
-        right=candidates.right,
-        chosen_sense=candidates.sense_ids[ranked.chosen],
+        right=query.right,
+        mean_pool_similarities=list(pooled.similarities),
+        baseline_ranks=[one.rank for one in baselines],
+        baseline_margins=[one.margin for one in baselines],
+        chosen_sense=query.sense_ids[ranked.chosen],
     )

@@ -1,9 +1,8 @@
-"""Ranks the candidates of retrieval items and coherence steps by cosine similarity; expected scores of guessing."""
+"""Ranks the candidates of retrieval items and coherence steps by cosine similarity."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from math import comb
 
 import numpy as np
 import torch
@@ -51,6 +50,11 @@ def rank_coherence(items: Iterable[CoherenceItem], vectors: TextVectors) -> list
     ]
 
 
+def rank_all(dataset: Dataset, vectors: TextVectors) -> list[Ranked]:
+    """Rank every retrieval item and then every coherence step of ``dataset``'s evaluation."""
+    return [*rank_retrieval(dataset.retrieval, vectors), *rank_coherence(dataset.coherence, vectors)]
+
+
 def steps_of(items: Iterable[CoherenceItem]) -> Iterator[tuple[CoherenceItem, int, CoherenceStep]]:
     """All steps of all items in order, each with its item and its index in it."""
     for item in items:
@@ -66,18 +70,3 @@ def evaluation_texts(dataset: Dataset) -> list[str]:
     for coherence_item in dataset.coherence:
         texts |= {*gloss_encoder_texts(coherence_item), *(encoder_text_of(step.event) for step in coherence_item.steps)}
     return sorted(texts)
-
-
-def retrieval_chance(items: Sequence[RetrievalItem], top: int) -> float:
-    """The expected share of items with a right candidate among ``top`` drawn at random (hypergeometric)."""
-    chances = []
-    for item in items:
-        count, right = len(item.candidates), sum(candidate.right for candidate in item.candidates)
-        drawn = min(top, count)
-        chances.append(1.0 - comb(count - right, drawn) / comb(count, drawn))
-    return float(np.mean(chances))
-
-
-def coherence_chance(items: Sequence[CoherenceItem]) -> float:
-    """The expected share of steps named right by guessing."""
-    return float(np.mean([1.0 / len(item.glosses) for item, _, _ in steps_of(items)]))

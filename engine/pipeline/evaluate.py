@@ -18,8 +18,9 @@ from engine.data.records import Dataset
 from engine.encoder.encoder import Encoder
 from engine.evaluation.attention import attention_rows, probes_of
 from engine.evaluation.evaluate import EvaluationResult, evaluate, killer_top1
+from engine.evaluation.frozen_layers import layer_rankings
 from engine.evaluation.item_files import write_rows
-from engine.evaluation.ranking import TextVectors, coherence_chance, evaluation_texts, retrieval_chance
+from engine.evaluation.ranking import TextVectors, evaluation_texts, rank_all
 from engine.model.embedding import embed_rows
 from engine.pipeline.confirm import record_decision
 from engine.pipeline.event_log import StageTimer
@@ -63,7 +64,7 @@ def evaluate_run(
         trained = load_head(spec, prepared, run)
         if confirm is not None:
             yield _decide(confirm, spec.settings.run.label, prepared, output, workspace)
-        yield from evaluate_head(trained, spec.settings, prepared, output, timer)
+        yield from evaluate_head(trained, spec.settings, prepared, output, workspace, timer)
 
     return timer.watch(steps())
 
@@ -89,7 +90,7 @@ def evaluate_mean_pool(
         prepared = yield from prepare(settings, workspace, device, files, confirm=confirm is not None)
         if confirm is not None:
             yield _decide(confirm, MEAN_POOL, prepared, output, workspace)
-        yield from evaluate_head(None, settings, prepared, output, timer)
+        yield from evaluate_head(None, settings, prepared, output, workspace, timer)
 
     return timer.watch(steps())
 
@@ -102,7 +103,12 @@ def _decide(reason: str, subject: str, prepared: Prepared, output: RunFolder, wo
 
 
 def evaluate_head(
-    trained: TrainedHead | None, settings: Settings, prepared: Prepared, output: RunFolder, timer: StageTimer
+    trained: TrainedHead | None,
+    settings: Settings,
+    prepared: Prepared,
+    output: RunFolder,
+    workspace: Path,
+    timer: StageTimer,
 ) -> Generator[Body, None, None]:
     """Score a head, or mean pooling in its place, on the frozen evaluation.
 
@@ -120,7 +126,11 @@ def evaluate_head(
             position = trained.position
             rows = attention_rows(trained.head, states, probes_of(dataset), position.best_step, position.best_epoch)
             write_rows(output.attention, rows, AttentionRow)
-    result = evaluate(vectors, mean_pool, dataset)
+    layers = yield from layer_rankings(prepared.encoder, dataset, workspace)
+    baselines = {f"{MEAN_POOL} layer {layer}": ranked for layer, ranked in layers.items()}
+    result = evaluate(
+        dataset.retrieval, dataset.coherence, rank_all(dataset, vectors), rank_all(dataset, mean_pool), baselines
+    )
     write_rows(output.items, result.rows, ItemRow)
     yield Evaluation(
         top1=result.head.retrieval_top1,
@@ -155,9 +165,9 @@ def _metrics(
         coherence_steps=sum(len(item.steps) for item in dataset.coherence),
         head=result.head,
         mean_pool=result.mean_pool,
-        random_top1=retrieval_chance(dataset.retrieval, 1),
-        random_top3=retrieval_chance(dataset.retrieval, 3),
-        random_coherence=coherence_chance(dataset.coherence),
+        baselines=result.baselines,
+        gains=result.gains,
+        informativeness=result.informativeness,
         best_step=position.best_step if position else 0,
         best_epoch=position.best_epoch if position else 0.0,
         best_score=position.best_score if position else None,

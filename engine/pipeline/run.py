@@ -49,6 +49,6 @@ def run_pipeline(
         prepared = yield from prepare(settings, workspace, device, files, check, encoders)
         trained = yield from train_head(read_spec(folder.spec), prepared, folder)
         if evaluation:
-            yield from evaluate_head(trained, settings, prepared, folder, timer)
+            yield from evaluate_head(trained, settings, prepared, folder, workspace, timer)
 
     return timer.watch(steps())

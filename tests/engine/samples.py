@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from engine.contract.experiment import Curriculum, DataSlice, EncoderSettings, Gates, ModelSettings, Tier, Training
+from engine.contract.items import ItemRow
 from engine.contract.settings import Settings
 from engine.data.bundles.encoder_text import gloss_encoder_text
 from engine.data.records import (
@@ -102,6 +103,43 @@ def coherence_item(steps: Sequence[tuple[str, int]], glosses: Sequence[str]) -> 
     senses = tuple(f"s{number}" for number in range(len(glosses)))
     coherence_steps = tuple(CoherenceStep(event(text), sense) for text, sense in steps)
     return CoherenceItem(f"item of {steps[0][0]}", "bank", senses, tuple(glosses), coherence_steps)
+
+
+def item_row(**changes: Any) -> ItemRow:
+    """A row of a retrieval item of two candidates, the first right and ranked first, with ``changes`` to its columns."""
+    row = ItemRow(
+        kind="retrieval",
+        item_id="item",
+        lemma="bank",
+        tier="tier1_easy",
+        source="example",
+        candidates=2,
+        rank=1,
+        correct_at_1=True,
+        correct_at_3=True,
+        margin=0.1,
+        reason="",
+        mean_pool_rank=1,
+        mean_pool_margin=0.1,
+        query="q",
+        answer="a",
+        chosen="a",
+        pos="noun",
+        senses=2,
+        step=0,
+        steps=0,
+        item_class="equal_overlap",
+        best_expected=1.0,
+        overlap_right=0.5,
+        overlap_wrong=0.5,
+        similarities=[0.2, 0.1],
+        right=[True, False],
+        mean_pool_similarities=[0.2, 0.1],
+        baseline_ranks=[2],
+        baseline_margins=[0.0],
+        chosen_sense="s1",
+    )
+    return row._replace(**changes)
 
 
 def settings(training: Training, curriculum: Curriculum | None = None, seed: int = 1) -> Settings:

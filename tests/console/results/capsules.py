@@ -17,7 +17,7 @@ from console.results.load import load
 from console.results.records import FailedItem, Results
 from engine.contract.experiment import Experiment
 from engine.contract.items import ItemRow
-from engine.contract.metrics import Margins, Metrics, Scores, TierScore, judge
+from engine.contract.metrics import Informativeness, Margins, Metrics, Scores, TierScore, judge
 from engine.contract.settings import RunId, Spec, resolve, run_ids
 from engine.contract.state import RunState
 
@@ -44,9 +44,18 @@ def row(
         "wrong",
         "noun",
         2,
+        0,
+        0,
+        "equal_overlap",
+        1.0,
+        0.5,
+        0.5,
         [margin, 0.0],
         [True, False],
-        "s2",
+        [0.1, 0.0],
+        [1],
+        [0.1],
+        "wrong sense",
     )
 
 
@@ -72,6 +81,10 @@ def write_capsule(
         sum(one.rank == 1 for one in coherence) / len(coherence),
         Margins(0.0, 0.0, 0.0),
         {"tier1_easy": TierScore(1, 1.0)},
+        0.0,
+        0.0,
+        {},
+        {},
     )
     gates = judge({}, experiment.gates)
     metrics = Metrics(
@@ -83,9 +96,9 @@ def write_capsule(
         len(coherence),
         scores,
         scores,
-        0,
-        0,
-        0,
+        {},
+        {},
+        Informativeness({}, {}, 1.0, 1.0, 0, 0),
         1,
         1,
         1,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from pathlib import Path
 
 import polars as pl
@@ -10,15 +9,14 @@ import pytest
 from msgspec import structs
 
 from engine.contract.items import AttentionRow, ItemRow
-from engine.data.evaluation.killers import Ranked
 from engine.data.records import AttentionProbe, Dataset, Killer
 from engine.evaluation.attention import MAX_QUERIES, AttentionLog, attention_rows, probes_of
-from engine.evaluation.evaluate import EvaluationResult, evaluate, killer_top1, scores
+from engine.evaluation.evaluate import EvaluationResult, evaluate, killer_top1
 from engine.evaluation.item_files import read_attention, write_rows
-from engine.evaluation.ranking import TextVectors, evaluation_texts
+from engine.evaluation.ranking import TextVectors, evaluation_texts, rank_all
 from engine.model.embedding import embed_rows, mean_pool_all
 from engine.model.sense_head import SenseHead
-from tests.engine.samples import DEVICES, SenseTask, dataset_of, event, random_states, retrieval_item
+from tests.engine.samples import DEVICES, SenseTask, dataset_of, event, item_row, random_states, retrieval_item
 
 
 def evaluated(head: SenseHead, task: SenseTask, dataset: Dataset) -> EvaluationResult:
@@ -26,7 +24,8 @@ def evaluated(head: SenseHead, task: SenseTask, dataset: Dataset) -> EvaluationR
     states, texts = task.states, evaluation_texts(dataset)
     rows = states.rows(texts)
     embedding, mean_pool = embed_rows(head, states, rows)[0], mean_pool_all(states)[rows]
-    return evaluate(TextVectors(texts, embedding), TextVectors(texts, mean_pool), dataset)
+    of_head, of_mean_pool = (rank_all(dataset, TextVectors(texts, vectors)) for vectors in (embedding, mean_pool))
+    return evaluate(dataset.retrieval, dataset.coherence, of_head, of_mean_pool, {"mean_pool layer 0": of_mean_pool})
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -42,8 +41,11 @@ def test_scores_follow_from_the_rows(device: str) -> None:
     assert len({(row.kind, row.item_id) for row in done.rows}) == len(done.rows)
     assert done.head.retrieval_top1 == pytest.approx(sum(row.correct_at_1 for row in retrieval) / len(retrieval))
     assert done.head.retrieval_top3 == pytest.approx(sum(row.correct_at_3 for row in retrieval) / len(retrieval))
+    assert done.head.margins is not None
     assert done.head.margins.mean == pytest.approx(sum(row.margin for row in retrieval) / len(retrieval))
     assert done.head.coherence_accuracy == pytest.approx(sum(row.rank == 1 for row in coherence) / len(coherence))
+    assert list(done.baselines) == ["random", "word_overlap", "mean_pool layer 0"]
+    assert done.baselines["mean_pool layer 0"] == done.mean_pool
     assert done.mean_pool.retrieval_top1 == pytest.approx(
         sum(row.mean_pool_rank == 1 for row in retrieval) / len(retrieval)
     )
@@ -52,6 +54,9 @@ def test_scores_follow_from_the_rows(device: str) -> None:
         assert not (row.reason and row.correct_at_1)
         assert len(row.similarities) == len(row.right) == row.candidates and row.pos == "noun"
         assert row.senses == (2 if row.kind == "coherence" else 1)  # the samples have one sense id
+        near = row.mean_pool_similarities
+        assert len(near) == row.candidates and len(row.baseline_ranks) == len(row.baseline_margins) == 2
+        assert (row.baseline_ranks[1], row.baseline_margins[1]) == (row.mean_pool_rank, row.mean_pool_margin)
         best = {
             right: max(near for near, one in zip(row.similarities, row.right, strict=True) if one is right)
             for right in (True, False)
@@ -118,10 +123,7 @@ def test_without_probes_a_few_queries_are_the_probes_without_cues() -> None:
 
 
 def test_tables_have_the_agreed_columns_and_are_read_back_as_written(tmp_path: Path) -> None:
-    tail = ("noun", 2, [0.5, 0.25, -0.1, 0.0], [False, True, True, False], "s2")
-    row = ItemRow(
-        *("retrieval", "i", "bank", "tier1_easy", "example", 4, 2, False, True, -0.1, "", 1, 0.2, "q", "a", "c"), *tail
-    )
+    row = item_row()
     write_rows(tmp_path / "items.parquet", [row], ItemRow)
     frame = pl.read_parquet(tmp_path / "items.parquet")
     assert tuple(frame.columns) == ItemRow._fields
@@ -135,35 +137,11 @@ def test_tables_have_the_agreed_columns_and_are_read_back_as_written(tmp_path: P
     assert read_attention(tmp_path / "missing.parquet") == []
 
 
-def outcome(rank: int, margin: float) -> Ranked:
-    return Ranked(rank, margin, 0, 0 if rank == 1 else 1)
-
-
-RETRIEVAL = [outcome(1, 0.3), outcome(2, -0.1), outcome(3, -0.2), outcome(4, -0.4), outcome(1, 0.1)]
-TIERS = ["tier1_easy", "tier1_easy", "tier3_adversarial", "tier3_adversarial", "tier3_adversarial"]
-
-
-def test_shares_margins_and_tiers() -> None:
-    made = scores(RETRIEVAL, TIERS, [outcome(1, 0.1), outcome(2, -0.1), outcome(1, 0.2)])
-    assert made.retrieval_top1 == pytest.approx(2 / 5)
-    assert made.retrieval_top3 == pytest.approx(4 / 5)
-    assert made.coherence_accuracy == pytest.approx(2 / 3)
-    assert made.margins.mean == pytest.approx(statistics.fmean(item.margin for item in RETRIEVAL))
-    assert made.margins.p5 == pytest.approx(-0.4 + 0.2 * 0.2)
-    assert made.margins.p95 == pytest.approx(0.1 + 0.8 * 0.2)
-    assert {name: (tier.items, tier.top1) for name, tier in made.tiers.items()} == {
-        "tier1_easy": (2, 0.5),
-        "tier3_adversarial": (3, pytest.approx(1 / 3)),
-    }
-
-
-def row(kind: str, item_id: str, rank: int) -> ItemRow:
-    tail = (0.0, "", 1, 0.0, "q", "a", "c", "noun", 2, [0.1], [True], "s2")
-    return ItemRow(kind, item_id, "bank", "tier1_easy", "example", 4, rank, rank == 1, rank <= 3, *tail)
-
-
 def test_the_killer_set_counts_its_retrieval_items_alone() -> None:
-    rows = [row("retrieval", "a", 1), row("retrieval", "b", 2), row("retrieval", "c", 1), row("coherence", "a", 4)]
+    rows = [
+        *(item_row(item_id=name, rank=rank) for name, rank in (("a", 1), ("b", 2), ("c", 1))),
+        item_row(kind="coherence", item_id="a", rank=4),
+    ]
     killers = [Killer(name, "within_lemma_collision", -0.4, 1.4, 2) for name in ("a", "b")]
     assert killer_top1(rows, killers) == 0.5
     assert killer_top1(rows, killers[1:]) == 0.0

@@ -12,11 +12,12 @@ from engine.data.formats.user_files import read_evaluation_files
 from engine.data.records import Killer
 from engine.evaluation.item_files import write_rows
 from tests.engine.data.formats import sample_lines as samples
+from tests.engine.samples import item_row
 
 
 def row(item: str, rank: int = 1, margin: float = 0.2, reason: str = "", kind: str = "retrieval") -> ItemRow:
-    tail = (margin, reason, 1, 0.2, "q", "a", "c", "noun", 2, [0.1], [True], f"{item}#wrong")
-    return ItemRow(kind, item, "bank", "tier1_easy", "example", 4, rank, rank == 1, rank <= 3, *tail)
+    sense = f"{item}#wrong"
+    return item_row(kind=kind, item_id=item, rank=rank, margin=margin, reason=reason, chosen_sense=sense)
 
 
 def test_the_killers_of_a_run_are_written_in_the_users_format(

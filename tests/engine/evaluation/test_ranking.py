@@ -1,22 +1,16 @@
-"""Ranking of retrieval candidates and coherence glosses, and the expected scores of guessing."""
+"""Ranking of retrieval candidates and coherence glosses."""
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from engine.data.records import Dataset
 from engine.evaluation.ranking import (
     TextVectors,
-    coherence_chance,
     evaluation_texts,
     rank_coherence,
     rank_retrieval,
-    retrieval_chance,
     steps_of,
 )
 from tests.engine.samples import coherence_item, retrieval_item
@@ -37,14 +31,6 @@ def test_candidates_are_ranked_by_cosine_with_the_query() -> None:
     assert evaluation_texts(dataset) == ["far", "middle", "near", "q"]
 
 
-@given(right=st.integers(1, 4), wrong=st.integers(1, 5), top=st.integers(1, 4))
-def test_guessing_scores_the_share_of_draws_that_hold_a_right_one(right: int, wrong: int, top: int) -> None:
-    item = retrieval_item("q", [f"r{n}" for n in range(right)], [f"w{n}" for n in range(wrong)])
-    draws = list(combinations(range(right + wrong), min(top, right + wrong)))
-    share = sum(any(index < right for index in draw) for draw in draws) / len(draws)
-    assert retrieval_chance([item], top) == pytest.approx(share)
-
-
 def test_each_step_names_the_sense_whose_gloss_is_nearest() -> None:
     item = coherence_item([("q", 0), ("far", 0)], ["near", "middle"])
     first, second = rank_coherence([item], VECTORS)
@@ -53,8 +39,3 @@ def test_each_step_names_the_sense_whose_gloss_is_nearest() -> None:
     assert [index for _, index, _ in steps_of([item, item])] == [0, 1, 0, 1]
     dataset = Dataset("v2.2", (), (), (), (item,), "", "")
     assert evaluation_texts(dataset) == ["bank: middle", "bank: near", "far", "q"]
-
-
-def test_guessing_a_sense_counts_steps_not_items() -> None:
-    two, three = coherence_item([("a", 0)], ["x", "y"]), coherence_item([("a", 0), ("b", 1), ("c", 2)], ["x", "y", "z"])
-    assert coherence_chance([two, three]) == pytest.approx((1 / 2 + 3 * 1 / 3) / 4)

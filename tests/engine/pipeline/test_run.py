@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from engine.contract.run_folder import RunFolder
 from engine.contract.settings import decode_spec
 from engine.encoder.encoder import Encoder
 from engine.pipeline.run import run_pipeline
+from tests.engine.evaluation.plain_metrics import plain_metrics
 from tests.engine.pipeline.finished_run import FinishedRun, without_seconds
 from tests.engine.tiny_experiment import tiny_settings
 
@@ -55,6 +57,20 @@ def test_metrics_follow_from_the_items(finished: FinishedRun) -> None:
     assert metrics.tier3_exposures == last.tier3_exposures
     evaluation = next(body for body in finished.events if isinstance(body, Evaluation))
     assert evaluation.top1 == metrics.head.retrieval_top1
+
+
+def test_every_score_is_recomputed_from_the_items_by_plain_python_to_the_last_digit(finished: FinishedRun) -> None:
+    rows = pl.read_parquet(finished.folder.items).rows(named=True)
+    plain = plain_metrics(rows, finished.metrics)
+    stated = json.loads(finished.folder.metrics.read_bytes())
+    for name in ("head", "mean_pool", "baselines", "gains"):
+        assert plain[name] == stated[name]
+    for name in ("coherence_ceiling", "judged"):
+        assert plain[name] == stated["informativeness"][name]
+    layers = [f"mean_pool layer {layer}" for layer in range(7)]
+    assert list(finished.metrics.baselines) == ["random", "word_overlap", *layers]
+    reads_last_layer = finished.metrics.mean_pool.retrieval_top1 == plain["baselines"][layers[6]]["retrieval_top1"]
+    assert reads_last_layer or finished.settings.encoder.layers != (6,)
 
 
 def test_attention_is_kept_for_every_measurement(finished: FinishedRun) -> None:

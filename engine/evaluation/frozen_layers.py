@@ -1,0 +1,74 @@
+"""Frozen mean pooling of every single layer of an encoder, ranked on evaluation items; kept, since no run changes it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engine.contract.durable import write_durably
+from engine.contract.events import Progress
+from engine.contract.file_lock import FileLock
+from engine.data.evaluation.killers import Ranked
+from engine.data.records import Dataset
+from engine.encoder.encoder import Encoder
+from engine.encoder.token_cache import acquire, cache_folder, share_progress
+from engine.evaluation.ranking import TextVectors, evaluation_texts, rank_all
+
+_VERSION = 1
+_REPORT_EVERY = 512
+
+LayerRankings = dict[int, list[Ranked]]
+"""By layer, the ranking of every retrieval item and then of every coherence step."""
+
+
+def layer_rankings(encoder: Encoder, dataset: Dataset, workspace: Path) -> Generator[Progress, None, LayerRankings]:
+    """Rank the evaluation of ``dataset`` by the normalized mean token state of each layer of ``encoder``.
+
+    The rankings are kept in ``workspace``; one process makes them, others wait for it.
+    """
+    texts = evaluation_texts(dataset)
+    path = cache_folder(workspace, encoder) / f"layers-{_key(dataset, texts)}.json"
+    if (kept := _read(path)) is not None:
+        return kept
+    lock = FileLock(path.with_suffix(".lock"))
+    yield from acquire(lock)
+    with lock:
+        if (kept := _read(path)) is None:
+            means: list[NDArray[np.float32]] = []
+            yield from share_progress(lock, _append_means(encoder, texts, means))
+            vectors = torch.from_numpy(np.stack(means, axis=1))  # (layers, texts, H)
+            kept = {layer: rank_all(dataset, TextVectors(texts, of)) for layer, of in enumerate(vectors)}
+            write_durably(path, msgspec.json.encode(kept))
+    return kept
+
+
+def _append_means(encoder: Encoder, texts: Sequence[str], means: list[NDArray[np.float32]]) -> Iterator[Progress]:
+    """Append to ``means`` each text's mean token state of each layer, (layers, H), unit rows, in the texts' order."""
+    layers = range(encoder.layer_count + 1)
+    by_text: dict[int, NDArray[np.float32]] = {}
+    for count, (index, found) in enumerate(encoder.encode(texts, layers), start=1):
+        mean = found.states.astype(np.float32).mean(axis=0).reshape(len(layers), -1)
+        by_text[index] = mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12)
+        if count % _REPORT_EVERY == 0:
+            yield Progress(count, len(texts), "texts of the evaluation in all layers")
+    means += (by_text[index] for index in range(len(texts)))
+
+
+def _read(path: Path) -> LayerRankings | None:
+    """The rankings in ``path``; None where there are none, or none that can be read."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=LayerRankings)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _key(dataset: Dataset, texts: Sequence[str]) -> str:
+    """SHA-256 of all that determines the rankings beside the encoder: the items, and their texts as the encoder reads them."""
+    content = msgspec.json.encode((_VERSION, dataset.retrieval, dataset.coherence, texts))
+    return hashlib.sha256(content).hexdigest()[:32]
