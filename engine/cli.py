@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
+from engine.commands.check import add_check
 from engine.commands.data import add_data
 from engine.commands.run import add_run
 from engine.contract.bad_input import BadInput
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         commands = parser.add_subparsers(required=True, metavar="COMMAND")
         add_run(commands)
+        add_check(commands)
         add_data(commands)
         options = parser.parse_args(arguments)
         return int(options.command(options))

@@ -1,4 +1,4 @@
-"""``qllm-engine run``, ``train``, ``evaluate`` and ``check``: the pipeline of one run, whole or step by step."""
+"""``qllm-engine run``, ``train`` and ``evaluate``: the pipeline of one run, whole or step by step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from engine.commands.options import (
     add_device,
     add_settings,
-    check_packages,
     check_wordnet,
     device_of,
     experiment_of,
@@ -31,7 +30,7 @@ DONE, BLOCKED, FAILED = 0, 5, 6
 
 
 def add_run(commands: argparse._SubParsersAction[Any]) -> None:
-    """Add ``run``, ``train``, ``evaluate`` and ``check``."""
+    """Add ``run``, ``train`` and ``evaluate``."""
     for name, evaluation, summary in (
         ("run", True, "the whole pipeline of one run: prepare, train, evaluate"),
         ("train", False, "prepare and train one run, without evaluating it"),
@@ -64,10 +63,6 @@ def add_run(commands: argparse._SubParsersAction[Any]) -> None:
         help="score the sealed confirm split instead, for a decision; who, when and REASON are recorded beside the scores",
     )
     evaluate.set_defaults(command=_evaluate, profile=None)
-
-    check = commands.add_parser("check", help="whether this machine has what a run needs")
-    add_settings(check)
-    check.set_defaults(command=_check)
 
 
 def _add_strict(parser: argparse.ArgumentParser) -> None:
@@ -175,18 +170,3 @@ def _follow(events: Iterable[Body], output: RunFolder, *, strict: bool) -> int:
         print(f"qllm-engine: error: training failed: {error}", file=sys.stderr)
         return FAILED
     return BLOCKED if failed_gates and strict else DONE
-
-
-def _check(options: argparse.Namespace) -> int:
-    """Fail before anything is queued rather than once in every run."""
-    check_packages()  # first, since a plain install has no engine, and then WordNet is not what is missing
-    experiment = experiment_of(options)
-    runs = [resolve(experiment, options.profile, run) for run in run_ids(experiment, options.profile)]
-    if any(settings.needs_wordnet for settings in runs):
-        check_wordnet()
-    from engine.data.formats.user_files import read_user_files
-
-    files = paths_of(experiment)
-    for inputs in dict.fromkeys(settings.inputs for settings in runs):
-        read_user_files(inputs, files)  # through the integrity gate, as every run will
-    return DONE

@@ -50,15 +50,35 @@ def model_folder(name: str, field: str = "encoder.model") -> Path:
         return Path(name).expanduser()
     if name.startswith(("/", ".", "~")):
         raise BadInput(f"no such folder: {name}", field=field)
+    try:
+        return _snapshot(name)
+    except Exception as error:
+        message = f"{name!r} is no folder and no Hugging Face model that can be downloaded: {first_line(error)}"
+        raise BadInput(message, field=field) from error
+
+
+def is_local(name: str) -> bool:
+    """Whether ``model_folder`` finds encoder ``name`` without a download, or refuses it."""
+    if name in PACKAGED or name.startswith(("/", ".", "~")) or Path(name).is_dir():
+        return True
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        folder = _snapshot(name, local_files_only=True)
+    except HFValidationError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))  # else a download was broken off
+
+
+def _snapshot(name: str, *, local_files_only: bool = False) -> Path:
+    """The folder of a Hugging Face model in the library's cache."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     disable_progress_bars()
-    try:
-        return Path(snapshot_download(name, allow_patterns=[*FILES, *WEIGHTS]))
-    except Exception as error:
-        message = f"{name!r} is no folder and no Hugging Face model that can be downloaded: {first_line(error)}"
-        raise BadInput(message, field=field) from error
+    return Path(snapshot_download(name, allow_patterns=[*FILES, *WEIGHTS], local_files_only=local_files_only))
 
 
 def layer_count(folder: Path, settings: EncoderSettings, table: str) -> int:

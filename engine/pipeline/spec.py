@@ -8,6 +8,7 @@ import subprocess
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -16,8 +17,10 @@ from engine.contract.bad_input import BadInput
 from engine.contract.durable import write_durably
 from engine.contract.run_folder import RunFolder
 from engine.contract.settings import Settings, Spec, read_spec
-from engine.data.records import Dataset
-from engine.encoder.encoder import Encoder
+
+if TYPE_CHECKING:  # so that versions can be told without loading PyTorch
+    from engine.data.records import Dataset
+    from engine.encoder.encoder import Encoder
 
 PACKAGES = ("qllm-console", "torch", "transformers", "tokenizers", "safetensors", "numpy", "polars")
 """Packages whose versions can change a run's numbers."""

@@ -113,6 +113,15 @@ def report_rows(report: FileReport) -> Iterator[str]:
     yield from _group("quarantined", report.quarantined)
 
 
+def report_summary(report: FileReport) -> Iterator[str]:
+    """A report as one row, such as ``items.jsonl: 11 kept, 1 repaired, 0 quarantined (retrieval)``, and repairs and reasons."""
+    total, formats = report.total, ", ".join(sorted(name for name in report.formats if name))
+    counts = f"{total.kept:,} kept, {total.repaired:,} repaired, {total.quarantined:,} quarantined"
+    yield f"{printable(str(report.file))}: {counts} ({formats})"
+    yield from _group("repaired", report.repaired)
+    yield from _group("quarantined", report.quarantined)
+
+
 def _row(name: str, counts: Counts) -> str:
     return f"  {name:<32}{counts.kept:>10,}{counts.repaired:>10,}{counts.quarantined:>13,}"
 
