@@ -100,12 +100,29 @@ class Condition(Struct, frozen=True, forbid_unknown_fields=True):
         yield from (("dev", name) for name in self.dev)
 
 
-class ModelSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """The head's architecture; ``embedding_size`` is the size of its vectors."""
+SenseText = Literal["gloss", "lemma: gloss", "lemma (pos): gloss"]
 
-    architecture: Literal["sense_head"] = "sense_head"
+
+class ModelSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """The head's architecture.
+
+    Attributes:
+        architecture: ``sense_head`` is attention pooling and a projection; ``residual`` a fixed mix of mean pooling and
+            the target word's tokens, plus a correction that training begins at zero.
+        sense_text: what is read for a sense; ``lemma (pos): gloss`` is such as ``bank (noun): sloping land``.
+        embedding_size: of a sense_head's vectors; those of a residual head are as wide as its mix.
+        hidden_size: of the correction of a residual head.
+        context_weights, gloss_weights: of a residual head's mix, for contexts and for glosses: a weight for the mean of
+            each layer, then one for the target word's tokens of each layer; empty gives equal weights.
+    """
+
+    architecture: Literal["sense_head", "residual"] = "sense_head"
+    sense_text: SenseText = "lemma: gloss"
     embedding_size: PositiveInt = 256
+    hidden_size: PositiveInt = 256
     dropout: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.1
+    context_weights: tuple[NonNegativeFloat, ...] = ()
+    gloss_weights: tuple[NonNegativeFloat, ...] = ()
 
 
 class Training(Struct, frozen=True, forbid_unknown_fields=True):
@@ -131,6 +148,7 @@ class Training(Struct, frozen=True, forbid_unknown_fields=True):
     margin_hard: NonNegativeFloat = 0.15
     slack_weight: NonNegativeFloat = 3.0
     pull_weight: NonNegativeFloat = 1.0
+    gloss_weight: NonNegativeFloat = 0.0
     entropy_weight: NonNegativeFloat = 0.1
     min_entropy: NonNegativeFloat = 1.0
     target_penalty: NonNegativeFloat = 0.0

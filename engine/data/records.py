@@ -15,6 +15,7 @@ from engine.contract.items import ReasonCode
 
 Pos = Literal["n", "v", "a", "r"]
 POS_NAMES: dict[Pos, str] = {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}
+FULL_POS_NAMES: dict[Pos, str] = {"n": "noun", "v": "verb", "a": "adjective", "r": "adverb"}
 Source = Literal["example", "gloss", "synthetic"]
 
 

@@ -21,7 +21,7 @@ from engine.contract.durable import TEMPORARY_FILES, write_durably
 from engine.contract.events import Progress
 from engine.contract.file_lock import FileLock
 from engine.encoder.encoder import Encoder, TextStates
-from engine.encoder.token_states import TokenStates
+from engine.encoder.token_states import EncoderInput, TokenStates
 
 _VERSION = "1"
 _SHARD_TOKENS = 200_000
@@ -83,12 +83,13 @@ class TokenCache:
                 yield from self._write_shards(part, layers, done, total)
                 done += len(part)
 
-    def states(self, texts: Iterable[str], device: str = "cpu") -> TokenStates:
-        """The token states of ``texts``, encoding missing ones, as one table on ``device``."""
-        wanted = sorted(set(texts))
-        for _ in self.fill(wanted):
+    def states(self, inputs: Iterable[EncoderInput], device: str = "cpu") -> TokenStates:
+        """The token states of ``inputs``, encoding missing texts, as one table on ``device``, sorted."""
+        wanted = sorted(set(inputs))
+        texts = [one.text for one in wanted]
+        for _ in self.fill(texts):
             pass
-        layers = [self._pieces(layer, wanted) for layer in self.encoder.settings.layers]
+        layers = [self._pieces(layer, texts) for layer in self.encoder.settings.layers]
         return TokenStates.from_layers(wanted, [states for states, _ in layers], layers[0][1], device)
 
     def _pieces(self, layer: int, texts: Sequence[str]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:

@@ -1,12 +1,24 @@
-"""Table of the token states of a set of texts, on one device; ragged batches are gathered from it."""
+"""Table of the token states of a set of encoder inputs, on one device; ragged batches are gathered from it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
+
+
+class EncoderInput(NamedTuple):
+    """A text that the encoder reads, and where its target word is: ``text[start:end]``; ``start == end`` where none is.
+
+    ``is_gloss`` marks what is read for a sense; its target word is the lemma in front of the gloss.
+    """
+
+    text: str
+    start: int = 0
+    end: int = 0
+    is_gloss: bool = False
 
 
 class RaggedBatch(NamedTuple):
@@ -14,43 +26,59 @@ class RaggedBatch(NamedTuple):
 
     tokens: (N, H) float32, the texts' token states one after another.
     offsets: (B + 1,) int64, text ``i`` is ``tokens[offsets[i]:offsets[i + 1]]``.
+    on_target: (N,) bool, the token overlaps its text's target word.
+    is_gloss: (B,) bool.
     """
 
     tokens: Tensor
     offsets: Tensor
+    on_target: Tensor
+    is_gloss: Tensor
 
 
 class TokenStates:
-    """Token states by text, on one device.
+    """Token states by encoder input, on one device.
 
     Attributes:
-        texts: the texts; a text's row is its index here.
-        table: (N, H) float16, all texts' tokens one after another.
-        offsets: (texts + 1,) int64 on the same device.
+        inputs: the encoder inputs; an input's row is its index here.
+        table: (N, H) float16, all inputs' tokens one after another.
+        offsets: (inputs + 1,) int64 on the same device.
+        layers: number of encoder layers joined in H.
         characters: (N, 2) int32 on the CPU: each token's character span in its text; empty for special tokens.
+        on_target: (N,) bool on the table's device: the token overlaps the target word of its input.
+        is_gloss: (inputs,) bool on the table's device.
     """
 
-    def __init__(self, texts: Sequence[str], table: Tensor, offsets: Tensor, characters: Tensor) -> None:
-        self.texts = tuple(texts)
+    def __init__(
+        self, inputs: Sequence[EncoderInput], table: Tensor, offsets: Tensor, characters: Tensor, layers: int = 1
+    ) -> None:
+        self.inputs = tuple(inputs)
         self.table = table
         self.offsets = offsets
+        self.layers = layers
         self.characters = characters
-        self._rows = {text: row for row, text in enumerate(self.texts)}
+        self.on_target = _on_target(self.inputs, offsets.cpu(), characters).to(table.device)
+        self.is_gloss = torch.tensor([one.is_gloss for one in self.inputs], dtype=torch.bool, device=table.device)
+        self._rows = {one: row for row, one in enumerate(self.inputs)}
         # on the CPU, because reading one number of a CUDA tensor waits for the GPU
         self._bounds: list[int] = offsets.tolist()
 
     @classmethod
     def from_pieces(
-        cls, texts: Sequence[str], states: Sequence[Tensor], characters: Sequence[Tensor], device: str
+        cls, inputs: Sequence[EncoderInput], states: Sequence[Tensor], characters: Sequence[Tensor], device: str
     ) -> Self:
-        """Join each text's (T, H) states and (T, 2) spans into one table on ``device``."""
-        return cls.from_layers(texts, [states], characters, device)
+        """Join each input's (T, H) states and (T, 2) spans into one table on ``device``."""
+        return cls.from_layers(inputs, [states], characters, device)
 
     @classmethod
     def from_layers(
-        cls, texts: Sequence[str], layers: Sequence[Sequence[Tensor]], characters: Sequence[Tensor], device: str
+        cls,
+        inputs: Sequence[EncoderInput],
+        layers: Sequence[Sequence[Tensor]],
+        characters: Sequence[Tensor],
+        device: str,
     ) -> Self:
-        """Join each text's (T, H) states of each of L layers, and its (T, 2) spans, into one table of (N, L x H)."""
+        """Join each input's (T, H) states of each of L layers, and its (T, 2) spans, into one table of (N, L x H)."""
         lengths = torch.tensor([0, *map(len, characters)], dtype=torch.int64)
         spans = torch.cat(list(characters)) if characters else torch.zeros(0, 2, dtype=torch.int32)
         width = layers[0][0].shape[1] if characters else 1
@@ -58,7 +86,7 @@ class TokenStates:
         for at, states in enumerate(layers):  # one layer at a time: the table may be a large part of the memory
             if states:
                 table[:, at * width : (at + 1) * width] = torch.cat(list(states))
-        return cls(texts, table.to(device), lengths.cumsum(0).to(device), spans)
+        return cls(inputs, table.to(device), lengths.cumsum(0).to(device), spans, len(layers))
 
     @property
     def width(self) -> int:
@@ -69,30 +97,34 @@ class TokenStates:
     def device(self) -> torch.device:
         return self.table.device
 
-    def row(self, text: str) -> int:
-        """The row of ``text``; KeyError when it is not in the table."""
-        return self._rows[text]
+    def row(self, encoder_input: EncoderInput) -> int:
+        """The row of ``encoder_input``; KeyError when it is not in the table."""
+        return self._rows[encoder_input]
 
-    def rows(self, texts: Sequence[str]) -> Tensor:
-        """(len(texts),) int64 on the table's device."""
-        return torch.tensor([self._rows[text] for text in texts], dtype=torch.int64, device=self.device)
+    def rows(self, inputs: Iterable[EncoderInput]) -> Tensor:
+        """(inputs,) int64 on the table's device."""
+        return torch.tensor([self._rows[one] for one in inputs], dtype=torch.int64, device=self.device)
 
-    def span(self, text: str) -> tuple[int, int]:
-        """First and one past last position of ``text``'s tokens in the table."""
-        row = self._rows[text]
+    def span(self, encoder_input: EncoderInput) -> tuple[int, int]:
+        """First and one past last position of the tokens of ``encoder_input`` in the table."""
+        row = self._rows[encoder_input]
         return self._bounds[row], self._bounds[row + 1]
 
     def gather(self, rows: Tensor) -> RaggedBatch:
-        """The ragged batch of the texts in ``rows`` (B,), in that order, upcast to float32."""
-        positions, offsets = self.token_positions(rows)
-        return RaggedBatch(self.table[positions].float(), offsets)
-
-    def token_positions(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Table positions (N,) of the tokens of the texts in ``rows`` (B,), and the batch's offsets (B + 1,)."""
+        """The ragged batch of the inputs in ``rows`` (B,), in that order, upcast to float32."""
         starts = self.offsets[rows]
         lengths = self.offsets[rows + 1] - starts
         offsets = torch.zeros(len(rows) + 1, dtype=torch.int64, device=self.device)
         torch.cumsum(lengths, 0, out=offsets[1:])
         # token k of the batch is at k + (start of its text in the table - start of its text in the batch)
         shift = torch.repeat_interleave(starts - offsets[:-1], lengths)
-        return torch.arange(len(shift), device=self.device) + shift, offsets
+        positions = torch.arange(len(shift), device=self.device) + shift
+        return RaggedBatch(self.table[positions].float(), offsets, self.on_target[positions], self.is_gloss[rows])
+
+
+def _on_target(inputs: Sequence[EncoderInput], offsets: Tensor, characters: Tensor) -> Tensor:
+    """Which tokens, by their character spans (N, 2), overlap the target word of their input: (N,) bool."""
+    spans = torch.tensor([(one.start, one.end) for one in inputs], dtype=torch.int32).view(-1, 2)
+    target_start, target_end = spans.repeat_interleave(offsets[1:] - offsets[:-1], dim=0).unbind(1)
+    start, end = characters.unbind(1)
+    return (end > start) & (target_end > target_start) & (start < target_end) & (end > target_start)

@@ -9,14 +9,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from engine.contract.experiment import SenseText
 from engine.contract.items import AttentionRow
-from engine.data.bundles.encoder_text import encoder_text_of
+from engine.data.bundles.encoder_text import encoder_input_of
 from engine.data.records import AttentionProbe, Dataset
 from engine.encoder.token_states import TokenStates
 from engine.evaluation.item_files import read_attention, write_rows
 from engine.model.embedding import relative_entropy
-from engine.model.sense_head import SenseHead
-from engine.training.bundle_arrays import on_target_word
+from engine.model.head import Head
 
 MAX_QUERIES = 32
 TOP_TOKENS = 3
@@ -33,35 +33,47 @@ def probes_of(dataset: Dataset) -> tuple[AttentionProbe, ...]:
 class AttentionLog:
     """Attention of a head on the probes, by measurement; ``path`` is written after each."""
 
-    def __init__(self, path: Path, states: TokenStates, probes: Sequence[AttentionProbe]) -> None:
+    def __init__(
+        self, path: Path, states: TokenStates, probes: Sequence[AttentionProbe], sense_text: SenseText
+    ) -> None:
         self.path = path
         self.states = states
         self.probes = probes
+        self.sense_text = sense_text
         self.rows = read_attention(path)
 
-    def record(self, head: SenseHead, step: int, epoch: float) -> None:
+    def record(self, head: Head, step: int, epoch: float) -> None:
         """Add the attention of ``head`` after ``step``; rows of this and later steps, left by a killed run, are dropped."""
         self.rows = [row for row in self.rows if row.step < step]
-        self.rows += attention_rows(head, self.states, self.probes, step, epoch)
+        self.rows += attention_rows(head, self.states, self.probes, self.sense_text, step, epoch)
         write_rows(self.path, self.rows, AttentionRow)
 
 
 def attention_rows(
-    head: SenseHead, states: TokenStates, probes: Sequence[AttentionProbe], step: int, epoch: float
+    head: Head,
+    states: TokenStates,
+    probes: Sequence[AttentionProbe],
+    sense_text: SenseText,
+    step: int,
+    epoch: float,
 ) -> list[AttentionRow]:
     """A row per probe: attention's entropy / log T, its mass on the target word and on the cues, the heaviest tokens."""
-    batch = states.gather(states.rows([encoder_text_of(probe.event) for probe in probes]))
+    inputs = [encoder_input_of(probe.event, sense_text) for probe in probes]
+    batch = states.gather(states.rows(inputs))
     with torch.no_grad():
         attention = head(batch).attention
         entropies = relative_entropy(attention, batch.offsets).tolist()
-    per_text = attention.cpu().split((batch.offsets[1:] - batch.offsets[:-1]).tolist())
+    lengths = batch.offsets.diff().tolist()
+    per_text = zip(
+        torch.split(attention.cpu(), lengths), torch.split(batch.on_target.cpu(), lengths), entropies, strict=True
+    )
     rows = []
-    for probe, weights, entropy in zip(probes, per_text, entropies, strict=True):
-        event, text = probe.event, encoder_text_of(probe.event)
-        start, end = states.span(text)
+    for probe, encoder_input, (weights, on_target, entropy) in zip(probes, inputs, per_text, strict=True):
+        event, text = probe.event, encoder_input.text
+        start, end = states.span(encoder_input)
         characters = states.characters[start:end]
-        lemma_mass = float(weights[on_target_word(characters, event)].sum())
-        cue_mass = float(weights[_on_cues(characters, text, probe)].sum()) if probe.cues else None
+        lemma_mass = float(weights[on_target].sum())
+        cue_mass = float(weights[_on_cues(characters, text, probe) & ~on_target].sum()) if probe.cues else None
         heaviest = weights.topk(min(TOP_TOKENS, len(weights))).indices.tolist()
         tokens = [_token_text(text, span, index) for index, span in enumerate(characters.tolist())]
         rows.append(
@@ -90,7 +102,7 @@ def _on_cues(characters: Tensor, text: str, probe: AttentionProbe) -> Tensor:
     on_cue = torch.zeros(len(characters), dtype=torch.bool)
     for cue in re.finditer(rf"(?<!\w)(?:{words})(?!\w)", text, re.IGNORECASE):
         on_cue |= (characters[:, 0] < cue.end()) & (characters[:, 1] > cue.start())
-    return on_cue & ~on_target_word(characters, probe.event)
+    return on_cue
 
 
 def _token_text(text: str, span: list[int], index: int) -> str:

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from engine.contract.durable import write_durably
 from engine.contract.events import Progress
+from engine.contract.experiment import SenseText
 from engine.contract.file_lock import FileLock
 from engine.data.evaluation.killers import Ranked
 from engine.data.records import Dataset
 from engine.encoder.encoder import Encoder
 from engine.encoder.token_cache import acquire, cache_folder, share_progress
-from engine.evaluation.ranking import TextVectors, evaluation_texts, rank_all
+from engine.encoder.token_states import EncoderInput
+from engine.evaluation.ranking import TextVectors, rank_all, ranking_inputs
 
 _VERSION = 1
 _REPORT_EVERY = 512
@@ -27,13 +29,15 @@ LayerRankings = dict[int, list[Ranked]]
 """By layer, the ranking of every retrieval item and then of every coherence step."""
 
 
-def layer_rankings(encoder: Encoder, dataset: Dataset, workspace: Path) -> Generator[Progress, None, LayerRankings]:
+def layer_rankings(
+    encoder: Encoder, dataset: Dataset, sense_text: SenseText, workspace: Path
+) -> Generator[Progress, None, LayerRankings]:
     """Rank the evaluation of ``dataset`` by the normalized mean token state of each layer of ``encoder``.
 
     The rankings are kept in ``workspace``; one process makes them, others wait for it.
     """
-    texts = evaluation_texts(dataset)
-    path = cache_folder(workspace, encoder) / f"layers-{_key(dataset, texts)}.json"
+    inputs = ranking_inputs(dataset, sense_text)
+    path = cache_folder(workspace, encoder) / f"layers-{_key(dataset, inputs)}.json"
     if (kept := _read(path)) is not None:
         return kept
     lock = FileLock(path.with_suffix(".lock"))
@@ -41,9 +45,9 @@ def layer_rankings(encoder: Encoder, dataset: Dataset, workspace: Path) -> Gener
     with lock:
         if (kept := _read(path)) is None:
             means: list[NDArray[np.float32]] = []
-            yield from share_progress(lock, _append_means(encoder, texts, means))
+            yield from share_progress(lock, _append_means(encoder, [one.text for one in inputs], means))
             vectors = torch.from_numpy(np.stack(means, axis=1))  # (layers, texts, H)
-            kept = {layer: rank_all(dataset, TextVectors(texts, of)) for layer, of in enumerate(vectors)}
+            kept = {layer: rank_all(dataset, TextVectors(inputs, of, sense_text)) for layer, of in enumerate(vectors)}
             write_durably(path, msgspec.json.encode(kept))
     return kept
 
@@ -68,7 +72,7 @@ def _read(path: Path) -> LayerRankings | None:
         return None
 
 
-def _key(dataset: Dataset, texts: Sequence[str]) -> str:
+def _key(dataset: Dataset, inputs: Sequence[EncoderInput]) -> str:
     """SHA-256 of all that determines the rankings beside the encoder: the items, and their texts as the encoder reads them."""
-    content = msgspec.json.encode((_VERSION, dataset.retrieval, dataset.coherence, texts))
+    content = msgspec.json.encode((_VERSION, dataset.retrieval, dataset.coherence, inputs))
     return hashlib.sha256(content).hexdigest()[:32]

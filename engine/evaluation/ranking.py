@@ -9,21 +9,30 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.data.bundles.encoder_text import encoder_text_of, gloss_encoder_texts
+from engine.contract.experiment import SenseText
+from engine.data.bundles.encoder_text import coherence_inputs, encoder_input_of, evaluation_inputs
 from engine.data.evaluation.killers import Ranked, rank_candidates
-from engine.data.records import CoherenceItem, CoherenceStep, Dataset, RetrievalItem
+from engine.data.records import CoherenceItem, CoherenceStep, Dataset, FrozenEvaluation, RetrievalItem
+from engine.encoder.token_states import EncoderInput
 
 
 class TextVectors:
-    """Unit vectors of texts under one model, by text; ``embedding`` is (texts, E), a row per text, in their order."""
+    """Unit vectors of encoder inputs under one model.
 
-    def __init__(self, texts: Sequence[str], embedding: Tensor) -> None:
+    Args:
+        inputs: in the order of the rows.
+        embedding: (inputs, E).
+        sense_text: as which glosses are among ``inputs``.
+    """
+
+    def __init__(self, inputs: Sequence[EncoderInput], embedding: Tensor, sense_text: SenseText) -> None:
+        self.sense_text = sense_text
         self._matrix: NDArray[np.float64] = embedding.to("cpu", torch.float64).numpy()
-        self._rows = {text: row for row, text in enumerate(texts)}
+        self._rows = {one: row for row, one in enumerate(inputs)}
 
-    def similarities(self, query: str, others: Sequence[str]) -> NDArray[np.float64]:
+    def similarities(self, query: EncoderInput, others: Sequence[EncoderInput]) -> NDArray[np.float64]:
         """Cosine of ``query`` with each of ``others``: (len(others),)."""
-        rows = [self._rows[text] for text in others]
+        rows = [self._rows[one] for one in others]
         similarities: NDArray[np.float64] = self._matrix[rows] @ self._matrix[self._rows[query]]
         return similarities
 
@@ -32,7 +41,10 @@ def rank_retrieval(items: Iterable[RetrievalItem], vectors: TextVectors) -> list
     """Rank each item's candidate contexts by similarity to the query; right are those of the query's sense."""
     return [
         rank_candidates(
-            vectors.similarities(encoder_text_of(item.query), [encoder_text_of(one.event) for one in item.candidates]),
+            vectors.similarities(
+                encoder_input_of(item.query, vectors.sense_text),
+                [encoder_input_of(one.event, vectors.sense_text) for one in item.candidates],
+            ),
             np.array([candidate.right for candidate in item.candidates]),
         )
         for item in items
@@ -43,7 +55,9 @@ def rank_coherence(items: Iterable[CoherenceItem], vectors: TextVectors) -> list
     """Rank at each step the item's glosses by similarity to the step's context; right is the one of the active sense."""
     return [
         rank_candidates(
-            vectors.similarities(encoder_text_of(step.event), gloss_encoder_texts(item)),
+            vectors.similarities(
+                encoder_input_of(step.event, vectors.sense_text), coherence_inputs(item, vectors.sense_text)
+            ),
             np.arange(len(item.glosses)) == step.sense,
         )
         for item, _, step in steps_of(items)
@@ -62,11 +76,7 @@ def steps_of(items: Iterable[CoherenceItem]) -> Iterator[tuple[CoherenceItem, in
             yield item, index, step
 
 
-def evaluation_texts(dataset: Dataset) -> list[str]:
-    """Every text that the ranking of ``dataset``'s evaluation items reads, once, sorted."""
-    texts = set()
-    for item in dataset.retrieval:
-        texts |= {encoder_text_of(item.query), *(encoder_text_of(candidate.event) for candidate in item.candidates)}
-    for coherence_item in dataset.coherence:
-        texts |= {*gloss_encoder_texts(coherence_item), *(encoder_text_of(step.event) for step in coherence_item.steps)}
-    return sorted(texts)
+def ranking_inputs(dataset: Dataset, sense_text: SenseText) -> list[EncoderInput]:
+    """Everything that the ranking of ``dataset``'s evaluation items reads, once, sorted."""
+    without_probes = FrozenEvaluation(dataset.retrieval, dataset.coherence, ())
+    return sorted(set(evaluation_inputs(without_probes, sense_text)))

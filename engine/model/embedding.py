@@ -1,4 +1,4 @@
-"""Embeddings of many texts, a bounded number of tokens at a time: by frozen mean pooling and by a SenseHead."""
+"""Embeddings of many texts, a bounded number of tokens at a time: by frozen mean pooling and by a head."""
 
 from __future__ import annotations
 
@@ -6,32 +6,40 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from engine.encoder.token_states import RaggedBatch, TokenStates
+from engine.model.head import Head, HeadOutput, mean_pool
 from engine.model.ragged import segment_entropy, segment_mean
-from engine.model.sense_head import SenseHead, SenseHeadOutput
 
 CHUNK_TOKENS = 16_384
 
 
 def mean_pool_all(states: TokenStates) -> Tensor:
-    """Frozen mean pooling, the normalized mean token state, of every text of the table: (texts, H) float32, unit rows."""
-    rows = torch.arange(len(states.texts), device=states.device)
-    return _embed(states, rows, lambda batch: F.normalize(segment_mean(*batch), dim=-1))
+    """Frozen mean pooling of every input of the table: (inputs, H) float32, unit rows."""
+    return mean_pool_of(states, _all_rows(states))
+
+
+def mean_pool_of(states: TokenStates, rows: Tensor) -> Tensor:
+    """Frozen mean pooling of the inputs in ``rows`` (R,): (R, H) float32, unit rows."""
+    return _embed(states, rows, lambda batch: mean_pool(batch, states.layers))
+
+
+def frozen_all(head: Head, states: TokenStates) -> Tensor:
+    """The frozen vectors of ``head`` of every input of the table: (inputs, D) float32, unit rows."""
+    return _embed(states, _all_rows(states), head.frozen)
 
 
 def mean_states(states: TokenStates, rows: Tensor) -> Tensor:
     """The mean token state of each text in ``rows`` (R,), not normalized: (R, H) float32."""
-    return _embed(states, rows, lambda batch: segment_mean(*batch))
+    return _embed(states, rows, lambda batch: segment_mean(batch.tokens, batch.offsets))
 
 
-def embed_rows(head: SenseHead, states: TokenStates, rows: Tensor) -> tuple[Tensor, Tensor]:
+def embed_rows(head: Head, states: TokenStates, rows: Tensor) -> tuple[Tensor, Tensor]:
     """Evaluate ``head`` on the texts in ``rows`` (R,): embeddings (R, E), and attention entropy / log T (R,)."""
     entropies = []
 
     def embed(batch: RaggedBatch) -> Tensor:
-        output: SenseHeadOutput = head(batch)
+        output: HeadOutput = head(batch)
         entropies.append(relative_entropy(output.attention, batch.offsets))
         return output.embedding
 
@@ -43,6 +51,10 @@ def relative_entropy(attention: Tensor, offsets: Tensor) -> Tensor:
     maximum = (offsets[1:] - offsets[:-1]).to(attention.dtype).log()
     ratio = segment_entropy(attention, offsets) / maximum.clamp(min=1e-9)
     return torch.where(maximum > 0, ratio, torch.ones_like(ratio))
+
+
+def _all_rows(states: TokenStates) -> Tensor:
+    return torch.arange(len(states.inputs), device=states.device)
 
 
 def _embed(states: TokenStates, rows: Tensor, embed: Callable[[RaggedBatch], Tensor]) -> Tensor:

@@ -20,8 +20,8 @@ from engine.evaluation.attention import attention_rows, probes_of
 from engine.evaluation.evaluate import EvaluationResult, evaluate, killer_top1
 from engine.evaluation.frozen_layers import layer_rankings
 from engine.evaluation.item_files import write_rows
-from engine.evaluation.ranking import TextVectors, evaluation_texts, rank_all
-from engine.model.embedding import embed_rows
+from engine.evaluation.ranking import TextVectors, rank_all, ranking_inputs
+from engine.model.embedding import embed_rows, mean_pool_of
 from engine.pipeline.confirm import record_decision
 from engine.pipeline.event_log import StageTimer
 from engine.pipeline.prepare import Prepared, prepare
@@ -117,16 +117,19 @@ def evaluate_head(
     dataset, states = prepared.dataset, prepared.states
     yield Stage("evaluate", f"{len(dataset.retrieval)} retrieval items, {len(dataset.coherence)} coherence items")
     output.root.mkdir(parents=True, exist_ok=True)
-    texts = evaluation_texts(dataset)
-    text_rows = states.rows(texts)
-    vectors = mean_pool = TextVectors(texts, prepared.mean_pool[text_rows])
+    sense_text = settings.model.sense_text
+    inputs = ranking_inputs(dataset, sense_text)
+    rows = states.rows(inputs)
+    vectors = mean_pool = TextVectors(inputs, mean_pool_of(states, rows), sense_text)
     if trained:
-        vectors = TextVectors(texts, embed_rows(trained.head, states, text_rows)[0])
+        vectors = TextVectors(inputs, embed_rows(trained.head, states, rows)[0], sense_text)
         if not output.attention.exists():
-            position = trained.position
-            rows = attention_rows(trained.head, states, probes_of(dataset), position.best_step, position.best_epoch)
-            write_rows(output.attention, rows, AttentionRow)
-    layers = yield from layer_rankings(prepared.encoder, dataset, workspace)
+            position, probes = trained.position, probes_of(dataset)
+            attention = attention_rows(
+                trained.head, states, probes, sense_text, position.best_step, position.best_epoch
+            )
+            write_rows(output.attention, attention, AttentionRow)
+    layers = yield from layer_rankings(prepared.encoder, dataset, sense_text, workspace)
     baselines = {f"{MEAN_POOL} layer {layer}": ranked for layer, ranked in layers.items()}
     result = evaluate(
         dataset.retrieval, dataset.coherence, rank_all(dataset, vectors), rank_all(dataset, mean_pool), baselines

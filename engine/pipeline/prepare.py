@@ -13,7 +13,6 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from engine.contract.durable import write_durably
 from engine.contract.events import Body, Progress, Stage
@@ -21,7 +20,7 @@ from engine.contract.experiment import EncoderSettings
 from engine.contract.file_lock import FileLock
 from engine.contract.settings import Settings
 from engine.data.build import Report, build_all, build_key
-from engine.data.bundles.encoder_text import Embed, encoder_texts_of
+from engine.data.bundles.encoder_text import Embed, encoder_inputs_of
 from engine.data.dataset_files import load, load_confirm
 from engine.data.formats.user_dataset import prepare_user_dataset, user_dataset_key
 from engine.data.formats.user_files import read_user_files
@@ -29,21 +28,19 @@ from engine.data.records import Dataset
 from engine.data.wordnet.database import REQUIRED, find_wordnet, read_wordnet
 from engine.encoder.encoder import Encoder
 from engine.encoder.token_cache import TokenCache, acquire, cache_folder, share_progress
-from engine.encoder.token_states import TokenStates
-from engine.model.embedding import mean_pool_all
+from engine.encoder.token_states import EncoderInput, TokenStates
+from engine.model.embedding import mean_pool_of
 
 
 class Prepared(NamedTuple):
     """What training and evaluation read; tensors are on the encoder's device.
 
-    dataset: bundles and evaluation items. encoder: the frozen encoder. states: token states of all the dataset's texts.
-    mean_pool: (texts, H) float32, their frozen mean pooling, unit rows.
+    dataset: bundles and evaluation items. encoder: the frozen encoder. states: token states of all that the run reads.
     """
 
     dataset: Dataset
     encoder: Encoder
     states: TokenStates
-    mean_pool: Tensor
 
 
 def prepare(
@@ -79,11 +76,11 @@ def prepare(
     if confirm:
         dataset = load_confirm(folder, settings.bundle_set)
 
-    texts = encoder_texts_of(dataset)
+    inputs = encoder_inputs_of(dataset, settings.model.sense_text)
+    texts = {one.text for one in inputs}
     yield Stage("encode", f"{len(texts)} texts")
     yield from cache.fill(texts)
-    states = cache.states(texts, device)
-    return Prepared(dataset, encoder, states, mean_pool_all(states))
+    return Prepared(dataset, encoder, cache.states(inputs, device))
 
 
 def reference_cache(
@@ -185,8 +182,9 @@ def _make(make: Callable[[Embed, Report], None], cache: TokenCache, lock: FileLo
             """Frozen mean pooling, (texts, H), unit rows."""
             for progress in cache.fill(texts):
                 report(progress.done, progress.total, progress.unit)
-            states = cache.states(texts)
-            vectors: NDArray[np.float32] = mean_pool_all(states)[states.rows(texts)].numpy()
+            inputs = [EncoderInput(text) for text in texts]
+            states = cache.states(inputs)
+            vectors: NDArray[np.float32] = mean_pool_of(states, states.rows(inputs)).numpy()
             return vectors
 
         make(embed, report)

@@ -10,7 +10,8 @@ from engine.contract.events import Body, Measurement
 from engine.contract.run_folder import RunFolder
 from engine.contract.settings import Settings, Spec
 from engine.evaluation.attention import AttentionLog, probes_of
-from engine.model.sense_head import SenseHead
+from engine.model.architecture import new_head
+from engine.model.head import Head
 from engine.pipeline.prepare import Prepared
 from engine.pipeline.spec import run_fingerprint
 from engine.training.checkpoint import Position, best_weights, load_checkpoint
@@ -20,7 +21,7 @@ from engine.training.loop import train
 class TrainedHead(NamedTuple):
     """A head with the weights of its best measurement, and the position at which its training ended."""
 
-    head: SenseHead
+    head: Head
     position: Position
 
 
@@ -35,9 +36,8 @@ def train_head(spec: Spec, prepared: Prepared, folder: RunFolder) -> Generator[B
     """
     dataset, states = prepared.dataset, prepared.states
     head = _new_head(spec.settings, prepared)
-    attention = AttentionLog(folder.attention, states, probes_of(dataset))
-    data = (dataset.train, dataset.dev, dataset.development)
-    events = train(head, states, prepared.mean_pool, *data, spec.settings, folder, run_fingerprint(spec))
+    attention = AttentionLog(folder.attention, states, probes_of(dataset), spec.settings.model.sense_text)
+    events = train(head, states, dataset, spec.settings, folder, run_fingerprint(spec))
     while True:
         try:
             body = next(events)
@@ -67,7 +67,6 @@ def load_head(spec: Spec, prepared: Prepared, folder: RunFolder) -> TrainedHead:
     return TrainedHead(head, position)
 
 
-def _new_head(settings: Settings, prepared: Prepared) -> SenseHead:
-    model = settings.model
-    head = SenseHead(prepared.states.width, model.embedding_size, model.dropout, seed=settings.seed)
-    return head.to(prepared.encoder.device)
+def _new_head(settings: Settings, prepared: Prepared) -> Head:
+    states = prepared.states
+    return new_head(settings.model, states.width, states.layers, settings.seed).to(prepared.encoder.device)

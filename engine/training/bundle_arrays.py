@@ -4,6 +4,10 @@ A bundle's positive is often a definition while its siblings are mostly sentence
 others learns to tell definitions from sentences, and forgets senses. So like is compared with like: a definition with
 definitions, a sentence with sentences, in both directions, from anchor to positive and from positive to anchor. And all
 within one lemma: on development lemmas, negatives of other lemmas cost four points of coherence and gained retrieval little.
+
+Beside that a context is compared with the glosses of its lemma's senses (in its part of speech), and the gloss of its
+sense with the sentences of the bundle, as a bi-encoder for word sense disambiguation is trained (Blevins and Zettlemoyer
+2020).
 """
 
 from __future__ import annotations
@@ -14,12 +18,14 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
-from engine.contract.experiment import TIERS
-from engine.data.bundles.encoder_text import encoder_text_of
-from engine.data.records import Bundle, UsageEvent
+from engine.contract.experiment import TIERS, SenseText
+from engine.data.bundles.encoder_text import encoder_input_of
+from engine.data.records import Bundle, Pos, UsageEvent
 from engine.encoder.token_states import TokenStates
 
 NO_TIER = -1
+MAX_GLOSSES = 12
+"""Glosses of other senses that a context is compared with; a lemma with more has those of its commonest senses."""
 TIER_NAMES = (*TIERS, "untiered")
 
 
@@ -29,6 +35,9 @@ class BundleArrays(NamedTuple):
     anchor, positive: (n,) int64. siblings: (n, K) int64, padded with the anchor's own row.
     sibling_mask: (n, K) bool, False where padded. tier: (n,) int64, index in ``TIERS`` or -1.
     anchor_gloss, positive_gloss: (n,) bool, sibling_gloss: (n, K) bool: the text is a definition, not a sentence.
+    sense: (n,) int64, the gloss of the anchor's sense; the anchor's own row where none is known.
+    other_senses: (n, G) int64, the glosses of the lemma's other senses, padded with the anchor's own row.
+    other_sense_mask: (n, G) bool, False where padded and where ``sense`` is not known.
     """
 
     anchor: Tensor
@@ -39,32 +48,55 @@ class BundleArrays(NamedTuple):
     anchor_gloss: Tensor
     positive_gloss: Tensor
     sibling_gloss: Tensor
+    sense: Tensor
+    other_senses: Tensor
+    other_sense_mask: Tensor
 
     @classmethod
-    def from_bundles(cls, bundles: Sequence[Bundle], states: TokenStates) -> Self:
+    def from_bundles(
+        cls, bundles: Sequence[Bundle], states: TokenStates, sense_text: SenseText, glosses: Iterable[UsageEvent] = ()
+    ) -> Self:
         """Look up the texts of ``bundles`` in ``states``; cross-lemma negatives are left out.
+
+        Args:
+            sense_text: as which glosses were encoded.
+            glosses: of the senses of the bundles' lemmas, each sense's one gloss.
 
         Raises:
             KeyError: a text is not in the table.
         """
-        most = max((len(bundle.siblings) for bundle in bundles), default=0)
-        anchors = states.rows([encoder_text_of(bundle.anchor) for bundle in bundles]).cpu()
-        siblings = anchors.repeat_interleave(most).view(len(bundles), most)
-        mask, gloss = torch.zeros(2, len(bundles), most, dtype=torch.bool)
-        for index, bundle in enumerate(bundles):
-            count = len(bundle.siblings)
-            siblings[index, :count] = torch.tensor([states.row(encoder_text_of(event)) for event in bundle.siblings])
-            gloss[index, :count] = torch.tensor([event.source == "gloss" for event in bundle.siblings])
-            mask[index, :count] = True
+
+        def row(event: UsageEvent) -> int:
+            return states.row(encoder_input_of(event, sense_text))
+
+        anchors = torch.tensor([row(bundle.anchor) for bundle in bundles], dtype=torch.int64)
+        by_word: dict[tuple[str, Pos], dict[str, int]] = {}
+        for event in glosses:
+            by_word.setdefault((event.lemma, event.pos), {}).setdefault(event.sense_id, row(event))
+        senses = [by_word.get((bundle.anchor.lemma, bundle.anchor.pos), {}) for bundle in bundles]
+        own = [known.get(bundle.anchor.sense_id) for bundle, known in zip(bundles, senses, strict=True)]
+        others = [
+            [] if mine is None else [gloss for gloss in known.values() if gloss != mine][:MAX_GLOSSES]
+            for mine, known in zip(own, senses, strict=True)
+        ]
+        siblings, mask = _padded([[row(event) for event in bundle.siblings] for bundle in bundles], anchors)
+        other_senses, other_mask = _padded(others, anchors)
+        gloss, _ = _padded([[int(event.source == "gloss") for event in b.siblings] for b in bundles], anchors * 0)
         arrays = cls(
             anchor=anchors,
-            positive=states.rows([encoder_text_of(bundle.positive) for bundle in bundles]),
+            positive=torch.tensor([row(bundle.positive) for bundle in bundles], dtype=torch.int64),
             siblings=siblings,
             sibling_mask=mask,
             tier=torch.tensor([tier_index(bundle.tier) for bundle in bundles], dtype=torch.int64),
             anchor_gloss=torch.tensor([bundle.anchor.source == "gloss" for bundle in bundles]),
             positive_gloss=torch.tensor([bundle.positive.source == "gloss" for bundle in bundles]),
-            sibling_gloss=gloss,
+            sibling_gloss=gloss.bool(),
+            sense=torch.tensor(
+                [anchor if mine is None else mine for mine, anchor in zip(own, anchors.tolist(), strict=True)],
+                dtype=torch.int64,
+            ),
+            other_senses=other_senses,
+            other_sense_mask=other_mask,
         )
         return cls(*(array.to(states.device) for array in arrays))
 
@@ -74,14 +106,36 @@ class BundleArrays(NamedTuple):
 
     def unique_texts(self) -> tuple[Tensor, BundleArrays]:
         """The table rows (U,) of the texts in use, each once, and these bundles with indices into those rows."""
-        rows = torch.cat([self.anchor, self.positive, self.siblings.reshape(-1)])
-        unique, indices = torch.unique(rows, return_inverse=True)
-        count = len(self.anchor)
-        return unique, self._replace(
-            anchor=indices[:count],
-            positive=indices[count : 2 * count],
-            siblings=indices[2 * count :].view(self.siblings.shape),
+        of_texts = (self.anchor, self.positive, self.siblings, self.sense, self.other_senses)
+        unique, indices = torch.unique(torch.cat([rows.reshape(-1) for rows in of_texts]), return_inverse=True)
+        parts = indices.split([rows.numel() for rows in of_texts])
+        anchor, positive, siblings, sense, other_senses = (
+            part.view(rows.shape) for part, rows in zip(parts, of_texts, strict=True)
         )
+        return unique, self._replace(
+            anchor=anchor, positive=positive, siblings=siblings, sense=sense, other_senses=other_senses
+        )
+
+    def reindexed(self, rows: Tensor) -> BundleArrays:
+        """These bundles with row ``rows[index]`` in the place of each ``index``, of ``rows`` (U,)."""
+        return self._replace(
+            anchor=rows[self.anchor],
+            positive=rows[self.positive],
+            siblings=rows[self.siblings],
+            sense=rows[self.sense],
+            other_senses=rows[self.other_senses],
+        )
+
+
+def _padded(rows: Sequence[Sequence[int]], padding: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows of different lengths as (n, K) int64, row ``i`` padded with ``padding[i]``; (n, K) bool, False where padded."""
+    most = max(map(len, rows), default=0)
+    values = padding.unsqueeze(1).repeat(1, most)
+    mask = torch.zeros(len(rows), most, dtype=torch.bool)
+    for index, row in enumerate(rows):
+        values[index, : len(row)] = torch.tensor(row, dtype=torch.int64)
+        mask[index, : len(row)] = True
+    return values, mask
 
 
 def tier_index(tier: str | None) -> int:
@@ -111,6 +165,20 @@ def both_directions(bundles: BundleArrays) -> tuple[Comparison, Comparison]:
     )
 
 
+def gloss_directions(bundles: BundleArrays) -> tuple[Comparison, Comparison]:
+    """The comparisons from the anchor to the gloss of its sense, and from that gloss to the anchor.
+
+    The negatives are the glosses of the lemma's other senses, and the sibling sentences.
+    """
+    known = (bundles.sense != bundles.anchor).unsqueeze(1)
+    return (
+        Comparison(bundles.anchor, bundles.sense, bundles.other_senses, bundles.other_sense_mask & known),
+        Comparison(
+            bundles.sense, bundles.anchor, bundles.siblings, bundles.sibling_mask & ~bundles.sibling_gloss & known
+        ),
+    )
+
+
 def sentence_direction(bundles: BundleArrays) -> Comparison:
     """The direction whose target is a sentence, as in retrieval: from the positive where that is a definition."""
     backward = bundles.positive_gloss
@@ -121,20 +189,3 @@ def sentence_direction(bundles: BundleArrays) -> Comparison:
         bundles.siblings,
         bundles.sibling_mask & (bundles.sibling_gloss == target_gloss.unsqueeze(1)),
     )
-
-
-def on_target_word(characters: Tensor, event: UsageEvent) -> Tensor:
-    """Which of a text's tokens overlap its target word: spans (T, 2) -> (T,) bool. A gloss has none."""
-    starts, ends = characters.unbind(1)
-    return (ends > starts) & (event.end > event.start) & (starts < event.end) & (ends > event.start)
-
-
-def target_word_tokens(bundles: Iterable[Bundle], states: TokenStates) -> Tensor:
-    """(N,) bool over the whole table: the token is part of a target word of some event with that text."""
-    marked = torch.zeros(len(states.characters), dtype=torch.bool)
-    for bundle in bundles:
-        for event in (bundle.anchor, bundle.positive, *bundle.siblings, *bundle.cross_lemma):
-            if event.source != "gloss":
-                start, end = states.span(encoder_text_of(event))
-                marked[start:end] |= on_target_word(states.characters[start:end], event)
-    return marked.to(states.device)

@@ -15,14 +15,14 @@ from torch import Generator, Tensor
 from engine.contract.bad_input import BadInput
 from engine.contract.durable import write_durably
 from engine.contract.run_folder import RunFolder
-from engine.model.sense_head import SenseHead
+from engine.model.head import Head
 from engine.training.adamw import AdamW
 
 
 class TrainState(NamedTuple):
     """The tensors that training changes: head, best head so far, optimizer, dropout's random state."""
 
-    head: SenseHead
+    head: Head
     best: dict[str, Tensor]
     optimizer: AdamW
     dropout: Generator

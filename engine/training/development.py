@@ -9,13 +9,16 @@ import torch
 from torch import Tensor
 
 from engine.contract.events import SetScores
-from engine.data.bundles.encoder_text import encoder_text_of, gloss_encoder_texts
-from engine.data.records import Bundle, CoherenceItem, DevelopmentSet, RetrievalItem
+from engine.contract.experiment import SenseText
+from engine.data.bundles.encoder_text import coherence_inputs, encoder_input_of
+from engine.data.records import Bundle, CoherenceItem, DevelopmentSet, RetrievalItem, UsageEvent
 from engine.encoder.token_states import TokenStates
 from engine.training.bundle_arrays import BundleArrays
 
 CHUNK_ITEMS = 128  # bounds the memory of one comparison: items x candidates x embedding size
 BUNDLES_SCORE = "top-1 on the development bundles"
+_QueryRows = tuple[int, list[int], list[bool]]
+"""The row of a query, those of its candidates, and which of these are right."""
 
 
 class ItemArrays(NamedTuple):
@@ -86,15 +89,27 @@ class DevelopmentData(NamedTuple):
     sets: tuple[ItemSet, ...]
 
     @classmethod
-    def from_records(cls, bundles: Sequence[Bundle], sets: Iterable[DevelopmentSet], states: TokenStates) -> Self:
-        """Look up the texts in ``states``.
+    def from_records(
+        cls,
+        bundles: Sequence[Bundle],
+        sets: Iterable[DevelopmentSet],
+        states: TokenStates,
+        sense_text: SenseText,
+        glosses: Iterable[UsageEvent] = (),
+    ) -> Self:
+        """Look up the texts in ``states``; ``sense_text`` and ``glosses`` are as for ``BundleArrays.from_bundles``.
 
         Raises:
             KeyError: a text is not in the table.
         """
-        bundle_rows, arrays = BundleArrays.from_bundles(bundles, states).unique_texts()
+        bundle_rows, arrays = BundleArrays.from_bundles(bundles, states, sense_text, glosses).unique_texts()
         items = [
-            (one.name, _retrieval_rows(one.retrieval, states), _coherence_rows(one.coherence, states)) for one in sets
+            (
+                one.name,
+                _retrieval_rows(one.retrieval, states, sense_text),
+                _coherence_rows(one.coherence, states, sense_text),
+            )
+            for one in sets
         ]
         item_rows = [
             row for _, *kinds in items for kind in kinds for query, others, _ in kind for row in (query, *others)
@@ -103,18 +118,14 @@ class DevelopmentData(NamedTuple):
         bundle_texts = torch.searchsorted(rows, bundle_rows)
         place = {row: index for index, row in enumerate(rows.tolist())}
 
-        def to_arrays(kind: list[tuple[int, list[int], list[bool]]]) -> ItemArrays:
+        def to_arrays(kind: list[_QueryRows]) -> ItemArrays:
             placed = [(place[query], [place[row] for row in others], right) for query, others, right in kind]
             return ItemArrays.from_rows(placed, states.device)
 
         return cls(
             rows,
             bundle_texts,
-            arrays._replace(
-                anchor=bundle_texts[arrays.anchor],
-                positive=bundle_texts[arrays.positive],
-                siblings=bundle_texts[arrays.siblings],
-            ),
+            arrays.reindexed(bundle_texts),
             tuple(ItemSet(name, to_arrays(retrieval), to_arrays(coherence)) for name, retrieval, coherence in items),
         )
 
@@ -157,22 +168,22 @@ def _share(right: Tensor) -> float | None:
     return float(right.double().mean()) if len(right) else None
 
 
-def _retrieval_rows(items: Iterable[RetrievalItem], states: TokenStates) -> list[tuple[int, list[int], list[bool]]]:
+def _retrieval_rows(items: Iterable[RetrievalItem], states: TokenStates, sense_text: SenseText) -> list[_QueryRows]:
     return [
         (
-            states.row(encoder_text_of(item.query)),
-            [states.row(encoder_text_of(candidate.event)) for candidate in item.candidates],
+            states.row(encoder_input_of(item.query, sense_text)),
+            [states.row(encoder_input_of(candidate.event, sense_text)) for candidate in item.candidates],
             [candidate.right for candidate in item.candidates],
         )
         for item in items
     ]
 
 
-def _coherence_rows(items: Iterable[CoherenceItem], states: TokenStates) -> list[tuple[int, list[int], list[bool]]]:
+def _coherence_rows(items: Iterable[CoherenceItem], states: TokenStates, sense_text: SenseText) -> list[_QueryRows]:
     return [
         (
-            states.row(encoder_text_of(step.event)),
-            [states.row(text) for text in gloss_encoder_texts(item)],
+            states.row(encoder_input_of(step.event, sense_text)),
+            [states.row(gloss) for gloss in coherence_inputs(item, sense_text)],
             [sense == step.sense for sense in range(len(item.glosses))],
         )
         for item in items

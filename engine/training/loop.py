@@ -9,23 +9,22 @@ from typing import NoReturn
 
 import torch
 from msgspec.structs import replace
-from torch import Tensor
 
 from engine.contract.bad_input import BadInput
 from engine.contract.events import Body, Checkpoint, Measurement, Progress, Stage, Step, Warning
 from engine.contract.experiment import ADVERSARIAL, Curriculum
 from engine.contract.run_folder import RunFolder
 from engine.contract.settings import Settings
-from engine.data.records import Bundle, DevelopmentSet
+from engine.data.records import Dataset
 from engine.encoder.token_states import TokenStates
-from engine.model.sense_head import SenseHead
+from engine.model.embedding import frozen_all, mean_pool_of
+from engine.model.head import Head
 from engine.training.adamw import AdamW, cosine_learning_rate
 from engine.training.bundle_arrays import (
     TIER_NAMES,
     BundleArrays,
     both_directions,
     sentence_direction,
-    target_word_tokens,
 )
 from engine.training.checkpoint import Position, TrainState, load_checkpoint, save_checkpoint
 from engine.training.curriculum import EpochSampler, sampling_weights, tier3_exposures
@@ -44,12 +43,9 @@ class TrainingFailed(Exception):
 
 
 def train(
-    head: SenseHead,
+    head: Head,
     states: TokenStates,
-    mean_pool: Tensor,
-    bundles: Sequence[Bundle],
-    dev_bundles: Sequence[Bundle],
-    dev_sets: Sequence[DevelopmentSet],
+    dataset: Dataset,
     settings: Settings,
     folder: RunFolder,
     run_fingerprint: str,
@@ -60,7 +56,7 @@ def train(
     with the same ``run_fingerprint``, training resumes from it, bit for bit as if it had never stopped.
 
     Args:
-        mean_pool: (texts, H), frozen mean pooling of every text of ``states``.
+        states: token states of everything that ``encoder_inputs_of`` names for ``dataset``.
         run_fingerprint: of everything that determines this run.
 
     Returns:
@@ -70,12 +66,12 @@ def train(
         BadInput: the checkpoint in ``folder`` belongs to another run, or no bundle has anything to be compared with.
         TrainingFailed: a loss or a gradient was not finite.
     """
-    recipe = settings.training
-    on_target = target_word_tokens(bundles, states) if recipe.target_penalty else None
-    data = TrainingData(states, mean_pool, BundleArrays.from_bundles(bundles, states), on_target)
-    dev = DevelopmentData.from_records(dev_bundles, dev_sets, states)
+    recipe, bundles, frozen = settings.training, dataset.train, frozen_all(head, states)
+    sense_text, glosses = settings.model.sense_text, dataset.glosses if recipe.gloss_weight else ()
+    data = TrainingData(states, frozen, BundleArrays.from_bundles(bundles, states, sense_text, glosses))
+    dev = DevelopmentData.from_records(dataset.dev, dataset.development, states, sense_text, glosses)
     _check_comparable(data.bundles, dev.bundles)
-    baseline = score(mean_pool[dev.rows], dev)
+    baseline = score(mean_pool_of(states, dev.rows), dev)
     tiers = [bundle.tier for bundle in bundles]
     sampler = EpochSampler(sampling_weights(tiers, settings.curriculum), recipe.batch_size, settings.seed)
     total_steps = recipe.total_steps(sampler.batches)
@@ -87,7 +83,7 @@ def train(
         return Checkpoint(position.step, position.epoch, save_checkpoint(folder, train_state.tensors(), position))
 
     def measure(position: Position) -> Generator[Body, None, Position]:
-        validation = validate(head, states, mean_pool, dev, recipe)
+        validation = validate(head, states, frozen, dev, recipe)
         exposures = tier3_exposures(position.step * recipe.batch_size, tiers, settings.curriculum)
         position = yield from _keep_if_best(position, train_state, validation, baseline, exposures)
         yield checkpoint(position)
@@ -187,6 +183,8 @@ def _dilution_warning(draws: int, tiers: Sequence[str | None], curriculum: Curri
 
 def _warm_start(train_state: TrainState, data: TrainingData, settings: Settings) -> Iterator[Stage | Progress]:
     total = settings.training.warm_start_steps
+    if not train_state.head.needs_warm_start:
+        return
     yield Stage("warm_start", f"{total} steps of matching mean pooling")
     for done in warm_start(train_state.head, train_state.optimizer, data, settings.training, settings.seed):
         if done % REPORT_EVERY == 0 or done == total:

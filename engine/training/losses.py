@@ -12,22 +12,27 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from engine.contract.experiment import ADVERSARIAL, ROBUST, TIERS, Training
-from engine.encoder.token_states import RaggedBatch, TokenStates
+from engine.encoder.token_states import TokenStates
+from engine.model.head import Head
 from engine.model.ragged import segment_entropy, segment_sum
-from engine.model.sense_head import SenseHead
-from engine.training.bundle_arrays import BundleArrays, Comparison, both_directions, sentence_direction
+from engine.training.bundle_arrays import (
+    BundleArrays,
+    Comparison,
+    both_directions,
+    gloss_directions,
+    sentence_direction,
+)
 
 HARD_TIERS = (TIERS.index(ROBUST), TIERS.index(ADVERSARIAL))
 HARD_NEGATIVE_TEMPERATURE = 0.1
 
 
 class TrainingData(NamedTuple):
-    """What every step reads: token states, their mean pooling (texts, H), the bundles, target-word flags (N,) or None."""
+    """What every step reads: token states, the head's frozen vectors of them (inputs, D), the bundles."""
 
     states: TokenStates
-    mean_pool: Tensor
+    frozen: Tensor
     bundles: BundleArrays
-    on_target: Tensor | None
 
 
 class BatchLoss(NamedTuple):
@@ -49,45 +54,64 @@ class Similarities(NamedTuple):
 
 
 def batch_loss(
-    head: SenseHead, data: TrainingData, indices: Tensor, settings: Training, dropout: Generator | None
+    head: Head, data: TrainingData, indices: Tensor, settings: Training, dropout: Generator | None
 ) -> BatchLoss:
     """The loss of the bundles at ``indices`` (B,), averaged over bundles and, for the entropy floor, over texts."""
     # each text passes through the head once, however many bundles of the batch hold it
     rows, bundles = data.bundles.select(indices).unique_texts()  # (U,)
-    positions, offsets = data.states.token_positions(rows)  # (N,), (U + 1,)
-    embedding, attention = head(RaggedBatch(data.states.table[positions].float(), offsets), dropout)  # (U, E), (N,)
+    batch = data.states.gather(rows)
+    embedding, attention = head(batch, dropout)  # (U, E), (N,)
 
-    loss = bundle_loss(embedding, data.mean_pool[rows], bundles, settings).mean()
-    loss = loss + settings.entropy_weight * entropy_floor(attention, offsets, settings.min_entropy).mean()
-    if data.on_target is not None:
-        loss = loss + settings.target_penalty * target_mass(attention, data.on_target[positions], offsets).mean()
+    loss = bundle_loss(embedding, data.frozen[rows], bundles, settings).mean()
+    loss = loss + settings.entropy_weight * entropy_floor(attention, batch.offsets, settings.min_entropy).mean()
+    if settings.target_penalty:
+        on_target = batch.on_target & ~batch.is_gloss.repeat_interleave(batch.offsets.diff())
+        loss = loss + settings.target_penalty * target_mass(attention, on_target, batch.offsets).mean()
     return BatchLoss(loss, _guardrail_counts(embedding.detach(), bundles, settings.hard_negative_top_k))
 
 
-def bundle_loss(embedding: Tensor, mean_pool: Tensor, bundles: BundleArrays, settings: Training) -> Tensor:
-    """The loss of each bundle, the mean of its two directions: embedding (U, E), mean_pool (U, H) -> (B,)."""
+def bundle_loss(embedding: Tensor, frozen: Tensor, bundles: BundleArrays, settings: Training) -> Tensor:
+    """The loss of each bundle, the mean of its two directions, plus that of its sense's gloss, if it has a weight.
+
+    embedding (U, E), frozen (U, D) -> (B,).
+    """
     losses = [
         comparison_loss(
             similarities(embedding, direction),
-            similarities(mean_pool, direction),
+            similarities(frozen, direction),
             direction.mask,
             bundles.tier,
             settings,
         )
         for direction in both_directions(bundles)
     ]
+    loss = torch.stack(losses).mean(dim=0)
+    if settings.gloss_weight:
+        loss = loss + settings.gloss_weight * gloss_loss(embedding, frozen, bundles, settings)
+    return loss
+
+
+def gloss_loss(embedding: Tensor, frozen: Tensor, bundles: BundleArrays, settings: Training) -> Tensor:
+    """Contrastive loss + pull between an anchor and the gloss of its sense, the mean of both ways: -> (B,).
+
+    0 where the gloss, or anything to compare it with, is not known.
+    """
+    losses = []
+    for direction in gloss_directions(bundles):
+        head = similarities(embedding, direction)
+        loss = contrastive(head.positive, head.negatives, direction.mask, settings.temperature)
+        loss = loss + settings.pull_weight * pull(head, similarities(frozen, direction), direction.mask)
+        losses.append(loss * direction.mask.any(dim=1))
     return torch.stack(losses).mean(dim=0)
 
 
-def comparison_loss(
-    head: Similarities, mean_pool: Similarities, mask: Tensor, tier: Tensor, settings: Training
-) -> Tensor:
-    """Contrastive + weighted slack + pull to mean pooling of each bundle; 0 where no negative counts: -> (B,)."""
+def comparison_loss(head: Similarities, frozen: Similarities, mask: Tensor, tier: Tensor, settings: Training) -> Tensor:
+    """Contrastive + weighted slack + pull to the frozen vectors of each bundle; 0 where no negative counts: -> (B,)."""
     hard = hard_negative(head.negatives, mask, settings.hard_negative_top_k)
     loss = (
         contrastive(head.positive, head.negatives, mask, settings.temperature)
         + settings.slack_weight * slack(head.positive, hard, is_hard(tier), settings)
-        + settings.pull_weight * pull(head, mean_pool, mask)
+        + settings.pull_weight * pull(head, frozen, mask)
     )
     return loss * mask.any(dim=1)
 
@@ -132,10 +156,10 @@ def slack(positive: Tensor, hard: Tensor, hard_tier: Tensor, settings: Training)
     return multiplier * F.relu(margin - (positive - hard))
 
 
-def pull(head: Similarities, mean_pool: Similarities, mask: Tensor) -> Tensor:
-    """Mean squared difference from mean pooling's similarities, over the positive and the negatives that count: -> (B,)."""
-    squares = ((head.negatives - mean_pool.negatives) ** 2 * mask).sum(1)
-    return ((head.positive - mean_pool.positive) ** 2 + squares) / (1 + mask.sum(1))
+def pull(head: Similarities, frozen: Similarities, mask: Tensor) -> Tensor:
+    """Mean squared difference from the frozen similarities, over the positive and the negatives that count: -> (B,)."""
+    squares = ((head.negatives - frozen.negatives) ** 2 * mask).sum(1)
+    return ((head.positive - frozen.positive) ** 2 + squares) / (1 + mask.sum(1))
 
 
 def entropy_floor(attention: Tensor, offsets: Tensor, minimum: float) -> Tensor:

@@ -10,7 +10,7 @@ from engine.contract.events import SetScores
 from engine.contract.experiment import Training
 from engine.encoder.token_states import TokenStates
 from engine.model.embedding import embed_rows
-from engine.model.sense_head import SenseHead
+from engine.model.head import Head
 from engine.training.bundle_arrays import NO_TIER, TIER_NAMES, BundleArrays, sentence_direction
 from engine.training.development import DevelopmentData, selection_score
 from engine.training.losses import bundle_loss, similarities
@@ -72,10 +72,8 @@ def score(embedding: Tensor, data: DevelopmentData) -> DevelopmentScores:
     return DevelopmentScores(rank(embedding, data.bundles), data.set_scores(embedding))
 
 
-def validate(
-    head: SenseHead, states: TokenStates, mean_pool: Tensor, data: DevelopmentData, settings: Training
-) -> Validation:
-    """Measure ``head`` (no dropout) on development data; ``mean_pool`` is (texts, H)."""
+def validate(head: Head, states: TokenStates, frozen: Tensor, data: DevelopmentData, settings: Training) -> Validation:
+    """Measure ``head`` (no dropout) on development data; ``frozen`` are its frozen vectors, (inputs, D)."""
     embedding, entropy = embed_rows(head, states, data.rows)  # (U, E), (U,)
-    loss = bundle_loss(embedding, mean_pool[data.rows], data.bundles, settings)
+    loss = bundle_loss(embedding, frozen[data.rows], data.bundles, settings)
     return Validation(score(embedding, data), float(loss.mean()), float(entropy[data.bundle_texts].mean()))

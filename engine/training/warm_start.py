@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from engine.contract.experiment import Training
 from engine.encoder.token_states import TokenStates
 from engine.model.embedding import mean_states
+from engine.model.head import Head, unit_blocks
 from engine.model.sense_head import SenseHead
 from engine.training.adamw import AdamW, cosine_learning_rate
 from engine.training.curriculum import EpochSampler
@@ -26,31 +27,32 @@ GELU_CENTRE = 1.0
 GELU_SPREAD = 0.5
 
 
-def warm_start(head: SenseHead, optimizer: AdamW, data: TrainingData, settings: Training, seed: int) -> Iterator[int]:
-    """Initialize ``head`` as mean pooling, then train it on mean pooling's similarities in a batch; yield the steps done.
+def warm_start(head: Head, optimizer: AdamW, data: TrainingData, settings: Training, seed: int) -> Iterator[int]:
+    """Initialize ``head`` as mean pooling, then train it on its frozen similarities in a batch; yield the steps done.
 
     Args:
         optimizer: of ``head``; reset at the end.
         data: texts are drawn from its bundles, a bundle at a time, so that a batch holds the near pairs that matter.
     """
     states, bundles = data.states, data.bundles
-    init_as_mean_pool(head, states, bundles.unique_texts()[0], seed)
+    if isinstance(head, SenseHead):
+        init_as_mean_pool(head, states, bundles.unique_texts()[0], seed)
     peak = settings.warm_start_learning_rate
     sampler = EpochSampler(torch.ones(len(bundles.anchor)), settings.batch_size, seed)
     batches = chain.from_iterable(map(sampler.epoch, count()))
     for step, indices in enumerate(islice(batches, settings.warm_start_steps)):
         rows, _ = bundles.select(indices.to(states.device)).unique_texts()  # (U,)
         optimizer.zero_gradient()
-        similarity_gap(head(states.gather(rows)).embedding, data.mean_pool[rows]).backward()  # type: ignore[no-untyped-call]
+        similarity_gap(head(states.gather(rows)).embedding, data.frozen[rows]).backward()  # type: ignore[no-untyped-call]
         optimizer.step(cosine_learning_rate(step, settings.warm_start_steps, peak, settings.final_learning_rate_ratio))
         yield step + 1
     # its moments are of another loss, and training starts its own learning rate schedule
     optimizer.reset()
 
 
-def similarity_gap(embedding: Tensor, mean_pool: Tensor) -> Tensor:
-    """Mean squared difference between two models' cosine similarities over all pairs of texts: (U, E), (U, H) -> ()."""
-    return ((embedding @ embedding.T - mean_pool @ mean_pool.T) ** 2).mean()
+def similarity_gap(embedding: Tensor, frozen: Tensor) -> Tensor:
+    """Mean squared difference between two models' cosine similarities over all pairs of texts: (U, E), (U, D) -> ()."""
+    return ((embedding @ embedding.T - frozen @ frozen.T) ** 2).mean()
 
 
 def init_as_mean_pool(head: SenseHead, states: TokenStates, rows: Tensor, seed: int) -> None:
@@ -59,21 +61,26 @@ def init_as_mean_pool(head: SenseHead, states: TokenStates, rows: Tensor, seed: 
     The scorer keeps its weights: small random scores are nearly uniform attention. ``hidden`` becomes a rotation drawn
     from ``seed``, scaled so that GELU works where it is nearly linear. ``output`` undoes slope and shift of GELU there
     and projects on the texts' leading principal directions, at right angles to the all-ones vector, because LayerNorm
-    removes that one. What is lost: the smallest directions, and GELU's curvature.
+    removes that one. Each layer is scaled by its mean norm, as mean pooling weighs layers equally. What is lost: the
+    smallest directions, GELU's curvature, and a text's own norm of each layer.
     """
     with torch.no_grad():
         pooled = mean_states(states, rows)  # (R, H)
         size, width = head.output.weight.shape  # E, H
+        norms = pooled.view(len(pooled), head.layers, -1).norm(dim=2).mean(dim=0)  # (layers,)
+        pooled = pooled / norms.repeat_interleave(width // head.layers)
         generator = Generator().manual_seed(seed)
         rotation = torch.linalg.qr(torch.randn(width, width, generator=generator)).Q  # (H, H)
-        directions = _principal_directions(F.normalize(pooled, dim=-1), min(width, size - 1))  # (D, H)
+        directions = _principal_directions(
+            F.normalize(unit_blocks(pooled, head.layers), dim=-1), min(width, size - 1)
+        )  # (D, H)
         frame = torch.cat([torch.ones(size, 1), torch.randn(size, len(directions), generator=generator)], dim=1)
         basis = torch.linalg.qr(frame).Q[:, 1:]  # (E, D), each column sums to 0
 
         scale = GELU_SPREAD / float(pooled.std())
         value, slope = _gelu(GELU_CENTRE)
         output = basis @ directions @ rotation.T / (scale * slope)  # (E, H)
-        head.hidden.weight.copy_(rotation * scale)
+        head.hidden.weight.copy_(rotation * scale / norms.repeat_interleave(width // head.layers))
         head.hidden.bias.fill_(GELU_CENTRE)
         head.output.weight.copy_(output)
         head.output.bias.copy_(-value * output.sum(dim=1))

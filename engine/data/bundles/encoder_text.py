@@ -1,4 +1,8 @@
-"""What the encoder reads for an event or gloss, and the frozen embeddings of those texts, looked up by text."""
+"""What the encoder reads for an event or gloss, and the frozen embeddings of those texts, looked up by text.
+
+The data build reads a gloss as ``lemma: gloss`` (``encoder_text_of``), so that no run changes the data; a run reads it
+as its ``sense_text`` says (``encoder_input_of``).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.records import Bundle, CoherenceItem, Dataset, FrozenEvaluation, UsageEvent
+from engine.contract.experiment import SenseText
+from engine.data.records import FULL_POS_NAMES, Bundle, CoherenceItem, Dataset, FrozenEvaluation, Pos, UsageEvent
+from engine.encoder.token_states import EncoderInput
 
 
 def encoder_text_of(event: UsageEvent) -> str:
@@ -38,14 +44,52 @@ def evaluation_encoder_texts(evaluation: FrozenEvaluation) -> Iterator[str]:
         yield from gloss_encoder_texts(item)
 
 
-def encoder_texts_of(dataset: Dataset) -> tuple[str, ...]:
-    """Every text that the encoder reads in a run over ``dataset``, once, sorted."""
-    texts = {
-        *bundle_encoder_texts((*dataset.train, *dataset.dev)),
-        *evaluation_encoder_texts(dataset.evaluation),
-        *(text for one in dataset.development for text in evaluation_encoder_texts(one.as_evaluation())),
-    }
-    return tuple(sorted(texts))
+def encoder_input_of(event: UsageEvent, sense_text: SenseText) -> EncoderInput:
+    """What a run's encoder reads for ``event``."""
+    if event.source == "gloss":
+        return gloss_encoder_input(event.lemma, event.pos, event.text, sense_text)
+    return EncoderInput(event.text, event.start, event.end)
+
+
+def gloss_encoder_input(lemma: str, pos: Pos, gloss: str, sense_text: SenseText) -> EncoderInput:
+    """What a run's encoder reads for a sense; the target word is the lemma in front, if it is there."""
+    match sense_text:
+        case "gloss":
+            return EncoderInput(gloss, is_gloss=True)
+        case "lemma: gloss":
+            return EncoderInput(gloss_encoder_text(lemma, gloss), 0, len(lemma), is_gloss=True)
+        case "lemma (pos): gloss":
+            return EncoderInput(f"{lemma} ({FULL_POS_NAMES[pos]}): {gloss}", 0, len(lemma), is_gloss=True)
+
+
+def coherence_inputs(item: CoherenceItem, sense_text: SenseText) -> list[EncoderInput]:
+    """What a run's encoder reads for each gloss of a coherence item, in order."""
+    by_sense = {step.sense: step.event.pos for step in item.steps}
+    # a sense without a step, of a user's file, has the part of speech of the first
+    pos = item.steps[0].event.pos
+    return [
+        gloss_encoder_input(item.lemma, by_sense.get(index, pos), gloss, sense_text)
+        for index, gloss in enumerate(item.glosses)
+    ]
+
+
+def evaluation_inputs(evaluation: FrozenEvaluation, sense_text: SenseText) -> Iterator[EncoderInput]:
+    """What a run's encoder reads for each event and gloss of the evaluation, with repetitions."""
+    yield from (encoder_input_of(event, sense_text) for event in evaluation.events())
+    for item in evaluation.coherence:
+        yield from coherence_inputs(item, sense_text)
+
+
+def encoder_inputs_of(dataset: Dataset, sense_text: SenseText) -> tuple[EncoderInput, ...]:
+    """Everything that the encoder reads in a run over ``dataset``, once, sorted; cross-lemma negatives are not read."""
+    bundles = (
+        encoder_input_of(event, sense_text)
+        for bundle in (*dataset.train, *dataset.dev)
+        for event in (bundle.anchor, bundle.positive, *bundle.siblings)
+    )
+    glosses = (encoder_input_of(event, sense_text) for event in dataset.glosses)
+    items = (dataset.evaluation, *(one.as_evaluation() for one in dataset.development))
+    return tuple(sorted({*bundles, *glosses, *(read for of in items for read in evaluation_inputs(of, sense_text))}))
 
 
 Embeddings = NDArray[np.float32]
