@@ -36,7 +36,8 @@ def measure() -> Row:
     block = torch.zeros(TEXTS, longest, WIDTH)
     block[mask] = tokens
     head = SenseHead(WIDTH, seed=0)
-    batch = RaggedBatch(tokens, offsets)
+    no_target, no_gloss = torch.zeros(len(tokens), dtype=torch.bool), torch.zeros(TEXTS, dtype=torch.bool)
+    batch = RaggedBatch(tokens, offsets, no_target, no_gloss)
     torch.testing.assert_close(head(batch).embedding, padded(head, block, mask), rtol=0, atol=1e-5)
 
     def seconds(ragged: bool) -> float:

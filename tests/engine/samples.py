@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -23,11 +23,12 @@ from engine.data.records import (
     RetrievalItem,
     UsageEvent,
 )
-from engine.encoder.token_states import TokenStates
+from engine.encoder.token_states import EncoderInput, TokenStates
 
 torch.set_num_threads(1)  # as the commands do
 
 MODEL = ModelSettings(embedding_size=16, dropout=0.2)
+SENSE_TEXT = MODEL.sense_text
 DEVICES = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
 
 
@@ -35,22 +36,33 @@ def ragged_lengths(count: int, seed: int, most: int = 9) -> list[int]:
     return torch.randint(1, most + 1, (count,), generator=torch.Generator().manual_seed(seed)).tolist()
 
 
-def random_states(texts: Sequence[str], width: int = 12, seed: int = 0, device: str = "cpu") -> TokenStates:
+def inputs_of(texts: Iterable[str | EncoderInput]) -> tuple[EncoderInput, ...]:
+    """What the encoder reads for ``event(text)`` of each text; ``bank: ...`` is the gloss of a sense."""
+    return tuple(
+        one if isinstance(one, EncoderInput) else EncoderInput(one, 0, min(4, len(one)), one.startswith("bank: "))
+        for one in texts
+    )
+
+
+def random_states(
+    texts: Iterable[str | EncoderInput], width: int = 12, seed: int = 0, device: str = "cpu"
+) -> TokenStates:
     """Random states; the tokens of a text are its characters two by two, between two special tokens."""
     generator = torch.Generator().manual_seed(seed)
     pieces, spans = [], []
-    for text in texts:
+    inputs = inputs_of(texts)
+    for text, *_ in inputs:
         token_spans = [[0, 0], *([start, min(start + 2, len(text))] for start in range(0, len(text), 2)), [0, 0]]
         spans.append(torch.tensor(token_spans, dtype=torch.int32))
         pieces.append(torch.randn(len(token_spans), width, generator=generator).half())
-    return TokenStates.from_pieces(texts, pieces, spans, device)
+    return TokenStates.from_pieces(inputs, pieces, spans, device)
 
 
 def states_of(vectors: dict[str, Sequence[float]], device: str = "cpu") -> TokenStates:
     """One token a text, with the state given: mean pooling is then that vector, normalized."""
     spans = [torch.zeros(1, 2, dtype=torch.int32) for _ in vectors]
     pieces: list[Tensor] = [torch.tensor([vector]).half() for vector in vectors.values()]
-    return TokenStates.from_pieces(list(vectors), pieces, spans, device)
+    return TokenStates.from_pieces(inputs_of(vectors), pieces, spans, device)
 
 
 def event(
@@ -188,12 +200,13 @@ class SenseTask:
         self.dev = tuple(bundles[len(bundles) // 2 :])
         self.sets: tuple[DevelopmentSet, ...] = (DevelopmentSet("wordnet", *items_of(self.dev)),)
         spans = [torch.zeros(4, 2, dtype=torch.int32) for _ in texts]
-        self.states = TokenStates.from_pieces(list(texts), [states.half() for states in texts.values()], spans, device)
+        pieces = [states.half() for states in texts.values()]
+        self.states = TokenStates.from_pieces(inputs_of(texts), pieces, spans, device)
 
 
 def dataset_of(task: SenseTask) -> Dataset:
     """The task's development bundles as retrieval items, and coherence items with definitions of their own."""
-    return Dataset("v2.2", task.train, task.dev, *items_of(task.dev), "data", "eval")
+    return Dataset("v2.2", task.train, task.dev, *items_of(task.dev), "data", "eval", development=task.sets)
 
 
 def items_of(bundles: Sequence[Bundle]) -> tuple[tuple[RetrievalItem, ...], tuple[CoherenceItem, ...]]:

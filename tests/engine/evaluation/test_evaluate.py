@@ -9,22 +9,35 @@ import pytest
 from msgspec import structs
 
 from engine.contract.items import AttentionRow, ItemRow
+from engine.data.bundles.encoder_text import encoder_input_of
 from engine.data.records import AttentionProbe, Dataset, Killer
+from engine.encoder.token_states import EncoderInput
 from engine.evaluation.attention import MAX_QUERIES, AttentionLog, attention_rows, probes_of
 from engine.evaluation.evaluate import EvaluationResult, evaluate, killer_top1
 from engine.evaluation.item_files import read_attention, write_rows
-from engine.evaluation.ranking import TextVectors, evaluation_texts, rank_all
+from engine.evaluation.ranking import TextVectors, rank_all, ranking_inputs
 from engine.model.embedding import embed_rows, mean_pool_all
 from engine.model.sense_head import SenseHead
-from tests.engine.samples import DEVICES, SenseTask, dataset_of, event, item_row, random_states, retrieval_item
+from tests.engine.samples import (
+    DEVICES,
+    SENSE_TEXT,
+    SenseTask,
+    dataset_of,
+    event,
+    item_row,
+    random_states,
+    retrieval_item,
+)
 
 
 def evaluated(head: SenseHead, task: SenseTask, dataset: Dataset) -> EvaluationResult:
     """``head`` and mean pooling scored on ``dataset``."""
-    states, texts = task.states, evaluation_texts(dataset)
-    rows = states.rows(texts)
+    states, inputs = task.states, ranking_inputs(dataset, SENSE_TEXT)
+    rows = states.rows(inputs)
     embedding, mean_pool = embed_rows(head, states, rows)[0], mean_pool_all(states)[rows]
-    of_head, of_mean_pool = (rank_all(dataset, TextVectors(texts, vectors)) for vectors in (embedding, mean_pool))
+    of_head, of_mean_pool = (
+        rank_all(dataset, TextVectors(inputs, vectors, SENSE_TEXT)) for vectors in (embedding, mean_pool)
+    )
     return evaluate(dataset.retrieval, dataset.coherence, of_head, of_mean_pool, {"mean_pool layer 0": of_mean_pool})
 
 
@@ -69,19 +82,23 @@ def test_mean_pooling_beside_the_head_is_mean_pooling() -> None:
     dataset, pooled = dataset_of(task), mean_pool_all(task.states)
     done = evaluated(SenseHead(task.states.width, 16, seed=0), task, dataset)
     item, row = dataset.retrieval[0], done.rows[0]
-    query = pooled[task.states.row(item.query.text)]
-    near = {c.event.text: float(query @ pooled[task.states.row(c.event.text)]) for c in item.candidates}
+    query = pooled[task.states.row(encoder_input_of(item.query, SENSE_TEXT))]
+    near = {
+        c.event.text: float(query @ pooled[task.states.row(encoder_input_of(c.event, SENSE_TEXT))])
+        for c in item.candidates
+    }
     right = max(near[c.event.text] for c in item.candidates if c.right)
     assert row.mean_pool_rank == 1 + sum(near[c.event.text] >= right for c in item.candidates if not c.right)
 
 
 def test_attention_rows_give_mass_on_target_and_cues_entropy_and_top_tokens(tmp_path: Path) -> None:
     text = "so bank a muddy Bank"
-    states = random_states([text, "other"])
+    read = EncoderInput(text, 3, 7)
+    states = random_states([read, "other"])
     probe = AttentionProbe("probe", event(text, span=(3, 7)), ("muddy", "bank"))
     head = SenseHead(states.width, 8, seed=0)
-    (row,) = attention_rows(head, states, [probe], step=30, epoch=1.5)
-    attention = head(states.gather(states.rows([text]))).attention.tolist()
+    (row,) = attention_rows(head, states, [probe], SENSE_TEXT, step=30, epoch=1.5)
+    attention = head(states.gather(states.rows([read]))).attention.tolist()
     names = ["<start>", *(text[start : start + 2] for start in range(0, len(text), 2)), "<end>"]
     assert (row.item_id, row.lemma, row.step, row.epoch, row.tokens, row.text) == (
         "probe",
@@ -98,10 +115,10 @@ def test_attention_rows_give_mass_on_target_and_cues_entropy_and_top_tokens(tmp_
     assert 0 < row.entropy <= 1
     assert row.token_texts == names and row.weights == pytest.approx(attention)
 
-    log = AttentionLog(tmp_path / "attention.parquet", states, [probe])
+    log = AttentionLog(tmp_path / "attention.parquet", states, [probe], SENSE_TEXT)
     for step in (0, 10, 20):
         log.record(head, step, step / 20)
-    again = AttentionLog(tmp_path / "attention.parquet", states, [probe])
+    again = AttentionLog(tmp_path / "attention.parquet", states, [probe], SENSE_TEXT)
     assert again.rows == log.rows
     again.record(head, 10, 0.5)
     assert [(row.step, row.epoch) for row in read_attention(again.path)] == [(0, 0.0), (10, 0.5)]
@@ -117,7 +134,8 @@ def test_without_probes_a_few_queries_are_the_probes_without_cues() -> None:
     assert [item.query for item in items].index(probes[-1].event) > 200
     own = (AttentionProbe("probe", items[3].query, ("q",)),)
     assert probes_of(structs.replace(dataset, retrieval=items, probes=own)) == own
-    rows = attention_rows(SenseHead(task.states.width, 8, seed=0), task.states, probes_of(dataset), 0, 0.0)
+    head = SenseHead(task.states.width, 8, seed=0)
+    rows = attention_rows(head, task.states, probes_of(dataset), SENSE_TEXT, 0, 0.0)
     assert rows
     assert all(row.cue_mass is None for row in rows)
 

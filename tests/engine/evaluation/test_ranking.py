@@ -8,16 +8,16 @@ import torch
 from engine.data.records import Dataset
 from engine.evaluation.ranking import (
     TextVectors,
-    evaluation_texts,
     rank_coherence,
     rank_retrieval,
+    ranking_inputs,
     steps_of,
 )
-from tests.engine.samples import coherence_item, retrieval_item
+from tests.engine.samples import SENSE_TEXT, coherence_item, inputs_of, retrieval_item
 
 POINTS = {"q": (1.0, 0.0), "near": (0.8, 0.6), "middle": (0.6, 0.8), "far": (0.0, 1.0)}
 TEXTS = {**POINTS, "bank: near": POINTS["near"], "bank: middle": POINTS["middle"]}
-VECTORS = TextVectors(list(TEXTS), torch.tensor(list(TEXTS.values()), dtype=torch.float64))
+VECTORS = TextVectors(inputs_of(TEXTS), torch.tensor(list(TEXTS.values()), dtype=torch.float64), SENSE_TEXT)
 
 
 def test_candidates_are_ranked_by_cosine_with_the_query() -> None:
@@ -28,7 +28,7 @@ def test_candidates_are_ranked_by_cosine_with_the_query() -> None:
     assert (second.rank, second.answer, second.chosen) == (3, 0, 1)
     assert second.margin == pytest.approx(-0.8)
     dataset = Dataset("v2.2", (), (), tuple(items), (), "", "")
-    assert evaluation_texts(dataset) == ["far", "middle", "near", "q"]
+    assert ranking_inputs(dataset, SENSE_TEXT) == list(inputs_of(["far", "middle", "near", "q"]))
 
 
 def test_each_step_names_the_sense_whose_gloss_is_nearest() -> None:
@@ -38,4 +38,4 @@ def test_each_step_names_the_sense_whose_gloss_is_nearest() -> None:
     assert (second.rank, second.chosen, second.answer) == (2, 1, 0)
     assert [index for _, index, _ in steps_of([item, item])] == [0, 1, 0, 1]
     dataset = Dataset("v2.2", (), (), (), (item,), "", "")
-    assert evaluation_texts(dataset) == ["bank: middle", "bank: near", "far", "q"]
+    assert ranking_inputs(dataset, SENSE_TEXT) == list(inputs_of(["bank: middle", "bank: near", "far", "q"]))

@@ -17,10 +17,10 @@ TEXTS = tuple(f"text {'x' * (number % 11)}{number}" for number in range(40))
 def test_mean_pooling_is_the_normalized_mean_of_each_texts_tokens() -> None:
     states = random_states(TEXTS)
     vectors = mean_pool_all(states)
-    for text in TEXTS:
-        start, end = states.span(text)
+    for one in states.inputs:
+        start, end = states.span(one)
         expected = F.normalize(states.table[start:end].float().mean(0), dim=0)
-        torch.testing.assert_close(vectors[states.row(text)], expected)
+        torch.testing.assert_close(vectors[states.row(one)], expected)
 
 
 def test_embedding_in_chunks_equals_embedding_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

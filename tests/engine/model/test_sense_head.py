@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Generator, nn
 
 from engine.encoder.token_states import RaggedBatch
+from engine.model.head import dropout_mask
 from engine.model.sense_head import SenseHead
 from tests.engine.model.padded_reference import padded_head
 from tests.engine.samples import DEVICES, ragged_lengths
@@ -21,7 +22,8 @@ WIDTH, SIZE = 24, 16
 def random_batch(lengths: list[int], seed: int = 0, device: str = "cpu") -> RaggedBatch:
     tokens = torch.randn(sum(lengths), WIDTH, generator=Generator().manual_seed(seed))
     offsets = torch.tensor([0, *torch.tensor(lengths).cumsum(0).tolist()])
-    return RaggedBatch(tokens.to(device), offsets.to(device))
+    on_target, is_gloss = torch.zeros(len(tokens), dtype=torch.bool), torch.zeros(len(lengths), dtype=torch.bool)
+    return RaggedBatch(tokens.to(device), offsets.to(device), on_target.to(device), is_gloss.to(device))
 
 
 def head_on(device: str, seed: int = 5) -> SenseHead:
@@ -65,7 +67,7 @@ def test_gradients_are_those_of_the_padded_head_in_double_precision(device: str)
     ragged, reference = head_on(device), copy.deepcopy(head_on("cpu")).double()
     target = torch.randn(13, SIZE, generator=Generator().manual_seed(2))
     (ragged(batch).embedding * target.to(device)).sum().backward()
-    doubled = RaggedBatch(batch.tokens.double().cpu(), batch.offsets.cpu())
+    doubled = RaggedBatch(batch.tokens.double().cpu(), *(part.cpu() for part in batch[1:]))
     (padded_head(reference, doubled)[0] * target.double()).sum().backward()  # type: ignore[no-untyped-call]
     for (name, parameter), other in zip(ragged.named_parameters(), reference.parameters(), strict=True):
         assert parameter.grad is not None
@@ -102,9 +104,7 @@ def test_dropout_drops_only_with_a_generator_and_keeps_the_mean() -> None:
     dropped = head(batch, Generator().manual_seed(0)).embedding
     assert not torch.equal(without_dropout, dropped)
     assert torch.equal(SenseHead(WIDTH, SIZE, 0.0, seed=1)(batch, Generator()).embedding, without_dropout)
-    from engine.model.sense_head import _dropout_mask
-
-    mask = _dropout_mask(torch.empty(100, 100), 0.3, Generator().manual_seed(1))
+    mask = dropout_mask(torch.empty(100, 100), 0.3, Generator().manual_seed(1))
     assert sorted(set(mask.flatten().tolist())) == pytest.approx([0.0, 1 / 0.7])
     assert float(mask.mean()) == pytest.approx(1.0, abs=0.02)
 

@@ -1,23 +1,19 @@
-"""Bundles as arrays, their comparisons, and the tokens of target words."""
+"""Bundles as arrays, and their comparisons."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from engine.training.bundle_arrays import (
     BundleArrays,
     Comparison,
     both_directions,
-    on_target_word,
     sentence_direction,
-    target_word_tokens,
 )
 from engine.training.losses import similarities
-from tests.engine.samples import DEVICES, bundle, event, random_states
+from tests.engine.samples import DEVICES, SENSE_TEXT, bundle, event, random_states
 
 TEXTS = ("a1", "p1", "s1", "s2", "bank: gloss p", "bank: gloss s", "a2", "far")
 GLOSS_P, GLOSS_S = event("gloss p", source="gloss"), event("gloss s", source="gloss")
@@ -37,7 +33,7 @@ def compared(direction: Comparison, index: int) -> tuple[str, str, list[str]]:
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_definitions_and_sentences_are_compared_separately_within_a_lemma(device: str) -> None:
-    arrays = BundleArrays.from_bundles(BUNDLES, random_states(TEXTS, device=device))
+    arrays = BundleArrays.from_bundles(BUNDLES, random_states(TEXTS, device=device), SENSE_TEXT)
     forward, backward = both_directions(arrays)
     assert compared(forward, 0) == ("a1", "p1", ["s1", "s2"])
     assert compared(backward, 0) == ("p1", "a1", ["s1", "s2"])
@@ -50,7 +46,7 @@ def test_definitions_and_sentences_are_compared_separately_within_a_lemma(device
 
 
 def test_texts_of_a_batch_are_unique_and_keep_their_indices() -> None:
-    arrays = BundleArrays.from_bundles(BUNDLES, random_states(TEXTS))
+    arrays = BundleArrays.from_bundles(BUNDLES, random_states(TEXTS), SENSE_TEXT)
     rows, local = arrays.unique_texts()
     assert len(rows) == len(set(rows.tolist()))
     assert torch.equal(rows[local.anchor], arrays.anchor)
@@ -61,7 +57,7 @@ def test_texts_of_a_batch_are_unique_and_keep_their_indices() -> None:
 
 
 def test_similarities_are_cosines_with_the_query() -> None:
-    arrays = BundleArrays.from_bundles(BUNDLES, random_states(TEXTS))
+    arrays = BundleArrays.from_bundles(BUNDLES, random_states(TEXTS), SENSE_TEXT)
     embedding = F.normalize(torch.randn(len(TEXTS), 5, generator=torch.Generator().manual_seed(0)), dim=-1)
     for direction in both_directions(arrays):
         seen = similarities(embedding, direction)
@@ -76,28 +72,4 @@ def test_similarities_are_cosines_with_the_query() -> None:
 
 def test_a_text_without_states_is_an_error() -> None:
     with pytest.raises(KeyError):
-        BundleArrays.from_bundles([bundle("unknown", "p1", ["s1"])], random_states(TEXTS))
-
-
-@given(text=st.text("abc ", min_size=1, max_size=20), span=st.tuples(st.integers(0, 20), st.integers(0, 20)))
-def test_a_token_is_covered_when_it_shares_a_character_with_the_word(text: str, span: tuple[int, int]) -> None:
-    states = random_states([text])
-    word = event(text, span=span)
-    covered = on_target_word(states.characters, word)
-    for (start, end), on in zip(states.characters.tolist(), covered.tolist(), strict=True):
-        assert on == bool(set(range(start, end)) & set(range(*span)))
-
-
-def test_the_table_is_marked_for_every_event_but_glosses() -> None:
-    anchor, positive = event("aabbcc", span=(2, 4)), event("ddee", span=(0, 2))
-    gloss, far = event("ffgg", source="gloss"), event("hhii", span=(2, 4))
-    states = random_states(["aabbcc", "ddee", "bank: ffgg", "hhii"])
-    marked = target_word_tokens([bundle(anchor, positive, [gloss], cross_lemma=[far])], states)
-    flags = {text: marked[slice(*states.span(text))].tolist() for text in states.texts}
-    assert flags == {
-        "aabbcc": [False, False, True, False, False],
-        "ddee": [False, True, False, False],
-        "bank: ffgg": [False] * 7,
-        "hhii": [False, False, True, False],
-    }
-    assert marked.dtype == torch.bool
+        BundleArrays.from_bundles([bundle("unknown", "p1", ["s1"])], random_states(TEXTS), SENSE_TEXT)

@@ -13,22 +13,22 @@ from engine.encoder.token_states import TokenStates
 from engine.evaluation.ranking import TextVectors, rank_coherence, rank_retrieval
 from engine.training import development
 from engine.training.development import DevelopmentData, selection_score, selection_score_name
-from tests.engine.samples import SenseTask, coherence_item, items_of, random_states, retrieval_item
+from tests.engine.samples import SENSE_TEXT, SenseTask, coherence_item, items_of, random_states, retrieval_item
 
 TASK = SenseTask()
 
 
 def data_of(sets: tuple[DevelopmentSet, ...], states: TokenStates = TASK.states) -> DevelopmentData:
-    return DevelopmentData.from_records(TASK.dev if states is TASK.states else (), sets, states)
+    return DevelopmentData.from_records(TASK.dev if states is TASK.states else (), sets, states, SENSE_TEXT)
 
 
 @pytest.mark.parametrize("chunk", [3, 128])
 def test_items_are_ranked_as_the_evaluation_ranks_them(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(development, "CHUNK_ITEMS", chunk)
     retrieval, coherence = items_of(TASK.dev)
-    table = F.normalize(torch.randn(len(TASK.states.texts), 8, generator=torch.Generator().manual_seed(1)), dim=1)
+    table = F.normalize(torch.randn(len(TASK.states.inputs), 8, generator=torch.Generator().manual_seed(1)), dim=1)
     data = data_of((DevelopmentSet("mine", retrieval, coherence), DevelopmentSet("other", (), coherence[:3])))
-    vectors = TextVectors(TASK.states.texts, table)
+    vectors = TextVectors(TASK.states.inputs, table, SENSE_TEXT)
     ranks = np.array([ranked.rank for ranked in rank_retrieval(retrieval, vectors)])
     steps = np.array([ranked.rank for ranked in rank_coherence(coherence, vectors)])
     assert data.set_scores(table[data.rows]) == (
@@ -45,7 +45,7 @@ def test_a_wrong_candidate_of_the_same_text_wins_the_tie_and_not_a_number_loses(
     embedding = torch.tensor(
         [
             [1.0, 0.0] if text == "q" else [0.8, 0.6] if text == "right" else [0.0, 1.0]
-            for text in [states.texts[row] for row in data.rows]
+            for text in [states.inputs[row].text for row in data.rows]
         ]
     )
     (scores,) = data.set_scores(embedding)
@@ -58,9 +58,9 @@ def test_texts_are_embedded_once_and_the_bundles_keep_their_own() -> None:
     retrieval, coherence = items_of(TASK.dev)
     data = data_of((DevelopmentSet("mine", retrieval, coherence), DevelopmentSet("same", retrieval, coherence)))
     assert len(data.rows) == len(set(data.rows.tolist()))
-    names = {TASK.states.texts[row] for row in data.rows[data.bundle_texts]}
+    names = {TASK.states.inputs[row].text for row in data.rows[data.bundle_texts]}
     assert names == {event.text for one in TASK.dev for event in one.events}
-    anchors = [TASK.states.texts[row] for row in data.rows[data.bundles.anchor]]
+    anchors = [TASK.states.inputs[row].text for row in data.rows[data.bundles.anchor]]
     assert anchors == [one.anchor.text for one in TASK.dev]
 
 

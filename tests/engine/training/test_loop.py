@@ -23,7 +23,7 @@ from engine.training.curriculum import tier3_exposures
 from engine.training.development import DevelopmentData, selection_score
 from engine.training.loop import TrainingFailed, measurement_steps, train
 from engine.training.validation import score, validate
-from tests.engine.samples import DEVICES, MODEL, SenseTask, event, settings
+from tests.engine.samples import DEVICES, MODEL, SENSE_TEXT, SenseTask, dataset_of, event, settings
 
 EPOCHS = 4
 RECIPE = Training(epochs=EPOCHS, batch_size=5, learning_rate=3e-3, warm_start_steps=12, target_penalty=0.1)
@@ -42,9 +42,7 @@ def training(
 ) -> tuple[SenseHead, Generator[Body, None, Position]]:
     head = SenseHead(task.states.width, MODEL.embedding_size, MODEL.dropout, seed=1).to(device)
     run_settings = settings(recipe, OVERSAMPLE)
-    pooled = mean_pool_all(task.states)
-    data = (task.train, task.dev, task.sets)
-    return head, train(head, task.states, pooled, *data, run_settings, RunFolder(folder), fingerprint)
+    return head, train(head, task.states, dataset_of(task), run_settings, RunFolder(folder), fingerprint)
 
 
 def run(
@@ -131,7 +129,8 @@ def test_the_head_ends_with_the_weights_of_its_best_measurement(tmp_path: Path) 
     for at, one in enumerate(measured):
         assert one.score == selection_score(one.top1, one.sets)
         assert one.best_step == max(measured[: at + 1], key=lambda earlier: earlier.score).step
-    held_out, pooled = DevelopmentData.from_records(task.dev, task.sets, task.states), mean_pool_all(task.states)
+    held_out = DevelopmentData.from_records(task.dev, task.sets, task.states, SENSE_TEXT)
+    pooled = mean_pool_all(task.states)
     again = validate(done.head, task.states, pooled, held_out, RECIPE)
     assert (again.scores.ranking.top1, again.scores.ranking.margin) == (best.top1, best.margin)
     assert (again.scores.sets, again.attention_entropy) == (best.sets, best.attention_entropy)
@@ -244,9 +243,8 @@ def test_bundles_in_which_nothing_can_be_compared_are_bad_input(tmp_path: Path) 
     alone = [replace(held, siblings=(gloss,)) for held in task.train]
     for train_bundles, dev, which in ((alone, task.dev, "training"), (task.train, alone, "development")):
         head = SenseHead(task.states.width, MODEL.embedding_size, seed=1)
-        run_settings = settings(RECIPE)
-        data = (train_bundles, dev, task.sets)
-        running = train(head, task.states, mean_pool_all(task.states), *data, run_settings, RunFolder(tmp_path), "run")
+        dataset = replace(dataset_of(task), train=tuple(train_bundles), dev=tuple(dev))
+        running = train(head, task.states, dataset, settings(RECIPE), RunFolder(tmp_path), "run")
         with pytest.raises(BadInput, match=f"no {which} bundle has a sibling"):
             next(running)
 

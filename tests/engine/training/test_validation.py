@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from engine.contract.experiment import Training
+from engine.data.bundles.encoder_text import encoder_input_of
+from engine.data.records import UsageEvent
 from engine.model.embedding import mean_pool_all
 from engine.model.sense_head import SenseHead
 from engine.training.bundle_arrays import BundleArrays
 from engine.training.development import DevelopmentData
 from engine.training.validation import rank, validate
-from tests.engine.samples import SenseTask, bundle, event, states_of
+from tests.engine.samples import SENSE_TEXT, SenseTask, bundle, event, states_of
 
 STATES = states_of(
     {
@@ -33,7 +36,7 @@ def test_the_right_sentence_must_beat_every_sibling_sentence_and_a_tie_loses() -
         bundle("q", "middle", ["near", "far"], "tier1_easy"),
         bundle("q", "near", ["same as near"], "tier3_adversarial"),
     )
-    ranking = rank(mean_pool_all(STATES), BundleArrays.from_bundles(bundles, STATES))
+    ranking = rank(mean_pool_all(STATES), BundleArrays.from_bundles(bundles, STATES, SENSE_TEXT))
     assert ranking.top1 == pytest.approx(1 / 3)
     assert ranking.margin == pytest.approx((0.2 - 0.2 + 0.0) / 3, abs=1e-3)
     assert ranking.tiers == {"tier1_easy": 0.5, "tier3_adversarial": 0.0}
@@ -41,7 +44,7 @@ def test_the_right_sentence_must_beat_every_sibling_sentence_and_a_tie_loses() -
 
 def test_definitions_are_not_compared_with_sentences() -> None:
     bundles = (bundle("q", "near", [GLOSS, "far"]), bundle("q", "near", [GLOSS]))
-    ranking = rank(mean_pool_all(STATES), BundleArrays.from_bundles(bundles, STATES))
+    ranking = rank(mean_pool_all(STATES), BundleArrays.from_bundles(bundles, STATES, SENSE_TEXT))
     assert ranking.top1 == 1.0
     assert ranking.tiers == {"untiered": 1.0}
 
@@ -50,14 +53,18 @@ def test_validation_of_a_head_agrees_with_its_embeddings_and_trains_nothing() ->
     task = SenseTask()
     head = SenseHead(task.states.width, 8, 0.5, seed=0)
     before = {name: value.clone() for name, value in head.state_dict().items()}
-    data = DevelopmentData.from_records(task.dev, (), task.states)
+    data = DevelopmentData.from_records(task.dev, (), task.states, SENSE_TEXT)
     seen = validate(head, task.states, mean_pool_all(task.states), data, Training())
-    embedding = head(task.states.gather(torch.arange(len(task.states.texts)))).embedding.detach()
+    embedding: Tensor = head(task.states.gather(torch.arange(len(task.states.inputs)))).embedding.detach()
     right = 0
+
+    def vector(one: UsageEvent) -> Tensor:
+        return embedding[task.states.row(encoder_input_of(one, SENSE_TEXT))]
+
     for held in task.dev:
-        query = embedding[task.states.row(held.anchor.text)]
-        siblings = [float(query @ embedding[task.states.row(sibling.text)]) for sibling in held.siblings]
-        right += float(query @ embedding[task.states.row(held.positive.text)]) > max(siblings)
+        query = vector(held.anchor)
+        siblings = [float(query @ vector(sibling)) for sibling in held.siblings]
+        right += float(query @ vector(held.positive)) > max(siblings)
     assert seen.scores.ranking.top1 == seen.scores.selection == pytest.approx(right / len(task.dev))
     assert 0.0 < seen.attention_entropy <= 1.0
     assert all(torch.equal(value, before[name]) for name, value in head.state_dict().items())

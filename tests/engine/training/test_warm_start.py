@@ -12,13 +12,13 @@ from engine.training.adamw import AdamW
 from engine.training.bundle_arrays import BundleArrays
 from engine.training.losses import TrainingData
 from engine.training.warm_start import init_as_mean_pool, similarity_gap, warm_start
-from tests.engine.samples import DEVICES, SenseTask, random_states
+from tests.engine.samples import DEVICES, SENSE_TEXT, SenseTask, random_states
 
 
 def gap_after(steps: int) -> float:
     task = SenseTask()
     mean_pool = mean_pool_all(task.states)
-    data = TrainingData(task.states, mean_pool, BundleArrays.from_bundles(task.train, task.states), None)
+    data = TrainingData(task.states, mean_pool, BundleArrays.from_bundles(task.train, task.states, SENSE_TEXT))
     head = SenseHead(task.states.width, 32, seed=1)
     optimizer = AdamW(head, 0.0)
     settings = Training(warm_start_steps=steps, warm_start_learning_rate=3e-3, batch_size=8)

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from engine.data.bundles.encoder_text import encoder_text_of, encoder_texts_of, gloss_encoder_texts
-from tests.engine.samples import SenseTask, bundle, coherence_item, dataset_of, event
+from engine.data.bundles.encoder_text import (
+    coherence_inputs,
+    encoder_input_of,
+    encoder_inputs_of,
+    encoder_text_of,
+    gloss_encoder_texts,
+)
+from tests.engine.samples import SENSE_TEXT, SenseTask, bundle, coherence_item, dataset_of, event
 
 
 def test_the_encoder_reads_a_gloss_with_its_lemma_and_a_sentence_unchanged() -> None:
@@ -15,12 +21,12 @@ def test_the_encoder_reads_a_gloss_with_its_lemma_and_a_sentence_unchanged() -> 
     ]
 
 
-def test_the_encoder_texts_of_a_dataset_are_all_its_texts_once() -> None:
+def test_the_encoder_inputs_of_a_dataset_are_all_its_texts_once() -> None:
     dataset = dataset_of(SenseTask(lemmas=4))
-    read = encoder_texts_of(dataset)
+    read = encoder_inputs_of(dataset, SENSE_TEXT)
     assert read == tuple(sorted(set(read)))
     for made in (*dataset.train, *dataset.dev):
-        assert {encoder_text_of(one) for one in (made.anchor, made.positive, *made.siblings)} <= set(read)
+        assert {encoder_input_of(one, SENSE_TEXT) for one in (made.anchor, made.positive, *made.siblings)} <= set(read)
     for item in dataset.coherence:
-        assert set(gloss_encoder_texts(item)) <= set(read)
-    assert bundle("a", "b", ["c"]).anchor.text not in read
+        assert set(coherence_inputs(item, SENSE_TEXT)) <= set(read)
+    assert encoder_input_of(bundle("a", "b", ["c"]).anchor, SENSE_TEXT) not in read
