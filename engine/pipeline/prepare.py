@@ -76,7 +76,7 @@ def prepare(
     if confirm:
         dataset = load_confirm(folder, settings.bundle_set)
 
-    inputs = encoder_inputs_of(dataset, settings.model.sense_text)
+    inputs = encoder_inputs_of(dataset, settings.model.sense_text, glosses=settings.training.gloss_weight > 0)
     texts = {one.text for one in inputs}
     yield Stage("encode", f"{len(texts)} texts")
     yield from cache.fill(texts)

@@ -80,16 +80,19 @@ def evaluation_inputs(evaluation: FrozenEvaluation, sense_text: SenseText) -> It
         yield from coherence_inputs(item, sense_text)
 
 
-def encoder_inputs_of(dataset: Dataset, sense_text: SenseText) -> tuple[EncoderInput, ...]:
-    """Everything that the encoder reads in a run over ``dataset``, once, sorted; cross-lemma negatives are not read."""
+def encoder_inputs_of(dataset: Dataset, sense_text: SenseText, *, glosses: bool) -> tuple[EncoderInput, ...]:
+    """Everything that the encoder reads in a run over ``dataset``, once, sorted; cross-lemma negatives are not read.
+
+    ``glosses``: also those that training may read beside the bundles.
+    """
     bundles = (
         encoder_input_of(event, sense_text)
         for bundle in (*dataset.train, *dataset.dev)
         for event in (bundle.anchor, bundle.positive, *bundle.siblings)
     )
-    glosses = (encoder_input_of(event, sense_text) for event in dataset.glosses)
+    senses = (encoder_input_of(event, sense_text) for event in (dataset.glosses if glosses else ()))
     items = (dataset.evaluation, *(one.as_evaluation() for one in dataset.development))
-    return tuple(sorted({*bundles, *glosses, *(read for of in items for read in evaluation_inputs(of, sense_text))}))
+    return tuple(sorted({*bundles, *senses, *(read for of in items for read in evaluation_inputs(of, sense_text))}))
 
 
 Embeddings = NDArray[np.float32]
