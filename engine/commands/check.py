@@ -52,9 +52,12 @@ def _check(options: argparse.Namespace) -> int:
 
     wordnet = wordnet_found(os.environ) if any(settings.needs_wordnet for settings in runs) else None
     reports: dict[tuple[object, ...], FileReport] = {}
+    excluded: dict[str, int] = {}
     for inputs in dict.fromkeys(settings.inputs for settings in runs):
         # through the integrity gate, as every run will
-        for report in read_user_files(inputs, paths_of(experiment)).reports:
+        files = read_user_files(inputs, paths_of(experiment))
+        excluded |= files.excluded
+        for report in files.reports:
             reports[report.file, *report.formats] = report  # of several conditions once, of several roles each
     encoders = _encoders(experiment, options)
     device = device_found(os.environ)
@@ -70,6 +73,7 @@ def _check(options: argparse.Namespace) -> int:
             "encoders": encoders,
             "device": device,
             "files": reports_as_json(tuple(reports.values()))["files"],
+            "excluded": excluded,
         }
         print(msgspec.json.format(msgspec.json.encode(found), indent=1).decode())
         return DONE
@@ -78,6 +82,8 @@ def _check(options: argparse.Namespace) -> int:
     print(*encoders, device, sep="\n")
     for report in reports.values():
         print("\n".join(report_summary(report)))
+    for reason, count in excluded.items():
+        print(f"{count} left out: {reason}")
     print(f"ready for the {len(runs)} runs of profile {options.profile}")
     return DONE
 

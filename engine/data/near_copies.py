@@ -56,6 +56,8 @@ def near_copies(texts: Iterable[str], against: Iterable[str]) -> dict[str, str]:
     forms = {text: form for text in texts if (form := normalised(text))}
     # reversed, so that the first of several texts with one normal form is kept
     against_by_form = {form: text for text in reversed(tuple(against)) if (form := normalised(text))}
+    if not against_by_form:
+        return {}
     copied = _most_similar(list(dict.fromkeys(forms.values())), list(reversed(against_by_form)))
     return {text: against_by_form[copied[form]] for text, form in forms.items() if form in copied}
 

@@ -16,6 +16,7 @@ from console.hosts.transfer.uploads import send_inputs
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import read_experiment
 from engine.contract.input_files import remote_name
+from tests.engine.data.formats import sample_lines as samples
 from tests.engine.user_experiment import write_user_experiment
 
 pytestmark = pytest.mark.server
@@ -42,10 +43,14 @@ def run(experiment: Path, runs: Path, *more: str) -> subprocess.CompletedProcess
 
 def test_a_run_over_own_files_finishes_on_a_host_that_had_none_of_them(tmp_path: Path) -> None:
     experiment, runs = write_user_experiment(tmp_path / "mine"), tmp_path / "runs"
+    development = [samples.retrieval(lemma="fork", first=40)]  # a lemma and texts that the evaluation does not have
+    samples.write(experiment.with_name("development.jsonl"), development)
+    experiment.write_text(experiment.read_text() + '[development.mine]\nretrieval = "development.jsonl"\n')
     done = run(experiment, runs)
     assert done.returncode == 0, done.stderr
     spec = json.loads((runs / "scaling-tiny" / "A_seed42" / "spec.json").read_bytes())
     files = read_experiment(experiment).files
+    assert "development.jsonl" in files
     assert {one["sha256"] for one in spec["settings"]["inputs"]} == {file.sha256 for file in files.values()}
     held = runs / ".local-host" / "inputs"
     for file in files.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from pathlib import Path
@@ -103,7 +104,9 @@ def prepare_user_dataset(
     # the build's glosses and development items belong to its own lemmas
     extra = (base.glosses, base.dev_items) if base and settings.edition else ()
     cleaned = exclude(train, dev, held_out, *extra)
-    development, dropped = _development(settings, files, [evaluation, *([confirm.evaluation] if confirm else ())])
+    # beside the user's own evaluation, development sets have been cleaned as they were read
+    built_items = [one.evaluation for one in (None if settings.has_user_evaluation else base, confirm) if one]
+    development, dropped = _development(settings, files, built_items)
     cleaned = without_development_texts(cleaned, development)
     _require_enough(settings, cleaned)
     report(1, _STAGES, "stages")
@@ -156,9 +159,7 @@ def _bundles(
 def _development(
     settings: Settings, files: UserFiles, held_out: Sequence[FrozenEvaluation]
 ) -> tuple[tuple[DevelopmentSet, ...], dict[str, int]]:
-    """The user's development sets, without items of ``held_out`` and sliced; and the number of items dropped by reason."""
-    if not files.development:
-        return (), {}
+    """The user's development sets, without items of ``held_out`` and sliced; and the numbers of all items dropped."""
     part, seed = settings.data, settings.data_seed
     evaluation = EvaluationFilter(files.development, held_out)
     sets = []
@@ -166,7 +167,7 @@ def _development(
         retrieval = sliced(one.retrieval, attrgetter("lemma"), part.dev_lemmas, part.retrieval_items, seed)
         coherence = sliced(one.coherence, attrgetter("lemma"), part.dev_lemmas, part.coherence_items, seed)
         sets.append(DevelopmentSet(one.name, retrieval, coherence))
-    return tuple(sets), dict(evaluation.counts)
+    return tuple(sets), dict(evaluation.counts + Counter(files.excluded))
 
 
 def _evaluation(

@@ -6,14 +6,23 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from engine.contract.bad_input import BadInput
 from engine.contract.input_files import InputFile, Role, hash_file
+from engine.data.development import EvaluationFilter
 from engine.data.formats.gate import FileReport, Gate, ItemIds, Record, Verdict
 from engine.data.formats.lines import read_lines
 from engine.data.formats.schemas import FORMATS_OF_ROLE
-from engine.data.records import AttentionProbe, Bundle, CoherenceItem, DevelopmentSet, Killer, RetrievalItem
+from engine.data.records import (
+    AttentionProbe,
+    Bundle,
+    CoherenceItem,
+    DevelopmentSet,
+    FrozenEvaluation,
+    Killer,
+    RetrievalItem,
+)
 
 Kind = TypeVar("Kind")
 _Key = tuple[Role, str]
@@ -21,7 +30,10 @@ _Key = tuple[Role, str]
 
 
 class UserFiles(Struct, frozen=True):
-    """The records of users' files by role, and a report on each file; a role without files is empty."""
+    """The records of users' files by role, and a report on each file; a role without files is empty.
+
+    ``excluded`` counts the items of development sets that were dropped for the user's own evaluation, by reason.
+    """
 
     bundles: tuple[Bundle, ...] = ()
     dev: tuple[Bundle, ...] = ()
@@ -31,6 +43,7 @@ class UserFiles(Struct, frozen=True):
     killers: tuple[Killer, ...] = ()
     development: tuple[DevelopmentSet, ...] = ()
     reports: tuple[FileReport, ...] = ()
+    excluded: dict[str, int] = {}
 
 
 class _File(NamedTuple):
@@ -47,13 +60,19 @@ def read_user_files(inputs: Iterable[InputFile], paths: Mapping[str, Path]) -> U
     Errors give a file's name in the experiment, because on a host its path is a hash.
 
     Raises:
-        BadInput: a file is missing, has changed, or has too many lines in quarantine.
+        BadInput: a file is missing, has changed, or has too many lines in quarantine, or none of the items of a
+            development file is left beside the user's own evaluation.
     """
     files: dict[_Key, list[_File]] = {}
     for file in inputs:
         path = paths[file.sha256]
         files.setdefault((file.role, file.development), []).append(_File(Path(file.name), path, file.sha256))
-    return _read_roles(files, None)
+    read = _read_roles(files, None)
+    if not (read.development and read.retrieval):
+        return read
+    evaluation = EvaluationFilter(read.development, [FrozenEvaluation(read.retrieval, read.coherence, read.probes)])
+    development = tuple(map(evaluation.without_evaluation, read.development))
+    return structs.replace(read, development=development, excluded=dict(evaluation.counts))
 
 
 def read_evaluation_files(

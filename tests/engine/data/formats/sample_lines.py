@@ -110,9 +110,9 @@ def bundle21(number: int = 0) -> Record:
     }
 
 
-def retrieval(number: int = 0) -> Record:
-    """A retrieval item; the second candidate is right."""
-    lemma = LEMMAS[number % 12]
+def retrieval(number: int = 0, *, lemma: str = "", first: int = 16) -> Record:
+    """A retrieval item; the second candidate is right. ``first`` is the number of its first text."""
+    lemma = lemma or LEMMAS[number % 12]
 
     def candidate(sense: str, place: int) -> Record:
         right = sense == "one"
@@ -122,9 +122,9 @@ def retrieval(number: int = 0) -> Record:
         "eval_id": f"eval{number:04}",
         "eval_type": "multi_sense_retrieval",
         "lemma": lemma,
-        "query": usage(lemma, "one", 16, cue_tier="high_cue"),
-        "candidates": [candidate("two", 17), candidate("one", 18), candidate("two", 19)],
-        "correct_passage_ids": ["p18"],
+        "query": usage(lemma, "one", first, cue_tier="high_cue"),
+        "candidates": [candidate("two", first + 1), candidate("one", first + 2), candidate("two", first + 3)],
+        "correct_passage_ids": [f"p{first + 2}"],
     }
 
 

@@ -10,7 +10,7 @@ from engine.contract.bad_input import BadInput
 from engine.contract.input_files import remote_name
 from engine.data.formats.user_files import read_evaluation_files, read_user_files
 from tests.engine.data.formats import sample_lines as samples
-from tests.engine.user_experiment import user_settings, write_user_experiment
+from tests.engine.user_experiment import files_of, user_settings, write_user_experiment
 
 
 def test_evaluation_files_are_read_by_role(tmp_path: Path) -> None:
@@ -52,3 +52,19 @@ def test_errors_give_the_files_name_in_the_experiment(tmp_path: Path, content: b
         paths[file.sha256] = file.path.rename(tmp_path / remote_name(file.sha256))
     with pytest.raises(BadInput, match=message):
         read_user_files(settings.inputs, paths)
+
+
+def test_development_items_of_the_users_own_evaluation_are_dropped_as_they_are_read(tmp_path: Path) -> None:
+    path = write_user_experiment(tmp_path / "console")
+    items = [samples.retrieval(1), {**samples.retrieval(lemma="fork", first=40), "eval_id": "new"}]
+    samples.write(path.with_name("mine.jsonl"), items)
+    path.write_text(path.read_text() + '[development.mine]\nretrieval = "mine.jsonl"\n')
+    experiment, settings = user_settings(path)
+    files = files_of(experiment, settings)
+    (mine,) = files.development
+    assert (mine.name, [item.item_id for item in mine.retrieval]) == ("mine", ["new"])
+    assert files.excluded == {"retrieval item of mine with a lemma of the evaluation": 1}
+    samples.write(path.with_name("mine.jsonl"), items[:1])
+    experiment, settings = user_settings(path)
+    with pytest.raises(BadInput, match=r"^development.mine.retrieval: none of its 1 items is left"):
+        files_of(experiment, settings)
