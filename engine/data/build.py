@@ -29,7 +29,7 @@ from engine.data.records import Bundle
 from engine.data.wordnet.database import WordNet
 from engine.data.wordnet.usage_events import read_lexicon
 
-BUILDER_VERSION = 4
+BUILDER_VERSION = 5
 """Increased whenever the same inputs would give other bytes."""
 
 ADVERSARIAL_BUNDLES = 598

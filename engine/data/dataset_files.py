@@ -60,7 +60,7 @@ class DataManifest(Struct, frozen=True):
         lemmas: count per split.
         records: count per file.
         tiers: count per tier, by file.
-        tier_cuts: the least danger of tier 2 and of tier 3 in the v2.3 edition.
+        tier_cuts: the least danger of tier 2 and of tier 3 in the v2.3 edition, among the negatives that training compares.
         adversarial: count of adversarial bundles in the v2.3 edition.
         nearest_other_lemma: median and 5th percentile of an anchor's similarity to its nearest cross-lemma negative in
             the v2.3 edition.

@@ -9,7 +9,14 @@ from msgspec import Struct, structs
 
 from engine.contract.experiment import Edition, Verification
 from engine.data.bundles.bundles import complete, mine_adversarial, nearest_other_lemmas
-from engine.data.bundles.danger import tier_by_cuts, tier_cuts, with_tiers_by_rank
+from engine.data.bundles.danger import (
+    ADVERSARIAL_FROM,
+    compared_dangers,
+    danger_at,
+    tier_by_cuts,
+    tier_cuts,
+    with_tiers_by_rank,
+)
 from engine.data.bundles.drafts import Draft
 from engine.data.bundles.encoder_text import EmbeddedTexts, encoder_text_of
 from engine.data.bundles.enrichment import draft_enrichment, enriched_senses, verify
@@ -28,7 +35,7 @@ class Editions(Struct, frozen=True):
         dev: development bundles.
         originals: the text that each accepted synthetic context was made from, by event id.
         rejected: synthetic contexts that failed verification.
-        tier_cuts: the least dangers of tier 2 and tier 3 in v2.3.
+        tier_cuts: the least ``compared_dangers`` of tier 2 and tier 3 in v2.3.
         excluded: count of drafts that gave no bundle, by reason.
     """
 
@@ -46,8 +53,10 @@ def make_editions(plan: Plan, texts: EmbeddedTexts, adversarial: int, thresholds
     v22 = complete("v2.2", plan.v22, [()] * len(plan.v22), texts)
     dev, _ = _tiered("dev", plan.dev, texts, excluded)
     v23, near = _tiered("v2.3", plan.v23, texts, excluded)
-    cuts = tier_cuts(v23)
-    whole = (*v23, *mine_adversarial("v2.3", v23, near, texts, cuts[0], adversarial))
+    compared = compared_dangers(v23, texts)
+    cuts = tier_cuts(compared)
+    hard = danger_at(compared, ADVERSARIAL_FROM)
+    whole = (*v23, *mine_adversarial("v2.3", v23, near, texts, hard, adversarial))
     accepted, rejected = verify(plan.synthetics, texts, thresholds)
     synthetics: dict[str, list[UsageEvent]] = {}
     for made in accepted:
@@ -66,9 +75,10 @@ def make_editions(plan: Plan, texts: EmbeddedTexts, adversarial: int, thresholds
 def _tiered(
     edition: str, drafts: Sequence[Draft], texts: EmbeddedTexts, excluded: Counter[str]
 ) -> tuple[tuple[Bundle, ...], list[tuple[UsageEvent, ...]]]:
-    """Bundles with tiers by rank of danger, and each bundle's near cross-lemma events."""
+    """Bundles with tiers by rank, and each bundle's near cross-lemma events."""
     kept, near = _with_near(drafts, _pool(drafts), texts, excluded)
-    return with_tiers_by_rank(complete(edition, kept, near, texts)), near
+    bundles = complete(edition, kept, near, texts)
+    return with_tiers_by_rank(bundles, compared_dangers(bundles, texts)), near
 
 
 def _enrichment(
@@ -86,7 +96,11 @@ def _enrichment(
     texts.add(encoder_text_of(event) for draft in drafts for event in draft.events)
     kept, near = _with_near(drafts, _pool(plan.v23), texts, excluded)
     bundles = complete("enriched", kept, near, texts)
-    return tuple(structs.replace(bundle, tier=tier_by_cuts(bundle.danger, cuts)) for bundle in bundles)
+    compared = compared_dangers(bundles, texts).tolist()
+    return tuple(
+        structs.replace(bundle, tier=tier_by_cuts(danger, cuts))
+        for bundle, danger in zip(bundles, compared, strict=True)
+    )
 
 
 def _with_near(

@@ -39,7 +39,8 @@ class Bundle(Struct, frozen=True):
     """A training bundle: an anchor, a positive of its sense in another text, and negatives.
 
     ``siblings`` are negatives of the anchor's lemma, ``cross_lemma`` negatives of other lemmas. ``danger`` = max
-    sim(anchor, negatives) - sim(anchor, positive) under frozen mean pooling; ``tier`` is None in editions without tiers.
+    sim(anchor, negatives) - sim(anchor, positive) under frozen mean pooling. ``tier`` is by rank of the same difference
+    among the siblings that the training loss compares; None in editions without tiers.
     ``similarities`` are the anchor's to its cross-lemma negatives; empty where unknown.
     """
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.contract.experiment import ADVERSARIAL, Tier
-from engine.data.bundles.danger import rounded, with_danger
+from engine.data.bundles.danger import sibling_dangers, with_danger
 from engine.data.bundles.drafts import Draft
-from engine.data.bundles.encoder_text import EmbeddedTexts, encoder_text_of
+from engine.data.bundles.encoder_text import EmbeddedTexts
 from engine.data.records import Bundle, UsageEvent
 from engine.data.wordnet.usage_events import digest, normalised, synset_of
 
@@ -83,18 +83,14 @@ def bundle_of(
     edition: str,
     draft: Draft,
     cross: tuple[UsageEvent, ...],
-    similarities: tuple[float, ...] = (),
-    danger: float = 0.0,
     tier: Tier | None = None,
     *,
     adversarial: bool = False,
 ) -> Bundle:
-    """A bundle whose id is a hash of its edition and its events."""
+    """A bundle without danger whose id is a hash of its edition and its events."""
     events = (*draft.events, *cross)
     bundle_id = digest("bundle", edition, str(adversarial), *(event.event_id for event in events))
-    return Bundle(
-        bundle_id, draft.anchor, draft.positive, draft.siblings, cross, danger, tier, adversarial, similarities
-    )
+    return Bundle(bundle_id, draft.anchor, draft.positive, draft.siblings, cross, 0.0, tier, adversarial)
 
 
 def mine_adversarial(
@@ -105,53 +101,53 @@ def mine_adversarial(
     least_danger: float,
     limit: int,
 ) -> tuple[Bundle, ...]:
-    """Up to ``limit`` adversarial bundles, the most dangerous first.
+    """Up to ``limit`` adversarial bundles, the most dangerous to the training loss first.
 
-    For each bundle of at least ``least_danger``, ten sets of hard negatives are drawn by hash from its siblings and its
-    near cross-lemma events, always without the negative that made it dangerous; a bundle without another sibling gives
-    none. At least three sets must reach ``least_danger``, so that one near-duplicate negative cannot make an anchor
-    adversarial. The most dangerous set becomes the bundle.
+    Danger here is that among the siblings that the loss compares (``compared_dangers``). For each bundle of at least
+    ``least_danger``, ten sets of hard negatives are drawn by hash from its siblings and its near cross-lemma events,
+    always without the sibling that made it dangerous; a bundle without another gives none. At least three sets must
+    reach ``least_danger``, so that one near-duplicate negative cannot make an anchor adversarial. The most dangerous set
+    becomes the bundle.
 
     Args:
         edition: part of the ids.
         bundles: complete bundles.
         cross: for each bundle its near cross-lemma events in other texts than its own, more than it has.
         texts: embeddings of all their texts.
-        least_danger: the danger from which a bundle is tried and a drawn set counts; that of tier 2.
+        least_danger: the danger from which a bundle is tried and a drawn set counts.
         limit: how many bundles to make at most.
     """
-    mined = [
-        found
-        for bundle, near in zip(bundles, cross, strict=True)
-        if bundle.danger >= least_danger and (found := _most_dangerous(edition, bundle, near, texts, least_danger))
-    ]
-    return tuple(sorted(mined, key=lambda bundle: (-bundle.danger, bundle.bundle_id))[:limit])
+    mined: list[tuple[float, Bundle]] = []
+    for bundle, near, dangers in zip(bundles, cross, sibling_dangers(bundles, texts), strict=True):
+        if near and len(bundle.siblings) > 1 and dangers.max() >= least_danger:
+            by_sibling = dict(zip(bundle.siblings, dangers.tolist(), strict=True))
+            if (found := _most_dangerous(edition, bundle, near, by_sibling, least_danger)) is not None:
+                mined.append(found)
+    mined.sort(key=lambda found: (-found[0], found[1].bundle_id))
+    return with_danger([bundle for _, bundle in mined[:limit]], texts)
 
 
 def _most_dangerous(
-    edition: str, bundle: Bundle, cross: Sequence[UsageEvent], texts: EmbeddedTexts, least_danger: float
-) -> Bundle | None:
-    events = (bundle.positive, *bundle.siblings, *cross)
-    (similarity,) = texts.to_each([encoder_text_of(bundle.anchor)], [[encoder_text_of(event) for event in events]])
-    near = dict(zip((event.event_id for event in events), rounded(similarity).tolist(), strict=True))
-    hardest = max((*bundle.siblings, *bundle.cross_lemma), key=lambda event: near[event.event_id])
-    siblings = [event for event in bundle.siblings if event != hardest]
-    others = [event for event in cross if event != hardest]
-    if not siblings or not others:
-        return None
-    passed: list[tuple[float, Draft, tuple[UsageEvent, ...]]] = []
+    edition: str,
+    bundle: Bundle,
+    cross: Sequence[UsageEvent],
+    by_sibling: Mapping[UsageEvent, float],
+    least_danger: float,
+) -> tuple[float, Bundle] | None:
+    """The adversarial bundle of ``bundle`` and its danger; None if too few sets of negatives are dangerous."""
+    hardest = max(bundle.siblings, key=by_sibling.__getitem__)
+    others = [event for event in bundle.siblings if event != hardest]
+    passed: list[tuple[float, tuple[UsageEvent, ...], tuple[UsageEvent, ...]]] = []
     for number in range(DRAWS):
-        chosen = tuple(_draw(siblings, f"{bundle.bundle_id}{number}", _ADVERSARIAL_SIBLINGS))
-        cross_lemma = tuple(_draw(others, f"{bundle.bundle_id}{number}", CROSS_LEMMA))
-        nearest = max(near[event.event_id] for event in (*chosen, *cross_lemma))
-        danger = round(nearest - near[bundle.positive.event_id], 5)
-        if danger >= least_danger:
-            passed.append((danger, Draft(bundle.anchor, bundle.positive, chosen), cross_lemma))
+        siblings = tuple(_draw(others, f"{bundle.bundle_id}{number}", _ADVERSARIAL_SIBLINGS))
+        cross_lemma = tuple(_draw(cross, f"{bundle.bundle_id}{number}", CROSS_LEMMA))
+        if (danger := max(map(by_sibling.__getitem__, siblings))) >= least_danger:
+            passed.append((danger, siblings, cross_lemma))
     if len(passed) < LEAST_PASSED:
         return None
-    danger, draft, cross_lemma = max(passed, key=lambda drawn: drawn[0])
-    similarities = tuple(near[event.event_id] for event in cross_lemma)
-    return bundle_of(edition, draft, cross_lemma, similarities, danger, ADVERSARIAL, adversarial=True)
+    danger, siblings, cross_lemma = max(passed, key=lambda drawn: drawn[0])
+    draft = Draft(bundle.anchor, bundle.positive, siblings)
+    return danger, bundle_of(edition, draft, cross_lemma, ADVERSARIAL, adversarial=True)
 
 
 def _draw(events: Sequence[UsageEvent], salt: str, count: int) -> list[UsageEvent]:

@@ -1,4 +1,9 @@
-"""Danger of bundles under frozen mean pooling, and the tiers cut from it."""
+"""Danger of bundles under frozen mean pooling, and the tiers.
+
+A bundle's danger counts all its negatives. Its tier counts only the siblings that the training loss compares
+(see ``training/bundle_arrays.py``): the nearest negative of another lemma, which the loss never reads, decides the danger
+of nine bundles in ten, and tiers by that danger had little to do with what a head finds hard.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +19,10 @@ from engine.data.records import Bundle
 
 TIER2_FROM, TIER3_FROM = 0.85, 0.97
 """Ranks, as shares of all bundles, at which tier 2 and tier 3 begin."""
+ADVERSARIAL_FROM = 0.80
+"""Rank from which negatives without a bundle's hardest one count as adversarial; few bundles of tier 2 have two so hard."""
 _DIGITS = 5
+LEAST_DANGER = -2.0
 
 
 def dangers(
@@ -42,9 +50,36 @@ def with_danger(bundles: Sequence[Bundle], texts: EmbeddedTexts) -> tuple[Bundle
     )
 
 
-def with_tiers_by_rank(bundles: Sequence[Bundle]) -> tuple[Bundle, ...]:
-    """The bundles with tiers by their rank of danger among all; those that have a tier keep it."""
-    tiers = tiers_by_rank(np.array([bundle.danger for bundle in bundles]))
+def sibling_dangers(bundles: Sequence[Bundle], texts: EmbeddedTexts) -> list[NDArray[np.float64]]:
+    """The danger that each sibling is to the training loss; an array (siblings,) for each bundle, rounded.
+
+    The loss compares like with like: a sibling of the positive's kind, gloss or sentence, with the anchor, one of the
+    anchor's kind with the positive. The danger is that similarity, the greater where it is compared with both, less
+    sim(anchor, positive); -2, the least there is, where it is compared with neither.
+    """
+    anchors = [encoder_text_of(bundle.anchor) for bundle in bundles]
+    positives = [encoder_text_of(bundle.positive) for bundle in bundles]
+    siblings = [[encoder_text_of(event) for event in bundle.siblings] for bundle in bundles]
+    near = zip(texts.to_each(anchors, siblings), texts.to_each(positives, siblings), strict=True)
+    found: list[NDArray[np.float64]] = []
+    for bundle, (to_anchor, to_positive), target in zip(
+        bundles, near, texts.similarities(anchors, positives), strict=True
+    ):
+        gloss = np.array([event.source == "gloss" for event in bundle.siblings], dtype=bool)
+        forward = np.where(gloss == (bundle.positive.source == "gloss"), to_anchor - target, LEAST_DANGER)
+        backward = np.where(gloss == (bundle.anchor.source == "gloss"), to_positive - target, LEAST_DANGER)
+        found.append(rounded(np.maximum(forward, backward)))
+    return found
+
+
+def compared_dangers(bundles: Sequence[Bundle], texts: EmbeddedTexts) -> NDArray[np.float64]:
+    """The greatest of each bundle's ``sibling_dangers``, -2 without any; shape (bundles,)."""
+    return np.array([row.max(initial=LEAST_DANGER) for row in sibling_dangers(bundles, texts)], dtype=np.float64)
+
+
+def with_tiers_by_rank(bundles: Sequence[Bundle], compared: NDArray[np.float64]) -> tuple[Bundle, ...]:
+    """The bundles with tiers by rank of their ``compared_dangers`` (bundles,); those that have a tier keep it."""
+    tiers = tiers_by_rank(compared)
     return tuple(structs.replace(bundle, tier=bundle.tier or tier) for bundle, tier in zip(bundles, tiers, strict=True))
 
 
@@ -62,11 +97,14 @@ def tiers_by_rank(danger: NDArray[np.float64]) -> tuple[Tier, ...]:
     return tuple(EASY if rank < easy else ROBUST if rank < robust else ADVERSARIAL for rank in ranks)
 
 
-def tier_cuts(bundles: Sequence[Bundle]) -> tuple[float, float]:
+def tier_cuts(danger: NDArray[np.float64]) -> tuple[float, float]:
     """The least danger of tier 2 and of tier 3 by rank; the greatest danger where a tier is empty."""
-    ordered = sorted(bundle.danger for bundle in bundles)
-    at2, at3 = (ordered[min(len(ordered) - 1, round(share * len(ordered)))] for share in (TIER2_FROM, TIER3_FROM))
-    return at2, at3
+    return danger_at(danger, TIER2_FROM), danger_at(danger, TIER3_FROM)
+
+
+def danger_at(danger: NDArray[np.float64], share: float) -> float:
+    """The danger of the bundle at rank ``share`` (0 to 1) of all, the least dangerous first."""
+    return float(np.sort(danger)[min(len(danger) - 1, round(share * len(danger)))])
 
 
 def tier_by_cuts(danger: float, cuts: tuple[float, float]) -> Tier:

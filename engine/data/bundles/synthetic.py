@@ -13,6 +13,7 @@ from engine.data.wordnet.database import Synset, WordNet
 from engine.data.wordnet.inflection import Inflection
 from engine.data.wordnet.morphology import Morphology
 from engine.data.wordnet.usage_events import Sense, normalised, usage_event
+from engine.data.wordnet.verb_frames import can_replace, slot_after
 
 _ARTICLE = re.compile(r"\b(an?)(\s+)\Z", re.I)
 # The article follows the sound, not the spelling: "a unicorn", "a European", "a one-way street", but "an hour",
@@ -25,7 +26,9 @@ _LETTERS = re.compile(r"[AEFHILMNORSX][A-Z]{0,2}\b")
 _SENTENCE_START = re.compile(r"(?:\A|[.!?:]\s)[\s\"'`(]*\Z")
 _NEXT_WORD = re.compile(r"\s+([a-z]+)")
 _OBJECTS = frozenset({"me", "you", "him", "her", "it", "us", "them"})
-_PREPOSITIONS = frozenset({"to", "of", "at", "on", "in", "for", "with", "from", "into", "about", "against", "upon"})
+_PREPOSITIONS = frozenset(
+    {"to", "of", "at", "on", "in", "for", "with", "from", "into", "about", "against", "upon", "by"}
+)
 _PARTICLES = frozenset({"up", "out", "off", "down", "away", "back", "over", "apart", "together", "around"})
 
 
@@ -87,6 +90,8 @@ class Substitution:
             return "an adjective out of its place"
         if sense.pos == "v" and not _fits(spelled, synonym, text[end:]):
             return "a verb that wants other words around it"
+        if sense.pos == "v" and not self._takes_the_same(sense, spelled, synset, synonym, text, (start, end)):
+            return "a verb that takes no such object or preposition"
         replacement = self._inflected(spelled, synonym, sense.pos, text, (start, end))
         if replacement is None:
             return "inflection unclear"
@@ -95,6 +100,31 @@ class Substitution:
         before = _with_article(text[:start], replacement)
         span = (len(before), len(before) + len(replacement))
         return usage_event(sense.lemma, sense.pos, sense.sense_id, before + replacement + text[end:], span, "synthetic")
+
+    def _takes_the_same(
+        self, sense: Sense, spelled: str, synset: Synset, synonym: str, text: str, span: tuple[int, int]
+    ) -> bool:
+        """Whether the verb ``spelled`` takes the object or preposition after ``synonym`` in ``text``, by its frames."""
+        slot = slot_after(text[: span[0]], text[slice(*span)], text[span[1] :])
+        if slot is None:
+            return True
+        frames = dict(zip(synset.lemmas, synset.frames, strict=True))
+        others = [
+            self._wordnet.synsets[name] for name in self._wordnet.senses[sense.lemma, "v"] if name != sense.synset
+        ]
+        elsewhere = [
+            taken
+            for other in others
+            for lemma, taken in zip(other.lemmas, other.frames, strict=True)
+            if lemma.lower() == sense.lemma
+        ]
+        return can_replace(
+            slot,
+            frames[spelled],
+            frames[synonym],
+            frozenset().union(*elsewhere) if elsewhere else None,
+            phrase_to_word=" " in synonym and " " not in spelled,
+        )
 
     def _inflected(self, lemma: str, synonym: str, pos: Pos, text: str, span: tuple[int, int]) -> str | None:
         """``lemma`` inflected like the synonym in the text; None where the form is unclear or does not exist."""

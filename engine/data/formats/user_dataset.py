@@ -15,7 +15,7 @@ from msgspec import structs
 from engine.contract.bad_input import BadInput
 from engine.contract.input_files import InputFile
 from engine.contract.settings import Settings
-from engine.data.bundles.danger import tier_cuts, with_danger, with_tiers_by_rank
+from engine.data.bundles.danger import compared_dangers, tier_cuts, with_danger, with_tiers_by_rank
 from engine.data.bundles.encoder_text import Embed, EmbeddedTexts, bundle_encoder_texts, evaluation_encoder_texts
 from engine.data.dataset_files import (
     MANIFEST,
@@ -110,7 +110,8 @@ def prepare_user_dataset(
     cleaned = without_development_texts(cleaned, development)
     _require_enough(settings, cleaned)
     report(1, _STAGES, "stages")
-    contents = _with_danger_and_killers(settings, cleaned, evaluation, killers, EmbeddedTexts(embed))
+    texts = EmbeddedTexts(embed)
+    contents = _with_danger_and_killers(settings, cleaned, evaluation, killers, texts)
     report(2, _STAGES, "stages")
     contents = structs.replace(contents, development=development)
     if confirm is not None:
@@ -131,7 +132,7 @@ def prepare_user_dataset(
             "dev": len({bundle.anchor.lemma for bundle in contents.dev}),
             "eval": len(contents.evaluation.lemmas()),
         },
-        tier_cuts=source.tier_cuts if source and settings.edition else tier_cuts(bundles),
+        tier_cuts=source.tier_cuts if source and settings.edition else tier_cuts(compared_dangers(bundles, texts)),
         adversarial=sum(bundle.adversarial for bundle in bundles),
         nearest_other_lemma={},
         synthetics={},
@@ -197,7 +198,10 @@ def _with_danger_and_killers(
     train, dev = cleaned.train, cleaned.dev
     if settings.edition is None:
         texts.add(bundle_encoder_texts((*train, *dev)))
-        train, dev = (with_tiers_by_rank(with_danger(bundles, texts)) for bundles in (train, dev))
+        train, dev = (
+            with_tiers_by_rank(with_danger(bundles, texts), compared_dangers(bundles, texts))
+            for bundles in (train, dev)
+        )
     if settings.has_user_evaluation:
         texts.add(evaluation_encoder_texts(evaluation))
         evaluation = structs.replace(evaluation, retrieval=with_tiers(evaluation.retrieval, texts))

@@ -39,7 +39,8 @@ class Synset(Struct, frozen=True):
 
     ``markers`` are the syntactic positions of the lemmas, which some adjectives have: ``p`` predicate, ``a`` before a
     noun, ``ip`` right after one, else "". ``related`` names the synsets it points to: broader, narrower, part and whole,
-    similar, derived; not its antonyms.
+    similar, derived; not its antonyms. ``frames`` are the numbers of each lemma's sentence frames if it is a verb, else
+    none; 8 is "Somebody ----s something" (WordNet's manual page wninput(5WN) lists all 35).
     """
 
     name: str
@@ -49,6 +50,7 @@ class Synset(Struct, frozen=True):
     examples: tuple[str, ...]
     markers: tuple[str, ...]
     related: tuple[str, ...] = ()
+    frames: tuple[frozenset[int], ...] = ()
 
 
 class WordNet(Struct, frozen=True):
@@ -188,6 +190,7 @@ def _read_data(path: Path, pos: Pos, index: dict[str, tuple[str, ...]]) -> Itera
             first = words[0][0].lower()
             sense = index[first].index(offset) + 1
             targets = _targets(fields[4 + 2 * count :])
+            frames = _frames(fields[4 + 2 * count :], count) if pos == "v" else ()
         except (IndexError, KeyError, ValueError):
             bar = ""
         if not bar or len(words) != count:
@@ -195,7 +198,7 @@ def _read_data(path: Path, pos: Pos, index: dict[str, tuple[str, ...]]) -> Itera
         definition, examples = split_gloss(gloss)
         lemmas = tuple(word.replace("_", " ") for word, _, _ in words)
         markers = tuple(marker.removesuffix(")") for _, _, marker in words)
-        synset = Synset(f"{first}.{kind}.{sense:02d}", pos, lemmas, definition, examples, markers)
+        synset = Synset(f"{first}.{kind}.{sense:02d}", pos, lemmas, definition, examples, markers, (), frames)
         yield synset, _Pointers((pos, offset), number, targets)
 
 
@@ -207,6 +210,18 @@ def _targets(fields: list[str]) -> tuple[_Address, ...]:
         (_POS_OF[kind], offset)
         for symbol, offset, kind in zip(symbols, offsets, kinds, strict=True)
         if symbol != _ANTONYM
+    )
+
+
+def _frames(fields: list[str], lemmas: int) -> tuple[frozenset[int], ...]:
+    """The frames of each of a verb synset's ``lemmas``, after its pointers: ``f_cnt``, then "+", frame, word (0 is all)."""
+    start = 1 + 4 * int(fields[0])
+    count = int(fields[start])
+    frames = [int(frame) for frame in fields[start + 2 : start + 1 + 3 * count : 3]]
+    words = [int(word, 16) for word in fields[start + 3 : start + 1 + 3 * count : 3]]
+    return tuple(
+        frozenset(frame for frame, word in zip(frames, words, strict=True) if word in (0, lemma + 1))
+        for lemma in range(lemmas)
     )
 
 

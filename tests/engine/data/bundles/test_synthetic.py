@@ -53,6 +53,12 @@ def test_article_inflection_and_capital_are_kept_right(
     [
         ("office", "Central Intelligence Agency", "part of a name or an abbreviation"),
         ("asleep", "he is deceased", "an adjective out of its place"),
+        (
+            "retaliate",
+            "He wants to avenge the murder of his brother",
+            "a verb that takes no such object or preposition",
+        ),
+        ("occupy", "She resides in Princeton", "a verb that takes no such object or preposition"),
         ("stick to", "Will this wallpaper adhere to the wall?", "a verb that wants other words around it"),
         (
             "capitalize",

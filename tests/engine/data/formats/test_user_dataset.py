@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import DataSlice
 from engine.contract.settings import Settings
+from engine.data.bundles.danger import compared_dangers
+from engine.data.bundles.encoder_text import EmbeddedTexts, bundle_encoder_texts
 from engine.data.dataset_files import load, read_manifest
 from engine.data.formats.gate import Gate
 from engine.data.formats.lines import Line
@@ -70,9 +72,10 @@ def test_a_tier_is_the_files_own_or_by_rank_of_danger(path: Path, tmp_path: Path
         near = [float(anchor @ other) for other in others]
         assert bundle.danger == pytest.approx(max(near[1:]) - near[0], abs=1e-4)
         assert bundle.tier is not None
-    by_rank = sorted(
-        (bundle for bundle in dataset.train if "poly" in bundle.bundle_id), key=lambda bundle: bundle.danger
-    )
+    texts_of = EmbeddedTexts(bag_of_words)
+    texts_of.add(bundle_encoder_texts(dataset.train))
+    compared = dict(zip(dataset.train, compared_dangers(dataset.train, texts_of), strict=True))
+    by_rank = sorted((bundle for bundle in dataset.train if "poly" in bundle.bundle_id), key=lambda one: compared[one])
     assert [bundle.tier for bundle in by_rank] == sorted(str(bundle.tier) for bundle in by_rank)
 
 

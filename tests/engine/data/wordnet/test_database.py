@@ -95,6 +95,13 @@ def test_synsets_name_their_relatives_and_not_their_antonyms(wordnet: WordNet) -
     assert all(set(synset.related) <= names for synset in wordnet.synsets.values())
 
 
+def test_verbs_keep_the_sentence_frames_of_each_lemma(wordnet: WordNet) -> None:
+    heed = wordnet.synsets["heed.v.01"]
+    frames = dict(zip(heed.lemmas, heed.frames, strict=True))
+    assert frames["heed"] == {8, 9} and frames["listen"] == {8, 9, 22}
+    assert wordnet.synsets["dog.n.01"].frames == ()
+
+
 def test_adjectives_keep_their_places_in_a_sentence(wordnet: WordNet) -> None:
     markers = {
         lemma: marker
