@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from engine.commands.check import add_check
 from engine.commands.data import add_data
+from engine.commands.evaluate import add_evaluate
 from engine.commands.run import add_run
 from engine.contract.bad_input import BadInput
 
@@ -31,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         commands = parser.add_subparsers(required=True, metavar="COMMAND")
         add_run(commands)
+        add_evaluate(commands)
         add_check(commands)
         add_data(commands)
         options = parser.parse_args(arguments)

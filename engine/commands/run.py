@@ -1,4 +1,4 @@
-"""``qllm-engine run``, ``train`` and ``evaluate``: the pipeline of one run, whole or step by step."""
+"""``qllm-engine run`` and ``train``: the pipeline of one run, whole or without its evaluation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from engine.commands.options import (
 )
 from engine.contract.bad_input import BadInput
 from engine.contract.run_folder import RunFolder
-from engine.contract.settings import RunId, Settings, encoders_of, read_spec, resolve, run_ids
+from engine.contract.settings import RunId, Settings, encoders_of, resolve
 
 if TYPE_CHECKING:
     from engine.contract.events import Body
@@ -30,7 +30,7 @@ DONE, BLOCKED, FAILED = 0, 5, 6
 
 
 def add_run(commands: argparse._SubParsersAction[Any]) -> None:
-    """Add ``run``, ``train`` and ``evaluate``."""
+    """Add ``run`` and ``train``."""
     for name, evaluation, summary in (
         ("run", True, "the whole pipeline of one run: prepare, train, evaluate"),
         ("train", False, "prepare and train one run, without evaluating it"),
@@ -43,29 +43,12 @@ def add_run(commands: argparse._SubParsersAction[Any]) -> None:
         run.add_argument("--resume", action="store_true", help="resume the run in --output from its checkpoint")
         run.add_argument("--output", required=True, type=Path, metavar="DIR", help="the run's folder")
         if evaluation:
-            _add_strict(run)
+            add_strict(run)
         run.set_defaults(command=_run, evaluation=evaluation, strict=False)
 
-    evaluate = commands.add_parser(
-        "evaluate",
-        help="score a trained run's checkpoint, or frozen mean pooling alone",
-        description="Write items.parquet, attention.parquet and metrics.json of a trained run, or, without RUN_FOLDER, "
-        "of the experiment's frozen mean pooling.",
-    )
-    evaluate.add_argument("run_folder", nargs="?", type=Path, metavar="RUN_FOLDER", help="a run that has been trained")
-    add_settings(evaluate)
-    add_device(evaluate)
-    _add_strict(evaluate)
-    evaluate.add_argument("--output", type=Path, metavar="DIR", help="default: RUN_FOLDER, if it is not evaluated yet")
-    evaluate.add_argument(
-        "--confirm",
-        metavar="REASON",
-        help="score the sealed confirm split instead, for a decision; who, when and REASON are recorded beside the scores",
-    )
-    evaluate.set_defaults(command=_evaluate, profile=None)
 
-
-def _add_strict(parser: argparse.ArgumentParser) -> None:
+def add_strict(parser: argparse.ArgumentParser) -> None:
+    """Add ``--strict``."""
     parser.add_argument("--strict", action="store_true", help="exit with 5 when a ship blocker failed")
 
 
@@ -75,7 +58,7 @@ def _run(options: argparse.Namespace) -> int:
     folder, workspace, files = RunFolder(options.output), workspace_of(options), paths_of(experiment)
     if folder.events.exists() and not options.resume:
         raise BadInput("holds a run already; give --resume to resume it, or another folder", file=folder.root)
-    with _device_for(settings, folder, options) as device:
+    with device_for(settings, folder, options) as device:
         from engine.pipeline.run import run_pipeline
 
         events = run_pipeline(
@@ -87,58 +70,11 @@ def _run(options: argparse.Namespace) -> int:
             encoders=encoders_of(experiment, options.profile),
             evaluation=options.evaluation,
         )
-        return _follow(events, folder, strict=options.strict)
-
-
-def _evaluate(options: argparse.Namespace) -> int:
-    run = RunFolder(options.run_folder) if options.run_folder else None
-    if not (options.run_folder or options.output):
-        raise BadInput("give RUN_FOLDER to evaluate a run, or --output DIR to evaluate mean pooling", field="--output")
-    if options.confirm is not None:
-        if not options.confirm.strip():
-            raise BadInput("give the decision that the scores are for", field="--confirm")
-        if options.output is None:
-            raise BadInput("--confirm needs a folder of its own for its scores", field="--output")
-    output, workspace = RunFolder(options.output or options.run_folder), workspace_of(options)
-    _check_writes_over_nothing(output, run)
-    if run is None:
-        experiment, profile = experiment_of(options), options.profile or "full"
-        files = paths_of(experiment)
-        # any run will do: all share the encoder and the evaluation
-        settings = resolve(experiment, profile, run_ids(experiment, profile)[0])
-    else:
-        if options.profile is not None:
-            raise BadInput("RUN_FOLDER has its own settings; give either", field="--profile")
-        settings = read_spec(run.spec).settings
-        files = paths_of(experiment_of(options)) if settings.inputs else {}
-        for file in settings.inputs:
-            if file.sha256 not in files:
-                message = f"the experiment names no file with the content that {file.name} had in this run"
-                raise BadInput(message, field="--experiment")
-    with _device_for(settings, output, options) as device:
-        from engine.pipeline.evaluate import evaluate_mean_pool, evaluate_run
-
-        if run is None:
-            events = evaluate_mean_pool(settings, output, workspace, device, files, options.confirm)
-        else:
-            events = evaluate_run(run, output, workspace, device, files, options.confirm)
-        return _follow(events, output, strict=options.strict)
-
-
-def _check_writes_over_nothing(output: RunFolder, run: RunFolder | None) -> None:
-    """Refuse an output folder that holds an evaluation, or a run other than ``run``, the one to be evaluated."""
-    same = run is not None and output.root.resolve() == run.root.resolve()
-    for refused, what in (
-        (output.manifest.exists(), "is a sealed run"),
-        (output.metrics.exists(), "holds an evaluation already"),
-        (output.spec.exists() and not same, "holds another run"),
-    ):
-        if refused:
-            raise BadInput(f"{what}; give another folder with --output", file=output.root)
+        return follow(events, folder, strict=options.strict)
 
 
 @contextmanager
-def _device_for(settings: Settings, output: RunFolder, options: argparse.Namespace) -> Iterator[str]:
+def device_for(settings: Settings, output: RunFolder, options: argparse.Namespace) -> Iterator[str]:
     """The device for the pipeline in the block, which may make the folder ``output``: on bad input it is removed again."""
     if settings.needs_wordnet:
         check_wordnet()
@@ -151,7 +87,7 @@ def _device_for(settings: Settings, output: RunFolder, options: argparse.Namespa
         raise
 
 
-def _follow(events: Iterable[Body], output: RunFolder, *, strict: bool) -> int:
+def follow(events: Iterable[Body], output: RunFolder, *, strict: bool) -> int:
     """Write each event to ``events.jsonl`` and as a line of text to standard output; returns the exit code."""
     from engine.contract.events import End
     from engine.pipeline.event_log import EventWriter, line_of

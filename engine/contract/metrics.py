@@ -132,6 +132,42 @@ class Metrics(Struct, frozen=True):
     tier3_exposures: float | None = None
 
 
+class AttentionSummary(Struct, frozen=True):
+    """Attention of a head on ``probes`` probe texts: mean entropy / log tokens, and mass on the target word and on cues."""
+
+    probes: int
+    entropy: float
+    lemma_mass: float
+    cue_mass: float | None
+
+
+class EvaluationReport(Struct, frozen=True):
+    """Result of ``qllm-engine evaluate``: scores of a model beside the baselines on the same items.
+
+    Attributes:
+        subject: what was scored, such as ``A/42`` or ``mean_pool``; its scores are ``models[subject]``.
+        encoder, layers: what it reads; "" and empty for a baseline without an encoder.
+        eval_fingerprint: of the items; scores under different ones are never compared.
+        models: scores by name. A score without any item is null in JSON.
+        gains: the subject's scores minus those of frozen mean pooling, item by item; empty for a baseline.
+        killers: frozen killers among the items, ``killer_top1`` the share of them ranked right; None without any.
+    """
+
+    subject: str
+    encoder: str
+    layers: tuple[int, ...]
+    eval_fingerprint: str
+    retrieval_items: int
+    coherence_steps: int
+    models: dict[str, Scores]
+    gains: dict[str, Estimate]
+    informativeness: Informativeness
+    gates: tuple[GateVerdict, ...]
+    killers: int = 0
+    killer_top1: float | None = None
+    attention: AttentionSummary | None = None
+
+
 def judge(values: Mapping[str, float], gates: Gates) -> tuple[GateVerdict, ...]:
     """The verdict on each ship blocker; a value that is missing or not a number fails."""
     verdicts = []

@@ -228,6 +228,26 @@ def _development(folder: Path, manifest: DataManifest) -> tuple[DevelopmentSet, 
     return (*built, *(_read(folder, USER_DEVELOPMENT, DevelopmentSet, manifest) if listed else ()))
 
 
+def load_evaluation(folder: Path) -> Dataset:
+    """The frozen evaluation of a dataset folder, without training or development data.
+
+    Raises:
+        BadInput: as ``load``.
+    """
+    manifest = read_manifest(folder)
+    return Dataset(
+        edition="",
+        train=(),
+        dev=(),
+        retrieval=_read(folder, RETRIEVAL, RetrievalItem, manifest),
+        coherence=_read(folder, COHERENCE, CoherenceItem, manifest),
+        data_fingerprint="",
+        eval_fingerprint=manifest.eval_fingerprint,
+        probes=_read(folder, ATTENTION, AttentionProbe, manifest),
+        killers=_read(folder, KILLERS, Killer, manifest),
+    )
+
+
 def load_confirm(folder: Path, edition: str) -> Dataset:
     """What ``load`` reads, with the sealed confirm split, which has no probes, in the place of the evaluation.
 

@@ -21,7 +21,8 @@ from engine.contract.durable import TEMPORARY_FILES, write_durably
 from engine.contract.events import Progress
 from engine.contract.file_lock import FileLock
 from engine.encoder.encoder import Encoder, TextStates
-from engine.encoder.token_states import EncoderInput, TokenStates
+from engine.encoder.encoder_input import EncoderInput
+from engine.encoder.token_states import TokenStates
 
 _VERSION = "1"
 _SHARD_TOKENS = 200_000

@@ -8,17 +8,7 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
-
-class EncoderInput(NamedTuple):
-    """A text that the encoder reads, and where its target word is: ``text[start:end]``; ``start == end`` where none is.
-
-    ``is_gloss`` marks what is read for a sense; its target word is the lemma in front of the gloss.
-    """
-
-    text: str
-    start: int = 0
-    end: int = 0
-    is_gloss: bool = False
+from engine.encoder.encoder_input import EncoderInput
 
 
 class RaggedBatch(NamedTuple):

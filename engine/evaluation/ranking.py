@@ -13,7 +13,7 @@ from engine.contract.experiment import SenseText
 from engine.data.bundles.encoder_text import coherence_inputs, encoder_input_of, evaluation_inputs
 from engine.data.evaluation.killers import Ranked, rank_candidates
 from engine.data.records import CoherenceItem, CoherenceStep, Dataset, FrozenEvaluation, RetrievalItem
-from engine.encoder.token_states import EncoderInput
+from engine.encoder.encoder_input import EncoderInput
 
 
 class TextVectors:

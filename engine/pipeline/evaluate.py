@@ -21,15 +21,13 @@ from engine.evaluation.evaluate import EvaluationResult, evaluate, killer_top1
 from engine.evaluation.frozen_layers import layer_rankings
 from engine.evaluation.item_files import write_rows
 from engine.evaluation.ranking import TextVectors, rank_all, ranking_inputs
+from engine.evaluation.report import MEAN_POOL
 from engine.model.embedding import embed_rows, mean_pool_of
 from engine.pipeline.confirm import record_decision
 from engine.pipeline.event_log import StageTimer
 from engine.pipeline.prepare import Prepared, prepare
 from engine.pipeline.train import TrainedHead, load_head
 from engine.training.curriculum import tier3_exposures
-
-MEAN_POOL = "mean_pool"
-"""The condition in the metrics of mean pooling alone."""
 
 
 def evaluate_run(

@@ -27,8 +27,9 @@ from engine.data.formats.user_files import read_user_files
 from engine.data.records import Dataset
 from engine.data.wordnet.database import REQUIRED, find_wordnet, read_wordnet
 from engine.encoder.encoder import Encoder
+from engine.encoder.encoder_input import EncoderInput
 from engine.encoder.token_cache import TokenCache, acquire, cache_folder, share_progress
-from engine.encoder.token_states import EncoderInput, TokenStates
+from engine.encoder.token_states import TokenStates
 from engine.model.embedding import mean_pool_of
 
 

@@ -63,7 +63,10 @@ def load_head(spec: Spec, prepared: Prepared, folder: RunFolder) -> TrainedHead:
         stopped = f"training stopped after step {position.step} of {position.total_steps}"
         raise BadInput(f"{stopped}; resume it first", file=folder.checkpoint)
     head = _new_head(spec.settings, prepared)
-    head.load_state_dict(best_weights(tensors))
+    try:
+        head.load_state_dict(best_weights(tensors))
+    except RuntimeError as error:  # a changed file: the fingerprint is that of this run
+        raise BadInput(f"its tensors are not those of this run's head: {error}", file=folder.checkpoint) from error
     return TrainedHead(head, position)
 
 

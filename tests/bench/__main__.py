@@ -8,9 +8,18 @@ from pathlib import Path
 import msgspec
 
 from console.commands.output import table
-from tests.bench import chart_redraw, first_paint, ragged_head, run_view, sync_big_file, sync_no_op, sync_small_files
+from tests.bench import (
+    chart_redraw,
+    evaluator,
+    first_paint,
+    ragged_head,
+    run_view,
+    sync_big_file,
+    sync_no_op,
+    sync_small_files,
+)
 
-BENCHES = (first_paint, run_view, chart_redraw, ragged_head, sync_no_op, sync_small_files, sync_big_file)
+BENCHES = (first_paint, run_view, chart_redraw, ragged_head, evaluator, sync_no_op, sync_small_files, sync_big_file)
 
 COLUMNS = ("name", "ours", "peer", "ratio", "goal", "met", "spread", "note")
 

@@ -23,7 +23,8 @@ from engine.data.records import (
     RetrievalItem,
     UsageEvent,
 )
-from engine.encoder.token_states import EncoderInput, TokenStates
+from engine.encoder.encoder_input import EncoderInput
+from engine.encoder.token_states import TokenStates
 
 torch.set_num_threads(1)  # as the commands do
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from engine.contract.experiment import SenseText
 from engine.data.records import FULL_POS_NAMES, Bundle, CoherenceItem, Dataset, FrozenEvaluation, Pos, UsageEvent
-from engine.encoder.token_states import EncoderInput
+from engine.encoder.encoder_input import EncoderInput
 
 
 def encoder_text_of(event: UsageEvent) -> str:

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.encoder.token_states import EncoderInput
+from engine.encoder.encoder_input import EncoderInput
 from tests.engine.samples import DEVICES, inputs_of, random_states
 
 TEXTS = ("one", "another", "x", "a longer text than others", "why")

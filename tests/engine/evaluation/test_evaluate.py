@@ -11,7 +11,7 @@ from msgspec import structs
 from engine.contract.items import AttentionRow, ItemRow
 from engine.data.bundles.encoder_text import encoder_input_of
 from engine.data.records import AttentionProbe, Dataset, Killer
-from engine.encoder.token_states import EncoderInput
+from engine.encoder.encoder_input import EncoderInput
 from engine.evaluation.attention import MAX_QUERIES, AttentionLog, attention_rows, probes_of
 from engine.evaluation.evaluate import EvaluationResult, evaluate, killer_top1
 from engine.evaluation.item_files import read_attention, write_rows

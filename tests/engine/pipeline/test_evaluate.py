@@ -13,8 +13,9 @@ from engine.contract.bad_input import BadInput
 from engine.contract.events import Checkpoint, End, Evaluation, Stage
 from engine.contract.run_folder import RunFolder
 from engine.contract.settings import decode_spec
+from engine.evaluation.report import MEAN_POOL
 from engine.pipeline.confirm import Decision
-from engine.pipeline.evaluate import MEAN_POOL, evaluate_mean_pool, evaluate_run
+from engine.pipeline.evaluate import evaluate_mean_pool, evaluate_run
 from engine.pipeline.run import run_pipeline
 from tests.engine.pipeline.finished_run import FinishedRun, read_metrics, without_seconds
 
