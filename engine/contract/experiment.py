@@ -42,12 +42,13 @@ Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 class EncoderSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """The frozen encoder: ``minilm`` is the packaged all-MiniLM-L6-v2; else a folder or a Hugging Face name.
 
-    ``layers`` are hidden-state indices (0 is the embedding layer); several are concatenated, so H = 384 x their number.
+    ``layers`` are hidden-state indices (0 is the embedding layer); several are concatenated, so H = the encoder's width
+    (MiniLM: 384) x their number. Of a text ``max_tokens`` are read, fewer where the encoder has fewer positions.
     """
 
     model: str = "minilm"
     layers: Annotated[tuple[NonNegativeInt, ...], Meta(min_length=1)] = (6,)
-    max_tokens: Annotated[int, Meta(ge=8, le=512)] = 128
+    max_tokens: Annotated[int, Meta(ge=8, le=8192)] = 128
 
 
 class DataSettings(Struct, frozen=True, forbid_unknown_fields=True):

@@ -15,9 +15,10 @@ import torch
 
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import EncoderSettings
-from engine.encoder.model_files import first_line, layer_count, model_fingerprint, model_folder
+from engine.encoder.model_files import encoder_shape, first_line, model_fingerprint, model_folder
 
-BATCH_TOKENS = 2048
+CPU_LEAST_TOKENS = 32
+"""Tokens of a batch on the CPU at least: below 16 rows MKL's matrix product sums in another order, to other bits."""
 
 
 class TextStates(NamedTuple):
@@ -42,12 +43,13 @@ class Encoder:
         table: the experiment's table that states the settings, for errors.
 
     Attributes:
-        layer_count: of the model; its hidden states are 0 to this number.
+        shape: of the model; its hidden states are 0 to ``shape.layers``.
+        max_tokens: read of a text at most: as the settings say, or as many as the model can read if these are fewer.
         model_fingerprint: of weights, tokenizer, configuration and maximum tokens.
         fingerprint: of these and the layers.
 
     Raises:
-        BadInput: no such model, or it has no safetensors weights or not all the layers, or reads shorter texts.
+        BadInput: no such model, or it has no safetensors weights or not all the layers.
     """
 
     def __init__(self, settings: EncoderSettings, device: str, table: str = "encoder") -> None:
@@ -55,8 +57,9 @@ class Encoder:
         self.device = device
         self._table = table
         self.folder = model_folder(settings.model, f"{table}.model")
-        self.layer_count = layer_count(self.folder, settings, table)
-        self.model_fingerprint = model_fingerprint(self.folder, settings.max_tokens)
+        self.shape = encoder_shape(self.folder, settings, table)
+        self.max_tokens = self.shape.tokens_read(settings.max_tokens)
+        self.model_fingerprint = model_fingerprint(self.folder, self.max_tokens)
         identity = f"{self.model_fingerprint} layers {settings.layers}"
         self.fingerprint = hashlib.sha256(identity.encode()).hexdigest()
 
@@ -64,17 +67,15 @@ class Encoder:
         """Yield (index in ``texts``, its token states of ``layers``, by default its own), shortest texts first.
 
         A text's states have the same bits whichever texts are encoded with it. Therefore a batch holds texts of one
-        length, without padding or mask; on the CPU each batch runs on one thread, several side by side; and on CUDA
-        batches are filled up to one shape per length.
+        length, without padding or mask; on the CPU each batch runs on one thread, several side by side, and small ones
+        are filled up; and on CUDA batches are filled up to one shape per length.
 
         Raises:
             BadInput: the model cannot be loaded, or a state is outside the range of float16.
         """
         tokenizer, model = self._tokenizer_and_model
-        encoding = tokenizer(
-            list(texts), truncation=True, max_length=self.settings.max_tokens, return_offsets_mapping=True
-        )
-        batches = list(_batches([len(ids) for ids in encoding["input_ids"]]))
+        encoding = tokenizer(list(texts), truncation=True, max_length=self.max_tokens, return_offsets_mapping=True)
+        batches = list(_batches([len(ids) for ids in encoding["input_ids"]], self.shape.batch_tokens))
         workers = 1 if self.device != "cpu" else len(os.sched_getaffinity(0))
         previous_threads = torch.get_num_threads()
         torch.set_num_threads(1)
@@ -93,7 +94,9 @@ class Encoder:
 
     def _states(self, model: Any, ids: list[list[int]], layers: tuple[int, ...]) -> np.ndarray:
         """Token ids (B, T) -> the hidden states of ``layers``, (B, T, L x H) float16."""
-        rows = len(ids) if self.device == "cpu" else _batch_rows(len(ids[0]))
+        length = len(ids[0])
+        least = -(-CPU_LEAST_TOKENS // length) if self.device == "cpu" else _batch_rows(length, self.shape.batch_tokens)
+        rows = max(len(ids), least)
         tokens = torch.tensor(ids + ids[-1:] * (rows - len(ids)), device=self.device)
         with torch.inference_mode():
             hidden = model(
@@ -128,14 +131,14 @@ class Encoder:
         return tokenizer, model.to(self.device).eval()
 
 
-def _batch_rows(length: int) -> int:
+def _batch_rows(length: int, batch_tokens: int) -> int:
     """Texts per batch of this length in tokens."""
-    return max(1, BATCH_TOKENS // max(1, length))
+    return max(1, batch_tokens // max(1, length))
 
 
-def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Indices grouped by equal length, shortest first, at most ``BATCH_TOKENS`` tokens a batch."""
+def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+    """Indices grouped by equal length, shortest first, at most ``batch_tokens`` tokens a batch, or one text."""
     by_length = sorted(range(len(lengths)), key=lambda index: lengths[index])
     for length, indices in groupby(by_length, key=lambda index: lengths[index]):
-        while batch := list(islice(indices, _batch_rows(length))):
+        while batch := list(islice(indices, _batch_rows(length, batch_tokens))):
             yield batch

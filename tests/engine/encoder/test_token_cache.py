@@ -12,7 +12,7 @@ import torch
 from engine.contract.events import Progress
 from engine.contract.experiment import EncoderSettings
 from engine.contract.file_lock import FileLock
-from engine.encoder import token_cache
+from engine.encoder import shape, token_cache
 from engine.encoder.encoder import Encoder, TextStates
 from engine.encoder.token_cache import TokenCache, cache_folder
 from engine.encoder.token_states import TokenStates
@@ -152,7 +152,7 @@ def test_a_long_list_is_cut_and_shards_written_before_a_kill_are_kept(
     tmp_path: Path, encoder: CountingEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = TokenCache(tmp_path / "whole", encoder).states(INPUTS)
-    monkeypatch.setattr(token_cache, "_SHARD_TOKENS", 16)
+    monkeypatch.setattr(shape, "_SHARD_TOKENS", 16)
     encoder.encoded.clear()
     filling = TokenCache(tmp_path / "cut", encoder).fill(TEXTS)
     while len(encoder.encoded) <= len(TEXTS) // 2:

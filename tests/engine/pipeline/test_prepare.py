@@ -81,10 +81,10 @@ def test_concurrent_preparations_build_once(
 KILLED = """
 import sys
 from pathlib import Path
-from engine.encoder import token_cache
+from engine.encoder import shape
 from engine.pipeline.prepare import prepare_dataset, reference_cache
 from tests.engine.tiny_experiment import tiny_settings
-token_cache._SHARD_TOKENS = 2_000
+shape._SHARD_TOKENS = 2_000
 settings, workspace = tiny_settings(Path(sys.argv[1])), Path(sys.argv[2])
 for progress in prepare_dataset(settings, workspace, reference_cache(settings, workspace, "cpu")):
     print(progress.done, progress.total, progress.unit, flush=True)

@@ -13,6 +13,7 @@ from engine.encoder import encoder as encoder_module
 from engine.encoder.encoder import Encoder
 from engine.pipeline.prepare import prepare, reference_cache
 from tests.engine.pipeline.finished_run import FinishedRun
+from tests.engine.tiny_encoder import write_tiny_encoder
 from tests.engine.tiny_experiment import write_experiment
 
 CONDITIONS = """
@@ -22,20 +23,21 @@ edition = "v2.2"
 curriculum = "uniform"
 encoder.layers = [3, 6]
 [conditions.E]
-title = "another encoder"
+title = "an encoder of another family, width and depth, that reads fewer tokens"
 edition = "v2.2"
 curriculum = "uniform"
 encoder.model = "{encoder}"
-encoder.layers = [1, 2]
-encoder.max_tokens = 64
+encoder.layers = [1, 2, 3]
 model.embedding_size = 16
 """
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    encoder = tmp_path_factory.mktemp("encoder")
+    write_tiny_encoder(encoder, width=24, layers=3, family="roberta", positions=64)
     path = write_experiment(tmp_path_factory.mktemp("experiment") / "experiment.toml")
-    path.write_text(path.read_text() + CONDITIONS.format(encoder=tiny_encoder))
+    path.write_text(path.read_text() + CONDITIONS.format(encoder=encoder))
     return path
 
 
