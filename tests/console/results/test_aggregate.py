@@ -118,15 +118,15 @@ def test_a_run_of_other_settings_is_shown_and_not_counted(experiment: Experiment
         write_capsule(tmp_path, experiment, RunId("A", seed), with_top1(9))
     results = results_in(tmp_path, experiment)
     other, *same = results.runs[:3]
-    assert other.head is not None and other.other_settings == "training.epochs 10, now 5" and not other.is_counted
+    assert other.head is not None and other.other_settings == "training.epochs 10, now 2" and not other.is_counted
     assert all(run.is_counted for run in same)
     a = results.conditions[0]
     assert a.top1 is not None and a.top1.mean == pytest.approx(0.9)
     assert (a.evaluated, a.total, a.verdict, a.failed_seeds) == (2, 3, "incomplete", ())
     text = as_text(results)
     assert "Left out of the means: 1 run with settings other than the experiment's" in text
-    assert "A/42   finished  10.0" in text and "! other settings, left out: training.epochs 10, now 5" in text
-    assert json.loads(as_json(results))["runs"][0]["other_settings"] == "training.epochs 10, now 5"
+    assert "A/42   finished  10.0" in text and "! other settings, left out: training.epochs 10, now 2" in text
+    assert json.loads(as_json(results))["runs"][0]["other_settings"] == "training.epochs 10, now 2"
 
 
 def test_gates_are_no_settings_of_a_run_and_judge_it_as_they_are_now(experiment: Experiment, tmp_path: Path) -> None:

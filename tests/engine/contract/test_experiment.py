@@ -111,7 +111,7 @@ epochs = 3
 [conditions.D.model]
 embedding_size = 64
 [conditions.D.encoder]
-layers = [3, 6]
+layers = [2, 6]
 [conditions.D.synthetics]
 least_gap = 0.1
 [conditions.D.curriculum_weights]
@@ -130,7 +130,7 @@ def test_a_condition_overrides_settings_and_keeps_the_rest(tmp_path: Path) -> No
     base, own = (resolve(experiment, "full", RunId(name, 42)) for name in "BD")
     assert own.training == msgspec.structs.replace(base.training, epochs=3)
     assert own.model == msgspec.structs.replace(base.model, embedding_size=64)
-    assert own.encoder == msgspec.structs.replace(base.encoder, layers=(3, 6))
+    assert own.encoder == msgspec.structs.replace(base.encoder, layers=(2, 6))
     assert own.synthetics == msgspec.structs.replace(base.synthetics, least_gap=0.1)
     assert own.curriculum == Curriculum(tier2_robust=2.0, tier3_adversarial=8.0)
     assert base == resolve(read_experiment(find_config("scaling.toml")), "full", RunId("B", 42))
@@ -151,9 +151,9 @@ def test_every_override_changes_the_fingerprint(tmp_path: Path, table: str) -> N
 def test_the_differences_of_a_condition_name_setting_value_and_base(tmp_path: Path) -> None:
     experiment = read_experiment(with_text(tmp_path, OVERRIDES))
     assert list(map(str, differences(experiment, "D"))) == [
-        "encoder.layers [3, 6] (base [6])",
+        "encoder.layers [2, 6] (base [3, 6])",
         "model.embedding_size 64 (base 256)",
-        "training.epochs 3 (base 5)",
+        "training.epochs 3 (base 2)",
         "synthetics.least_gap 0.1 (base 0.05)",
         "curriculum_weights.tier3_adversarial 8.0 (base 4.0)",
     ]
@@ -161,7 +161,7 @@ def test_the_differences_of_a_condition_name_setting_value_and_base(tmp_path: Pa
 
 
 def test_an_override_that_states_the_bases_value_is_no_difference(tmp_path: Path) -> None:
-    experiment = read_experiment(with_text(tmp_path, "[conditions.B.training]\nbatch_size = 64\n"))
+    experiment = read_experiment(with_text(tmp_path, "[conditions.B.training]\nbatch_size = 128\n"))
     assert differences(experiment, "B") == ()
 
 
@@ -176,8 +176,8 @@ def test_an_override_that_states_the_bases_value_is_no_difference(tmp_path: Path
             "conditions.D.training: a budget is in epochs or in steps, not in both",
         ),
         ("= 64\n", "= 0\n", "conditions.D.model.embedding_size: Expected `int` >= 1"),
-        ("[3, 6]", "[]", "conditions.D.encoder.layers: Expected `array` of length >= 1"),
-        ("[3, 6]", "[3, -6]", "conditions.D.encoder.layers: Expected `int` >= 0"),
+        ("[2, 6]", "[]", "conditions.D.encoder.layers: Expected `array` of length >= 1"),
+        ("[2, 6]", "[3, -6]", "conditions.D.encoder.layers: Expected `int` >= 0"),
         ("gap = 0.1", "gap = 2", "conditions.D.synthetics.least_gap: Expected `float` <= 1.0"),
         (
             "adversarial = 8.0",
@@ -202,7 +202,7 @@ def test_a_budget_in_steps_replaces_the_bases_epochs_and_is_replaced_by_a_profil
     assert (in_short.epochs, in_short.steps, in_short.total_steps(300)) == (1, None, 300)
     assert differences(experiment, "B", "short") == ()
     assert list(map(str, differences(experiment, "B"))) == [
-        "training.epochs none (base 5)",
+        "training.epochs none (base 2)",
         "training.steps 2000 (base none)",
     ]
 

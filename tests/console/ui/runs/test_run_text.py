@@ -161,7 +161,7 @@ def test_a_lost_run_of_which_something_is_left_shows_the_key_that_ends_it(state:
 async def test_the_settings_that_a_condition_overrides_are_among_its_details() -> None:
     shorter = replace(SCALING.conditions["A"], training={"steps": 900}, model={"dropout": 0.2})
     session = FakeSession(replace(SCALING, conditions={**SCALING.conditions, "A": shorter}), "full")
-    line = "Differs from the base: model.dropout 0.2 (base 0.1), training.epochs none (base 5), training.steps 900 (base none)"
+    line = "Differs from the base: model.dropout 0.2 (base 0.1), training.epochs none (base 2), training.steps 900 (base none)"
     async with console(session, (140, 40)) as pilot:
         await until_shown(pilot, line)
         await pilot.press("down")
