@@ -198,7 +198,7 @@ def appear_in_order(parts: list[str], line: str) -> bool:
 def test_the_chosen_head_of_each_run_is_told_with_its_step_epoch_and_score() -> None:
     results = make_results()
     text = as_text(results)
-    by = "retrieval top-1 and coherence on wordnet"
+    by = "retrieval top-1 (bundles, wordnet) and coherence (wordnet)"
     lines = text[text.index(f"Head of each run, chosen on development data by {by}") :].splitlines()
     assert lines[1].split() == ["run", "at", "step", "epoch", "score", "draws", "of", "a", "tier3", "bundle"]
     assert [line.split() for line in lines[2:]] == [[run.label, "150", "3.0", "60.0", "7.2"] for run in RUNS]

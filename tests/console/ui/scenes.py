@@ -45,7 +45,7 @@ def training(steps: int, total: int = 200, *, offset: float = 0.0) -> list[Body]
                     mean_pool_top1=0.452,
                     score=(top1 + coherence) / 2,
                     mean_pool_score=0.582,
-                    score_name="retrieval top-1 and coherence on wordnet",
+                    score_name="retrieval top-1 (bundles, wordnet) and coherence (wordnet)",
                     sets=(SetScores("wordnet", top1, 0.8, coherence),),
                     mean_pool_sets=(SetScores("wordnet", 0.452, 0.77, 0.712),),
                 )
@@ -79,7 +79,7 @@ def _result(view: RunView) -> RunResult:
         view.state_name,
         head=_line(one.top1, one.top3, one.coherence, 0.012),
         mean_pool=_line(one.mean_pool_top1, one.mean_pool_top3, one.mean_pool_coherence, 0.010),
-        chosen=ChosenHead(150, 3.0, 0.6, "retrieval top-1 and coherence on wordnet"),
+        chosen=ChosenHead(150, 3.0, 0.6, "retrieval top-1 (bundles, wordnet) and coherence (wordnet)"),
         tier3_exposures=7.25,
     )
 

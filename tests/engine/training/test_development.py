@@ -70,18 +70,18 @@ BOTH = SetScores("wordnet", 0.4, 0.8, 0.7)
 @pytest.mark.parametrize(
     ("sets", "score", "name"),
     [
-        ((), 0.3, "top-1 on the development bundles"),
-        ((SetScores("empty"),), 0.3, "top-1 on the development bundles"),
-        ((BOTH,), 0.55, "retrieval top-1 and coherence on wordnet"),
+        ((), 0.3, "retrieval top-1 (bundles)"),
+        ((SetScores("empty"),), 0.3, "retrieval top-1 (bundles)"),
+        ((BOTH,), 0.525, "retrieval top-1 (bundles, wordnet) and coherence (wordnet)"),
         (
-            (BOTH, SetScores("mine", None, None, 0.75), SetScores("empty")),
-            0.65,
-            "retrieval top-1 and coherence on wordnet, mine (no retrieval)",
+            (BOTH, SetScores("mine", None, None, 0.8), SetScores("empty")),
+            0.55,
+            "retrieval top-1 (bundles, wordnet) and coherence (wordnet, mine)",
         ),
-        ((SetScores("mine", 0.45, 0.9),), 0.45, "retrieval top-1 and coherence on mine (no coherence)"),
+        ((SetScores("mine", 0.45, 0.9),), 0.375, "retrieval top-1 (bundles, mine)"),
     ],
 )
-def test_the_score_is_the_mean_over_sets_of_what_each_has(sets: tuple[SetScores, ...], score: float, name: str) -> None:
+def test_the_score_is_the_mean_of_retrieval_and_coherence(sets: tuple[SetScores, ...], score: float, name: str) -> None:
     assert selection_score(0.3, sets) == pytest.approx(score)
     assert selection_score_name(sets) == name
 

@@ -144,7 +144,7 @@ def test_without_development_sets_top1_on_the_bundles_chooses(tmp_path: Path) ->
     task.sets = ()
     measured = measurements(run(task, tmp_path))
     assert all((one.score, one.mean_pool_score) == (one.top1, one.mean_pool_top1) for one in measured)
-    assert {one.score_name for one in measured} == {"top-1 on the development bundles"}
+    assert {one.score_name for one in measured} == {"retrieval top-1 (bundles)"}
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_a_run_that_has_not_ended_is_not_expected_to_be_synced() -> None:
 
 
 def test_the_best_measurement_is_told_with_its_score_and_since_when_that_is_above_mean_pooling() -> None:
-    by = "by retrieval top-1 and coherence on wordnet"
+    by = "by retrieval top-1 (bundles, wordnet) and coherence (wordnet)"
     above = "above it from step 150 (epoch 3.0) on"
     line = f"step 200 (epoch 4.0) {by}: 59.0 (mean pooling 58.2, {above})"
     assert details(finished(RUN))[-1] == f"Chosen: {line}"
