@@ -55,9 +55,12 @@ class ResidualHead(Head):
 
     def forward(self, batch: RaggedBatch, generator: Generator | None = None) -> HeadOutput:
         start = self.frozen(batch)  # (B, D)
-        of_contexts, of_glosses = (self._correction(tower, start, generator) for tower in (self.contexts, self.glosses))
-        correction = torch.where(batch.is_gloss.unsqueeze(1), of_glosses, of_contexts)
-        return HeadOutput(F.normalize(start + correction, dim=-1), self._attention(batch))
+        vectors = start
+        for tower, rows in ((self.contexts, ~batch.is_gloss), (self.glosses, batch.is_gloss)):
+            (indices,) = rows.nonzero(as_tuple=True)
+            corrected = start[indices] + self._correction(tower, start[indices], generator)
+            vectors = vectors.index_put((indices,), corrected)
+        return HeadOutput(F.normalize(vectors, dim=-1), self._attention(batch))
 
     def frozen(self, batch: RaggedBatch) -> Tensor:
         mean = unit_blocks(segment_mean(batch.tokens, batch.offsets), self.layers)  # (B, H)
