@@ -154,7 +154,10 @@ def test_a_wrong_file_is_refused_before_wordnet_is_read(tmp_path: Path, monkeypa
         raise AssertionError("built before the files were read")
 
     monkeypatch.setattr(prepare_module, "read_wordnet", never)
-    with pytest.raises(BadInput, match=r"^killers.jsonl:4: 1 of 4 .*; the first: margin: Expected `float`, got `str`$"):
+    with pytest.raises(
+        BadInput,
+        match=r"^killers.jsonl:4: evaluation.killers: 1 of 4 .*; the first: margin: Expected `float`, got `str`$",
+    ):
         prepared(path, tmp_path / "workspace", "B")
 
 
@@ -184,7 +187,10 @@ def test_the_command_line_reads_and_checks_uploaded_files(tmp_path: Path, capsys
 
     samples.write(path.with_name("retrieval.jsonl"), [samples.retrieval(0), b"{}"])
     assert cli.main(["check", "--experiment", str(path), "--profile", "tiny"]) == 2
-    assert "retrieval.jsonl:2: 1 of 2 records quarantined (50%, at most 20%)" in capsys.readouterr().err
+    assert (
+        "retrieval.jsonl:2: evaluation.retrieval: 1 of 2 records quarantined (50%, at most 20%)"
+        in capsys.readouterr().err
+    )
     output = tmp_path / "other"
     refused = ["run", "--experiment", str(path), *run[3:], "--output", str(output)]
     refused = [option for option in refused if option not in ("--inputs", str(inputs))]

@@ -47,11 +47,12 @@ class UserFiles(Struct, frozen=True):
 
 
 class _File(NamedTuple):
-    """A file to read: its name for people, its path, and the SHA-256 it must have, None for any."""
+    """A file to read: its name for people, its path, the SHA-256 it must have, and the setting that names it, if any."""
 
     name: Path
     path: Path
     sha256: str | None = None
+    field: str | None = None
 
 
 def read_user_files(inputs: Iterable[InputFile], paths: Mapping[str, Path]) -> UserFiles:
@@ -65,14 +66,21 @@ def read_user_files(inputs: Iterable[InputFile], paths: Mapping[str, Path]) -> U
     """
     files: dict[_Key, list[_File]] = {}
     for file in inputs:
-        path = paths[file.sha256]
-        files.setdefault((file.role, file.development), []).append(_File(Path(file.name), path, file.sha256))
+        named = _File(Path(file.name), paths[file.sha256], file.sha256, _field_of(file))
+        files.setdefault((file.role, file.development), []).append(named)
     read = _read_roles(files, None)
     if not (read.development and read.retrieval):
         return read
     evaluation = EvaluationFilter(read.development, [FrozenEvaluation(read.retrieval, read.coherence, read.probes)])
     development = tuple(map(evaluation.without_evaluation, read.development))
     return structs.replace(read, development=development, excluded=dict(evaluation.counts))
+
+
+def _field_of(file: InputFile) -> str:
+    """The setting of an experiment that names ``file``; without the condition, for files of bundles."""
+    if file.development:
+        return f"development.{file.development}.{file.role.removeprefix('development_')}"
+    return file.role if file.role in ("bundles", "dev") else f"evaluation.{file.role}"
 
 
 def read_evaluation_files(
@@ -142,10 +150,9 @@ def _verdicts(gate: Gate, file: _File, reports: list[FileReport]) -> Iterator[Ve
         for verdict in map(gate.verdict, read_lines(file.path)):
             report.add(verdict)
             yield verdict
-        changed = file.sha256 is not None and hash_file(file.path).sha256 != file.sha256
+        if file.sha256 is not None and hash_file(file.path).sha256 != file.sha256:
+            raise BadInput("has changed since the run was requested")
+        report.raise_if_unusable()
     except BadInput as error:
-        raise BadInput(error.message, file=file.name, line=error.line, field=error.field) from error
-    if changed:
-        raise BadInput("has changed since the run was requested", file=file.name)
-    report.raise_if_unusable()
+        raise BadInput(error.message, file=file.name, line=error.line, field=file.field) from error
     reports.append(report)

@@ -149,7 +149,7 @@ def test_a_slice_takes_whole_lemmas_and_every_lemmas_first_item(path: Path, tmp_
             [{**samples.grouped(0), "negatives": {"cross_lemma": samples.grouped(0)["negatives"]["cross_lemma"]}}],
             "no training bundle is left",
         ),
-        ("coherence.jsonl", [b"", b""], "coherence.jsonl: holds no records"),
+        ("coherence.jsonl", [b"", b""], "coherence.jsonl: evaluation.coherence: holds no records"),
     ],
 )
 def test_files_that_must_not_be_used_leave_nothing_behind(

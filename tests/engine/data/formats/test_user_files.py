@@ -35,12 +35,12 @@ def test_killers_without_a_retrieval_file_are_compared_with_the_given_items(tmp_
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "^retrieval.jsonl: is empty"),
+        (b"", r"^retrieval.jsonl: evaluation.retrieval: is empty"),
         (
             b'{"eval_id": 1, "query": {}, "candidates": []}\n',
-            r"^retrieval.jsonl:1: .*wrong type; the first: query.text: missing",
+            r"^retrieval.jsonl:1: evaluation.retrieval: .*wrong type; the first: query.text: missing",
         ),
-        (b"PAR1", "^retrieval.jsonl: is a Parquet file"),
+        (b"PAR1", r"^retrieval.jsonl: evaluation.retrieval: is a Parquet file"),
     ],
 )
 def test_errors_give_the_files_name_in_the_experiment(tmp_path: Path, content: bytes, message: str) -> None:
