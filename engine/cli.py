@@ -13,6 +13,7 @@ from typing import NoReturn
 from engine.commands.check import add_check
 from engine.commands.data import add_data
 from engine.commands.evaluate import add_evaluate
+from engine.commands.export import add_export
 from engine.commands.run import add_run
 from engine.contract.bad_input import BadInput
 
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         add_evaluate(commands)
         add_check(commands)
         add_data(commands)
+        add_export(commands)
         options = parser.parse_args(arguments)
         return int(options.command(options))
     except (BadInput, OSError) as error:

@@ -59,16 +59,23 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_dir_atomically(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Make ``folder`` with ``files`` by name: all of them, or no folder. An empty ``folder`` is replaced.
+    """Make ``folder`` with ``files`` by name: all of them, or no folder; as ``making_dir``."""
+    with making_dir(folder) as temporary:
+        for name, content in files.items():
+            write_durably(temporary / name, content)
+
+
+@contextmanager
+def making_dir(folder: Path) -> Iterator[Path]:
+    """A folder to fill that becomes ``folder`` when the block ends without an exception. An empty ``folder`` is replaced.
 
     Raises:
-        OSError: it cannot be written, or ``folder`` is not empty; nothing is left beside it then.
+        OSError: it cannot be made, or ``folder`` is not empty; nothing is left beside it then.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        for name, content in files.items():
-            write_durably(temporary / name, content)
+        yield temporary
         temporary.chmod(0o755)
         temporary.rename(folder)
     finally:

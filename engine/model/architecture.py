@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from engine.contract.experiment import ModelSettings
 from engine.model.head import Head
 from engine.model.residual_head import ResidualHead
 from engine.model.sense_head import SenseHead
 
+HEADS: dict[str, type[Head]] = {"sense_head": SenseHead, "residual": ResidualHead}
+
 
 def new_head(model: ModelSettings, width: int, layers: int, seed: int) -> Head:
     """An untrained head on token states of ``width`` H, of ``layers`` encoder layers joined; on the CPU."""
+    return HEADS[model.architecture](**head_arguments(model, width, layers), seed=seed)
+
+
+def head_arguments(model: ModelSettings, width: int, layers: int) -> dict[str, Any]:
+    """The arguments, without a seed, with which the head of ``new_head`` is made."""
     match model.architecture:
         case "sense_head":
-            return SenseHead(width, model.embedding_size, model.dropout, layers=layers, seed=seed)
+            return {
+                "width": width,
+                "embedding_size": model.embedding_size,
+                "dropout": model.dropout,
+                "layers": layers,
+            }
         case "residual":
             equal = (1.0,) * (2 * layers)
-            context_weights, gloss_weights = model.context_weights or equal, model.gloss_weights or equal
-            return ResidualHead(
-                width, layers, model.hidden_size, model.dropout, context_weights, gloss_weights, seed=seed
-            )
+            return {
+                "width": width,
+                "layers": layers,
+                "hidden_size": model.hidden_size,
+                "dropout": model.dropout,
+                "context_weights": model.context_weights or equal,
+                "gloss_weights": model.gloss_weights or equal,
+            }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import NamedTuple
 
+from torch import Tensor
+
 from engine.contract.bad_input import BadInput
 from engine.contract.events import Body, Measurement
 from engine.contract.run_folder import RunFolder
@@ -53,6 +55,18 @@ def load_head(spec: Spec, prepared: Prepared, folder: RunFolder) -> TrainedHead:
     """The head that training left in ``folder``.
 
     Raises:
+        BadInput: as ``trained_weights``.
+    """
+    weights, position = trained_weights(spec, folder)
+    head = _new_head(spec.settings, prepared)
+    load_weights(head, weights, folder)
+    return TrainedHead(head, position)
+
+
+def trained_weights(spec: Spec, folder: RunFolder) -> tuple[dict[str, Tensor], Position]:
+    """The weights of the best head that training left in ``folder``, by name, and where training ended.
+
+    Raises:
         BadInput: no checkpoint, an unreadable one or another run's, or training has not ended.
     """
     loaded = load_checkpoint(folder, run_fingerprint(spec))
@@ -62,12 +76,15 @@ def load_head(spec: Spec, prepared: Prepared, folder: RunFolder) -> TrainedHead:
     if not position.is_finished:
         stopped = f"training stopped after step {position.step} of {position.total_steps}"
         raise BadInput(f"{stopped}; resume it first", file=folder.checkpoint)
-    head = _new_head(spec.settings, prepared)
+    return best_weights(tensors), position
+
+
+def load_weights(head: Head, weights: dict[str, Tensor], folder: RunFolder) -> None:
+    """Give ``head`` the weights of the run in ``folder``; BadInput where they are not those of such a head."""
     try:
-        head.load_state_dict(best_weights(tensors))
+        head.load_state_dict(weights)
     except RuntimeError as error:  # a changed file: the fingerprint is that of this run
         raise BadInput(f"its tensors are not those of this run's head: {error}", file=folder.checkpoint) from error
-    return TrainedHead(head, position)
 
 
 def _new_head(settings: Settings, prepared: Prepared) -> Head:
