@@ -113,6 +113,9 @@ def _summary(results: Results) -> Section:
     if others := sum(bool(run.other_settings) for run in results.runs):
         warning = f"! Left out of the means: {counted(others, 'run')} with settings other than the experiment's."
         rows.append((_cell(warning, "warning"),))
+    if known := results.resolution:
+        resolved = f"{100 * known.top1:.1f} points of top-1 and {100 * known.coherence:.1f} of coherence"
+        rows.append((_cell(f"Resolves {resolved} ({counted(known.lemmas, 'lemma')}); less is noise."),))
     if not results.comparable:
         warning = "! Runs were scored on different evaluation data: their numbers must not be compared."
         rows.append((_cell(warning, "fail"),))

@@ -17,7 +17,7 @@ from console.results.load import load
 from console.results.records import FailedItem, Results
 from engine.contract.experiment import Experiment
 from engine.contract.items import ItemRow
-from engine.contract.metrics import Informativeness, Margins, Metrics, Scores, TierScore, judge
+from engine.contract.metrics import Estimate, Informativeness, Margins, Metrics, Scores, TierScore, judge
 from engine.contract.settings import RunId, Spec, resolve, run_ids
 from engine.contract.state import RunState
 
@@ -68,6 +68,7 @@ def write_capsule(
     evaluation: str = "e",
     top1: float | None = None,
     profile: str = "full",
+    gains: Mapping[str, Estimate] | None = None,
 ) -> None:
     """Write the local copy of a finished run of ``experiment``; ``top1`` makes its metrics contradict its items."""
     capsule = folder / str(run)
@@ -97,7 +98,7 @@ def write_capsule(
         scores,
         scores,
         {},
-        {},
+        dict(gains or {}),
         Informativeness({}, {}, 1.0, 1.0, 0, 0),
         1,
         1,
