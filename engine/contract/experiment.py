@@ -297,6 +297,8 @@ def read_experiment(path: Path, inputs: Path | None = None) -> Experiment:
                 override(base, changes)
             except msgspec.ValidationError as error:
                 raise unfit_table(error, f"conditions.{name}.{table}", path) from error
+        for field, message in _wrong_block_weights(experiment, name):
+            raise _error_at(path, field, message)
     files: dict[str, HashedFile] = {}
     for field, name in _named_files(experiment):
         try:
@@ -334,6 +336,23 @@ def _mistakes(experiment: ExperimentFile) -> Iterator[tuple[str, str]]:
                 yield f"profiles.{name}.conditions", f"no condition {condition_name!r}; known: {known}"
     if not experiment.conditions:
         yield "conditions", "an experiment needs at least one condition"
+
+
+def _wrong_block_weights(experiment: ExperimentFile, name: str) -> Iterator[tuple[str, str]]:
+    """Field and message of block weights that do not fit the layers which the residual head of a condition reads."""
+    condition = experiment.conditions[name]
+    model = override(experiment.model, condition.model)
+    if model.architecture != "residual":
+        return
+    layers = len(override(experiment.encoder, condition.encoder).layers)
+    for field in ("context_weights", "gloss_weights"):
+        weights: tuple[float, ...] = getattr(model, field)
+        named = f"conditions.{name}.model.{field}" if field in condition.model else f"model.{field}"
+        if weights and len(weights) != 2 * layers:
+            wanted = f"none or {2 * layers} weights, two for each of its {layers} layers"
+            yield named, f"condition {name} needs {wanted}; there are {len(weights)}"
+        elif weights and not any(weights):
+            yield named, "at least one weight is above 0"
 
 
 def _repeated(field: str, values: tuple[object, ...]) -> Iterator[tuple[str, str]]:

@@ -24,6 +24,7 @@ from engine.training.bundle_arrays import (
     TIER_NAMES,
     BundleArrays,
     both_directions,
+    gloss_directions,
     sentence_direction,
 )
 from engine.training.checkpoint import Position, TrainState, load_checkpoint, save_checkpoint
@@ -71,6 +72,8 @@ def train(
     data = TrainingData(states, frozen, BundleArrays.from_bundles(bundles, states, sense_text, glosses))
     dev = DevelopmentData.from_records(dataset.dev, dataset.development, states, sense_text, glosses)
     _check_comparable(data.bundles, dev.bundles)
+    if recipe.gloss_weight:
+        _check_has_glosses(data.bundles)
     baseline = score(mean_pool_of(states, dev.rows), dev)
     tiers = [bundle.tier for bundle in bundles]
     sampler = EpochSampler(sampling_weights(tiers, settings.curriculum), recipe.batch_size, settings.seed)
@@ -217,6 +220,11 @@ def _check_comparable(bundles: BundleArrays, dev: BundleArrays) -> None:
         )
     if not bool(sentence_direction(dev).mask.any()):
         raise BadInput("no development bundle has a sibling sentence, so heads cannot be compared")
+
+
+def _check_has_glosses(bundles: BundleArrays) -> None:
+    if not any(bool(direction.mask.any()) for direction in gloss_directions(bundles)):
+        raise BadInput("training.gloss_weight is set, but no gloss of a training bundle's sense is known")
 
 
 def _fail(step: int, message: str) -> Generator[Warning, None, NoReturn]:

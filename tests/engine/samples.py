@@ -200,14 +200,20 @@ class SenseTask:
         self.train = tuple(bundles[: len(bundles) // 2])
         self.dev = tuple(bundles[len(bundles) // 2 :])
         self.sets: tuple[DevelopmentSet, ...] = (DevelopmentSet("wordnet", *items_of(self.dev)),)
-        spans = [torch.zeros(4, 2, dtype=torch.int32) for _ in texts]
+        self.glosses = tuple(
+            event(text, sense, "gloss") for text, sense in zip(glosses_of(0), ("s1", "s2"), strict=True)
+        )
+        # the second token is on the target word
+        spans = [torch.tensor([[0, 0], [0, 4], [4, 8], [0, 0]], dtype=torch.int32) for _ in texts]
         pieces = [states.half() for states in texts.values()]
         self.states = TokenStates.from_pieces(inputs_of(texts), pieces, spans, device)
 
 
 def dataset_of(task: SenseTask) -> Dataset:
     """The task's development bundles as retrieval items, and coherence items with definitions of their own."""
-    return Dataset("v2.2", task.train, task.dev, *items_of(task.dev), "data", "eval", development=task.sets)
+    return Dataset(
+        "v2.2", task.train, task.dev, *items_of(task.dev), "data", "eval", development=task.sets, glosses=task.glosses
+    )
 
 
 def items_of(bundles: Sequence[Bundle]) -> tuple[tuple[RetrievalItem, ...], tuple[CoherenceItem, ...]]:

@@ -211,3 +211,59 @@ def test_a_profile_has_one_budget(tmp_path: Path) -> None:
     path = with_text(tmp_path, "[profiles.x]\ntitle = 'x'\nepochs = 1\nsteps = 2\n")
     with pytest.raises(BadInput, match=r":\d+: profiles\.x\.steps: a budget is in epochs or in steps, not in both$"):
         read_experiment(path)
+
+
+RESIDUAL = """
+[conditions.R]
+title = "residual"
+edition = "v2.3"
+curriculum = "oversample"
+[conditions.R.encoder]
+layers = [5, 6]
+[conditions.R.model]
+architecture = "residual"
+context_weights = [1.0, 0.5, 2.0, 0.0]
+"""
+
+
+def test_block_weights_are_none_or_two_a_layer_of_the_condition(tmp_path: Path) -> None:
+    experiment = read_experiment(with_text(tmp_path, RESIDUAL))
+    model = resolve(experiment, "full", RunId("R", 42)).model
+    assert (model.context_weights, model.gloss_weights) == ((1.0, 0.5, 2.0, 0.0), ())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "context_weights = [1.0, 0.5, 2.0, 0.0]",
+            "context_weights = [1.0, 0.5]",
+            "condition R needs none or 4 weights, two for each of its 2 layers; there are 2",
+        ),
+        (
+            "layers = [5, 6]",
+            "layers = [6]",
+            "condition R needs none or 2 weights, two for each of its 1 layers; there are 4",
+        ),
+        ("context_weights = [1.0, 0.5, 2.0, 0.0]", "context_weights = [0, 0, 0, 0]", "at least one weight is above 0"),
+    ],
+)
+def test_block_weights_that_do_not_fit_are_refused_with_file_line_and_field(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    text = RESIDUAL.replace(old, new)
+    path = with_text(tmp_path, text)
+    line = path.read_text()[: path.read_text().index("context_weights", -len(text))].count("\n") + 1
+    field = "conditions.R.model.context_weights"
+    with pytest.raises(BadInput, match=f"^{re.escape(f'{path}:{line}: {field}: {message}')}$"):
+        read_experiment(path)
+
+
+def test_block_weights_of_the_base_count_for_each_residual_condition_alone(tmp_path: Path) -> None:
+    base = find_config("scaling.toml").read_text().replace("[model]\n", "[model]\ngloss_weights = [1.0, 2.0]\n")
+    path = tmp_path / "experiment.toml"
+    path.write_text(base)
+    read_experiment(path)
+    path.write_text(base + RESIDUAL)
+    with pytest.raises(BadInput, match=r":\d+: model\.gloss_weights: condition R needs none or 4 weights"):
+        read_experiment(path)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from engine.encoder.token_states import TokenStates
 from engine.model import embedding as embedding_module
 from engine.model.embedding import embed_rows, mean_pool_all, mean_states, relative_entropy
 from engine.model.sense_head import SenseHead
@@ -39,3 +40,16 @@ def test_relative_entropy_is_one_for_uniform_attention_and_for_one_token() -> No
     attention = torch.tensor([0.25, 0.25, 0.25, 0.25, 1.0, 1.0, 0.0])
     offsets = torch.tensor([0, 4, 5, 7])
     assert relative_entropy(attention, offsets).tolist() == pytest.approx([1.0, 1.0, 0.0], abs=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1.0, 60.0])
+def test_mean_pooling_of_two_layers_weighs_them_equally_whatever_their_norms(scale: float) -> None:
+    one, other = (random_states(TEXTS, seed=seed) for seed in (1, 2))
+    spans = [one.characters[slice(*one.span(read))] for read in one.inputs]
+    layers = [
+        [times * states.table[slice(*states.span(read))] for read in states.inputs]
+        for times, states in ((1.0, one), (scale, other))
+    ]
+    joined = mean_pool_all(TokenStates.from_layers(one.inputs, layers, spans, "cpu"))
+    of_one, of_other = mean_pool_all(one), mean_pool_all(other)
+    torch.testing.assert_close(joined @ joined.T, (of_one @ of_one.T + of_other @ of_other.T) / 2, atol=1e-3, rtol=0)

@@ -16,6 +16,7 @@ from engine.contract.events import Body, Checkpoint, End, Evaluation, Measuremen
 from engine.contract.run_folder import RunFolder
 from engine.contract.settings import decode_spec
 from engine.encoder.encoder import Encoder
+from engine.pipeline.evaluate import evaluate_run
 from engine.pipeline.run import run_pipeline
 from tests.engine.evaluation.plain_metrics import plain_metrics
 from tests.engine.pipeline.finished_run import FinishedRun, without_seconds
@@ -125,6 +126,35 @@ def test_conditions_share_the_evaluation_and_nothing_of_their_training_data(
     assert other.metrics.eval_fingerprint == finished.metrics.eval_fingerprint
     assert other.metrics.data_fingerprint != finished.metrics.data_fingerprint
     assert other.metrics.mean_pool == finished.metrics.mean_pool
+
+
+RESIDUAL = """
+[conditions.R]
+title = "residual head with a gloss loss"
+edition = "v2.2"
+curriculum = "uniform"
+model.architecture = "residual"
+model.sense_text = "lemma (pos): gloss"
+model.hidden_size = 16
+model.context_weights = [1.0, 0.5]
+training.gloss_weight = 0.5
+training.target_penalty = 0.1
+"""
+
+
+def test_a_residual_head_is_trained_with_a_gloss_loss_and_evaluated_from_its_checkpoint(
+    experiment: Path, tmp_path: Path, workspace: Path
+) -> None:
+    path = tmp_path / "experiment.toml"
+    path.write_text(experiment.read_text() + RESIDUAL)
+    done = FinishedRun(tiny_settings(path, "R"), tmp_path / "run", workspace)
+    assert "warm_start" not in [body.name for body in done.events if isinstance(body, Stage)]
+    measured = [body for body in done.events if isinstance(body, Measurement)]
+    assert measured[-1].loss < measured[0].loss
+    output = RunFolder(tmp_path / "again")
+    for _ in evaluate_run(done.folder, output, workspace, "cpu"):
+        pass
+    assert output.items.read_bytes() == done.folder.items.read_bytes()
 
 
 def test_a_folder_of_another_run_is_refused_before_anything_is_encoded(

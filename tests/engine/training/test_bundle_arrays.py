@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 from torch.nn import functional as F
 
 from engine.training.bundle_arrays import (
+    MAX_GLOSSES,
     BundleArrays,
     Comparison,
     both_directions,
+    gloss_directions,
     sentence_direction,
 )
 from engine.training.losses import similarities
@@ -23,12 +27,12 @@ BUNDLES = (
 )
 
 
-def compared(direction: Comparison, index: int) -> tuple[str, str, list[str]]:
+def compared(direction: Comparison, index: int, texts: Sequence[str] = TEXTS) -> tuple[str, str, list[str]]:
     """Query, target and comparable negatives of a bundle, by name."""
     rows = [
         row for row, on in zip(direction.negatives[index].tolist(), direction.mask[index].tolist(), strict=True) if on
     ]
-    return TEXTS[int(direction.query[index])], TEXTS[int(direction.target[index])], [TEXTS[row] for row in rows]
+    return texts[int(direction.query[index])], texts[int(direction.target[index])], [texts[row] for row in rows]
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -73,3 +77,39 @@ def test_similarities_are_cosines_with_the_query() -> None:
 def test_a_text_without_states_is_an_error() -> None:
     with pytest.raises(KeyError):
         BundleArrays.from_bundles([bundle("unknown", "p1", ["s1"])], random_states(TEXTS), SENSE_TEXT)
+
+
+SENSES = ("s1", "s2", "s3")
+GLOSSES = tuple(event(f"gloss {sense}", sense, "gloss") for sense in SENSES)
+VERB = event("gloss verb", "s1", "gloss", pos="v")
+UNKNOWN_SENSE = event("a2", "s9")
+
+
+def test_a_context_is_compared_with_the_glosses_of_its_lemma_and_its_gloss_with_sibling_sentences() -> None:
+    bundles = (
+        bundle("a1", "p1", ["s1", event("gloss s", source="gloss"), "s2"]),
+        bundle(event("a2", "s2"), "p1", [event("gloss s", source="gloss")]),
+        bundle(UNKNOWN_SENSE, "p1", ["s1"]),
+        bundle(event("a1", lemma="other"), "p1", ["s1"]),
+    )
+    texts = (*TEXTS, *(f"bank: {one.text}" for one in (*GLOSSES, VERB)))
+    arrays = BundleArrays.from_bundles(bundles, random_states(texts), SENSE_TEXT, (*GLOSSES, VERB))
+    to_gloss, to_sentence = gloss_directions(arrays)
+    assert compared(to_gloss, 0, texts) == ("a1", "bank: gloss s1", ["bank: gloss s2", "bank: gloss s3"])
+    assert compared(to_sentence, 0, texts) == ("bank: gloss s1", "a1", ["s1", "s2"])
+    assert compared(to_gloss, 1, texts) == ("a2", "bank: gloss s2", ["bank: gloss s1", "bank: gloss s3"])
+    assert compared(to_sentence, 1, texts)[2] == []
+    for index in (2, 3):  # of a sense, and of a lemma, without a known gloss
+        assert compared(to_gloss, index, texts)[2] == compared(to_sentence, index, texts)[2] == []
+    rows, local = arrays.unique_texts()
+    assert torch.equal(rows[local.sense], arrays.sense) and torch.equal(rows[local.other_senses], arrays.other_senses)
+    back = local.reindexed(rows)
+    assert all(torch.equal(one, other) for one, other in zip(back, arrays, strict=True))
+
+
+def test_no_gloss_is_compared_with_itself_and_few_of_a_lemma_with_many() -> None:
+    glosses = [event(f"g{number}", f"s{number}", "gloss") for number in range(MAX_GLOSSES + 5)]
+    texts = ("a1", "p1", "s1", *(f"bank: {one.text}" for one in glosses))
+    arrays = BundleArrays.from_bundles([bundle("a1", "p1", ["s1"])], random_states(texts), SENSE_TEXT, glosses)
+    of_others = [texts.index(f"bank: g{number}") for number in range(MAX_GLOSSES + 5) if number != 1]
+    assert arrays.other_senses[0].tolist() == of_others[:MAX_GLOSSES] and bool(arrays.other_sense_mask.all())

@@ -13,9 +13,11 @@ from torch import Tensor
 
 from engine.contract.bad_input import BadInput
 from engine.contract.events import Body, Checkpoint, Measurement, Progress, Stage, Step, Warning
-from engine.contract.experiment import Curriculum, Training
+from engine.contract.experiment import Curriculum, ModelSettings, Training
 from engine.contract.run_folder import RunFolder
+from engine.model.architecture import new_head
 from engine.model.embedding import mean_pool_all
+from engine.model.head import Head
 from engine.model.sense_head import SenseHead
 from engine.training import loop
 from engine.training.checkpoint import Position
@@ -28,28 +30,40 @@ from tests.engine.samples import DEVICES, MODEL, SENSE_TEXT, SenseTask, dataset_
 EPOCHS = 4
 RECIPE = Training(epochs=EPOCHS, batch_size=5, learning_rate=3e-3, warm_start_steps=12, target_penalty=0.1)
 PARTIAL = replace(RECIPE, epochs=None, steps=12)  # two epochs of five batches, and two batches of a third
+WITH_GLOSSES = replace(RECIPE, gloss_weight=0.5)
+RESIDUAL = replace(MODEL, architecture="residual", hidden_size=16)
 OVERSAMPLE = Curriculum(tier2_robust=2.0, tier3_adversarial=4.0)
 
 
 class Trained(NamedTuple):
-    head: SenseHead
+    head: Head
     events: list[Body]
     result: Position | None
 
 
 def training(
-    task: SenseTask, folder: Path, recipe: Training, fingerprint: str = "run", device: str = "cpu"
-) -> tuple[SenseHead, Generator[Body, None, Position]]:
-    head = SenseHead(task.states.width, MODEL.embedding_size, MODEL.dropout, seed=1).to(device)
-    run_settings = settings(recipe, OVERSAMPLE)
+    task: SenseTask,
+    folder: Path,
+    recipe: Training,
+    fingerprint: str = "run",
+    device: str = "cpu",
+    model: ModelSettings = MODEL,
+) -> tuple[Head, Generator[Body, None, Position]]:
+    head = new_head(model, task.states.width, 1, seed=1).to(device)
+    run_settings = replace(settings(recipe, OVERSAMPLE), model=model)
     return head, train(head, task.states, dataset_of(task), run_settings, RunFolder(folder), fingerprint)
 
 
 def run(
-    task: SenseTask, folder: Path, recipe: Training = RECIPE, stop_after: int | None = None, device: str = "cpu"
+    task: SenseTask,
+    folder: Path,
+    recipe: Training = RECIPE,
+    stop_after: int | None = None,
+    device: str = "cpu",
+    model: ModelSettings = MODEL,
 ) -> Trained:
     """Train to the end, or stop like a killed process when ``stop_after`` steps are done."""
-    head, running = training(task, folder, recipe, device=device)
+    head, running = training(task, folder, recipe, device=device, model=model)
     events: list[Body] = []
     while True:
         try:
@@ -65,7 +79,7 @@ def measurements(done: Trained) -> list[Measurement]:
     return [body for body in done.events if isinstance(body, Measurement)]
 
 
-def weights(head: SenseHead) -> dict[str, Tensor]:
+def weights(head: Head) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in head.state_dict().items()}
 
 
@@ -74,8 +88,9 @@ def same(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_it_learns_what_mean_pooling_cannot_see(tmp_path: Path, device: str) -> None:
-    done = run(SenseTask(device=device), tmp_path, device=device)
+@pytest.mark.parametrize("model", [MODEL, RESIDUAL], ids=lambda model: model.architecture)
+def test_it_learns_what_mean_pooling_cannot_see(tmp_path: Path, model: ModelSettings, device: str) -> None:
+    done = run(SenseTask(device=device), tmp_path, device=device, model=model)
     measured = measurements(done)
     assert [(one.step, one.epoch) for one in measured] == [(2 * at, 2 * at / 5) for at in range(11)]
     assert {one.total_steps for one in measured} == {20}
@@ -173,30 +188,46 @@ def test_a_head_that_gets_no_better_is_left_as_the_warm_start_made_it(tmp_path: 
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_the_same_settings_give_the_same_bits(tmp_path: Path, device: str) -> None:
+@pytest.mark.parametrize(
+    ("model", "recipe"),
+    [(MODEL, RECIPE), (MODEL, WITH_GLOSSES), (RESIDUAL, WITH_GLOSSES)],
+    ids=["sense_head", "sense_head, gloss loss", "residual, gloss loss"],
+)
+def test_the_same_settings_give_the_same_bits(
+    tmp_path: Path, model: ModelSettings, recipe: Training, device: str
+) -> None:
     task = SenseTask(device=device)
     for name in "ab":
         (tmp_path / name).mkdir()
-    first, second = (run(task, tmp_path / name, device=device) for name in "ab")
+    first, second = (run(task, tmp_path / name, recipe, device=device, model=model) for name in "ab")
     assert first.events == second.events
     assert same(weights(first.head), weights(second.head))
 
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize(
-    ("recipe", "stop_after"),
-    [(RECIPE, 1), (RECIPE, 4), (RECIPE, 5), (RECIPE, 9), (RECIPE, 16), (PARTIAL, 9), (PARTIAL, 11), (PARTIAL, 12)],
+    ("model", "recipe", "stop_after"),
+    [
+        *((MODEL, RECIPE, step) for step in (1, 4, 5, 9, 16)),
+        *((MODEL, PARTIAL, step) for step in (9, 11, 12)),
+        *((RESIDUAL, WITH_GLOSSES, step) for step in (1, 4, 9, 16)),
+    ],
 )
 def test_a_resumed_run_is_the_uninterrupted_run_to_the_last_bit(
-    tmp_path: Path, recipe: Training, stop_after: int, device: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    model: ModelSettings,
+    recipe: Training,
+    stop_after: int,
+    device: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_EVERY", 3)
     task = SenseTask(device=device)
     for name in ("whole", "broken"):
         (tmp_path / name).mkdir()
-    whole = run(task, tmp_path / "whole", recipe, device=device)
-    stopped = run(task, tmp_path / "broken", recipe, stop_after=stop_after, device=device)
-    resumed = run(task, tmp_path / "broken", recipe, device=device)
+    whole = run(task, tmp_path / "whole", recipe, device=device, model=model)
+    stopped = run(task, tmp_path / "broken", recipe, stop_after=stop_after, device=device, model=model)
+    resumed = run(task, tmp_path / "broken", recipe, device=device, model=model)
     assert resumed.result == whole.result
     assert same(weights(resumed.head), weights(whole.head))
     first = next(body.step for body in resumed.events if isinstance(body, Step))
@@ -249,6 +280,23 @@ def test_bundles_in_which_nothing_can_be_compared_are_bad_input(tmp_path: Path) 
             next(running)
 
 
+def test_a_gloss_loss_without_any_known_gloss_is_bad_input(tmp_path: Path) -> None:
+    task = SenseTask()
+    task.glosses = ()
+    _, running = training(task, tmp_path, WITH_GLOSSES)
+    with pytest.raises(BadInput, match="gloss_weight is set, but no gloss"):
+        next(running)
+
+
+def test_the_gloss_loss_changes_what_is_learned_and_a_residual_head_starts_without_a_warm_start(tmp_path: Path) -> None:
+    runs = []
+    for name, recipe in (("without", RECIPE), ("with", WITH_GLOSSES)):
+        (tmp_path / name).mkdir()
+        runs.append(run(SenseTask(), tmp_path / name, recipe, model=RESIDUAL))
+    assert not same(weights(runs[0].head), weights(runs[1].head))
+    assert [body.name for body in runs[0].events if isinstance(body, Stage)] == ["train"]
+
+
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     task = SenseTask()
     head, running = training(task, tmp_path, RECIPE)
@@ -257,6 +305,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(t
         for body in running:
             events.append(body)
             if isinstance(body, Step) and body.step == 7:
+                assert isinstance(head, SenseHead)
                 with torch.no_grad():
                     head.output.weight.fill_(float("nan"))
     assert isinstance(events[-1], Warning)

@@ -9,21 +9,26 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from torch import Tensor
+from torch.nn import functional as F
 
 from engine.contract.experiment import TIERS, Training
-from engine.training.bundle_arrays import tier_index
+from engine.training.bundle_arrays import BundleArrays, tier_index
 from engine.training.losses import (
     Similarities,
+    bundle_loss,
     comparison_loss,
     contrastive,
     entropy_floor,
+    gloss_loss,
     hard_negative,
     is_hard,
     pull,
     slack,
     target_mass,
 )
+from tests.engine.samples import SENSE_TEXT, bundle, event, random_states
 
 RECIPE = Training()
 
@@ -129,3 +134,40 @@ def test_the_entropy_floor_and_the_mass_on_the_target_word() -> None:
     assert entropies[1] < 0.5 < entropies[0]
     on_target = torch.tensor([True, False, True, True, False, False])
     assert target_mass(attention, on_target, offsets).tolist() == pytest.approx([0.5, 0.98])
+
+
+def test_the_gloss_loss_equals_a_plain_loop_over_bundles_and_both_ways() -> None:
+    glosses = [event(f"gloss {sense}", sense, "gloss") for sense in ("s1", "s2", "s3")]
+    bundles = [
+        bundle("a1", "p1", ["b1", "b2"]),
+        bundle(event("a2", "s3"), "p1", ["b1", event("gloss s1", source="gloss")]),
+        bundle(event("a3", "s2"), "p1", []),
+        bundle(event("a1", "s9"), "p1", ["b1"]),
+    ]
+    texts = ["a1", "a2", "a3", "p1", "b1", "b2", *(f"bank: {gloss.text}" for gloss in glosses)]
+    arrays = BundleArrays.from_bundles(bundles, random_states(texts), SENSE_TEXT, glosses)
+    generator = torch.Generator().manual_seed(4)
+    head, frozen = (
+        F.normalize(torch.randn(len(texts), size, generator=generator, dtype=torch.float64), dim=1) for size in (3, 5)
+    )
+
+    def plain(query: str, target: str, others: Sequence[str]) -> float:
+        def near(vectors: Tensor, other: str) -> float:
+            return float(vectors[texts.index(query)] @ vectors[texts.index(other)])
+
+        of_head = [near(head, one) for one in (target, *others)]
+        gaps = [mine - near(frozen, one) for mine, one in zip(of_head, (target, *others), strict=True)]
+        pulled = sum(gap**2 for gap in gaps) / len(gaps)
+        return plain_contrastive(of_head[0], of_head[1:], RECIPE.temperature) + RECIPE.pull_weight * pulled
+
+    s1, s2, s3 = texts[-3:]
+    expected = [
+        (plain("a1", s1, [s2, s3]) + plain(s1, "a1", ["b1", "b2"])) / 2,
+        (plain("a2", s3, [s1, s2]) + plain(s3, "a2", ["b1"])) / 2,
+        plain("a3", s2, [s1, s3]) / 2,  # no sentence to compare the gloss with
+        0.0,  # no gloss is known
+    ]
+    assert gloss_loss(head, frozen, arrays, RECIPE).tolist() == pytest.approx(expected)
+    whole = bundle_loss(head, frozen, arrays, replace(RECIPE, gloss_weight=0.3))
+    without = bundle_loss(head, frozen, arrays, RECIPE)
+    assert (whole - without).tolist() == pytest.approx([0.3 * one for one in expected])
