@@ -27,6 +27,7 @@ _RANGES = {"rank": _RANKS, "mean_pool_rank": _RANKS, "margin": _MARGINS, "mean_p
 _COLUMNS: dict[str, pl.DataType] = {
     name: getattr(pl, kind.name)() for name, kind in column_types(ItemRow).items() if not kind.is_list
 }
+_NULLABLE = frozenset(name for name, kind in column_types(ItemRow).items() if kind.is_nullable)
 _RUN_COLUMNS: dict[str, pl.DataType] = {"condition": pl.String(), "seed": pl.Int64(), "evaluation": pl.String()}
 
 
@@ -140,7 +141,7 @@ def read_capsule(folder: RunFolder) -> Capsule:
 
 
 def _read_items(path: Path) -> pl.DataFrame:
-    """The items of a run: the columns of ``ItemRow`` but its lists, in their order, without nulls, numbers in their range.
+    """The items of a run: the columns of ``ItemRow`` but its lists, in their order, each value in its range.
 
     Raises:
         FileNotFoundError: there are none.
@@ -160,7 +161,7 @@ def _read_items(path: Path) -> pl.DataFrame:
         column = items[name]
         if column.dtype != wanted:
             raise ValueError(f"{path.name}: {name} is {column.dtype}, not {wanted}")
-        if column.null_count():
+        if column.null_count() and name not in _NULLABLE:
             raise ValueError(f"{path.name}: {name} lacks a value")
     for name, (low, high) in _RANGES.items():
         if not items[name].is_between(low, high).all():  # False for NaN too

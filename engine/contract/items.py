@@ -12,7 +12,7 @@
     similarities: cosine of the query with each candidate, in the item's order · right: which of them are right
     mean_pool_similarities: as similarities, of frozen mean pooling
     baseline_ranks, baseline_margins: of each of the baselines of ``metrics.json`` but ``random``, in its order
-    chosen_sense: sense id of the candidate chosen
+    chosen_sense: sense id of the candidate chosen · cue_strength: how much the query gives its sense away, null if unknown
 
 ``attention.parquet``
     item_id · lemma · step, epoch: of the measurement, in epochs done with their fraction
@@ -68,6 +68,7 @@ class ItemRow(NamedTuple):
     baseline_ranks: list[int]
     baseline_margins: list[float]
     chosen_sense: str
+    cue_strength: float | None
 
 
 class AttentionRow(NamedTuple):
@@ -97,13 +98,14 @@ _COLUMN_TYPES: dict[Any, str] = {
 
 
 class ColumnType(NamedTuple):
-    """Type of a column: the name of a polars type, such as ``Int64``, and whether each value is a list of these.
+    """Type of a column: the name of a polars type, such as ``Int64``, whether each value is a list of these, or may be null.
 
     A name, because contract modules import nothing heavy.
     """
 
     name: str
     is_list: bool
+    is_nullable: bool
 
 
 def column_types(row: type[ItemRow] | type[AttentionRow]) -> dict[str, ColumnType]:
@@ -113,4 +115,4 @@ def column_types(row: type[ItemRow] | type[AttentionRow]) -> dict[str, ColumnTyp
 
 def _column_type(kind: Any) -> ColumnType:
     is_list = get_origin(kind) is list
-    return ColumnType(_COLUMN_TYPES[get_args(kind)[0] if is_list else kind], is_list)
+    return ColumnType(_COLUMN_TYPES[get_args(kind)[0] if is_list else kind], is_list, type(None) in get_args(kind))

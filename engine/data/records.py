@@ -67,14 +67,18 @@ class Candidate(Struct, frozen=True):
     right: bool
 
 
-class RetrievalItem(Struct, frozen=True):
-    """A retrieval item: a query context and candidate contexts of the same lemma, at least one right and one wrong."""
+class RetrievalItem(Struct, frozen=True, omit_defaults=True):
+    """A retrieval item: a query context and candidate contexts of the same lemma, at least one right and one wrong.
+
+    ``cue_strength`` is how much the query gives its sense away, where a user's file says so.
+    """
 
     item_id: str
     lemma: str
     query: UsageEvent
     candidates: tuple[Candidate, ...]
     tier: Tier
+    cue_strength: float | None = None
 
 
 class CoherenceStep(Struct, frozen=True):

@@ -93,6 +93,7 @@ class _Query(NamedTuple):
     step: int = 0
     steps: int = 0
     best_expected: float = 1.0
+    cue_strength: float | None = None
 
 
 def _retrieval_queries(
@@ -110,6 +111,7 @@ def _retrieval_queries(
             right=[candidate.right for candidate in item.candidates],
             sense_ids=[candidate.event.sense_id for candidate in item.candidates],
             item_class=retrieval_class(overlaps),
+            cue_strength=item.cue_strength,
         )
 
 
@@ -169,4 +171,5 @@ def _row(query: _Query, ranked: Ranked, pooled: Ranked, by_overlap: Ranked, base
         baseline_ranks=[one.rank for one in baselines],
         baseline_margins=[one.margin for one in baselines],
         chosen_sense=query.sense_ids[ranked.chosen],
+        cue_strength=query.cue_strength,
     )

@@ -151,6 +151,7 @@ def item_row(**changes: Any) -> ItemRow:
         baseline_ranks=[2],
         baseline_margins=[0.0],
         chosen_sense="s1",
+        cue_strength=None,
     )
     return row._replace(**changes)
 

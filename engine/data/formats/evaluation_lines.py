@@ -14,6 +14,7 @@ from engine.data.formats.schemas import (
     RejectedLine,
     Retrieval,
     RetrievalCandidate,
+    RetrievalQuery,
     Step,
 )
 from engine.data.formats.usages import (
@@ -25,7 +26,6 @@ from engine.data.formats.usages import (
     sense_of,
     span_of,
     usage_fields,
-    usage_of,
 )
 from engine.data.records import AttentionProbe, Candidate, CoherenceItem, CoherenceStep, Killer, Rejected, RetrievalItem
 from engine.data.wordnet.usage_events import text_key
@@ -56,7 +56,9 @@ def retrieval_item(line: Retrieval, repairs: Repairs) -> RetrievalItem:
             raise Quarantined(Reason.RIGHT_CONTRADICTED, f"one text right and wrong: {candidate.event.text}")
     if text_key(query.text) in right_by_text:
         raise Quarantined(Reason.QUERY_LEAKED, query.text)
-    return RetrievalItem(str(line.eval_id), word.lemma, query, candidates, EASY)
+    strength = line.query.cue_strength
+    known = isinstance(strength, int | float) and not isinstance(strength, bool)
+    return RetrievalItem(str(line.eval_id), word.lemma, query, candidates, EASY, float(strength) if known else None)
 
 
 def _right(line: Retrieval) -> list[bool]:
@@ -153,7 +155,7 @@ def retrieval_line(item: RetrievalItem) -> Retrieval:
         eval_id=item.item_id,
         eval_type="multi_sense_retrieval",
         lemma=item.lemma,
-        query=usage_of(item.query),
+        query=RetrievalQuery(**usage_fields(item.query), cue_strength=item.cue_strength),
         candidates=candidates,
         correct_passage_ids=right,
         num_correct=len(right),

@@ -126,6 +126,12 @@ class Contrastive(_Line, frozen=True, kw_only=True):
     metadata: Metadata | None = None
 
 
+class RetrievalQuery(Usage, frozen=True, kw_only=True):
+    """The query of a retrieval item; a ``cue_strength`` that is no number is not read."""
+
+    cue_strength: Any = None
+
+
 class RetrievalCandidate(Usage, frozen=True, kw_only=True):
     """A candidate of a retrieval item."""
 
@@ -139,7 +145,7 @@ class Retrieval(_Line, frozen=True, kw_only=True):
     eval_id: Id
     eval_type: WriteOnly = None
     lemma: ShortText | None = None
-    query: Usage
+    query: RetrievalQuery
     candidates: tuple[RetrievalCandidate, ...]
     correct_passage_ids: tuple[Id, ...] | None = None
     num_correct: WriteOnly = None

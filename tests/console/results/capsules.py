@@ -56,6 +56,7 @@ def row(
         [1],
         [0.1],
         "wrong sense",
+        None,
     )
 
 
@@ -73,7 +74,8 @@ def write_capsule(
     """Write the local copy of a finished run of ``experiment``; ``top1`` makes its metrics contradict its items."""
     capsule = folder / str(run)
     capsule.mkdir(parents=True)
-    pl.DataFrame(rows, schema=list(ItemRow._fields), orient="row").write_parquet(capsule / "items.parquet")
+    frame = pl.DataFrame(rows, schema=list(ItemRow._fields), orient="row")
+    frame.with_columns(pl.col("cue_strength").cast(pl.Float64)).write_parquet(capsule / "items.parquet")
     retrieval = [one for one in rows if one.kind == "retrieval"]
     coherence = [one for one in rows if one.kind == "coherence"]
     scores = Scores(

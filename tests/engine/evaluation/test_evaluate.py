@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import pytest
 from msgspec import structs
 
 from engine.contract.items import AttentionRow, ItemRow
 from engine.data.bundles.encoder_text import encoder_input_of
+from engine.data.formats.evaluation_lines import retrieval_line
+from engine.data.formats.user_files import read_evaluation_files
 from engine.data.records import AttentionProbe, Dataset, Killer
 from engine.encoder.encoder_input import EncoderInput
 from engine.evaluation.attention import MAX_QUERIES, AttentionLog, attention_rows, probes_of
-from engine.evaluation.evaluate import EvaluationResult, evaluate, killer_top1
+from engine.evaluation.evaluate import EvaluationResult, evaluate, killer_top1, overlap_rankings
 from engine.evaluation.item_files import read_attention, write_rows
 from engine.evaluation.ranking import TextVectors, rank_all, ranking_inputs
 from engine.model.embedding import embed_rows, mean_pool_all
 from engine.model.sense_head import SenseHead
+from tests.engine.data.formats import sample_lines as samples
 from tests.engine.samples import (
     DEVICES,
     SENSE_TEXT,
@@ -153,6 +157,19 @@ def test_tables_have_the_agreed_columns_and_are_read_back_as_written(tmp_path: P
     write_rows(tmp_path / "attention.parquet", rows, AttentionRow)
     assert read_attention(tmp_path / "attention.parquet") == rows
     assert read_attention(tmp_path / "missing.parquet") == []
+
+
+def test_the_cue_strength_of_a_users_item_is_kept_with_it_and_changes_no_other_line(tmp_path: Path) -> None:
+    lines = [samples.retrieval(number) for number in range(4)]
+    for line, strength in zip(lines, (0.72, 1, "strong", None), strict=True):
+        line["query"]["cue_strength"] = strength
+    files = read_evaluation_files(retrieval=samples.write(tmp_path / "retrieval.jsonl", lines))
+    ranked = overlap_rankings(files.retrieval, ())
+    rows = evaluate(files.retrieval, (), ranked, ranked, {}).rows
+    assert [row.cue_strength for row in rows] == [0.72, 1.0, None, None]
+    assert b"cue_strength" not in msgspec.json.encode(files.retrieval[2:])
+    written = msgspec.json.encode(retrieval_line(files.retrieval[0]))
+    assert msgspec.json.decode(written)["query"]["cue_strength"] == 0.72
 
 
 def test_the_killer_set_counts_its_retrieval_items_alone() -> None:
