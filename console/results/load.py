@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Iterable
 from contextlib import suppress
@@ -128,7 +129,7 @@ def read_capsule(folder: RunFolder) -> Capsule:
     """
     try:
         metrics = metrics_file.decode(folder.metrics.read_bytes())
-        items = _read_items(folder.items)
+        items = _read_items(folder.items, metrics.items_sha256)
         settings = decode_spec(folder.spec.read_bytes()).settings
         head, mean_pool = model_scores(items, ""), model_scores(items, "mean_pool_")
     except FileNotFoundError:
@@ -140,18 +141,22 @@ def read_capsule(folder: RunFolder) -> Capsule:
     return Capsule(settings, metrics, items, head, mean_pool)
 
 
-def _read_items(path: Path) -> pl.DataFrame:
+def _read_items(path: Path, sha256: str) -> pl.DataFrame:
     """The items of a run: the columns of ``ItemRow`` but its lists, in their order, each value in its range.
 
     Raises:
         FileNotFoundError: there are none.
-        ValueError: a column is missing or of another type, a value is missing or out of range, or there is no
-            retrieval or no coherence item.
+        ValueError: it is not the file of ``sha256`` ("" is any), a column is missing or of another type, a value is missing
+            or out of range, or there is no retrieval or no coherence item.
         polars.exceptions.PolarsError: not Parquet.
     """
+    content = path.read_bytes()
+    # Checked first, since for some damaged files polars ends the whole process.
+    if sha256 and hashlib.sha256(content).hexdigest() != sha256:
+        raise ValueError(f"{path.name} is not the file that metrics.json is of: it is damaged or was replaced")
     try:
         # From bytes, since a frame that is kept must not map a file that a sync may replace.
-        items = pl.read_parquet(io.BytesIO(path.read_bytes()))
+        items = pl.read_parquet(io.BytesIO(content))
     except pl.exceptions.PanicException as error:  # a BaseException that polars raises for some damaged files
         raise ValueError(f"{path.name} is damaged: {error}") from error
     if missing := set(_COLUMNS) - set(items.columns):

@@ -104,6 +104,7 @@ class Metrics(Struct, frozen=True):
     None where there is none. ``seconds`` are wall time by stage. ``killers`` counts the items that this head fails badly;
     ``killer_set`` those that frozen mean pooling failed when the evaluation was frozen (tier4), of which the fraction
     ``killer_top1`` is ranked right; None where the set is empty.
+    ``items_sha256`` is of the ``items.parquet`` that the scores are of; readers of another file refuse it.
     """
 
     condition: str
@@ -126,6 +127,7 @@ class Metrics(Struct, frozen=True):
     seconds: dict[str, float]
     killer_set: int = 0
     killer_top1: float | None = None
+    items_sha256: str = ""
     best_step: int = 0
     best_score: float | None = None
     score_name: str = ""

@@ -12,7 +12,7 @@ from engine.contract.durable import write_durably
 from engine.contract.events import Body, End, Evaluation, Stage
 from engine.contract.items import AttentionRow, ItemRow
 from engine.contract.metrics import GATE_NAMES, Metrics, judge
-from engine.contract.run_folder import RunFolder
+from engine.contract.run_folder import RunFolder, size_and_sha256
 from engine.contract.settings import Settings, read_spec
 from engine.data.records import Dataset
 from engine.encoder.encoder import Encoder
@@ -141,7 +141,7 @@ def evaluate_head(
         mean_pool_top3=result.mean_pool.retrieval_top3,
         mean_pool_coherence=result.mean_pool.coherence_accuracy,
     )
-    metrics = _metrics(result, trained, settings, prepared, timer.seconds())
+    metrics = _metrics(result, trained, settings, prepared, timer.seconds(), size_and_sha256(output.items)[1])
     write_durably(output.metrics, msgspec.json.format(msgspec.json.encode(metrics)) + b"\n")
     yield End(tuple(verdict.gate for verdict in metrics.gates if not verdict.passed))
 
@@ -152,6 +152,7 @@ def _metrics(
     settings: Settings,
     prepared: Prepared,
     seconds: dict[str, float],
+    items_sha256: str,
 ) -> Metrics:
     """The metrics of a head, or of mean pooling (``trained`` is None), which has no condition, seed or training."""
     dataset, position = prepared.dataset, trained.position if trained else None
@@ -182,4 +183,5 @@ def _metrics(
         seconds=seconds,
         killer_set=len(dataset.killers),
         killer_top1=killer_top1(result.rows, dataset.killers),
+        items_sha256=items_sha256,
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import random
 import shutil
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import pytest
 
@@ -16,6 +18,7 @@ from console.results.load import UnusableCapsule, load, read_capsule
 from console.results.report import as_json, as_text
 from engine.contract.experiment import Experiment, read_experiment
 from engine.contract.items import ItemRow, column_types
+from engine.contract.metrics import decode as decode_metrics
 from engine.contract.run_folder import RunFolder
 from engine.contract.settings import RunId
 from engine.contract.toml_file import find_config
@@ -98,16 +101,18 @@ def test_a_parquet_file_on_which_polars_panics_is_unusable(capsule: RunFolder, m
         read_capsule(capsule)
 
 
-def test_items_with_any_damaged_byte_are_read_or_refused(capsule: RunFolder) -> None:
+def test_items_with_any_damaged_byte_are_refused(capsule: RunFolder) -> None:
     whole, chance = capsule.items.read_bytes(), random.Random(0)
+    metrics = decode_metrics(capsule.metrics.read_bytes())
+    named = msgspec.structs.replace(metrics, items_sha256=hashlib.sha256(whole).hexdigest())
+    capsule.metrics.write_bytes(msgspec.json.encode(named))
+    assert read_capsule(capsule).head.top1 == 0.5
     for _ in range(150):
-        broken = bytearray(whole)
-        broken[chance.randrange(len(broken))] = chance.randrange(256)
+        broken, place = bytearray(whole), chance.randrange(len(whole))
+        broken[place] ^= chance.randrange(1, 256)
         capsule.items.write_bytes(broken)
-        try:
-            assert 0 <= read_capsule(capsule).head.top1 <= 1
-        except UnusableCapsule as error:
-            assert str(error)
+        with pytest.raises(UnusableCapsule, match=r"items.parquet is not the file that metrics.json is of"):
+            read_capsule(capsule)
 
 
 RUNS = [RunId("A", 42), RunId("A", 123), RunId("B", 42)]
