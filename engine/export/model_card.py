@@ -238,7 +238,8 @@ def _settings(settings: Settings) -> str:
 def _training(position: Position, settings: Settings) -> Iterator[str]:
     yield f"{position.step} steps of {settings.training.batch_size} bundles, {position.epoch:.3g} epochs."
     score = f" by {position.score_name}, {position.best_score:.1%}" if position.score_name else ""
-    yield f"The head is that of step {position.best_step}, chosen on development data{score}."
+    none_helped = "; no later step was better" if position.best_step == 0 else ""
+    yield f"The head is that of step {position.best_step}, chosen on development data{score}{none_helped}."
     yield "Every step and measurement is in `curves.csv`."
 
 
