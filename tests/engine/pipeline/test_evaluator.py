@@ -77,7 +77,7 @@ def test_a_checkpoint_is_scored_on_files_without_its_data_beside_every_baseline(
     assert by_file == made
     assert cli.main(["evaluate", *arguments]) == 0
     text = capsys.readouterr().out
-    assert f"\nA/42 {100 * head['retrieval_top1']:.1f} [" in "\n".join(
+    assert f"\nA/42 {100 * head['retrieval_top1']:.1f} " in "\n".join(
         " ".join(line.split()) for line in text.splitlines()
     )
     assert "of 24 coherence steps" in text and "Of 4 killers" in text and "A/42 - mean_pool" in text
