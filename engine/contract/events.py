@@ -97,7 +97,7 @@ class Measurement(Struct, frozen=True, tag="measurement"):
 class Warning(Struct, frozen=True, tag="warning"):
     """Warning for a person; ``kind`` is for programs, ``message`` for reading."""
 
-    kind: Literal["early_warning", "dilution", "loss_spike", "non_finite"]
+    kind: Literal["early_warning", "dilution", "loss_spike", "no_glosses", "non_finite"]
     message: str
     step: Count = 0
     value: float = 0.0

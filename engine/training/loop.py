@@ -72,8 +72,6 @@ def train(
     data = TrainingData(states, frozen, BundleArrays.from_bundles(bundles, states, sense_text, glosses))
     dev = DevelopmentData.from_records(dataset.dev, dataset.development, states, sense_text, glosses)
     _check_comparable(data.bundles, dev.bundles)
-    if recipe.gloss_weight:
-        _check_has_glosses(data.bundles)
     baseline = score(mean_pool_of(states, dev.rows), dev)
     tiers = [bundle.tier for bundle in bundles]
     sampler = EpochSampler(sampling_weights(tiers, settings.curriculum), recipe.batch_size, settings.seed)
@@ -102,6 +100,8 @@ def train(
     yield Stage("train", f"{len(bundles)} bundles, {recipe.budget}")
     if position.step == 0:
         yield from _dilution_warning(total_steps * recipe.batch_size, tiers, settings.curriculum)
+        if recipe.gloss_weight and not _has_glosses(data.bundles):
+            yield Warning("no_glosses", "no gloss of a training bundle's sense is known: gloss_weight has no effect")
 
     for epoch in range(position.step // sampler.batches + 1, -(-total_steps // sampler.batches) + 1):
         skip, left = position.step % sampler.batches, total_steps - position.step
@@ -222,9 +222,8 @@ def _check_comparable(bundles: BundleArrays, dev: BundleArrays) -> None:
         raise BadInput("no development bundle has a sibling sentence, so heads cannot be compared")
 
 
-def _check_has_glosses(bundles: BundleArrays) -> None:
-    if not any(bool(direction.mask.any()) for direction in gloss_directions(bundles)):
-        raise BadInput("training.gloss_weight is set, but no gloss of a training bundle's sense is known")
+def _has_glosses(bundles: BundleArrays) -> bool:
+    return any(bool(direction.mask.any()) for direction in gloss_directions(bundles))
 
 
 def _fail(step: int, message: str) -> Generator[Warning, None, NoReturn]:

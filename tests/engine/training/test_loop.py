@@ -280,12 +280,16 @@ def test_bundles_in_which_nothing_can_be_compared_are_bad_input(tmp_path: Path) 
             next(running)
 
 
-def test_a_gloss_loss_without_any_known_gloss_is_bad_input(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("recipe", "known", "warns"), [(WITH_GLOSSES, 0, True), (WITH_GLOSSES, 2, False), (RECIPE, 0, False)]
+)
+def test_a_gloss_loss_without_any_known_gloss_is_a_warning(
+    tmp_path: Path, recipe: Training, known: int, warns: bool
+) -> None:
     task = SenseTask()
-    task.glosses = ()
-    _, running = training(task, tmp_path, WITH_GLOSSES)
-    with pytest.raises(BadInput, match="gloss_weight is set, but no gloss"):
-        next(running)
+    task.glosses = task.glosses[:known]
+    done = run(task, tmp_path, recipe, stop_after=1)
+    assert [body.kind for body in done.events if isinstance(body, Warning)].count("no_glosses") == warns
 
 
 def test_the_gloss_loss_changes_what_is_learned_and_a_residual_head_starts_without_a_warm_start(tmp_path: Path) -> None:
