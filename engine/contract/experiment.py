@@ -40,15 +40,38 @@ Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
 class EncoderSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """The frozen encoder: ``minilm`` is the packaged all-MiniLM-L6-v2; else a folder or a Hugging Face name.
+    """The encoder: ``minilm`` is the packaged all-MiniLM-L6-v2; else a folder or a Hugging Face name.
 
     ``layers`` are hidden-state indices (0 is the embedding layer); several are concatenated, so H = the encoder's width
     (MiniLM: 384) x their number. Of a text ``max_tokens`` are read, fewer where the encoder has fewer positions.
+
+    The encoder is frozen, but for ``trained_layers``: the highest of ``layers`` and those directly below it, that many in
+    all, are trained with the head; with a ``lora_rank`` only additions of that rank to their attention's query and value
+    projections.
     """
 
     model: str = "minilm"
     layers: Annotated[tuple[NonNegativeInt, ...], Meta(min_length=1)] = (6,)
     max_tokens: Annotated[int, Meta(ge=8, le=8192)] = 128
+    trained_layers: Annotated[int, Meta(ge=0, le=3)] = 0
+    lora_rank: NonNegativeInt = 0
+
+    def __post_init__(self) -> None:
+        if self.trained_layers > max(self.layers):
+            raise ValueError(f"there are no {self.trained_layers} layers to train up to layer {max(self.layers)}")
+        if self.lora_rank and not self.trained_layers:
+            raise ValueError("lora_rank is of trained layers, and there are none")
+
+    @property
+    def input_layer(self) -> int | None:
+        """The layer whose states are the input of the trained layers; None where none are trained."""
+        return max(self.layers) - self.trained_layers if self.trained_layers else None
+
+    @property
+    def cached_layers(self) -> tuple[int, ...]:
+        """The layers whose states of the untrained encoder are cached: ``layers``, and the input of trained layers."""
+        lowest = self.input_layer
+        return self.layers if lowest is None or lowest in self.layers else (*self.layers, lowest)
 
 
 class DataSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,6 +83,10 @@ class DataSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     seed: Seed = 0
     reference_encoder: EncoderSettings = EncoderSettings()
+
+    def __post_init__(self) -> None:
+        if self.reference_encoder.trained_layers:
+            raise ValueError("the reference encoder is not trained")
 
 
 class Curriculum(Struct, frozen=True, forbid_unknown_fields=True):
@@ -127,7 +154,9 @@ class ModelSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Training(Struct, frozen=True, forbid_unknown_fields=True):
-    """Settings of a head's training; rates are per step, margins are differences of cosines, entropy is in nats.
+    """Settings of training; rates are per step, margins are differences of cosines, entropy is in nats.
+
+    ``encoder_learning_rate`` is that of trained encoder layers; it rises over the first ``warm_up_steps``.
 
     The budget is in ``epochs`` or in optimizer ``steps``, the other is None; without either it is ``DEFAULT_EPOCHS``.
     The head is measured on development data ``measurements`` times, evenly over the steps, and once before them.
@@ -138,6 +167,8 @@ class Training(Struct, frozen=True, forbid_unknown_fields=True):
     batch_size: PositiveInt = 64
     learning_rate: PositiveFloat = 3e-4
     weight_decay: NonNegativeFloat = 0.01
+    encoder_learning_rate: PositiveFloat = 2e-5
+    warm_up_steps: NonNegativeInt = 50
     final_learning_rate_ratio: Fraction = 0.1
     gradient_clip: PositiveFloat = 1.0
     warm_start_steps: NonNegativeInt = 100

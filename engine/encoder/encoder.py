@@ -16,6 +16,7 @@ import torch
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import EncoderSettings
 from engine.encoder.model_files import encoder_shape, first_line, model_fingerprint, model_folder
+from engine.encoder.top_layers import TopLayers, UnknownLayers
 
 CPU_LEAST_TOKENS = 32
 """Tokens of a batch on the CPU at least: below 16 rows MKL's matrix product sums in another order, to other bits."""
@@ -91,6 +92,21 @@ class Encoder:
                         yield index, TextStates(states[row], spans)
         finally:
             torch.set_num_threads(previous_threads)
+
+    def top_layers(self, seed: int) -> TopLayers:
+        """Copies of the layers that the settings train, on the encoder's device; ``seed`` is of low-rank additions.
+
+        Raises:
+            BadInput: the model cannot be loaded, or is of an architecture whose layers cannot be trained.
+        """
+        _, model = self._tokenizer_and_model
+        settings, last = self.settings, max(self.settings.layers)
+        try:
+            return TopLayers(model, last - settings.trained_layers, last, settings.lora_rank, seed)
+        except UnknownLayers as error:
+            name = type(model).__name__
+            message = f"the layers of {settings.model!r}, a {name}, cannot be trained: {first_line(error)}"
+            raise BadInput(message, field=f"{self._table}.trained_layers") from error
 
     def _states(self, model: Any, ids: list[list[int]], layers: tuple[int, ...]) -> np.ndarray:
         """Token ids (B, T) -> the hidden states of ``layers``, (B, T, L x H) float16."""

@@ -55,7 +55,7 @@ class TokenCache:
     def __init__(self, folder: Path, encoder: Encoder, kept_layers: Iterable[int] = ()) -> None:
         self.folder = folder
         self.encoder = encoder
-        self._layers = dict.fromkeys(encoder.settings.layers)
+        self._layers = dict.fromkeys(encoder.settings.cached_layers)
         self._kept_layers = sorted({*self._layers, *kept_layers})
         self._shards: dict[int, dict[str, _Shard]] = {layer: {} for layer in self._kept_layers}
 
@@ -89,8 +89,12 @@ class TokenCache:
         texts = [one.text for one in wanted]
         for _ in self.fill(texts):
             pass
-        layers = [self._pieces(layer, texts) for layer in self.encoder.settings.layers]
-        return TokenStates.from_layers(wanted, [states for states, _ in layers], layers[0][1], device)
+        settings = self.encoder.settings
+        cached, lowest = settings.cached_layers, settings.input_layer
+        layers = [self._pieces(layer, texts) for layer in cached]
+        below = None if lowest is None else cached.index(lowest)
+        states = [of_layer for of_layer, _ in layers]
+        return TokenStates.from_layers(wanted, states, layers[0][1], device, len(settings.layers), below)
 
     def _pieces(self, layer: int, texts: Sequence[str]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         """Of each text the states of ``layer``, (T, H), and the character spans, (T, 2)."""

@@ -18,12 +18,14 @@ class RaggedBatch(NamedTuple):
     offsets: (B + 1,) int64, text ``i`` is ``tokens[offsets[i]:offsets[i + 1]]``.
     on_target: (N,) bool, the token overlaps its text's target word.
     is_gloss: (B,) bool.
+    below: (N, W) float32, states of the layer below trained encoder layers; None where none are trained.
     """
 
     tokens: Tensor
     offsets: Tensor
     on_target: Tensor
     is_gloss: Tensor
+    below: Tensor | None = None
 
 
 class TokenStates:
@@ -31,21 +33,29 @@ class TokenStates:
 
     Attributes:
         inputs: the encoder inputs; an input's row is its index here.
-        table: (N, H) float16, all inputs' tokens one after another.
+        table: (N, H) float16, all inputs' tokens one after another; wider where ``below`` is none of the H.
         offsets: (inputs + 1,) int64 on the same device.
-        layers: number of encoder layers joined in H.
+        layers: number of encoder layers joined in H, the states that heads read.
+        below: which of the layers joined in the table is the input of trained encoder layers; None where none are trained.
         characters: (N, 2) int32 on the CPU: each token's character span in its text; empty for special tokens.
         on_target: (N,) bool on the table's device: the token overlaps the target word of its input.
         is_gloss: (inputs,) bool on the table's device.
     """
 
     def __init__(
-        self, inputs: Sequence[EncoderInput], table: Tensor, offsets: Tensor, characters: Tensor, layers: int = 1
+        self,
+        inputs: Sequence[EncoderInput],
+        table: Tensor,
+        offsets: Tensor,
+        characters: Tensor,
+        layers: int = 1,
+        below: int | None = None,
     ) -> None:
         self.inputs = tuple(inputs)
         self.table = table
         self.offsets = offsets
         self.layers = layers
+        self.below = below
         self.characters = characters
         self.on_target = _on_target(self.inputs, offsets.cpu(), characters).to(table.device)
         self.is_gloss = torch.tensor([one.is_gloss for one in self.inputs], dtype=torch.bool, device=table.device)
@@ -67,8 +77,15 @@ class TokenStates:
         layers: Sequence[Sequence[Tensor]],
         characters: Sequence[Tensor],
         device: str,
+        read: int | None = None,
+        below: int | None = None,
     ) -> Self:
-        """Join each input's (T, H) states of each of L layers, and its (T, 2) spans, into one table of (N, L x H)."""
+        """Join each input's (T, W) states of each of L layers, and its (T, 2) spans, into one table of (N, L x W).
+
+        Args:
+            read: of the layers, the first so many are those that heads read; None is all.
+            below: the index of the one that is the input of trained encoder layers.
+        """
         lengths = torch.tensor([0, *map(len, characters)], dtype=torch.int64)
         spans = torch.cat(list(characters)) if characters else torch.zeros(0, 2, dtype=torch.int32)
         width = layers[0][0].shape[1] if characters else 1
@@ -76,12 +93,18 @@ class TokenStates:
         for at, states in enumerate(layers):  # one layer at a time: the table may be a large part of the memory
             if states:
                 table[:, at * width : (at + 1) * width] = torch.cat(list(states))
-        return cls(inputs, table.to(device), lengths.cumsum(0).to(device), spans, len(layers))
+        return cls(inputs, table.to(device), lengths.cumsum(0).to(device), spans, read or len(layers), below)
 
     @property
     def width(self) -> int:
-        """H, the size of one token's state."""
-        return int(self.table.shape[1])
+        """H, the size of one token's state in all layers that heads read."""
+        return self.layers * self.layer_width
+
+    @property
+    def layer_width(self) -> int:
+        """W, the size of one token's state in one layer."""
+        joined = self.layers if self.below is None else max(self.layers, self.below + 1)
+        return int(self.table.shape[1]) // joined
 
     @property
     def device(self) -> torch.device:
@@ -109,7 +132,11 @@ class TokenStates:
         # token k of the batch is at k + (start of its text in the table - start of its text in the batch)
         shift = torch.repeat_interleave(starts - offsets[:-1], lengths)
         positions = torch.arange(len(shift), device=self.device) + shift
-        return RaggedBatch(self.table[positions].float(), offsets, self.on_target[positions], self.is_gloss[rows])
+        tokens, below = self.table[positions].float(), None
+        if self.below is not None:
+            below = tokens[:, self.below * self.layer_width : (self.below + 1) * self.layer_width]
+            tokens = tokens[:, : self.width].contiguous()
+        return RaggedBatch(tokens, offsets, self.on_target[positions], self.is_gloss[rows], below)
 
 
 def _on_target(inputs: Sequence[EncoderInput], offsets: Tensor, characters: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
+from torch.nn import Parameter
 from torch.nn import functional as F
 
 from engine.encoder.token_states import RaggedBatch
@@ -38,6 +39,10 @@ class Head(nn.Module, ABC):
         Args:
             generator: the source of dropout's randomness, on the batch's device; None drops nothing (evaluation).
         """
+
+    def encoder_parameters(self) -> list[Parameter]:
+        """The weights of the encoder that are trained with the head, at a learning rate of their own."""
+        return []
 
     @abstractmethod
     def frozen(self, batch: RaggedBatch) -> Tensor:

@@ -67,6 +67,8 @@ def prepare(
     encoders = (settings.reference_encoder, settings.encoder, *encoders)
     reference = reference_cache(settings, workspace, device, encoders)
     encoder = Encoder(settings.encoder, device)
+    if settings.encoder.trained_layers:
+        encoder.top_layers(settings.seed)  # before anything is built: the architecture may not be known
     cache = _cache(encoder, workspace, encoders)
 
     yield Stage("data", "own files" if settings.edition is None else f"edition {settings.edition}")
@@ -100,7 +102,7 @@ def _cache(encoder: Encoder, workspace: Path, encoders: Sequence[EncoderSettings
     """The cache of ``encoder``, that keeps all layers which ``encoders`` name of the same model."""
     own = (encoder.settings.model, encoder.max_tokens)
     same = [one for one in encoders if (one.model, encoder.shape.tokens_read(one.max_tokens)) == own]
-    named = {layer for one in same for layer in one.layers}
+    named = {layer for one in same for layer in one.cached_layers}
     # another condition may name a layer that is not there: that run fails, not this one
     kept = [layer for layer in named if layer <= encoder.shape.layers]
     return TokenCache(cache_folder(workspace, encoder), encoder, kept)

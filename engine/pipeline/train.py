@@ -13,6 +13,7 @@ from engine.contract.run_folder import RunFolder
 from engine.contract.settings import Settings, Spec
 from engine.evaluation.attention import AttentionLog, probes_of
 from engine.model.architecture import new_head
+from engine.model.encoder_head import EncoderHead
 from engine.model.head import Head
 from engine.pipeline.prepare import Prepared
 from engine.pipeline.spec import run_fingerprint
@@ -88,5 +89,9 @@ def load_weights(head: Head, weights: dict[str, Tensor], folder: RunFolder) -> N
 
 
 def _new_head(settings: Settings, prepared: Prepared) -> Head:
-    states = prepared.states
-    return new_head(settings.model, states.width, states.layers, settings.seed).to(prepared.encoder.device)
+    states, encoder = prepared.states, prepared.encoder
+    head = new_head(settings.model, states.width, states.layers, settings.seed)
+    input_layer = settings.encoder.input_layer
+    if input_layer is not None:
+        head = EncoderHead(head, encoder.top_layers(settings.seed), settings.encoder.layers, input_layer)
+    return head.to(encoder.device)

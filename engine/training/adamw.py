@@ -7,9 +7,12 @@ compiler, which takes longer than a short run trains.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+
+from engine.contract.experiment import Training
 
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
@@ -21,21 +24,39 @@ def cosine_learning_rate(step: int, total_steps: int, peak: float, final_ratio: 
     return peak * (final_ratio + (1.0 - final_ratio) * 0.5 * (1.0 + math.cos(math.pi * progress)))
 
 
+def learning_rates(step: int, total_steps: int, settings: Training) -> tuple[float, float]:
+    """Learning rates of ``step``, of the head and of trained encoder layers: the latter's cosine has a linear warm-up."""
+    ratio, warm_up = settings.final_learning_rate_ratio, settings.warm_up_steps
+    head, encoder = (
+        cosine_learning_rate(step, total_steps, peak, ratio)
+        for peak in (settings.learning_rate, settings.encoder_learning_rate)
+    )
+    # an encoder's first gradients come from a head that knows nothing yet, and would undo what it has learned before
+    return head, encoder * min(1.0, (step + 1) / warm_up) if warm_up else encoder
+
+
 class AdamW:
-    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2), on every parameter of ``module``.
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2), on every trained parameter of ``module``.
 
     The module's parameters, and their gradients, become views of one vector each. So move the module to its device
     before, and never give it a second optimizer.
+
+    Args:
+        encoder_parameters: those of ``module``'s parameters that have a learning rate of their own.
 
     Attributes:
         mean, square: (P,) running means of the gradient and of its square.
         steps: steps taken.
     """
 
-    def __init__(self, module: nn.Module, weight_decay: float) -> None:
+    def __init__(self, module: nn.Module, weight_decay: float, encoder_parameters: Sequence[nn.Parameter] = ()) -> None:
         self.weight_decay = weight_decay
         self.steps = 0
-        parameters = list(module.parameters())
+        of_encoder = set(map(id, encoder_parameters))
+        trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        of_head = [parameter for parameter in trained if id(parameter) not in of_encoder]
+        parameters = [*of_head, *encoder_parameters]
+        self._head_size = sum(parameter.numel() for parameter in of_head)
         with torch.no_grad():
             self._parameters = torch.cat([parameter.reshape(-1) for parameter in parameters])
             self._gradients = torch.zeros_like(self._parameters)
@@ -64,16 +85,19 @@ class AdamW:
         self._gradients.mul_((max_norm / (norm + 1e-6)).clamp(max=1.0))
         return norm
 
-    def step(self, rate: float) -> None:
-        """One update with learning rate ``rate``."""
+    def step(self, rate: float, encoder_rate: float = 0.0) -> None:
+        """One update with learning rate ``rate``, of the encoder's parameters ``encoder_rate``; 0 leaves them alone."""
         self.steps += 1
         first, second = BETAS
         self.mean.lerp_(self._gradients, 1.0 - first)
         self.square.mul_(second).addcmul_(self._gradients, self._gradients, value=1.0 - second)
-        self._parameters.mul_(1.0 - rate * self.weight_decay)
         # both bias corrections of the paper, folded into the denominator and the step size
         denominator = (self.square.sqrt() / math.sqrt(1.0 - second**self.steps)).add_(EPSILON)
-        self._parameters.addcdiv_(self.mean, denominator, value=-rate / (1.0 - first**self.steps))
+        head, encoder = slice(None, self._head_size), slice(self._head_size, None)
+        for part, part_rate in ((head, rate), (encoder, encoder_rate)):
+            self._parameters[part].mul_(1.0 - part_rate * self.weight_decay)
+            step_size = part_rate / (1.0 - first**self.steps)
+            self._parameters[part].addcdiv_(self.mean[part], denominator[part], value=-step_size)
 
     def tensors(self) -> dict[str, Tensor]:
         """The state, without the parameters."""

@@ -19,7 +19,7 @@ from engine.data.records import Dataset
 from engine.encoder.token_states import TokenStates
 from engine.model.embedding import frozen_all, mean_pool_of
 from engine.model.head import Head
-from engine.training.adamw import AdamW, cosine_learning_rate
+from engine.training.adamw import AdamW, learning_rates
 from engine.training.bundle_arrays import (
     TIER_NAMES,
     BundleArrays,
@@ -77,7 +77,7 @@ def train(
     sampler = EpochSampler(sampling_weights(tiers, settings.curriculum), recipe.batch_size, settings.seed)
     total_steps = recipe.total_steps(sampler.batches)
     due = measurement_steps(total_steps, recipe.measurements)
-    optimizer = AdamW(head, recipe.weight_decay)
+    optimizer = AdamW(head, recipe.weight_decay, head.encoder_parameters())
     train_state = TrainState(head, {}, optimizer, torch.Generator(states.device).manual_seed(settings.seed))
 
     def checkpoint(position: Position) -> Checkpoint:
@@ -118,10 +118,8 @@ def train(
             # before the update, so that the weights and the last checkpoint stay good
             if not math.isfinite(loss_value + norm_value):
                 yield from _fail(step, f"step {step}: loss {loss_value}, gradient {norm_value}")
-            rate = cosine_learning_rate(
-                position.step, total_steps, recipe.learning_rate, recipe.final_learning_rate_ratio
-            )
-            optimizer.step(rate)
+            rate, encoder_rate = learning_rates(position.step, total_steps, recipe)
+            optimizer.step(rate, encoder_rate)
 
             drawn = {name: int(count) for name, count in zip(TIER_NAMES, tier_counts, strict=True) if count}
             yield Step(step, total_steps, epoch, loss_value, rate, drawn)

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from engine.contract.experiment import Training
 from engine.encoder.token_states import TokenStates
 from engine.model.embedding import mean_states
+from engine.model.encoder_head import EncoderHead
 from engine.model.head import Head, unit_blocks
 from engine.model.sense_head import SenseHead
 from engine.training.adamw import AdamW, cosine_learning_rate
@@ -30,11 +31,14 @@ GELU_SPREAD = 0.5
 def warm_start(head: Head, optimizer: AdamW, data: TrainingData, settings: Training, seed: int) -> Iterator[int]:
     """Initialize ``head`` as mean pooling, then train it on its frozen similarities in a batch; yield the steps done.
 
+    Encoder layers that are trained later stay as they are, so their states are read from the cache.
+
     Args:
         optimizer: of ``head``; reset at the end.
         data: texts are drawn from its bundles, a bundle at a time, so that a batch holds the near pairs that matter.
     """
     states, bundles = data.states, data.bundles
+    head = head.inner if isinstance(head, EncoderHead) else head
     if isinstance(head, SenseHead):
         init_as_mean_pool(head, states, bundles.unique_texts()[0], seed)
     peak = settings.warm_start_learning_rate

@@ -11,7 +11,7 @@ import torch
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-Family = Literal["bert", "roberta", "mpnet", "distilbert"]
+Family = Literal["bert", "roberta", "mpnet", "distilbert", "albert"]
 FAMILIES: tuple[Family, ...] = ("bert", "roberta", "mpnet", "distilbert")
 
 
@@ -44,7 +44,7 @@ def write_tiny_encoder(
 
 
 def _config(family: Family, words: int, padding: int, width: int, layers: int, positions: int) -> object:
-    from transformers import BertConfig, DistilBertConfig, MPNetConfig, RobertaConfig
+    from transformers import AlbertConfig, BertConfig, DistilBertConfig, MPNetConfig, RobertaConfig
 
     if family == "distilbert":
         return DistilBertConfig(
@@ -56,9 +56,9 @@ def _config(family: Family, words: int, padding: int, width: int, layers: int, p
             max_position_embeddings=positions,
             pad_token_id=padding,
         )
-    of_family = {"bert": BertConfig, "roberta": RobertaConfig, "mpnet": MPNetConfig}[family]
+    of_family = {"bert": BertConfig, "roberta": RobertaConfig, "mpnet": MPNetConfig, "albert": AlbertConfig}[family]
     # the positions of RoBERTa and MPNet begin after the padding token's index
-    first_position = 0 if family == "bert" else padding + 1
+    first_position = padding + 1 if family in ("roberta", "mpnet") else 0
     return of_family(
         vocab_size=words,
         hidden_size=width,

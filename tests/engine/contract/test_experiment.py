@@ -194,6 +194,45 @@ def test_a_wrong_override_is_refused_with_file_line_and_field(tmp_path: Path, ol
         read_experiment(path)
 
 
+@pytest.mark.parametrize(
+    ("settings", "input_layer", "cached"),
+    [
+        ("layers = [3, 6]", None, (3, 6)),
+        ("layers = [3, 6]\ntrained_layers = 1", 5, (3, 6, 5)),
+        ("layers = [3, 6]\ntrained_layers = 3", 3, (3, 6)),
+        ("layers = [2]\ntrained_layers = 2\nlora_rank = 4", 0, (2, 0)),
+    ],
+)
+def test_trained_encoder_layers_begin_with_the_cached_states_of_the_layer_below(
+    tmp_path: Path, settings: str, input_layer: int | None, cached: tuple[int, ...]
+) -> None:
+    experiment = read_experiment(with_text(tmp_path, OVERRIDES.replace("layers = [2, 6]", settings)))
+    encoder = resolve(experiment, "full", RunId("D", 42)).encoder
+    assert (encoder.input_layer, encoder.cached_layers) == (input_layer, cached)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("layers = [0, 1]\ntrained_layers = 2", "there are no 2 layers to train up to layer 1"),
+        ("trained_layers = 4", "Expected `int` <= 3"),
+        ("lora_rank = 4", "lora_rank is of trained layers, and there are none"),
+    ],
+)
+def test_layers_that_cannot_be_trained_are_refused(tmp_path: Path, settings: str, message: str) -> None:
+    with pytest.raises(BadInput, match=rf"conditions\.D\.encoder.*: {re.escape(message)}$"):
+        read_experiment(with_text(tmp_path, OVERRIDES.replace("layers = [2, 6]", settings)))
+
+
+def test_the_reference_encoder_is_never_trained(tmp_path: Path) -> None:
+    path = with_text(tmp_path, "")
+    text = path.read_text()
+    at = text.index("layers = [6]", text.index("[data.reference_encoder]"))
+    path.write_text(f"{text[:at]}trained_layers = 1\n{text[at:]}")
+    with pytest.raises(BadInput, match="the reference encoder is not trained"):
+        read_experiment(path)
+
+
 def test_a_budget_in_steps_replaces_the_bases_epochs_and_is_replaced_by_a_profiles(tmp_path: Path) -> None:
     text = "[conditions.B.training]\nsteps = 2000\n[profiles.short]\ntitle = 'short'\nepochs = 1\n"
     experiment = read_experiment(with_text(tmp_path, text))

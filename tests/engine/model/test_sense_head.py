@@ -67,7 +67,7 @@ def test_gradients_are_those_of_the_padded_head_in_double_precision(device: str)
     ragged, reference = head_on(device), copy.deepcopy(head_on("cpu")).double()
     target = torch.randn(13, SIZE, generator=Generator().manual_seed(2))
     (ragged(batch).embedding * target.to(device)).sum().backward()
-    doubled = RaggedBatch(batch.tokens.double().cpu(), *(part.cpu() for part in batch[1:]))
+    doubled = RaggedBatch(batch.tokens.double().cpu(), batch.offsets.cpu(), batch.on_target.cpu(), batch.is_gloss.cpu())
     (padded_head(reference, doubled)[0] * target.double()).sum().backward()  # type: ignore[no-untyped-call]
     for (name, parameter), other in zip(ragged.named_parameters(), reference.parameters(), strict=True):
         assert parameter.grad is not None

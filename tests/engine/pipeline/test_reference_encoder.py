@@ -8,9 +8,11 @@ import pytest
 
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import read_experiment
+from engine.contract.run_folder import RunFolder
 from engine.contract.settings import RunId, encoders_of, resolve
 from engine.encoder import encoder as encoder_module
 from engine.encoder.encoder import Encoder
+from engine.pipeline.evaluate import evaluate_run
 from engine.pipeline.prepare import prepare, reference_cache
 from tests.engine.pipeline.finished_run import FinishedRun
 from tests.engine.tiny_encoder import write_tiny_encoder
@@ -23,11 +25,13 @@ edition = "v2.2"
 curriculum = "uniform"
 encoder.layers = [3, 6]
 [conditions.E]
-title = "an encoder of another family, width and depth, that reads fewer tokens"
+title = "an encoder of another family, width and depth, that reads fewer tokens, its last layer trained"
 edition = "v2.2"
 curriculum = "uniform"
 encoder.model = "{encoder}"
 encoder.layers = [1, 2, 3]
+encoder.trained_layers = 1
+training.steps = 4
 model.embedding_size = 16
 """
 
@@ -55,6 +59,10 @@ def test_heads_of_other_layers_and_encoders_have_the_same_data_and_evaluation(
     # killers and tiers are the reference encoder's; the baseline beside a head reads what the head reads
     assert {run.metrics.killer_set for run in runs} == {finished.metrics.killer_set}
     assert len({run.metrics.mean_pool.retrieval_top1 for run in (finished, *runs)}) > 1
+    # trained encoder layers are in the checkpoint
+    output = RunFolder(tmp_path / "evaluated")
+    list(evaluate_run(runs[1].folder, output, workspace, "cpu"))
+    assert output.items.read_bytes() == runs[1].folder.items.read_bytes()
 
 
 def test_each_text_is_encoded_once_for_all_conditions_of_an_encoder(
