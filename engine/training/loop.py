@@ -31,7 +31,7 @@ from engine.training.checkpoint import Position, TrainState, load_checkpoint, sa
 from engine.training.curriculum import EpochSampler, sampling_weights, tier3_exposures
 from engine.training.development import DevelopmentData, selection_score_name
 from engine.training.guardrails import SPIKE_WINDOW, dilution, early_warning, loss_spike
-from engine.training.losses import TrainingData, batch_loss
+from engine.training.losses import TrainingData, batch_loss, frozen_similarities
 from engine.training.validation import DevelopmentScores, Validation, score, validate
 from engine.training.warm_start import warm_start
 
@@ -72,7 +72,11 @@ def train(
     data = TrainingData(states, frozen, BundleArrays.from_bundles(bundles, states, sense_text, glosses))
     dev = DevelopmentData.from_records(dataset.dev, dataset.development, states, sense_text, glosses)
     _check_comparable(data.bundles, dev.bundles)
-    baseline = score(mean_pool_of(states, dev.rows), dev)
+    # of the development bundles once, because they cost more than the head's at each measurement
+    baseline, dev_frozen = (
+        score(mean_pool_of(states, dev.rows), dev),
+        frozen_similarities(frozen[dev.rows], dev.bundles, recipe),
+    )
     tiers = [bundle.tier for bundle in bundles]
     sampler = EpochSampler(sampling_weights(tiers, settings.curriculum), recipe.batch_size, settings.seed)
     total_steps = recipe.total_steps(sampler.batches)
@@ -84,7 +88,7 @@ def train(
         return Checkpoint(position.step, position.epoch, save_checkpoint(folder, train_state.tensors(), position))
 
     def measure(position: Position) -> Generator[Body, None, Position]:
-        validation = validate(head, states, frozen, dev, recipe)
+        validation = validate(head, states, dev_frozen, dev, recipe)
         exposures = tier3_exposures(position.step * recipe.batch_size, tiers, settings.curriculum)
         position = yield from _keep_if_best(position, train_state, validation, baseline, exposures)
         yield checkpoint(position)

@@ -5,6 +5,7 @@ Shapes: ``positive`` (B,), ``negatives`` (B, K), ``mask`` (B, K) bool marks the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -53,6 +54,13 @@ class Similarities(NamedTuple):
     negatives: Tensor
 
 
+class FrozenSimilarities(NamedTuple):
+    """Similarities of bundles under frozen vectors: in both directions, and in those of their glosses if these count."""
+
+    bundles: Sequence[Similarities]
+    glosses: Sequence[Similarities]
+
+
 def batch_loss(
     head: Head, data: TrainingData, indices: Tensor, settings: Training, dropout: Generator | None
 ) -> BatchLoss:
@@ -62,7 +70,8 @@ def batch_loss(
     batch = data.states.gather(rows)
     embedding, attention = head(batch, dropout)  # (U, E), (N,)
 
-    loss = bundle_loss(embedding, data.frozen[rows], bundles, settings).mean()
+    frozen = frozen_similarities(data.frozen[rows], bundles, settings)
+    loss = bundle_loss(embedding, frozen, bundles, settings).mean()
     loss = loss + settings.entropy_weight * entropy_floor(attention, batch.offsets, settings.min_entropy).mean()
     if settings.target_penalty:
         on_target = batch.on_target & ~batch.is_gloss.repeat_interleave(batch.offsets.diff())
@@ -70,20 +79,23 @@ def batch_loss(
     return BatchLoss(loss, _guardrail_counts(embedding.detach(), bundles, settings.hard_negative_top_k))
 
 
-def bundle_loss(embedding: Tensor, frozen: Tensor, bundles: BundleArrays, settings: Training) -> Tensor:
+def frozen_similarities(frozen: Tensor, bundles: BundleArrays, settings: Training) -> FrozenSimilarities:
+    """What the pull of ``bundles`` is to, from the frozen vectors of their texts: (U, D)."""
+    glosses = gloss_directions(bundles) if settings.gloss_weight else ()
+    return FrozenSimilarities(
+        [similarities(frozen, direction) for direction in both_directions(bundles)],
+        [similarities(frozen, direction) for direction in glosses],
+    )
+
+
+def bundle_loss(embedding: Tensor, frozen: FrozenSimilarities, bundles: BundleArrays, settings: Training) -> Tensor:
     """The loss of each bundle, the mean of its two directions, plus that of its sense's gloss, if it has a weight.
 
-    embedding (U, E), frozen (U, D) -> (B,).
+    embedding (U, E) -> (B,).
     """
     losses = [
-        comparison_loss(
-            similarities(embedding, direction),
-            similarities(frozen, direction),
-            direction.mask,
-            bundles.tier,
-            settings,
-        )
-        for direction in both_directions(bundles)
+        comparison_loss(similarities(embedding, direction), reference, direction.mask, bundles.tier, settings)
+        for direction, reference in zip(both_directions(bundles), frozen.bundles, strict=True)
     ]
     loss = torch.stack(losses).mean(dim=0)
     if settings.gloss_weight:
@@ -91,16 +103,16 @@ def bundle_loss(embedding: Tensor, frozen: Tensor, bundles: BundleArrays, settin
     return loss
 
 
-def gloss_loss(embedding: Tensor, frozen: Tensor, bundles: BundleArrays, settings: Training) -> Tensor:
+def gloss_loss(embedding: Tensor, frozen: FrozenSimilarities, bundles: BundleArrays, settings: Training) -> Tensor:
     """Contrastive loss + pull between an anchor and the gloss of its sense, the mean of both ways: -> (B,).
 
     0 where the gloss, or anything to compare it with, is not known.
     """
     losses = []
-    for direction in gloss_directions(bundles):
+    for direction, reference in zip(gloss_directions(bundles), frozen.glosses, strict=True):
         head = similarities(embedding, direction)
         loss = contrastive(head.positive, head.negatives, direction.mask, settings.temperature)
-        loss = loss + settings.pull_weight * pull(head, similarities(frozen, direction), direction.mask)
+        loss = loss + settings.pull_weight * pull(head, reference, direction.mask)
         losses.append(loss * direction.mask.any(dim=1))
     return torch.stack(losses).mean(dim=0)
 

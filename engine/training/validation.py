@@ -13,7 +13,7 @@ from engine.model.embedding import embed_rows
 from engine.model.head import Head
 from engine.training.bundle_arrays import NO_TIER, TIER_NAMES, BundleArrays, sentence_direction
 from engine.training.development import DevelopmentData, selection_score
-from engine.training.losses import bundle_loss, similarities
+from engine.training.losses import FrozenSimilarities, bundle_loss, similarities
 
 
 class Ranking(NamedTuple):
@@ -72,8 +72,10 @@ def score(embedding: Tensor, data: DevelopmentData) -> DevelopmentScores:
     return DevelopmentScores(rank(embedding, data.bundles), data.set_scores(embedding))
 
 
-def validate(head: Head, states: TokenStates, frozen: Tensor, data: DevelopmentData, settings: Training) -> Validation:
-    """Measure ``head`` (no dropout) on development data; ``frozen`` are its frozen vectors, (inputs, D)."""
+def validate(
+    head: Head, states: TokenStates, frozen: FrozenSimilarities, data: DevelopmentData, settings: Training
+) -> Validation:
+    """Measure ``head`` (no dropout) on development data; ``frozen`` are of its bundles."""
     embedding, entropy = embed_rows(head, states, data.rows)  # (U, E), (U,)
-    loss = bundle_loss(embedding, frozen[data.rows], data.bundles, settings)
+    loss = bundle_loss(embedding, frozen, data.bundles, settings)
     return Validation(score(embedding, data), float(loss.mean()), float(entropy[data.bundle_texts].mean()))

@@ -21,6 +21,7 @@ from engine.training.losses import (
     comparison_loss,
     contrastive,
     entropy_floor,
+    frozen_similarities,
     gloss_loss,
     hard_negative,
     is_hard,
@@ -167,7 +168,9 @@ def test_the_gloss_loss_equals_a_plain_loop_over_bundles_and_both_ways() -> None
         plain("a3", s2, [s1, s3]) / 2,  # no sentence to compare the gloss with
         0.0,  # no gloss is known
     ]
-    assert gloss_loss(head, frozen, arrays, RECIPE).tolist() == pytest.approx(expected)
-    whole = bundle_loss(head, frozen, arrays, replace(RECIPE, gloss_weight=0.3))
-    without = bundle_loss(head, frozen, arrays, RECIPE)
+    weighted = replace(RECIPE, gloss_weight=0.3)
+    reference = frozen_similarities(frozen, arrays, weighted)
+    assert gloss_loss(head, reference, arrays, RECIPE).tolist() == pytest.approx(expected)
+    whole = bundle_loss(head, reference, arrays, weighted)
+    without = bundle_loss(head, frozen_similarities(frozen, arrays, RECIPE), arrays, RECIPE)
     assert (whole - without).tolist() == pytest.approx([0.3 * one for one in expected])
