@@ -99,7 +99,9 @@ def _interval(estimate: Estimate, sign: str = "") -> str:
     mean = f"{100 * estimate.mean:{sign}.1f}"
     if estimate.low is None or estimate.high is None or not estimate.standard_error:
         return mean
-    return f"{mean} [{100 * estimate.low:{sign}.1f} {100 * estimate.high:{sign}.1f}]"
+    # of few lemmas it may reach beyond what a share, or a difference of shares, can be
+    low, high = max(estimate.low, -1.0 if sign else 0.0), min(estimate.high, 1.0)
+    return f"{mean} [{100 * low:{sign}.1f} {100 * high:{sign}.1f}]"
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
