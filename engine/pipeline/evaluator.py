@@ -23,7 +23,7 @@ from engine.evaluation.ranking import TextVectors, rank_all, ranking_inputs
 from engine.evaluation.report import MEAN_POOL, model_report
 from engine.model.embedding import embed_rows, mean_pool_of
 from engine.pipeline.prepare import Prepared, prepare_dataset, reference_cache
-from engine.pipeline.train import TrainedHead, load_head
+from engine.pipeline.train import TrainedHead, load_head, trained_weights
 
 
 class TrainedRun(NamedTuple):
@@ -74,6 +74,8 @@ def evaluate_items(
     if run is not None and encoder.fingerprint != run.spec.encoder_fingerprint:
         named = f"{settings.encoder.model}, layers {', '.join(map(str, settings.encoder.layers))}"
         raise BadInput(f"its head reads another encoder than {named}, as it is here", file=run.folder.spec)
+    if run is not None:
+        trained_weights(run.spec, run.folder)  # before anything is encoded, which may take long
     sense_text = settings.model.sense_text
     inputs = ranking_inputs(dataset, sense_text)
     probes = dataset.probes if run else ()
