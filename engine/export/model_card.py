@@ -49,9 +49,9 @@ def model_card(
     parts = [
         "\n".join(_front_matter(settings)),
         f"# {title}: a head that tells word senses apart",
-        f"A {settings.model.architecture.replace('_', ' ')} on hidden layers {_joined(settings.encoder.layers)} of the frozen "
-        f"encoder {_encoder_name(settings)}, trained to bring contexts of one sense of a word together and to keep its other "
-        "senses away. It gives unit vectors; compare them by cosine.",
+        f"A {settings.model.architecture.replace('_', ' ')} on hidden layers {_joined(settings.encoder.layers)} of the encoder "
+        f"{_encoder_name(settings)}, which is {_frozen(settings)}; trained to bring contexts of one sense of a word together "
+        "and to keep its other senses away. It gives unit vectors; compare them by cosine.",
         _loading(settings, reference),
         "## Scores\n\n" + "\n\n".join(_scores(metrics)),
         "## Not good for\n\n" + _bullets(_limits(settings, metrics)),
@@ -75,6 +75,16 @@ def _front_matter(settings: Settings) -> Iterator[str]:
         yield "language: en"
     yield "tags: [sentence-transformers, word-sense-disambiguation]"
     yield "---"
+
+
+def _frozen(settings: Settings) -> str:
+    encoder, last = settings.encoder, max(settings.encoder.layers)
+    if not encoder.trained_layers:
+        return "frozen"
+    first = last - encoder.trained_layers + 1
+    layers = f"layer {last}" if first == last else f"layers {first} to {last}"
+    added = f", by additions of rank {encoder.lora_rank}" if encoder.lora_rank else ""
+    return f"frozen but for {layers}, trained with it{added}"
 
 
 def _loading(settings: Settings, reference: Mapping[str, str] | None) -> str:

@@ -27,7 +27,7 @@ from engine.export.curves import curves_csv, read_events
 from engine.export.model_card import model_card
 from engine.model.architecture import head_arguments, new_head
 from engine.pipeline.spec import versions
-from engine.pipeline.train import load_weights, trained_weights
+from engine.pipeline.train import load_weights, run_head, trained_weights
 from engine.training.checkpoint import Position
 
 MODULE = "engine.export.sense_encoder"
@@ -150,8 +150,8 @@ def _config(run: TrainedRun, folder: RunFolder) -> dict[str, Any]:
     """The arguments of ``CLASS`` beside tokenizer and model."""
     settings = run.spec.settings
     encoder, model = settings.encoder, settings.model
+    load_weights(run_head(settings, run.encoder), run.weights, folder)
     head = new_head(model, run.width, len(encoder.layers), settings.seed)
-    load_weights(head, run.weights, folder)
     with torch.no_grad():
         size = head(_one_token(run.width)).embedding.shape[1]
     parts_of_speech: dict[str, str] = {"s": FULL_POS_NAMES["a"]}
@@ -166,6 +166,8 @@ def _config(run: TrainedRun, folder: RunFolder) -> dict[str, Any]:
         "architecture": model.architecture,
         "head_arguments": head_arguments(model, run.width, len(encoder.layers)),
         "embedding_size": size,
+        "trained_layers": encoder.trained_layers,
+        "lora_rank": encoder.lora_rank,
     }
 
 

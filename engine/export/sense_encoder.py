@@ -22,6 +22,8 @@ from transformers import AutoModel, AutoTokenizer
 
 from engine.encoder.encoder_input import EncoderInput
 from engine.encoder.token_states import TokenStates
+from engine.encoder.top_layers import TopLayers
+from engine.model.encoder_head import EncoderHead
 from engine.model.head import Head
 from engine.model.residual_head import ResidualHead
 from engine.model.sense_head import SenseHead
@@ -52,6 +54,9 @@ class SenseEncoder(InputModule):
         parts_of_speech: as written in ``gloss_format``, by their letter.
         architecture, head_arguments: of the head.
         embedding_size: of its vectors.
+        trained_layers: the highest of ``layers`` and those directly below it, this many in all, that were trained with the
+            head and belong to its weights.
+        lora_rank: of the additions to them that were trained; 0 where all of their weights were.
     """
 
     tokenizer: Any
@@ -65,6 +70,8 @@ class SenseEncoder(InputModule):
         "architecture",
         "head_arguments",
         "embedding_size",
+        "trained_layers",
+        "lora_rank",
     ]
 
     def __init__(
@@ -80,12 +87,23 @@ class SenseEncoder(InputModule):
         architecture: str,
         head_arguments: dict[str, Any],
         embedding_size: int,
+        trained_layers: int = 0,
+        lora_rank: int = 0,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.tokenizer = tokenizer
         self.model = model.requires_grad_(False)
         self.head = HEADS[architecture](**head_arguments, seed=0)
         self.layers = list(layers)
+        self.trained_layers = trained_layers
+        self.lora_rank = lora_rank
+        self._read_layers, self._below = self.layers, None
+        if trained_layers:
+            last = max(layers)
+            below = last - trained_layers
+            self.head = EncoderHead(self.head, TopLayers(model, below, last, lora_rank), layers, below)
+            self._read_layers = list(dict.fromkeys([*layers, below]))
+            self._below = self._read_layers.index(below)
         self.max_tokens = max_tokens
         self.cpu_least_tokens = cpu_least_tokens
         self.gloss_format = gloss_format
@@ -188,7 +206,7 @@ class SenseEncoder(InputModule):
             inputs = [EncoderInput("", start, end, is_gloss) for (start, end), is_gloss in marks]
             table = torch.cat(states)
             offsets = torch.tensor([0, *lengths], device=table.device).cumsum(0)
-            batch = TokenStates(inputs, table, offsets, torch.cat(spans), len(self.layers)).gather(
+            batch = TokenStates(inputs, table, offsets, torch.cat(spans), len(self.layers), self._below).gather(
                 torch.arange(len(inputs), device=table.device)
             )
             return {**features, "sentence_embedding": self.head(batch).embedding}
@@ -214,7 +232,7 @@ class SenseEncoder(InputModule):
         raise ValueError(f"an input is one of {FORMS}; not {value!r}")
 
     def _hidden_states(self, ids: Tensor, lengths: Sequence[int]) -> list[Tensor]:
-        """The joined layers of each text: ids (B, T) -> B tensors of (length, L x H) float16."""
+        """The joined layers of each text: ids (B, T) -> B tensors of (length, L x W) float16."""
         rows_of: dict[int, list[int]] = {}
         for row, length in enumerate(lengths):
             rows_of.setdefault(length, []).append(row)
@@ -232,13 +250,13 @@ class SenseEncoder(InputModule):
 
     @torch.no_grad()
     def _encode(self, ids: Tensor) -> Tensor:
-        """Token ids (B, T) without padding -> the hidden states of the layers, (B, T, L x H) float16."""
+        """Token ids (B, T) without padding -> the hidden states of the layers read, (B, T, L x W) float16."""
         texts, length = ids.shape
         if ids.device.type == "cpu":  # the product of few rows sums in another order
             ids = torch.cat([ids, ids[-1:].expand(max(0, -(-self.cpu_least_tokens // length) - texts), -1)])
         hidden = self.model(input_ids=ids, attention_mask=torch.ones_like(ids), output_hidden_states=True).hidden_states
         # the head was trained on states kept in float16
-        half = torch.cat([hidden[layer] for layer in self.layers], dim=-1)[:texts].to(torch.float16)
+        half = torch.cat([hidden[layer] for layer in self._read_layers], dim=-1)[:texts].to(torch.float16)
         if not bool(half.isfinite().all()):
             raise ValueError("a hidden state is outside the range of float16, for which the head was trained")
         return half

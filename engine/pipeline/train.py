@@ -11,6 +11,7 @@ from engine.contract.bad_input import BadInput
 from engine.contract.events import Body, Measurement
 from engine.contract.run_folder import RunFolder
 from engine.contract.settings import Settings, Spec
+from engine.encoder.encoder import Encoder
 from engine.evaluation.attention import AttentionLog, probes_of
 from engine.model.architecture import new_head
 from engine.model.encoder_head import EncoderHead
@@ -38,7 +39,7 @@ def train_head(spec: Spec, prepared: Prepared, folder: RunFolder) -> Generator[B
         TrainingFailed: a loss or a gradient was not finite.
     """
     dataset, states = prepared.dataset, prepared.states
-    head = _new_head(spec.settings, prepared)
+    head = run_head(spec.settings, prepared.encoder)
     attention = AttentionLog(folder.attention, states, probes_of(dataset), spec.settings.model.sense_text)
     events = train(head, states, dataset, spec.settings, folder, run_fingerprint(spec))
     while True:
@@ -59,7 +60,7 @@ def load_head(spec: Spec, prepared: Prepared, folder: RunFolder) -> TrainedHead:
         BadInput: as ``trained_weights``.
     """
     weights, position = trained_weights(spec, folder)
-    head = _new_head(spec.settings, prepared)
+    head = run_head(spec.settings, prepared.encoder)
     load_weights(head, weights, folder)
     return TrainedHead(head, position)
 
@@ -88,10 +89,11 @@ def load_weights(head: Head, weights: dict[str, Tensor], folder: RunFolder) -> N
         raise BadInput(f"its tensors are not those of this run's head: {error}", file=folder.checkpoint) from error
 
 
-def _new_head(settings: Settings, prepared: Prepared) -> Head:
-    states, encoder = prepared.states, prepared.encoder
-    head = new_head(settings.model, states.width, states.layers, settings.seed)
+def run_head(settings: Settings, encoder: Encoder) -> Head:
+    """The untrained head of a run, with the layers of ``encoder`` that it trains; on the encoder's device."""
+    layers = settings.encoder.layers
+    head = new_head(settings.model, encoder.shape.width * len(layers), len(layers), settings.seed)
     input_layer = settings.encoder.input_layer
     if input_layer is not None:
-        head = EncoderHead(head, encoder.top_layers(settings.seed), settings.encoder.layers, input_layer)
+        head = EncoderHead(head, encoder.top_layers(settings.seed), layers, input_layer)
     return head.to(encoder.device)

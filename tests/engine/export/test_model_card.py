@@ -79,3 +79,11 @@ def test_a_gain_whose_interval_is_below_zero_is_called_worse(tmp_path: Path, tin
     gain = structs.replace(metrics.gains["retrieval_top3"], low=-0.2, high=-0.1)
     card = card_of(tmp_path, tiny_encoder, structs.replace(metrics, gains={"retrieval_top3": gain}))
     assert "Top-3: it is worse than frozen mean pooling" in card
+
+
+def test_it_tells_which_layers_of_the_encoder_were_trained(tmp_path: Path, tiny_encoder: Path) -> None:
+    assert "which is frozen; trained" in card_of(tmp_path / "frozen", tiny_encoder, None)
+    settings = EncoderSettings(str(tiny_encoder), (2,), trained_layers=1, lora_rank=2)
+    run = TrainedRun(tmp_path / "run", settings, ModelSettings())
+    card = model_card(run.spec, run.position, None, run.encoder.folder, None, {})
+    assert "frozen but for layer 2, trained with it, by additions of rank 2; trained" in card

@@ -78,11 +78,27 @@ def inputs_of(sense_text: SenseText) -> tuple[list[EncoderInput], list[str | dic
     return read, given
 
 
-@pytest.mark.parametrize(("model", "layers"), [(SENSE, (2,)), (SENSE, (0, 2)), (RESIDUAL, (1, 2))])
+@pytest.mark.parametrize(
+    ("model", "layers", "trained", "rank"),
+    [
+        (SENSE, (2,), 0, 0),
+        (SENSE, (0, 2), 0, 0),
+        (RESIDUAL, (1, 2), 0, 0),
+        (SENSE, (2,), 1, 0),
+        (RESIDUAL, (1, 2), 2, 3),
+    ],
+)
 def test_an_exported_folder_gives_the_vectors_of_the_engine(
-    tmp_path: Path, tiny_encoder: Path, model: ModelSettings, layers: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    tiny_encoder: Path,
+    model: ModelSettings,
+    layers: tuple[int, ...],
+    trained: int,
+    rank: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    run = TrainedRun(tmp_path / "run", EncoderSettings(str(tiny_encoder), layers, max_tokens=48), model)
+    encoder = EncoderSettings(str(tiny_encoder), layers, max_tokens=48, trained_layers=trained, lora_rank=rank)
+    run = TrainedRun(tmp_path / "run", encoder, model)
     assert_same_vectors(run, tmp_path, monkeypatch)
 
 

@@ -21,10 +21,10 @@ from engine.evaluation.scores import (
     model_scores,
     ranked_results,
 )
-from engine.model.architecture import new_head
 from engine.model.head import Head
 from engine.pipeline.event_log import EventWriter
 from engine.pipeline.spec import run_fingerprint, versions
+from engine.pipeline.train import run_head
 from engine.training.checkpoint import Position, save_checkpoint
 from tests.engine.samples import item_row, settings
 
@@ -40,7 +40,7 @@ class TrainedRun:
         self.folder = RunFolder(root)
         self.encoder = Encoder(encoder, "cpu")
         self.settings = structs.replace(settings(Training(epochs=2, batch_size=8)), encoder=encoder, model=model)
-        self.head: Head = new_head(model, self.encoder.shape.width * len(encoder.layers), len(encoder.layers), seed=7)
+        self.head: Head = run_head(self.settings, self.encoder)
         generator = torch.Generator().manual_seed(0)
         with torch.no_grad():
             for weight in self.head.parameters():  # a residual head begins with zeros
