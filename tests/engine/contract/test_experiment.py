@@ -119,6 +119,15 @@ tier3_adversarial = 8.0
 """
 
 
+@pytest.mark.parametrize("name", ["scaling", "certified", "capacity", "ablations"])
+def test_every_shipped_experiment_resolves_all_its_runs(name: str) -> None:
+    experiment = read_experiment(find_config(f"{name}.toml"))
+    assert experiment.name == name
+    for profile in experiment.profiles:
+        prints = {resolve(experiment, profile, run).fingerprint() for run in run_ids(experiment, profile)}
+        assert len(prints) == len(run_ids(experiment, profile))
+
+
 def with_text(folder: Path, text: str) -> Path:
     path = folder / "experiment.toml"
     path.write_text(find_config("scaling.toml").read_text() + text)
