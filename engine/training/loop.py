@@ -31,7 +31,7 @@ from engine.training.checkpoint import Position, TrainState, load_checkpoint, sa
 from engine.training.curriculum import EpochSampler, sampling_weights, tier3_exposures
 from engine.training.development import DevelopmentData, selection_score_name
 from engine.training.guardrails import SPIKE_WINDOW, dilution, early_warning, loss_spike
-from engine.training.losses import TrainingData, batch_loss, frozen_similarities
+from engine.training.losses import TrainingData, batch_loss, bundle_similarities
 from engine.training.validation import DevelopmentScores, Validation, score, validate
 from engine.training.warm_start import warm_start
 
@@ -75,7 +75,7 @@ def train(
     # of the development bundles once, because they cost more than the head's at each measurement
     baseline, dev_frozen = (
         score(mean_pool_of(states, dev.rows), dev),
-        frozen_similarities(frozen[dev.rows], dev.bundles, recipe),
+        bundle_similarities(frozen[dev.rows], dev.bundles),
     )
     tiers = [bundle.tier for bundle in bundles]
     sampler = EpochSampler(sampling_weights(tiers, settings.curriculum), recipe.batch_size, settings.seed)

@@ -5,7 +5,6 @@ Shapes: ``positive`` (B,), ``negatives`` (B, K), ``mask`` (B, K) bool marks the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -54,11 +53,11 @@ class Similarities(NamedTuple):
     negatives: Tensor
 
 
-class FrozenSimilarities(NamedTuple):
-    """Similarities of bundles under frozen vectors: in both directions, and in those of their glosses if these count."""
+class BundleSimilarities(NamedTuple):
+    """Similarities of B bundles in each of the ``both_directions`` and of the ``gloss_directions``."""
 
-    bundles: Sequence[Similarities]
-    glosses: Sequence[Similarities]
+    directions: tuple[Similarities, Similarities]
+    gloss_directions: tuple[Similarities, Similarities]
 
 
 def batch_loss(
@@ -70,49 +69,44 @@ def batch_loss(
     batch = data.states.gather(rows)
     embedding, attention = head(batch, dropout)  # (U, E), (N,)
 
-    frozen = frozen_similarities(data.frozen[rows], bundles, settings)
-    loss = bundle_loss(embedding, frozen, bundles, settings).mean()
+    cosines = bundle_similarities(embedding, bundles)
+    loss = bundle_loss(cosines, bundle_similarities(data.frozen[rows], bundles), bundles, settings).mean()
     loss = loss + settings.entropy_weight * entropy_floor(attention, batch.offsets, settings.min_entropy).mean()
     if settings.target_penalty:
         on_target = batch.on_target & ~batch.is_gloss.repeat_interleave(batch.offsets.diff())
         loss = loss + settings.target_penalty * target_mass(attention, on_target, batch.offsets).mean()
-    return BatchLoss(loss, _guardrail_counts(embedding.detach(), bundles, settings.hard_negative_top_k))
+    return BatchLoss(loss, _guardrail_counts(cosines, bundles, settings.hard_negative_top_k))
 
 
-def frozen_similarities(frozen: Tensor, bundles: BundleArrays, settings: Training) -> FrozenSimilarities:
-    """What the pull of ``bundles`` is to, from the frozen vectors of their texts: (U, D)."""
-    glosses = gloss_directions(bundles) if settings.gloss_weight else ()
-    return FrozenSimilarities(
-        [similarities(frozen, direction) for direction in both_directions(bundles)],
-        [similarities(frozen, direction) for direction in glosses],
-    )
-
-
-def bundle_loss(embedding: Tensor, frozen: FrozenSimilarities, bundles: BundleArrays, settings: Training) -> Tensor:
-    """The loss of each bundle, the mean of its two directions, plus that of its sense's gloss, if it has a weight.
-
-    embedding (U, E) -> (B,).
-    """
+def bundle_loss(
+    head: BundleSimilarities, frozen: BundleSimilarities, bundles: BundleArrays, settings: Training
+) -> Tensor:
+    """The loss of each bundle, the mean of its two directions, plus that of its sense's gloss, if it has a weight: (B,)."""
     losses = [
-        comparison_loss(similarities(embedding, direction), reference, direction.mask, bundles.tier, settings)
-        for direction, reference in zip(both_directions(bundles), frozen.bundles, strict=True)
+        comparison_loss(of_head, of_frozen, direction.mask, bundles.tier, settings)
+        for of_head, of_frozen, direction in zip(
+            head.directions, frozen.directions, both_directions(bundles), strict=True
+        )
     ]
     loss = torch.stack(losses).mean(dim=0)
     if settings.gloss_weight:
-        loss = loss + settings.gloss_weight * gloss_loss(embedding, frozen, bundles, settings)
+        loss = loss + settings.gloss_weight * gloss_loss(head, frozen, bundles, settings)
     return loss
 
 
-def gloss_loss(embedding: Tensor, frozen: FrozenSimilarities, bundles: BundleArrays, settings: Training) -> Tensor:
+def gloss_loss(
+    head: BundleSimilarities, frozen: BundleSimilarities, bundles: BundleArrays, settings: Training
+) -> Tensor:
     """Contrastive loss + pull between an anchor and the gloss of its sense, the mean of both ways: -> (B,).
 
     0 where the gloss, or anything to compare it with, is not known.
     """
     losses = []
-    for direction, reference in zip(gloss_directions(bundles), frozen.glosses, strict=True):
-        head = similarities(embedding, direction)
-        loss = contrastive(head.positive, head.negatives, direction.mask, settings.temperature)
-        loss = loss + settings.pull_weight * pull(head, reference, direction.mask)
+    for of_head, of_frozen, direction in zip(
+        head.gloss_directions, frozen.gloss_directions, gloss_directions(bundles), strict=True
+    ):
+        loss = contrastive(of_head.positive, of_head.negatives, direction.mask, settings.temperature)
+        loss = loss + settings.pull_weight * pull(of_head, of_frozen, direction.mask)
         losses.append(loss * direction.mask.any(dim=1))
     return torch.stack(losses).mean(dim=0)
 
@@ -134,6 +128,24 @@ def similarities(embedding: Tensor, comparison: Comparison) -> Similarities:
     positive = (query * embedding[comparison.target]).sum(-1)
     negatives = (embedding[comparison.negatives] @ query.unsqueeze(-1)).squeeze(-1)  # (B, K, E) @ (B, E, 1)
     return Similarities(positive, negatives)
+
+
+def bundle_similarities(embedding: Tensor, bundles: BundleArrays) -> BundleSimilarities:
+    """What ``similarities`` gives for every direction of ``bundles``, under ``embedding`` (U, E) of unit rows."""
+    # one gather and one product: the directions share their texts, and gathering costs more than the arithmetic
+    texts = torch.cat(
+        [torch.stack([bundles.anchor, bundles.positive, bundles.sense], dim=1), bundles.siblings, bundles.other_senses],
+        dim=1,
+    )  # (B, 3 + K + G)
+    vectors = embedding[texts]  # (B, 3 + K + G, E)
+    cosines = torch.bmm(vectors, vectors[:, :3].transpose(1, 2))  # (B, 3 + K + G, 3)
+    others_from = 3 + bundles.siblings.shape[1]
+    siblings, others = cosines[:, 3:others_from], cosines[:, others_from:]
+    positive, sense = cosines[:, 1, 0], cosines[:, 2, 0]
+    return BundleSimilarities(
+        (Similarities(positive, siblings[:, :, 0]), Similarities(positive, siblings[:, :, 1])),
+        (Similarities(sense, others[:, :, 0]), Similarities(sense, siblings[:, :, 2])),
+    )
 
 
 def contrastive(positive: Tensor, negatives: Tensor, mask: Tensor, temperature: float) -> Tensor:
@@ -184,11 +196,12 @@ def target_mass(attention: Tensor, on_target: Tensor, offsets: Tensor) -> Tensor
     return segment_sum(attention * on_target, offsets)
 
 
-def _guardrail_counts(embedding: Tensor, bundles: BundleArrays, top_k: int) -> Tensor:
+def _guardrail_counts(cosines: BundleSimilarities, bundles: BundleArrays, top_k: int) -> Tensor:
     """The counts of ``BatchLoss``; in an edition without tiers every bundle counts as hard."""
-    direction = sentence_direction(bundles)
-    seen = similarities(embedding, direction)
-    gap = seen.positive - hard_negative(seen.negatives, direction.mask, top_k)
-    hard = (is_hard(bundles.tier) | (bundles.tier < 0)) & direction.mask.any(dim=1)
+    forward, backward = cosines.directions
+    mask = sentence_direction(bundles).mask
+    negatives = torch.where(bundles.positive_gloss.unsqueeze(1), backward.negatives, forward.negatives).detach()
+    gap = forward.positive.detach() - hard_negative(negatives, mask, top_k)
+    hard = (is_hard(bundles.tier) | (bundles.tier < 0)) & mask.any(dim=1)
     tiers = torch.bincount(torch.where(bundles.tier < 0, len(TIERS), bundles.tier), minlength=len(TIERS) + 1)
     return torch.cat([torch.stack([hard.sum(), (hard & (gap < 0)).sum()]), tiers])

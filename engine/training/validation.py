@@ -13,7 +13,7 @@ from engine.model.embedding import embed_rows
 from engine.model.head import Head
 from engine.training.bundle_arrays import NO_TIER, TIER_NAMES, BundleArrays, sentence_direction
 from engine.training.development import DevelopmentData, selection_score
-from engine.training.losses import FrozenSimilarities, bundle_loss, similarities
+from engine.training.losses import BundleSimilarities, bundle_loss, bundle_similarities, similarities
 
 
 class Ranking(NamedTuple):
@@ -73,9 +73,9 @@ def score(embedding: Tensor, data: DevelopmentData) -> DevelopmentScores:
 
 
 def validate(
-    head: Head, states: TokenStates, frozen: FrozenSimilarities, data: DevelopmentData, settings: Training
+    head: Head, states: TokenStates, frozen: BundleSimilarities, data: DevelopmentData, settings: Training
 ) -> Validation:
     """Measure ``head`` (no dropout) on development data; ``frozen`` are of its bundles."""
     embedding, entropy = embed_rows(head, states, data.rows)  # (U, E), (U,)
-    loss = bundle_loss(embedding, frozen, data.bundles, settings)
+    loss = bundle_loss(bundle_similarities(embedding, data.bundles), frozen, data.bundles, settings)
     return Validation(score(embedding, data), float(loss.mean()), float(entropy[data.bundle_texts].mean()))

@@ -16,7 +16,7 @@ from engine.training.bundle_arrays import (
     gloss_directions,
     sentence_direction,
 )
-from engine.training.losses import similarities
+from engine.training.losses import bundle_similarities, similarities
 from tests.engine.samples import DEVICES, SENSE_TEXT, bundle, event, random_states
 
 TEXTS = ("a1", "p1", "s1", "s2", "bank: gloss p", "bank: gloss s", "a2", "far")
@@ -72,6 +72,18 @@ def test_similarities_are_cosines_with_the_query() -> None:
             )
             for column, row in enumerate(direction.negatives[index].tolist()):
                 assert float(seen.negatives[index, column]) == pytest.approx(float(query @ embedding[row]), abs=1e-6)
+
+
+def test_similarities_of_all_directions_at_once_are_those_of_each() -> None:
+    glosses = [event(f"gloss {sense}", sense, "gloss") for sense in ("s1", "s2", "s3")]
+    states = random_states([*TEXTS, *(f"bank: {gloss.text}" for gloss in glosses)])
+    for known in ((), glosses):
+        arrays = BundleArrays.from_bundles(BUNDLES, states, SENSE_TEXT, known)
+        embedding = F.normalize(torch.randn(len(states.inputs), 5, generator=torch.Generator().manual_seed(0)), dim=-1)
+        seen = bundle_similarities(embedding, arrays)
+        directions = (*both_directions(arrays), *gloss_directions(arrays))
+        for of_all, direction in zip((*seen.directions, *seen.gloss_directions), directions, strict=True):
+            torch.testing.assert_close(of_all, similarities(embedding, direction))
 
 
 def test_a_text_without_states_is_an_error() -> None:

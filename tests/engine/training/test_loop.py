@@ -24,7 +24,7 @@ from engine.training.checkpoint import Position
 from engine.training.curriculum import tier3_exposures
 from engine.training.development import DevelopmentData, selection_score
 from engine.training.loop import TrainingFailed, measurement_steps, train
-from engine.training.losses import frozen_similarities
+from engine.training.losses import bundle_similarities
 from engine.training.validation import score, validate
 from tests.engine.samples import DEVICES, MODEL, SENSE_TEXT, SenseTask, dataset_of, event, settings
 
@@ -147,7 +147,7 @@ def test_the_head_ends_with_the_weights_of_its_best_measurement(tmp_path: Path) 
         assert one.best_step == max(measured[: at + 1], key=lambda earlier: earlier.score).step
     held_out = DevelopmentData.from_records(task.dev, task.sets, task.states, SENSE_TEXT)
     pooled = mean_pool_all(task.states)
-    frozen = frozen_similarities(pooled[held_out.rows], held_out.bundles, RECIPE)
+    frozen = bundle_similarities(pooled[held_out.rows], held_out.bundles)
     again = validate(done.head, task.states, frozen, held_out, RECIPE)
     assert (again.scores.ranking.top1, again.scores.ranking.margin) == (best.top1, best.margin)
     assert (again.scores.sets, again.attention_entropy) == (best.sets, best.attention_entropy)

@@ -18,10 +18,10 @@ from engine.training.bundle_arrays import BundleArrays, tier_index
 from engine.training.losses import (
     Similarities,
     bundle_loss,
+    bundle_similarities,
     comparison_loss,
     contrastive,
     entropy_floor,
-    frozen_similarities,
     gloss_loss,
     hard_negative,
     is_hard,
@@ -152,14 +152,16 @@ def test_the_gloss_loss_equals_a_plain_loop_over_bundles_and_both_ways() -> None
         F.normalize(torch.randn(len(texts), size, generator=generator, dtype=torch.float64), dim=1) for size in (3, 5)
     )
 
+    of_head, of_frozen = bundle_similarities(head, arrays), bundle_similarities(frozen, arrays)
+
     def plain(query: str, target: str, others: Sequence[str]) -> float:
         def near(vectors: Tensor, other: str) -> float:
             return float(vectors[texts.index(query)] @ vectors[texts.index(other)])
 
-        of_head = [near(head, one) for one in (target, *others)]
-        gaps = [mine - near(frozen, one) for mine, one in zip(of_head, (target, *others), strict=True)]
+        cosines = [near(head, one) for one in (target, *others)]
+        gaps = [mine - near(frozen, one) for mine, one in zip(cosines, (target, *others), strict=True)]
         pulled = sum(gap**2 for gap in gaps) / len(gaps)
-        return plain_contrastive(of_head[0], of_head[1:], RECIPE.temperature) + RECIPE.pull_weight * pulled
+        return plain_contrastive(cosines[0], cosines[1:], RECIPE.temperature) + RECIPE.pull_weight * pulled
 
     s1, s2, s3 = texts[-3:]
     expected = [
@@ -168,9 +170,7 @@ def test_the_gloss_loss_equals_a_plain_loop_over_bundles_and_both_ways() -> None
         plain("a3", s2, [s1, s3]) / 2,  # no sentence to compare the gloss with
         0.0,  # no gloss is known
     ]
-    weighted = replace(RECIPE, gloss_weight=0.3)
-    reference = frozen_similarities(frozen, arrays, weighted)
-    assert gloss_loss(head, reference, arrays, RECIPE).tolist() == pytest.approx(expected)
-    whole = bundle_loss(head, reference, arrays, weighted)
-    without = bundle_loss(head, frozen_similarities(frozen, arrays, RECIPE), arrays, RECIPE)
+    assert gloss_loss(of_head, of_frozen, arrays, RECIPE).tolist() == pytest.approx(expected)
+    whole = bundle_loss(of_head, of_frozen, arrays, replace(RECIPE, gloss_weight=0.3))
+    without = bundle_loss(of_head, of_frozen, arrays, RECIPE)
     assert (whole - without).tolist() == pytest.approx([0.3 * one for one in expected])

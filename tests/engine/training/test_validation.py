@@ -14,7 +14,7 @@ from engine.model.embedding import mean_pool_all
 from engine.model.sense_head import SenseHead
 from engine.training.bundle_arrays import BundleArrays
 from engine.training.development import DevelopmentData
-from engine.training.losses import frozen_similarities
+from engine.training.losses import bundle_similarities
 from engine.training.validation import rank, validate
 from tests.engine.samples import SENSE_TEXT, SenseTask, bundle, event, states_of
 
@@ -55,7 +55,7 @@ def test_validation_of_a_head_agrees_with_its_embeddings_and_trains_nothing() ->
     head = SenseHead(task.states.width, 8, 0.5, seed=0)
     before = {name: value.clone() for name, value in head.state_dict().items()}
     data = DevelopmentData.from_records(task.dev, (), task.states, SENSE_TEXT)
-    frozen = frozen_similarities(mean_pool_all(task.states)[data.rows], data.bundles, Training())
+    frozen = bundle_similarities(mean_pool_all(task.states)[data.rows], data.bundles)
     seen = validate(head, task.states, frozen, data, Training())
     embedding: Tensor = head(task.states.gather(torch.arange(len(task.states.inputs)))).embedding.detach()
     right = 0
