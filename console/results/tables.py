@@ -199,20 +199,18 @@ def _run(run: RunResult) -> list[Row]:
 
 
 def _chosen(runs: Sequence[RunResult]) -> Section:
-    """Which of the heads measured in each run was evaluated; what it was chosen by stands in the title if it is one thing."""
+    """Which of the heads measured in each run was evaluated; below runs that were chosen by the same score, by which."""
     chosen = [(run, run.chosen) for run in runs if run.chosen is not None]
-    names = dict.fromkeys(one.score_name for _, one in chosen)
     rows: list[Row] = []
-    for run, one in chosen:
+    for at, (run, one) in enumerate(chosen, start=1):
         label = run_label(RunId(run.condition, run.seed), MAX_COLUMN_WIDTH)
         drawn = _cell("-" if run.tier3_exposures is None else f"{run.tier3_exposures:.1f}")
         numbers: Row = ((Number(one.step, "count"),), _cell(f"{one.epoch:.1f}"), (Number(one.score),), drawn)
         rows.append((_cell(label), *numbers))
-        if len(names) > 1:
+        if at == len(chosen) or chosen[at][1].score_name != one.score_name:
             rows.append((_cell(f"  by {one.score_name}", "muted"),))
-    by = f" by {next(iter(names))}" if len(names) == 1 else ""
-    title = f"Head of each run, chosen on development data{by}"
-    return Section(title, tuple(rows), _header("run", "at step", "epoch", "score", "draws of a tier3 bundle"))
+    header = _header("run", "at step", "epoch", "score", "draws of a tier3 bundle")
+    return Section("Head of each run, chosen on development data", tuple(rows), header)
 
 
 def _layout(section: Section) -> list[list[Part]]:
