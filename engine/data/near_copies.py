@@ -7,7 +7,9 @@ Every candidate pair is then compared exactly.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from msgspec import Struct
@@ -22,6 +24,7 @@ LEAST_NGRAMS = 20
 """A text of fewer n-grams (about five words) may be part of a longer one by chance; its containment is no copy."""
 
 _BLOCK = 1 << 18  # pairs compared at once
+_MOST_WORKERS = 8  # each holds the n-grams of a block of pairs
 
 Ints = NDArray[np.int64]
 
@@ -65,18 +68,32 @@ def near_copies(texts: Iterable[str], against: Iterable[str]) -> dict[str, str]:
 def _most_similar(forms: Sequence[str], others: Sequence[str]) -> dict[str, str]:
     """The near-copies among ``forms``, each with the form of ``others`` of the highest Jaccard similarity."""
     left, right = _grams(forms, others)
-    pairs = np.unique(np.concatenate((_candidates(left, right), _candidates(right, left)[:, ::-1])), axis=0)
-    best: dict[str, tuple[float, int]] = {}
-    for start in range(0, len(pairs), _BLOCK):
+
+    def compare(start: int) -> tuple[Ints, NDArray[np.float64]]:
+        """The near-copies (found, 2) among a block of pairs and their Jaccard similarities (found,)."""
         block = pairs[start : start + _BLOCK]
         shared = _shared(block, left, right)
         left_sizes, right_sizes = left.sizes[block[:, 0]], right.sizes[block[:, 1]]
         jaccard, smaller = shared / (left_sizes + right_sizes - shared), np.minimum(left_sizes, right_sizes)
         contained = (smaller >= LEAST_NGRAMS) & (shared >= LEAST_CONTAINED * smaller)
         found = (jaccard >= LEAST_JACCARD) | contained
-        for (one, other), similarity in zip(block[found].tolist(), jaccard[found].tolist(), strict=True):
-            best[forms[one]] = max(best.get(forms[one], (-1.0, 0)), (similarity, -other))
+        return block[found], jaccard[found]
+
+    best: dict[str, tuple[float, int]] = {}
+    # numpy releases the interpreter while it sorts and searches
+    with ThreadPoolExecutor(min(_MOST_WORKERS, len(os.sched_getaffinity(0)))) as threads:
+        forward, backward = threads.map(_candidates, (left, right), (right, left))
+        pairs = _unique_pairs(np.concatenate((forward, backward[:, ::-1])), len(others))
+        for copies, jaccard in threads.map(compare, range(0, len(pairs), _BLOCK)):
+            for (one, other), similarity in zip(copies.tolist(), jaccard.tolist(), strict=True):
+                best[forms[one]] = max(best.get(forms[one], (-1.0, 0)), (similarity, -other))
     return {form: others[-index] for form, (_, index) in best.items()}
+
+
+def _unique_pairs(pairs: Ints, others: int) -> Ints:
+    """Each pair (i, j), j below ``others``, once and in ascending order; shape (pairs, 2)."""
+    # one number a pair sorts many times faster than rows do
+    return np.stack(np.divmod(np.unique(pairs[:, 0] * others + pairs[:, 1]), max(1, others)), axis=1)
 
 
 def _grams(forms: Sequence[str], others: Sequence[str]) -> tuple[_Grams, _Grams]:
@@ -117,7 +134,7 @@ def _candidates(probes: _Grams, index: _Grams) -> Ints:
     count = last - first
     within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
     texts = index.owners[order[np.repeat(first, count) + within]]
-    return np.unique(np.stack((np.repeat(owners, count), texts), axis=1), axis=0)
+    return _unique_pairs(np.stack((np.repeat(owners, count), texts), axis=1), len(index.starts) - 1)
 
 
 def _shared(pairs: Ints, left: _Grams, right: _Grams) -> Ints:

@@ -19,7 +19,7 @@ FULL_POS_NAMES: dict[Pos, str] = {"n": "noun", "v": "verb", "a": "adjective", "r
 Source = Literal["example", "gloss", "synthetic"]
 
 
-class UsageEvent(Struct, frozen=True):
+class UsageEvent(Struct, frozen=True, gc=False):
     """A context with a target word: ``text[start:end]`` is the surface form of ``lemma`` in sense ``sense_id``.
 
     A gloss (``source == "gloss"``) does not contain the target word; its span is empty, ``start == end == 0``.

@@ -12,6 +12,7 @@ from tests.bench import (
     chart_redraw,
     evaluator,
     first_paint,
+    nearest_negatives,
     ragged_head,
     run_view,
     sync_big_file,
@@ -19,7 +20,17 @@ from tests.bench import (
     sync_small_files,
 )
 
-BENCHES = (first_paint, run_view, chart_redraw, ragged_head, evaluator, sync_no_op, sync_small_files, sync_big_file)
+BENCHES = (
+    first_paint,
+    run_view,
+    chart_redraw,
+    ragged_head,
+    nearest_negatives,
+    evaluator,
+    sync_no_op,
+    sync_small_files,
+    sync_big_file,
+)
 
 COLUMNS = ("name", "ours", "peer", "ratio", "goal", "met", "spread", "note")
 

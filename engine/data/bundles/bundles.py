@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.contract.experiment import ADVERSARIAL, Tier
 from engine.data.bundles.danger import sibling_dangers, with_danger
@@ -19,49 +20,60 @@ DRAWS, LEAST_PASSED = 10, 3
 _ADVERSARIAL_SIBLINGS = 3
 _BLOCK = 256  # anchors compared at once
 _FORBIDDEN = -2.0  # below every cosine
+_MOST_WORKERS = 8  # each holds a few blocks of similarities
 
 
 def nearest_other_lemmas(
-    anchors: Sequence[UsageEvent], pool: Sequence[UsageEvent], texts: EmbeddedTexts, count: int
+    anchors: Sequence[UsageEvent],
+    pool: Sequence[UsageEvent],
+    texts: EmbeddedTexts,
+    count: int,
+    workers: int | None = None,
 ) -> list[tuple[UsageEvent, ...]]:
     """For each anchor its ``count`` nearest events of ``pool``, nearest first; fewer if the pool is small.
 
-    Never an event of the anchor's lemma, of a synonym in its synset, or with its text; no text twice.
+    Never an event of the anchor's lemma, of a synonym in its synset, or with its text; no text twice. Blocks of anchors
+    are compared in ``workers`` threads (None is one for each core), which changes nothing in the result.
     """
     if not anchors or not pool:
         return [() for _ in anchors]
     keys = (lambda event: event.lemma, synset_of, lambda event: normalised(event.text))
-    forbidden = [_codes(key, anchors, pool) for key in keys]
-    size = len(anchors)
+    forbidden = [(key, _indices(key, pool)) for key in keys]
     matrix = texts.matrix[texts.rows(event.text for event in pool)]
     queries = texts.rows(event.text for event in anchors)
     wanted = min(len(pool), count * 4)  # more than needed, because repeated texts are dropped
-    found: list[tuple[UsageEvent, ...]] = []
-    for start in range(0, size, _BLOCK):
-        stop = min(start + _BLOCK, size)
-        similarity = texts.matrix[queries[start:stop]] @ matrix.T
-        for codes in forbidden:
-            similarity[codes[start:stop, None] == codes[None, size:]] = _FORBIDDEN
+
+    def nearest(start: int) -> list[tuple[UsageEvent, ...]]:
+        block = anchors[start : start + _BLOCK]
+        similarity = texts.matrix[queries[start : start + _BLOCK]] @ matrix.T
+        for row, anchor in enumerate(block):
+            for key, indices in forbidden:
+                similarity[row, indices.get(key(anchor), [])] = _FORBIDDEN
         best = np.argpartition(-similarity, wanted - 1, axis=1)[:, :wanted]
         scores = np.take_along_axis(similarity, best, axis=1)
         # ties by index in the pool, because argpartition leaves their order undefined
         order = np.lexsort((best, -np.round(scores, 5)), axis=1)
         ranked, scores = np.take_along_axis(best, order, axis=1), np.take_along_axis(scores, order, axis=1)
-        for row, row_scores in zip(ranked, scores, strict=True):
+        found: list[tuple[UsageEvent, ...]] = []
+        for row_best, row_scores in zip(ranked.tolist(), scores.tolist(), strict=True):
             by_text: dict[str, UsageEvent] = {}
-            for index, score in zip(row, row_scores, strict=True):
+            for index, score in zip(row_best, row_scores, strict=True):
                 if score > _FORBIDDEN + 0.5:
                     by_text.setdefault(pool[index].text, pool[index])
             found.append(tuple(by_text.values())[:count])
+        return found
+
+    # numpy releases the interpreter in all that takes long here
+    with ThreadPoolExecutor(workers or min(_MOST_WORKERS, len(os.sched_getaffinity(0)))) as threads:
+        return [row for rows in threads.map(nearest, range(0, len(anchors), _BLOCK)) for row in rows]
+
+
+def _indices(key: Callable[[UsageEvent], str], pool: Sequence[UsageEvent]) -> dict[str, list[int]]:
+    """The indices in ``pool`` of the events with each value of ``key``."""
+    found: dict[str, list[int]] = {}
+    for index, event in enumerate(pool):
+        found.setdefault(key(event), []).append(index)
     return found
-
-
-def _codes(
-    key: Callable[[UsageEvent], str], anchors: Sequence[UsageEvent], pool: Sequence[UsageEvent]
-) -> NDArray[np.int64]:
-    """An integer for each event of ``anchors``, then of ``pool``; equal where ``key`` is equal."""
-    numbers: dict[str, int] = {}
-    return np.array([numbers.setdefault(key(event), len(numbers)) for event in (*anchors, *pool)], dtype=np.int64)
 
 
 def complete(

@@ -34,7 +34,7 @@ _POS_OF: dict[str, Pos] = {"n": "n", "v": "v", "a": "a", "s": "a", "r": "r"}
 _ANTONYM = "!"
 
 
-class Synset(Struct, frozen=True):
+class Synset(Struct, frozen=True, gc=False):
     """One synset: ``name`` as in ``flip.v.06`` (``s`` for a satellite adjective), lemmas with case and spaces.
 
     ``markers`` are the syntactic positions of the lemmas, which some adjectives have: ``p`` predicate, ``a`` before a

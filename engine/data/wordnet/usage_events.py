@@ -16,7 +16,7 @@ _LABEL: dict[Pos, str] = {"n": "n", "v": "v", "a": "adj", "r": "adv"}
 _NOT_WORD = re.compile(r"[\W_]+")
 
 
-class Sense(Struct, frozen=True):
+class Sense(Struct, frozen=True, gc=False):
     """One sense of one lemma: its synset, its gloss, and the examples that contain the lemma (none for most senses)."""
 
     sense_id: str

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.data.bundles import bundles
 from engine.data.bundles.bundles import nearest_other_lemmas
 from engine.data.bundles.encoder_text import EmbeddedTexts
 from engine.data.records import UsageEvent
@@ -43,6 +45,17 @@ def test_nearest_events_are_those_of_brute_force(anchors: list[UsageEvent], pool
     texts.add(other.text for other in (*anchors, *pool))
     found = nearest_other_lemmas(anchors, pool, texts, count)
     assert [[other.text for other in row] for row in found] == [brute_force(a, pool, count) for a in anchors]
+
+
+def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundles, "_BLOCK", 2)
+    events = [event(number, number % 5, number % 4) for number in range(12)]
+    texts = EmbeddedTexts(lambda names: np.stack([VECTORS[int(name.split()[1])] for name in names]))
+    texts.add(other.text for other in events)
+    one, many = (nearest_other_lemmas(events, events, texts, 3, workers) for workers in (1, 4))
+    assert one == many and [[other.text for other in row] for row in one] == [
+        brute_force(anchor, events, 3) for anchor in events
+    ]
 
 
 def test_without_a_pool_there_are_no_negatives() -> None:
