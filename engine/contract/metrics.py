@@ -50,8 +50,8 @@ class Scores(Struct, frozen=True):
     """Scores of one model on the frozen evaluation, fractions of 1; coherence counts steps, not whole items.
 
     ``transition_accuracy`` is the share of sense shifts with both steps right, ``final_state_accuracy`` that of coherence
-    items with the last step right. ``intervals`` has an estimate for each of these scores by its name, ``classes`` one
-    for each class of items that occurs: retrieval top-1 or accuracy of coherence steps.
+    items with the last step right; None where there is none. ``intervals`` has an estimate for each of these scores by
+    its name, ``classes`` one for each class of items that occurs: retrieval top-1 or accuracy of coherence steps.
     """
 
     retrieval_top1: float
@@ -59,8 +59,8 @@ class Scores(Struct, frozen=True):
     coherence_accuracy: float
     margins: Margins | None
     tiers: dict[str, TierScore]
-    transition_accuracy: float
-    final_state_accuracy: float
+    transition_accuracy: float | None
+    final_state_accuracy: float | None
     intervals: dict[str, Estimate]
     classes: dict[str, Estimate]
 

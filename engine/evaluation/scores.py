@@ -52,20 +52,32 @@ def _chance(row: ItemRow, top: int) -> float:
 
 
 def model_scores(rows: Sequence[ItemRow], results: Results) -> Scores:
-    """The scores of a model with ``results`` on ``rows``; a score without any item is NaN and has no interval."""
+    """The scores of a model with ``results`` on ``rows``; a score without any item is NaN or None and has no interval."""
     is_exact = results.margins is None
     intervals = {
         name: _estimate(values, is_exact) for name, values in metric_values(rows, results).items() if values.values
     }
-    means = {name: intervals[name].mean if name in intervals else math.nan for name in METRICS}
+
+    def mean(name: str) -> float | None:
+        return intervals[name].mean if name in intervals else None
+
     retrieval = [at for at, row in enumerate(rows) if row.kind == "retrieval"]
     return Scores(
         margins=_margins([results.margins[at] for at in retrieval]) if results.margins and retrieval else None,
         tiers=dict(_tiers(rows, results)),
         intervals=intervals,
         classes={name: _estimate(values, is_exact) for name, values in _class_values(rows, results) if values.values},
-        **means,
+        # the evaluation of a run has items of all three, so NaN is never in a metrics.json, which could not hold it
+        retrieval_top1=_or_nan(mean("retrieval_top1")),
+        retrieval_top3=_or_nan(mean("retrieval_top3")),
+        coherence_accuracy=_or_nan(mean("coherence_accuracy")),
+        transition_accuracy=mean("transition_accuracy"),
+        final_state_accuracy=mean("final_state_accuracy"),
     )
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def gains_over(rows: Sequence[ItemRow], ours: Results, theirs: Results) -> dict[str, Estimate]:

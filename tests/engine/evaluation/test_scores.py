@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from itertools import combinations
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.contract.items import ItemRow
-from engine.contract.metrics import TierScore
+from engine.contract.metrics import Scores, TierScore
 from engine.evaluation.scores import (
     METRICS,
     gains_over,
@@ -94,6 +95,13 @@ def test_scores_without_items_are_not_numbers_and_have_no_interval() -> None:
     ] == [
         *("retrieval_top1", "retrieval_top3"),
     ]
+
+
+def test_scores_without_a_shift_of_sense_can_be_written_and_read() -> None:
+    rows = [*ROWS[:3], step("a", 1, 2, 0), step("a", 2, 2, 0)]
+    scores = model_scores(rows, ranked_results([1] * 5, [0.1] * 5))
+    assert (scores.transition_accuracy, scores.final_state_accuracy) == (None, 1.0)
+    assert msgspec.json.decode(msgspec.json.encode(scores), type=Scores) == scores
 
 
 def test_the_evaluation_says_what_it_can_tell() -> None:
