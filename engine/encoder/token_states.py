@@ -123,8 +123,11 @@ class TokenStates:
         row = self._rows[encoder_input]
         return self._bounds[row], self._bounds[row + 1]
 
-    def gather(self, rows: Tensor) -> RaggedBatch:
-        """The ragged batch of the inputs in ``rows`` (B,), in that order, upcast to float32."""
+    def gather(self, rows: Tensor, *, tokens: bool = True) -> RaggedBatch:
+        """The ragged batch of the inputs in ``rows`` (B,), in that order, upcast to float32.
+
+        ``tokens`` False leaves the token states out: ``RaggedBatch.tokens`` is then (0, H).
+        """
         starts = self.offsets[rows]
         lengths = self.offsets[rows + 1] - starts
         offsets = torch.zeros(len(rows) + 1, dtype=torch.int64, device=self.device)
@@ -132,11 +135,11 @@ class TokenStates:
         # token k of the batch is at k + (start of its text in the table - start of its text in the batch)
         shift = torch.repeat_interleave(starts - offsets[:-1], lengths)
         positions = torch.arange(len(shift), device=self.device) + shift
-        tokens, below = self.table[positions].float(), None
+        states, below = self.table[positions if tokens else positions[:0]].float(), None
         if self.below is not None:
-            below = tokens[:, self.below * self.layer_width : (self.below + 1) * self.layer_width]
-            tokens = tokens[:, : self.width].contiguous()
-        return RaggedBatch(tokens, offsets, self.on_target[positions], self.is_gloss[rows], below)
+            below = states[:, self.below * self.layer_width : (self.below + 1) * self.layer_width]
+            states = states[:, : self.width].contiguous()
+        return RaggedBatch(states, offsets, self.on_target[positions], self.is_gloss[rows], below)
 
 
 def _on_target(inputs: Sequence[EncoderInput], offsets: Tensor, characters: Tensor) -> Tensor:

@@ -37,7 +37,10 @@ class EncoderHead(Head):
         self._layers = tuple(layers)
         self._input_layer = input_layer
 
-    def forward(self, batch: RaggedBatch, generator: Generator | None = None) -> HeadOutput:
+    def forward(
+        self, batch: RaggedBatch, generator: Generator | None = None, frozen: Tensor | None = None
+    ) -> HeadOutput:
+        # the inner head starts from the trained states, not from the frozen vectors
         output: HeadOutput = self.inner(batch._replace(tokens=self._states(batch)), generator)
         return output
 

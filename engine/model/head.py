@@ -27,17 +27,22 @@ class Head(nn.Module, ABC):
     Attributes:
         layers: number of layers whose states are joined.
         needs_warm_start: whether its first similarities differ from those of its frozen vectors.
+        needs_tokens: whether ``forward`` reads token states although it is given the frozen vectors.
     """
 
     layers: int
     needs_warm_start: bool
+    needs_tokens: bool = True
 
     @abstractmethod
-    def forward(self, batch: RaggedBatch, generator: Generator | None = None) -> HeadOutput:
+    def forward(
+        self, batch: RaggedBatch, generator: Generator | None = None, frozen: Tensor | None = None
+    ) -> HeadOutput:
         """Pool each text of ``batch``: tokens (N, H) of B texts -> embedding (B, E), attention (N,).
 
         Args:
             generator: the source of dropout's randomness, on the batch's device; None drops nothing (evaluation).
+            frozen: what ``frozen`` gives for the batch, (B, D), where it is known already.
         """
 
     def encoder_parameters(self) -> list[Parameter]:

@@ -30,6 +30,7 @@ class ResidualHead(Head):
     """
 
     needs_warm_start = False
+    needs_tokens = False
     block_weights: Tensor
 
     def __init__(
@@ -53,8 +54,10 @@ class ResidualHead(Head):
             self.contexts = _residual(2 * width, hidden_size)
             self.glosses = _residual(2 * width, hidden_size)
 
-    def forward(self, batch: RaggedBatch, generator: Generator | None = None) -> HeadOutput:
-        start = self.frozen(batch)  # (B, D)
+    def forward(
+        self, batch: RaggedBatch, generator: Generator | None = None, frozen: Tensor | None = None
+    ) -> HeadOutput:
+        start = self.frozen(batch) if frozen is None else frozen  # (B, D)
         vectors = start
         for tower, rows in ((self.contexts, ~batch.is_gloss), (self.glosses, batch.is_gloss)):
             (indices,) = rows.nonzero(as_tuple=True)

@@ -39,7 +39,9 @@ class SenseHead(Head):
             self.output = nn.Linear(width, embedding_size)
             self.norm = nn.LayerNorm(embedding_size)
 
-    def forward(self, batch: RaggedBatch, generator: Generator | None = None) -> HeadOutput:
+    def forward(
+        self, batch: RaggedBatch, generator: Generator | None = None, frozen: Tensor | None = None
+    ) -> HeadOutput:
         scores = self.scorer(batch.tokens).squeeze(-1)  # (N,)
         attention = segment_softmax(scores, batch.offsets)  # (N,)
         pooled = weighted_sum(batch.tokens, attention, batch.offsets)  # (B, H)

@@ -66,11 +66,11 @@ def batch_loss(
     """The loss of the bundles at ``indices`` (B,), averaged over bundles and, for the entropy floor, over texts."""
     # each text passes through the head once, however many bundles of the batch hold it
     rows, bundles = data.bundles.select(indices).unique_texts()  # (U,)
-    batch = data.states.gather(rows)
-    embedding, attention = head(batch, dropout)  # (U, E), (N,)
+    batch, frozen = data.states.gather(rows, tokens=head.needs_tokens), data.frozen[rows]  # frozen (U, D)
+    embedding, attention = head(batch, dropout, frozen)  # (U, E), (N,)
 
     cosines = bundle_similarities(embedding, bundles)
-    loss = bundle_loss(cosines, bundle_similarities(data.frozen[rows], bundles), bundles, settings).mean()
+    loss = bundle_loss(cosines, bundle_similarities(frozen, bundles), bundles, settings).mean()
     loss = loss + settings.entropy_weight * entropy_floor(attention, batch.offsets, settings.min_entropy).mean()
     if settings.target_penalty:
         on_target = batch.on_target & ~batch.is_gloss.repeat_interleave(batch.offsets.diff())

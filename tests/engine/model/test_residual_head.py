@@ -102,6 +102,17 @@ def test_attention_sums_to_one_per_text_and_is_that_of_the_squared_weights(devic
     torch.testing.assert_close(first, expected)
 
 
+def test_with_known_frozen_vectors_it_needs_no_token_states() -> None:
+    states, head = states_of_two_layers(), residual_head()
+    disturb(head.contexts)
+    rows = torch.tensor([3, 0, 1])
+    without = states.gather(rows, tokens=False)
+    assert without.tokens.shape == (0, 2 * SIZE)
+    given = head(without, Generator().manual_seed(1), frozen_all(head, states)[rows])
+    computed = head(states.gather(rows), Generator().manual_seed(1))
+    torch.testing.assert_close(given, computed)
+
+
 def test_dropout_needs_a_generator_and_the_seed_decides_the_weights() -> None:
     batch, head = batch_of(states_of_two_layers()), residual_head()
     disturb(head)
