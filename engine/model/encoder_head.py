@@ -13,7 +13,13 @@ from engine.encoder.top_layers import TopLayers
 from engine.model.head import Head, HeadOutput
 
 PART_TOKENS = 2048
-"""Tokens, padding included, that pass through the encoder's layers at once: texts of like length, so little is padded."""
+"""Tokens at most, padding included, that pass through the encoder's layers at once: texts of like length."""
+
+LEAST_PART_TOKENS = 256
+"""Below this a part grows however much is padded, because small matrix products are slow."""
+
+MOST_PADDED = 1.2
+"""Tokens with padding, relative to those without it."""
 
 
 class EncoderHead(Head):
@@ -85,12 +91,15 @@ class EncoderHead(Head):
 
 
 def _parts(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Texts by length, shortest first, in parts of at most ``PART_TOKENS`` tokens with padding, or of one text."""
+    """Texts by length, shortest first, in parts that keep to the limits above, or of one text."""
     part: list[int] = []
+    tokens = 0
     for text in sorted(range(len(lengths)), key=lambda index: lengths[index]):
-        if part and (len(part) + 1) * lengths[text] > PART_TOKENS:
+        padded, with_it = (len(part) + 1) * lengths[text], tokens + lengths[text]
+        if part and padded > min(PART_TOKENS, max(LEAST_PART_TOKENS, MOST_PADDED * with_it)):
             yield part
-            part = []
+            part, with_it = [], lengths[text]
         part.append(text)
+        tokens = with_it
     if part:
         yield part

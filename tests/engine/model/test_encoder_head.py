@@ -80,6 +80,16 @@ def test_a_text_has_the_same_embedding_whichever_texts_are_padded_with_it(folder
         torch.testing.assert_close(embed_rows(head, states, torch.tensor([row]))[0][0], together[row])
 
 
+def test_texts_of_like_length_pass_through_the_encoder_together() -> None:
+    lengths = torch.randint(3, 129, (300,), generator=torch.Generator().manual_seed(0)).tolist()
+    parts = list(encoder_head._parts([*lengths, 5000]))
+    assert sorted(text for part in parts for text in part) == list(range(301))
+    assert parts[-1] == [300]
+    padded = [len(part) * lengths[part[-1]] for part in parts[:-1]]
+    assert max(padded) <= encoder_head.PART_TOKENS
+    assert sum(padded) < 1.2 * sum(lengths)
+
+
 @pytest.mark.parametrize("lora_rank", [0, 2])
 def test_gradients_reach_the_head_and_the_trained_layers_alone(folder: Path, tmp_path: Path, lora_rank: int) -> None:
     _, head, states = made(folder, tmp_path, 1, lora_rank=lora_rank)
