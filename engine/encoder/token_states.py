@@ -62,6 +62,7 @@ class TokenStates:
         self._rows = {one: row for row, one in enumerate(self.inputs)}
         # on the CPU, because reading one number of a CUDA tensor waits for the GPU
         self._bounds: list[int] = offsets.tolist()
+        self._reused = torch.empty(0, table.shape[1], device=table.device)
 
     @classmethod
     def from_pieces(
@@ -123,10 +124,12 @@ class TokenStates:
         row = self._rows[encoder_input]
         return self._bounds[row], self._bounds[row + 1]
 
-    def gather(self, rows: Tensor, *, tokens: bool = True) -> RaggedBatch:
+    def gather(self, rows: Tensor, *, tokens: bool = True, reuse: bool = False) -> RaggedBatch:
         """The ragged batch of the inputs in ``rows`` (B,), in that order, upcast to float32.
 
-        ``tokens`` False leaves the token states out: ``RaggedBatch.tokens`` is then (0, H).
+        Args:
+            tokens: False leaves the token states out; ``RaggedBatch.tokens`` is then (0, H).
+            reuse: write the token states into memory that the next such call writes to again.
         """
         starts = self.offsets[rows]
         lengths = self.offsets[rows + 1] - starts
@@ -135,11 +138,19 @@ class TokenStates:
         # token k of the batch is at k + (start of its text in the table - start of its text in the batch)
         shift = torch.repeat_interleave(starts - offsets[:-1], lengths)
         positions = torch.arange(len(shift), device=self.device) + shift
-        states, below = self.table[positions if tokens else positions[:0]].float(), None
+        half, below = self.table[positions if tokens else positions[:0]], None
+        states = self._upcast(half) if reuse else half.float()
         if self.below is not None:
             below = states[:, self.below * self.layer_width : (self.below + 1) * self.layer_width]
             states = states[:, : self.width].contiguous()
         return RaggedBatch(states, offsets, self.on_target[positions], self.is_gloss[rows], below)
+
+    def _upcast(self, states: Tensor) -> Tensor:
+        """``states`` as float32, in the reused memory; it grows as needed."""
+        # on a CPU the pages of a new block this large cost three times what the conversion does
+        if len(self._reused) < len(states):
+            self._reused = torch.empty(len(states) * 5 // 4, self.table.shape[1], device=self.device)
+        return self._reused[: len(states)].copy_(states)
 
 
 def _on_target(inputs: Sequence[EncoderInput], offsets: Tensor, characters: Tensor) -> Tensor:

@@ -66,7 +66,9 @@ def batch_loss(
     """The loss of the bundles at ``indices`` (B,), averaged over bundles and, for the entropy floor, over texts."""
     # each text passes through the head once, however many bundles of the batch hold it
     rows, bundles = data.bundles.select(indices).unique_texts()  # (U,)
-    batch, frozen = data.states.gather(rows, tokens=head.needs_tokens), data.frozen[rows]  # frozen (U, D)
+    # nothing of one step is read after the next begins, so their token states can share memory
+    batch = data.states.gather(rows, tokens=head.needs_tokens, reuse=True)
+    frozen = data.frozen[rows]  # (U, D)
     embedding, attention = head(batch, dropout, frozen)  # (U, E), (N,)
 
     cosines = bundle_similarities(embedding, bundles)

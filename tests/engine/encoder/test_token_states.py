@@ -25,6 +25,16 @@ def test_a_batch_is_its_texts_one_after_another(device: str, rows: list[int]) ->
     assert batch.offsets.tolist() == [sum(lengths[:place]) for place in range(len(rows) + 1)]
 
 
+def test_reused_memory_holds_the_same_states_until_the_next_such_batch() -> None:
+    states = random_states(["a", "bb", "ccc"])
+    rows = torch.tensor([2, 0])
+    own, first = states.gather(rows), states.gather(rows, reuse=True)
+    assert all(torch.equal(one, other) for one, other in zip(own[:4], first[:4], strict=True))
+    second = states.gather(torch.tensor([1]), reuse=True)
+    assert torch.equal(second.tokens, states.gather(torch.tensor([1])).tokens)
+    assert second.tokens.data_ptr() == first.tokens.data_ptr() != own.tokens.data_ptr()
+
+
 def test_texts_are_found_by_content() -> None:
     states = random_states(TEXTS)
     assert states.rows(inputs_of(["why", "one"])).tolist() == [4, 0]
