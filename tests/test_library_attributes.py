@@ -13,10 +13,18 @@ import console
 import engine
 
 OURS = ("console", "engine")
-WITHOUT_STATE = ("argparse", "asyncssh", "enum", "msgspec", "textual", "torch.nn.modules.module")
+WITHOUT_STATE = (
+    "argparse",
+    "asyncssh",
+    "enum",
+    "msgspec",
+    "sentence_transformers.base.modules",
+    "textual",
+    "torch.nn.modules.module",
+)
 """Modules whose classes are made to be subclassed; a thread, a process or a lock is a part of ours instead."""
 
-SETTINGS = {"animation_level"}
+SETTINGS = {"animation_level", "tokenizer"}
 """Attributes that a library documents as ours to set, though only its ``__init__`` names them."""
 
 

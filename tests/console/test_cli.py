@@ -49,9 +49,9 @@ def test_abort_wants_to_be_told_what(place: Path, capsys: pytest.CaptureFixture[
     ("old", "new", "expected"),
     [
         ("[gates] ", "[gates", "not valid TOML"),
-        ("epochs = 5", 'epochs = "five"', "training.epochs: Expected `int`, got `str`"),
-        ("epochs = 5", "epochs = 0", "training.epochs: Expected `int` >= 1"),
-        ("epochs = 5", "epocs = 5", "training.epocs: Object contains unknown field `epocs`"),
+        ("epochs = 2", 'epochs = "five"', "training.epochs: Expected `int`, got `str`"),
+        ("epochs = 2", "epochs = 0", "training.epochs: Expected `int` >= 1"),
+        ("epochs = 2", "epocs = 2", "training.epocs: Object contains unknown field `epocs`"),
         ('edition = "v2.3"', 'edition = "v9"', "conditions.B.edition: Invalid enum value 'v9'"),
         ('curriculum = "uniform"', 'curriculum = "x"', "conditions.A.curriculum: no curriculum 'x'"),
         ("retrieval_top1 = 0.30", "retrieval_top1 = 30", "gates.retrieval_top1: Expected `float` <= 1.0"),

@@ -23,4 +23,4 @@ def test_each_condition_has_its_title_and_its_differences_from_the_base(tmp_path
         "B": "data scaling",
     }
     assert conditions["A"]["differences"] == ()
-    assert conditions["B"]["differences"] == (Difference("training.batch_size", 32, 64),)
+    assert conditions["B"]["differences"] == (Difference("training.batch_size", 32, 128),)

