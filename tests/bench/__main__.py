@@ -18,18 +18,21 @@ from tests.bench import (
     sync_big_file,
     sync_no_op,
     sync_small_files,
+    training_step,
 )
 
 BENCHES = (
-    first_paint,
-    run_view,
-    chart_redraw,
-    ragged_head,
-    nearest_negatives,
-    evaluator,
-    sync_no_op,
-    sync_small_files,
-    sync_big_file,
+    first_paint.measure,
+    run_view.measure,
+    chart_redraw.measure,
+    ragged_head.measure,
+    training_step.sense_head,
+    training_step.residual_head,
+    nearest_negatives.measure,
+    evaluator.measure,
+    sync_no_op.measure,
+    sync_small_files.measure,
+    sync_big_file.measure,
 )
 
 COLUMNS = ("name", "ours", "peer", "ratio", "goal", "met", "spread", "note")
@@ -37,9 +40,9 @@ COLUMNS = ("name", "ours", "peer", "ratio", "goal", "met", "spread", "note")
 
 def main() -> None:
     rows = []
-    for bench in BENCHES:
-        print(f"{bench.__name__.rpartition('.')[2]} ...", file=sys.stderr, flush=True)
-        rows.append(bench.measure())
+    for measure in BENCHES:
+        print(f"{measure.__module__.rpartition('.')[2]} ...", file=sys.stderr, flush=True)
+        rows.append(measure())
     Path("bench.json").write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=2) + b"\n")
     shown = [[_shown(getattr(one, column)) for column in COLUMNS] for one in rows]
     print(table(COLUMNS, shown))
