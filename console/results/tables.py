@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from console.format import GATE_LABELS, counted, differences_text, number, percent, run_label
+from console.format import GATE_LABELS, counted, differences_text, percent, run_label
 from console.results.records import ConditionResult, Results, RunResult, Spread, Verdict
 from engine.contract.experiment import TIERS
 from engine.contract.metrics import GATE_NAMES
@@ -51,7 +51,7 @@ class Number(Struct, frozen=True):
 _FORMATS: dict[Unit, Callable[[Any], str]] = {
     "percent": percent,
     "threshold": lambda value: f"{100 * value:g}",
-    "cosine": number,
+    "cosine": lambda value: "-" if value is None else f"{value:.3f}",
     "count": "{:,}".format,
 }
 Part = Text | Number
@@ -114,7 +114,7 @@ def _summary(results: Results) -> Section:
         warning = f"! Left out of the means: {counted(others, 'run')} with settings other than the experiment's."
         rows.append((_cell(warning, "warning"),))
     if known := results.resolution:
-        resolved = f"{100 * known.top1:.1f} points of top-1 and {100 * known.coherence:.1f} of coherence"
+        resolved = f"{100 * known.top1:.1f} points of top-1, {100 * known.coherence:.1f} of coherence"
         rows.append((_cell(f"Resolves {resolved} ({counted(known.lemmas, 'lemma')}); less is noise."),))
     if not results.comparable:
         warning = "! Runs were scored on different evaluation data: their numbers must not be compared."

@@ -9,6 +9,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -159,8 +160,8 @@ class TokenCache:
 
 
 def acquire(lock: FileLock) -> Iterator[Progress]:
-    """Acquire ``lock``; meanwhile yield its holder's progress, which is the lock's note."""
-    for note in lock.waiting():
+    """Acquire ``lock``; meanwhile yield its holder's progress, which is the lock's note, whenever that changes."""
+    for note, _ in groupby(lock.waiting()):
         match note.split(maxsplit=2):
             case done, total, unit if done.isdecimal() and total.isdecimal():
                 yield Progress(int(done), int(total), unit)

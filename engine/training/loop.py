@@ -190,7 +190,7 @@ def _warm_start(train_state: TrainState, data: TrainingData, settings: Settings)
     total = settings.training.warm_start_steps
     if not train_state.head.needs_warm_start:
         return
-    yield Stage("warm_start", f"{total} steps of matching mean pooling")
+    yield Stage("warm_start", f"{total} steps of matching mean pooling" if total else "set up as mean pooling")
     for done in warm_start(train_state.head, train_state.optimizer, data, settings.training, settings.seed):
         if done % REPORT_EVERY == 0 or done == total:
             yield Progress(done, total, "steps")

@@ -118,11 +118,7 @@ class LivePane(Pane, inherit_bindings=False):
         modes = ", ".join(name for name, on in (("smooth", self._smooth), ("log", self._log_scale)) if on)
         loss.title = Content.assemble(("Loss", "bold"), f" {modes} ", legend)
         score = self._score
-        level = mean_pool_level(views, selected, score)
-        reference = f"  - mean pooling {level:.1f}" if level is not None else ""
-        best = views[selected].best_measurement if selected is not None else None
-        best_text = f"  best at epoch {best.epoch:.1f}" if best is not None else ""
-        development.title = Content.assemble((score.label, "bold"), reference, best_text)
+        development.title = self._development_title(development.size.width)
         options = ChartOptions(log_scale=self._log_scale, blocks=blocks, colour=colour)
         if loss.display:
             key = (selected, self._smooth, [view.losses for view in views.values()])
@@ -131,6 +127,23 @@ class LivePane(Pane, inherit_bindings=False):
             whole = ChartOptions(blocks=blocks, colour=colour, whole_x=True)
             drawn = (selected, score, [view.measurements for view in views.values()])
             development.request(drawn, partial(development_curves, views, selected, score), whole)
+
+    def _development_title(self, width: int) -> Content:
+        """The score, what mean pooling has, and the epoch of the best measurement, as much as ``width`` columns hold."""
+        views, selected, score = self.snapshot.runs if self.snapshot else {}, self.selected, self._score
+        level = mean_pool_level(views, selected, score)
+        best = views[selected].best_measurement if selected in views else None
+        pooling, epoch = (f"{level:.1f}" if level is not None else ""), (f"{best.epoch:.1f}" if best else "")
+        reference = f"  - mean pooling {pooling}" if pooling else ""
+        short = f" - pooling {pooling}" if pooling else ""
+        texts = [
+            reference + (f"  best at epoch {epoch}" if epoch else ""),
+            short + (f" best at {epoch}" if epoch else ""),
+            reference,
+            short,
+        ]
+        titles = [Content.assemble((score.label, "bold"), text) for text in texts]
+        return next((title for title in titles if title.cell_length <= width), titles[-1])
 
     def _legend(self, blocks: bool) -> Content:
         """Each condition in its colour, with its letter where curves are drawn in letters; the selected run last."""

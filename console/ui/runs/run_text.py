@@ -250,16 +250,16 @@ def _measurement_text(view: RunView) -> str:
 
 
 def _best_text(view: RunView) -> str:
-    """Which measurement's head is kept, by what score, and since when that score is above mean pooling's."""
+    """Which measurement's head is kept, by what score, and when that score was first above mean pooling's."""
     best = view.best_measurement
     if best is None:
         return ""
     above = next((one for one in view.measurements if one.score > one.mean_pool_score), None)
-    since = "never above it" if above is None else f"above it from step {above.step:,} (epoch {above.epoch:.1f}) on"
+    crossing = "never above it" if above is None else f"first above it at step {above.step:,} (epoch {above.epoch:.1f})"
     chosen = "Chosen" if view.evaluation is not None else "Best so far"
     return (
         f"{chosen}: step {best.step:,} (epoch {best.epoch:.1f}) by {best.score_name}: {percent(best.score)} "
-        f"(mean pooling {percent(best.mean_pool_score)}, {since})"
+        f"(mean pooling {percent(best.mean_pool_score)}, {crossing})"
     )
 
 

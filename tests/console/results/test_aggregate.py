@@ -140,7 +140,7 @@ def test_results_say_what_differences_the_evaluation_can_tell(experiment: Experi
     write_capsule(tmp_path, experiment, RunId("A", 42), with_top1(4), gains=gains(0.05))
     write_capsule(tmp_path, experiment, RunId("A", 123), with_top1(4), gains=gains(0.062))
     results = results_in(tmp_path, experiment)
-    assert "Resolves 6.2 points of top-1 and 4.0 of coherence (97 lemmas); less is noise." in as_text(results)
+    assert "Resolves 6.2 points of top-1, 4.0 of coherence (97 lemmas); less is noise." in as_text(results)
     write_capsule(tmp_path, experiment, RunId("B", 42), with_top1(4), gains=gains(0.0))
     assert results_in(tmp_path, experiment).runs[3].resolution is None
 

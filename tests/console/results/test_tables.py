@@ -222,3 +222,8 @@ def test_runs_chosen_by_different_scores_say_each_by_which() -> None:
     assert lines[2].split()[-1] == "-" and lines[3] == "  by top-1 on the development bundles"
     assert len([line for line in lines if line.startswith("  by ")]) == 2
     assert "Head of each run" not in as_text(replace(make_results(), runs=(replace(first, chosen=None),)))
+
+
+def test_margins_have_three_decimals_however_small_they_are() -> None:
+    assert [Number(margin, "cosine", 9.7e-4).text for margin in (-0.017, 0.0004)] == ["-0.017 ± 0.001", "0.000 ± 0.001"]
+    assert Number(None, "cosine").text == "-"

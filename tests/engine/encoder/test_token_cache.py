@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from engine.contract.experiment import EncoderSettings
 from engine.contract.file_lock import FileLock
 from engine.encoder import shape, token_cache
 from engine.encoder.encoder import Encoder, TextStates
-from engine.encoder.token_cache import TokenCache, cache_folder
+from engine.encoder.token_cache import TokenCache, acquire, cache_folder
 from engine.encoder.token_states import TokenStates
 from tests.engine.samples import inputs_of
 
@@ -209,3 +209,17 @@ def test_each_encoder_on_each_kind_of_device_has_a_folder_of_its_own(tmp_path: P
     folders = [cache_folder(tmp_path, one) for one in encoders]
     assert folders[3] == folders[0] and len(set(folders)) == 3
     assert all(folder.is_dir() for folder in folders)
+
+
+def test_a_process_that_waits_reports_the_holders_progress_once_each_time_it_changes(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    tries = iter(["2 7 texts", "2 7 texts", "5 7 texts", "5 7 texts", "5 7 texts"])
+
+    class ChangingLock(FileLock):
+        """Its holder makes progress between the tries of the waiting process."""
+
+        def waiting(self) -> Generator[str, None, None]:
+            yield from tries
+            yield from super().waiting()
+
+    assert list(acquire(ChangingLock(path))) == [Progress(2, 7, "texts"), Progress(5, 7, "texts")]

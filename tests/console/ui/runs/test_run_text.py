@@ -55,9 +55,9 @@ def test_a_run_that_has_not_ended_is_not_expected_to_be_synced() -> None:
     assert details(view_of(RUN, "running", [Stage("data")]))[0] == "A/42  ▶ running"
 
 
-def test_the_best_measurement_is_told_with_its_score_and_since_when_that_is_above_mean_pooling() -> None:
+def test_the_best_measurement_is_told_with_its_score_and_when_that_was_first_above_mean_pooling() -> None:
     by = "by retrieval top-1 (bundles, wordnet) and coherence (wordnet)"
-    above = "above it from step 150 (epoch 3.0) on"
+    above = "first above it at step 150 (epoch 3.0)"
     line = f"step 200 (epoch 4.0) {by}: 59.0 (mean pooling 58.2, {above})"
     assert details(finished(RUN))[-1] == f"Chosen: {line}"
     assert details(view_of(RUN, "running", training(200)))[-1] == f"Best so far: {line}"
