@@ -61,13 +61,17 @@ class Served:
     def write(self, content: bytes) -> None:
         os.write(self._requests, content)
 
-    def replies_until_quiet(self) -> list[dict[str, object]]:
-        """Messages that arrive until nothing more does for a while; ``sent`` counts the bytes."""
-        found = []
-        while select.select([self._replies], [], [], 0.3)[0] and (chunk := os.read(self._replies, 1 << 20)):
+    def replies(self, count: int, sent: int = 0) -> list[dict[str, object]]:
+        """``count`` messages, once ``sent`` bytes are there too, and what else arrives in the time that follows at once."""
+        found: list[dict[str, object]] = []
+        while self._arrives(0.3 if len(found) >= count and self.sent >= sent else 60.0):
+            chunk = os.read(self._replies, 1 << 20)
             self.sent += len(chunk)
             found += [decode_message(frame.payload) for frame in self._frames.feed(chunk) if frame.kind == MESSAGE]
         return found
+
+    def _arrives(self, seconds: float) -> bool:
+        return bool(select.select([self._replies], [], [], seconds)[0])
 
     def close(self) -> None:
         os.close(self._requests)
@@ -78,7 +82,7 @@ class Served:
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     monkeypatch.setattr(sys, "argv", [__file__])  # it greets with the hash of the file that it runs from
     served = Served(tmp_path)
-    served.replies_until_quiet()
+    served.replies(1)
     served.sent = 0
     yield served
     served.close()
@@ -89,19 +93,21 @@ def test_no_more_of_a_reply_is_sent_than_the_console_permits(served: Served, tmp
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "file").write_bytes(content)
     served.request(op="send", root="project", files=[["file", len(content)]], window=1000)
-    assert not served.replies_until_quiet() and served.sent == 1000
+    assert not served.replies(0, sent=1000) and served.sent == 1000
     served.request(op="grant", bytes=500)
     served.request(op="grant", bytes=1)
-    assert not served.replies_until_quiet() and served.sent == 1501
+    assert not served.replies(0, sent=1501) and served.sent == 1501
     served.request(op="grant", bytes=1 << 20)
-    assert served.replies_until_quiet() == [{}] and served.sent > len(content)
+    assert served.replies(1) == [{}] and served.sent > len(content)
 
 
 def test_a_grant_for_a_reply_that_needed_no_more_is_no_request(served: Served) -> None:
-    served.request(op="index", root="none", window=1 << 20)
+    index = {"op": "index", "root": "none", "window": 1 << 20}
+    served.request(**index)
+    first = served.replies(1)
     served.request(op="grant", bytes=5)
-    served.request(op="index", root="none", window=1 << 20)
-    assert [reply["exists"] for reply in served.replies_until_quiet()] == [False, False]
+    served.request(**index)
+    assert [reply["exists"] for reply in (*first, *served.replies(1))] == [False, False]
 
 
 def test_what_arrives_of_a_batch_is_acknowledged(served: Served, tmp_path: Path) -> None:
@@ -110,11 +116,11 @@ def test_what_arrives_of_a_batch_is_acknowledged(served: Served, tmp_path: Path)
     frames = file_head(0, 0) + encode_frame(DATA, content) + file_end(COMPLETE)
     served.request(op="receive", root="project", files=[entry])
     served.write(frames[:700])
-    assert served.replies_until_quiet()[-1] == {"received": 700}
+    assert served.replies(1)[-1] == {"received": 700}
     served.write(frames[700:])
-    assert served.replies_until_quiet()[-1] == {"received": len(frames)}
+    assert served.replies(1)[-1] == {"received": len(frames)}
     served.request(op="end")
-    assert served.replies_until_quiet()[-1] == {"failures": {}, "bytes": 1000, "removed": 0}
+    assert served.replies(1)[-1] == {"failures": {}, "bytes": 1000, "removed": 0}
     assert (tmp_path / "project" / "file").read_bytes() == content
 
 
@@ -122,5 +128,5 @@ def test_a_process_that_was_given_up_is_killed_though_it_stands_still(served: Se
     child = subprocess.Popen(["sleep", "600"], stdin=subprocess.DEVNULL)  # noqa: S607
     child.send_signal(signal.SIGSTOP)
     served.request(op="kill", process=process.identity(child.pid), window=1 << 20)
-    assert served.replies_until_quiet() == [{}]
+    assert served.replies(1) == [{}]
     assert child.wait() == -signal.SIGKILL

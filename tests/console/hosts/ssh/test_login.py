@@ -149,10 +149,12 @@ def agent(identity: Path) -> Iterator[str]:
     path = str(identity.with_name("agent.sock"))
     with subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL) as process:  # noqa: S607
         try:
-            while not Path(path).exists():
-                assert process.poll() is None
+            # its socket is there before it listens: ssh-add, which ends with 2 where nobody answers, says when it does
+            command = ["ssh-add", str(identity)]
             environ = {**os.environ, "SSH_AUTH_SOCK": path}
-            subprocess.run(["ssh-add", str(identity)], env=environ, check=True, capture_output=True)  # noqa: S607
+            while (added := subprocess.run(command, env=environ, check=False, capture_output=True)).returncode == 2:
+                assert process.poll() is None
+            added.check_returncode()
             yield path
         finally:
             process.kill()
