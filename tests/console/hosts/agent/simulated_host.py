@@ -443,14 +443,15 @@ class SimPath:
 
     def mkdir(self, mode: int = 0, parents: bool = False, exist_ok: bool = False) -> None:
         HOST.step()
-        if self.node is not None:
+        if parents and self.parts and self.parent.node is None:
+            self.parent.mkdir(parents=True, exist_ok=True)
+        if self.node is None:
+            HOST.step(change=True)  # another thread may make it here
+        folder = self.folder()
+        if self.name in folder:
             if not exist_ok:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self))
             return
-        if parents and self.parts and self.parent.node is None:
-            self.parent.mkdir(parents=True, exist_ok=True)
-        folder = self.folder()
-        HOST.step(change=True)
         HOST.need_space(for_a_name=True)
         folder[self.name] = Folder()
 
