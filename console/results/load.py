@@ -159,6 +159,8 @@ def _read_items(path: Path, sha256: str) -> pl.DataFrame:
         items = pl.read_parquet(io.BytesIO(content))
     except pl.exceptions.PanicException as error:  # a BaseException that polars raises for some damaged files
         raise ValueError(f"{path.name} is damaged: {error}") from error
+    # What may be unknown is unknown in a run of a version that did not save it yet.
+    items = items.with_columns(pl.lit(None, _COLUMNS[name]).alias(name) for name in _NULLABLE - set(items.columns))
     if missing := set(_COLUMNS) - set(items.columns):
         raise ValueError(f"{path.name} lacks the columns {', '.join(sorted(missing))}")
     items = items.select(*_COLUMNS)

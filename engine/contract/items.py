@@ -13,6 +13,8 @@
     mean_pool_similarities: as similarities, of frozen mean pooling
     baseline_ranks, baseline_margins: of each of the baselines of ``metrics.json`` but ``random``, in its order
     chosen_sense: sense id of the candidate chosen · cue_strength: how much the query gives its sense away, null if unknown
+    killer: reason code in the frozen killer set, whichever model is scored, "" if the item is not in it; null, and the
+    column may be absent, in runs older than it
 
 ``attention.parquet``
     item_id · lemma · step, epoch: of the measurement, in epochs done with their fraction
@@ -69,6 +71,7 @@ class ItemRow(NamedTuple):
     baseline_margins: list[float]
     chosen_sense: str
     cue_strength: float | None
+    killer: str | None
 
 
 class AttentionRow(NamedTuple):
@@ -90,6 +93,7 @@ class AttentionRow(NamedTuple):
 
 _COLUMN_TYPES: dict[Any, str] = {
     str: "String",
+    str | None: "String",
     int: "Int64",
     float: "Float64",
     float | None: "Float64",

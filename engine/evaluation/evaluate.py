@@ -35,6 +35,7 @@ def evaluate(
     head: Sequence[Ranked],
     mean_pool: Sequence[Ranked],
     baselines: Mapping[str, Sequence[Ranked]],
+    killers: Sequence[Killer] = (),
 ) -> EvaluationResult:
     """Score rankings of the items, each of the retrieval items and then of the coherence steps, in their order.
 
@@ -42,10 +43,12 @@ def evaluate(
         head: the model's ranking.
         mean_pool: that of frozen mean pooling.
         baselines: those of further models, by name; guessing and word overlap are always added.
+        killers: the frozen killer set.
     """
     by_overlap = overlap_rankings(retrieval, coherence)
     ranked = {WORD_OVERLAP: by_overlap, **baselines}
-    queries = (*_retrieval_queries(retrieval, by_overlap, head), *_coherence_queries(coherence))
+    reasons = {killer.item_id: killer.reason for killer in killers}
+    queries = (*_retrieval_queries(retrieval, by_overlap, head, reasons), *_coherence_queries(coherence))
     by_row = zip(*ranked.values(), strict=True)
     rows = [_row(*outcome) for outcome in zip(queries, head, mean_pool, by_overlap, by_row, strict=True)]
     ours, pooled = (ranked_results([one.rank for one in of], [one.margin for one in of]) for of in (head, mean_pool))
@@ -94,10 +97,14 @@ class _Query(NamedTuple):
     steps: int = 0
     best_expected: float = 1.0
     cue_strength: float | None = None
+    killer: str = ""
 
 
 def _retrieval_queries(
-    items: Sequence[RetrievalItem], by_overlap: Sequence[Ranked], head: Sequence[Ranked]
+    items: Sequence[RetrievalItem],
+    by_overlap: Sequence[Ranked],
+    head: Sequence[Ranked],
+    killer_reasons: Mapping[str, str],
 ) -> Iterator[_Query]:
     for item, overlaps, ranked in zip(items, by_overlap, head, strict=False):
         yield _Query(
@@ -112,6 +119,7 @@ def _retrieval_queries(
             sense_ids=[candidate.event.sense_id for candidate in item.candidates],
             item_class=retrieval_class(overlaps),
             cue_strength=item.cue_strength,
+            killer=killer_reasons.get(item.item_id, ""),
         )
 
 
@@ -172,4 +180,5 @@ def _row(query: _Query, ranked: Ranked, pooled: Ranked, by_overlap: Ranked, base
         baseline_margins=[one.margin for one in baselines],
         chosen_sense=query.sense_ids[ranked.chosen],
         cue_strength=query.cue_strength,
+        killer=query.killer,
     )

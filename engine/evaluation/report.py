@@ -30,7 +30,7 @@ def file_dataset(files: UserFiles) -> Dataset:
 def baseline_report(name: str, dataset: Dataset, gates: Gates, *, has_tiers: bool) -> EvaluationReport:
     """The report of ``random`` or ``word_overlap``, which need no encoder, with the other one beside it."""
     by_overlap = overlap_rankings(dataset.retrieval, dataset.coherence)
-    result = evaluate(dataset.retrieval, dataset.coherence, by_overlap, by_overlap, {})
+    result = evaluate(dataset.retrieval, dataset.coherence, by_overlap, by_overlap, {}, dataset.killers)
     other = WORD_OVERLAP if name == RANDOM else RANDOM
     models = {one: result.baselines[one] for one in (name, other)}
     report = _report(name, models, result, dataset, gates, has_tiers)

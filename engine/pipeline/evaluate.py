@@ -130,7 +130,12 @@ def evaluate_head(
     layers = yield from layer_rankings(prepared.encoder, dataset, sense_text, workspace)
     baselines = {f"{MEAN_POOL} layer {layer}": ranked for layer, ranked in layers.items()}
     result = evaluate(
-        dataset.retrieval, dataset.coherence, rank_all(dataset, vectors), rank_all(dataset, mean_pool), baselines
+        dataset.retrieval,
+        dataset.coherence,
+        rank_all(dataset, vectors),
+        rank_all(dataset, mean_pool),
+        baselines,
+        dataset.killers,
     )
     write_rows(output.items, result.rows, ItemRow)
     yield Evaluation(

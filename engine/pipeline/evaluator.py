@@ -95,7 +95,7 @@ def evaluate_items(
         ranked = rank_all(dataset, TextVectors(inputs, embedding, sense_text))
     by_layer = yield from layer_rankings(encoder, dataset, sense_text, workspace)
     layers = {f"{MEAN_POOL} layer {layer}": of for layer, of in by_layer.items()}
-    result = evaluate(dataset.retrieval, dataset.coherence, ranked, pooled, layers)
+    result = evaluate(dataset.retrieval, dataset.coherence, ranked, pooled, layers, dataset.killers)
     attention = _attention(trained, prepared, settings) if trained and probes else []
     subject = settings.run.label if trained else MEAN_POOL
     report = model_report(subject, settings.encoder, result, dataset, settings.gates, attention, has_tiers=has_tiers)

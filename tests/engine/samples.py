@@ -152,6 +152,7 @@ def item_row(**changes: Any) -> ItemRow:
         baseline_margins=[0.0],
         chosen_sense="s1",
         cue_strength=None,
+        killer="",
     )
     return row._replace(**changes)
 

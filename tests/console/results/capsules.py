@@ -57,6 +57,7 @@ def row(
         [0.1],
         "wrong sense",
         None,
+        "",
     )
 
 

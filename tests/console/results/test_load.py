@@ -161,6 +161,11 @@ def test_a_damaged_file_is_read_again_until_it_is_right(capsule: RunFolder) -> N
     assert loaded.runs[RUN].capsule is not None and not loaded.runs[RUN].problem
 
 
+def test_what_an_older_run_did_not_save_is_unknown(capsule: RunFolder) -> None:
+    pl.read_parquet(capsule.items).drop("killer").write_parquet(capsule.items)
+    assert read_capsule(capsule).items["killer"].to_list() == [None] * len(ROWS)
+
+
 def test_all_items_are_one_frame_that_names_the_run(experiment: Experiment, tmp_path: Path) -> None:
     for run in RUNS:
         write_capsule(tmp_path, experiment, run, ROWS, evaluation=f"of {run}")

@@ -172,6 +172,15 @@ def test_the_cue_strength_of_a_users_item_is_kept_with_it_and_changes_no_other_l
     assert msgspec.json.decode(written)["query"]["cue_strength"] == 0.72
 
 
+def test_an_item_of_the_frozen_killer_set_says_why_it_is_one_whatever_a_head_does(tmp_path: Path) -> None:
+    lines = [samples.retrieval(number) for number in range(2)]
+    files = read_evaluation_files(retrieval=samples.write(tmp_path / "retrieval.jsonl", lines))
+    ranked = overlap_rankings(files.retrieval, ())
+    killer = Killer(files.retrieval[1].item_id, "style_mismatch", -0.4, 1.4, 2)
+    rows = evaluate(files.retrieval, (), ranked, ranked, {}, [killer]).rows
+    assert [row.killer for row in rows] == ["", "style_mismatch"]
+
+
 def test_the_killer_set_counts_its_retrieval_items_alone() -> None:
     rows = [
         *(item_row(item_id=name, rank=rank) for name, rank in (("a", 1), ("b", 2), ("c", 1))),
