@@ -15,6 +15,9 @@
     chosen_sense: sense id of the candidate chosen · cue_strength: how much the query gives its sense away, null if unknown
     killer: reason code in the frozen killer set, whichever model is scored, "" if the item is not in it; null, and the
     column may be absent, in runs older than it
+    candidate_texts: the candidates, in the order of similarities
+    query_tokens: characters of every token of the query, as token_texts below · query_weights: attention of the head on
+    each, rounded to 0.0001; both empty where no head was evaluated
 
 ``attention.parquet``
     item_id · lemma · step, epoch: of the measurement, in epochs done with their fraction
@@ -72,6 +75,9 @@ class ItemRow(NamedTuple):
     chosen_sense: str
     cue_strength: float | None
     killer: str | None
+    candidate_texts: list[str]
+    query_tokens: list[str]
+    query_weights: list[float]
 
 
 class AttentionRow(NamedTuple):

@@ -1,4 +1,4 @@
-"""Attention of a head on a fixed set of probe texts, at each measurement: ``attention.parquet``."""
+"""Attention of a head: on a fixed set of probe texts at each measurement (``attention.parquet``), on evaluated queries."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from engine.contract.experiment import SenseText
 from engine.contract.items import AttentionRow
 from engine.data.bundles.encoder_text import encoder_input_of
 from engine.data.records import AttentionProbe, Dataset
+from engine.encoder.encoder_input import EncoderInput
 from engine.encoder.token_states import TokenStates
+from engine.evaluation.evaluate import TextAttention
 from engine.evaluation.item_files import read_attention, write_rows
-from engine.model.embedding import relative_entropy
+from engine.model.embedding import attend_rows, relative_entropy
 from engine.model.head import Head
 
 MAX_QUERIES = 32
 TOP_TOKENS = 3
+WEIGHT_DIGITS = 4  # of queries' weights: all that a person can use, at a fifth of the file size
 
 
 def probes_of(dataset: Dataset) -> tuple[AttentionProbe, ...]:
@@ -75,7 +78,7 @@ def attention_rows(
         lemma_mass = float(weights[on_target].sum())
         cue_mass = float(weights[_on_cues(characters, text, probe) & ~on_target].sum()) if probe.cues else None
         heaviest = weights.topk(min(TOP_TOKENS, len(weights))).indices.tolist()
-        tokens = [_token_text(text, span, index) for index, span in enumerate(characters.tolist())]
+        tokens = _token_texts(text, characters)
         rows.append(
             AttentionRow(
                 item_id=probe.probe_id,
@@ -95,6 +98,25 @@ def attention_rows(
     return rows
 
 
+def query_attention(head: Head, states: TokenStates, dataset: Dataset, sense_text: SenseText) -> list[TextAttention]:
+    """Attention of ``head`` on the query of every retrieval item and then of every coherence step of ``dataset``."""
+    events = (
+        *(item.query for item in dataset.retrieval),
+        *(step.event for item in dataset.coherence for step in item.steps),
+    )
+    queries = [encoder_input_of(event, sense_text) for event in events]
+    unique = sorted(set(queries))
+    attention = attend_rows(head, states, states.rows(unique))
+    of_query = {query: _attended(query, states, weights) for query, weights in zip(unique, attention, strict=True)}
+    return [of_query[query] for query in queries]
+
+
+def _attended(query: EncoderInput, states: TokenStates, weights: Tensor) -> TextAttention:
+    start, end = states.span(query)
+    rounded = [round(weight, WEIGHT_DIGITS) for weight in weights.tolist()]
+    return TextAttention(_token_texts(query.text, states.characters[start:end]), rounded)
+
+
 def _on_cues(characters: Tensor, text: str, probe: AttentionProbe) -> Tensor:
     """Which tokens, by their spans (T, 2), lie in a cue; a cue is matched as a whole word in any case: (T,) bool."""
     # longest first, because a regular expression takes the first alternative that matches
@@ -105,9 +127,8 @@ def _on_cues(characters: Tensor, text: str, probe: AttentionProbe) -> Tensor:
     return on_cue
 
 
-def _token_text(text: str, span: list[int], index: int) -> str:
-    """The characters of a token; the special tokens at both ends have none."""
-    start, end = span
-    if end > start:
-        return text[start:end]
-    return "<start>" if index == 0 else "<end>"
+def _token_texts(text: str, characters: Tensor) -> list[str]:
+    """The characters of each token of ``text``, by their spans (T, 2); the special tokens at both ends have none."""
+    special = ("<start>", *["<end>"] * (len(characters) - 1))
+    spans = zip(characters.tolist(), special, strict=True)
+    return [text[start:end] if end > start else name for (start, end), name in spans]

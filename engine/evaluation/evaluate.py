@@ -17,6 +17,13 @@ RANDOM, WORD_OVERLAP = "random", "word_overlap"
 """Names of the baselines that need no encoder."""
 
 
+class TextAttention(NamedTuple):
+    """A text's tokens, special ones as ``<start>`` and ``<end>``, and the attention of a head on each."""
+
+    tokens: list[str]
+    weights: list[float]
+
+
 class EvaluationResult(NamedTuple):
     """Scores of a model, of mean pooling and of baselines, the model's gains over mean pooling, what the items can tell,
     and a row per retrieval item and coherence step."""
@@ -36,6 +43,7 @@ def evaluate(
     mean_pool: Sequence[Ranked],
     baselines: Mapping[str, Sequence[Ranked]],
     killers: Sequence[Killer] = (),
+    attention: Sequence[TextAttention] | None = None,
 ) -> EvaluationResult:
     """Score rankings of the items, each of the retrieval items and then of the coherence steps, in their order.
 
@@ -44,13 +52,15 @@ def evaluate(
         mean_pool: that of frozen mean pooling.
         baselines: those of further models, by name; guessing and word overlap are always added.
         killers: the frozen killer set.
+        attention: the model's on each query; None where it has none.
     """
     by_overlap = overlap_rankings(retrieval, coherence)
     ranked = {WORD_OVERLAP: by_overlap, **baselines}
     reasons = {killer.item_id: killer.reason for killer in killers}
     queries = (*_retrieval_queries(retrieval, by_overlap, head, reasons), *_coherence_queries(coherence))
     by_row = zip(*ranked.values(), strict=True)
-    rows = [_row(*outcome) for outcome in zip(queries, head, mean_pool, by_overlap, by_row, strict=True)]
+    attended = [TextAttention([], [])] * len(queries) if attention is None else attention
+    rows = [_row(*outcome) for outcome in zip(queries, head, mean_pool, by_overlap, by_row, attended, strict=True)]
     ours, pooled = (ranked_results([one.rank for one in of], [one.margin for one in of]) for of in (head, mean_pool))
     scores = {RANDOM: model_scores(rows, guessing_results(rows))}
     for name, of in ranked.items():
@@ -143,7 +153,14 @@ def _coherence_queries(items: Sequence[CoherenceItem]) -> Iterator[_Query]:
             )
 
 
-def _row(query: _Query, ranked: Ranked, pooled: Ranked, by_overlap: Ranked, baselines: Sequence[Ranked]) -> ItemRow:
+def _row(
+    query: _Query,
+    ranked: Ranked,
+    pooled: Ranked,
+    by_overlap: Ranked,
+    baselines: Sequence[Ranked],
+    attention: TextAttention,
+) -> ItemRow:
     overlaps = {
         is_right: max(value for value, one in zip(by_overlap.similarities, query.right, strict=True) if one is is_right)
         for is_right in (True, False)
@@ -181,4 +198,7 @@ def _row(query: _Query, ranked: Ranked, pooled: Ranked, by_overlap: Ranked, base
         chosen_sense=query.sense_ids[ranked.chosen],
         cue_strength=query.cue_strength,
         killer=query.killer,
+        candidate_texts=list(query.candidates),
+        query_tokens=attention.tokens,
+        query_weights=attention.weights,
     )

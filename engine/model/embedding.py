@@ -46,6 +46,14 @@ def embed_rows(head: Head, states: TokenStates, rows: Tensor) -> tuple[Tensor, T
     return _embed(states, rows, embed), torch.cat(entropies) if entropies else torch.zeros(0)
 
 
+def attend_rows(head: Head, states: TokenStates, rows: Tensor) -> list[Tensor]:
+    """Attention of ``head`` on the tokens of each text in ``rows`` (R,): R tensors (T,) on the CPU."""
+    if len(rows) == 0:
+        return []
+    attention = _embed(states, rows, lambda batch: head(batch).attention).cpu()  # (N,)
+    return list(torch.split(attention, (states.offsets[rows + 1] - states.offsets[rows]).tolist()))
+
+
 def relative_entropy(attention: Tensor, offsets: Tensor) -> Tensor:
     """Entropy / log T of each text's attention, so that 1.0 is uniform; a text of one token has 1.0: (N,) -> (texts,)."""
     maximum = (offsets[1:] - offsets[:-1]).to(attention.dtype).log()

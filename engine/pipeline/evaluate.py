@@ -16,7 +16,7 @@ from engine.contract.run_folder import RunFolder, size_and_sha256
 from engine.contract.settings import Settings, read_spec
 from engine.data.records import Dataset
 from engine.encoder.encoder import Encoder
-from engine.evaluation.attention import attention_rows, probes_of
+from engine.evaluation.attention import attention_rows, probes_of, query_attention
 from engine.evaluation.evaluate import EvaluationResult, evaluate, killer_top1
 from engine.evaluation.frozen_layers import layer_rankings
 from engine.evaluation.item_files import write_rows
@@ -119,7 +119,9 @@ def evaluate_head(
     inputs = ranking_inputs(dataset, sense_text)
     rows = states.rows(inputs)
     vectors = mean_pool = TextVectors(inputs, mean_pool_of(states, rows), sense_text)
+    on_queries = None
     if trained:
+        on_queries = query_attention(trained.head, states, dataset, sense_text)
         vectors = TextVectors(inputs, embed_rows(trained.head, states, rows)[0], sense_text)
         if not output.attention.exists():
             position, probes = trained.position, probes_of(dataset)
@@ -129,14 +131,8 @@ def evaluate_head(
             write_rows(output.attention, attention, AttentionRow)
     layers = yield from layer_rankings(prepared.encoder, dataset, sense_text, workspace)
     baselines = {f"{MEAN_POOL} layer {layer}": ranked for layer, ranked in layers.items()}
-    result = evaluate(
-        dataset.retrieval,
-        dataset.coherence,
-        rank_all(dataset, vectors),
-        rank_all(dataset, mean_pool),
-        baselines,
-        dataset.killers,
-    )
+    ranked, pooled = rank_all(dataset, vectors), rank_all(dataset, mean_pool)
+    result = evaluate(dataset.retrieval, dataset.coherence, ranked, pooled, baselines, dataset.killers, on_queries)
     write_rows(output.items, result.rows, ItemRow)
     yield Evaluation(
         top1=result.head.retrieval_top1,

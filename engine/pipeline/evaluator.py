@@ -16,7 +16,7 @@ from engine.data.bundles.encoder_text import encoder_input_of
 from engine.data.dataset_files import load_evaluation
 from engine.data.records import Dataset
 from engine.encoder.token_cache import TokenCache, cache_folder
-from engine.evaluation.attention import attention_rows
+from engine.evaluation.attention import attention_rows, query_attention
 from engine.evaluation.evaluate import evaluate
 from engine.evaluation.frozen_layers import MeanRecordingEncoder, layer_rankings
 from engine.evaluation.ranking import TextVectors, rank_all, ranking_inputs
@@ -89,13 +89,15 @@ def evaluate_items(
 
     yield Stage("evaluate", f"{len(dataset.retrieval)} retrieval items, {len(dataset.coherence)} coherence items")
     rows = prepared.states.rows(inputs)
+    on_queries = None
     pooled = ranked = rank_all(dataset, TextVectors(inputs, mean_pool_of(prepared.states, rows), sense_text))
     if trained:
         embedding = embed_rows(trained.head, prepared.states, rows)[0]
         ranked = rank_all(dataset, TextVectors(inputs, embedding, sense_text))
+        on_queries = query_attention(trained.head, prepared.states, dataset, sense_text)
     by_layer = yield from layer_rankings(encoder, dataset, sense_text, workspace)
     layers = {f"{MEAN_POOL} layer {layer}": of for layer, of in by_layer.items()}
-    result = evaluate(dataset.retrieval, dataset.coherence, ranked, pooled, layers, dataset.killers)
+    result = evaluate(dataset.retrieval, dataset.coherence, ranked, pooled, layers, dataset.killers, on_queries)
     attention = _attention(trained, prepared, settings) if trained and probes else []
     subject = settings.run.label if trained else MEAN_POOL
     report = model_report(subject, settings.encoder, result, dataset, settings.gates, attention, has_tiers=has_tiers)

@@ -153,6 +153,9 @@ def item_row(**changes: Any) -> ItemRow:
         chosen_sense="s1",
         cue_strength=None,
         killer="",
+        candidate_texts=["a", "b"],
+        query_tokens=["<start>", "q", "<end>"],
+        query_weights=[0.25, 0.5, 0.25],
     )
     return row._replace(**changes)
 

@@ -58,6 +58,9 @@ def row(
         "wrong sense",
         None,
         "",
+        ["right", "wrong"],
+        ["<start>", "q", item, "<end>"],
+        [0.1, 0.2, 0.6, 0.1],
     )
 
 

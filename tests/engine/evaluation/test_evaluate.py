@@ -15,7 +15,7 @@ from engine.data.formats.evaluation_lines import retrieval_line
 from engine.data.formats.user_files import read_evaluation_files
 from engine.data.records import AttentionProbe, Dataset, Killer
 from engine.encoder.encoder_input import EncoderInput
-from engine.evaluation.attention import MAX_QUERIES, AttentionLog, attention_rows, probes_of
+from engine.evaluation.attention import MAX_QUERIES, AttentionLog, attention_rows, probes_of, query_attention
 from engine.evaluation.evaluate import EvaluationResult, evaluate, killer_top1, overlap_rankings
 from engine.evaluation.item_files import read_attention, write_rows
 from engine.evaluation.ranking import TextVectors, rank_all, ranking_inputs
@@ -42,7 +42,9 @@ def evaluated(head: SenseHead, task: SenseTask, dataset: Dataset) -> EvaluationR
     of_head, of_mean_pool = (
         rank_all(dataset, TextVectors(inputs, vectors, SENSE_TEXT)) for vectors in (embedding, mean_pool)
     )
-    return evaluate(dataset.retrieval, dataset.coherence, of_head, of_mean_pool, {"mean_pool layer 0": of_mean_pool})
+    attention = query_attention(head, states, dataset, SENSE_TEXT)
+    layers = {"mean_pool layer 0": of_mean_pool}
+    return evaluate(dataset.retrieval, dataset.coherence, of_head, of_mean_pool, layers, attention=attention)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -93,6 +95,27 @@ def test_mean_pooling_beside_the_head_is_mean_pooling() -> None:
     }
     right = max(near[c.event.text] for c in item.candidates if c.right)
     assert row.mean_pool_rank == 1 + sum(near[c.event.text] >= right for c in item.candidates if not c.right)
+
+
+def test_each_row_has_its_candidates_and_the_attention_on_its_query() -> None:
+    task = SenseTask()
+    dataset, head = dataset_of(task), SenseHead(task.states.width, 16, seed=0)
+    rows = evaluated(head, task, dataset).rows
+    queries = [item.query for item in dataset.retrieval]
+    queries += [step.event for item in dataset.coherence for step in item.steps]
+    for row, query in zip(rows, queries, strict=True):
+        read = encoder_input_of(query, SENSE_TEXT)
+        attention = head(task.states.gather(task.states.rows([read]))).attention.tolist()
+        assert (row.query_tokens[0], row.query_tokens[-1]) == ("<start>", "<end>")
+        assert read.text.startswith("".join(row.query_tokens[1:-1]))
+        assert row.query_weights == pytest.approx(attention, abs=5.1e-5) and len(row.query_tokens) == len(attention)
+        assert row.answer in [text for text, right in zip(row.candidate_texts, row.right, strict=True) if right]
+        assert row.candidate_texts[row.similarities.index(max(row.similarities))] == row.chosen
+    first = dataset.retrieval[0]
+    assert rows[0].candidate_texts == [candidate.event.text for candidate in first.candidates]
+    overlap = overlap_rankings(dataset.retrieval, ())
+    without_head = evaluate(dataset.retrieval, (), overlap, overlap, {}).rows
+    assert not any(row.query_tokens or row.query_weights for row in without_head)
 
 
 def test_attention_rows_give_mass_on_target_and_cues_entropy_and_top_tokens(tmp_path: Path) -> None:
