@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from console.results.records import Results, RunResult
-from console.results.tables import result_lines
+from console.results.result_sections import result_sections
+from console.results.tables import page_lines
 
 
 def as_json(results: Results) -> str:
@@ -25,4 +26,4 @@ def _run_fields(run: RunResult) -> dict[str, Any]:
 
 def as_text(results: Results) -> str:
     """The page that view 4 shows, without styles."""
-    return "\n".join("".join(part.text for part in line).rstrip() for line in result_lines(results))
+    return "\n".join("".join(part.text for part in line).rstrip() for line in page_lines(result_sections(results)))

@@ -11,7 +11,8 @@ from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
 from console.results.records import Results
-from console.results.tables import result_lines
+from console.results.result_sections import result_sections
+from console.results.tables import page_lines
 from console.runs.snapshot import Snapshot
 from console.ui.messages import ENDED
 from console.ui.pane import Pane
@@ -117,5 +118,6 @@ class ResultsPane(LocalCopyPane):
 def results_content(results: Results) -> Content:
     """The page of results with styles."""
     return Content("\n").join(
-        Content.assemble(*((part.text, _STYLES.get(part.role, "")) for part in line)) for line in result_lines(results)
+        Content.assemble(*((part.text, _STYLES.get(part.role, "")) for part in line))
+        for line in page_lines(result_sections(results))
     )

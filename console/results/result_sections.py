@@ -1,0 +1,149 @@
+"""Sections of the results: verdict, means, ship blockers on the mean over seeds, tiers, contingency, runs, chosen heads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from console.format import GATE_LABELS, counted, differences_text, run_label
+from console.results.records import ConditionResult, Results, RunResult, Spread, Verdict
+from console.results.tables import Cell, Number, Row, Section, Text, Unit, header_row, text_cell
+from engine.contract.experiment import TIERS
+from engine.contract.metrics import GATE_NAMES
+from engine.contract.settings import RunId
+
+RUN_LABEL_WIDTH = 18
+
+
+def result_sections(results: Results) -> tuple[Section, ...]:
+    """The page of results: verdict and warnings, means, ship blockers, tiers, contingency, runs."""
+    sections = (
+        _summary(results),
+        _means(results.conditions),
+        _gates(results.conditions),
+        _tiers(results.conditions),
+        *map(_contingency, results.conditions),
+        _runs(results),
+        _chosen(results.runs),
+    )
+    return tuple(section for section in sections if section.rows)
+
+
+def _verdict(verdict: Verdict) -> Text:
+    return Text(verdict.upper(), "warning" if verdict == "incomplete" else verdict)
+
+
+def _spread(spread: Spread | None, unit: Unit = "percent") -> Cell:
+    return (Number(None),) if spread is None else (Number(spread.mean, unit, spread.sd),)
+
+
+def _summary(results: Results) -> Section:
+    counted_runs = sum(run.is_counted for run in results.runs)
+    verdict = (
+        Text("Verdict: "),
+        _verdict(results.verdict),
+        Text(f"   {counted_runs} of {len(results.runs)} runs evaluated   {results.experiment}, {results.profile}"),
+    )
+    rows: list[Row] = [(verdict,)]
+    if others := sum(bool(run.other_settings) for run in results.runs):
+        warning = f"! Left out of the means: {counted(others, 'run')} with settings other than the experiment's."
+        rows.append((text_cell(warning, "warning"),))
+    if known := results.resolution:
+        resolved = f"{100 * known.top1:.1f} points of top-1, {100 * known.coherence:.1f} of coherence"
+        rows.append((text_cell(f"Resolves {resolved} ({counted(known.lemmas, 'lemma')}); less is noise."),))
+    if not results.comparable:
+        warning = "! Runs were scored on different evaluation data: their numbers must not be compared."
+        rows.append((text_cell(warning, "fail"),))
+    return Section("", tuple(rows))
+
+
+def _means(conditions: Sequence[ConditionResult]) -> Section:
+    rows: list[Row] = []
+    for one in conditions:
+        seeds = (Number(one.evaluated, "count"), Text("/"), Number(one.total, "count"))
+        scores = (_spread(one.top1), _spread(one.top3), _spread(one.coherence), _spread(one.margin, "cosine"))
+        rows.append((text_cell(one.condition, "name"), seeds, *scores))
+        if one.mean_pool_top1 is not None:
+            means = (one.mean_pool_top1, one.mean_pool_top3, one.mean_pool_coherence)
+            pooled = [Number(mean, role="muted") for mean in means]
+            pooled.append(Number(one.mean_pool_margin, "cosine", role="muted"))
+            rows.append((text_cell("  mean pooling", "muted"), (), *((mean,) for mean in pooled)))
+    title = "Mean over seeds ± standard deviation, in percent (margin: cosine)"
+    return Section(title, tuple(rows), header_row("condition", "seeds", "top-1", "top-3", "coherence", "margin"))
+
+
+def _gates(conditions: Sequence[ConditionResult]) -> Section:
+    header = {gate: text_cell(GATE_LABELS[gate], "muted") for gate in GATE_NAMES}
+    rows: list[Row] = []
+    for one in conditions:
+        cells = dict.fromkeys(GATE_NAMES, text_cell("not yet", "muted"))
+        for gate in one.gates:
+            threshold = Number(gate.threshold, "threshold", role="muted")
+            header[gate.gate] = (Text(f"{GATE_LABELS[gate.gate]} ≥ ", "muted"), threshold)
+            cells[gate.gate] = (_verdict("pass" if gate.passed else "fail"), Text(" "), Number(gate.value))
+        rows.append((text_cell(one.condition, "name"), *cells.values(), (_verdict(one.verdict),)))
+        if one.failed_seeds:
+            seeds = ", ".join(map(str, one.failed_seeds))
+            rows.append((text_cell(f"  seeds that fail on their own: {seeds}", "warning"),))
+    title = "Ship blockers, judged on the mean over seeds"
+    return Section(title, tuple(rows), (*header_row("condition"), *header.values(), *header_row("verdict")))
+
+
+def _tiers(conditions: Sequence[ConditionResult]) -> Section:
+    tiers = [*TIERS, *sorted({tier for one in conditions for tier in one.tiers} - set(TIERS))]
+    scored = [one for one in conditions if one.tiers]
+    rows = tuple(
+        (text_cell(one.condition, "name"), *(_spread(one.tiers.get(tier)) for tier in tiers)) for one in scored
+    )
+    return Section("Top-1 by tier, in percent", rows, header_row("condition", *tiers))
+
+
+def _contingency(condition: ConditionResult) -> Section:
+    steps = enumerate(condition.contingency, start=1)
+    rows = tuple(((Text(f"{count}. "), Text(step.title, "name"), Text(f": {step.advice}")),) for count, step in steps)
+    return Section(f"{condition.condition} fails a ship blocker. What to do, in this order", rows)
+
+
+def _runs(results: Results) -> Section:
+    header = ["run", "state", "top-1", "top-3", "coherence", "margin", "p5", "p95"]
+    if any(run.killer_top1 is not None for run in results.runs):
+        header.append("killers")
+    rows: list[Row] = []
+    for one in results.conditions:
+        rows.append(((Text(one.condition, "name"), Text(f"  {one.title}")),))
+        if one.differences:
+            rows.append((text_cell(f"  {differences_text(one.differences)}", "muted"),))
+        rows += [row for run in results.runs if run.condition == one.condition for row in _run(run)]
+    return Section("Runs", tuple(rows), header_row(*header))
+
+
+def _run(run: RunResult) -> list[Row]:
+    """The run's scores, or why it has none, and below them what to know about them."""
+    state = "not launched" if run.state == "none" else run.state
+    row: Row = (text_cell(run_label(RunId(run.condition, run.seed), RUN_LABEL_WIDTH)), text_cell(state))
+    notes = [text_cell(note) for note in (run.reason, run.problem) if note]
+    if run.other_settings:
+        notes.append(text_cell(f"! other settings, left out: {run.other_settings}", "warning"))
+    if run.head is None:
+        row, notes = (*row, *notes[:1]), notes[1:]
+    else:
+        margins = run.head.margins
+        row += tuple((Number(score),) for score in (run.head.top1, run.head.top3, run.head.coherence))
+        row += tuple((Number(margin, "cosine"),) for margin in (margins.mean, margins.p5, margins.p95))
+        if run.killer_top1 is not None:
+            row += ((Number(run.killer_top1), Text("% of "), Number(run.killer_set, "count")),)
+    return [row, *((text_cell(""), note) for note in notes)]
+
+
+def _chosen(runs: Sequence[RunResult]) -> Section:
+    """Which of the heads measured in each run was evaluated; below runs that were chosen by the same score, by which."""
+    chosen = [(run, run.chosen) for run in runs if run.chosen is not None]
+    rows: list[Row] = []
+    for at, (run, one) in enumerate(chosen, start=1):
+        label = run_label(RunId(run.condition, run.seed), RUN_LABEL_WIDTH)
+        drawn = text_cell("-" if run.tier3_exposures is None else f"{run.tier3_exposures:.1f}")
+        numbers: Row = ((Number(one.step, "count"),), text_cell(f"{one.epoch:.1f}"), (Number(one.score),), drawn)
+        rows.append((text_cell(label), *numbers))
+        if at == len(chosen) or chosen[at][1].score_name != one.score_name:
+            rows.append((text_cell(f"  by {one.score_name}", "muted"),))
+    header = header_row("run", "at step", "epoch", "score", "draws of a tier3 bundle")
+    return Section("Head of each run, chosen on development data", tuple(rows), header)
