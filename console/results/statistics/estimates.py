@@ -5,14 +5,21 @@ Scores are in the unit of their metric: fractions of 1, or differences of cosine
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
 from msgspec import Struct
 
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.intp]
+if TYPE_CHECKING:  # screens import these records before the first paint, where numpy would be felt
+    import numpy as np
+    import numpy.typing as npt
+
+    Floats: TypeAlias = npt.NDArray[np.float64]
+    Integers: TypeAlias = npt.NDArray[np.intp]
+else:
+    Floats = Integers = Any
+
+Side: TypeAlias = Literal["two-sided", "greater", "less"]
+"""What a test may conclude: that the true value is another one, a greater one, or a smaller one."""
 
 
 class SeedScores(NamedTuple):
@@ -36,18 +43,18 @@ class Interval(Struct, frozen=True):
 
     Attributes:
         low, high, standard_error: None where they cannot be told, as with a single lemma.
-        method: what gave the interval, the wider of two where several apply: the crossed ``bootstrap`` over lemmas and
-            seeds, Student's ``t`` with moment-based error and Satterthwaite's freedom, or ``lemmas``, which knows
-            nothing about new seeds; ``none`` without interval.
+        method: what gave the interval, the wider of those that apply: the crossed ``bootstrap`` over lemmas and seeds,
+            Student's ``t`` with moment-based error and Satterthwaite's freedom, ``lemmas``, which knows nothing about
+            new seeds, or ``exact`` (binomial, on lemmas) where nearly no lemma varies; ``none`` without interval.
         level: coverage.
-        seeds: of the side that has fewer; 1 where nothing is known about other seeds.
+        seeds: of the side that has fewer; 1 where nothing is known about other seeds, 0 where no side has any.
     """
 
     mean: float
     low: float | None
     high: float | None
     standard_error: float | None
-    method: Literal["bootstrap", "t", "lemmas", "none"]
+    method: Literal["bootstrap", "t", "lemmas", "exact", "none"]
     seeds: int
     lemmas: int
     items: int
@@ -59,12 +66,17 @@ class VarianceShares(Struct, frozen=True):
     """The parts of the squared standard error of a mean or difference that lemmas, seeds and their interaction give.
 
     A part that the moments estimate below zero is 0. ``lemmas`` shrinks with more lemmas, ``seeds`` with more seeds,
-    ``rest`` with either.
+    ``rest`` with either. ``sides`` is how many of the compared models have seeds.
     """
 
     lemmas: float
     seeds: float
     rest: float
+    sides: int = 2
+
+    @property
+    def total(self) -> float:
+        return self.lemmas + self.seeds + self.rest
 
 
 class Need(Struct, frozen=True):
@@ -76,6 +88,7 @@ class Need(Struct, frozen=True):
         seeds_floor: half of the interval's width with any number of seeds; None where the seeds' part is unknown.
         more_seeds: further seeds for each condition that would settle it; None: no reasonable number would.
         items: evaluation items in all, of proportionally more lemmas, that would; None: no reasonable number would.
+        both: further seeds and items in all that would together, where neither does alone; None: none would.
     """
 
     settled: bool
@@ -83,6 +96,7 @@ class Need(Struct, frozen=True):
     seeds_floor: float | None = None
     more_seeds: int | None = None
     items: int | None = None
+    both: tuple[int, int] | None = None
 
 
 class LemmaTest(Struct, frozen=True):
