@@ -102,9 +102,15 @@ class Slurm:
         return (done.stdout + done.stderr).strip()
 
     def queue(self, states: str = "all") -> list[tuple[str, str, str]]:
-        """Id, state and comment of each job, the tasks of an array singly."""
+        """Id, state and comment of each job, the tasks of an array singly.
+
+        Raises:
+            RuntimeError: Slurm did not answer.
+        """
         output = self.command("squeue", "--array", f"--states={states}", "--noheader", "--format=%i|%T|%k")
         jobs = [line.split("|") for line in output.splitlines()]
+        if any(len(job) != 3 for job in jobs):
+            raise RuntimeError(output)
         return [(job, state, comment) for job, state, comment in jobs]
 
     def node_is(self, state: str) -> None:

@@ -42,7 +42,7 @@ KEYS = (
     ("?", "Go to Host"),
     ("\x1b", "bundles, "),
     ("4", "No run has been evaluated yet"),
-    ("1", "Host key"),
+    ("1", "p check again"),
     ("5", "No failed items yet"),
     ("2", "bundles, "),
 )
