@@ -13,6 +13,7 @@ import msgspec
 import polars as pl
 
 from console.results.records import ModelScores
+from console.results.run_scores import RunScores, run_scores
 from console.sanitize import sanitize_line
 from engine.contract import metrics as metrics_file
 from engine.contract import state as state_file
@@ -28,6 +29,11 @@ _RANGES = {"rank": _RANKS, "mean_pool_rank": _RANKS, "margin": _MARGINS, "mean_p
 _COLUMNS: dict[str, pl.DataType] = {
     name: getattr(pl, kind.name)() for name, kind in column_types(ItemRow).items() if not kind.is_list
 }
+_LISTS: dict[str, pl.DataType] = {
+    name: pl.List(getattr(pl, kind.name)())
+    for name, kind in column_types(ItemRow).items()
+    if name in ("right", "baseline_ranks", "baseline_margins")
+}
 _NULLABLE = frozenset(name for name, kind in column_types(ItemRow).items() if kind.is_nullable)
 _RUN_COLUMNS: dict[str, pl.DataType] = {"condition": pl.String(), "seed": pl.Int64(), "evaluation": pl.String()}
 
@@ -37,13 +43,14 @@ class UnusableCapsule(Exception):
 
 
 class Capsule(NamedTuple):
-    """What an evaluated run left: its settings, metrics and items, and the scores of both models from the items."""
+    """What an evaluated run left: its settings, metrics and items, the scores of both models, and by item."""
 
     settings: Settings
     metrics: Metrics
     items: pl.DataFrame
     head: ModelScores
     mean_pool: ModelScores
+    scores: RunScores
 
 
 class LoadedRun(NamedTuple):
@@ -129,7 +136,8 @@ def read_capsule(folder: RunFolder) -> Capsule:
     """
     try:
         metrics = metrics_file.decode(folder.metrics.read_bytes())
-        items = _read_items(folder.items, metrics.items_sha256)
+        table = _read_items(folder.items, metrics.items_sha256)
+        scores, items = run_scores(table, metrics), table.drop(_LISTS)
         settings = decode_spec(folder.spec.read_bytes()).settings
         head, mean_pool = model_scores(items, ""), model_scores(items, "mean_pool_")
     except FileNotFoundError:
@@ -138,11 +146,11 @@ def read_capsule(folder: RunFolder) -> Capsule:
         raise UnusableCapsule(sanitize_line(str(error))) from error
     if problem := _disagreement(head, metrics.head):
         raise UnusableCapsule(problem)
-    return Capsule(settings, metrics, items, head, mean_pool)
+    return Capsule(settings, metrics, items, head, mean_pool, scores)
 
 
 def _read_items(path: Path, sha256: str) -> pl.DataFrame:
-    """The items of a run: the columns of ``ItemRow`` but its lists, in their order, each value in its range.
+    """The items of a run: the columns of ``ItemRow``, of its lists only ``_LISTS``, each value in its range.
 
     Raises:
         FileNotFoundError: there are none.
@@ -161,14 +169,20 @@ def _read_items(path: Path, sha256: str) -> pl.DataFrame:
         raise ValueError(f"{path.name} is damaged: {error}") from error
     # What may be unknown is unknown in a run of a version that did not save it yet.
     items = items.with_columns(pl.lit(None, _COLUMNS[name]).alias(name) for name in _NULLABLE - set(items.columns))
-    if missing := set(_COLUMNS) - set(items.columns):
+    columns = _COLUMNS | _LISTS
+    if missing := set(columns) - set(items.columns):
         raise ValueError(f"{path.name} lacks the columns {', '.join(sorted(missing))}")
-    items = items.select(*_COLUMNS)
-    for name, wanted in _COLUMNS.items():
+    items = items.select(*columns)
+    for name, wanted in columns.items():
         column = items[name]
         if column.dtype != wanted:
             raise ValueError(f"{path.name}: {name} is {column.dtype}, not {wanted}")
-        if column.null_count() and name not in _NULLABLE:
+        if name in _LISTS:
+            column = column.list.len() - column.list.drop_nulls().list.len()
+            has_gap = bool((column != 0).any()) or column.null_count()
+        else:
+            has_gap = column.null_count() and name not in _NULLABLE
+        if has_gap:
             raise ValueError(f"{path.name}: {name} lacks a value")
     for name, (low, high) in _RANGES.items():
         if not items[name].is_between(low, high).all():  # False for NaN too

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct, structs
 
+from engine.contract.analysis_settings import AnalysisSettings, ExpectedOutcome, analysis_mistakes
 from engine.contract.bad_input import BadInput
 from engine.contract.input_files import DevelopmentFiles, FileName, HashedFile, Role, UserEvaluation, find_file
 from engine.contract.overrides import Overrides, override
@@ -279,6 +280,8 @@ class ExperimentFile(Struct, frozen=True, forbid_unknown_fields=True):
     contingency: tuple[Contingency, ...] = ()
     development: dict[Name, DevelopmentFiles] = {}
     evaluation: UserEvaluation | None = None
+    analysis: AnalysisSettings = AnalysisSettings()
+    outcomes: dict[Name, ExpectedOutcome] = {}
 
 
 class Experiment(ExperimentFile, frozen=True, forbid_unknown_fields=True):
@@ -367,6 +370,7 @@ def _mistakes(experiment: ExperimentFile) -> Iterator[tuple[str, str]]:
                 yield f"profiles.{name}.conditions", f"no condition {condition_name!r}; known: {known}"
     if not experiment.conditions:
         yield "conditions", "an experiment needs at least one condition"
+    yield from analysis_mistakes(experiment.conditions, experiment.analysis, experiment.outcomes)
 
 
 def _wrong_block_weights(experiment: ExperimentFile, name: str) -> Iterator[tuple[str, str]]:

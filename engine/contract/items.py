@@ -39,6 +39,12 @@ ReasonCode = Literal[
     "style_mismatch",
 ]
 
+KILLER_MARGIN = -0.15
+KILLER_RANK = 4
+"""A retrieval item is a killer of a model that gets it wrong with a margin no higher or a rank no better than these."""
+KILLER_DIGITS = 5
+"""A margin is rounded to these before it is compared."""
+
 
 class ItemRow(NamedTuple):
     """One row of ``items.parquet``."""

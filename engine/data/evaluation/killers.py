@@ -9,17 +9,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.contract.items import ReasonCode
+from engine.contract.items import KILLER_DIGITS, KILLER_MARGIN, KILLER_RANK, ReasonCode
 from engine.data.bundles.danger import rounded
 from engine.data.bundles.encoder_text import EmbeddedTexts, encoder_text_of
 from engine.data.records import Killer, RetrievalItem
 
-KILLER_MARGIN = -0.15
-KILLER_RANK = 4
 FEW_WORDS = 3
 STYLE_RATIO = 2.5
 _WORD = re.compile(r"\w+")
-_DIGITS = 5
 
 
 class Ranked(NamedTuple):
@@ -61,9 +58,9 @@ def killer_set(items: Sequence[RetrievalItem], texts: EmbeddedTexts) -> tuple[Ki
     for item, near in zip(items, texts.to_each(queries, candidates), strict=True):
         outcome = rank_candidates(rounded(near), np.array([candidate.right for candidate in item.candidates]))
         if reason := reason_code(item, outcome):
-            margin = round(outcome.margin, _DIGITS)
+            margin = round(outcome.margin, KILLER_DIGITS)
             wrong = item.candidates[outcome.chosen].event.sense_id
-            found.append(Killer(item.item_id, reason, margin, round(1 - margin, _DIGITS), outcome.rank, wrong))
+            found.append(Killer(item.item_id, reason, margin, round(1 - margin, KILLER_DIGITS), outcome.rank, wrong))
     return tuple(found)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Set
 
 from engine.contract.experiment import EASY
-from engine.data.evaluation.killers import KILLER_MARGIN, KILLER_RANK
+from engine.contract.items import KILLER_MARGIN, KILLER_RANK
 from engine.data.formats.reasons import Quarantined, Reason, Repair
 from engine.data.formats.schemas import (
     Attention,

@@ -10,8 +10,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from engine.contract.items import KILLER_MARGIN, KILLER_RANK
 from engine.data.bundles.encoder_text import EmbeddedTexts
-from engine.data.evaluation.killers import KILLER_MARGIN, KILLER_RANK, Ranked, killer_set, rank_candidates, reason_code
+from engine.data.evaluation.killers import Ranked, killer_set, rank_candidates, reason_code
 from engine.data.records import UsageEvent
 from tests.engine.samples import event, retrieval_item
 

@@ -1,0 +1,160 @@
+"""The scores of one evaluated run item by item, as arrays in an order that all runs of one evaluation share."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from math import comb
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from console.results.statistics.estimates import Floats, Integers
+from console.sanitize import sanitize_line
+from engine.contract.items import KILLER_DIGITS, KILLER_MARGIN, KILLER_RANK
+from engine.contract.metrics import Metrics
+
+HEAD, MEAN_POOL, WORD_OVERLAP, RANDOM = "head", "mean_pool", "word_overlap", "random"
+TOP1, TOP3, COHERENCE, MARGIN, KILLERS = "retrieval_top1", "retrieval_top3", "coherence_accuracy", "margin", "killers"
+_RETRIEVAL = (TOP1, TOP3, MARGIN, KILLERS)
+_KEY = ("kind", "item_id", "lemma", "tier")
+
+
+class RankedItems(NamedTuple):
+    """One model's ranks of the best right candidate, from 1, and margins of all N items; each (N,)."""
+
+    ranks: Integers
+    margins: Floats
+
+
+class RunScores(NamedTuple):
+    """What a run's items say of its head and of the baselines.
+
+    Attributes:
+        items: kind, item_id, lemma and tier of each of N items, sorted by these.
+        lemmas: (N,), number of each item's lemma, from 0, in the alphabet's order of the run's lemmas.
+        positions: of the items of each metric: those of ``metrics.json``, ``margin``, each tier, and ``killers`` where the
+            frozen killers can be told from the items.
+        models: ranks and margins of the head, of mean pooling, and of word overlap where it was saved.
+        chance_top1, chance_top3, ceiling: (N,), chance that a guess is right, and that of the best reader.
+        evaluation: SHA-256 of ``items``; runs with another one have other items.
+        outcome: SHA-256 of the head's ranks and margins; runs with the same one are one observation.
+        content: SHA-256 of everything above.
+    """
+
+    items: pl.DataFrame
+    lemmas: Integers
+    positions: dict[str, Integers]
+    models: dict[str, RankedItems]
+    chance_top1: Floats
+    chance_top3: Floats
+    ceiling: Floats
+    evaluation: str
+    outcome: str
+    content: str
+
+    def values(self, model: str, metric: str) -> Floats | None:
+        """``metric`` of ``model`` on each of the metric's items, or of guessing; None where it has no such score."""
+        at = self.positions.get(metric)
+        if at is None:
+            return None
+        if model == RANDOM:
+            chance = {MARGIN: None, TOP3: self.chance_top3}.get(metric, self.chance_top1)
+            return None if chance is None else chance[at]
+        if model not in self.models:
+            return None
+        ranks, margins = self.models[model]
+        if metric == MARGIN:
+            return margins[at]
+        return (ranks[at] <= (3 if metric == TOP3 else 1)).astype(np.float64)
+
+
+def run_scores(items: pl.DataFrame, metrics: Metrics) -> RunScores:
+    """The scores in ``items``, the whole table of a run with its lists, which ``metrics`` are of."""
+    items = items.sort(*_KEY, maintain_order=True)
+    baselines = [name for name in metrics.baselines if name != RANDOM]
+    ranks, margins = _baselines(items, len(baselines))
+    models = {HEAD: _ranked(items, ""), MEAN_POOL: _ranked(items, "mean_pool_")}
+    if ranks is not None and margins is not None and WORD_OVERLAP in baselines:
+        at = baselines.index(WORD_OVERLAP)
+        models[WORD_OVERLAP] = RankedItems(ranks[:, at], margins[:, at])
+    retrieval = (items["kind"] == "retrieval").to_numpy()
+    tiers = items["tier"].to_numpy()
+    positions = dict.fromkeys((TOP1, TOP3, MARGIN), np.flatnonzero(retrieval))
+    positions[COHERENCE] = np.flatnonzero((items["kind"] == "coherence").to_numpy())
+    for tier in np.unique(tiers[retrieval]):
+        if tier and (name := sanitize_line(str(tier))) not in (*positions, KILLERS):
+            positions[name] = np.flatnonzero(retrieval & (tiers == tier))
+    if ranks is not None and margins is not None:
+        killers = _killers(
+            metrics, dict(zip(names, zip(ranks.T, margins.T, strict=True), strict=True)), models, retrieval
+        )
+        if killers is not None:
+            positions[KILLERS] = killers
+    key = items.select(_KEY)
+    evaluation = _digest(*(key[name].to_list() for name in _KEY))
+    chances = (_chance(items, 1), _chance(items, 3))
+    ceiling = items["best_expected"].to_numpy()
+    outcome = _digest(*models[HEAD])
+    arrays = (array for model in list(models.values())[1:] for array in model)
+    content = _digest([evaluation, outcome], *arrays, *chances, ceiling, positions.get(KILLERS, np.zeros(0)))
+    lemmas = np.unique(items["lemma"].to_numpy().astype(str), return_inverse=True)[1]
+    return RunScores(key, lemmas, positions, models, *chances, ceiling, evaluation, outcome, content)
+
+
+def _ranked(items: pl.DataFrame, prefix: str) -> RankedItems:
+    return RankedItems(items[f"{prefix}rank"].to_numpy(), items[f"{prefix}margin"].to_numpy())
+
+
+def _baselines(items: pl.DataFrame, count: int) -> tuple[Integers, Floats] | tuple[None, None]:
+    """Ranks and margins of the saved baselines, each (N, ``count``); None where they are not that many."""
+    lists = (items["baseline_ranks"], items["baseline_margins"])
+    if not count or any(bool((one.list.len() != count).any()) for one in lists):
+        return None, None
+    ranks, margins = (one.explode().to_numpy().reshape(items.height, count) for one in lists)
+    return ranks, margins
+
+
+def _inferred_killers(
+    metrics: Metrics,
+    baselines: Sequence[tuple[Integers, Floats]],
+    models: Mapping[str, RankedItems],
+    retrieval: npt.NDArray[np.bool_],
+) -> Integers | None:
+    """Positions of the frozen killers of a run whose items do not name them; None if unknown.
+
+    They are what mean pooling of the reference encoder's layer fails badly. The layer is not known, nor whether the
+    killers are a user's: one is believed if it gives as many killers and the top-1 on them that ``metrics`` has.
+    """
+    if not metrics.killer_set or metrics.killer_top1 is None:
+        return None
+    head = models[HEAD].ranks
+    for ranks, margins in (tuple(models[MEAN_POOL]), *baselines):
+        rounded = np.round(margins, KILLER_DIGITS)
+        found = np.flatnonzero(retrieval & (ranks > 1) & ((rounded <= KILLER_MARGIN) | (ranks >= KILLER_RANK)))
+        if len(found) == metrics.killer_set and abs(float((head[found] == 1).mean()) - metrics.killer_top1) < 1e-9:
+            return found
+    return None
+
+
+def _chance(items: pl.DataFrame, top: int) -> Floats:
+    """The chance of each item that ``top`` candidates drawn without replacement hold a right one."""
+    counts = zip(items["candidates"].to_list(), items["right"].list.sum().to_list(), strict=True)
+    return np.array([_chance_of(candidates, right, top) for candidates, right in counts])
+
+
+@lru_cache(maxsize=10_000)
+def _chance_of(candidates: int, right: int, top: int) -> float:
+    drawn = min(top, candidates)
+    return 1.0 - comb(candidates - right, drawn) / comb(candidates, drawn)
+
+
+def _digest(*parts: npt.NDArray[np.generic] | list[str]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        content = "\0".join(part).encode() if isinstance(part, list) else np.ascontiguousarray(part).tobytes()
+        digest.update(len(content).to_bytes(8, "little") + content)
+    return digest.hexdigest()
