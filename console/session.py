@@ -35,6 +35,7 @@ from engine.contract.experiment import Experiment, folder_name, profile_of
 from engine.contract.settings import RunId, resolve, run_ids
 
 if TYPE_CHECKING:
+    from console.results.experiment_report import ExperimentReport
     from console.results.load import LoadedRuns  # imports polars, which takes a while
 
 LAUNCH_S = 30.0  # for each run of a launch: a cluster is slow to answer
@@ -312,6 +313,13 @@ class Session:
     def results(self) -> Results:
         """The results of the local copies; damaged ones are not counted. Blocks while it reads files."""
         return self._load_results()[1]
+
+    def report(self) -> ExperimentReport:
+        """The results with the decision on them. Blocks while it reads files and computes."""
+        from console.results.experiment_report import report_of
+
+        loaded, results = self._load_results()
+        return report_of(self._experiment, self._profile, loaded, results, self._runs_dir)
 
     def failed_items(self) -> tuple[FailedItem, ...]:
         """Evaluation items that counted runs got wrong, worst first. Blocks while it reads files."""

@@ -88,12 +88,13 @@ def run_scores(items: pl.DataFrame, metrics: Metrics) -> RunScores:
     for tier in np.unique(tiers[retrieval]):
         if tier and (name := sanitize_line(str(tier))) not in (*positions, KILLERS):
             positions[name] = np.flatnonzero(retrieval & (tiers == tier))
-    if ranks is not None and margins is not None:
-        killers = _killers(
-            metrics, dict(zip(names, zip(ranks.T, margins.T, strict=True), strict=True)), models, retrieval
-        )
-        if killers is not None:
-            positions[KILLERS] = killers
+    if items["killer"].null_count():
+        columns = [] if ranks is None or margins is None else list(zip(ranks.T, margins.T, strict=True))
+        killers = _inferred_killers(metrics, columns, models, retrieval)
+    else:
+        killers = np.flatnonzero((items["killer"] != "").to_numpy())
+    if killers is not None:
+        positions[KILLERS] = killers
     key = items.select(_KEY)
     evaluation = _digest(*(key[name].to_list() for name in _KEY))
     chances = (_chance(items, 1), _chance(items, 3))

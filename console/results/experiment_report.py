@@ -1,0 +1,27 @@
+"""All that is told about the results of an experiment, computed once from the loaded runs; every output shows this record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec import Struct
+
+from console.results.analysis import analyze
+from console.results.analysis_records import Analysis
+from console.results.load import LoadedRuns
+from console.results.records import Results
+from engine.contract.experiment import Experiment
+
+
+class ExperimentReport(Struct, frozen=True):
+    """Results of one profile, and the decision on them."""
+
+    results: Results
+    analysis: Analysis
+
+
+def report_of(
+    experiment: Experiment, profile: str, loaded: LoadedRuns, results: Results, folder: Path
+) -> ExperimentReport:
+    """The report on ``results`` of the runs ``loaded`` from the experiment's ``folder``. Takes seconds for many runs."""
+    return ExperimentReport(results, analyze(experiment, profile, loaded, results))
