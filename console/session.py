@@ -79,7 +79,7 @@ class Session:
         syncs_runs: bool = True,
     ) -> None:
         self._experiment = experiment
-        self._experiment_text = experiment_file.read_text(encoding="utf-8")
+        self._experiment_text = experiment.text
         self._profile = profile
         self._strict = profile_of(experiment, profile).strict if strict is None else strict
         self._folder = folder_name(experiment, profile)

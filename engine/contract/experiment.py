@@ -12,9 +12,11 @@ from msgspec import Meta, Struct, structs
 
 from engine.contract.analysis_settings import AnalysisSettings, ExpectedOutcome, analysis_mistakes
 from engine.contract.bad_input import BadInput
+from engine.contract.derived import AddedSeeds, Derivation, Seed, derived_mistakes
+from engine.contract.experiment_text import ExperimentText, read_experiment_text
 from engine.contract.input_files import DevelopmentFiles, FileName, HashedFile, Role, UserEvaluation, find_file
 from engine.contract.overrides import Overrides, override
-from engine.contract.toml_file import line_of, read_toml, unfit_table
+from engine.contract.toml_file import unfit_table
 
 Edition = Literal["v2.2", "v2.3", "enriched"]
 WORDNET_DEVELOPMENT = "wordnet"
@@ -34,7 +36,6 @@ NonNegativeInt = Annotated[int, Meta(ge=0)]
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
 PositiveFloat = Annotated[float, Meta(gt=0.0, le=1e6)]  # bounded, because TOML can write inf
 NonNegativeFloat = Annotated[float, Meta(ge=0.0, le=1e6)]
-Seed = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 DEFAULT_EPOCHS = 5
 BOTH_BUDGETS = "a budget is in epochs or in steps, not in both"
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -109,7 +110,7 @@ class Condition(Struct, frozen=True, forbid_unknown_fields=True):
     of development bundles are in ``dev``; without any, some lemmas of ``bundles`` are held out for development.
 
     The tables override fields of the experiment's tables of the same name, ``curriculum_weights`` those of the
-    condition's curriculum.
+    condition's curriculum. ``derived`` is of a condition that was made from another one, once results were read.
     """
 
     title: str
@@ -122,6 +123,7 @@ class Condition(Struct, frozen=True, forbid_unknown_fields=True):
     training: Overrides = {}
     synthetics: Overrides = {}
     curriculum_weights: Overrides = {}
+    derived: Derivation | None = None
 
     def files(self) -> Iterator[tuple[Role, str]]:
         """Role and name of each file."""
@@ -253,12 +255,23 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True):
     data: DataSlice = DataSlice()
 
 
+ConditionTable = Literal["encoder", "model", "training", "synthetics", "curriculum_weights"]
+"""Tables of a condition that override the experiment's: the fields of ``Recipe``."""
+
+
 class Contingency(Struct, frozen=True, forbid_unknown_fields=True):
-    """One step of the contingency plan for a failed ship blocker; ``conditions`` are those it applies to."""
+    """One step of the contingency plan for a failed ship blocker; ``conditions`` are those it applies to.
+
+    Attributes:
+        changes: what the step changes in a condition: new values by field, by the table of a condition that has them.
+        fall_back: the condition that is shipped instead, if it passes every ship blocker.
+    """
 
     title: str
     advice: str
     conditions: tuple[str, ...]
+    changes: dict[ConditionTable, Overrides] = {}
+    fall_back: str | None = None
 
 
 class ExperimentFile(Struct, frozen=True, forbid_unknown_fields=True):
@@ -282,12 +295,17 @@ class ExperimentFile(Struct, frozen=True, forbid_unknown_fields=True):
     evaluation: UserEvaluation | None = None
     analysis: AnalysisSettings = AnalysisSettings()
     outcomes: dict[Name, ExpectedOutcome] = {}
+    added_seeds: tuple[AddedSeeds, ...] = ()
 
 
 class Experiment(ExperimentFile, frozen=True, forbid_unknown_fields=True):
-    """The experiment with the user's own files that it names, found and hashed, by their names in it."""
+    """The experiment with the user's own files that it names, found and hashed, by their names in it.
+
+    ``text`` is the TOML that it was read from, derived conditions included, as a launch sends it to a host.
+    """
 
     files: dict[str, HashedFile] = {}
+    text: str = ""
 
 
 class Recipe(Struct, frozen=True):
@@ -313,33 +331,39 @@ def base_recipe(experiment: ExperimentFile, condition: Condition) -> Recipe:
 
 
 def read_experiment(path: Path, inputs: Path | None = None) -> Experiment:
-    """Read and check an experiment file, and find the user's own files that it names.
+    """Read and check an experiment file with its derived conditions, and find the user's own files that it names.
 
     Args:
-        path: the TOML file.
-        inputs: the folder in which a host keeps these files under their hashes; None: they are beside ``path``.
+        path: the TOML file; derived conditions are in the file beside it that ``derived_path`` names.
+        inputs: the folder in which a host keeps the user's files under their hashes; None: they are beside ``path``.
 
     Raises:
         BadInput: unreadable, malformed, or a name in it is not defined.
     """
-    experiment = read_toml(path, ExperimentFile)
+    return parse_experiment(read_experiment_text(path), inputs)
+
+
+def parse_experiment(text: ExperimentText, inputs: Path | None = None) -> Experiment:
+    """The experiment of ``text``; as ``read_experiment``."""
+    experiment = text.parse(ExperimentFile)
     for field, message in _mistakes(experiment):
-        raise _error_at(path, field, message)
+        raise text.error_at(field, message)
     for name, condition in experiment.conditions.items():
         for table, base, changes in base_recipe(experiment, condition).overridden(condition):
             try:
                 override(base, changes)
             except msgspec.ValidationError as error:
-                raise unfit_table(error, f"conditions.{name}.{table}", path) from error
+                raise text.located(unfit_table(error, f"conditions.{name}.{table}", text.text, text.file)) from error
         for field, message in _wrong_block_weights(experiment, name):
-            raise _error_at(path, field, message)
+            raise text.error_at(field, message)
+    _check_contingency(experiment, text)
     files: dict[str, HashedFile] = {}
     for field, name in _named_files(experiment):
         try:
-            files[name] = files.get(name) or find_file(name, path, inputs)
+            files[name] = files.get(name) or find_file(name, text.file, inputs)
         except BadInput as error:
-            raise _error_at(path, field, str(error)) from error
-    return Experiment(**structs.asdict(experiment), files=files)
+            raise text.error_at(field, str(error)) from error
+    return Experiment(**structs.asdict(experiment), files=files, text=text.text)
 
 
 def _mistakes(experiment: ExperimentFile) -> Iterator[tuple[str, str]]:
@@ -368,6 +392,11 @@ def _mistakes(experiment: ExperimentFile) -> Iterator[tuple[str, str]]:
             if condition_name not in experiment.conditions:
                 known = ", ".join(experiment.conditions) or "none"
                 yield f"profiles.{name}.conditions", f"no condition {condition_name!r}; known: {known}"
+    yield from derived_mistakes(
+        {name: condition.derived for name, condition in experiment.conditions.items()},
+        experiment.added_seeds,
+        {name: profile.seeds or experiment.seeds for name, profile in experiment.profiles.items()},
+    )
     if not experiment.conditions:
         yield "conditions", "an experiment needs at least one condition"
     yield from analysis_mistakes(experiment.conditions, experiment.analysis, experiment.outcomes)
@@ -390,6 +419,24 @@ def _wrong_block_weights(experiment: ExperimentFile, name: str) -> Iterator[tupl
             yield named, "at least one weight is above 0"
 
 
+def _check_contingency(experiment: ExperimentFile, text: ExperimentText) -> None:
+    """Raise BadInput unless every step's conditions exist and can have its changes."""
+    for index, step in enumerate(experiment.contingency):
+        field = f"contingency[{index}]"
+        for key, names in (("conditions", step.conditions), ("fall_back", (step.fall_back,) if step.fall_back else ())):
+            for name in names:
+                if name not in experiment.conditions:
+                    known = ", ".join(experiment.conditions) or "none"
+                    raise text.error_at(f"{field}.{key}", f"no condition {name!r}; known: {known}")
+        for name in step.conditions:
+            recipe = base_recipe(experiment, experiment.conditions[name])
+            for table, changes in step.changes.items():
+                try:
+                    override(getattr(recipe, table), changes)
+                except msgspec.ValidationError as error:
+                    raise text.located(unfit_table(error, f"{field}.changes.{table}", text.text, text.file)) from error
+
+
 def _repeated(field: str, values: tuple[object, ...]) -> Iterator[tuple[str, str]]:
     """A mistake for each value that ``field`` names more than once: one run would count as several."""
     for value, times in Counter(values).items():
@@ -408,8 +455,11 @@ def _named_files(experiment: ExperimentFile) -> Iterator[tuple[str, str]]:
         yield from ((f"evaluation.{role}", file) for role, file in experiment.evaluation.files())
 
 
-def _error_at(path: Path, field: str, message: str) -> BadInput:
-    return BadInput(message, file=path, line=line_of(path.read_text(encoding="utf-8"), field), field=field)
+def root_of(experiment: ExperimentFile, name: str) -> str:
+    """The condition, not derived itself, that ``name`` is derived from in the end; ``name`` if it is not derived."""
+    while (derived := experiment.conditions[name].derived) is not None:
+        name = derived.parent
+    return name
 
 
 def profile_of(experiment: Experiment, name: str) -> Profile:

@@ -25,11 +25,14 @@ def override(base: Table, changes: Mapping[str, Any]) -> Table:
     """
     if not changes:
         return base
-    fields = msgspec.to_builtins(base)
-    for names in EXCLUSIVE:
-        if not names.isdisjoint(changes):
-            fields = {name: value for name, value in fields.items() if name not in names}
+    fields = without_replaced(msgspec.to_builtins(base), changes)
     return msgspec.convert(fields | dict(changes), type(base))
+
+
+def without_replaced(fields: Mapping[str, Any], changes: Mapping[str, Any]) -> Overrides:
+    """Those of ``fields`` that stay in effect beside ``changes``."""
+    replaced = set(changes).union(*(names for names in EXCLUSIVE if not names.isdisjoint(changes)))
+    return {name: value for name, value in fields.items() if name not in replaced}
 
 
 def flatten(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -28,7 +28,7 @@ from engine.contract.experiment import (
     profile_of,
 )
 from engine.contract.input_files import InputFile, Role
-from engine.contract.overrides import flatten, override
+from engine.contract.overrides import flatten, override, without_replaced
 
 
 class RunId(Struct, frozen=True, order=True):
@@ -123,9 +123,23 @@ def read_spec(path: Path) -> Spec:
 
 def run_ids(experiment: Experiment, profile: str) -> tuple[RunId, ...]:
     """The matrix of a profile: every condition with every seed, condition by condition."""
-    chosen = profile_of(experiment, profile)
-    conditions = chosen.conditions or tuple(experiment.conditions)
-    return tuple(RunId(condition, seed) for condition in conditions for seed in chosen.seeds or experiment.seeds)
+    seeds = seeds_of(experiment, profile)
+    return tuple(RunId(condition, seed) for condition in conditions_of(experiment, profile) for seed in seeds)
+
+
+def conditions_of(experiment: Experiment, profile: str) -> tuple[str, ...]:
+    """The conditions of a profile; those that were derived in it come last."""
+    derived = {name: one.derived for name, one in experiment.conditions.items() if one.derived is not None}
+    own = profile_of(experiment, profile).conditions
+    if own is None:
+        own = tuple(name for name in experiment.conditions if name not in derived)
+    return (*own, *(name for name, one in derived.items() if profile in one.profiles and name not in own))
+
+
+def seeds_of(experiment: Experiment, profile: str) -> tuple[int, ...]:
+    """The seeds of a profile, those that were added to it last."""
+    added = (seed for one in experiment.added_seeds if profile in one.profiles for seed in one.seeds)
+    return (*(profile_of(experiment, profile).seeds or experiment.seeds), *added)
 
 
 def resolve(experiment: Experiment, profile: str, run: RunId) -> Settings:
@@ -177,7 +191,7 @@ def _inputs(experiment: Experiment, condition: Condition) -> Iterator[InputFile]
 def encoders_of(experiment: Experiment, profile: str) -> tuple[EncoderSettings, ...]:
     """Every encoder that the runs of a profile or its data read, the reference encoder first."""
     chosen = profile_of(experiment, profile)
-    conditions = [experiment.conditions[name] for name in chosen.conditions or experiment.conditions]
+    conditions = [experiment.conditions[name] for name in conditions_of(experiment, profile)]
     encoders = [experiment.data.reference_encoder, *(_recipe(experiment, one, chosen).encoder for one in conditions)]
     return tuple(dict.fromkeys(encoders))
 
@@ -201,7 +215,9 @@ def differences(experiment: Experiment, condition: str, profile: str | None = No
     """
     chosen = None if profile is None else profile_of(experiment, profile)
     own = _recipe(experiment, experiment.conditions[condition], chosen)
-    base = _with_profile(base_recipe(experiment, experiment.conditions[condition]), chosen)
+    base = base_recipe(experiment, experiment.conditions[condition])
+    if chosen is not None:
+        base = structs.replace(base, training=override(base.training, profile_training(chosen)))
     values, base_values = (flatten(msgspec.to_builtins(recipe)) for recipe in (own, base))
     return tuple(
         Difference(name, value, base_values[name]) for name, value in values.items() if value != base_values[name]
@@ -212,15 +228,19 @@ def _recipe(experiment: Experiment, condition: Condition, profile: Profile | Non
     """The tables of settings of ``condition``: the base, overridden by the condition, overridden by the profile."""
     base = base_recipe(experiment, condition)
     changed = {name: override(table, changes) for name, table, changes in base.overridden(condition)}
-    return _with_profile(structs.replace(base, **changed), profile)
-
-
-def _with_profile(recipe: Recipe, profile: Profile | None) -> Recipe:
+    recipe = structs.replace(base, **changed)
     if profile is None:
         return recipe
-    names = ("epochs", "steps", "warm_start_steps")
-    changes = {name: value for name in names if (value := getattr(profile, name)) is not None}
+    changes = profile_training(profile)
+    if condition.derived is not None:  # made in this profile, so what it states is not replaced by the profile
+        changes = without_replaced(changes, condition.training)
     return structs.replace(recipe, training=override(recipe.training, changes))
+
+
+def profile_training(profile: Profile) -> dict[str, Any]:
+    """The fields of ``[training]`` that a profile replaces in every condition but derived ones that state them."""
+    names = ("epochs", "steps", "warm_start_steps")
+    return {name: value for name in names if (value := getattr(profile, name)) is not None}
 
 
 def _value_text(value: object) -> str:

@@ -34,7 +34,7 @@ ANY_KEY = "*"
 _TABLE = re.compile(r"^\s*\[\[?\s*([^\]]+?)\s*\]\]?\s*(#.*)?$")
 _KEY = re.compile(r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
 _AT_LINE = re.compile(r"\s*\(at line (\d+), column \d+\)$")
-_AT_PATH = re.compile(r" - at `(?:key in )?\$\.?(.*?)`$")
+_AT_PATH = re.compile(r" - at (?:`key` in )?`(?:key in )?\$\.?(.*?)`$")
 _UNKNOWN_OR_MISSING = re.compile(r"(?:unknown|missing required) field `([^`]+)`")
 
 
@@ -44,13 +44,17 @@ def read_toml(path: Path, shape: type[T]) -> T:
     Raises:
         BadInput: the file is missing, is not TOML, or does not fit ``shape``.
     """
+    return parse_toml(read_text(path), shape, path)
+
+
+def read_text(path: Path) -> str:
+    """The text of ``path``; raises BadInput."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise BadInput("no such file", file=path) from None
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"cannot be read: {error}", file=path) from error
-    return parse_toml(text, shape, path)
 
 
 def parse_toml(text: str, shape: type[T], path: Path) -> T:
@@ -59,13 +63,22 @@ def parse_toml(text: str, shape: type[T], path: Path) -> T:
     Raises:
         BadInput: the text is not TOML or does not fit ``shape``.
     """
+    return convert_toml(load_toml(text, path), shape, text, path)
+
+
+def load_toml(text: str, path: Path) -> dict[str, Any]:
+    """The tree of TOML ``text``; raises BadInput that names ``path`` and the line."""
     try:
-        tree = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         message = str(error)
         at = _AT_LINE.search(message)
         line = int(at.group(1)) if at else len(text.splitlines())
         raise BadInput(f"not valid TOML: {_AT_LINE.sub('', message)}", file=path, line=line) from error
+
+
+def convert_toml(tree: dict[str, Any], shape: type[T], text: str, path: Path) -> T:
+    """``tree``, which was loaded from ``text`` of ``path``, converted to ``shape``; raises BadInput."""
     try:
         return msgspec.convert(tree, shape)
     except msgspec.ValidationError as error:
@@ -74,18 +87,20 @@ def parse_toml(text: str, shape: type[T], path: Path) -> T:
         raise _unfit(message, field, text, path) from error
 
 
-def unfit_table(error: msgspec.ValidationError, table: str, path: Path) -> BadInput:
-    """The error for dotted ``table`` of the file ``path``, which ``error`` says does not fit its shape."""
+def unfit_table(error: msgspec.ValidationError, table: str, text: str, path: Path) -> BadInput:
+    """The error for dotted ``table`` in ``text`` of the file ``path``, which ``error`` says does not fit its shape."""
     message = str(error)
     field = ".".join(filter(None, (table, _field_of(message))))
-    return _unfit(message, field, path.read_text(encoding="utf-8"), path)
+    return _unfit(message, field, text, path)
 
 
 def _field_of(message: str) -> str:
     """The dotted field in msgspec's message; ``*`` stands for any key of a mapping."""
     at_path = _AT_PATH.search(message)
-    # seeds[0] -> seeds; conditions[...].edition -> conditions.*.edition
-    field = re.sub(r"\[\d+\]", "", at_path.group(1)).replace("[...]", f".{ANY_KEY}") if at_path else ""
+    # seeds[0] -> seeds, but contingency[1].title; conditions[...].edition -> conditions.*.edition
+    field = re.sub(r"\[\d+\](?!\.)", "", at_path.group(1)).replace("[...]", f".{ANY_KEY}") if at_path else ""
+    if at_path and at_path.group(0).startswith(" - at `key` in "):
+        field += f".{ANY_KEY}"
     return field.lstrip(".")
 
 
@@ -97,20 +112,29 @@ def _unfit(message: str, field: str, text: str, path: Path) -> BadInput:
 
 
 def line_of(text: str, field: str) -> int | None:
-    """The line, from 1, of dotted ``field`` in TOML ``text``, or of its nearest table; None if there is neither."""
+    """The line, from 1, of dotted ``field`` in TOML ``text``, or of its nearest table; None if there is neither.
+
+    ``steps[1].title`` is that of the second table ``[[steps]]``, ``steps.title`` that of the first one that has it.
+    """
     wanted = field.split(".") if field else []
+    first, _, index = wanted[0].partition("[") if wanted else ("", "", "")
+    tables = 0  # [[first]] so far
     table: list[str] = []
     best_depth, best_line = 0, None
     for number, line in enumerate(text.splitlines(), start=1):
         if header := _TABLE.match(line):
             table = _parts(header.group(1))
+            if index and table[0] == first:
+                tables += table == [first] and line.lstrip().startswith("[[")
+                table[0] = f"{first}[{tables - 1}]"
             path = table
         elif key := _KEY.match(line):
             path = table + _parts(key.group(1))
         else:
             continue
-        if path == wanted[: len(path)] and len(path) > best_depth:
-            best_depth, best_line = len(path), number
+        depth = min(len(path), len(wanted))
+        if path[:depth] == wanted[:depth] and depth > best_depth:
+            best_depth, best_line = depth, number
     return best_line
 
 
@@ -145,5 +169,6 @@ def _with_keys(tree: dict[str, Any], shape: type[T], message: str, field: str) -
 
 def _at(tree: Any, parts: list[str]) -> Any:
     for part in parts:
-        tree = tree[part]
+        name, _, index = part.partition("[")
+        tree = tree[name][int(index[:-1])] if index else tree[name]
     return tree
