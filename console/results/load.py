@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -149,6 +149,25 @@ def read_capsule(folder: RunFolder) -> Capsule:
     return Capsule(settings, metrics, items, head, mean_pool, scores)
 
 
+def read_verified(path: Path, sha256: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """A Parquet file whose hash is ``sha256`` ("" is any): all its columns, or those of ``columns``.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is another file, or damaged.
+        polars.exceptions.PolarsError: not Parquet, or it lacks one of ``columns``.
+    """
+    content = path.read_bytes()
+    # Checked first, since for some damaged files polars ends the whole process.
+    if sha256 and hashlib.sha256(content).hexdigest() != sha256:
+        raise ValueError(f"{path.name} is not the file that metrics.json is of: it is damaged or was replaced")
+    try:
+        # From bytes, since a frame that is kept must not map a file that a sync may replace.
+        return pl.read_parquet(io.BytesIO(content), columns=None if columns is None else list(columns))
+    except pl.exceptions.PanicException as error:  # a BaseException that polars raises for some damaged files
+        raise ValueError(f"{path.name} is damaged: {error}") from error
+
+
 def _read_items(path: Path, sha256: str) -> pl.DataFrame:
     """The items of a run: the columns of ``ItemRow``, of its lists only ``_LISTS``, each value in its range.
 
@@ -158,15 +177,7 @@ def _read_items(path: Path, sha256: str) -> pl.DataFrame:
             or out of range, or there is no retrieval or no coherence item.
         polars.exceptions.PolarsError: not Parquet.
     """
-    content = path.read_bytes()
-    # Checked first, since for some damaged files polars ends the whole process.
-    if sha256 and hashlib.sha256(content).hexdigest() != sha256:
-        raise ValueError(f"{path.name} is not the file that metrics.json is of: it is damaged or was replaced")
-    try:
-        # From bytes, since a frame that is kept must not map a file that a sync may replace.
-        items = pl.read_parquet(io.BytesIO(content))
-    except pl.exceptions.PanicException as error:  # a BaseException that polars raises for some damaged files
-        raise ValueError(f"{path.name} is damaged: {error}") from error
+    items = read_verified(path, sha256)
     # What may be unknown is unknown in a run of a version that did not save it yet.
     items = items.with_columns(pl.lit(None, _COLUMNS[name]).alias(name) for name in _NULLABLE - set(items.columns))
     columns = _COLUMNS | _LISTS

@@ -13,6 +13,7 @@ import polars as pl
 
 from console.results.aggregate import aggregate
 from console.results.failures import failed_items
+from console.results.items import ItemTable, item_table
 from console.results.load import load
 from console.results.records import FailedItem, Results
 from engine.contract.experiment import Experiment
@@ -138,6 +139,11 @@ def results_in(
 def failed_items_in(folder: Path, runs: Sequence[RunId]) -> tuple[FailedItem, ...]:
     """Load ``runs`` from ``folder`` and count their failed items."""
     return failed_items(load(folder, runs), runs)
+
+
+def items_in(folder: Path, runs: Sequence[RunId]) -> ItemTable:
+    """Load ``runs`` from ``folder`` and count their items."""
+    return item_table(load(folder, runs), runs)
 
 
 _recorders: list[tuple[Path, list[str]]] = []

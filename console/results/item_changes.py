@@ -1,0 +1,77 @@
+"""What one condition fixed and broke against another, counted item by item; its table and its sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from msgspec import Struct
+
+from console.format import counted
+from console.results.items import ItemTable, changed, pairs_to_compare
+from console.results.tables import Number, Row, Section, Text
+
+_TITLE = "Items that one condition fixed and broke against another, by majority of its seeds and by mean margin"
+
+
+class ItemChanges(Struct, frozen=True):
+    """How many items of one kind ``ours`` fixed and broke against ``theirs``.
+
+    Attributes:
+        items: those that both were evaluated on.
+        fixed, broken: by majority of seeds: right of ours and wrong of theirs, or the reverse.
+        fixed_by_margin, broken_by_margin: by the sign of the mean margin over seeds.
+    """
+
+    ours: str
+    theirs: str
+    kind: str
+    items: int
+    fixed: int
+    broken: int
+    fixed_by_margin: int
+    broken_by_margin: int
+
+
+def item_changes(table: ItemTable, pairs: Iterable[tuple[str, str]] | None = None) -> tuple[ItemChanges, ...]:
+    """Count the changes of each pair of conditions, by default of ``pairs_to_compare``; without common items there are none."""
+    if pairs is None:
+        pairs = pairs_to_compare(table.conditions)
+    return tuple(one for ours, theirs in pairs for one in _changes(table, ours, theirs))
+
+
+def _changes(table: ItemTable, ours: str, theirs: str) -> Iterator[ItemChanges]:
+    is_shared = (table.seeds[:, table.condition(ours)] > 0) & (table.seeds[:, table.condition(theirs)] > 0)
+    kinds = table.frame["kind"].to_numpy()
+    for kind in ("retrieval", "coherence"):
+        is_kind = is_shared & (kinds == kind)
+        if is_kind.any():
+            counts = (
+                int((is_kind & changed(table, ours, theirs, change, basis)).sum())
+                for basis in ("majority", "margin")
+                for change in ("fixed", "broken")
+            )
+            yield ItemChanges(ours, theirs, kind, int(is_kind.sum()), *counts)
+
+
+def change_text(changes: ItemChanges) -> str:
+    """``B fixed 33 of 663 retrieval items that A failed and broke 39 (by mean margin 30 and 37)``."""
+    items = counted(changes.items, f"{changes.kind} item" if changes.kind == "retrieval" else "coherence step")
+    return (
+        f"{changes.ours} fixed {changes.fixed:,} of {items} that {changes.theirs} failed and broke {changes.broken:,}"
+        f" (by mean margin {changes.fixed_by_margin:,} and {changes.broken_by_margin:,})"
+    )
+
+
+def items_sections(changes: Sequence[ItemChanges]) -> tuple[Section, ...]:
+    """A table with a row for each pair of conditions and kind of item; nothing without any."""
+    if not changes:
+        return ()
+    names = ("", "items", "n", "fixed", "broken", "by margin: fixed", "broken")
+    header: Row = tuple((Text(name, "muted"),) for name in names)
+    return (Section(_TITLE, tuple(map(_row, changes)), header),)
+
+
+def _row(one: ItemChanges) -> Row:
+    counts = (one.items, one.fixed, one.broken, one.fixed_by_margin, one.broken_by_margin)
+    numbers = tuple((Number(count, "count"),) for count in counts)
+    return ((Text(f"{one.ours} over {one.theirs}", "name"),), (Text(one.kind),), *numbers)

@@ -1,0 +1,237 @@
+"""Evaluation items over all counted runs: which conditions rank each right, and which changed between two. Reads no file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from msgspec import Struct
+
+from console.results.load import LoadedRuns
+from console.results.statistics.estimates import Floats, Integers
+from console.sanitize import sanitize_line
+from engine.contract.settings import RunId
+
+Change = Literal["fixed", "broken"]
+Basis = Literal["majority", "margin"]
+KEY = ("evaluation", "kind", "item_id")
+TEXTS = ("lemma", "tier", "reason", "pos", "item_class", "killer", "query", "answer", "chosen")
+
+
+class ItemTable(NamedTuple):
+    """The N items that counted runs were evaluated on, under C conditions.
+
+    Attributes:
+        conditions: C names, in the experiment's order.
+        frame: a row per item: ``KEY`` as it is in the files, ``TEXTS`` and ``item`` (its id) safe to show, ``search``
+            (lemma, reason and query in lower case), ``runs``, ``failed`` (those that do not rank a right candidate
+            first), ``margin`` (mean over runs). Reason and chosen are the most frequent of the failed runs.
+        right: (N, C), how many seeds rank a right candidate first.
+        seeds: (N, C), of how many.
+        margins: (N, C), mean margin over seeds; NaN without any.
+    """
+
+    conditions: tuple[str, ...]
+    frame: pl.DataFrame
+    right: Integers
+    seeds: Integers
+    margins: Floats
+
+    def condition(self, name: str) -> int:
+        """Column of condition ``name``; ValueError if there is none."""
+        return self.conditions.index(name)
+
+
+def item_table(loaded: LoadedRuns, runs: Iterable[RunId]) -> ItemTable:
+    """Count the items of ``runs``. Items of different evaluations are counted apart, even with the same id."""
+    wanted = list(runs)
+    conditions = tuple(dict.fromkeys(run.condition for run in wanted))
+    keys = pl.DataFrame(
+        [(run.condition, run.seed) for run in wanted],
+        schema={"condition": pl.String, "seed": pl.Int64},
+        orient="row",
+    )
+    rows = loaded.items.join(keys, on=["condition", "seed"], how="semi", maintain_order="left")
+    is_wrong = pl.col("rank") > 1
+    items = (
+        rows.group_by(KEY)
+        .agg(
+            pl.col("lemma", "tier", "pos", "item_class", "query", "answer").first(),
+            pl.col("killer").drop_nulls().first().fill_null(""),
+            is_wrong.sum().cast(pl.Int64).alias("failed"),
+            pl.len().cast(pl.Int64).alias("runs"),
+            pl.col("margin").mean(),
+            _most_frequent("reason", pl.col("reason") != ""),
+            _most_frequent("chosen", is_wrong),
+        )
+        .sort("failed", "margin", "kind", "item_id", "evaluation", descending=[True, False, False, False, False])
+    )
+    safe = {name: [sanitize_line(text) for text in items[name]] for name in TEXTS}
+    search = ["\n".join(texts).lower() for texts in zip(safe["lemma"], safe["reason"], safe["query"], strict=True)]
+    frame = items.with_columns(
+        *(pl.Series(name, texts, pl.String) for name, texts in safe.items()),
+        pl.Series("item", map(sanitize_line, items["item_id"]), pl.String),
+        pl.Series("search", search, pl.String),
+    )
+    return ItemTable(conditions, frame, *_by_condition(rows, items, conditions))
+
+
+def _most_frequent(column: str, where: pl.Expr) -> pl.Expr:
+    """The most frequent value of ``column`` where ``where`` holds, the first by the alphabet of several; "" of none."""
+    return pl.col(column).filter(where).mode().sort().first().fill_null("").alias(column)
+
+
+def _by_condition(
+    rows: pl.DataFrame, items: pl.DataFrame, conditions: Sequence[str]
+) -> tuple[Integers, Integers, Floats]:
+    """Seeds that are right, all seeds, and mean margin: (items, conditions) each."""
+    columns = pl.DataFrame({"condition": list(conditions)}, {"condition": pl.String}).with_row_index("column")
+    cells = (
+        rows.group_by(*KEY, "condition")
+        .agg((pl.col("rank") == 1).sum().alias("right"), pl.len().alias("seeds"), pl.col("margin").mean())
+        .join(items.select(*KEY).with_row_index("row"), on=KEY)
+        .join(columns, on="condition")
+    )
+    at = (cells["row"].to_numpy(), cells["column"].to_numpy())
+    shape = (len(items), len(conditions))
+    right, seeds, margins = np.zeros(shape, np.intp), np.zeros(shape, np.intp), np.full(shape, np.nan)
+    right[at], seeds[at], margins[at] = cells["right"], cells["seeds"], cells["margin"]
+    return right, seeds, margins
+
+
+def changed(
+    table: ItemTable, ours: str, theirs: str, change: Change, basis: Basis = "majority"
+) -> npt.NDArray[np.bool_]:
+    """Which items ``ours`` ranks right and ``theirs`` wrong (``fixed``), or the reverse (``broken``): (N,).
+
+    Args:
+        basis: right is ranked right by more than half of the seeds, or with a mean margin above 0. What exactly half of
+            the seeds rank right is neither right nor wrong.
+    """
+    ours_right, ours_wrong = _verdicts(table, table.condition(ours), basis)
+    theirs_right, theirs_wrong = _verdicts(table, table.condition(theirs), basis)
+    return ours_right & theirs_wrong if change == "fixed" else ours_wrong & theirs_right
+
+
+def _verdicts(table: ItemTable, at: int, basis: Basis) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Which items a condition ranks right, and which wrong: (N,) each; neither where it has no run."""
+    right, seeds, margins = table.right[:, at], table.seeds[:, at], table.margins[:, at]
+    if basis == "majority":
+        return 2 * right > seeds, 2 * right < seeds
+    return margins > 0, margins <= 0  # False for NaN
+
+
+class ItemFilter(Struct, frozen=True):
+    """Which items are shown; an empty field shows all.
+
+    Attributes:
+        text: each of its words is in lemma, reason or query, none of those after ``!``; case is ignored.
+        wrong_in: a condition that does not rank the item right by majority; ``*`` is any single run.
+        change: with ``ours`` and ``theirs``, as for ``changed``.
+    """
+
+    text: str = ""
+    kind: str = ""
+    lemma: str = ""
+    tier: str = ""
+    reason: str = ""
+    pos: str = ""
+    item_class: str = ""
+    wrong_in: str = ""
+    change: Change | None = None
+    ours: str = ""
+    theirs: str = ""
+    basis: Basis = "majority"
+
+
+FACETS = ("kind", "tier", "reason", "pos", "item_class")
+ANY_RUN = "*"
+
+
+def select(table: ItemTable, which: ItemFilter) -> Integers:
+    """The rows of ``table`` that pass, in its order: (n,)."""
+    passes = np.ones(len(table.frame), np.bool_)
+    equal = {name: getattr(which, name) for name in ("lemma", *FACETS)}
+    conditions = [pl.col(name) == value for name, value in equal.items() if value]
+    for word in which.text.lower().split():
+        if word != "!":
+            has = pl.col("search").str.contains(word.removeprefix("!"), literal=True)
+            conditions.append(~has if word.startswith("!") else has)
+    if conditions:
+        passes &= table.frame.select(pl.all_horizontal(conditions)).to_series().to_numpy()
+    if which.wrong_in == ANY_RUN:
+        passes &= table.frame["failed"].to_numpy() > 0
+    elif which.wrong_in:
+        at = table.condition(which.wrong_in)
+        passes &= (2 * table.right[:, at] <= table.seeds[:, at]) & (table.seeds[:, at] > 0)
+    if which.change:
+        passes &= changed(table, which.ours, which.theirs, which.change, which.basis)
+    return np.flatnonzero(passes)
+
+
+def facet_values(table: ItemTable, name: str) -> tuple[str, ...]:
+    """The different values of a facet, most items first, without the empty one."""
+    counts = table.frame[name].value_counts(sort=True).filter(pl.col(name) != "")
+    return tuple(counts.sort(pl.col("count"), pl.col(name), descending=[True, False])[name])
+
+
+DIFFERENCE = "difference"
+_BY_TEXT = ("lemma", "tier", "query", "chosen", "reason", "pos", "item_class", "kind", "item")
+
+
+def sort_rows(
+    table: ItemTable,
+    rows: Integers,
+    column: str | int,
+    *,
+    descending: bool = False,
+    pair: tuple[str, str] | None = None,
+) -> Integers:
+    """``rows`` ordered by ``column``; equal ones keep their order, what has no value comes last.
+
+    Args:
+        column: ``failed`` (share of runs), ``margin``, one of the texts, ``difference`` (the first of ``pair`` minus the
+            second in mean margin), or the number of a condition: its share of right seeds, then its margin.
+    """
+    values = _values(table, column, pair)[rows]
+    keys = -values if descending else values
+    missing = np.isnan(keys)
+    order = np.lexsort((np.where(missing, 0.0, keys), missing))
+    return rows[order]
+
+
+def _values(table: ItemTable, column: str | int, pair: tuple[str, str] | None) -> Floats:
+    if isinstance(column, int):
+        with np.errstate(invalid="ignore"):  # 0 of 0 seeds is NaN, which is no value
+            share = table.right[:, column] / table.seeds[:, column]
+        # a margin is within 2, so that it only orders what has an equal share of up to a few hundred seeds
+        scores: Floats = share + table.margins[:, column] / 1000
+        return scores
+    if column in _BY_TEXT:
+        texts = table.frame[column]
+        ranks = texts.set(texts == "", None).rank("dense")  # coherence items have no tier, most items no reason
+        return _floats(ranks)
+    if column == "failed":
+        return _floats(table.frame["failed"] / table.frame["runs"])
+    if column == "margin":
+        return _floats(table.frame["margin"])
+    if column == DIFFERENCE and pair is not None:
+        ours, theirs = (table.margins[:, table.condition(name)] for name in pair)
+        return np.asarray(ours - theirs)
+    raise ValueError(f"no column {column}")
+
+
+def _floats(column: pl.Series) -> Floats:
+    """``column`` as an array, NaN where it is null."""
+    values: Floats = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    return values
+
+
+def pairs_to_compare(conditions: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Each condition with the one before it, then with the first: ``B, A``, ``C, B``, ``C, A``."""
+    before = [(ours, theirs) for theirs, ours in pairwise(conditions)]
+    return *before, *((ours, conditions[0]) for ours in conditions[2:])
