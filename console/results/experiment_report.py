@@ -7,7 +7,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from console.results.analysis import analyze
+from console.results.analysis_plan import plan_status
 from console.results.analysis_records import Analysis
+from console.results.condition_scores import counted_runs
 from console.results.load import LoadedRuns
 from console.results.records import Results
 from engine.contract.experiment import Experiment
@@ -24,4 +26,7 @@ def report_of(
     experiment: Experiment, profile: str, loaded: LoadedRuns, results: Results, folder: Path
 ) -> ExperimentReport:
     """The report on ``results`` of the runs ``loaded`` from the experiment's ``folder``. Takes seconds for many runs."""
-    return ExperimentReport(results, analyze(experiment, profile, loaded, results))
+    counted = counted_runs(results)
+    complete = all(one.evaluated == one.total for one in results.conditions) and results.comparable
+    status, planned = plan_status(folder, experiment, profile, counted, complete)
+    return ExperimentReport(results, analyze(experiment, profile, loaded, results, status, planned))
