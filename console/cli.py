@@ -64,7 +64,26 @@ def parser() -> argparse.ArgumentParser:
     preflight.add_argument("--repair", action="store_true", help="carry out the repairs that the checks advise")
     _add_sync(commands, [shared, as_json])
     commands.add_parser("results", parents=[shared, as_json], help="print the results of the synced runs; asks no host")
+    _add_items(commands, [shared, as_json])
     return top
+
+
+def _add_items(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
+    items = commands.add_parser("items", parents=parents, help="print the evaluation items of the synced runs")
+    changed = items.add_mutually_exclusive_group()
+    changed.add_argument("--fixed-by", metavar="NAME", help="items that this condition ranks right and another wrong")
+    changed.add_argument("--broken-by", metavar="NAME", help="items that this condition ranks wrong and another right")
+    items.add_argument("--over", metavar="NAME", help="the other condition (default: as the experiment compares)")
+    items.add_argument(
+        "--by",
+        choices=("majority", "margin"),
+        default="majority",
+        help="of its seeds (default), or mean margin above 0",
+    )
+    items.add_argument("--lemma", metavar="WORD", default="", help="only items of this lemma")
+    items.add_argument("--reason", metavar="CODE", default="", help="only killers with this reason code")
+    items.add_argument("--tier", metavar="NAME", default="", help="only items of this tier")
+    items.add_argument("--kind", choices=("retrieval", "coherence"), default="", help="only items of this kind")
 
 
 def _add_run(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec import Struct
 
 from console.format import counted
-from console.results.items import ItemTable, changed, pairs_to_compare
+from console.results.items import ItemTable, changed
 from console.results.tables import Number, Row, Section, Text
 
 _TITLE = "Items that one condition fixed and broke against another, by majority of its seeds and by mean margin"
@@ -33,10 +33,10 @@ class ItemChanges(Struct, frozen=True):
 
 
 def item_changes(table: ItemTable, pairs: Iterable[tuple[str, str]] | None = None) -> tuple[ItemChanges, ...]:
-    """Count the changes of each pair of conditions, by default of ``pairs_to_compare``; without common items there are none."""
-    if pairs is None:
-        pairs = pairs_to_compare(table.conditions)
-    return tuple(one for ours, theirs in pairs for one in _changes(table, ours, theirs))
+    """Count the changes of each pair of conditions, by default the table's; without common items there are none."""
+    return tuple(
+        one for ours, theirs in (table.pairs if pairs is None else pairs) for one in _changes(table, ours, theirs)
+    )
 
 
 def _changes(table: ItemTable, ours: str, theirs: str) -> Iterator[ItemChanges]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -14,6 +13,7 @@ from msgspec import Struct
 from console.results.load import LoadedRuns
 from console.results.statistics.estimates import Floats, Integers
 from console.sanitize import sanitize_line
+from engine.contract.experiment import Experiment
 from engine.contract.settings import RunId
 
 Change = Literal["fixed", "broken"]
@@ -33,6 +33,7 @@ class ItemTable(NamedTuple):
         right: (N, C), how many seeds rank a right candidate first.
         seeds: (N, C), of how many.
         margins: (N, C), mean margin over seeds; NaN without any.
+        pairs: of conditions to compare, ours and theirs, those of the plan first.
     """
 
     conditions: tuple[str, ...]
@@ -40,13 +41,14 @@ class ItemTable(NamedTuple):
     right: Integers
     seeds: Integers
     margins: Floats
+    pairs: tuple[tuple[str, str], ...]
 
     def condition(self, name: str) -> int:
         """Column of condition ``name``; ValueError if there is none."""
         return self.conditions.index(name)
 
 
-def item_table(loaded: LoadedRuns, runs: Iterable[RunId]) -> ItemTable:
+def item_table(loaded: LoadedRuns, runs: Iterable[RunId], experiment: Experiment) -> ItemTable:
     """Count the items of ``runs``. Items of different evaluations are counted apart, even with the same id."""
     wanted = list(runs)
     conditions = tuple(dict.fromkeys(run.condition for run in wanted))
@@ -77,7 +79,8 @@ def item_table(loaded: LoadedRuns, runs: Iterable[RunId]) -> ItemTable:
         pl.Series("item", map(sanitize_line, items["item_id"]), pl.String),
         pl.Series("search", search, pl.String),
     )
-    return ItemTable(conditions, frame, *_by_condition(rows, items, conditions))
+    counts = _by_condition(rows, items, conditions)
+    return ItemTable(conditions, frame, *counts, pairs_to_compare(experiment, conditions))
 
 
 def _most_frequent(column: str, where: pl.Expr) -> pl.Expr:
@@ -231,7 +234,52 @@ def _floats(column: pl.Series) -> Floats:
     return values
 
 
-def pairs_to_compare(conditions: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Each condition with the one before it, then with the first: ``B, A``, ``C, B``, ``C, A``."""
-    before = [(ours, theirs) for theirs, ours in pairwise(conditions)]
-    return *before, *((ours, conditions[0]) for ours in conditions[2:])
+def pairs_to_compare(experiment: Experiment, conditions: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Pairs among ``conditions``: those of the plan, each derived condition with its parent, each other with the control."""
+    parents = {name: one.derived.parent for name, one in experiment.conditions.items() if one.derived}
+    planned = experiment.analysis.pairs(tuple(name for name in conditions if name not in parents))
+    control = experiment.analysis.control_of(tuple(conditions))
+    with_control = ((name, control) for name in conditions if control is not None)
+    pairs = dict.fromkeys((*planned, *parents.items(), *with_control))
+    return tuple((ours, theirs) for ours, theirs in pairs if ours != theirs and {ours, theirs} <= set(conditions))
+
+
+class ConditionOutcome(Struct, frozen=True):
+    """One item under one condition: how many of its ``seeds`` rank a right candidate first, and the mean margin."""
+
+    right: int
+    seeds: int
+    margin: float
+
+
+class ItemRecord(Struct, frozen=True):
+    """One item over all runs, for programs; ``item_id`` is as in the files, all other texts are safe to show."""
+
+    evaluation: str
+    kind: str
+    item_id: str
+    lemma: str
+    tier: str
+    pos: str
+    item_class: str
+    reason: str
+    killer: str
+    failed: int
+    runs: int
+    margin: float
+    conditions: dict[str, ConditionOutcome]
+    query: str
+    answer: str
+    chosen: str
+
+
+def item_records(table: ItemTable, rows: Integers) -> list[ItemRecord]:
+    """``rows`` of ``table`` as records, in their order."""
+    fields = [name for name in ItemRecord.__struct_fields__ if name != "conditions"]
+    values = table.frame.select(fields)[rows].iter_rows(named=True)
+    return [ItemRecord(**one, conditions=_outcomes(table, int(row))) for row, one in zip(rows, values, strict=True)]
+
+
+def _outcomes(table: ItemTable, row: int) -> dict[str, ConditionOutcome]:
+    counts = zip(table.conditions, table.right[row], table.seeds[row], table.margins[row], strict=True)
+    return {name: ConditionOutcome(int(right), int(seeds), float(mean)) for name, right, seeds, mean in counts if seeds}

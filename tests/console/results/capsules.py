@@ -16,11 +16,12 @@ from console.results.failures import failed_items
 from console.results.items import ItemTable, item_table
 from console.results.load import load
 from console.results.records import FailedItem, Results
-from engine.contract.experiment import Experiment
+from engine.contract.experiment import Experiment, read_experiment
 from engine.contract.items import ItemRow
 from engine.contract.metrics import Estimate, Informativeness, Margins, Metrics, Scores, TierScore, judge
 from engine.contract.settings import RunId, Spec, resolve, run_ids
 from engine.contract.state import RunState
+from engine.contract.toml_file import find_config
 
 
 def row(
@@ -143,7 +144,7 @@ def failed_items_in(folder: Path, runs: Sequence[RunId]) -> tuple[FailedItem, ..
 
 def items_in(folder: Path, runs: Sequence[RunId]) -> ItemTable:
     """Load ``runs`` from ``folder`` and count their items."""
-    return item_table(load(folder, runs), runs)
+    return item_table(load(folder, runs), runs, read_experiment(find_config("scaling.toml")))
 
 
 _recorders: list[tuple[Path, list[str]]] = []

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import math
 import random
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from msgspec import structs
 
 from console.results.item_changes import change_text, item_changes, items_sections
 from console.results.items import (
     ANY_RUN,
     DIFFERENCE,
     FACETS,
+    ConditionOutcome,
     ItemFilter,
     ItemTable,
     changed,
     facet_values,
+    item_records,
     pairs_to_compare,
     select,
     sort_rows,
 )
+from engine.contract.derived import Derivation
 from engine.contract.experiment import Experiment, read_experiment
 from engine.contract.items import ItemRow
 from engine.contract.run_folder import RunFolder
@@ -215,7 +218,25 @@ def test_hostile_texts_are_safe_and_the_files_id_stays_as_it_is(experiment: Expe
     )
 
 
-def test_pairs_are_each_with_the_one_before_and_with_the_first() -> None:
-    assert pairs_to_compare(("A",)) == pairs_to_compare(()) == ()
-    assert pairs_to_compare("ABCD") == (("B", "A"), ("C", "B"), ("D", "C"), ("C", "A"), ("D", "A"))
-    assert math.comb(3, 2) == len(pairs_to_compare("ABC"))
+def test_pairs_are_those_of_the_plan_then_with_the_parent_and_with_the_control(experiment: Experiment) -> None:
+    assert pairs_to_compare(experiment, "ABC") == (("B", "A"), ("C", "B"), ("C", "A"))
+    assert pairs_to_compare(experiment, "AC") == (("C", "A"),)
+    assert pairs_to_compare(experiment, "B") == pairs_to_compare(experiment, "") == ()
+    derivation = Derivation("C", "exposures", "2026-01-02T03:04:05Z", ("full",))
+    derived = structs.replace(experiment.conditions["C"], derived=derivation)
+    more = structs.replace(experiment, conditions=experiment.conditions | {"C.2": derived})
+    assert pairs_to_compare(more, ("A", "B", "C", "C.2")) == (
+        ("B", "A"),
+        ("C", "B"),
+        ("C.2", "C"),
+        ("C", "A"),
+        ("C.2", "A"),
+    )
+
+
+def test_records_have_every_condition_that_was_evaluated(experiment: Experiment, tmp_path: Path) -> None:
+    write_capsule(tmp_path, experiment, RUN, ROWS)
+    table = items_in(tmp_path, [RUN, RunId("B", 42)])
+    first, *_ = item_records(table, select(table, ItemFilter(kind="retrieval")))
+    assert (first.item_id, first.failed, first.runs, first.chosen) == ("r1", 1, 1, "wrong")
+    assert first.conditions == {"A": ConditionOutcome(0, 1, -0.1)}
