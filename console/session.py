@@ -37,6 +37,7 @@ from engine.contract.settings import RunId, resolve, run_ids
 if TYPE_CHECKING:
     from console.results.experiment_report import ExperimentReport
     from console.results.load import LoadedRuns  # imports polars, which takes a while
+    from console.results.load_training import Recordings
 
 LAUNCH_S = 30.0  # for each run of a launch: a cluster is slow to answer
 READ_ONLY = "the console is read-only: it launches, aborts and repairs nothing"
@@ -92,6 +93,7 @@ class Session:
         self._version = 0
         self._loading = threading.Lock()
         self._loaded: LoadedRuns | None = None
+        self._recordings: Recordings | None = None
         self._link = HostLink(
             host_name,
             host,
@@ -317,9 +319,12 @@ class Session:
     def report(self) -> ExperimentReport:
         """The results with the decision on them. Blocks while it reads files and computes."""
         from console.results.experiment_report import report_of
+        from console.results.load_training import load_training
 
         loaded, results = self._load_results()
-        return report_of(self._experiment, self._profile, loaded, results, self._runs_dir)
+        with self._loading:
+            recordings = self._recordings = load_training(self._runs_dir, self._runs, self._recordings)
+        return report_of(self._experiment, self._profile, loaded, results, self._runs_dir, recordings)
 
     def failed_items(self) -> tuple[FailedItem, ...]:
         """Evaluation items that counted runs got wrong, worst first. Blocks while it reads files."""

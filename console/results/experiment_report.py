@@ -2,31 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from time import perf_counter
 
 from msgspec import Struct
 
 from console.results.analysis import analyze
 from console.results.analysis_plan import plan_status
 from console.results.analysis_records import Analysis
+from console.results.attention import attention_report
 from console.results.condition_scores import counted_runs
+from console.results.description_records import (
+    AttentionReport,
+    ConditionFailures,
+    MarginDistribution,
+    TrainingSummary,
+)
+from console.results.failure_modes import failure_modes
 from console.results.load import LoadedRuns
+from console.results.load_training import Recordings, load_training
+from console.results.margins import margin_distributions
 from console.results.records import Results
+from console.results.training_summary import training_summary
 from engine.contract.experiment import Experiment
 
 
 class ExperimentReport(Struct, frozen=True):
-    """Results of one profile, and the decision on them."""
+    """Results of one profile, the decision on them, and what its runs show beside it."""
 
     results: Results
     analysis: Analysis
+    failure_modes: tuple[ConditionFailures, ...] = ()
+    margins: tuple[MarginDistribution, ...] = ()
+    training: TrainingSummary | None = None
+    attention: AttentionReport = AttentionReport()
 
 
 def report_of(
-    experiment: Experiment, profile: str, loaded: LoadedRuns, results: Results, folder: Path
+    experiment: Experiment,
+    profile: str,
+    loaded: LoadedRuns,
+    results: Results,
+    folder: Path,
+    recordings: Recordings | None = None,
+    clock: Callable[[], float] = perf_counter,
 ) -> ExperimentReport:
-    """The report on ``results`` of the runs ``loaded`` from the experiment's ``folder``. Takes seconds for many runs."""
-    counted = counted_runs(results)
+    """The report on ``results`` of the runs ``loaded`` from the experiment's ``folder``. Takes seconds for many runs.
+
+    Args:
+        recordings: events and attention of the runs; None: they are read now.
+    """
+    started = clock()
+    if recordings is None:
+        recordings = load_training(folder, loaded.runs)
+    runs = counted_runs(results)
     complete = all(one.evaluated == one.total for one in results.conditions) and results.comparable
-    status, planned = plan_status(folder, experiment, profile, counted, complete)
-    return ExperimentReport(results, analyze(experiment, profile, loaded, results, status, planned))
+    status, planned = plan_status(folder, experiment, profile, runs, complete)
+    analysis = analyze(experiment, profile, loaded, results, status, planned)
+    failures, margins = failure_modes(loaded, runs), margin_distributions(loaded, runs)
+    attention = attention_report(recordings, runs)
+    points = experiment.analysis.convergence_points
+    threshold = None if points is None else points / 100
+    training = training_summary(recordings, runs, threshold, experiment.timeline, clock() - started)
+    return ExperimentReport(results, analysis, failures, margins, training, attention)

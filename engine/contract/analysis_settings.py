@@ -1,4 +1,4 @@
-"""What the results of an experiment are judged by: comparisons, margins, expected outcomes; no number of a run depends on it.
+"""What the results of an experiment are judged by: comparisons, margins, expected outcomes, timeline; no number of a run depends on it.
 
 Points are percentage points: 2.0 is 0.02 of a score.
 """
@@ -19,6 +19,7 @@ GuardedMetric = Literal[
 Points = Annotated[float, Meta(ge=-100.0, le=100.0)]
 Margin = Annotated[float, Meta(gt=0.0, le=100.0)]
 Level = Annotated[float, Meta(ge=0.001, le=0.5)]
+Minutes = Annotated[float, Meta(gt=0.0, le=1e6)]
 Pair = Annotated[tuple[str, ...], Meta(min_length=2, max_length=2)]
 
 
@@ -56,6 +57,18 @@ class AnalysisSettings(Struct, frozen=True, forbid_unknown_fields=True):
         if self.control is None:
             return conditions[0] if conditions else None
         return self.control if self.control in conditions else None
+
+
+class Timeline(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the plan says that the experiment takes, in minutes: measured times are shown beside it.
+
+    ``set_up`` is before the first run, ``run`` each run, ``total`` all of it, ``analysis`` after the last run.
+    """
+
+    set_up: Minutes = 30.0
+    run: Minutes = 40.0
+    total: Minutes = 420.0
+    analysis: Minutes = 60.0
 
 
 class Expectation(Struct, frozen=True):

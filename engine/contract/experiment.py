@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct, structs
 
-from engine.contract.analysis_settings import AnalysisSettings, ExpectedOutcome, analysis_mistakes
+from engine.contract.analysis_settings import AnalysisSettings, ExpectedOutcome, Timeline, analysis_mistakes
 from engine.contract.bad_input import BadInput
 from engine.contract.derived import AddedSeeds, Derivation, Seed, derived_mistakes
 from engine.contract.experiment_text import ExperimentText, read_experiment_text
@@ -290,6 +290,7 @@ class ExperimentFile(Struct, frozen=True, forbid_unknown_fields=True):
     model: ModelSettings = ModelSettings()
     training: Training = Training()
     gates: Gates = Gates()
+    timeline: Timeline = Timeline()
     contingency: tuple[Contingency, ...] = ()
     development: dict[Name, DevelopmentFiles] = {}
     evaluation: UserEvaluation | None = None

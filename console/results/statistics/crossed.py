@@ -152,7 +152,7 @@ def _candidates(evidence: _Evidence, level: float) -> list[_Bounds]:
         return []
     candidates: list[_Bounds] = []
     if found.variance > NEGLIGIBLE:
-        half = stdtrit(found.freedom, (1 + level) / 2) * math.sqrt(found.variance)
+        half = float(stdtrit(found.freedom, (1 + level) / 2)) * math.sqrt(found.variance)
         both = found.has_seed_variance
         candidates.append((found.mean - half, found.mean + half, "t" if both else "lemmas"))
         if both:
