@@ -56,9 +56,10 @@ def report_of(
     started = clock()
     if recordings is None:
         recordings = load_training(folder, loaded.runs)
-    runs = counted_runs(results)
+    counted = counted_runs(results)
+    runs = tuple(run for of_condition in counted.values() for run in of_condition)
     complete = all(one.evaluated == one.total for one in results.conditions) and results.comparable
-    status, planned = plan_status(folder, experiment, profile, runs, complete)
+    status, planned = plan_status(folder, experiment, profile, counted, complete)
     analysis = analyze(experiment, profile, loaded, results, status, planned)
     failures, margins = failure_modes(loaded, runs), margin_distributions(loaded, runs)
     attention = attention_report(recordings, runs)
