@@ -1,6 +1,6 @@
-"""What the results of an experiment are judged by: comparisons, margins, expected outcomes, timeline; no number of a run depends on it.
+"""What the results of an experiment are judged by: comparisons, margins, expected outcomes, timeline.
 
-Points are percentage points: 2.0 is 0.02 of a score.
+No number of a run depends on it. Points are percentage points: 2.0 is 0.02 of a score.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ def test_a_missing_file_is_named(experiment: Experiment, capsule: RunFolder, fil
 
 
 def test_a_parquet_file_on_which_polars_panics_is_unusable(capsule: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    def panic(_: object) -> pl.DataFrame:
+    def panic(_: object, columns: object = None) -> pl.DataFrame:
         raise pl.exceptions.PanicException("byte index out of range")
 
     monkeypatch.setattr(pl, "read_parquet", panic)
