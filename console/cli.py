@@ -63,7 +63,12 @@ def parser() -> argparse.ArgumentParser:
     )
     preflight.add_argument("--repair", action="store_true", help="carry out the repairs that the checks advise")
     _add_sync(commands, [shared, as_json])
-    commands.add_parser("results", parents=[shared, as_json], help="print the results of the synced runs; asks no host")
+    results = commands.add_parser(
+        "results", parents=[shared, as_json], help="print the results of the synced runs; asks no host"
+    )
+    results.add_argument(
+        "--exit-code", action="store_true", help="exit with 5 where nothing is to be shipped, with 7 if undecided"
+    )
     _add_items(commands, [shared, as_json])
     return top
 

@@ -6,6 +6,7 @@ import asyncio
 import getpass
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -202,7 +203,18 @@ class Session:
         except AgentRefused as refusal:
             return tuple(Outcome(run, False, str(refusal)) for run in plan.launch)
         answers = dict(zip(plan.launch, reply.get("outcomes", ()), strict=False))
-        return tuple(self._attempts.outcome(run, one.key, answers.get(run, {})) for run, one in attempts.items())
+        outcomes = tuple(self._attempts.outcome(run, one.key, answers.get(run, {})) for run, one in attempts.items())
+        if any(outcome.done for outcome in outcomes):
+            await self._keep_plan()
+        return outcomes
+
+    async def _keep_plan(self) -> None:
+        """Write what is to be compared, as the experiment states it at its first launch, if this console is the writer."""
+        from console.results.analysis_plan import plan_of, write_plan
+
+        if self._link.local.writable:
+            with suppress(OSError):  # a launch does not fail for it; the report says that no plan was kept
+                await asyncio.to_thread(write_plan, self._runs_dir, plan_of(self._experiment, self._profile))
 
     async def _experiment_arguments(self, connection: HostConnection) -> tuple[str, ...]:
         """Arguments for the engine's check of an experiment that names files; sends these files first."""

@@ -30,7 +30,7 @@ def loaded_by(module: str) -> set[str]:
             set(),
         ),
         ("console.session", {"asyncssh"}),
-        ("console.results.aggregate, console.results.failures", {"polars"}),
+        ("console.results.aggregate, console.results.failures", {"polars", "numpy"}),
         ("console.ui.app", {"textual"}),
     ],
 )

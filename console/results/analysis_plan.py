@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -142,7 +142,7 @@ def read_plan(folder: Path) -> tuple[PlanFile | None, str]:
 
 
 def plan_status(
-    folder: Path, experiment: Experiment, profile: str, counted: Mapping[str, Iterable[object]], complete: bool
+    folder: Path, experiment: Experiment, profile: str, counted: Mapping[str, Sequence[object]], complete: bool
 ) -> tuple[PlanStatus, Plan | None]:
     """The status of the plan in ``folder``, and the plan if one was kept; notes a look at ``counted`` runs. Blocks.
 
@@ -160,14 +160,16 @@ def plan_status(
     changes = [problem] if problem else []
     if file and file.runs_before:
         changes.append(f"the plan was written when there were {file.runs_before} runs already")
-    changes += [] if planned is None else plan_changes(planned, present)
-    level = (planned or present).level if planned is None or planned.level == present.level else present.level
+    if planned is not None:
+        changes += plan_changes(planned, present)
+    elif any(counted.values()) and not problem:
+        changes.append("no plan was kept at the first launch: what is compared is what the experiment states now")
     status = PlanStatus(
         file.fingerprint if file else "",
         sanitize_line(file.written_at) if file else "",
         tuple(sanitize_line(change, limit=300) for change in (*changes, *([note] if note else ()))),
         looks,
-        level / looks,
+        present.level / looks,
     )
     return status, planned
 
