@@ -27,8 +27,13 @@ FLIPS = 10_000
 CHUNK_VALUES = 2**21
 
 
-def lemma_test(ours: SeedScores, theirs: SeedScores, seed: int = 0, level: float = 0.95) -> LemmaTest:
+def lemma_test(
+    ours: SeedScores, theirs: SeedScores, seed: int = 0, level: float = 0.95, flips: int = FLIPS
+) -> LemmaTest:
     """Test of ``ours`` minus ``theirs`` on the same items; it says nothing about new seeds.
+
+    Args:
+        flips: patterns of signs that are drawn; all of them are tried where there are no more than that.
 
     Raises:
         ValueError: the items differ, or the scores have no right shape.
@@ -41,7 +46,7 @@ def lemma_test(ours: SeedScores, theirs: SeedScores, seed: int = 0, level: float
         return LemmaTest(
             Interval(found.mean, None, None, None, "none", found.seeds, found.lemmas, found.items, level), None
         )
-    lows, highs, is_exact = _accepted(sums, our.counts, seed)
+    lows, highs, is_exact = _accepted(sums, our.counts, seed, flips)
     patterns = len(lows) + (not is_exact)  # all patterns hold the data themselves; drawn ones need not
     p = float((np.count_nonzero((lows <= 0) & (highs >= 0)) + (not is_exact)) / patterns)
     # so many patterns may accept a difference that p is still below the error
@@ -70,13 +75,13 @@ def lemma_test(ours: SeedScores, theirs: SeedScores, seed: int = 0, level: float
     return LemmaTest(interval, p)
 
 
-def _accepted(sums: Floats, counts: Floats, seed: int) -> tuple[Floats, Floats, bool]:
+def _accepted(sums: Floats, counts: Floats, seed: int, flips: int) -> tuple[Floats, Floats, bool]:
     """For each pattern of signs the least and greatest difference under which it is as extreme as the data.
 
     Returns:
         (patterns,) twice, and whether they are all patterns there are.
     """
-    patterns, is_exact = _sign_patterns(len(counts), seed)
+    patterns, is_exact = _sign_patterns(len(counts), seed, flips)
     low, high = np.empty(len(patterns)), np.empty(len(patterns))
     both = np.stack([sums, counts], axis=1)  # (L, 2)
     chunk = max(1, CHUNK_VALUES // len(counts))
@@ -94,8 +99,8 @@ def _accepted(sums: Floats, counts: Floats, seed: int) -> tuple[Floats, Floats, 
 
 
 @lru_cache(maxsize=4)
-def _sign_patterns(lemmas: int, seed: int) -> tuple[npt.NDArray[np.bool_], bool]:
-    """(patterns, lemmas), which lemmas to flip: all patterns if these are few, else ``FLIPS`` random ones."""
-    if 2**lemmas <= FLIPS:
+def _sign_patterns(lemmas: int, seed: int, flips: int) -> tuple[npt.NDArray[np.bool_], bool]:
+    """(patterns, lemmas), which lemmas to flip: all patterns if these are few, else ``flips`` random ones."""
+    if 2**lemmas <= flips:
         return (np.arange(2**lemmas)[:, None] >> np.arange(lemmas) & 1).astype(bool), True
-    return np.random.default_rng(seed).integers(2, size=(FLIPS, lemmas), dtype=np.int8).astype(bool), False
+    return np.random.default_rng(seed).integers(2, size=(flips, lemmas), dtype=np.int8).astype(bool), False

@@ -1,0 +1,33 @@
+"""Procedures reject at their level where there is nothing to find, in a short, seeded version of ``make calibration``."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from tests.calibration.__main__ import rates
+from tests.calibration.needed import plan, power
+from tests.calibration.procedures import NULL_LEVELS
+from tests.calibration.simulate import Setting, as_margins, as_right
+
+EXPERIMENTS = 150
+NOT_THEIR_QUESTION = {"paired t, taken for new lemmas", "seed-items pooled (not used)", "bootstrap alone"}
+
+
+@pytest.mark.parametrize("setting", [Setting(0.25, 3), Setting(0.9, 3), Setting(0.5, 10)], ids=str)
+def test_no_procedure_rejects_more_often_than_its_level(setting: Setting) -> None:
+    for shown in (as_right, as_margins):
+        found = rates(setting._replace(lemmas=60), shown, EXPERIMENTS)
+        for name in found.keys() - NOT_THEIR_QUESTION:
+            level = NULL_LEVELS[name]
+            assert found[name] <= level + 3.1 * math.sqrt(level * (1 - level) / EXPERIMENTS), name
+        # what is never done would be seen here
+        assert found["seed-items pooled (not used)"] > 0.15
+
+
+def test_what_is_needed_finds_the_effect_four_times_in_five() -> None:
+    for wanted in (plan(Setting(0.0, 3, lemmas=60), 2.0), plan(Setting(0.9, 3, lemmas=60), 2.2)):
+        bought = wanted.with_more_items() if wanted.need.items else wanted.with_more_seeds()
+        assert power(wanted.setting, wanted.effect, EXPERIMENTS) < 0.65
+        assert 0.70 < power(bought, wanted.effect, EXPERIMENTS) < 0.92
