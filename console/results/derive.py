@@ -90,7 +90,7 @@ def next_seeds(experiment: Experiment, profile: str, count: int) -> tuple[int, .
     return tuple(itertools.islice((seed for seed in candidates if seed not in known), count))
 
 
-def difference_text(experiment: Experiment, profile: str, parent: str, changes: Mapping[str, Any]) -> str:
+def difference_text(experiment: Experiment, profile: str, parent: str, changes: Mapping[Any, Any]) -> str:
     """``changes`` of a condition as TOML to edit; a comment behind each value says what ``parent`` has."""
     present = resolve(experiment, profile, RunId(parent, 0))
     lines = []

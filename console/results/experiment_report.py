@@ -23,6 +23,8 @@ from console.results.failure_modes import failure_modes
 from console.results.load import LoadedRuns
 from console.results.load_training import Recordings, load_training
 from console.results.margins import margin_distributions
+from console.results.next_step_records import NextStep
+from console.results.next_steps import next_steps
 from console.results.records import Results
 from console.results.training_summary import training_summary
 from engine.contract.experiment import Experiment
@@ -37,6 +39,7 @@ class ExperimentReport(Struct, frozen=True):
     margins: tuple[MarginDistribution, ...] = ()
     training: TrainingSummary | None = None
     attention: AttentionReport = AttentionReport()
+    next_steps: tuple[NextStep, ...] = ()
 
 
 def report_of(
@@ -61,9 +64,10 @@ def report_of(
     complete = all(one.evaluated == one.total for one in results.conditions) and results.comparable
     status, planned = plan_status(folder, experiment, profile, counted, complete)
     analysis = analyze(experiment, profile, loaded, results, status, planned)
+    steps = next_steps(experiment, profile, results, analysis, loaded)
     failures, margins = failure_modes(loaded, runs), margin_distributions(loaded, runs)
     attention = attention_report(recordings, runs)
     points = experiment.analysis.convergence_points
     threshold = None if points is None else points / 100
     training = training_summary(recordings, runs, threshold, experiment.timeline, clock() - started)
-    return ExperimentReport(results, analysis, failures, margins, training, attention)
+    return ExperimentReport(results, analysis, failures, margins, training, attention, steps)

@@ -76,6 +76,8 @@ def write_capsule(
     top1: float | None = None,
     profile: str = "full",
     gains: Mapping[str, Estimate] | None = None,
+    steps: int = 1,
+    exposures: float | None = 7.25,
 ) -> None:
     """Write the local copy of a finished run of ``experiment``; ``top1`` makes its metrics contradict its items."""
     capsule = folder / str(run)
@@ -110,7 +112,7 @@ def write_capsule(
         Informativeness({}, {}, 1.0, 1.0, 0, 0),
         1,
         1,
-        1,
+        steps,
         1,
         0,
         gates,
@@ -118,7 +120,7 @@ def write_capsule(
         best_step=30,
         best_score=0.6,
         score_name="top-1\x1b[31m",
-        tier3_exposures=7.25,
+        tier3_exposures=exposures,
     )
     (capsule / "metrics.json").write_bytes(msgspec.json.encode(metrics))
     settings = resolve(experiment, profile, run)
