@@ -83,6 +83,7 @@ class ConditionFailures(Struct, frozen=True):
         killers: of the frozen killer set, all and by reason code; empty where there is none or it is not known.
         reasons: of the items that the condition's own heads fail badly.
         summary: what fails most, one sentence.
+        tiers: which tier fails most, one sentence; "" without tiers.
     """
 
     condition: str
@@ -92,6 +93,7 @@ class ConditionFailures(Struct, frozen=True):
     killers: tuple[FailureGroup, ...] = ()
     reasons: tuple[ReasonCount, ...] = ()
     summary: str = ""
+    tiers: str = ""
 
 
 class Quantile(Struct, frozen=True):

@@ -20,6 +20,7 @@ import polars as pl
 from msgspec.structs import replace
 from scipy.special import stdtr  # type: ignore[import-untyped]
 
+from console.format import counted
 from console.results.description_records import ConditionFailures, FailureGroup, KindFailures, ReasonCount
 from console.results.item_scores import KINDS, ItemScores, item_scores
 from console.results.load import LoadedRuns
@@ -39,6 +40,8 @@ MIN_ITEMS, MIN_LEMMAS = 20, 10
 MAX_GROUPS = 12
 """Values of one facet that are shown, those with the most items."""
 MAX_LEMMAS = 5
+HARDER = 0.05
+"""Chance that is lower by more than this is said where a group fails most."""
 UNKNOWN_REASON = "reason not saved"
 
 Mask = npt.NDArray[np.bool_]
@@ -73,7 +76,7 @@ def _condition(loaded: LoadedRuns, scores: Sequence[ItemScores], kinds: tuple[Ki
     killers = killer_groups(retrieval, _killer_reasons(loaded, retrieval)) if retrieval is not None else ()
     reasons = reason_counts(retrieval) if retrieval is not None else ()
     done = ConditionFailures(first.condition, first.evaluation, first.seeds, kinds, killers, reasons)
-    return replace(done, summary=summary(done))
+    return replace(done, summary=summary(done), tiers=tier_summary([one for kind in kinds for one in kind.groups]))
 
 
 def _kind_failures(alike: Sequence[ItemScores]) -> list[KindFailures]:
@@ -157,7 +160,7 @@ def facet_groups(scores: ItemScores) -> tuple[list[_Group], tuple[str, ...]]:
     unknown: list[str] = []
     for facet in FACETS:
         counts = Counter(values[facet])
-        if set(counts) == {""}:
+        if set(counts) == {""} and not (facet == "tier" and scores.kind == "coherence"):
             unknown.append(facet)
         if len(counts) < 2:
             continue  # all items are alike in it
@@ -252,17 +255,58 @@ def reason_counts(scores: ItemScores) -> tuple[ReasonCount, ...]:
 
 def summary(failures: ConditionFailures) -> str:
     """What fails most in the condition, in one sentence."""
-    parts = [_kind_summary(one) for one in failures.kinds]
-    return f"{failures.condition}: {'; '.join(parts)}."
+    return "; ".join(_kind_summary(one) for one in failures.kinds) + "."
+
+
+_PHRASES = {
+    "tier": "{}",
+    "item class": "item class {}",
+    "part of speech": "part of speech {}",
+    "senses": "items of {} senses",
+    "cue strength": "items of {} cue strength",
+    "source": "source {}",
+}
 
 
 def _kind_summary(failures: KindFailures) -> str:
     units = {"retrieval": "retrieval items", "coherence": "coherence steps"}[failures.kind]
     overall, worst = failures.overall, failures.worst
     total = f"{overall.failed:.0f} of {overall.items:,} {units} fail"
+    if not overall.failed:
+        return f"none of {overall.items:,} {units} fails"
     if worst is None:
-        return f"{total}, no group of them beyond noise"
+        return f"{total}, in no group of them more than in the others beyond noise"
+    harder = ""
+    if worst.chance < overall.chance - HARDER:
+        harder = f"; guessing is harder there, {100 * worst.chance:.0f}% against {100 * overall.chance:.0f}%"
     return (
-        f"{total}, most in {worst.facet} {worst.value} ({worst.failed:.0f} of {worst.items:,}, {worst.excess:.0f} more "
-        "than at the others' rate)"
+        f"{total}, most in {_PHRASES[worst.facet].format(worst.value)} ({worst.failed:.0f} of {worst.items:,}, "
+        f"{worst.excess:.0f} more than at the others' rate{harder})"
     )
+
+
+def tier_summary(groups: Sequence[FailureGroup]) -> str:
+    """Which tier fails most and which others are not told apart from it, in one sentence; "" without tiers."""
+    tiers = sorted((one for one in groups if one.facet == "tier"), key=lambda one: (one.accuracy.mean, -one.items))
+    if not tiers:
+        return ""
+    worst, *others = tiers
+    alike = [_tier_text(one) for one in others if _overlap(one.accuracy, worst.accuracy)]
+    text = f"Tiers: {_tier_text(worst)} fails most"
+    if alike:
+        text += f", not told apart from {' and '.join(alike)}"
+    if not max(one.mean_pool for one in tiers if one is worst or _tier_text(one) in alike):
+        text += "; frozen mean pooling, by which tiers are made, has none of them right"
+    return text + "."
+
+
+def _tier_text(tier: FailureGroup) -> str:
+    right, high = tier.items - tier.failed, tier.accuracy.high
+    most = "" if high is None else f", at most {100 * high:.0f}%"
+    return f"{tier.value} ({right:.0f} of {counted(tier.items, 'item')} right{most}; {counted(tier.lemmas, 'lemma')})"
+
+
+def _overlap(one: Interval, other: Interval) -> bool:
+    if one.low is None or other.high is None:
+        return True
+    return one.low <= other.high

@@ -53,6 +53,7 @@ class Range(Struct, frozen=True):
 
     Attributes:
         shows_mean: ``43.2 [41.4, 45.3]``; else ``41.4 – 45.3``, for a table that has the mean in a cell of its own.
+        has_short_ends: ``43.2 [41, 45]``, of a percent, for narrow columns; what is written out has all digits.
         n: how many items, runs or pairs it is of; not shown, but written with the number to CSV.
     """
 
@@ -63,9 +64,12 @@ class Range(Struct, frozen=True):
     shows_mean: bool = True
     role: Role = "plain"
     n: int | None = None
+    has_short_ends: bool = False
 
     @property
     def text(self) -> str:
+        if self.has_short_ends and self.low is not None and self.high is not None:
+            return f"{number_text(self.mean, self.unit)} [{100 * self.low:.0f}, {100 * self.high:.0f}]"
         low, mean, high = (number_text(value, self.unit) for value in (self.low, self.mean, self.high))
         is_known = self.low is not None and self.high is not None
         if not self.shows_mean:
@@ -171,6 +175,16 @@ Row = tuple[Cell, ...]
 Line = list[Part]
 
 
+def sparkline(values: Sequence[float], low: float, high: float) -> str:
+    """One block for each value, the lowest at ``low`` or below, the full one at ``high`` or above; a space for NaN."""
+    blocks = "▁▂▃▄▅▆▇█"
+    span = high - low or 1.0
+    return "".join(
+        blocks[round(max(0.0, min(1.0, (value - low) / span)) * (len(blocks) - 1))] if math.isfinite(value) else " "
+        for value in values
+    )
+
+
 def number_text(value: float | None, unit: Unit) -> str:
     """``value`` rounded as its unit is shown: one digit of a percent, three of a cosine; a dash for none."""
     return "-" if value is None or not math.isfinite(value) else _FORMATS[unit](value)
@@ -257,9 +271,11 @@ def _column_widths(rows: Sequence[Row], columns: int, width: int) -> tuple[list[
     cells = [[row[at] for row in aligned if len(row) > at] for at in range(columns)]
     bars = [any(isinstance(part, Bar) for cell in column for part in cell) for column in cells]
     widths = [
-        max(map(_least_width, column)) if is_bar else min(limit, max(map(_width, column)))
+        max(map(_least_width, column)) if is_bar else max(map(_width, column))
         for column, is_bar in zip(cells, bars, strict=True)
     ]
+    if sum(widths) + columns - 1 > width:
+        widths = [one if is_bar else min(limit, one) for one, is_bar in zip(widths, bars, strict=True)]
     gap = 2 if sum(widths) + 2 * (columns - 1) <= width else 1
     if any(bars):
         spare = max(0, width - sum(widths) - gap * (columns - 1)) // sum(bars)
@@ -293,6 +309,7 @@ _ASCII = str.maketrans(
         "▸": ">",
         "—": "-",
         "×": "x",
+        **dict(zip("▁▂▃▄▅▆▇█", "_.-:=+*#", strict=True)),
     }
 )
 

@@ -160,7 +160,7 @@ def _planned_times(
         all_runs = math.fsum(one.total for one in times)
         runs = all_runs / len(times)
         seconds = max(one.last_event for one in recorded) - min(one.first_event for one in recorded)
-        elapsed = f"{counted(len(times), 'run')} one after another; from first event to last {duration(seconds)}"
+        elapsed = f"{counted(len(times), 'run')} in turn; first event to last {duration(seconds)}"
     spread = f"mean; {' to '.join(duration(end(one.total for one in times)) for end in (min, max))}" if times else ""
     return (
         PlannedTime("set-up", 60 * timeline.set_up, None, "before the first run: no run records it"),
