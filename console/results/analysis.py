@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from console.results.analysis_plan import Plan, plan_of
-from console.results.analysis_records import Analysis, Comparison, GateResult, PlanStatus
+from console.results.analysis_records import Analysis, GateResult, PlanStatus
 from console.results.comparisons import compare, outcome_results, questions
-from console.results.condition_scores import DRAWS, ConditionScores, counted_runs
+from console.results.condition_scores import DRAWS, ConditionScores
 from console.results.gate_results import gate_results
 from console.results.load import LoadedRuns
-from console.results.records import Results
+from console.results.records import Results, counted_runs
 from console.results.seed_scores import scores_of
 from console.results.verdict import Evaluated, decide
 from engine.contract.experiment import Experiment
@@ -23,7 +22,6 @@ from engine.contract.settings import RunId
 
 def analyze(
     experiment: Experiment,
-    profile: str,
     loaded: LoadedRuns,
     results: Results,
     status: PlanStatus | None = None,
@@ -37,7 +35,7 @@ def analyze(
         planned: as it was at the first launch; None before it, or if it was not kept.
         draws: of the bootstrap.
     """
-    present = plan_of(experiment, profile)
+    present = plan_of(experiment, results.profile)
     status = status or PlanStatus(level=present.level)
     planned = planned or present
     counted = counted_runs(results)
@@ -69,7 +67,7 @@ def analyze(
         comparisons,
         outcome_results(scores, expected, status.level),
         status,
-        tuple(_warnings(gates, scores, comparisons, counted)),
+        tuple(_warnings(gates, scores, counted, planned)),
         results_fingerprint(loaded, counted, present),
     )
 
@@ -85,31 +83,25 @@ def results_fingerprint(loaded: LoadedRuns, counted: Mapping[str, Sequence[RunId
 
 
 def _warnings(
-    gates: Sequence[GateResult],
-    scores: ConditionScores,
-    comparisons: Sequence[Comparison],
-    counted: Mapping[str, Sequence[RunId]],
+    gates: Sequence[GateResult], scores: ConditionScores, counted: Mapping[str, Sequence[RunId]], planned: Plan
 ) -> list[str]:
     """What makes the numbers doubtful, each said once."""
     found = [text for gate in gates for text in gate.warnings]
-    equal = scores.equal_runs(*scores.conditions)
-    if equal:
+    if equal := scores.equal_runs(*scores.conditions):
         found.append(f"runs with identical items are one observation: {', '.join(equal)}")
-    single = [name for name, runs in counted.items() if len(runs) == 1]
-    if single:
-        found.append(f"{', '.join(single)}: one seed says nothing about other seeds; intervals are for these models")
-    found += _uneven_seeds(comparisons, counted)
-    return list(dict.fromkeys(found))
+    if single := [name for name, runs in counted.items() if len(runs) == 1]:
+        found.append(f"one seed says nothing about other seeds: intervals of {', '.join(single)} are for this model")
+    return list(dict.fromkeys([*found, *_uneven_seeds(counted, planned)]))
 
 
-def _uneven_seeds(comparisons: Sequence[Comparison], counted: Mapping[str, Sequence[RunId]]) -> list[str]:
-    """Seeds that only some of the conditions compared by plan have; a condition without any run is only missing."""
-    compared = {name for one in comparisons if one.role != "exploratory" for name in (one.ours, one.theirs)}
-    seeds = {name: {run.seed for run in counted.get(name, ())} for name in compared if counted.get(name)}
-    most = Counter(seed for own in seeds.values() for seed in own)
-    uneven = sorted(seed for seed, times in most.items() if times < len(seeds))
-    if not uneven:
-        return []
-    lacking = sorted(name for name, own in seeds.items() if not own.issuperset(uneven))
-    named = ", ".join(map(str, uneven))
-    return [f"{', '.join(lacking)} lacks seeds that others have ({named}): new seeds go to every compared condition"]
+def _uneven_seeds(counted: Mapping[str, Sequence[RunId]], planned: Plan) -> list[str]:
+    """Seeds beyond the planned ones that some compared conditions have and others lack."""
+    compared = {name for pair in planned.comparisons for name in pair} & set(counted)
+    added = {name: {run.seed for run in counted[name]} - set(planned.seeds) for name in sorted(compared)}
+    every = set().union(*added.values())
+    return [
+        f"{name} lacks added seeds that others have ({', '.join(map(str, sorted(every - own)))}):"
+        " new seeds go to every compared condition"
+        for name, own in added.items()
+        if every - own
+    ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from console.format import GATE_LABELS
 from console.results.analysis_records import PlanStatus
+from console.results.records import Results, counted_runs
 from console.sanitize import sanitize_line
 from engine.contract.analysis_settings import ExpectedOutcome, Metric
 from engine.contract.durable import sync_folder
@@ -141,22 +142,15 @@ def read_plan(folder: Path) -> tuple[PlanFile | None, str]:
     return file, ""
 
 
-def plan_status(
-    folder: Path, experiment: Experiment, profile: str, counted: Mapping[str, Sequence[object]], complete: bool
-) -> tuple[PlanStatus, Plan | None]:
-    """The status of the plan in ``folder``, and the plan if one was kept; notes a look at ``counted`` runs. Blocks.
-
-    Args:
-        counted: the runs of each condition whose results are read now.
-        complete: whether every run of the conditions compared by plan is among them; if not, nothing is concluded from
-            the results, so they are no look.
-    """
+def plan_status(folder: Path, experiment: Experiment, results: Results) -> tuple[PlanStatus, Plan | None]:
+    """The status of the plan in ``folder``, and the plan if one was kept; notes that ``results`` are read. Blocks."""
+    profile, counted = results.profile, counted_runs(results)
     present = plan_of(experiment, profile)
     file, problem = read_plan(folder)
     planned = file.plan if file else None
     compared = {name for pair in present.comparisons for name in pair} or set(present.conditions)
     runs = tuple(sorted(str(run) for name, own in counted.items() if name in compared for run in own))
-    looks, note = note_look(folder, runs if complete else ())
+    looks, note = note_look(folder, runs, complete=_is_complete(results, compared))
     changes = [problem] if problem else []
     if file and file.runs_before:
         changes.append(f"the plan was written when there were {file.runs_before} runs already")
@@ -172,6 +166,12 @@ def plan_status(
         present.level / looks,
     )
     return status, planned
+
+
+def _is_complete(results: Results, conditions: Collection[str]) -> bool:
+    """Whether every run of ``conditions`` is counted and can be compared."""
+    compared = [one for one in results.conditions if one.condition in conditions]
+    return results.comparable and all(one.evaluated == one.total for one in compared)
 
 
 def plan_changes(planned: Plan, present: Plan) -> list[str]:
@@ -216,31 +216,31 @@ def _pair_text(pair: tuple[str, str]) -> str:
     return f"{pair[0]} - {pair[1]}"
 
 
-def note_look(folder: Path, runs: tuple[str, ...], now: datetime | None = None) -> tuple[int, str]:
-    """Note that the results of ``runs`` are read; how many sets were read in all, at least 1, and why one is not kept.
+def note_look(folder: Path, runs: tuple[str, ...], *, complete: bool, now: datetime | None = None) -> tuple[int, str]:
+    """How many sets of runs had their results read, ``runs`` among them, and why one of them is not kept. Blocks.
 
-    The same set again is no further look. A set that cannot be written is counted as long as this process lives. Blocks.
+    The same set again is no further look. Of runs that are not ``complete`` nothing is concluded: they are counted now,
+    but not kept. A set that cannot be written is counted as long as this process lives.
+
+    Returns:
+        The number, at least 1, and "" or the problem in words.
     """
+    problem = ""
     try:
         known = {look.key for look in _read_looks(folder)}
     except OSError as error:
-        known, problem = set(), f"{LOOKS} cannot be read: {error.strerror}; earlier looks at results are not counted"
-    else:
-        problem = ""
+        known, problem = set(), f"{LOOKS} cannot be read ({error.strerror}): earlier looks at results are not counted"
     unwritten = _unwritten_looks.setdefault(folder, set())
     look = Look(runs, _utc(now))
-    if runs and look.key not in known:
+    if runs and complete and look.key not in known:
         try:
             with open(folder / LOOKS, "ab") as file:  # one write, so that lines of two processes do not mix
                 file.write(msgspec.json.encode(look) + b"\n")
-            known.add(look.key)
             unwritten.discard(look.key)
         except OSError as error:
             unwritten.add(look.key)
-            problem = (
-                problem or f"{LOOKS} cannot be written: {error.strerror}; this look is counted in this process only"
-            )
-    return max(1, len(known | unwritten)), problem
+            problem = problem or f"{LOOKS} cannot be written ({error.strerror}): this look counts in this process only"
+    return max(1, len(known | unwritten | ({look.key} if runs else set()))), problem
 
 
 def _read_looks(folder: Path) -> list[Look]:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from console.results.load import LoadedRuns
-from console.results.records import Results
 from console.results.run_scores import MEAN_POOL, RANDOM, WORD_OVERLAP
 from console.results.seed_scores import baseline_scores, mean_pool_scores, metric_names, scores_of, seed_scores
 from console.results.statistics.crossed import (
@@ -20,15 +19,6 @@ from console.results.statistics.estimates import Floats, Interval, SeedScores, S
 from engine.contract.settings import RunId
 
 DRAWS = 10_000
-
-
-def counted_runs(results: Results) -> dict[str, tuple[RunId, ...]]:
-    """The counted runs of each condition of the profile, in the matrix's order."""
-    found: dict[str, tuple[RunId, ...]] = {one.condition: () for one in results.conditions}
-    for run in results.runs:
-        if run.is_counted:
-            found[run.condition] += (RunId(run.condition, run.seed),)
-    return found
 
 
 def mean_pool_of(condition: str) -> str:

@@ -12,7 +12,6 @@ from console.results.analysis import analyze
 from console.results.analysis_plan import plan_status
 from console.results.analysis_records import Analysis
 from console.results.attention import attention_report
-from console.results.condition_scores import counted_runs
 from console.results.description_records import (
     AttentionReport,
     ConditionFailures,
@@ -25,7 +24,7 @@ from console.results.load_training import Recordings, load_training
 from console.results.margins import margin_distributions
 from console.results.next_step_records import NextStep
 from console.results.next_steps import next_steps
-from console.results.records import Results
+from console.results.records import Results, counted_runs
 from console.results.training_summary import training_summary
 from engine.contract.experiment import Experiment
 
@@ -61,9 +60,8 @@ def report_of(
         recordings = load_training(folder, loaded.runs)
     counted = counted_runs(results)
     runs = tuple(run for of_condition in counted.values() for run in of_condition)
-    complete = all(one.evaluated == one.total for one in results.conditions) and results.comparable
-    status, planned = plan_status(folder, experiment, profile, counted, complete)
-    analysis = analyze(experiment, profile, loaded, results, status, planned)
+    status, planned = plan_status(folder, experiment, results)
+    analysis = analyze(experiment, loaded, results, status, planned)
     steps = next_steps(experiment, profile, results, analysis, loaded)
     failures, margins = failure_modes(loaded, runs), margin_distributions(loaded, runs)
     attention = attention_report(recordings, runs)

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from engine.contract.experiment import Contingency
 from engine.contract.metrics import GateVerdict, Margins, TierScore
-from engine.contract.settings import Difference
+from engine.contract.settings import Difference, RunId
 
 Verdict = Literal["pass", "fail", "incomplete"]
 
@@ -138,6 +138,15 @@ class Results(Struct, frozen=True):
     @property
     def any_evaluated(self) -> bool:
         return any(run.head is not None for run in self.runs)
+
+
+def counted_runs(results: Results) -> dict[str, tuple[RunId, ...]]:
+    """The counted runs of each condition of the profile, in the matrix's order."""
+    found: dict[str, tuple[RunId, ...]] = {one.condition: () for one in results.conditions}
+    for run in results.runs:
+        if run.is_counted:
+            found[run.condition] += (RunId(run.condition, run.seed),)
+    return found
 
 
 class FailedItem(Struct, frozen=True):

@@ -20,7 +20,6 @@ Points = Annotated[float, Meta(ge=-100.0, le=100.0)]
 Margin = Annotated[float, Meta(gt=0.0, le=100.0)]
 Level = Annotated[float, Meta(ge=0.001, le=0.5)]
 Minutes = Annotated[float, Meta(gt=0.0, le=1e6)]
-Pair = Annotated[tuple[str, ...], Meta(min_length=2, max_length=2)]
 
 
 class AnalysisSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,7 +37,7 @@ class AnalysisSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     metric: Metric = "retrieval_top1"
-    comparisons: tuple[Pair, ...] | None = None
+    comparisons: tuple[tuple[str, str], ...] | None = None
     control: str | None = None
     must_not_regress: tuple[GuardedMetric, ...] = ("tier1_easy", "coherence_accuracy")
     margin_points: Margin = 2.0
@@ -79,6 +78,7 @@ class Expectation(Struct, frozen=True):
     most: float | None
 
 
+# not tuple[Points, Points]: in a union with a number that has bounds, msgspec 0.22 reads a wrong length from memory
 ExpectedRange = Points | Annotated[tuple[Points, ...], Meta(min_length=2, max_length=2)]
 
 
