@@ -3,6 +3,7 @@
 # make check     lint, types and the tests that need no real server: quick, while you work
 # make faults    injects the faults of a bad night at full size and prints what held
 # make bench     side-by-side benchmarks; prints a table and writes bench.json
+# make calibration  simulates how often each statistical procedure rejects, as in docs/statistics.md (several minutes)
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 WORDNET := $(VENV)/.wordnet
 
-.PHONY: console test check lint types faults bench clean
+.PHONY: console test check lint types faults bench calibration clean
 .DELETE_ON_ERROR:
 
 console: $(INSTALLED) $(WORDNET)
@@ -35,6 +36,9 @@ faults: $(INSTALLED) $(WORDNET)
 
 bench: $(INSTALLED) $(WORDNET)
 	@$(BIN)/python -m tests.bench
+
+calibration: $(INSTALLED)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.calibration
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("qllm-console needs Python 3.11 or newer; this is %d.%d: set PYTHON=/path/to/python3" % v[:2])' || exit 2

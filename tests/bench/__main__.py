@@ -10,6 +10,7 @@ import msgspec
 from console.commands.output import table
 from tests.bench import (
     chart_redraw,
+    crossed_bootstrap,
     evaluator,
     first_paint,
     nearest_negatives,
@@ -30,6 +31,7 @@ BENCHES = (
     training_step.residual_head,
     nearest_negatives.measure,
     evaluator.measure,
+    crossed_bootstrap.measure,
     sync_no_op.measure,
     sync_small_files.measure,
     sync_big_file.measure,

@@ -81,7 +81,7 @@ def item_means(scores: SeedScores) -> Floats:
 
 def is_binary(scores: SeedScores) -> bool:
     """Whether each value says right or wrong, so that means are shares."""
-    return bool(np.isin(scores.values, (0.0, 1.0)).all())
+    return bool(((scores.values == 0) | (scores.values == 1)).all())
 
 
 def identical_seeds(scores: SeedScores) -> tuple[tuple[int, ...], ...]:

@@ -11,7 +11,7 @@ from tests.calibration.needed import plan, power
 from tests.calibration.procedures import NULL_LEVELS
 from tests.calibration.simulate import Setting, as_margins, as_right
 
-EXPERIMENTS = 150
+EXPERIMENTS = 100
 NOT_THEIR_QUESTION = {"paired t, taken for new lemmas", "seed-items pooled (not used)", "bootstrap alone"}
 
 
