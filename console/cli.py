@@ -70,7 +70,20 @@ def parser() -> argparse.ArgumentParser:
         "--exit-code", action="store_true", help="exit with 5 where nothing is to be shipped, with 7 if undecided"
     )
     _add_items(commands, [shared, as_json])
+    _add_decisions(commands, shared, as_json)
     return top
+
+
+def _add_decisions(commands: Any, shared: argparse.ArgumentParser, as_json: argparse.ArgumentParser) -> None:
+    commands.add_parser(
+        "decisions", parents=[shared, as_json], help="print what was decided on the results, by whom, when and why"
+    )
+    decide = commands.add_parser("decide", parents=[shared], help="record a decision on the results as they are now")
+    decide.add_argument("decision", choices=("ship", "fall-back", "do-not-ship", "go-on"))
+    decide.add_argument("--reason", dest="why", metavar="TEXT", required=True, help="why it is decided so")
+    decide.add_argument(
+        "--condition", dest="decided_condition", metavar="NAME", default="", help="what is shipped, or fallen back to"
+    )
 
 
 def _add_items(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> None:

@@ -1,0 +1,46 @@
+"""``qllm-console decisions``: the recorded decisions; ``decide`` beside it records one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from console import exit_codes
+from console.commands.context import Context
+from console.commands.output import print_line, report
+from console.commands.results import read_report
+from engine.contract.experiment import folder_name
+
+if TYPE_CHECKING:
+    from console.results.decisions import Decision
+
+
+def decisions(context: Context) -> int:
+    """Print the decisions on the experiment and profile, oldest first; no host is contacted.
+
+    Returns:
+        0; 1 if a line of the file is damaged, which stderr names.
+    """
+    from console.results.decisions import CHANGED, is_outdated, read_decisions
+
+    log = read_decisions(context.runs_dir / folder_name(context.experiment, context.profile))
+    now = read_report(context).analysis.results_fingerprint if log.decisions else ""
+    if context.options.json:
+        print_line(_as_json(log.decisions, now))
+    elif not log.decisions:
+        print_line("No decision is recorded yet.")
+    for one in log.decisions if not context.options.json else ():
+        mark = f"  ! {CHANGED}" if is_outdated(one, now) else ""
+        print_line(f"{one.at}  {one.who}  {one.text}: {one.reason}{mark}")
+        print_line(f"    verdict then: {one.verdict} ({one.runs} runs). {one.summary}")
+    for problem in log.problems:
+        report(f"qllm-console: {problem}")
+    return exit_codes.FAILED if log.problems else exit_codes.DONE
+
+
+def _as_json(decisions: tuple[Decision, ...], now: str) -> str:
+    from console.results.decisions import is_outdated
+
+    rows = [msgspec.to_builtins(one) | {"results_have_changed": is_outdated(one, now)} for one in decisions]
+    return msgspec.json.format(msgspec.json.encode({"decisions": rows, "results_fingerprint": now}), indent=2).decode()
