@@ -12,14 +12,20 @@ from tests.calibration.procedures import NULL_LEVELS
 from tests.calibration.simulate import Setting, as_margins, as_right
 
 EXPERIMENTS = 100
-NOT_THEIR_QUESTION = {"paired t, taken for new lemmas", "seed-items pooled (not used)", "bootstrap alone"}
+LIBERAL = {
+    "paired t, taken for new lemmas",
+    "seed-items pooled (not used)",
+    "bootstrap alone",
+    "McNemar, majority of seeds",
+}
+"""Known to reject too often: what decides is not made of them alone."""
 
 
 @pytest.mark.parametrize("setting", [Setting(0.25, 3), Setting(0.9, 3), Setting(0.5, 10)], ids=str)
 def test_no_procedure_rejects_more_often_than_its_level(setting: Setting) -> None:
     for shown in (as_right, as_margins):
         found = rates(setting._replace(lemmas=60), shown, EXPERIMENTS)
-        for name in found.keys() - NOT_THEIR_QUESTION:
+        for name in found.keys() - LIBERAL:
             level = NULL_LEVELS[name]
             assert found[name] <= level + 3.1 * math.sqrt(level * (1 - level) / EXPERIMENTS), name
         # what is never done would be seen here
