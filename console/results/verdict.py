@@ -94,20 +94,23 @@ def _best(passing: Sequence[str], comparisons: Sequence[Comparison]) -> tuple[st
 
     It must also be shown not to be worse where nothing may regress.
     """
-    ship, reasons = passing[0], []
+    ship, reasons = passing[0], list[str]()
+    no_better: list[str] = []
     for one in passing[1:]:
         better = [found for found in comparisons if _is_better(found, one, ship)]
         guards = [found for found in comparisons if found.ours == one and found.role == "non-inferiority"]
         open_guards = [found for found in guards if found.reading not in ("not worse", "identical")]
         if not better:
-            reasons.append(f"{one} is not shown to be better than {ship}.")
+            no_better.append(one)
         elif open_guards:
             names = _joined([_label(found.metric) for found in open_guards])
             gain = _points(better[0])
             reasons.append(f"{one} is better than {ship} ({gain}), but it is not shown that {names} does not regress.")
         else:
             reasons.append(f"{one} is better than {ship} on {_label(better[0].metric)} ({_points(better[0])}).")
-            ship = one
+            ship, no_better = one, []
+    if no_better:
+        reasons.append(f"{_names(no_better)} {_verb(no_better, 'is', 'are')} not shown to be better than {ship}.")
     return ship, "".join(f"{reason} " for reason in reasons)
 
 
