@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import asyncio
+    from pathlib import Path
 
     from console.hosts.preflight.checks import Check, Repair
     from console.hosts.pull.verify import VerifyResult
+    from console.results.decisions import Decision
+    from console.results.derive import Addition
     from console.results.records import FailedItem, Results
     from console.runs.launch_attempts import Outcome
     from console.runs.launch_plan import AbortPlan, LaunchPlan
     from console.runs.log_buffer import LogBuffer
     from console.runs.set_aside import SetAside
     from console.runs.snapshot import Snapshot
+    from engine.contract.experiment import Experiment
     from engine.contract.settings import RunId
 
 
@@ -24,6 +28,10 @@ class SessionProtocol(Protocol):
 
     @property
     def snapshot(self) -> Snapshot: ...
+    @property
+    def experiment(self) -> Experiment: ...
+    @property
+    def experiment_file(self) -> Path: ...
     @property
     def stopped(self) -> asyncio.Event: ...
     def reconnect(self) -> None: ...
@@ -42,4 +50,6 @@ class SessionProtocol(Protocol):
     def pull_again(self) -> tuple[RunId, ...]: ...
     def verify_synced(self) -> AsyncIterator[VerifyResult]: ...
     def results(self) -> Results: ...
+    async def add(self, addition: Addition, /) -> tuple[RunId, ...]: ...
+    def record_decision(self, decision: Decision, /) -> None: ...
     def failed_items(self) -> Sequence[FailedItem]: ...

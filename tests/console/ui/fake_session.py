@@ -11,6 +11,8 @@ from msgspec.structs import replace
 
 from console.hosts.preflight.checks import Check, Repair
 from console.hosts.pull.verify import VerifyResult
+from console.results.decisions import Decision
+from console.results.derive import Addition, write_addition
 from console.results.records import FailedItem, Results
 from console.runs.launch_attempts import Outcome
 from console.runs.launch_plan import AbortPlan, LaunchPlan, plan_abort, plan_launch
@@ -23,7 +25,8 @@ from engine.contract.settings import RunId, run_ids
 from engine.contract.state import RunState
 from tests.console.ui.scenes import results_of
 
-SCALING = read_experiment(Path(__file__).parents[3] / "configs" / "scaling.toml")
+SCALING_FILE = Path(__file__).parents[3] / "configs" / "scaling.toml"
+SCALING = read_experiment(SCALING_FILE)
 FACTS = HostFacts(
     hostname="box",
     system="Linux 6.1",
@@ -61,9 +64,13 @@ ILL = (
 class FakeSession:
     """Launch queues a run at once, abort ends it at once; everything else is set by the test."""
 
-    def __init__(self, experiment: Experiment = SCALING, profile: str = "demo") -> None:
+    def __init__(
+        self, experiment: Experiment = SCALING, profile: str = "demo", experiment_file: Path = SCALING_FILE
+    ) -> None:
         runs = run_ids(experiment, profile)
         self.experiment = experiment
+        self.experiment_file = experiment_file
+        self.decisions: list[Decision] = []
         self.host = HostView(
             name="local",
             title="this machine",
@@ -217,6 +224,24 @@ class FakeSession:
     def results(self) -> Results:
         """From the evaluations in the snapshot, unless a test put others there."""
         return self.fixed_results or results_of(self.experiment, self.snapshot)
+
+    async def add(self, addition: Addition, /) -> tuple[RunId, ...]:
+        """Add it to the experiment's file, as the session does, unless a test set ``error``."""
+        await self._pass()
+        profile, known = self.snapshot.profile, self.snapshot.runs
+        self.experiment = write_addition(self.experiment_file, addition, profile)
+        runs = run_ids(self.experiment, profile)
+        views = {run: known.get(run) or RunView(run) for run in runs}
+        states = {run: self.snapshot.sync_states.get(run) or SyncState() for run in runs}
+        version = self.snapshot.version + 1
+        self.snapshot = replace(self.snapshot, runs=views, sync_states=states, version=version)
+        return tuple(run for run in runs if run not in known)
+
+    def record_decision(self, decision: Decision, /) -> None:
+        """Record it, unless a test set ``error``."""
+        if self.error is not None:
+            raise self.error
+        self.decisions.append(decision)
 
     def failed_items(self) -> tuple[FailedItem, ...]:
         """What a test put there."""
