@@ -30,7 +30,10 @@ def loaded_by(module: str) -> set[str]:
             set(),
         ),
         ("console.session", {"asyncssh"}),
-        ("console.results.aggregate, console.results.failures", {"polars", "numpy"}),
+        (
+            "console.results.aggregate, console.results.items, console.results.item_changes, console.results.item_detail",
+            {"polars", "numpy"},
+        ),
         ("console.ui.app", {"textual"}),
     ],
 )

@@ -34,6 +34,7 @@ class ItemTable(NamedTuple):
         seeds: (N, C), of how many.
         margins: (N, C), mean margin over seeds; NaN without any.
         pairs: of conditions to compare, ours and theirs, those of the plan first.
+        runs: the fingerprint of the evaluation that each run was scored on.
     """
 
     conditions: tuple[str, ...]
@@ -42,6 +43,12 @@ class ItemTable(NamedTuple):
     seeds: Integers
     margins: Floats
     pairs: tuple[tuple[str, str], ...]
+    runs: dict[RunId, str]
+
+    def runs_of(self, row: int) -> tuple[RunId, ...]:
+        """The runs that were evaluated on the item in ``row``, in the experiment's order."""
+        evaluation = self.frame["evaluation"][row]
+        return tuple(run for run, of in self.runs.items() if of == evaluation)
 
     def condition(self, name: str) -> int:
         """Column of condition ``name``; ValueError if there is none."""
@@ -80,7 +87,11 @@ def item_table(loaded: LoadedRuns, runs: Iterable[RunId], experiment: Experiment
         pl.Series("search", search, pl.String),
     )
     counts = _by_condition(rows, items, conditions)
-    return ItemTable(conditions, frame, *counts, pairs_to_compare(experiment, conditions))
+    scored_on = {
+        RunId(name, seed): of for name, seed, of in rows.select("condition", "seed", "evaluation").unique().rows()
+    }
+    evaluations = {run: scored_on[run] for run in wanted if run in scored_on}
+    return ItemTable(conditions, frame, *counts, pairs_to_compare(experiment, conditions), evaluations)
 
 
 def _most_frequent(column: str, where: pl.Expr) -> pl.Expr:

@@ -147,23 +147,3 @@ def counted_runs(results: Results) -> dict[str, tuple[RunId, ...]]:
         if run.is_counted:
             found[run.condition] += (RunId(run.condition, run.seed),)
     return found
-
-
-class FailedItem(Struct, frozen=True):
-    """An evaluation item that ``failed`` of ``runs`` runs got wrong, with its mean margin and its texts.
-
-    An ``item_id`` is unique only within its ``kind`` and ``evaluation``, the fingerprint of the evaluation data.
-    """
-
-    evaluation: str
-    kind: str
-    item_id: str
-    lemma: str
-    tier: str
-    reason: str
-    failed: int
-    runs: int
-    margin: float
-    query: str
-    answer: str
-    chosen: str

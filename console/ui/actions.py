@@ -9,7 +9,21 @@ from textual.binding import Binding, BindingType
 
 ViewName = Literal["host", "runs", "live", "results", "items"]
 Scope = Literal[
-    "app", "host", "page", "runs", "live", "log", "search", "items", "table", "confirm", "prompt", "answer", "help"
+    "app",
+    "host",
+    "page",
+    "runs",
+    "live",
+    "log",
+    "search",
+    "items",
+    "table",
+    "item_search",
+    "item",
+    "confirm",
+    "prompt",
+    "answer",
+    "help",
 ]
 
 VIEWS: tuple[tuple[ViewName, str], ...] = (
@@ -169,7 +183,42 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("clear_search", ("escape",), "", "Show every log line again"),
     ),
     "search": (Action("submit", ("enter",), "", "Keep the filter and go back to the log"),),
-    "items": (Action("cycle_order", ("o",), "order", "Order by failures, margin, lemma or tier"),),
+    "items": (
+        Action("open_item", ("enter",), "item", "The selected item in full: candidates, attention on the query"),
+        Action("search", ("slash",), "filter", "Items with words in query, lemma or reason; !word: without"),
+        Action(
+            "cycle_change",
+            ("d",),
+            "fixed/broken",
+            "Items that a condition fixed against another, then broke",
+            short=("d", "fixed"),
+        ),
+        Action("select_pair(-1)", ("left_square_bracket",), "", "Compare the previous pair of conditions"),
+        Action(
+            "select_pair(1)", ("right_square_bracket",), "pair", "Compare the next pair of conditions", keys_label="[ ]"
+        ),
+        Action("toggle_basis", ("b",), "", "Fixed and broken by majority of seeds, or by mean margin"),
+        Action("cycle_facet('kind')", ("k",), "", "Next kind of item: retrieval, coherence, any"),
+        Action("cycle_facet('tier')", ("T",), "", "Next tier"),
+        Action("cycle_facet('reason')", ("r",), "", "Next reason code of killers"),
+        Action("cycle_facet('pos')", ("p",), "", "Next part of speech"),
+        Action("cycle_facet('item_class')", ("c",), "", "Next class of items, by what they can tell"),
+        Action("cycle_wrong_in", ("w",), "", "Items wrong in some run, then by majority in each condition"),
+        Action("cycle_order", ("o",), "order", "Order by the next column"),
+        Action("reverse_order", ("O",), "reverse", "Reverse the order", short=("O", "rev")),
+        Action("toggle_marks", ("m",), "marks", "Draw outcomes as shapes or in ASCII"),
+        Action("scroll_conditions(-1)", ("left",), "", "Conditions further to the left"),
+        Action("scroll_conditions(1)", ("right",), "", "Conditions further to the right"),
+        Action("clear_filters", ("escape",), "", "Show every item again"),
+    ),
+    "item_search": (Action("submit", ("enter",), "", "Keep the filter and go back to the items"),),
+    "item": (
+        Action("select_run(-1)", ("left_square_bracket",), "", "The item under the previous run"),
+        Action("select_run(1)", ("right_square_bracket",), "run", "The item under the next run", keys_label="[ ]"),
+        Action("select_item(-1)", ("left",), "", "The previous item of the list"),
+        Action("select_item(1)", ("right",), "item", "The next item of the list", keys_label="Left Right"),
+        Action("close", ("escape", "enter", "q"), "back", "Back to the list of items"),
+    ),
     "table": (
         Action("cursor_up", ("up",), "", "Select the item above"),
         Action("cursor_down", ("down",), "", "Select the item below"),

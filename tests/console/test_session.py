@@ -217,23 +217,23 @@ async def test_what_a_newer_launch_replaced_is_in_neither_view(tmp_path: Path) -
     wrong = [row("r0", 2, margin=-0.1), row("c0", 1, kind="coherence")]
     write_capsule(runs_dir, experiment, run, wrong, profile=PROFILE)
     seal(runs_dir / str(run), "0" * 32)
-    assert [item.item_id for item in session.failed_items()] == ["r0"] and session.results().runs[0].is_counted
+    assert session.items().frame["item_id"].to_list() == ["r0", "c0"] and session.results().runs[0].is_counted
     on_host.mkdir(parents=True)
     (on_host / "state.json").write_text(f'{{"key": "{"1" * 32}", "state": "queued"}}')
     following = asyncio.create_task(session.run())
     await session.ready.wait()
-    assert session.failed_items() == () and not session.results().runs[0].is_counted
+    assert session.items().frame.is_empty() and not session.results().runs[0].is_counted
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
 
 
-def test_results_and_failed_items_read_a_capsule_once_between_them(tmp_path: Path) -> None:
+def test_results_and_items_read_a_capsule_once_between_them(tmp_path: Path) -> None:
     session = make_session(tmp_path, read_only=True)
     experiment, run = read_experiment(tmp_path / "experiment.toml"), RunId("A", 42)
     runs_dir = tmp_path / "runs" / "tiny-tiny"
     write_capsule(runs_dir, experiment, run, [row("r0", 2), row("c0", 1, kind="coherence")], profile=PROFILE)
     with opened_files(runs_dir / str(run)) as opened, ThreadPoolExecutor() as pool:
-        calls = [pool.submit(call) for call in (session.results, session.failed_items) for _ in range(3)]
+        calls = [pool.submit(call) for call in (session.results, session.items) for _ in range(3)]
         assert all(call.result() for call in calls)
     assert sorted(opened) == ["items.parquet", "metrics.json", "spec.json", "state.json"]
 
@@ -248,15 +248,19 @@ async def test_a_capsule_found_damaged_is_in_neither_view(tmp_path: Path) -> Non
     session.subscribe(lambda snapshot: looked.set() if snapshot.sync_states[run].status == "synced" else None)
     following = asyncio.create_task(session.run())
     await looked.wait()
-    assert session.snapshot.sync_states[run].key == "0" * 32 and session.failed_items()
+    assert session.snapshot.sync_states[run].key == "0" * 32 and not session.items().frame.is_empty()
     with (runs_dir / str(run) / "metrics.json").open("ab") as metrics:
         metrics.write(b" ")  # it can be read all the same
     async for _ in session.verify_synced():
         pass
     result = session.results().runs[0]
-    assert not result.is_counted and result.problem.startswith("damaged: metrics.json") and session.failed_items() == ()
+    assert (
+        not result.is_counted
+        and result.problem.startswith("damaged: metrics.json")
+        and session.items().frame.is_empty()
+    )
     session._link.run_sync.sync_states[run] = SyncState("pulling")  # it comes again, and is not here yet
-    assert session.results().runs[0].problem == "damaged" and session.failed_items() == ()
+    assert session.results().runs[0].problem == "damaged" and session.items().frame.is_empty()
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
 

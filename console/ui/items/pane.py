@@ -1,132 +1,316 @@
-"""View 5: table of the evaluation items that runs got wrong, the selected one in full below it."""
+"""View 5: explorer of the evaluation items: filters, facets, what one condition fixed or broke, any order; one in full."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from itertools import product
+from typing import TypeVar
 
-from rich.text import Text
+from msgspec.structs import replace
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.widgets import DataTable, Static
+from textual.css.query import NoMatches
+from textual.widgets import Input, Static
 
-from console.format import number
-from console.results.records import FailedItem
-from console.ui.actions import bindings
+from console.results.items import (
+    ANY_RUN,
+    DIFFERENCE,
+    FACETS,
+    Basis,
+    Change,
+    ItemFilter,
+    ItemTable,
+    facet_values,
+    select,
+    sort_rows,
+)
+from console.results.statistics.estimates import Integers
+from console.ui.actions import bindings, key_of
+from console.ui.items.detail import ItemScreen
+from console.ui.items.item_list import ItemList, SortColumn
+from console.ui.items.item_text import ASCII, SHAPES, Marks, legend, preview
 from console.ui.results.pane import LocalCopyPane
 from console.ui.session_protocol import SessionProtocol
 
-# Tiers are numbered by difficulty; coherence items have none and come last.
-_ORDERS: tuple[tuple[str, Callable[[FailedItem], Any]], ...] = (
-    ("most failures first", lambda item: (-item.failed / max(1, item.runs), item.margin)),
-    ("worst margin first", lambda item: item.margin),
-    ("by lemma", lambda item: (item.lemma, item.item_id)),
-    ("hardest tier first", lambda item: ([-ord(char) for char in item.tier] or [0], item.margin)),
-)
+_LABELS = {"kind": "kind", "tier": "tier", "reason": "reason", "pos": "pos", "item_class": "class"}
+_CHANGES: tuple[Change, ...] = ("fixed", "broken")
+_BASES: tuple[Basis, ...] = ("majority", "margin")
+T = TypeVar("T")
+_DESCENDING = ("failed", DIFFERENCE)  # columns whose greatest values are wanted first
 
 
-class ItemTable(DataTable[Text], inherit_bindings=False):
-    """Table with a row per failed item."""
+class ItemSearch(Input):
+    """Input line of the text filter."""
 
-    BINDINGS = bindings("table")
+    BINDINGS = bindings("item_search")
 
 
 class ItemsPane(LocalCopyPane, inherit_bindings=False):
-    """Table of failed items, and below it the texts of the selected one."""
+    """What is shown and how it is filtered in three lines, the table of items, and the selected item in short."""
 
     SCOPE = "items"
-    SUBJECT = "failed items"
+    SUBJECT = "items"
     MESSAGE = "#items-summary"
     BINDINGS = bindings("items")
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id, can_focus=False)
-        self._items: tuple[FailedItem, ...] = ()
-        self._sorted: list[FailedItem] = []
-        self._order = 0
+        self._table: ItemTable | None = None
+        self._filter = ItemFilter()
+        self._pair = 0
+        self._order: tuple[SortColumn, bool] = ("failed", True)
+        self._marks: Marks | None = None
 
     def compose(self) -> ComposeResult:
         yield Static("", id="items-summary", markup=False)
-        yield ItemTable(id="items-table", cursor_type="row", zebra_stripes=False)
+        yield Static("", id="items-changes", markup=False)
+        yield Static("", id="items-facets", markup=False)
+        yield ItemList(id="items-table")
         with VerticalScroll(id="item", can_focus=False):
             yield Static("", id="item-text", markup=False)
 
-    def on_mount(self) -> None:
-        """Give the table of items its columns."""
-        self._table.add_columns("lemma", "tier", "failed", "margin", "reason")
+    @property
+    def item_list(self) -> ItemList:
+        """The table of items."""
+        return self.query_one(ItemList)
 
     @property
-    def _table(self) -> ItemTable:
-        return self.query_one(ItemTable)
+    def marks(self) -> Marks:
+        """The signs of outcomes: ASCII without colour, as a terminal without colours may lack shapes too."""
+        return self._marks or (ASCII if self.app.no_color else SHAPES)
 
     def focus_content(self) -> None:
         """Focus the table: it has the keys that move."""
-        self._table.focus(scroll_visible=False)
+        self.item_list.focus(scroll_visible=False)
 
-    def read(self, session: SessionProtocol) -> tuple[FailedItem, ...]:
-        """The failed items as they are now."""
-        return tuple(session.failed_items())
+    def read(self, session: SessionProtocol) -> ItemTable:
+        """The items as they are now."""
+        return session.items()
 
-    def show(self, value: tuple[FailedItem, ...]) -> None:
-        """Fill the table if the items changed."""
-        if value != self._items:
-            self._items = value
-            self._fill_table()
-        self._show_summary()
+    def show(self, value: ItemTable) -> None:
+        """Show other items, filtered and ordered as before; the cursor stays with its item."""
+        key = self._selected_key()
+        self._table = value
+        if not set(self._conditions_named()) <= set(value.conditions):
+            self._filter = replace(self._filter, wrong_in="", change=None, ours="", theirs="")
+        if isinstance(self._order[0], int) and self._order[0] >= len(value.conditions):
+            self._order = ("failed", True)
+        self._pair = min(self._pair, max(0, len(value.pairs) - 1))
+        rows = dict(
+            zip(value.frame.select("evaluation", "kind", "item_id").iter_rows(), range(len(value.frame)), strict=True)
+        )
+        self._fill(rows.get(key) if key else None)
 
-    def _fill_table(self) -> None:
-        """Fill the table in the chosen order; the cursor stays with its item."""
-        table, selected = self._table, self._selected_item
-        self._sorted = sorted(self._items, key=_ORDERS[self._order][1])
-        table.clear()
-        table.add_rows(_row(item) for item in self._sorted)
-        if selected is not None:
-            rows = (row for row, item in enumerate(self._sorted) if _identity(item) == _identity(selected))
-            table.move_cursor(row=next(rows, 0), animate=False)
-        self._show_item()
+    def _conditions_named(self) -> list[str]:
+        named = (self._filter.wrong_in, self._filter.ours, self._filter.theirs)
+        return [name for name in named if name and name != ANY_RUN]
+
+    def _selected_key(self) -> tuple[str, str, str] | None:
+        row = self.item_list.row
+        if self._table is None or row is None:
+            return None
+        key: tuple[str, str, str] = self._table.frame.select("evaluation", "kind", "item_id").row(row)
+        return key
 
     @property
-    def _selected_item(self) -> FailedItem | None:
-        row = self._table.cursor_row
-        return self._sorted[row] if 0 <= row < len(self._sorted) else None
+    def _compared(self) -> tuple[str, str] | None:
+        """The pair of conditions that fixed and broken are about."""
+        return self._table.pairs[self._pair] if self._table is not None and self._table.pairs else None
 
-    def _show_summary(self) -> None:
-        if not self._items:
-            self.show_message("No failed items yet: they appear when evaluated runs are synced (view 2).")
+    def _fill(self, selected: int | None = None) -> None:
+        """Filter and order again; the cursor stays with its item, or with the one in row ``selected``."""
+        table = self._table
+        if table is None:
             return
-        text = f"{len(self._items):,} items that at least one run got wrong, {_ORDERS[self._order][0]}"
-        self.query_one(self.MESSAGE, Static).update(Content(text))
+        selected = self.item_list.row if selected is None else selected
+        column, descending = self._order
+        pair = self._compared if self._filter.change else None
+        rows = sort_rows(table, select(table, self._filter), column, descending=descending, pair=pair)
+        self.item_list.marks = self.marks
+        self.item_list.show(table, rows, column, descending, pair, selected)
+        self._show_summary(rows)
 
-    @on(DataTable.RowHighlighted)
+    def _show_summary(self, rows: Integers) -> None:
+        table = self._table
+        if table is None or table.frame.is_empty():
+            self.show_message("No items yet: they appear when evaluated runs are synced (view 2).")
+            self.query_one("#items-changes", Static).update("")
+            self.query_one("#items-facets", Static).update("")
+            return
+        shown = Content.assemble("showing ", (f"{len(rows):,} of {len(table.frame):,}", "bold"), " items")
+        if self._filter.text:
+            shown += Content.assemble("  filter ", (self._filter.text, "bold $text-accent"))
+        signs = Content.styled(legend(self.marks), "$text-muted")
+        room = self.size.width - 2 - shown.cell_length - signs.cell_length
+        self.query_one(self.MESSAGE, Static).update(shown + " " * room + signs if room >= 2 else shown)
+        self.query_one("#items-changes", Static).update(self._changes_content(table))
+        self.query_one("#items-facets", Static).update(self._facets_content())
+
+    def _changes_content(self, table: ItemTable) -> Content:
+        """``d fixed by B over A 33, broken 39 (by mean margin 30, 37)``, of the items that pass the other filters."""
+        if self._compared is None:
+            return Content.styled("With a second condition: what it fixed and broke against the first", "$text-muted")
+        ours, theirs = self._compared
+        counts: dict[tuple[Change, Basis], int] = {}
+        for change, basis in product(_CHANGES, _BASES):
+            which = replace(self._filter, change=change, basis=basis, ours=ours, theirs=theirs)
+            counts[change, basis] = len(select(table, which))
+        parts = [Content.assemble((f"{key_of('cycle_change')} ", "bold $text-accent"))]
+        for change in _CHANGES:
+            is_on = self._filter.change == change
+            count = f"{counts[change, self._filter.basis]:,}"
+            text = f"fixed by {ours} over {theirs} {count}" if change == "fixed" else f"broken {count}"
+            parts.append(Content.styled(f"[{text}]" if is_on else f" {text} ", "bold reverse" if is_on else ""))
+        other: Basis = "margin" if self._filter.basis == "majority" else "majority"
+        parts.append(
+            Content.assemble((f"  {key_of('toggle_basis')}", "bold $text-accent"), f" by {self._filter.basis}")
+        )
+        both = ", ".join(f"{counts[change, other]:,}" for change in _CHANGES)
+        parts.append(Content.styled(f" (by {other} {both})", "$text-muted"))
+        return Content("").join(parts)
+
+    def _facets_content(self) -> Content:
+        """Each facet with its key and its value."""
+        wrong_in = {"": "any", ANY_RUN: "some run"}.get(self._filter.wrong_in, self._filter.wrong_in)
+        values = [(f"cycle_facet('{name}')", _LABELS[name], getattr(self._filter, name) or "any") for name in FACETS]
+        values.append(("cycle_wrong_in", "wrong in", wrong_in))
+        parts = [
+            Content.assemble(
+                (key_of(call), "bold $text-accent"),
+                f" {label} ",
+                (value, "$text-muted" if value == "any" else "bold reverse"),
+            )
+            for call, label, value in values
+        ]
+        return Content("  ").join(parts)
+
+    @on(ItemList.CursorMoved)
     def _show_item(self) -> None:
-        item = self._selected_item
-        self.query_one("#item-text", Static).update(_item_text(item) if item else Content(""))
+        table, row = self._table, self.item_list.row
+        content = Content("")
+        if table is not None and row is not None:
+            content = preview(table, row, self.marks, self.size.width - 2)
+        self.query_one("#item-text", Static).update(content)
+
+    def on_resize(self) -> None:
+        self._fill()
+
+    def _set(self, **changes: object) -> None:
+        self._filter = replace(self._filter, **changes)
+        self._fill()
+
+    def action_cycle_facet(self, name: str) -> None:
+        """The next value of a facet, then any again."""
+        if self._table is not None:
+            values = ("", *facet_values(self._table, name))
+            self._set(**{name: _next(values, getattr(self._filter, name))})
+
+    def action_cycle_wrong_in(self) -> None:
+        """Items wrong in some run, then by majority in each condition, then any again."""
+        if self._table is not None:
+            self._set(wrong_in=_next(("", ANY_RUN, *self._table.conditions), self._filter.wrong_in))
+
+    def action_cycle_change(self) -> None:
+        """Items that the pair's first condition fixed, then those that it broke, then all."""
+        if (pair := self._compared) is not None:
+            change = _next((None, *_CHANGES), self._filter.change)
+            self._choose_change(change, pair)
+
+    def action_select_pair(self, by: int) -> None:
+        """Compare the next pair of conditions."""
+        if self._table is not None and self._table.pairs:
+            self._pair = (self._pair + by) % len(self._table.pairs)
+            if self._filter.change:
+                self._choose_change(self._filter.change, self._table.pairs[self._pair])
+            else:
+                self._fill()
+
+    def _choose_change(self, change: Change | None, pair: tuple[str, str]) -> None:
+        if not change and self._order[0] == DIFFERENCE:
+            self._order = ("failed", True)
+        elif change:  # the greatest changes first
+            self._order = (DIFFERENCE, change == "fixed")
+        self._set(change=change, ours=pair[0], theirs=pair[1])
+
+    def action_toggle_basis(self) -> None:
+        self._set(basis="margin" if self._filter.basis == "majority" else "majority")
 
     def action_cycle_order(self) -> None:
-        self._order = (self._order + 1) % len(_ORDERS)
-        self._fill_table()
-        self._show_summary()
+        """Order by the next column."""
+        keys = [column.key for column in self.item_list.columns]
+        if keys:
+            self._order_by(_next(keys, self._order[0]))
+
+    def action_reverse_order(self) -> None:
+        self._order = (self._order[0], not self._order[1])
+        self._fill()
+
+    def _order_by(self, column: SortColumn) -> None:
+        self._order = (column, column in _DESCENDING)
+        self._fill()
+
+    @on(ItemList.HeaderClicked)
+    def _order_by_header(self, event: ItemList.HeaderClicked) -> None:
+        if event.column == self._order[0]:
+            self.action_reverse_order()
+        else:
+            self._order_by(event.column)
+
+    def action_toggle_marks(self) -> None:
+        self._marks = SHAPES if self.marks is ASCII else ASCII
+        self._fill()
+
+    def action_scroll_conditions(self, by: int) -> None:
+        self.item_list.scroll_conditions(by)
+
+    def action_search(self) -> None:
+        try:
+            search = self.query_one(ItemSearch)
+        except NoMatches:
+            search = ItemSearch(
+                placeholder="words in query, lemma or reason, !word leaves out; Enter keeps it, Esc removes all",
+                id="item-search",
+            )
+            self.mount(search)
+        search.display = True
+        search.focus()
+
+    @on(Input.Changed)
+    def _filter_by_text(self, event: Input.Changed) -> None:
+        event.stop()
+        self._set(text=event.value)
+
+    @on(Input.Submitted)
+    def _keep_text(self, event: Input.Submitted) -> None:
+        event.stop()
+        event.input.display = bool(event.value)
+        self.focus_content()
+
+    def action_clear_filters(self) -> None:
+        """Show every item again."""
+        for search in self.query(ItemSearch):
+            search.value = ""
+            search.display = False
+        self._filter = ItemFilter(basis=self._filter.basis)
+        if self._order[0] == DIFFERENCE:
+            self._order = ("failed", True)
+        self._fill()
+        self.focus_content()
+
+    @on(ItemList.Opened)
+    def action_open_item(self) -> None:
+        """Show the selected item in full."""
+        if self._table is not None and self.item_list.row is not None and self.session is not None:
+            rows = self.item_list.rows
+            screen = ItemScreen(self.session, self._table, rows, self.item_list.cursor, self.selected, self.marks)
+            self.app.push_screen(screen, self._close_item)
+
+    def _close_item(self, at: int | None) -> None:
+        """The cursor follows what was looked at last."""
+        if at is not None:
+            self.item_list.move_cursor(at)
 
 
-def _identity(item: FailedItem) -> tuple[str, str, str]:
-    return item.kind, item.evaluation, item.item_id
-
-
-def _row(item: FailedItem) -> tuple[Text, ...]:
-    cells = (item.lemma, item.tier or item.kind, f"{item.failed}/{item.runs}", number(item.margin), item.reason)
-    return tuple(Text(cell, no_wrap=True) for cell in cells)
-
-
-def _item_text(item: FailedItem) -> Content:
-    """The texts of an item and its counts, one a line."""
-    outcome = f"wrong in {item.failed} of {item.runs} runs, mean margin {number(item.margin)}"
-    lines = (
-        ("Query", "$text-muted", item.query),
-        ("Right answer", "$text-success", item.answer),
-        ("Chosen", "$text-error", item.chosen or "-"),
-        ("Outcome", "$text-muted", ", ".join(filter(None, (outcome, item.reason)))),
-        ("Item", "$text-muted", f"{item.kind} {item.item_id}"),
-    )
-    return Content("\n").join(Content.assemble((f"{label:<13}", style), text) for label, style, text in lines)
+def _next(values: list[T] | tuple[T, ...], value: T) -> T:
+    return values[(values.index(value) + 1) % len(values)] if value in values else values[0]

@@ -12,10 +12,9 @@ import msgspec
 import polars as pl
 
 from console.results.aggregate import aggregate
-from console.results.failures import failed_items
 from console.results.items import ItemTable, item_table
 from console.results.load import load
-from console.results.records import FailedItem, Results
+from console.results.records import Results
 from engine.contract.experiment import Experiment, read_experiment
 from engine.contract.items import ItemRow
 from engine.contract.metrics import Estimate, Informativeness, Margins, Metrics, Scores, TierScore, judge
@@ -137,11 +136,6 @@ def results_in(
 ) -> Results:
     """Load and aggregate the capsules in ``folder``."""
     return aggregate(experiment, "full", load(folder, run_ids(experiment, "full")), states, damaged)
-
-
-def failed_items_in(folder: Path, runs: Sequence[RunId]) -> tuple[FailedItem, ...]:
-    """Load ``runs`` from ``folder`` and count their failed items."""
-    return failed_items(load(folder, runs), runs)
 
 
 def items_in(folder: Path, runs: Sequence[RunId]) -> ItemTable:

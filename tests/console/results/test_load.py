@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from console.results.aggregate import aggregate
-from console.results.failures import failed_items
+from console.results.items import item_table
 from console.results.load import UnusableCapsule, load, read_capsule
 from console.results.report import as_json, as_text
 from engine.contract.experiment import Experiment, read_experiment
@@ -22,7 +22,7 @@ from engine.contract.metrics import decode as decode_metrics
 from engine.contract.run_folder import RunFolder
 from engine.contract.settings import RunId
 from engine.contract.toml_file import find_config
-from tests.console.results.capsules import failed_items_in, opened_files, results_in, row, write_capsule
+from tests.console.results.capsules import items_in, opened_files, results_in, row, write_capsule
 
 RUN = RunId("A", 42)
 ROWS = [row("r0", 1, margin=0.2), row("r1", 2, margin=-0.1, tier="tier2_robust"), row("c0", 1, kind="coherence")]
@@ -62,7 +62,7 @@ def test_an_impossible_value_is_a_problem(
     rewrite(capsule.items, **columns)
     results = results_in(capsule.root.parent, experiment)
     assert results.runs[0].head is None and expected in results.runs[0].problem
-    assert as_json(results) and as_text(results) and failed_items_in(capsule.root.parent, [RUN]) == ()
+    assert as_json(results) and as_text(results) and items_in(capsule.root.parent, [RUN]).frame.is_empty()
 
 
 def test_a_hostile_tier_cannot_steer_the_terminal(capsule: RunFolder) -> None:
@@ -125,7 +125,7 @@ def test_every_file_is_opened_once(experiment: Experiment, tmp_path: Path) -> No
     with opened_files(tmp_path) as opened:
         loaded = load(tmp_path, RUNS)
         aggregate(experiment, "full", loaded)
-        failed_items(loaded, RUNS)
+        item_table(loaded, RUNS, experiment)
     assert sorted(opened) == sorted(f"{run}/{file}" for run in RUNS for file in FILES)
 
 

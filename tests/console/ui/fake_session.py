@@ -11,9 +11,9 @@ from msgspec.structs import replace
 
 from console.hosts.preflight.checks import Check, Repair
 from console.hosts.pull.verify import VerifyResult
-from console.results.decisions import Decision
-from console.results.derive import Addition, write_addition
-from console.results.records import FailedItem, Results
+from console.results.item_detail import ItemDetail
+from console.results.items import ItemTable
+from console.results.records import Results
 from console.runs.launch_attempts import Outcome
 from console.runs.launch_plan import AbortPlan, LaunchPlan, plan_abort, plan_launch
 from console.runs.log_buffer import LogBuffer
@@ -21,12 +21,12 @@ from console.runs.run_view import RunView
 from console.runs.set_aside import SetAside
 from console.runs.snapshot import Gpu, HostFacts, HostView, Snapshot, SyncState
 from engine.contract.experiment import Experiment, folder_name, read_experiment
+from engine.contract.items import ItemRow
 from engine.contract.settings import RunId, run_ids
 from engine.contract.state import RunState
-from tests.console.ui.scenes import results_of
+from tests.console.ui.scenes import detail_of, items_of, results_of
 
-SCALING_FILE = Path(__file__).parents[3] / "configs" / "scaling.toml"
-SCALING = read_experiment(SCALING_FILE)
+SCALING = read_experiment(Path(__file__).parents[3] / "configs" / "scaling.toml")
 FACTS = HostFacts(
     hostname="box",
     system="Linux 6.1",
@@ -64,13 +64,9 @@ ILL = (
 class FakeSession:
     """Launch queues a run at once, abort ends it at once; everything else is set by the test."""
 
-    def __init__(
-        self, experiment: Experiment = SCALING, profile: str = "demo", experiment_file: Path = SCALING_FILE
-    ) -> None:
+    def __init__(self, experiment: Experiment = SCALING, profile: str = "demo") -> None:
         runs = run_ids(experiment, profile)
         self.experiment = experiment
-        self.experiment_file = experiment_file
-        self.decisions: list[Decision] = []
         self.host = HostView(
             name="local",
             title="this machine",
@@ -103,7 +99,8 @@ class FakeSession:
         self.follows = 0
         self.follow_errors: asyncio.Queue[Exception] = asyncio.Queue()
         self.fixed_results: Results | None = None
-        self.items: tuple[FailedItem, ...] = ()
+        self.item_rows: dict[RunId, list[ItemRow]] = {}
+        self.details: list[tuple[RunId, str, str]] = []
         self.checks: tuple[Check, ...] = WELL
         self.preflights = 0
         self.preflight_error: Exception | None = None
@@ -225,27 +222,14 @@ class FakeSession:
         """From the evaluations in the snapshot, unless a test put others there."""
         return self.fixed_results or results_of(self.experiment, self.snapshot)
 
-    async def add(self, addition: Addition, /) -> tuple[RunId, ...]:
-        """Add it to the experiment's file, as the session does, unless a test set ``error``."""
-        await self._pass()
-        profile, known = self.snapshot.profile, self.snapshot.runs
-        self.experiment = write_addition(self.experiment_file, addition, profile)
-        runs = run_ids(self.experiment, profile)
-        views = {run: known.get(run) or RunView(run) for run in runs}
-        states = {run: self.snapshot.sync_states.get(run) or SyncState() for run in runs}
-        version = self.snapshot.version + 1
-        self.snapshot = replace(self.snapshot, runs=views, sync_states=states, version=version)
-        return tuple(run for run in runs if run not in known)
+    def items(self) -> ItemTable:
+        """Those that a test put into ``item_rows``."""
+        return items_of(self.experiment, self.item_rows)
 
-    def record_decision(self, decision: Decision, /) -> None:
-        """Record it, unless a test set ``error``."""
-        if self.error is not None:
-            raise self.error
-        self.decisions.append(decision)
-
-    def failed_items(self) -> tuple[FailedItem, ...]:
-        """What a test put there."""
-        return self.items
+    def item_detail(self, run: RunId, kind: str, item_id: str, /) -> ItemDetail:
+        """Of the same rows; the calls are recorded."""
+        self.details.append((run, kind, item_id))
+        return detail_of(next(row for row in self.item_rows[run] if (row.kind, row.item_id) == (kind, item_id)))
 
 
 def ill_session() -> FakeSession:

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from statistics import fmean, stdev
+from tempfile import TemporaryDirectory
+from typing import Any
 
-from console.results.records import ChosenHead, ConditionResult, FailedItem, ModelScores, Results, RunResult, Spread
+import polars as pl
+
+from console.results.item_detail import ItemDetail, read_item
+from console.results.items import ItemTable, item_table
+from console.results.load import LoadedRuns
+from console.results.records import ChosenHead, ConditionResult, ModelScores, Results, RunResult, Spread
 from console.runs.run_view import RunView, reduce
 from console.runs.snapshot import Snapshot
 from engine.contract.events import Body, End, Evaluation, Event, Progress, SetScores, Stage, Step
 from engine.contract.experiment import TIERS, Experiment
+from engine.contract.items import ItemRow, column_types
 from engine.contract.metrics import Margins, TierScore, judge
 from engine.contract.settings import RunId
 from engine.contract.state import RunState
+from tests.console.results.capsules import row
 from tests.measurements import measurement
 
 
@@ -127,27 +137,42 @@ def _spread(values: list[float]) -> Spread:
     return Spread(fmean(values), stdev(values) if len(values) > 1 else None)
 
 
-def item(
-    lemma: str = "bank",
-    *,
-    item_id: str = "r1",
-    failed: int = 3,
-    margin: float = -0.12,
-    kind: str = "retrieval",
-    evaluation: str = "e",
-) -> FailedItem:
-    """An item that runs got wrong."""
-    return FailedItem(
-        evaluation,
-        kind,
-        item_id,
-        lemma,
-        "tier2_robust",
-        "within_lemma_collision",
-        failed,
-        9,
-        margin,
-        query=f"They sat on the {lemma} of the river.",
-        answer=f"The {lemma} was steep and muddy.",
-        chosen=f"The {lemma} raised its rates.",
-    )
+def item(item_id: str = "r1", lemma: str = "bank", rank: int = 1, **columns: Any) -> ItemRow:
+    """An item of three candidates, the second of them right, as one run ranks it."""
+    cosines = [0.41, 0.62 if rank == 1 else 0.38, 0.55]
+    candidates = [f"A {lemma} holiday.", f"The {lemma} was steep and muddy.", f"The {lemma} raised its rates."]
+    made: dict[str, Any] = {
+        "lemma": lemma,
+        "candidates": 3,
+        "query": f"They sat on the {lemma} of the river.",
+        "answer": candidates[1],
+        "chosen": candidates[1 if rank == 1 else 2],
+        "reason": "" if rank == 1 else "within_lemma_collision",
+        "similarities": cosines,
+        "right": [False, True, False],
+        "mean_pool_similarities": [0.7, 0.3, 0.2],
+        "candidate_texts": candidates,
+        "query_tokens": ["<start>", "They", "sat", "on", "the", lemma, "of", "the", "river", ".", "<end>"],
+        "query_weights": [0.03, 0.02, 0.1, 0.05, 0.05, 0.25, 0.05, 0.02, 0.4, 0.01, 0.02],
+    }
+    return row(item_id, rank, tier="tier2_robust", margin=cosines[1] - 0.55)._replace(**made | columns)
+
+
+def items_of(experiment: Experiment, rows: Mapping[RunId, Sequence[ItemRow]]) -> ItemTable:
+    """The items of runs, all of one evaluation."""
+    types = {name: getattr(pl, kind.name)() for name, kind in column_types(ItemRow).items() if not kind.is_list}
+    columns = {"condition": pl.String(), "seed": pl.Int64(), "evaluation": pl.String()} | types
+    values = [
+        (run.condition, run.seed, "e", *(getattr(one, name) for name in types))
+        for run, of in rows.items()
+        for one in of
+    ]
+    return item_table(LoadedRuns({}, pl.DataFrame(values, columns, orient="row")), rows, experiment)
+
+
+def detail_of(one: ItemRow) -> ItemDetail:
+    """The item as it is read from a run's file."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "items.parquet"
+        pl.DataFrame([one], schema=list(ItemRow._fields), orient="row").write_parquet(path)
+        return read_item(path, "", one.kind, one.item_id)

@@ -15,7 +15,9 @@ from console.ui.app import ConsoleApp
 from console.ui.bars import KeyBar
 from console.ui.dialogs import AnswerInput, ConfirmDialog, HelpScreen, PromptDialog
 from console.ui.host.pane import HostPane
-from console.ui.items.pane import ItemsPane, ItemTable
+from console.ui.items.detail import ItemScreen
+from console.ui.items.item_list import ItemList
+from console.ui.items.pane import ItemSearch, ItemsPane
 from console.ui.live.log_view import LogView
 from console.ui.live.pane import LivePane, LogSearch
 from console.ui.main_screen import MainScreen
@@ -33,7 +35,9 @@ OWNERS: dict[Scope, type[DOMNode]] = {
     "log": LogView,
     "search": LogSearch,
     "items": ItemsPane,
-    "table": ItemTable,
+    "table": ItemList,
+    "item_search": ItemSearch,
+    "item": ItemScreen,
     "confirm": ConfirmDialog,
     "prompt": PromptDialog,
     "answer": AnswerInput,
@@ -45,6 +49,7 @@ TOGETHER: tuple[tuple[Scope, ...], ...] = (
     ("app", "runs"),
     ("app", "live", "log"),
     ("app", "items", "table"),
+    ("item", "page"),
     ("prompt", "answer"),
 )
 
@@ -162,7 +167,7 @@ async def test_a_key_pressed_before_the_view_has_the_focus_acts_once_in_the_view
 
 
 async def test_help_lists_every_action_and_escape_leaves_it() -> None:
-    async with console(FakeSession(), (100, 120)) as pilot:
+    async with console(FakeSession(), (100, 160)) as pilot:
         await pilot.press("question_mark")
         await until(pilot, lambda: isinstance(pilot.app.screen, HelpScreen))
         text = await until_shown(pilot, "Everywhere")

@@ -36,7 +36,10 @@ def busy_session() -> FakeSession:
             runs[1]: SyncState("pulling", 0, 9, 60_000, 120_000, left=4.0),
         },
     )
-    session.items = (item("bank", item_id="r1"), item("spring", item_id="r2", failed=5))
+    session.item_rows = {
+        RunId("A", 42): [item("r1", "bank"), item("r2", "spring", 2)],
+        RunId("A", 123): [item("r1", "bank", 3), item("r2", "spring", 2)],
+    }
     return session
 
 
@@ -229,48 +232,6 @@ async def test_what_changes_while_results_are_worked_out_is_read_next() -> None:
         await until_shown(pilot, "1 of 9 runs evaluated")
 
 
-async def test_the_cursor_stays_with_its_item_though_its_id_stands_twice() -> None:
-    session = FakeSession()
-    session.items = (
-        item("bank", item_id="x", failed=3, kind="retrieval"),
-        item("spring", item_id="x", failed=2, kind="coherence"),
-        item("march", item_id="x", failed=1, kind="coherence", evaluation="other"),
-    )
-    async with console(session) as pilot:
-        await pilot.press("5")
-        await until_shown(pilot, "3 items")
-        await pilot.press("end")
-        await until_shown(pilot, "They sat on the march of the river.")
-        await pilot.press("o", "o")
-        await until_shown(pilot, "by lemma", "They sat on the march of the river.")
-
-
-async def test_items_can_be_ordered_by_tier_from_the_hardest_to_those_without() -> None:
-    tiers = {"coherence": "", "easy": "tier1_easy", "hard": "tier3_adversarial", "robust": "tier2_robust"}
-    session = FakeSession()
-    session.items = tuple(replace(item(lemma, item_id=lemma), tier=tier) for lemma, tier in tiers.items())
-    async with console(session) as pilot:
-        await pilot.press("5")
-        await until_shown(pilot, "4 items")
-        await pilot.press("o", "o", "o")
-        text = await until_shown(pilot, "hardest tier first")
-        lemmas = [line.split()[0] for line in text.splitlines()[4:8]]
-        assert lemmas == ["hard", "robust", "easy", "coherence"]
-
-
-@SIZES
-async def test_items_show_the_selected_one_in_full(size: tuple[int, int]) -> None:
-    async with console(busy_session(), size) as pilot:
-        await pilot.press("5")
-        await until_shown(
-            pilot, "2 items", "bank", "within_lemma_collision", "5/9", "They sat on the spring of the river."
-        )
-        await pilot.press("down")
-        await until_shown(pilot, "They sat on the bank of the river.", "The bank raised its rates.")
-        await pilot.press("o", "o")
-        await until_shown(pilot, "by lemma", "They sat on the bank of the river.")
-
-
 @SIZES
 async def test_host_shows_key_facts_and_age(size: tuple[int, int]) -> None:
     async with console(busy_session(), size) as pilot:
@@ -303,7 +264,7 @@ async def test_a_full_disk_of_the_host_is_shown_and_launching_is_not_advised(siz
         ("2", "press a to launch all nine"),
         ("3", "the curves begin when a run trains"),
         ("4", "launch runs in view 2"),
-        ("5", "No failed items yet"),
+        ("5", "No items yet"),
     ],
 )
 async def test_every_empty_view_explains_what_will_appear_or_what_to_do(key: str, text: str) -> None:
@@ -317,7 +278,7 @@ async def test_every_empty_view_explains_what_will_appear_or_what_to_do(key: str
 async def test_hostile_text_is_shown_as_it_is_and_never_obeyed() -> None:
     session = FakeSession()
     runs = list(session.snapshot.runs)
-    session.items = (item(HOSTILE),)
+    session.item_rows = {RunId("A", 42): [item("r1", HOSTILE, 2)]}
     warned = [*training(5), Warning("loss_spike", HOSTILE, 5, 1.0)]
     session.show(
         view_of(runs[0], "failed", warned, reason=HOSTILE),
