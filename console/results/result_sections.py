@@ -15,12 +15,12 @@ RUN_LABEL_WIDTH = 18
 
 
 def result_sections(results: Results) -> tuple[Section, ...]:
-    """The page of results: verdict and warnings, means, ship blockers, tiers, contingency, runs."""
+    """The page of results without intervals: verdict and warnings, means, ship blockers, tiers, contingency, runs."""
     sections = (
         _summary(results),
         _means(results.conditions),
         _gates(results.conditions),
-        _tiers(results.conditions),
+        _tiers(results),
         *map(_contingency, results.conditions),
         _runs(results),
         _chosen(results.runs),
@@ -36,39 +36,54 @@ def _spread(spread: Spread | None, unit: Unit = "percent") -> Cell:
     return (Number(None),) if spread is None else (Number(spread.mean, unit, spread.sd),)
 
 
-def _summary(results: Results) -> Section:
-    counted_runs = sum(run.is_counted for run in results.runs)
-    verdict = (
-        Text("Verdict: "),
-        _verdict(results.verdict),
-        Text(f"   {counted_runs} of {len(results.runs)} runs evaluated   {results.experiment}, {results.profile}"),
-    )
-    rows: list[Row] = [(verdict,)]
+def counted_runs(results: Results) -> Cell:
+    """How many runs were evaluated, of which experiment."""
+    evaluated = sum(run.is_counted for run in results.runs)
+    return (Text(f"{evaluated} of {len(results.runs)} runs evaluated   {results.experiment}, {results.profile}"),)
+
+
+def result_warnings(results: Results) -> tuple[Row, ...]:
+    """What stands between these runs and a comparison."""
+    rows: list[Row] = []
     if others := sum(bool(run.other_settings) for run in results.runs):
         warning = f"! Left out of the means: {counted(others, 'run')} with settings other than the experiment's."
         rows.append((text_cell(warning, "warning"),))
-    if known := results.resolution:
-        resolved = f"{100 * known.top1:.1f} points of top-1, {100 * known.coherence:.1f} of coherence"
-        rows.append((text_cell(f"Resolves {resolved} ({counted(known.lemmas, 'lemma')}); less is noise."),))
     if not results.comparable:
         warning = "! Runs were scored on different evaluation data: their numbers must not be compared."
         rows.append((text_cell(warning, "fail"),))
-    return Section("", tuple(rows))
+    return tuple(rows)
+
+
+def _summary(results: Results) -> Section:
+    verdict = (Text("Verdict: "), _verdict(results.verdict), Text("   "), *counted_runs(results))
+    rows: list[Row] = [(verdict,)]
+    if known := results.resolution:
+        resolved = f"{100 * known.top1:.1f} points of top-1, {100 * known.coherence:.1f} of coherence"
+        rows.append((text_cell(f"Resolves {resolved} ({counted(known.lemmas, 'lemma')}); less is noise."),))
+    return Section("", (*rows, *result_warnings(results)), key="verdict")
 
 
 def _means(conditions: Sequence[ConditionResult]) -> Section:
     rows: list[Row] = []
+    pooled = [_pooled(one) for one in conditions if one.mean_pool_top1 is not None]
+    is_one = len(pooled) > 1 and all(row == pooled[0] for row in pooled)
     for one in conditions:
         seeds = (Number(one.evaluated, "count"), Text("/"), Number(one.total, "count"))
         scores = (_spread(one.top1), _spread(one.top3), _spread(one.coherence), _spread(one.margin, "cosine"))
         rows.append((text_cell(one.condition, "name"), seeds, *scores))
-        if one.mean_pool_top1 is not None:
-            means = (one.mean_pool_top1, one.mean_pool_top3, one.mean_pool_coherence)
-            pooled = [Number(mean, role="muted") for mean in means]
-            pooled.append(Number(one.mean_pool_margin, "cosine", role="muted"))
-            rows.append((text_cell("  mean pooling", "muted"), (), *((mean,) for mean in pooled)))
+        if one.mean_pool_top1 is not None and not is_one:
+            rows.append((text_cell("  mean pooling", "muted"), (), *_pooled(one)))
+    if is_one:
+        rows.append((text_cell("mean pooling", "muted"), (), *pooled[0]))
     title = "Mean over seeds ± standard deviation, in percent (margin: cosine)"
-    return Section(title, tuple(rows), header_row("condition", "seeds", "top-1", "top-3", "coherence", "margin"))
+    header = header_row("condition", "seeds", "top-1", "top-3", "coherence", "margin")
+    return Section(title, tuple(rows), header, "means")
+
+
+def _pooled(one: ConditionResult) -> Row:
+    """Frozen mean pooling of the condition's states: top-1, top-3, coherence, margin."""
+    means = (one.mean_pool_top1, one.mean_pool_top3, one.mean_pool_coherence)
+    return *((Number(mean, role="muted"),) for mean in means), (Number(one.mean_pool_margin, "cosine", role="muted"),)
 
 
 def _gates(conditions: Sequence[ConditionResult]) -> Section:
@@ -85,22 +100,28 @@ def _gates(conditions: Sequence[ConditionResult]) -> Section:
             seeds = ", ".join(map(str, one.failed_seeds))
             rows.append((text_cell(f"  seeds that fail on their own: {seeds}", "warning"),))
     title = "Ship blockers, judged on the mean over seeds"
-    return Section(title, tuple(rows), (*header_row("condition"), *header.values(), *header_row("verdict")))
+    names = (*header_row("condition"), *header.values(), *header_row("verdict"))
+    return Section(title, tuple(rows), names, "mean-gates")
 
 
-def _tiers(conditions: Sequence[ConditionResult]) -> Section:
+def _tiers(results: Results) -> Section:
+    conditions = [one for one in results.conditions if one.tiers]
     tiers = [*TIERS, *sorted({tier for one in conditions for tier in one.tiers} - set(TIERS))]
-    scored = [one for one in conditions if one.tiers]
-    rows = tuple(
-        (text_cell(one.condition, "name"), *(_spread(one.tiers.get(tier)) for tier in tiers)) for one in scored
-    )
-    return Section("Top-1 by tier, in percent", rows, header_row("condition", *tiers))
+    heads = [run.head for run in results.runs if run.is_counted and run.head is not None]
+    counts = {tier: {head.tiers[tier].items for head in heads if tier in head.tiers} for tier in tiers}
+    rows: list[Row] = [
+        (text_cell(one.condition, "name"), *(_spread(one.tiers.get(tier)) for tier in tiers)) for one in conditions
+    ]
+    if rows and all(len(items) <= 1 for items in counts.values()):
+        items = tuple((Number(next(iter(counts[tier]), None), "count", role="muted"),) for tier in tiers)
+        rows.append((text_cell("items", "muted"), *items))
+    return Section("Top-1 by tier, in percent", tuple(rows), header_row("condition", *tiers), "tiers")
 
 
 def _contingency(condition: ConditionResult) -> Section:
     steps = enumerate(condition.contingency, start=1)
     rows = tuple(((Text(f"{count}. "), Text(step.title, "name"), Text(f": {step.advice}")),) for count, step in steps)
-    return Section(f"{condition.condition} fails a ship blocker. What to do, in this order", rows)
+    return Section(f"{condition.condition} fails a ship blocker. What to do, in this order", rows, key="contingency")
 
 
 def _runs(results: Results) -> Section:
@@ -113,7 +134,7 @@ def _runs(results: Results) -> Section:
         if one.differences:
             rows.append((text_cell(f"  {differences_text(one.differences)}", "muted"),))
         rows += [row for run in results.runs if run.condition == one.condition for row in _run(run)]
-    return Section("Runs", tuple(rows), header_row(*header))
+    return Section("Runs", tuple(rows), header_row(*header), "runs")
 
 
 def _run(run: RunResult) -> list[Row]:
@@ -146,4 +167,4 @@ def _chosen(runs: Sequence[RunResult]) -> Section:
         if at == len(chosen) or chosen[at][1].score_name != one.score_name:
             rows.append((text_cell(f"  by {one.score_name}", "muted"),))
     header = header_row("run", "at step", "epoch", "score", "draws of a tier3 bundle")
-    return Section("Head of each run, chosen on development data", tuple(rows), header)
+    return Section("Head of each run, chosen on development data", tuple(rows), header, "heads")

@@ -16,7 +16,7 @@ Role = Literal["plain", "title", "name", "muted", "pass", "fail", "warning"]
 Unit = Literal["percent", "points", "threshold", "cosine", "gain", "count", "p", "decimal", "signed", "seconds"]
 
 LINE_WIDTH = 76  # 80 columns less the pane's padding and scrollbar
-MIN_BAR_WIDTH, MAX_BAR_WIDTH = 21, 81
+MIN_BAR_WIDTH, MAX_BAR_WIDTH = 17, 81
 
 
 class Text(Struct, frozen=True):
@@ -106,7 +106,8 @@ class Bar(Struct, frozen=True):
         if self.low is not None and self.high is not None:
             low, high = self._column(self.low, width), self._column(self.high, width)
             chars[low : high + 1] = [(line, self.role)] * (high + 1 - low)
-            chars[low], chars[high] = (left, self.role), (right, self.role)
+            chars[low] = ("<" if self.low < self.start else left, self.role)
+            chars[high] = (">" if self.high > self.end else right, self.role)
         for mark in self.marks:
             if mark.value is not None and math.isfinite(mark.value):
                 chars[self._column(mark.value, width)] = (mark.char, "name")
@@ -187,7 +188,10 @@ def sparkline(values: Sequence[float], low: float, high: float) -> str:
 
 def number_text(value: float | None, unit: Unit) -> str:
     """``value`` rounded as its unit is shown: one digit of a percent, three of a cosine; a dash for none."""
-    return "-" if value is None or not math.isfinite(value) else _FORMATS[unit](value)
+    if value is None or not math.isfinite(value):
+        return "-"
+    text = _FORMATS[unit](value)
+    return text[1:] if text.startswith("-") and not text.strip("-0.") else text
 
 
 class Section(Struct, frozen=True):
@@ -275,7 +279,10 @@ def _column_widths(rows: Sequence[Row], columns: int, width: int) -> tuple[list[
         for column, is_bar in zip(cells, bars, strict=True)
     ]
     if sum(widths) + columns - 1 > width:
-        widths = [one if is_bar else min(limit, one) for one, is_bar in zip(widths, bars, strict=True)]
+        widths = [
+            one if is_bar else max(min(limit, one), *map(_uncut, column))
+            for one, is_bar, column in zip(widths, bars, cells, strict=True)
+        ]
     gap = 2 if sum(widths) + 2 * (columns - 1) <= width else 1
     if any(bars):
         spare = max(0, width - sum(widths) - gap * (columns - 1)) // sum(bars)
@@ -385,6 +392,11 @@ def _fit(cell: Cell, width: int, gap: int, cut: str) -> Cell:
             text = text[:-1]
         cell = text_cell(text + cut, cell[0].role)
     return *cell, Text(" " * (width + gap - _width(cell)))
+
+
+def _uncut(cell: Cell) -> int:
+    """The width below which a figure of the cell would be cut."""
+    return _width(cell) if any(isinstance(part, Number | Range) for part in cell) and len(cell) <= 3 else 0
 
 
 def _least_width(cell: Cell) -> int:

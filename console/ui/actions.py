@@ -20,6 +20,7 @@ Scope = Literal[
     "table",
     "item_search",
     "item",
+    "results",
     "confirm",
     "prompt",
     "answer",
@@ -218,6 +219,11 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("select_item(-1)", ("left",), "", "The previous item of the list"),
         Action("select_item(1)", ("right",), "item", "The next item of the list", keys_label="Left Right"),
         Action("close", ("escape", "enter", "q"), "back", "Back to the list of items"),
+    ),
+    "results": (
+        Action("jump(-1)", ("left_square_bracket",), "", "To the previous section"),
+        Action("jump(1)", ("right_square_bracket",), "section", "To the next section", keys_label="[ ]"),
+        *_SCROLLING,
     ),
     "table": (
         Action("cursor_up", ("up",), "", "Select the item above"),

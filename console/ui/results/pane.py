@@ -1,8 +1,11 @@
-"""View 4: the results of all runs with a local copy, computed again whenever another run is synced."""
+"""View 4: the results of all runs with a local copy and the decision on them, again whenever another run is synced."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import sys
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -10,13 +13,22 @@ from textual.content import Content
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
+from console.results.page import COMPUTING, page
 from console.results.records import Results
-from console.results.result_sections import result_sections
-from console.results.tables import page_lines
+from console.results.tables import LINE_WIDTH, Line, Section, section_lines
 from console.runs.snapshot import Snapshot
+from console.sanitize import sanitize_line
+from console.ui.actions import bindings
 from console.ui.messages import ENDED
 from console.ui.pane import Pane
 from console.ui.session_protocol import SessionProtocol
+
+if TYPE_CHECKING:
+    from console.results.experiment_report import ExperimentReport
+
+LEAST_WIDTH = 40
+NONE_LAUNCHED = "No results yet: launch runs in view 2 and they appear here as runs end."
+NONE_EVALUATED = "No run has been evaluated yet: results appear here as runs end."
 
 _STYLES = {
     "title": "bold underline",
@@ -65,13 +77,13 @@ class LocalCopyPane(Pane):
                 self.show_message(f"Reading the {self.SUBJECT} ...")
             self._read(self.session, version)
 
-    @work(thread=True, exit_on_error=False)
+    @work(thread=True, exit_on_error=False, group="read")
     def _read(self, session: SessionProtocol, version: object) -> tuple[object, Any]:
         return version, self.read(session)
 
     @on(Worker.StateChanged)
     def _finish_reading(self, event: Worker.StateChanged) -> None:
-        if event.state not in ENDED:
+        if event.worker.group != "read" or event.state not in ENDED:
             return
         self._is_reading = False
         if not self.app.is_running:  # the console is closing and has removed widgets already
@@ -92,11 +104,22 @@ def _local_version(snapshot: Snapshot) -> object:
     )
 
 
-class ResultsPane(LocalCopyPane):
-    """The page of results."""
+class ResultsPane(LocalCopyPane, inherit_bindings=False):
+    """The page of results: the means at once, the decision with its intervals when it has been computed."""
 
+    SCOPE = "results"
     SUBJECT = "results"
     MESSAGE = "#results-text"
+    BINDINGS = bindings("results")
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self.report: ExperimentReport | None = None
+        self._results: Results | None = None
+        self._problem = ""
+        self._is_computing = False
+        self._page: tuple[Section, ...] = ()
+        self._starts: list[int] = []  # the first line of each section of the page
 
     def compose(self) -> ComposeResult:
         yield Static("", id="results-text", markup=False)
@@ -106,18 +129,90 @@ class ResultsPane(LocalCopyPane):
         return session.results()
 
     def show(self, value: Results) -> None:
-        """Show the page of results, or a message while no run has been evaluated."""
-        if value.any_evaluated:
-            self.query_one("#results-text", Static).update(results_content(value))
-        elif all(run.state == "none" for run in value.runs):
-            self.show_message("No results yet: launch runs in view 2 and they appear here as runs end.")
-        else:
-            self.show_message("No run has been evaluated yet: results appear here as runs end.")
+        """Show the page of results, or a message while no run has been evaluated; compute the report if they are new."""
+        is_new = value != self._results
+        self._results = value
+        if not value.any_evaluated:
+            self.report, self._page = None, ()
+            none_launched = all(run.state == "none" for run in value.runs)
+            self.show_message(NONE_LAUNCHED if none_launched else NONE_EVALUATED)
+        elif is_new:
+            self.report, self._problem = None, ""
+            self._show_page()
+            self.compute_report()
+
+    def compute_report(self) -> None:
+        """Compute the report in a thread; what is shown stays until then. Also after a decision was recorded."""
+        if self.session is not None and self._results is not None and not self._is_computing:
+            self._is_computing = True
+            self._compute(self.session, self._results)
+
+    @work(thread=True, exit_on_error=False, group="report")
+    def _compute(self, session: SessionProtocol, results: Results) -> tuple[Results, ExperimentReport]:
+        return results, session.report()
+
+    @on(Worker.StateChanged)
+    def _finish_report(self, event: Worker.StateChanged) -> None:
+        if event.worker.group != "report" or event.state not in ENDED:
+            return
+        self._is_computing = False
+        if not self.app.is_running:
+            return
+        if event.state is WorkerState.ERROR:
+            self._problem = f"! Intervals could not be computed: {sanitize_line(str(event.worker.error))}"
+            self._show_page()
+        elif event.worker.result is not None:
+            results, report = event.worker.result
+            if results != self._results:  # another run was synced meanwhile
+                self.compute_report()
+            else:
+                self.report = report
+                self._show_page()
+
+    def on_resize(self) -> None:
+        """Lay the page out again in the new width."""
+        self._show_page()
+
+    def _show_page(self) -> None:
+        """Show the page in the width that there is; what the reader had at the top stays there."""
+        if self._results is None or not self._results.any_evaluated:
+            return
+        key, below = self._place()
+        self._page = page(self._results, self.report, self._problem or COMPUTING)
+        content, self._starts = page_content(self._page, max(LEAST_WIDTH, self.outer_size.width - 4))
+        self.query_one("#results-text", Static).update(content)
+        keys = [section.key for section in self._page]
+        if key in keys and self.scroll_y > 0:
+            line = self._starts[keys.index(key)] + below
+            self.call_after_refresh(self.scroll_to, y=line, animate=False)
+
+    def _place(self) -> tuple[str, int]:
+        """The section at the top of the screen, and how many of its lines are above."""
+        top = round(self.scroll_y)
+        at = bisect_right(self._starts, top) - 1
+        return (self._page[at].key, top - self._starts[at]) if at >= 0 else ("", 0)
+
+    def action_jump(self, step: int) -> None:
+        """Scroll to the next section, or with -1 to the previous one."""
+        top = round(self.scroll_y)
+        lines = [start for start in self._starts if (start > top if step > 0 else start < top)]
+        if lines:
+            self.scroll_to(y=lines[0] if step > 0 else lines[-1], animate=False)
 
 
-def results_content(results: Results) -> Content:
-    """The page of results with styles."""
-    return Content("\n").join(
-        Content.assemble(*((part.text, _STYLES.get(part.role, "")) for part in line))
-        for line in page_lines(result_sections(results))
-    )
+def page_content(sections: Sequence[Section], width: int = LINE_WIDTH) -> tuple[Content, list[int]]:
+    """The sections with styles, and the number of the line at which each begins."""
+    lines: list[Line] = []
+    starts: list[int] = []
+    for section in sections:
+        starts.append(len(lines))
+        lines += [*section_lines(section, width, ascii_only=not _has_unicode()), []]
+    return Content("\n").join(_line_content(line) for line in lines[:-1]), starts
+
+
+def _line_content(line: Line) -> Content:
+    return Content.assemble(*((part.text, _STYLES.get(part.role, "")) for part in line))
+
+
+def _has_unicode() -> bool:
+    return "utf" in (getattr(sys.stderr, "encoding", None) or "utf-8").lower()  # Textual draws on stderr

@@ -47,7 +47,7 @@ def test_a_number_that_is_not_finite_is_a_dash() -> None:
 
 
 def test_a_bar_shows_interval_mean_and_marks_at_their_places() -> None:
-    assert cell_text((GATE,)) == "..c.........├─●m┤.|.."
+    assert "".join(part.text for part in GATE.drawn(21)) == "..c.........├─●m┤.|.."
     assert "".join(part.text for part in GATE.drawn(21, ascii_only=True)) == "..c.........[-om].|.."
     assert {part.role for part in GATE.drawn(21) if part.text.strip("|cm.")} == {"fail"}
 
@@ -55,7 +55,8 @@ def test_a_bar_shows_interval_mean_and_marks_at_their_places() -> None:
 def test_a_mean_outside_the_axis_is_marked_at_its_end() -> None:
     assert cell_text((Bar(None, -0.2, None),))[0] == "<"
     assert cell_text((Bar(None, 1.2, None),))[-1] == ">"
-    assert cell_text((Bar(None, None, None),)) == "." * 21
+    assert cell_text((Bar(None, None, None),)) == "." * 17
+    assert cell_text((Bar(-0.5, 0.5, 1.5),)) == "<" + "─" * 7 + "●" + "─" * 7 + ">"
 
 
 def test_an_axis_leaves_out_labels_that_would_touch() -> None:
@@ -90,7 +91,9 @@ def test_optional_columns_come_with_the_width() -> None:
 def test_a_long_last_cell_is_wrapped_under_its_beginning_and_keeps_its_roles() -> None:
     words: Role = "warning"
     section = Section(
-        "", ((text_cell("B"), (Text("one two ", words), Number(0.5), Text(" three " * 9))),), header_row("", "")
+        "",
+        ((text_cell("B"), (Text("one ", words), Text("two ", words), Number(0.5), Text(" three " * 9))),),
+        header_row("", ""),
     )
     lines = section_lines(section, 30)
     texts = ["".join(part.text for part in line) for line in lines]

@@ -15,7 +15,7 @@ from console.results.records import ModelScores, Results, RunResult
 from console.results.report import as_json, as_text
 from console.results.result_sections import result_sections
 from console.results.tables import Number
-from console.ui.results.pane import results_content
+from console.ui.results.pane import page_content
 from engine.contract.metrics import Margins, TierScore, judge
 from engine.contract.settings import RunId, run_ids
 from tests.console.ui.fake_session import SCALING, FakeSession
@@ -88,7 +88,7 @@ def test_a_long_condition_is_cut_and_columns_stay_aligned() -> None:
     results = make_results()
     name = "条件" + "a" * 60
     conditions = (replace(results.conditions[0], condition=name), *results.conditions[1:])
-    lines = results_content(replace(results, conditions=conditions)).split("\n")
+    lines = page_content(result_sections(replace(results, conditions=conditions)))[0].split("\n")
     means = [line for line in lines if "3/3" in line.plain]
     assert "…" in means[0].plain and name not in means[0].plain
     assert len({line[: line.plain.index("3/3")].cell_length for line in means}) == 1
@@ -174,7 +174,7 @@ def test_every_figure_is_on_the_screen_in_the_text_and_in_the_json(
         for name in ("A", "B", "C")
     )
     results = Results("scaling", "full", "incomplete", True, tuple(runs), conditions)
-    screen, text = unwrapped(results_content(results).plain), unwrapped(as_text(results))
+    screen, text = unwrapped(page_content(result_sections(results))[0].plain), unwrapped(as_text(results))
     in_json = set(numbers_in(json.loads(as_json(results))))
     rows = [row for section in result_sections(results) for row in (section.header, *section.rows)]
     for row in rows:

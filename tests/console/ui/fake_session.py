@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -25,6 +27,9 @@ from engine.contract.items import ItemRow
 from engine.contract.settings import RunId, run_ids
 from engine.contract.state import RunState
 from tests.console.ui.scenes import detail_of, items_of, results_of
+
+if TYPE_CHECKING:
+    from console.results.experiment_report import ExperimentReport
 
 SCALING = read_experiment(Path(__file__).parents[3] / "configs" / "scaling.toml")
 FACTS = HostFacts(
@@ -101,6 +106,9 @@ class FakeSession:
         self.fixed_results: Results | None = None
         self.item_rows: dict[RunId, list[ItemRow]] = {}
         self.details: list[tuple[RunId, str, str]] = []
+        self.fixed_report: ExperimentReport | None = None
+        self.report_gate: threading.Event | None = None
+        self.report_error: Exception | None = None
         self.checks: tuple[Check, ...] = WELL
         self.preflights = 0
         self.preflight_error: Exception | None = None
@@ -230,6 +238,17 @@ class FakeSession:
         """Of the same rows; the calls are recorded."""
         self.details.append((run, kind, item_id))
         return detail_of(next(row for row in self.item_rows[run] if (row.kind, row.item_id) == (kind, item_id)))
+
+    def report(self) -> ExperimentReport:
+        """A report around the results, unless a test put another there; waits for ``report_gate`` if there is one."""
+        from tests.console.results.reports import report_on
+
+        results = self.results()
+        if self.report_gate is not None:
+            self.report_gate.wait(20)
+        if self.report_error is not None:
+            raise self.report_error
+        return self.fixed_report or report_on(results)
 
 
 def ill_session() -> FakeSession:

@@ -1,0 +1,30 @@
+"""The page of results: which sections it has, in which order; screen and every written output show it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from console.results.result_sections import result_sections
+from console.results.tables import Row, Section, Text
+
+if TYPE_CHECKING:  # numpy, which the first paint does without
+    from console.results.experiment_report import ExperimentReport
+    from console.results.records import Results
+
+COMPUTING = "Intervals: computing ..."
+
+
+def page(results: Results, report: ExperimentReport | None = None, note: str = COMPUTING) -> tuple[Section, ...]:
+    """Sections from the verdict to what one looks up; without a report, what the means say, and ``note`` below the verdict."""
+    if report is None:
+        first, *rest = result_sections(results)
+        note_row: Row = ((Text(note, "muted"),),)
+        return (Section(first.title, (*first.rows, note_row), first.header, first.key), *rest)
+    from console.results.analysis_sections import decision_sections, detail_sections, verdict_section
+
+    return (
+        verdict_section(report.analysis, report.results),
+        *decision_sections(report.analysis, report.results),
+        *(section for section in result_sections(report.results) if section.key != "verdict"),
+        *detail_sections(report.analysis),
+    )
