@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from console.format import GATE_LABELS, counted
-from console.results.result_sections import counted_runs, result_warnings
+from console.results.result_sections import evaluated_runs, result_warnings
 from console.results.tables import (
     Axis,
     Bar,
@@ -28,6 +28,7 @@ from engine.contract.experiment import TIERS
 
 if TYPE_CHECKING:  # numpy, which the first paint does without
     from console.results.analysis_records import Analysis, Comparison, GateResult, OutcomeResult, PlanStatus
+    from console.results.next_step_records import NextStep
     from console.results.records import Results
     from console.results.statistics.estimates import Interval, Need, PairedT
 
@@ -49,13 +50,14 @@ _VERDICT_ROLES: dict[str, Role] = {"ship": "pass", "do not ship": "fail"}
 _TICK_STEPS = (0.01, 0.02, 0.04, 0.05, 0.1, 0.2, 0.25)
 
 
-def verdict_section(analysis: Analysis, results: Results) -> Section:
-    """The verdict in one or two sentences, and what makes it doubtful."""
+def verdict_section(analysis: Analysis, results: Results, steps: Sequence[NextStep] = ()) -> Section:
+    """The verdict in one or two sentences, what comes next, and what makes it doubtful."""
     word, summary = analysis.verdict, analysis.summary
     if summary.lower().startswith(word):  # the sentence begins with the verdict
         summary = summary[len(word) :].lstrip(". ")
     verdict = Text(word.upper(), _VERDICT_ROLES.get(word, "warning"))
     rows: list[Row] = [((verdict, Text("  "), Text(summary)),)]
+    rows += _next_rows(steps)
     rows += result_warnings(results)
     rows += [(text_cell(f"! {warning}", "warning"),) for warning in analysis.warnings]
     changes = (f"! The plan has changed since the first launch: {change}" for change in analysis.plan.changes)
@@ -63,12 +65,23 @@ def verdict_section(analysis: Analysis, results: Results) -> Section:
     return Section("", tuple(rows), key="verdict")
 
 
+def _next_rows(steps: Sequence[NextStep]) -> list[Row]:
+    """The steps that the data support, and how they speak of each step of the plan."""
+    if not steps:
+        return []
+    supported = "; ".join(f"{step.order} {step.title}" for step in steps if step.status == "supported")
+    rows: list[Row] = [((Text("NEXT  ", "name"), Text(supported or "no step is supported by the data")),)]
+    if planned := [f"{step.order} {step.title}: {step.status}" for step in steps if step.is_planned]:
+        rows.append((text_cell(f"  of the plan: {'; '.join(planned)}"),))
+    return rows
+
+
 def decision_sections(analysis: Analysis, results: Results) -> tuple[Section, ...]:
     """Gates, differences, expected outcomes and t-tests: what the verdict rests on."""
     planned = [one for one in analysis.comparisons if one.role != "exploratory"]
     title = "Differences, 95% for new lemmas and new seeds (points)"
     sections = (
-        _gates(analysis.gates, analysis.warnings, cell_text(counted_runs(results))),
+        _gates(analysis.gates, analysis.warnings, cell_text(evaluated_runs(results))),
         differences_section(planned, title, "differences"),
         _outcomes(analysis.outcomes),
         t_test_section([one for one in planned if one.role == "confirmatory"], "Paired t-tests over seeds", "t-tests"),

@@ -21,10 +21,20 @@ def page(results: Results, report: ExperimentReport | None = None, note: str = C
         note_row: Row = ((Text(note, "muted"),),)
         return (Section(first.title, (*first.rows, note_row), first.header, first.key), *rest)
     from console.results.analysis_sections import decision_sections, detail_sections, verdict_section
+    from console.results.failure_sections import failure_sections, margin_sections
+    from console.results.next_steps import next_sections
+    from console.results.training_sections import attention_sections, training_sections
 
+    steps = next_sections(report.next_steps)
+    left_out = {"verdict", "contingency"} if steps else {"verdict"}
     return (
-        verdict_section(report.analysis, report.results),
+        verdict_section(report.analysis, report.results, report.next_steps),
         *decision_sections(report.analysis, report.results),
-        *(section for section in result_sections(report.results) if section.key != "verdict"),
+        *steps,
+        *failure_sections(report.failure_modes),
+        *margin_sections(report.margins),
+        *(training_sections(report.training) if report.training else ()),
+        *attention_sections(report.attention),
+        *(section for section in result_sections(report.results) if section.key not in left_out),
         *detail_sections(report.analysis),
     )

@@ -36,7 +36,7 @@ def _spread(spread: Spread | None, unit: Unit = "percent") -> Cell:
     return (Number(None),) if spread is None else (Number(spread.mean, unit, spread.sd),)
 
 
-def counted_runs(results: Results) -> Cell:
+def evaluated_runs(results: Results) -> Cell:
     """How many runs were evaluated, of which experiment."""
     evaluated = sum(run.is_counted for run in results.runs)
     return (Text(f"{evaluated} of {len(results.runs)} runs evaluated   {results.experiment}, {results.profile}"),)
@@ -55,7 +55,7 @@ def result_warnings(results: Results) -> tuple[Row, ...]:
 
 
 def _summary(results: Results) -> Section:
-    verdict = (Text("Verdict: "), _verdict(results.verdict), Text("   "), *counted_runs(results))
+    verdict = (Text("Verdict: "), _verdict(results.verdict), Text("   "), *evaluated_runs(results))
     rows: list[Row] = [(verdict,)]
     if known := results.resolution:
         resolved = f"{100 * known.top1:.1f} points of top-1, {100 * known.coherence:.1f} of coherence"
