@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
@@ -101,12 +103,12 @@ class ConditionScores:
         scores = self.scores(model, metric)
         if scores is None:
             return {}
-        return {seed: float(row.mean()) for seed, row in zip(scores.seeds, scores.values, strict=True)}
+        return {seed: _mean(row) for seed, row in zip(scores.seeds, scores.values, strict=True)}
 
     def baseline_mean(self, condition: str, baseline: str, metric: str) -> float | None:
         """Mean of ``word_overlap`` or ``random`` on the items of ``condition``."""
         try:
-            return float(baseline_scores(self._loaded, self._runs[condition][0], baseline, metric).values.mean())
+            return _mean(baseline_scores(self._loaded, self._runs[condition][0], baseline, metric).values[0])
         except LookupError:
             return None
 
@@ -123,7 +125,12 @@ class ConditionScores:
         scores = scores_of(self._loaded, self._runs[condition][0])
         best = scores.ceiling[scores.positions[metric]]
         is_told = metric == "coherence_accuracy" or bool((best < 1).any())
-        return float(best.mean()) if is_told and len(best) else None
+        return _mean(best) if is_told and len(best) else None
+
+    def mean_pool(self, condition: str, metric: str) -> float | None:
+        """Mean score of frozen mean pooling of the states that the condition's heads read."""
+        scores = self.scores(mean_pool_of(condition), metric)
+        return None if scores is None else statistics.fmean(map(_mean, scores.values))
 
     def interval(self, model: str, metric: str, level: float) -> Interval | None:
         """Of the mean of a model, at coverage 1 - ``level``."""
@@ -161,3 +168,8 @@ class ConditionScores:
             found = {model: scores for model in models if (scores := self.scores(model, metric)) is not None}
             self._means[metric] = bootstrap_means(found, self._draws)
         return self._means[metric]
+
+
+def _mean(values: Floats) -> float:
+    """Rounded once, so that anybody gets the same digits from the same items."""
+    return math.fsum(values.tolist()) / len(values)

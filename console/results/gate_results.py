@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from console.format import GATE_LABELS, percent
 from console.results.analysis_records import GateOutcome, GateResult
-from console.results.condition_scores import ConditionScores, mean_pool_of
+from console.results.condition_scores import ConditionScores
 from console.results.statistics.estimates import Interval
 from console.results.statistics.multiplicity import holm
 from console.results.statistics.variance import variance_shares, what_is_needed
@@ -41,7 +41,6 @@ def _gate_result(scores: ConditionScores, condition: str, gate: str, threshold: 
     own = scores.scores(condition, gate)
     if interval is None or own is None:
         return GateResult(condition, gate, threshold, "MISSING")
-    pool = scores.scores(mean_pool_of(condition), gate)
     result = GateResult(
         condition,
         gate,
@@ -52,7 +51,7 @@ def _gate_result(scores: ConditionScores, condition: str, gate: str, threshold: 
         fail_p=scores.p(condition, gate, threshold, "less"),
         chance=scores.chance(condition, gate),
         word_overlap=scores.word_overlap(condition, gate),
-        mean_pool=None if pool is None else float(pool.values.mean()),
+        mean_pool=scores.mean_pool(condition, gate),
         ceiling=scores.ceiling(condition, gate),
         need=what_is_needed(interval, variance_shares(own), threshold, level),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -211,7 +212,6 @@ def model_scores(items: pl.DataFrame, prefix: Literal["", "mean_pool_"]) -> Mode
     numbers = retrieval.select(
         top1=(rank == 1).mean(),
         top3=(rank <= 3).mean(),
-        mean=margin.mean(),
         p5=margin.quantile(0.05, "linear"),
         p95=margin.quantile(0.95, "linear"),
     ).row(0, named=True)
@@ -220,9 +220,14 @@ def model_scores(items: pl.DataFrame, prefix: Literal["", "mean_pool_"]) -> Mode
         top1=numbers["top1"],
         top3=numbers["top3"],
         coherence=items.filter(pl.col("kind") == "coherence").select((rank == 1).mean()).item(),
-        margins=Margins(numbers["mean"], numbers["p5"], numbers["p95"]),
+        margins=Margins(_exact_mean(retrieval[f"{prefix}margin"]), numbers["p5"], numbers["p95"]),
         tiers={sanitize_line(row["tier"]): TierScore(row["items"], row["top1"]) for row in tiers.iter_rows(named=True)},
     )
+
+
+def _exact_mean(values: pl.Series) -> float:
+    """Rounded once, so that anybody gets the same digits from the same items."""
+    return math.fsum(values.to_list()) / len(values) if len(values) else math.nan
 
 
 def _disagreement(computed: ModelScores, stated: Scores) -> str:

@@ -12,7 +12,9 @@ import psutil
 import pytest
 
 from console.hosts.agent import process
+from console.results.analysis_plan import plan_of, read_plan
 from engine.contract import manifest
+from engine.contract.experiment import read_experiment
 from engine.contract.run_folder import size_and_sha256
 from tests.console.conftest import FinishedExperiment
 from tests.console.terminal import Terminal
@@ -61,10 +63,19 @@ def test_results_reads_the_same_again_without_a_host(finished: FinishedExperimen
 
 
 def test_results_as_text_names_each_gate(finished: FinishedExperiment) -> None:
-    text = console("results", finished.experiment, finished.runs).stdout
+    printed = console("results", finished.experiment, finished.runs, "--exit-code")
+    assert printed.returncode in (5, 7), "twenty lemmas show no gate to be passed"
+    text = printed.stdout
     assert all(text.count(f"{gate} ≥ ") == 1 for gate in ("top-1", "top-3", "coherence"))
     assert re.search(r"^A/123 +finished ", text, re.MULTILINE)
     assert len(re.findall(r"^[AB] .*(PASS|FAIL) \d", text, re.MULTILINE)) == 2
+
+
+def test_the_plan_of_the_analysis_is_kept_before_the_first_results(finished: FinishedExperiment) -> None:
+    file, problem = read_plan(finished.runs / "tiny-tiny")
+    assert problem == "" and file is not None and file.runs_before == 0
+    assert file.plan == plan_of(read_experiment(finished.experiment), "tiny")
+    assert file.plan.comparisons == (("B", "A"),) and file.plan.seeds == (42, 123)
 
 
 def test_local_capsules_match_their_manifests(finished: FinishedExperiment) -> None:

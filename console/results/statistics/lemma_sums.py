@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from typing import NamedTuple
 
 import numpy as np
@@ -42,7 +43,7 @@ class LemmaSums(NamedTuple):
 
     @property
     def mean(self) -> float:
-        return float(self.seed_means.mean())
+        return statistics.fmean(self.seed_means.tolist())  # rounded once, as everywhere else where seeds are averaged
 
 
 def lemma_sums(scores: SeedScores) -> LemmaSums:
