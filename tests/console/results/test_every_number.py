@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,15 @@ from tests.console.conftest import FinishedExperiment
 from tests.console.results.capsules import row, write_capsule
 
 Rows = list[dict[str, Any]]
-IS_OF: dict[str, Callable[[dict[str, Any]], bool]] = {
-    "retrieval_top1": lambda one: one["kind"] == "retrieval",
-    "retrieval_top3": lambda one: one["kind"] == "retrieval",
-    "margin": lambda one: one["kind"] == "retrieval",
-    "coherence_accuracy": lambda one: one["kind"] == "coherence",
-    "killers": lambda one: one["kind"] == "retrieval" and bool(one["killer"]),
-}
+
+
+def is_of(one: Mapping[str, Any], metric: str) -> bool:
+    """Whether an item is one of ``metric``, which may be a tier."""
+    if metric == "coherence_accuracy" or one["kind"] == "coherence":
+        return metric == "coherence_accuracy" and one["kind"] == "coherence"
+    if metric == "killers":
+        return bool(one["killer"])
+    return metric in ("retrieval_top1", "retrieval_top3", "margin") or bool(one["tier"] == metric)
 
 
 def mean(values: Sequence[float]) -> float:
@@ -41,8 +43,7 @@ def value(one: Mapping[str, Any], metric: str, prefix: str = "") -> float:
 
 
 def score(rows: Rows, metric: str, prefix: str = "") -> float:
-    of = IS_OF.get(metric, lambda one: one["kind"] == "retrieval" and one["tier"] == metric)
-    return mean([value(one, metric, prefix) for one in rows if of(one)])
+    return mean([value(one, metric, prefix) for one in rows if is_of(one, metric)])
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -97,7 +98,7 @@ def check_condition(found: ConditionResult, runs: Sequence[Rows], gates: Gates) 
 def check_gates(found: Analysis, rows: Mapping[str, Sequence[Rows]]) -> None:
     for gate in found.gates:
         first = rows[gate.condition][0]
-        items = [one for one in first if IS_OF[gate.gate](one)]
+        items = [one for one in first if is_of(one, gate.gate)]
         top = 3 if gate.gate == "retrieval_top3" else 1
         assert gate.interval is not None
         assert gate.interval.mean == statistics.fmean([score(one, gate.gate) for one in rows[gate.condition]])
@@ -146,7 +147,7 @@ def check_mcnemar(found: Comparison, rows: Mapping[str, Mapping[int, Rows]]) -> 
         votes: dict[str, list[bool]] = {}
         for of_seed in rows[condition].values():
             for one in of_seed:
-                if IS_OF["killers"](one):
+                if is_of(one, "killers"):
                     votes.setdefault(one["item_id"], []).append(one["rank"] == 1)
         return {item: 2 * sum(vote) > len(vote) for item, vote in votes.items()}
 
