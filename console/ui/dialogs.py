@@ -23,9 +23,10 @@ _HELP_SECTIONS: tuple[tuple[str, tuple[Scope, ...]], ...] = (
     ("Host", ("host",)),
     ("Runs", ("runs",)),
     ("Live", ("live", "log", "search")),
+    ("Results", ("results",)),
     ("Items", ("items", "table", "item_search")),
     ("One item", ("item",)),
-    ("Results and this page", ("page", "help")),
+    ("This page", ("page", "help")),
     ("When the console asks", ("confirm",)),
     ("When a connection needs input", ("prompt", "answer")),
 )

@@ -22,6 +22,7 @@ from console.ui.live.log_view import LogView
 from console.ui.live.pane import LivePane, LogSearch
 from console.ui.main_screen import MainScreen
 from console.ui.pane import ScrollPage
+from console.ui.results.pane import ResultsPane
 from console.ui.runs.pane import RunsPane
 from tests.console.ui.driving import LARGE, SMALL, console, screen, until, until_shown
 from tests.console.ui.fake_session import FakeSession
@@ -34,6 +35,7 @@ OWNERS: dict[Scope, type[DOMNode]] = {
     "live": LivePane,
     "log": LogView,
     "search": LogSearch,
+    "results": ResultsPane,
     "items": ItemsPane,
     "table": ItemList,
     "item_search": ItemSearch,
@@ -48,6 +50,7 @@ TOGETHER: tuple[tuple[Scope, ...], ...] = (
     ("app", "host"),
     ("app", "runs"),
     ("app", "live", "log"),
+    ("app", "results"),
     ("app", "items", "table"),
     ("item", "page"),
     ("prompt", "answer"),
@@ -106,7 +109,7 @@ async def test_in_each_view_the_keys_of_the_registry_are_active_and_no_others(ke
         "host": ("host",),
         "runs": ("runs",),
         "live": ("live", "log"),
-        "results": ("page",),
+        "results": ("results",),
         "items": ("items", "table"),
     }
     scopes: tuple[Scope, ...] = ("app", *inner[view])
@@ -140,7 +143,7 @@ async def test_the_footer_shows_the_keys_of_the_view(size: tuple[int, int]) -> N
 async def test_at_80_columns_no_footer_leaves_out_a_key_that_has_a_label() -> None:
     async with console(FakeSession()) as pilot:
         line = pilot.app.screen.query_one(KeyBar)
-        for scope in ("runs", "live", "host", "items", "page"):
+        for scope in ("runs", "live", "host", "results", "items", "page"):
             line.scope = scope
             words = line.render().plain.split()
             for action in (*actions_in(line.scope), *actions_in("app")):
