@@ -70,7 +70,8 @@ def test_conditions_are_compared_probe_by_probe(tmp_path: Path) -> None:
 def test_only_probes_that_all_runs_have_are_compared(tmp_path: Path) -> None:
     ours = [probe("shared", 0.9), probe("own", 0.1), probe("other text", 0.1, text="this one")]
     theirs = [probe("shared", 0.8), probe("other text", 0.1, text="that one"), probe("shared too", 0.5)]
-    report = report_of(tmp_path, {("A", 42): theirs, ("B", 42): ours, ("B", 123): [ours[0], probe("own", 0.1, text="not that text"), ours[2]]})
+    again = [ours[0], probe("own", 0.1, text="not that text"), ours[2]]
+    report = report_of(tmp_path, {("A", 42): theirs, ("B", 42): ours, ("B", 123): again})
     assert [(one.condition, one.probes) for one in report.conditions] == [("A", 3), ("B", 2)]
     assert {one.probes for one in report.comparisons} == {1}
     assert all(one.test.p is None and one.adjusted_p is None for one in report.comparisons)  # a single lemma
