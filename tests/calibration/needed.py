@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from console.results.statistics.crossed import bootstrap_means, difference_interval
-from console.results.statistics.estimates import Interval, Need
+from console.results.statistics.estimates import Interval, Need, VarianceShares
 from console.results.statistics.variance import variance_shares, what_is_needed
 from tests.calibration.procedures import DRAWS
 from tests.calibration.simulate import (
@@ -40,11 +40,14 @@ class Plan(NamedTuple):
 
 def plan(setting: Setting, errors: float) -> Plan:
     """For an effect of so many standard errors; the effect of a seed stays what it is with other numbers of them."""
-    lemmas = draw_lemmas(setting, np.random.default_rng(0))
-    setting = setting._replace(seed=seed_deviation(setting, lemmas))
-    shares = true_shares(setting, lemmas)
+    draws = [draw_lemmas(setting, np.random.default_rng([0, number])) for number in range(400)]
+    items = round(np.mean([len(lemmas.of_items) for lemmas in draws]))
+    setting = setting._replace(seed=float(np.mean([seed_deviation(setting, lemmas) for lemmas in draws])))
+    found = [true_shares(setting, lemmas) for lemmas in draws]
+    of_lemmas, of_seeds, rest = np.mean([(one.lemmas, one.seeds, one.rest) for one in found], axis=0).tolist()
+    shares = VarianceShares(of_lemmas, of_seeds, rest)
     error = math.sqrt(shares.total)
-    effect, items = errors * error, len(lemmas.of_items)
+    effect = errors * error
     interval = Interval(
         effect, effect - 3 * error, effect + 3 * error, error, "t", setting.seeds, setting.lemmas, items
     )
