@@ -61,6 +61,21 @@ def test_the_interval_holds_the_differences_that_the_test_does_not_reject(
             assert (p < 0.05) == (not interval.low <= value <= interval.high)
 
 
+@pytest.mark.parametrize("lemmas", [9, 40])
+def test_just_beyond_a_bound_the_test_rejects_and_just_within_it_does_not(lemmas: int) -> None:
+    for number in range(5):
+        ours, theirs = random_scores(number, 3, lemmas), random_scores(number + 100, 2, lemmas)
+        interval = lemma_test(ours, theirs).interval
+        assert interval.low is not None and interval.high is not None
+        for bound, beyond in ((interval.low, -1e-7), (interval.high, 1e-7)):
+            inside, outside = (
+                lemma_test(ours._replace(values=ours.values - value), theirs).p
+                for value in (bound - beyond, bound + beyond)
+            )
+            assert inside is not None and outside is not None
+            assert outside < 0.05 <= inside
+
+
 def test_the_interval_is_near_students_on_lemmas() -> None:
     found = lemma_test(random_scores(1, 3, 200), random_scores(2, 3, 200)).interval
     assert found.standard_error is not None and found.low is not None and found.high is not None
