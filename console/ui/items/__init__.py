@@ -1,1 +1,1 @@
-"""View 5, Items: the evaluation items that runs got wrong."""
+"""View 5, Items: an explorer of the evaluation items and of what conditions fixed and broke."""

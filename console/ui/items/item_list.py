@@ -48,7 +48,7 @@ def columns(
         first: number of the other conditions that are left out on the left.
     """
     names = [*(pair or ()), *[name for name in conditions if name not in (pair or ())][first:]]
-    room = max(8, width * 3 // 10)
+    room = max(8, width * 3 // 10 - (9 if pair else 0))
     shown: list[Column] = []
     for name in names:
         column = Column(
@@ -61,7 +61,8 @@ def columns(
     left = [Column("lemma", "lemma", 10 if width < 100 else 14), Column("tier", "tier", 10 if width < 100 else 17)]
     middle = [Column("failed", "failed", 7, is_number=True), Column("margin", "margin", 7, is_number=True)]
     if pair:
-        middle.append(Column(DIFFERENCE, f"{_cut(pair[0], marks)}-{_cut(pair[1], marks)}", 8, is_number=True))
+        title = f"{pair[0]}-{pair[1]}"
+        middle.append(Column(DIFFERENCE, title if cell_len(title) < 8 else "change", 8, is_number=True))
     right = []
     if width >= 150:
         right += [Column("reason", "reason", 23), Column("pos", "pos", 4)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from rich.cells import cell_len
@@ -57,19 +57,28 @@ def signed(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:+.3f}"
 
 
+def flow(parts: Iterable[Content], width: int, gap: int) -> list[Content]:
+    """``parts`` on lines of at most ``width`` columns, ``gap`` spaces between; a part is broken only where it is alone."""
+    lines = [Content("")]
+    for part in parts:
+        if lines[-1] and lines[-1].cell_length + gap + part.cell_length > width:
+            lines.append(part)
+        else:
+            lines[-1] = lines[-1] + " " * gap + part if lines[-1] else part
+    return lines
+
+
 def outcome_lines(table: ItemTable, row: int, marks: Marks, width: int) -> list[Content]:
     """``A ● 3/3 +0.123`` for each condition that was evaluated on the item, as many a line as ``width`` columns hold."""
-    lines = [Content("")]
+    parts = []
     for at, name in enumerate(table.conditions):
         right, seeds = int(table.right[row, at]), int(table.seeds[row, at])
         if seeds:
             mark, _ = outcome_mark(right, seeds, marks)
-            margin = signed(float(table.margins[row, at]))
-            part = Content.assemble((name, "bold"), f" {mark} {right}/{seeds} {margin}   ")
-            if lines[-1] and lines[-1].cell_length + part.cell_length - 3 > width:
-                lines.append(Content(""))
-            lines[-1] += part
-    return lines
+            parts.append(
+                Content.assemble((name, "bold"), f" {mark} {right}/{seeds} {signed(float(table.margins[row, at]))}")
+            )
+    return flow(parts, width, 3)
 
 
 def preview(table: ItemTable, row: int, marks: Marks, width: int) -> Content:
@@ -83,7 +92,7 @@ def preview(table: ItemTable, row: int, marks: Marks, width: int) -> Content:
         ("Right answer", "$text-success", Content(item["answer"])),
         ("Chosen", "$text-error", Content(item["chosen"] or "-")),
         ("Outcome", "$text-muted", Content(wrong)),
-        ("", "", first + ("..." if more else "")),
+        ("", "", first + (f" {marks.cut}" if more else "")),
         ("Item", "$text-muted", Content("  ".join(filter(None, (item["kind"], *facts))))),
     )
     return Content("\n").join(Content.styled(f"{label:<{_LABEL_WIDTH}}", style) + text for label, style, text in lines)
@@ -140,8 +149,8 @@ def _query_lines(detail: ItemDetail, label: str, width: int, marks: Marks) -> li
     special = sum(token.weight or 0.0 for token in detail.tokens if token.is_special)
     title = Content.assemble(
         ("Query", "bold"),
-        (f"   shaded by attention of {label}, heaviest in percent", "$text-muted"),
-        (f"; {100 * special:.0f}% on its two ends" if special else "", "$text-muted"),
+        (f"   attention of {label} shaded, heaviest in percent", "$text-muted"),
+        (f"; both ends {100 * special:.0f}%" if special else "", "$text-muted"),
     )
     return [title, *token_lines([token for token in detail.tokens if not token.is_special], width)]
 

@@ -10,7 +10,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.css.query import NoMatches
 from textual.widgets import Input, Static
 
 from console.results.items import (
@@ -29,11 +28,12 @@ from console.results.statistics.estimates import Integers
 from console.ui.actions import bindings, key_of
 from console.ui.items.detail import ItemScreen
 from console.ui.items.item_list import ItemList, SortColumn
-from console.ui.items.item_text import ASCII, SHAPES, Marks, legend, preview
+from console.ui.items.item_text import ASCII, SHAPES, Marks, flow, legend, preview
 from console.ui.results.pane import LocalCopyPane
 from console.ui.session_protocol import SessionProtocol
 
 _LABELS = {"kind": "kind", "tier": "tier", "reason": "reason", "pos": "pos", "item_class": "class"}
+_PLACEHOLDER = "words in query, lemma or reason, !word leaves out; Enter keeps it, Esc removes all"
 _CHANGES: tuple[Change, ...] = ("fixed", "broken")
 _BASES: tuple[Basis, ...] = ("majority", "margin")
 T = TypeVar("T")
@@ -69,6 +69,7 @@ class ItemsPane(LocalCopyPane, inherit_bindings=False):
         yield ItemList(id="items-table")
         with VerticalScroll(id="item", can_focus=False):
             yield Static("", id="item-text", markup=False)
+        yield ItemSearch(placeholder=_PLACEHOLDER, id="item-search")
 
     @property
     def item_list(self) -> ItemList:
@@ -183,7 +184,7 @@ class ItemsPane(LocalCopyPane, inherit_bindings=False):
             )
             for call, label, value in values
         ]
-        return Content("  ").join(parts)
+        return Content("\n").join(flow(parts, self.size.width - 2, 2))
 
     @on(ItemList.CursorMoved)
     def _show_item(self) -> None:
@@ -265,16 +266,10 @@ class ItemsPane(LocalCopyPane, inherit_bindings=False):
         self.item_list.scroll_conditions(by)
 
     def action_search(self) -> None:
-        try:
-            search = self.query_one(ItemSearch)
-        except NoMatches:
-            search = ItemSearch(
-                placeholder="words in query, lemma or reason, !word leaves out; Enter keeps it, Esc removes all",
-                id="item-search",
-            )
-            self.mount(search)
+        search = self.query_one(ItemSearch)
         search.display = True
-        search.focus()
+        # at once, or the first letters typed would act as keys of the view
+        self.screen.set_focus(search, scroll_visible=False)
 
     @on(Input.Changed)
     def _filter_by_text(self, event: Input.Changed) -> None:
@@ -289,9 +284,9 @@ class ItemsPane(LocalCopyPane, inherit_bindings=False):
 
     def action_clear_filters(self) -> None:
         """Show every item again."""
-        for search in self.query(ItemSearch):
-            search.value = ""
-            search.display = False
+        search = self.query_one(ItemSearch)
+        search.value = ""
+        search.display = False
         self._filter = ItemFilter(basis=self._filter.basis)
         if self._order[0] == DIFFERENCE:
             self._order = ("failed", True)
