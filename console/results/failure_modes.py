@@ -22,7 +22,7 @@ from scipy.special import stdtr  # type: ignore[import-untyped]
 
 from console.format import counted
 from console.results.description_records import ConditionFailures, FailureGroup, KindFailures, ReasonCount
-from console.results.item_scores import KINDS, ItemScores, item_scores
+from console.results.item_scores import KINDS, ItemScores, item_scores, with_same_items
 from console.results.load import LoadedRuns
 from console.results.run_scores import KILLERS
 from console.results.seed_scores import metric_items
@@ -59,12 +59,11 @@ def failure_modes(loaded: LoadedRuns, runs: Sequence[RunId]) -> tuple[ConditionF
     found: dict[str, list[KindFailures]] = {}
     scores: dict[str, list[ItemScores]] = {}
     for kind in KINDS:
-        # Conditions with the same items share the draws of their intervals.
-        by_items: dict[tuple[object, ...], list[ItemScores]] = {}
-        for one in item_scores(loaded, runs, kind):
+        of_kind = list(item_scores(loaded, runs, kind))
+        for one in of_kind:
             scores.setdefault(one.condition, []).append(one)
-            by_items.setdefault((one.evaluation, one.items.height), []).append(one)
-        for alike in by_items.values():
+        # Conditions with the same items share the draws of their intervals.
+        for alike in with_same_items(of_kind):
             for one, failures in zip(alike, _kind_failures(alike), strict=True):
                 found.setdefault(one.condition, []).append(failures)
     return tuple(_condition(loaded, scores[name], tuple(kinds)) for name, kinds in found.items())

@@ -71,6 +71,15 @@ def item_scores(loaded: LoadedRuns, runs: Iterable[RunId], kind: Kind) -> Iterat
             yield found
 
 
+def with_same_items(scores: Iterable[ItemScores]) -> list[list[ItemScores]]:
+    """Conditions grouped by their items: those of a group can be drawn alike and stand side by side."""
+    groups: dict[tuple[object, ...], list[ItemScores]] = {}
+    for one in scores:
+        key = (one.evaluation, one.lemmas.tobytes(), *one.items["item_id"].to_list())
+        groups.setdefault(key, []).append(one)
+    return list(groups.values())
+
+
 def _of_condition(loaded: LoadedRuns, frame: pl.DataFrame, kind: Kind) -> ItemScores | None:
     if frame.is_empty():
         return None

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from console.results.description_records import MarginDistribution, Quantile
-from console.results.item_scores import KINDS, ItemScores, item_scores
+from console.results.item_scores import KINDS, ItemScores, item_scores, with_same_items
 from console.results.load import LoadedRuns
 from console.results.statistics.crossed import bootstrap_means, mean_interval
 from console.results.statistics.estimates import Floats
@@ -29,14 +29,17 @@ def _of_kind(conditions: Sequence[ItemScores]) -> Iterator[MarginDistribution]:
     if not conditions:
         return
     edges = bin_edges(np.concatenate([one.margins.ravel() for one in conditions]))
+    # Conditions with the same items share the draws of their intervals.
+    draws: dict[str, Floats] = {}
+    for alike in with_same_items(conditions):
+        draws |= bootstrap_means({one.condition: one.of_margins() for one in alike})
     for one in conditions:
-        scores = one.of_margins()
         yield MarginDistribution(
             one.condition,
             one.kind,
             one.items.height,
             len(np.unique(one.lemmas)),
-            mean_interval(scores, bootstrap_means({one.condition: scores})[one.condition]),
+            mean_interval(one.of_margins(), draws[one.condition]),
             _quantile(one.margins, 0.05),
             _quantile(one.margins, 0.95),
             tuple(edges.tolist()),
