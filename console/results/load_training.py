@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 import polars as pl
 
+from console.format import counted
 from console.runs.series import Series
 from console.sanitize import sanitize_line
 from engine.contract import events as events_file
@@ -102,7 +103,7 @@ def _read_run(folder: RunFolder, known: RecordedRun | None) -> RecordedRun:
         try:
             events, malformed = _read_events(folder.events, hashes)
             if malformed:
-                problems.append(f"{folder.events.name}: {malformed:,} lines cannot be read")
+                problems.append(f"{folder.events.name}: {counted(malformed, 'line')} cannot be read")
         except (_Unusable, OSError) as error:
             problems.append(_problem(folder.events, error))
         try:

@@ -158,7 +158,7 @@ def _problems(training: TrainingSummary) -> Section:
 def attention_sections(attention: AttentionReport) -> tuple[Section, ...]:
     """Sections of attention compared; one line that there is none."""
     if not attention.conditions:
-        text = "No run recorded attention on probes: the residual head has none, and older runs may lack the file."
+        text = "No counted run has attention on probes that can be read."
         return (Section("Attention", ((text_cell(text, "muted"),),), key="attention"),)
     sections = (
         _evaluated(attention.conditions),

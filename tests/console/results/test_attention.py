@@ -140,4 +140,4 @@ def test_hostile_tokens_cannot_steer_the_terminal(tmp_path: Path) -> None:
 def test_no_attention_is_said(tmp_path: Path) -> None:
     report = attention_report(load_training(tmp_path, [RunId("A", 42)]), [RunId("A", 42)])
     assert report == AttentionReport()
-    assert "No run recorded attention on probes" in text(report)
+    assert "No counted run has attention" in text(report)

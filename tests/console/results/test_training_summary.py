@@ -158,7 +158,7 @@ def test_names_and_problems_are_safe_to_show(tmp_path: Path) -> None:
     summary_of(tmp_path)
     (tmp_path / "A_seed42" / "events.jsonl").write_bytes(b"\x1b[31m\n")
     summary = summary_of(tmp_path, seeds=(123,))
-    assert summary.score_name == "top-1" and summary.problems == ("A/42: events.jsonl: 1 lines cannot be read",)
+    assert summary.score_name == "top-1" and summary.problems == ("A/42: events.jsonl: 1 line cannot be read",)
     assert "\x1b" not in text(summary) and "! A/42: events.jsonl" in text(summary)
 
 
