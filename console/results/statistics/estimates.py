@@ -89,6 +89,7 @@ class Need(Struct, frozen=True):
         more_seeds: further seeds for each condition that would settle it; None: no reasonable number would.
         items: evaluation items in all, of proportionally more lemmas, that would; None: no reasonable number would.
         both: further seeds and items in all that would together, where neither does alone; None: none would.
+        knows_seeds: False with one seed: all is about these trained models, whatever other seeds would bring.
     """
 
     settled: bool
@@ -97,6 +98,7 @@ class Need(Struct, frozen=True):
     more_seeds: int | None = None
     items: int | None = None
     both: tuple[int, int] | None = None
+    knows_seeds: bool = True
 
 
 class LemmaTest(Struct, frozen=True):

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from console.results.statistics.crossed import bootstrap_means, difference_interval
+from console.results.statistics.crossed import bootstrap_means, difference_interval, mean_interval
 from console.results.statistics.estimates import Interval, Need, VarianceShares
 from console.results.statistics.variance import (
     MAX_ITEMS_FACTOR,
@@ -105,7 +105,7 @@ def test_with_one_seed_only_items_of_these_trained_models_can_be_told() -> None:
     need = what_is_needed(found, None, found.mean - 0.9 * (found.mean - (found.low or 0)))
     assert (need.more_seeds, need.seeds_floor, need.both) == (None, None, None)
     assert need.items is not None and 1.5 < need.items / found.items < 4
-    assert "nothing is known about other seeds" in need_text(need)
+    assert need_text(need).endswith("items would for these trained models (of other seeds one run says nothing)")
 
 
 def test_a_threshold_is_a_value_like_another() -> None:
@@ -114,6 +114,18 @@ def test_a_threshold_is_a_value_like_another() -> None:
     at_gate = what_is_needed(interval(0.77, shares, quantile=4), shares, 0.80)
     assert at_zero.resolvable == pytest.approx(at_gate.resolvable)
     assert (at_gate.more_seeds, at_gate.items) == (at_zero.more_seeds, at_zero.items)
+
+
+def test_where_nearly_nothing_varies_more_lemmas_bring_binomial_bounds_nearer() -> None:
+    one = scores([[1.0] * 20] * 3, range(20))
+    found = mean_interval(one, bootstrap_means({"A": one}, 99)["A"])
+    assert found.low == pytest.approx(0.832, abs=0.001)
+    need = what_is_needed(found, variance_shares(one), 0.9)
+    assert (need.more_seeds, need.items) == (None, math.ceil(20 * (1 - 0.832) / 0.1))
+    assert need_text(need) == "more seeds cannot settle this; about 34 items would"
+    assert what_is_needed(found, variance_shares(one), 0.999).items is None
+    assert what_is_needed(found, variance_shares(one), 1.0).items is None
+    assert what_is_needed(found, variance_shares(one), 0.8).settled
 
 
 def test_settled_and_unknown() -> None:
