@@ -24,6 +24,7 @@ from console.hosts.ssh.access import Access
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.errors import LinkDown
 from console.hosts.transfer.uploads import send_inputs
+from console.results.derive import Addition, with_addition, write_addition
 from console.results.records import Results
 from console.runs.launch_attempts import LaunchAttempts, Outcome
 from console.runs.launch_plan import AbortPlan, LaunchPlan, plan_abort, plan_launch
@@ -37,6 +38,7 @@ from engine.contract.run_folder import RunFolder
 from engine.contract.settings import RunId, resolve, run_ids
 
 if TYPE_CHECKING:
+    from console.results.decisions import Decision
     from console.results.experiment_report import ExperimentReport
     from console.results.item_detail import ItemDetail
     from console.results.items import ItemTable
@@ -64,6 +66,7 @@ class Session:
         syncs_runs: write the local runs folder, unless another console does.
 
     Attributes:
+        experiment, experiment_file: what is run, also what was added to it since; its file.
         ready: set after each poll, once what is local is loaded and the host's events up to then have arrived.
         stopped: set while nothing is tried because the operator has to settle something first.
     """
@@ -83,8 +86,8 @@ class Session:
         access: Access | None = None,
         syncs_runs: bool = True,
     ) -> None:
-        self._experiment = experiment
-        self._experiment_text = experiment.text
+        self.experiment = experiment
+        self.experiment_file = experiment_file
         self._profile = profile
         self._strict = profile_of(experiment, profile).strict if strict is None else strict
         self._folder = folder_name(experiment, profile)
@@ -184,7 +187,7 @@ class Session:
             raise BadInput(error)
         attempts = {run: self._attempts.attempt(run, plan.replaces.get(run, "")) for run in plan.launch}
         python = engine_python(host, connection)
-        folder, text, files = self._folder, self._experiment_text, self._experiment.files
+        folder, text, files = self._folder, self.experiment.text, self.experiment.files
         requests = [
             launch_request(
                 host,
@@ -217,14 +220,14 @@ class Session:
 
         if self._link.local.writable:
             with suppress(OSError):  # a launch does not fail for it; the report says that no plan was kept
-                await asyncio.to_thread(write_plan, self._runs_dir, plan_of(self._experiment, self._profile))
+                await asyncio.to_thread(write_plan, self._runs_dir, plan_of(self.experiment, self._profile))
 
     async def _experiment_arguments(self, connection: HostConnection) -> tuple[str, ...]:
         """Arguments for the engine's check of an experiment that names files; sends these files first."""
-        files = self._experiment.files
+        files = self.experiment.files
         if not files:
             return ()
-        sent = await send_inputs(connection, self._link.view.name, self._runs_dir, self._experiment_text, files)
+        sent = await send_inputs(connection, self._link.view.name, self._runs_dir, self.experiment.text, files)
         return ("--experiment", str(sent), "--inputs", str(sent.parent.parent), "--profile", self._profile)
 
     async def abort(self, plan: AbortPlan) -> tuple[Outcome, ...]:
@@ -339,7 +342,31 @@ class Session:
         loaded, results = self._load_results()
         with self._loading:
             recordings = self._recordings = load_training(self._runs_dir, self._runs, self._recordings)
-        return report_of(self._experiment, self._profile, loaded, results, self._runs_dir, recordings)
+        return report_of(self.experiment, self._profile, loaded, results, self._runs_dir, recordings)
+
+    async def add(self, addition: Addition) -> tuple[RunId, ...]:
+        """Add a derived condition or seeds to the experiment, for good, and follow their runs from now on; returns these.
+
+        Raises:
+            BadInput: it cannot be written, or the experiment's file was changed since it was read.
+        """
+        profile = self._profile
+        _, planned = await asyncio.to_thread(with_addition, self.experiment_file, addition, profile)
+        if any(resolve(planned, profile, run) != settings for run, settings in self._settings.items()):
+            raise BadInput("was changed since it was read; open the console again", file=self.experiment_file)
+        experiment = await asyncio.to_thread(write_addition, self.experiment_file, addition, profile)
+        runs = run_ids(experiment, profile)
+        new = tuple(run for run in runs if run not in self._settings)
+        self._settings = {run: resolve(experiment, profile, run) for run in runs}
+        self.experiment, self._runs = experiment, runs
+        await self._link.follow(runs)
+        return new
+
+    def record_decision(self, decision: Decision) -> None:
+        """Record ``decision`` in the runs folder. Blocks; raises BadInput if it cannot be written."""
+        from console.results.decisions import record_decision
+
+        record_decision(self._runs_dir, decision)
 
     def items(self) -> ItemTable:
         """The evaluation items of all counted runs. Blocks while it reads files."""
@@ -347,7 +374,7 @@ class Session:
 
         loaded, results = self._load_results()
         counted = (RunId(run.condition, run.seed) for run in results.runs if run.is_counted)
-        return item_table(loaded, counted, self._experiment)
+        return item_table(loaded, counted, self.experiment)
 
     def item_detail(self, run: RunId, kind: str, item_id: str) -> ItemDetail:
         """One item as ``run`` saved it. Blocks while it reads the file.
@@ -374,7 +401,7 @@ class Session:
         damaged |= {run: sync.note for run, sync in snapshot.sync_states.items() if sync.status == "damaged"}
         with self._loading:  # views 4 and 5 ask from two threads: the second finds what the first has read
             loaded = self._loaded = load(self._runs_dir, self._runs, self._loaded)
-        return loaded, aggregate(self._experiment, self._profile, loaded, states, damaged)
+        return loaded, aggregate(self.experiment, self._profile, loaded, states, damaged)
 
     def _connected_to_change(self) -> tuple[HostConnection, AgentClient]:
         """The connection and the agent, for what changes something on the host."""

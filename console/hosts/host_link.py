@@ -149,6 +149,15 @@ class HostLink:
         self._take_over = True
         await self._request_lease(link)
 
+    async def follow(self, runs: tuple[RunId, ...]) -> None:
+        """Follow ``runs`` from now on, in this order: all that are followed already, and new ones."""
+        new = [run for run in runs if run not in self.follower.views]
+        self.follower.follow(runs)
+        self.run_sync.follow(runs)  # both before anything waits: a snapshot has the same runs of both
+        await self.run_sync.load(new)
+        await self.follower.load(self._on_change)
+        self._on_change()
+
     def note(self, **changes: object) -> None:
         """Change fields of the host's view."""
         self.view = replace(self.view, **changes)

@@ -12,6 +12,7 @@ from console.results.analysis import analyze
 from console.results.analysis_plan import plan_status
 from console.results.analysis_records import Analysis
 from console.results.attention import attention_report
+from console.results.decisions import DecisionLog, read_decisions
 from console.results.description_records import (
     AttentionReport,
     ConditionFailures,
@@ -39,6 +40,7 @@ class ExperimentReport(Struct, frozen=True):
     training: TrainingSummary | None = None
     attention: AttentionReport = AttentionReport()
     next_steps: tuple[NextStep, ...] = ()
+    decisions: DecisionLog = DecisionLog()
 
 
 def report_of(
@@ -68,4 +70,4 @@ def report_of(
     points = experiment.analysis.convergence_points
     threshold = None if points is None else points / 100
     training = training_summary(recordings, runs, threshold, experiment.timeline, clock() - started)
-    return ExperimentReport(results, analysis, failures, margins, training, attention, steps)
+    return ExperimentReport(results, analysis, failures, margins, training, attention, steps, read_decisions(folder))

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import asyncio
+    from pathlib import Path
 
     from console.hosts.preflight.checks import Check, Repair
     from console.hosts.pull.verify import VerifyResult
+    from console.results.decisions import Decision
+    from console.results.derive import Addition
     from console.results.experiment_report import ExperimentReport
     from console.results.item_detail import ItemDetail
     from console.results.items import ItemTable
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from console.runs.log_buffer import LogBuffer
     from console.runs.set_aside import SetAside
     from console.runs.snapshot import Snapshot
+    from engine.contract.experiment import Experiment
     from engine.contract.settings import RunId
 
 
@@ -27,6 +31,10 @@ class SessionProtocol(Protocol):
 
     @property
     def snapshot(self) -> Snapshot: ...
+    @property
+    def experiment(self) -> Experiment: ...
+    @property
+    def experiment_file(self) -> Path: ...
     @property
     def stopped(self) -> asyncio.Event: ...
     def reconnect(self) -> None: ...
@@ -48,3 +56,5 @@ class SessionProtocol(Protocol):
     def items(self) -> ItemTable: ...
     def item_detail(self, run: RunId, kind: str, item_id: str, /) -> ItemDetail: ...
     def report(self) -> ExperimentReport: ...
+    async def add(self, addition: Addition, /) -> tuple[RunId, ...]: ...
+    def record_decision(self, decision: Decision, /) -> None: ...

@@ -98,8 +98,8 @@ class RunFollower:
     """
 
     def __init__(self, folder: RunsFolder, runs: tuple[RunId, ...], *, keep_logs: bool = True) -> None:
-        self.views = {run: RunView(run) for run in runs}
-        self.logs = {run: LogBuffer() for run in runs}
+        self.views: dict[RunId, RunView] = {}
+        self.logs: dict[RunId, LogBuffer] = {}
         self.host_states: dict[RunId, RunState] | None = None
         self.sealed: dict[RunId, str] = {}
         self.unnamed = 0
@@ -109,11 +109,20 @@ class RunFollower:
         self.file_errors: dict[RunId, str] = {}
         self._folder = folder
         self._names: tuple[str, ...] = tuple(GROWING) if keep_logs else ("events",)
-        self._followed = {run: _FollowedRun(run) for run in runs}
-        self._by_name = {str(run): followed for run, followed in self._followed.items()}
+        self._followed: dict[RunId, _FollowedRun] = {}
+        self._by_name: dict[str, _FollowedRun] = {}
         self._files_in_use = asyncio.Lock()
         self._digest = ""
         self._retry_at = 0.0
+        self.follow(runs)
+
+    def follow(self, runs: tuple[RunId, ...]) -> None:
+        """Follow ``runs`` in this order, those that are followed already among them; new ones are read by ``load``."""
+        # new dictionaries: a loop over the present ones may be waiting for a file
+        self.views = {run: self.views.get(run) or RunView(run) for run in runs}
+        self.logs = {run: self.logs.get(run) or LogBuffer() for run in runs}
+        self._followed = {run: self._followed.get(run) or _FollowedRun(run) for run in runs}
+        self._by_name = {str(run): followed for run, followed in self._followed.items()}
 
     async def load(self, on_change: Callable[[], None]) -> None:
         """Make views and logs of what is local: the sealed capsule, or the newest launch that was followed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -68,9 +68,13 @@ class RunSync:
         self._stalls: dict[RunId, int] = {}  # transfer processes in a row that stood still
         self._wake = asyncio.Event()
 
-    async def load(self) -> None:
-        """Take in what is local: capsules, and copies of runs that were not sealed yet."""
-        for run in self.sync_states:
+    def follow(self, runs: tuple[RunId, ...]) -> None:
+        """Also keep the sync states of new ``runs``, in this order; what is local of these is taken in by ``load``."""
+        self.sync_states = {run: self.sync_states.get(run) or SyncState() for run in runs}
+
+    async def load(self, runs: Iterable[RunId] | None = None) -> None:
+        """Take in what is local of ``runs`` (None: of all): capsules, and copies of runs that were not sealed yet."""
+        for run in runs if runs is not None else self.sync_states:
             newest = await asyncio.to_thread(self._folder.newest_launch, run)
             if not await self._check_local(run, newest):
                 self.sync_states[run] = await self._state_of_copy(run, newest)

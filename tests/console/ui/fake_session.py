@@ -13,6 +13,8 @@ from msgspec.structs import replace
 
 from console.hosts.preflight.checks import Check, Repair
 from console.hosts.pull.verify import VerifyResult
+from console.results.decisions import Decision
+from console.results.derive import Addition, write_addition
 from console.results.item_detail import ItemDetail
 from console.results.items import ItemTable
 from console.results.records import Results
@@ -31,7 +33,8 @@ from tests.console.ui.scenes import detail_of, items_of, results_of
 if TYPE_CHECKING:
     from console.results.experiment_report import ExperimentReport
 
-SCALING = read_experiment(Path(__file__).parents[3] / "configs" / "scaling.toml")
+SCALING_FILE = Path(__file__).parents[3] / "configs" / "scaling.toml"
+SCALING = read_experiment(SCALING_FILE)
 FACTS = HostFacts(
     hostname="box",
     system="Linux 6.1",
@@ -69,9 +72,13 @@ ILL = (
 class FakeSession:
     """Launch queues a run at once, abort ends it at once; everything else is set by the test."""
 
-    def __init__(self, experiment: Experiment = SCALING, profile: str = "demo") -> None:
+    def __init__(
+        self, experiment: Experiment = SCALING, profile: str = "demo", experiment_file: Path = SCALING_FILE
+    ) -> None:
         runs = run_ids(experiment, profile)
         self.experiment = experiment
+        self.experiment_file = experiment_file
+        self.decisions: list[Decision] = []
         self.host = HostView(
             name="local",
             title="this machine",
@@ -249,6 +256,24 @@ class FakeSession:
         if self.report_error is not None:
             raise self.report_error
         return self.fixed_report or report_on(results)
+
+    async def add(self, addition: Addition, /) -> tuple[RunId, ...]:
+        """Add it to the experiment's file, as the session does, unless a test set ``error``."""
+        await self._pass()
+        profile, known = self.snapshot.profile, self.snapshot.runs
+        self.experiment = write_addition(self.experiment_file, addition, profile)
+        runs = run_ids(self.experiment, profile)
+        views = {run: known.get(run) or RunView(run) for run in runs}
+        states = {run: self.snapshot.sync_states.get(run) or SyncState() for run in runs}
+        version = self.snapshot.version + 1
+        self.snapshot = replace(self.snapshot, runs=views, sync_states=states, version=version)
+        return tuple(run for run in runs if run not in known)
+
+    def record_decision(self, decision: Decision, /) -> None:
+        """Record it, unless a test set ``error``."""
+        if self.error is not None:
+            raise self.error
+        self.decisions.append(decision)
 
 
 def ill_session() -> FakeSession:
