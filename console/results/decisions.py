@@ -199,7 +199,7 @@ def is_outdated(decision: Decision, results_fingerprint: str) -> bool:
     return decision.results_fingerprint != results_fingerprint
 
 
-def decision_sections(log: DecisionLog, results_fingerprint: str) -> tuple[Section, ...]:
+def recorded_sections(log: DecisionLog, results_fingerprint: str) -> tuple[Section, ...]:
     """The decisions, newest first, and what could not be read of them."""
     rows: list[Row] = []
     for one in reversed(log.decisions):

@@ -15,6 +15,7 @@ from typing import Any, get_args
 import msgspec
 from msgspec import Struct, structs
 
+from console.results.next_step_records import Change
 from console.sanitize import sanitize_line
 from engine.contract.bad_input import BadInput
 from engine.contract.derived import Derivation
@@ -173,11 +174,12 @@ def write_addition(file: Path, addition: Addition, profile: str) -> Experiment:
 
 def error_in_typed(error: BadInput, addition: Addition, difference: str) -> str:
     """``error`` of ``with_addition`` as one line about the typed ``difference`` that ``addition`` was made of."""
-    field = (error.field or "").removeprefix(f"conditions.{addition.name}").lstrip(".")
+    field = re.sub(r"^added_seeds\[\d+\]\.", "", error.field or "")
+    field = field.removeprefix(f"conditions.{addition.name}").lstrip(".")
     line = line_of(difference, field) if field else None
     line = error.line if error.file == _TYPED else line
     where = f"line {line}: " if line else ""
-    return f"{where}{field or error.field or ''}{': ' if field or error.field else ''}{error.message}"
+    return f"{where}{field}{': ' if field else ''}{error.message}"
 
 
 def toml_value(value: Any) -> str:
@@ -264,3 +266,25 @@ def _lines(fields: Mapping[str, Any]) -> Iterator[str]:
 
 def _key(name: str) -> str:
     return name if _BARE_KEY.fullmatch(name) else json.dumps(name)
+
+
+def change_text(experiment: Experiment, profile: str, change: Change) -> str:
+    """The TOML of ``change``, to be edited and given to ``draft``."""
+    if not change.more_seeds:
+        return change.toml
+    return f"seeds = {toml_value(next_seeds(experiment, profile, change.more_seeds))}\n"
+
+
+def draft(experiment: Experiment, profile: str, change: Change, typed: str, origin: Origin) -> Addition:
+    """What the edited TOML ``typed`` of ``change`` adds to the experiment.
+
+    Raises:
+        BadInput: as ``derive``, or it is not a list of seeds where seeds are added.
+    """
+    if not change.more_seeds:
+        return derive(experiment, profile, change.parent, typed, origin)
+    fields = load_toml(typed, _TYPED)
+    seeds = fields.get("seeds")
+    if fields.keys() != {"seeds"} or not isinstance(seeds, list) or not all(type(seed) is int for seed in seeds):
+        raise BadInput("seeds are whole numbers: seeds = [789, 1011]", file=_TYPED, line=1)
+    return added_seeds(seeds, origin)

@@ -21,6 +21,7 @@ def page(results: Results, report: ExperimentReport | None = None, note: str = C
         note_row: Row = ((Text(note, "muted"),),)
         return (Section(first.title, (*first.rows, note_row), first.header, first.key), *rest)
     from console.results.analysis_sections import decision_sections, detail_sections, verdict_section
+    from console.results.decisions import recorded_sections
     from console.results.failure_sections import failure_sections, margin_sections
     from console.results.next_steps import next_sections
     from console.results.training_sections import attention_sections, training_sections
@@ -31,6 +32,7 @@ def page(results: Results, report: ExperimentReport | None = None, note: str = C
         verdict_section(report.analysis, report.results, report.next_steps),
         *decision_sections(report.analysis, report.results),
         *steps,
+        *recorded_sections(report.decisions, report.analysis.results_fingerprint),
         *failure_sections(report.failure_modes),
         *margin_sections(report.margins),
         *(training_sections(report.training) if report.training else ()),

@@ -24,6 +24,9 @@ Scope = Literal[
     "confirm",
     "prompt",
     "answer",
+    "steps",
+    "change",
+    "decide",
     "help",
 ]
 
@@ -223,6 +226,8 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
     "results": (
         Action("jump(-1)", ("left_square_bracket",), "", "To the previous section"),
         Action("jump(1)", ("right_square_bracket",), "section", "To the next section", keys_label="[ ]"),
+        Action("next_step", ("n", "enter"), "next step", "Choose the next step, and launch what it changes"),
+        Action("decide", ("D",), "decide", "Record a decision on these results"),
         *_SCROLLING,
     ),
     "table": (
@@ -249,6 +254,22 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("scroll_text(1)", ("down", "pagedown"), "", "The text below"),
     ),
     "answer": (Action("submit", ("enter",), "", "Give the answer"),),
+    "steps": (
+        Action("move(-1)", ("up",), "", "The step above"),
+        Action("move(1)", ("down",), "", "The step below"),
+        Action("choose", ("enter",), "", "Open the change that the step means"),
+        Action("close", ("escape",), "", "Leave everything as it is"),
+    ),
+    "change": (
+        Action("add", ("ctrl+s",), "", "Add the condition or seeds, and launch them"),
+        Action("next_change", ("ctrl+t",), "", "The same change of the next condition"),
+        Action("cancel", ("escape",), "", "Add nothing"),
+    ),
+    "decide": (
+        Action("move(-1)", ("up",), "", "The decision above"),
+        Action("move(1)", ("down",), "", "The decision below"),
+        Action("cancel", ("escape",), "", "Record nothing"),
+    ),
     "help": (Action("close", ("escape", "q", "question_mark", "f1"), "", "Close the help"),),
 }
 ACTIONS = tuple(dict.fromkeys(action for actions in _ACTIONS.values() for action in actions))

@@ -21,10 +21,11 @@ from console.ui.host.preflight import PreflightCommands
 from console.ui.host.sync import SyncCommands
 from console.ui.main_screen import TICK_SECONDS, MainScreen
 from console.ui.prompts import PromptQueue
+from console.ui.results.commands import ResultCommands
 from console.ui.session_protocol import SessionProtocol
 from console.ui.state import PreflightState, VerifyState
 from engine.contract.experiment import Experiment, folder_name
-from engine.contract.settings import run_ids
+from engine.contract.settings import RunId, run_ids
 
 if TYPE_CHECKING:
     from console.hosts.ssh.prompts import Prompter
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 _CLOSING_SECONDS = 5.0
 
 
-class ConsoleApp(PreflightCommands, SyncCommands, PromptQueue, inherit_bindings=False):
+class ConsoleApp(PreflightCommands, SyncCommands, ResultCommands, PromptQueue, inherit_bindings=False):
     """The application.
 
     Args:
@@ -89,6 +90,17 @@ class ConsoleApp(PreflightCommands, SyncCommands, PromptQueue, inherit_bindings=
 
     def watch_preflight_state(self, preflight_state: PreflightState) -> None:
         self.main.preflight_state = preflight_state
+
+    async def show_experiment(self, experiment: Experiment, run: RunId) -> None:
+        """Show the runs of ``experiment``, to which some were added, in view 2 with ``run`` selected."""
+        self._show_newest()
+        await self.main.show_experiment(experiment)
+        self.main.selected = run
+        self.main.view = "runs"
+
+    def show_decisions(self) -> None:
+        """Show the decisions again, after one was recorded."""
+        self.main.show_decisions()
 
     def preflight_is_visible(self) -> bool:
         """Whether view 1 is shown."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Severity = Literal["information", "warning", "error"]
 Notice = tuple[str, Severity]
-Command = Literal["launch", "abort", "restore", "take over", "repair", "sync"]
+Command = Literal["launch", "abort", "restore", "take over", "repair", "sync", "add", "decide"]
 _NOTICE_SECONDS: dict[Severity, float] = {"information": 3.0, "warning": 4.0, "error": 5.0}
 
 
@@ -70,7 +70,7 @@ class CommandApp(App[None], inherit_bindings=False):
         def start() -> None:
             self.run_command("launch", f"launching {counted(len(plan.launch), 'run')}", launch())
 
-        if plan.aside_text:
+        if plan.aside_text or message.confirm:
             self.confirm(plan.question, "launch", start)
         else:
             start()

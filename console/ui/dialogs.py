@@ -24,6 +24,8 @@ _HELP_SECTIONS: tuple[tuple[str, tuple[Scope, ...]], ...] = (
     ("Runs", ("runs",)),
     ("Live", ("live", "log", "search")),
     ("Results", ("results",)),
+    ("Next steps: the list, the change of one", ("steps", "change")),
+    ("Recording a decision", ("decide",)),
     ("Items", ("items", "table", "item_search")),
     ("One item", ("item",)),
     ("This page", ("page", "help")),

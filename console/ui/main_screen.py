@@ -38,7 +38,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def __init__(self, experiment: Experiment, profile: str, initial: Snapshot, *, read_only: bool) -> None:
         super().__init__()
-        self._experiment = experiment
+        self._profile = profile
         self._title = f"{experiment.name}, {profile}"
         self._initial = initial
         self._read_only = read_only
@@ -81,6 +81,23 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self._session = session
         for pane in self._panes.values():
             pane.session = session
+
+    async def show_experiment(self, experiment: Experiment) -> None:
+        """Make the view of runs again, for an experiment to which runs were added."""
+        runs = tuple(self.snapshot.runs if self.snapshot else self._initial.runs)
+        await self._panes["runs"].remove()
+        pane = self._panes["runs"] = RunsPane(experiment, self._profile, runs, id="runs")
+        pane.clock, pane.session = self._clock, self._session
+        pane.display = self._visible == "runs"
+        await self.mount(pane, before="#key-bar")
+        if pane.display:
+            pane.selected, pane.snapshot = self.selected, self.snapshot
+            pane.focus_content()
+
+    def show_decisions(self) -> None:
+        """Have view 4 show the decisions again."""
+        for pane in self._panes.values():
+            pane.show_decisions()
 
     def show_busy(self, text: str) -> None:
         """Show the commands under way; none if ``text`` is empty."""

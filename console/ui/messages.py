@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from console.hosts.preflight.checks import Check
     from console.hosts.ssh.prompts import Question
+    from console.results.experiment_report import ExperimentReport
 
 # To compare with the state of an event: the worker itself may be further than an event that is handled late.
 ENDED = (WorkerState.SUCCESS, WorkerState.ERROR, WorkerState.CANCELLED)
@@ -29,10 +30,14 @@ class RunSelected(Message):
 
 @dataclass
 class LaunchRequested(Message):
-    """The operator asked to launch runs; with ``restart`` from the start, even those that finished."""
+    """The operator asked to launch runs; with ``restart`` from the start, even those that finished.
+
+    ``confirm``: also ask when nothing is set aside, because the runs were not what the operator pointed at.
+    """
 
     runs: tuple[RunId, ...]
     restart: bool = False
+    confirm: bool = False
 
 
 @dataclass
@@ -47,6 +52,20 @@ class RestoreRequested(Message):
     """The operator asked to bring back what a launch of a run set aside."""
 
     run: RunId
+
+
+@dataclass
+class NextStepRequested(Message):
+    """The operator asked for what could come next by ``report``."""
+
+    report: ExperimentReport
+
+
+@dataclass
+class DecisionRequested(Message):
+    """The operator asked to record a decision on ``report``."""
+
+    report: ExperimentReport
 
 
 @dataclass

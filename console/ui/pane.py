@@ -129,6 +129,9 @@ class Pane(ScrollPage):
     def tick(self) -> None:
         """Update ages and times; called four times a second while the view is visible."""
 
+    def show_decisions(self) -> None:
+        """Show the decisions again, in a view that has them: one was recorded."""
+
     def action_abort(self) -> None:
         if self.selected is not None:
             self.post_message(AbortRequested((self.selected,)))

@@ -19,7 +19,7 @@ from console.results.tables import LINE_WIDTH, Line, Section, section_lines
 from console.runs.snapshot import Snapshot
 from console.sanitize import sanitize_line
 from console.ui.actions import bindings
-from console.ui.messages import ENDED
+from console.ui.messages import ENDED, DecisionRequested, NextStepRequested
 from console.ui.pane import Pane
 from console.ui.session_protocol import SessionProtocol
 
@@ -191,6 +191,17 @@ class ResultsPane(LocalCopyPane, inherit_bindings=False):
         top = round(self.scroll_y)
         at = bisect_right(self._starts, top) - 1
         return (self._page[at].key, top - self._starts[at]) if at >= 0 else ("", 0)
+
+    def show_decisions(self) -> None:
+        self.compute_report()
+
+    def action_next_step(self) -> None:
+        if self.report is not None:
+            self.post_message(NextStepRequested(self.report))
+
+    def action_decide(self) -> None:
+        if self.report is not None:
+            self.post_message(DecisionRequested(self.report))
 
     def action_jump(self, step: int) -> None:
         """Scroll to the next section, or with -1 to the previous one."""

@@ -22,6 +22,8 @@ from engine.contract.experiment import USER_BUNDLES, Experiment
 from engine.contract.settings import RunId, differences
 
 _FRAME = 3  # lines of the screen around the view
+_CELL_WIDTH = 22  # as in console.tcss
+_CELL_HEIGHT = 5
 _TALL = 26  # lines of the view that hold three rows of cells and more than three lines of details
 
 
@@ -85,13 +87,28 @@ class RunsPane(Pane, inherit_bindings=False):
                 condition = self._experiment.conditions[name]
                 title = f"  {condition.title}: {condition.edition or USER_BUNDLES} bundles, {condition.curriculum} curriculum"
                 yield Static(Content.assemble((name, "bold"), title), classes="condition")
-                with Horizontal(classes="cells"):
+                with Horizontal(classes="cells") as cells:
+                    self._fit(cells, len(runs), self.app.size.width)
                     yield from (self._cells[run] for run in runs)
         yield self._details
 
     def on_resize(self, event: events.Resize) -> None:
         """Show more details of the selected run on a tall screen."""
         self.set_class(event.size.height >= _TALL, "tall")
+        for cells, runs in zip(self.query(".cells"), self._rows.values(), strict=True):
+            self._fit(cells, len(runs), event.size.width)
+
+    @staticmethod
+    def _fit(cells: Widget, count: int, width: int) -> None:
+        """Let the ``count`` cells of a condition go on in further rows where they do not fit beside each other."""
+        columns = max(1, width // _CELL_WIDTH)
+        if count > columns:
+            cells.styles.layout = "grid"
+            cells.styles.grid_size_columns = columns
+            cells.styles.height = _CELL_HEIGHT * -(-count // columns)
+        elif str(cells.styles.layout) != "<horizontal>":
+            cells.styles.layout = "horizontal"
+            cells.styles.height = _CELL_HEIGHT
 
     def watch_snapshot(self) -> None:
         self.tick()

@@ -19,10 +19,10 @@ from console.results.decisions import (
     DECISIONS,
     Decision,
     decide_now,
-    decision_sections,
     is_outdated,
     read_decisions,
     record_decision,
+    recorded_sections,
 )
 from console.results.records import Results
 from console.results.statistics.estimates import Interval
@@ -108,11 +108,11 @@ def test_damaged_lines_are_named_and_cost_no_other_one(tmp_path: Path, results: 
     assert all(
         "decisions.jsonl" in problem and problem.isprintable() and len(problem) < 400 for problem in log.problems
     )
-    text = "\n".join("".join(part.text for part in line) for line in page_lines(decision_sections(log, "s" * 64)))
+    text = "\n".join("".join(part.text for part in line) for line in page_lines(recorded_sections(log, "s" * 64)))
     assert (
         text.index("last") < text.index("first") and text.count("results have changed since") == 2 and "jsonl:2" in text
     )
-    assert decision_sections(read_decisions(tmp_path / "none"), "") == ()
+    assert recorded_sections(read_decisions(tmp_path / "none"), "") == ()
 
 
 def test_texts_of_an_edited_file_are_made_safe(tmp_path: Path, results: Results) -> None:

@@ -22,6 +22,8 @@ from console.ui.live.log_view import LogView
 from console.ui.live.pane import LivePane, LogSearch
 from console.ui.main_screen import MainScreen
 from console.ui.pane import ScrollPage
+from console.ui.results.decision import DecisionDialog
+from console.ui.results.next_step import ChangeDialog, NextStepsDialog
 from console.ui.results.pane import ResultsPane
 from console.ui.runs.pane import RunsPane
 from tests.console.ui.driving import LARGE, SMALL, console, screen, until, until_shown
@@ -43,6 +45,9 @@ OWNERS: dict[Scope, type[DOMNode]] = {
     "confirm": ConfirmDialog,
     "prompt": PromptDialog,
     "answer": AnswerInput,
+    "steps": NextStepsDialog,
+    "change": ChangeDialog,
+    "decide": DecisionDialog,
     "help": HelpScreen,
 }
 TOGETHER: tuple[tuple[Scope, ...], ...] = (
