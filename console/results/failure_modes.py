@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from scipy.special import stdtr  # type: ignore[import-untyped]
 
 from console.format import counted
-from console.results.description_records import ConditionFailures, FailureGroup, KindFailures, ReasonCount
+from console.results.description_records import NAMED_LEVEL, ConditionFailures, FailureGroup, KindFailures, ReasonCount
 from console.results.item_scores import KINDS, ItemScores, item_scores, with_same_items
 from console.results.load import LoadedRuns
 from console.results.run_scores import KILLERS
@@ -75,7 +75,8 @@ def _condition(loaded: LoadedRuns, scores: Sequence[ItemScores], kinds: tuple[Ki
     killers = killer_groups(retrieval, _killer_reasons(loaded, retrieval)) if retrieval is not None else ()
     reasons = reason_counts(retrieval) if retrieval is not None else ()
     done = ConditionFailures(first.condition, first.evaluation, first.seeds, kinds, killers, reasons)
-    return replace(done, summary=summary(done), tiers=tier_summary([one for kind in kinds for one in kind.groups]))
+    groups = [one for kind in kinds for one in kind.groups]
+    return replace(done, summary=summary(done), tiers="" if retrieval is None else tier_summary(retrieval, groups))
 
 
 def _kind_failures(alike: Sequence[ItemScores]) -> list[KindFailures]:
@@ -284,17 +285,17 @@ def _kind_summary(failures: KindFailures) -> str:
     )
 
 
-def tier_summary(groups: Sequence[FailureGroup]) -> str:
+def tier_summary(scores: ItemScores, groups: Sequence[FailureGroup]) -> str:
     """Which tier fails most and which others are not told apart from it, in one sentence; "" without tiers."""
     tiers = sorted((one for one in groups if one.facet == "tier"), key=lambda one: (one.accuracy.mean, -one.items))
     if not tiers:
         return ""
     worst, *others = tiers
-    alike = [_tier_text(one) for one in others if _overlap(one.accuracy, worst.accuracy)]
+    alike = [one for one in others if not _is_told_apart(scores, worst, one)]
     text = f"Tiers: {_tier_text(worst)} fails most"
     if alike:
-        text += f", not told apart from {' and '.join(alike)}"
-    if not max(one.mean_pool for one in tiers if one is worst or _tier_text(one) in alike):
+        text += f", not told apart from {' and '.join(map(_tier_text, alike))}"
+    if not any(one.mean_pool for one in (worst, *alike)):
         text += "; frozen mean pooling, by which tiers are made, has none of them right"
     return text + "."
 
@@ -305,7 +306,10 @@ def _tier_text(tier: FailureGroup) -> str:
     return f"{tier.value} ({right:.0f} of {counted(tier.items, 'item')} right{most}; {counted(tier.lemmas, 'lemma')})"
 
 
-def _overlap(one: Interval, other: Interval) -> bool:
-    if one.low is None or other.high is None:
-        return True
-    return one.low <= other.high
+def _is_told_apart(scores: ItemScores, worst: FailureGroup, other: FailureGroup) -> bool:
+    """Whether two tiers differ: where one has no right item its variance says nothing, but its bound does."""
+    tiers = np.array(_texts(scores.items["tier"]), dtype=object)
+    both = np.isin(tiers, (worst.value, other.value))
+    p = gap_p(scores.of_right(both), tiers[both] == worst.value)
+    high = worst.accuracy.high
+    return p is not None and p < NAMED_LEVEL and high is not None and high < other.accuracy.mean
