@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from console.results.statistics.variance import need_text
 from tests.calibration.needed import plan, power, trial
 from tests.calibration.procedures import NULL_LEVELS, Scores, null_rejections
 from tests.calibration.simulate import Setting, as_margins, as_right
 
-SHARES = (0.0, 0.25, 0.5, 0.9)
-SEEDS = (3, 10)
+GRID = {f"{seeds} seeds, {share:g}": Setting(share, seeds) for seeds in (3, 10) for share in (0.0, 0.25, 0.5, 0.9)}
+"""By number of seeds and the seeds' share of a difference's variance."""
+
+ODD = {
+    "2 seeds, 0.5": Setting(0.5, 2),
+    "5 seeds, 0.5": Setting(0.5, 5),
+    "8 lemmas": Setting(0.25, 3, lemmas=8),
+    "20 lemmas": Setting(0.25, 3, lemmas=20),
+    "277 lemmas": Setting(0.25, 3, lemmas=277),
+    "97% right, 40 lemmas": Setting(0.25, 3, lemmas=40, mean=2.0),
+    "4% right, 8 lemmas": Setting(0.0, 3, lemmas=8, mean=-1.8),
+}
 
 
 def rates(setting: Setting, shown: Scores, experiments: int) -> dict[str, float]:
@@ -21,11 +31,10 @@ def rates(setting: Setting, shown: Scores, experiments: int) -> dict[str, float]
     return {name: sum(one[name] for one in found) / experiments for name in found[0]}
 
 
-def null_table(shown: Scores, experiments: int) -> Iterable[str]:
-    """Rates in percent, a line each procedure, a column each number of seeds and share of the seeds."""
-    settings = [Setting(share, seeds) for seeds in SEEDS for share in SHARES]
-    columns = [rates(setting, shown, experiments) for setting in settings]
-    yield row("procedure", "level", *(f"{one.seeds} seeds, {one.seed_share:g}" for one in settings))
+def null_table(settings: Mapping[str, Setting], shown: Scores, experiments: int) -> Iterable[str]:
+    """Rates in percent, a line each procedure, a column each of ``settings``."""
+    columns = [rates(setting, shown, experiments) for setting in settings.values()]
+    yield row("procedure", "level", *settings)
     yield row("---", *["---:"] * (1 + len(settings)))
     for name, level in NULL_LEVELS.items():
         if name in columns[0]:
@@ -70,8 +79,9 @@ def row(*cells: str) -> str:
 
 def main(experiments: int) -> None:
     for title, lines in (
-        ("Right and wrong, no effect", null_table(as_right, experiments)),
-        ("Margins, no effect", null_table(as_margins, experiments)),
+        ("Right and wrong, no effect", null_table(GRID, as_right, experiments)),
+        ("Margins, no effect", null_table(GRID, as_margins, experiments)),
+        ("Right and wrong, no effect, few or many of something", null_table(ODD, as_right, experiments)),
         ("A true effect", needed_table(experiments)),
     ):
         print(f"\n{title}: {experiments} experiments each, rates in percent\n")
@@ -80,4 +90,4 @@ def main(experiments: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 4000)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000)
