@@ -19,7 +19,8 @@ from console.results.statistics.moments import moments
 POWER = 0.8
 MAX_MORE_SEEDS = 50
 MAX_ITEMS_FACTOR = 10
-"""More than so many times the present items is no plan."""
+MAX_WORK_FACTOR = 20
+"""More than so many times the present items, or items times seeds, is no plan."""
 QUANTILES = (np.arange(16) + 0.5) / 16
 """Of the observed variance between seeds: sixteen equally likely outcomes."""
 
@@ -125,14 +126,15 @@ def _items_factor(design: _Design, distance: float, seeds: int = 0) -> float | N
 
 
 def _seeds_and_items(design: _Design, distance: float, items: int) -> tuple[int, int] | None:
-    """Further seeds and items in all with the least product of seeds and items, which evaluation time goes with."""
+    """Further seeds and items in all with the least product of seeds and items, which the work goes with."""
     if not design.shares.sides or not design.finds(distance, MAX_MORE_SEEDS, MAX_ITEMS_FACTOR):
         return None
     found = []
     for seeds in (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, MAX_MORE_SEEDS):
         if factor := _items_factor(design, distance, seeds):
-            found.append(((design.seeds + seeds) * factor, seeds, math.ceil(factor * items)))
-    return min(found)[1:] if found else None
+            found.append(((design.seeds + seeds) / design.seeds * factor, seeds, math.ceil(factor * items)))
+    work, seeds, wanted = min(found, default=(math.inf, 0, 0))
+    return (seeds, wanted) if work <= MAX_WORK_FACTOR else None
 
 
 def need_text(need: Need, unit: Literal["points", "cosine"] = "points") -> str:
