@@ -20,6 +20,8 @@ from console.results.description_records import (
     TrainingSummary,
 )
 from console.results.failure_modes import failure_modes
+from console.results.item_changes import ItemChanges, item_changes
+from console.results.items import item_table
 from console.results.load import LoadedRuns
 from console.results.load_training import Recordings, load_training
 from console.results.margins import margin_distributions
@@ -41,6 +43,7 @@ class ExperimentReport(Struct, frozen=True):
     attention: AttentionReport = AttentionReport()
     next_steps: tuple[NextStep, ...] = ()
     decisions: DecisionLog = DecisionLog()
+    item_changes: tuple[ItemChanges, ...] = ()
 
 
 def report_of(
@@ -67,7 +70,9 @@ def report_of(
     steps = next_steps(experiment, profile, results, analysis, loaded)
     failures, margins = failure_modes(loaded, runs), margin_distributions(loaded, runs)
     attention = attention_report(recordings, runs)
+    changes = item_changes(item_table(loaded, runs, experiment))
     points = experiment.analysis.convergence_points
     threshold = None if points is None else points / 100
     training = training_summary(recordings, runs, threshold, experiment.timeline, clock() - started)
-    return ExperimentReport(results, analysis, failures, margins, training, attention, steps, read_decisions(folder))
+    decisions = read_decisions(folder)
+    return ExperimentReport(results, analysis, failures, margins, training, attention, steps, decisions, changes)

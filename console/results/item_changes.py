@@ -8,9 +8,9 @@ from msgspec import Struct
 
 from console.format import counted
 from console.results.items import ItemTable, changed
-from console.results.tables import Number, Row, Section, Text
+from console.results.tables import Number, Row, Section, Text, header_row, text_cell
 
-_TITLE = "Items that one condition fixed and broke against another, by majority of its seeds and by mean margin"
+_TITLE = "What one condition fixed and broke against another, item by item"
 
 
 class ItemChanges(Struct, frozen=True):
@@ -66,12 +66,12 @@ def items_sections(changes: Sequence[ItemChanges]) -> tuple[Section, ...]:
     """A table with a row for each pair of conditions and kind of item; nothing without any."""
     if not changes:
         return ()
-    names = ("", "items", "n", "fixed", "broken", "by margin: fixed", "broken")
-    header: Row = tuple((Text(name, "muted"),) for name in names)
-    return (Section(_TITLE, tuple(map(_row, changes)), header),)
+    header = header_row("", "", "items", "fixed", "broken", "by margin: fixed", "broken")
+    return (Section(_TITLE, tuple(map(_row, changes)), header, "item-changes"),)
 
 
 def _row(one: ItemChanges) -> Row:
-    counts = (one.items, one.fixed, one.broken, one.fixed_by_margin, one.broken_by_margin)
-    numbers = tuple((Number(count, "count"),) for count in counts)
-    return ((Text(f"{one.ours} over {one.theirs}", "name"),), (Text(one.kind),), *numbers)
+    counts = (one.fixed, one.broken, one.fixed_by_margin, one.broken_by_margin)
+    numbers = tuple((Number(count, "count", n=one.items),) for count in counts)
+    name = (Text(f"{one.ours} over {one.theirs}", "name"),)
+    return (name, text_cell(one.kind), (Number(one.items, "count"),), *numbers)

@@ -23,6 +23,7 @@ def page(results: Results, report: ExperimentReport | None = None, note: str = C
     from console.results.analysis_sections import decision_sections, detail_sections, verdict_section
     from console.results.decisions import recorded_sections
     from console.results.failure_sections import failure_sections, margin_sections
+    from console.results.item_changes import items_sections
     from console.results.next_steps import next_sections
     from console.results.training_sections import attention_sections, training_sections
 
@@ -34,6 +35,7 @@ def page(results: Results, report: ExperimentReport | None = None, note: str = C
         *steps,
         *recorded_sections(report.decisions, report.analysis.results_fingerprint),
         *failure_sections(report.failure_modes),
+        *items_sections(report.item_changes),
         *margin_sections(report.margins),
         *(training_sections(report.training) if report.training else ()),
         *attention_sections(report.attention),

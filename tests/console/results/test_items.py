@@ -10,6 +10,8 @@ import polars as pl
 import pytest
 from msgspec import structs
 
+from console.results.aggregate import aggregate
+from console.results.experiment_report import report_of
 from console.results.item_changes import change_text, item_changes, items_sections
 from console.results.items import (
     ANY_RUN,
@@ -25,6 +27,9 @@ from console.results.items import (
     select,
     sort_rows,
 )
+from console.results.load import load
+from console.results.page import page
+from console.results.tables import page_lines
 from engine.contract.derived import Derivation
 from engine.contract.experiment import Experiment, read_experiment
 from engine.contract.items import ItemRow
@@ -240,3 +245,16 @@ def test_records_have_every_condition_that_was_evaluated(experiment: Experiment,
     first, *_ = item_records(table, select(table, ItemFilter(kind="retrieval")))
     assert (first.item_id, first.failed, first.runs, first.chosen) == ("r1", 1, 1, "wrong")
     assert first.conditions == {"A": ConditionOutcome(0, 1, -0.1)}
+
+
+def test_the_page_of_results_has_what_was_fixed_and_broken(
+    experiment: Experiment, runs_and_rows: tuple[Path, dict[RunId, list[ItemRow]]]
+) -> None:
+    folder, _ = runs_and_rows
+    loaded = load(folder, RUNS)
+    results = aggregate(experiment, "full", loaded)
+    report = report_of(experiment, "full", loaded, results, folder)
+    (section,) = (one for one in page(results, report) if one.key == "item-changes")
+    lines = [" ".join("".join(part.text for part in line).split()) for line in page_lines((section,))]
+    one = report.item_changes[0]
+    assert f"B over A retrieval 40 {one.fixed} {one.broken} {one.fixed_by_margin} {one.broken_by_margin}" in lines
