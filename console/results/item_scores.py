@@ -57,10 +57,17 @@ class ItemScores(NamedTuple):
 
 
 def item_scores(loaded: LoadedRuns, runs: Iterable[RunId], kind: Kind) -> Iterator[ItemScores]:
-    """The scores of each condition of ``runs``, evaluated runs, in their order; conditions without such items are left out."""
+    """The scores of each condition of ``runs``, evaluated runs, in their order; conditions without such items are left out.
+
+    Of a condition's runs whose items are all equal only the first is used: they are one observation.
+    """
     conditions: dict[str, list[int]] = {}
+    seen: set[tuple[str, str]] = set()
     for run in runs:
-        conditions.setdefault(run.condition, []).append(run.seed)
+        observation = (run.condition, scores_of(loaded, run).outcome)
+        if observation not in seen:
+            seen.add(observation)
+            conditions.setdefault(run.condition, []).append(run.seed)
     of_kind = loaded.items.filter(pl.col("kind") == kind).partition_by("condition", as_dict=True)
     for condition, seeds in conditions.items():
         frame = of_kind.get((condition,))

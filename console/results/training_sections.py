@@ -77,9 +77,9 @@ def _convergence(training: TrainingSummary) -> Section:
             else f"{run.seed}: not reached in {run.last_epoch:.2f} ({run.last_step:,})"
             for run in one.convergence
         )
-        median = "not reached" if one.median_epoch is None else f"{one.median_epoch:.2f}"
+        median = text_cell("not reached") if one.median_epoch is None else (Number(one.median_epoch, "decimal"),)
         reached: Cell = (Number(one.reached, "count"), Text(f" of {len(one.convergence)}"))
-        rows.append((text_cell(one.condition, "name"), reached, text_cell(median), text_cell(epochs)))
+        rows.append((text_cell(one.condition, "name"), reached, median, text_cell(epochs)))
     threshold = "that of frozen mean pooling" if training.threshold is None else f"{100 * training.threshold:g}"
     title = f"Epochs (steps) until the development score first reached {threshold}"
     if training.score_name and rows:

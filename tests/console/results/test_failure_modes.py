@@ -220,10 +220,10 @@ def test_reasons_of_own_failures_are_means_over_seeds(experiment: Experiment, tm
         rows = items(6, "any", lambda number: 5 if number < count else 1)
         return [one._replace(reason="" if one.rank == 1 else "cross_pos_collision") for one in rows]
 
-    found = failures_of(tmp_path, experiment, with_reasons(3), with_reasons(0), with_reasons(3))
+    found = failures_of(tmp_path, experiment, with_reasons(3), with_reasons(0), with_reasons(6))
     (reason,) = found.reasons
-    assert (reason.reason, reason.mean, reason.n) == ("cross_pos_collision", 2.0, 3)
-    assert reason.sd == pytest.approx(statistics.stdev([3, 0, 3]))
+    assert (reason.reason, reason.mean, reason.n) == ("cross_pos_collision", 3.0, 3)
+    assert reason.sd == pytest.approx(statistics.stdev([3, 0, 6]))
 
 
 def test_conditions_are_side_by_side_only_on_the_same_items(experiment: Experiment, tmp_path: Path) -> None:
@@ -241,6 +241,12 @@ def test_conditions_are_side_by_side_only_on_the_same_items(experiment: Experime
         line.split() for line in text(found).splitlines() if line.split()[:1] == ["items"] and "noise" not in line
     ]
     assert headers[0][:3] == ["items", "A", "B"] and headers[1][:2] == ["items", "C"]
+
+
+def test_two_seeds_with_equal_items_are_one(experiment: Experiment, tmp_path: Path) -> None:
+    rows = [*items(12, "any", lambda number: 1 + number % 2), *items(12, "verb", lambda _: 1, pos="verb")]
+    other = [one._replace(rank=2, margin=-0.1) if one.pos == "verb" else one for one in rows]
+    assert failures_of(tmp_path, experiment, rows, rows, other).seeds == (42, 456)
 
 
 def test_nothing_that_a_run_says_reaches_the_terminal_unfiltered(experiment: Experiment, tmp_path: Path) -> None:
