@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import io
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import polars as pl
 
 from console.results.records import ModelScores
-from console.results.run_scores import RunScores, run_scores
+from console.results.run_scores import HEAD, MEAN_POOL, RunScores, run_scores
 from console.sanitize import sanitize_line
 from engine.contract import metrics as metrics_file
 from engine.contract import state as state_file
 from engine.contract.items import ItemRow, column_types
-from engine.contract.metrics import Margins, Metrics, Scores, TierScore
+from engine.contract.metrics import Metrics, Scores
 from engine.contract.run_folder import RunFolder
 from engine.contract.settings import RunId, Settings, decode_spec
 from engine.contract.state import RunState
 
+READERS = 4
 _RANKS, _MARGINS = (1, 2**31), (-2.001, 2.001)  # a margin is a difference of two float32 cosines
 _RANGES = {"rank": _RANKS, "mean_pool_rank": _RANKS, "margin": _MARGINS, "mean_pool_margin": _MARGINS}
 # Lists, such as every candidate's similarity, are left in the file: no view of all runs at once shows them.
@@ -69,29 +70,43 @@ class LoadedRun(NamedTuple):
     version: tuple[object, ...] = ()
 
 
-class LoadedRuns(NamedTuple):
+class LoadedRuns:
     """The local copies of an experiment's runs.
 
     Attributes:
         runs: every run that was asked for, with its capsule or why it could not be loaded.
-        items: the items of all capsules, the columns of ``ItemRow`` without its lists, after ``condition``, ``seed`` and
-            ``evaluation`` (the fingerprint of the evaluation data).
     """
 
-    runs: dict[RunId, LoadedRun]
-    items: pl.DataFrame
+    def __init__(self, runs: dict[RunId, LoadedRun], items: pl.DataFrame | None = None) -> None:
+        self.runs = runs
+        self._items = items
+
+    @property
+    def items(self) -> pl.DataFrame:
+        """The items of all capsules, the columns of ``ItemRow`` without its lists, after those of ``_RUN_COLUMNS``.
+
+        These are ``condition``, ``seed`` and ``evaluation`` (the fingerprint of the evaluation data). Joined when they are
+        first asked for: of hundreds of runs they take gigabytes.
+        """
+        if self._items is None:
+            frames = [pl.DataFrame(schema=_RUN_COLUMNS | _COLUMNS)]
+            for run, one in self.runs.items():
+                if one.capsule is not None:
+                    values = (run.condition, run.seed, one.capsule.metrics.eval_fingerprint)
+                    frames.append(
+                        pl.DataFrame([values], _RUN_COLUMNS, orient="row").join(one.capsule.items, how="cross")
+                    )
+            self._items = pl.concat(frames)
+        return self._items
 
 
 def load(folder: Path, runs: Iterable[RunId], previous: LoadedRuns | None = None) -> LoadedRuns:
     """Read ``runs`` from the experiment's ``folder``; what has not changed since ``previous`` is taken from there."""
     known = previous.runs if previous is not None else {}
-    loaded = {run: _load_run(RunFolder(folder / str(run)), known.get(run)) for run in runs}
-    frames = [pl.DataFrame(schema=_RUN_COLUMNS | _COLUMNS)]
-    for run, one in loaded.items():
-        if one.capsule is not None:
-            values = (run.condition, run.seed, one.capsule.metrics.eval_fingerprint)
-            frames.append(pl.DataFrame([values], _RUN_COLUMNS, orient="row").join(one.capsule.items, how="cross"))
-    return LoadedRuns(loaded, pl.concat(frames))
+    wanted = list(runs)
+    with ThreadPoolExecutor(READERS) as pool:  # decoding and hashing need no lock of Python's
+        loaded = pool.map(lambda run: _load_run(RunFolder(folder / str(run)), known.get(run)), wanted)
+        return LoadedRuns(dict(zip(wanted, loaded, strict=True)))
 
 
 def _load_run(folder: RunFolder, known: LoadedRun | None) -> LoadedRun:
@@ -140,7 +155,7 @@ def read_capsule(folder: RunFolder) -> Capsule:
         table = _read_items(folder.items, metrics.items_sha256)
         scores, items = run_scores(table, metrics), table.drop(_LISTS)
         settings = decode_spec(folder.spec.read_bytes()).settings
-        head, mean_pool = model_scores(items, ""), model_scores(items, "mean_pool_")
+        head, mean_pool = scores.summary(HEAD), scores.summary(MEAN_POOL)
     except FileNotFoundError:
         raise
     except (OSError, msgspec.MsgspecError, RecursionError, pl.exceptions.PolarsError, ValueError) as error:
@@ -150,13 +165,13 @@ def read_capsule(folder: RunFolder) -> Capsule:
     return Capsule(settings, metrics, items, head, mean_pool, scores)
 
 
-def read_verified(path: Path, sha256: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
-    """A Parquet file whose hash is ``sha256`` ("" is any): all its columns, or those of ``columns``.
+def read_verified(path: Path, sha256: str, only: Collection[str] | None = None) -> pl.DataFrame:
+    """A Parquet file whose hash is ``sha256`` ("" is any): all its columns, or those it has of ``only``.
 
     Raises:
         FileNotFoundError: there is none.
         ValueError: it is another file, or damaged.
-        polars.exceptions.PolarsError: not Parquet, or it lacks one of ``columns``.
+        polars.exceptions.PolarsError: not Parquet.
     """
     content = path.read_bytes()
     # Checked first, since for some damaged files polars ends the whole process.
@@ -164,7 +179,10 @@ def read_verified(path: Path, sha256: str, columns: Sequence[str] | None = None)
         raise ValueError(f"{path.name} is not the file that metrics.json is of: it is damaged or was replaced")
     try:
         # From bytes, since a frame that is kept must not map a file that a sync may replace.
-        return pl.read_parquet(io.BytesIO(content), columns=None if columns is None else list(columns))
+        columns = (
+            None if only is None else [name for name in pl.read_parquet_schema(io.BytesIO(content)) if name in only]
+        )
+        return pl.read_parquet(io.BytesIO(content), columns=columns)
     except pl.exceptions.PanicException as error:  # a BaseException that polars raises for some damaged files
         raise ValueError(f"{path.name} is damaged: {error}") from error
 
@@ -178,7 +196,7 @@ def _read_items(path: Path, sha256: str) -> pl.DataFrame:
             or out of range, or there is no retrieval or no coherence item.
         polars.exceptions.PolarsError: not Parquet.
     """
-    items = read_verified(path, sha256)
+    items = read_verified(path, sha256, only=_COLUMNS | _LISTS)
     # What may be unknown is unknown in a run of a version that did not save it yet.
     items = items.with_columns(pl.lit(None, _COLUMNS[name]).alias(name) for name in _NULLABLE - set(items.columns))
     columns = _COLUMNS | _LISTS
@@ -186,48 +204,25 @@ def _read_items(path: Path, sha256: str) -> pl.DataFrame:
         raise ValueError(f"{path.name} lacks the columns {', '.join(sorted(missing))}")
     items = items.select(*columns)
     for name, wanted in columns.items():
-        column = items[name]
-        if column.dtype != wanted:
-            raise ValueError(f"{path.name}: {name} is {column.dtype}, not {wanted}")
-        if name in _LISTS:
-            column = column.list.len() - column.list.drop_nulls().list.len()
-            has_gap = bool((column != 0).any()) or column.null_count()
-        else:
-            has_gap = column.null_count() and name not in _NULLABLE
-        if has_gap:
+        if items[name].dtype != wanted:
+            raise ValueError(f"{path.name}: {name} is {items[name].dtype}, not {wanted}")
+        if items[name].null_count() and name not in _NULLABLE:
+            raise ValueError(f"{path.name}: {name} lacks a value")
+    found = items.select(
+        # an empty list becomes one null when lists are joined
+        *((pl.col(name).explode().null_count() - (pl.col(name).list.len() == 0).sum()).alias(name) for name in _LISTS),
+        *(pl.col(name).is_between(*bounds).all().alias(name) for name, bounds in _RANGES.items()),
+    ).row(0, named=True)
+    for name in _LISTS:
+        if found[name]:
             raise ValueError(f"{path.name}: {name} lacks a value")
     for name, (low, high) in _RANGES.items():
-        if not items[name].is_between(low, high).all():  # False for NaN too
+        if not found[name]:  # False for NaN too
             raise ValueError(f"{path.name}: a {name} is not from {low} to {high}")
     for kind in ("retrieval", "coherence"):
-        if items.filter(pl.col("kind") == kind).is_empty():
+        if not (items["kind"] == kind).any():
             raise ValueError(f"{path.name} has no {kind} item")
     return items
-
-
-def model_scores(items: pl.DataFrame, prefix: Literal["", "mean_pool_"]) -> ModelScores:
-    """Scores of the model whose rank and margin columns begin with ``prefix``; "" is the trained head."""
-    rank, margin = pl.col(f"{prefix}rank"), pl.col(f"{prefix}margin")
-    retrieval = items.filter(pl.col("kind") == "retrieval")
-    numbers = retrieval.select(
-        top1=(rank == 1).mean(),
-        top3=(rank <= 3).mean(),
-        p5=margin.quantile(0.05, "linear"),
-        p95=margin.quantile(0.95, "linear"),
-    ).row(0, named=True)
-    tiers = retrieval.group_by("tier").agg(pl.len().alias("items"), (rank == 1).mean().alias("top1")).sort("tier")
-    return ModelScores(
-        top1=numbers["top1"],
-        top3=numbers["top3"],
-        coherence=items.filter(pl.col("kind") == "coherence").select((rank == 1).mean()).item(),
-        margins=Margins(_exact_mean(retrieval[f"{prefix}margin"]), numbers["p5"], numbers["p95"]),
-        tiers={sanitize_line(row["tier"]): TierScore(row["items"], row["top1"]) for row in tiers.iter_rows(named=True)},
-    )
-
-
-def _exact_mean(values: pl.Series) -> float:
-    """Rounded once, so that anybody gets the same digits from the same items."""
-    return math.fsum(values.to_list()) / len(values) if len(values) else math.nan
 
 
 def _disagreement(computed: ModelScores, stated: Scores) -> str:

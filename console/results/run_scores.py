@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+import math
+from collections.abc import Mapping
 from math import comb
 from typing import NamedTuple
 
@@ -12,19 +12,22 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from console.results.records import ModelScores
 from console.results.statistics.estimates import Floats, Integers
 from console.sanitize import sanitize_line
 from engine.contract.items import KILLER_DIGITS, KILLER_MARGIN, KILLER_RANK
-from engine.contract.metrics import Metrics
+from engine.contract.metrics import Margins, Metrics, TierScore
 
 HEAD, MEAN_POOL, WORD_OVERLAP, RANDOM = "head", "mean_pool", "word_overlap", "random"
 TOP1, TOP3, COHERENCE, MARGIN, KILLERS = "retrieval_top1", "retrieval_top3", "coherence_accuracy", "margin", "killers"
 _RETRIEVAL = (TOP1, TOP3, MARGIN, KILLERS)
 _KEY = ("kind", "item_id", "lemma", "tier")
+_RANKED = ("rank", "margin", "mean_pool_rank", "mean_pool_margin", "baseline_ranks", "baseline_margins")
+_USED = (*_RANKED, "candidates", "right", "best_expected", "killer")
 
 
 class RankedItems(NamedTuple):
-    """One model's ranks of the best right candidate, from 1, and margins of all N items; each (N,)."""
+    """Ranks of the best right candidate, from 1, and margins of all N items: (N,) of one model, or (N, models)."""
 
     ranks: Integers
     margins: Floats
@@ -71,38 +74,55 @@ class RunScores(NamedTuple):
             return margins[at]
         return (ranks[at] <= (3 if metric == TOP3 else 1)).astype(np.float64)
 
+    def summary(self, model: str) -> ModelScores:
+        """The means of a model that has ranks and margins, and its distribution of margins."""
+        margins = self.models[model].margins[self.positions[MARGIN]]
+        p5, p95 = np.quantile(margins, (0.05, 0.95)).tolist()
+        tiers = {name: at for name, at in self.positions.items() if name not in (*_RETRIEVAL, COHERENCE)}
+        return ModelScores(
+            top1=self._mean(model, TOP1),
+            top3=self._mean(model, TOP3),
+            coherence=self._mean(model, COHERENCE),
+            margins=Margins(self._mean(model, MARGIN), p5, p95),
+            tiers={name: TierScore(len(at), self._mean(model, name)) for name, at in tiers.items()},
+        )
+
+    def _mean(self, model: str, metric: str) -> float:
+        """Rounded once, so that anybody gets the same digits from the same items."""
+        values = self.values(model, metric)
+        return math.nan if values is None or not len(values) else math.fsum(values.tolist()) / len(values)
+
 
 def run_scores(items: pl.DataFrame, metrics: Metrics) -> RunScores:
-    """The scores in ``items``, the whole table of a run with its lists, which ``metrics`` are of."""
-    items = items.sort(*_KEY, maintain_order=True)
+    """The scores in ``items``, the table of a run with the lists that baselines and guessing need; of ``metrics``."""
+    items = items.select(*_KEY, *_USED).sort(*_KEY, maintain_order=True)
+    key = items.select(_KEY)
     baselines = [name for name in metrics.baselines if name != RANDOM]
-    ranks, margins = _baselines(items, len(baselines))
+    ranked = _baselines(items, len(baselines))
     models = {HEAD: _ranked(items, ""), MEAN_POOL: _ranked(items, "mean_pool_")}
-    if ranks is not None and margins is not None and WORD_OVERLAP in baselines:
+    if ranked is not None and WORD_OVERLAP in baselines:
         at = baselines.index(WORD_OVERLAP)
-        models[WORD_OVERLAP] = RankedItems(ranks[:, at], margins[:, at])
+        models[WORD_OVERLAP] = RankedItems(ranked.ranks[:, at], ranked.margins[:, at])
     retrieval = (items["kind"] == "retrieval").to_numpy()
-    tiers = items["tier"].to_numpy()
     positions = dict.fromkeys((TOP1, TOP3, MARGIN), np.flatnonzero(retrieval))
     positions[COHERENCE] = np.flatnonzero((items["kind"] == "coherence").to_numpy())
-    for tier in np.unique(tiers[retrieval]):
-        if tier and (name := sanitize_line(str(tier))) not in (*positions, KILLERS):
-            positions[name] = np.flatnonzero(retrieval & (tiers == tier))
+    for tier in items["tier"].unique().sort().to_list():
+        at_tier = np.flatnonzero(retrieval & (items["tier"] == tier).to_numpy())
+        if tier and len(at_tier) and (name := sanitize_line(tier)) not in (*positions, KILLERS):
+            positions[name] = at_tier
     if items["killer"].null_count():
-        columns = [] if ranks is None or margins is None else list(zip(ranks.T, margins.T, strict=True))
-        killers = _inferred_killers(metrics, columns, models, retrieval)
+        killers = _inferred_killers(metrics, ranked, models, retrieval)
     else:
         killers = np.flatnonzero((items["killer"] != "").to_numpy())
     if killers is not None:
         positions[KILLERS] = killers
-    key = items.select(_KEY)
     evaluation = _digest(*(key[name].to_list() for name in _KEY))
     chances = (_chance(items, 1), _chance(items, 3))
     ceiling = items["best_expected"].to_numpy()
     outcome = _digest(*models[HEAD])
     arrays = (array for model in list(models.values())[1:] for array in model)
     content = _digest([evaluation, outcome], *arrays, *chances, ceiling, positions.get(KILLERS, np.zeros(0)))
-    lemmas = np.unique(items["lemma"].to_numpy().astype(str), return_inverse=True)[1]
+    lemmas = items["lemma"].cast(pl.Enum(items["lemma"].unique().sort())).to_physical().to_numpy().astype(np.intp)
     return RunScores(key, lemmas, positions, models, *chances, ceiling, evaluation, outcome, content)
 
 
@@ -110,18 +130,17 @@ def _ranked(items: pl.DataFrame, prefix: str) -> RankedItems:
     return RankedItems(items[f"{prefix}rank"].to_numpy(), items[f"{prefix}margin"].to_numpy())
 
 
-def _baselines(items: pl.DataFrame, count: int) -> tuple[Integers, Floats] | tuple[None, None]:
+def _baselines(items: pl.DataFrame, count: int) -> RankedItems | None:
     """Ranks and margins of the saved baselines, each (N, ``count``); None where they are not that many."""
     lists = (items["baseline_ranks"], items["baseline_margins"])
     if not count or any(bool((one.list.len() != count).any()) for one in lists):
-        return None, None
-    ranks, margins = (one.explode().to_numpy().reshape(items.height, count) for one in lists)
-    return ranks, margins
+        return None
+    return RankedItems(*(one.explode().to_numpy().reshape(items.height, count) for one in lists))
 
 
 def _inferred_killers(
     metrics: Metrics,
-    baselines: Sequence[tuple[Integers, Floats]],
+    baselines: RankedItems | None,
     models: Mapping[str, RankedItems],
     retrieval: npt.NDArray[np.bool_],
 ) -> Integers | None:
@@ -133,7 +152,8 @@ def _inferred_killers(
     if not metrics.killer_set or metrics.killer_top1 is None:
         return None
     head = models[HEAD].ranks
-    for ranks, margins in (tuple(models[MEAN_POOL]), *baselines):
+    layers = () if baselines is None else zip(baselines.ranks.T, baselines.margins.T, strict=True)
+    for ranks, margins in (models[MEAN_POOL], *layers):
         rounded = np.round(margins, KILLER_DIGITS)
         found = np.flatnonzero(retrieval & (ranks > 1) & ((rounded <= KILLER_MARGIN) | (ranks >= KILLER_RANK)))
         if len(found) == metrics.killer_set and abs(float((head[found] == 1).mean()) - metrics.killer_top1) < 1e-9:
@@ -143,11 +163,11 @@ def _inferred_killers(
 
 def _chance(items: pl.DataFrame, top: int) -> Floats:
     """The chance of each item that ``top`` candidates drawn without replacement hold a right one."""
-    counts = zip(items["candidates"].to_list(), items["right"].list.sum().to_list(), strict=True)
-    return np.array([_chance_of(candidates, right, top) for candidates, right in counts])
+    pairs = list(zip(items["candidates"].to_list(), items["right"].list.sum().to_list(), strict=True))
+    chances = {pair: _chance_of(*pair, top) for pair in set(pairs)}
+    return np.array([chances[pair] for pair in pairs])
 
 
-@lru_cache(maxsize=10_000)
 def _chance_of(candidates: int, right: int, top: int) -> float:
     drawn = min(top, candidates)
     return 1.0 - comb(candidates - right, drawn) / comb(candidates, drawn)

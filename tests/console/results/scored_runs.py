@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from console.results.aggregate import aggregate
-from console.results.load import Capsule, LoadedRun, LoadedRuns, model_scores
+from console.results.load import Capsule, LoadedRun, LoadedRuns
 from console.results.records import Results
 from console.results.run_scores import run_scores
 from engine.contract.experiment import Experiment, read_experiment
@@ -82,10 +82,9 @@ class Runs:
             evaluation = self.evaluations.get(run, self.evaluation)
             table = evaluation.table(ranks)
             metrics = metrics_of(run, evaluation.name)
-            scores = [model_scores(table, prefix) for prefix in ("", "mean_pool_")]
-            capsule = Capsule(
-                resolve(experiment, profile, run), metrics, table, scores[0], scores[1], run_scores(table, metrics)
-            )
+            scores = run_scores(table, metrics)
+            head, mean_pool = scores.summary("head"), scores.summary("mean_pool")
+            capsule = Capsule(resolve(experiment, profile, run), metrics, table, head, mean_pool, scores)
             found[run] = LoadedRun(RunState("finished", "0" * 32), capsule)
         return LoadedRuns(found, pl.DataFrame())
 

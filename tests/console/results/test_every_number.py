@@ -70,7 +70,7 @@ def check_model(found: ModelScores, rows: Rows, prefix: str) -> None:
     assert found.margins.mean == mean(margins)
     assert found.margins.p5 == pytest.approx(percentile(margins, 0.05), rel=1e-14, abs=1e-16)
     assert found.margins.p95 == pytest.approx(percentile(margins, 0.95), rel=1e-14, abs=1e-16)
-    tiers = {one["tier"] for one in rows if one["kind"] == "retrieval"}
+    tiers = {one["tier"] for one in rows if one["kind"] == "retrieval"} - {""}
     assert set(found.tiers) == tiers
     for tier in tiers:
         of_tier = [one for one in rows if one["kind"] == "retrieval" and one["tier"] == tier]
