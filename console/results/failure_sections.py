@@ -14,7 +14,18 @@ from console.results.description_records import (
     KindFailures,
     MarginDistribution,
 )
-from console.results.tables import Cell, Number, Range, Row, Section, Text, header_row, sparkline, text_cell
+from console.results.tables import (
+    Cell,
+    Number,
+    Range,
+    Row,
+    Section,
+    Text,
+    header_row,
+    sparkline,
+    text_cell,
+    with_unique_keys,
+)
 
 SIDE_BY_SIDE = 3
 """Conditions in one table, so that it fits 80 columns."""
@@ -35,7 +46,7 @@ def failure_sections(conditions: Sequence[ConditionFailures]) -> tuple[Section, 
     with_killers = [one for one in conditions if one.killers]
     sections += [_killers(part) for part in _batches(with_killers)] or [_no_killers()]
     sections += [_reasons(part) for part in _batches([one for one in conditions if one.reasons])]
-    return tuple(sections)
+    return with_unique_keys(sections)
 
 
 def _batches(values: Sequence[Item]) -> Iterator[Sequence[Item]]:
@@ -198,8 +209,8 @@ def _margins(kind: Kind, margins: Sequence[MarginDistribution]) -> Section:
 
 
 def _histogram(counts: Sequence[float]) -> str:
-    """Bars with 0 in the middle, empty bins blank."""
+    """Bars with 0 in the middle; a dot for a bin without items."""
     middle = len(counts) // 2
     highest = max(counts, default=0.0)
-    bars = [sparkline([count], 0.0, highest) if count else " " for count in counts]
+    bars = [sparkline([count], 0.0, highest) if count else "·" for count in counts]
     return "".join(bars[:middle]) + "|" + "".join(bars[middle:])

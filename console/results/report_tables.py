@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 
-from console.results.tables import Axis, Bar, Cell, Number, Range, Row, Section, Text, cell_text
+from console.results.tables import BLOCKS, Axis, Bar, Cell, Number, Range, Row, Section, Text, cell_text
 
 CSV_COLUMNS = ("section", "subject", "metric", "value", "low", "high", "sd", "n", "unit")
 _FRACTIONS = ("percent", "points", "threshold")  # units that are shown times 100
@@ -36,6 +36,7 @@ _LATEX = {
     "…": r"\ldots{}",
     "·": r"$\cdot$",
     "→": r"$\rightarrow$",
+    **{block: rf"\rule{{.5em}}{{{height / 8:g}em}}" for height, block in enumerate(BLOCKS, start=1)},
 }
 _PREAMBLE = r"""\documentclass[a4paper,landscape]{article}
 \usepackage{iftex}
@@ -126,7 +127,8 @@ def _numbers(section: Section) -> Iterator[tuple[str, str, Number | Range]]:
                 before += [cell_text(cell).strip()] if at and not any(isinstance(p, Bar) for p in cell) else []
                 continue
             column = cell_text(section.header[at]).strip() if at < len(section.header) else ""
-            words = " ".join(part.text.strip() for part in cell if isinstance(part, Text) and part.text.strip())
+            texts = (part.text.strip() for part in cell if isinstance(part, Text))
+            words = " ".join(text for text in texts if re.search(r"\w", text))  # not what is drawn beside a number
             metric = " ".join(text for text in (*before, column, words) if text)
             for part in cell:
                 if isinstance(part, Number | Range):

@@ -110,12 +110,17 @@ def _tiers(results: Results) -> Section:
     heads = [run.head for run in results.runs if run.is_counted and run.head is not None]
     counts = {tier: {head.tiers[tier].items for head in heads if tier in head.tiers} for tier in tiers}
     rows: list[Row] = [
-        (text_cell(one.condition, "name"), *(_spread(one.tiers.get(tier)) for tier in tiers)) for one in conditions
+        (text_cell(one.condition, "name"), *(_tier_spread(one.tiers.get(tier)) for tier in tiers)) for one in conditions
     ]
     if rows and all(len(items) <= 1 for items in counts.values()):
         items = tuple((Number(next(iter(counts[tier]), None), "count", role="muted"),) for tier in tiers)
         rows.append((text_cell("items", "muted"), *items))
     return Section("Top-1 by tier, in percent", tuple(rows), header_row("condition", *tiers), "tiers")
+
+
+def _tier_spread(spread: Spread | None) -> Cell:
+    """Without a deviation of 0, which few items that all fail have, too."""
+    return (Number(None),) if spread is None else (Number(spread.mean, "percent", spread.sd or None),)
 
 
 def _contingency(condition: ConditionResult) -> Section:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ Role = Literal["plain", "title", "name", "muted", "pass", "fail", "warning"]
 Unit = Literal["percent", "points", "threshold", "cosine", "gain", "count", "p", "decimal", "signed", "seconds"]
 
 LINE_WIDTH = 76  # 80 columns less the pane's padding and scrollbar
+BLOCKS = "▁▂▃▄▅▆▇█"
 MIN_BAR_WIDTH, MAX_BAR_WIDTH = 17, 81
 
 
@@ -178,10 +180,9 @@ Line = list[Part]
 
 def sparkline(values: Sequence[float], low: float, high: float) -> str:
     """One block for each value, the lowest at ``low`` or below, the full one at ``high`` or above; a space for NaN."""
-    blocks = "▁▂▃▄▅▆▇█"
     span = high - low or 1.0
     return "".join(
-        blocks[round(max(0.0, min(1.0, (value - low) / span)) * (len(blocks) - 1))] if math.isfinite(value) else " "
+        BLOCKS[round(max(0.0, min(1.0, (value - low) / span)) * (len(BLOCKS) - 1))] if math.isfinite(value) else " "
         for value in values
     )
 
@@ -208,6 +209,17 @@ class Section(Struct, frozen=True):
     header: Row = ()
     key: str = ""
     optional: tuple[int, ...] = ()
+
+
+def with_unique_keys(sections: Sequence[Section]) -> tuple[Section, ...]:
+    """The sections, the second of one key called ``key-2`` and so on."""
+    seen: Counter[str] = Counter()
+    named = []
+    for section in sections:
+        seen[section.key] += 1
+        times = seen[section.key]
+        named.append(section if times == 1 else replace(section, key=f"{section.key}-{times}"))
+    return tuple(named)
 
 
 def text_cell(text: str, role: Role = "plain") -> Cell:
@@ -316,7 +328,7 @@ _ASCII = str.maketrans(
         "▸": ">",
         "—": "-",
         "×": "x",
-        **dict(zip("▁▂▃▄▅▆▇█", "_.-:=+*#", strict=True)),
+        **dict(zip(BLOCKS, "_.-:=+*#", strict=True)),
     }
 )
 

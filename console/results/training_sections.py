@@ -17,7 +17,20 @@ from console.results.description_records import (
     SeedPoint,
     TrainingSummary,
 )
-from console.results.tables import Cell, Number, Range, Role, Row, Section, Text, Unit, header_row, sparkline, text_cell
+from console.results.tables import (
+    Cell,
+    Number,
+    Range,
+    Role,
+    Row,
+    Section,
+    Text,
+    Unit,
+    header_row,
+    sparkline,
+    text_cell,
+    with_unique_keys,
+)
 
 SIDE_BY_SIDE = 3
 """Conditions in one table, so that it fits 80 columns."""
@@ -36,7 +49,7 @@ def training_sections(training: TrainingSummary) -> tuple[Section, ...]:
             _curve(part, "Attention entropy on development texts", "entropy", lambda one: one.entropy),
         ]
     sections += [_warnings(recorded), _stages(training), _timeline(training), _problems(training)]
-    return tuple(section for section in sections if section.rows)
+    return with_unique_keys([section for section in sections if section.rows])
 
 
 def _batches(values: Sequence[Item]) -> Iterator[Sequence[Item]]:
@@ -166,7 +179,7 @@ def attention_sections(attention: AttentionReport) -> tuple[Section, ...]:
         _attention_curves(attention.conditions),
         *map(_probe, attention.shown),
     )
-    return tuple(section for section in sections if section.rows)
+    return with_unique_keys([section for section in sections if section.rows])
 
 
 def _evaluated(conditions: Sequence[ConditionAttention]) -> Section:
@@ -241,4 +254,4 @@ def _probe(probe: ProbeAttention) -> Section:
 def _shade(weight: float, highest: float, uniform: float) -> Cell:
     role: Role = "name" if weight > 1.5 * uniform else "muted" if weight < 0.5 * uniform else "plain"
     bar = "█" * round(SHADE_WIDTH * weight / highest)
-    return (Text(f"{100 * weight:4.1f} {bar}", role),)
+    return Text(" " if weight < 0.0995 else ""), Number(weight, role=role), Text(f" {bar}", role)

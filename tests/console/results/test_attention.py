@@ -126,6 +126,8 @@ def test_many_conditions_are_each_compared_with_the_first(tmp_path: Path) -> Non
     report = report_of(tmp_path, {(f"C{at}", 42): entropies(at / 100) for at in range(7)})
     assert {(one.ours, one.theirs) for one in report.comparisons} == {(f"C{at}", "C0") for at in range(1, 7)}
     assert max(map(len, text(report).splitlines())) <= 76
+    keys = [section.key for section in attention_sections(report)]
+    assert len(keys) == len({*keys}) and keys[-3:] == ["probe", "probe-2", "probe-3"]
 
 
 def test_hostile_tokens_cannot_steer_the_terminal(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from console.results.report_tables import as_csv, latex_escaped
 from console.results.tables import (
     Axis,
     Bar,
@@ -13,10 +14,12 @@ from console.results.tables import (
     Role,
     Section,
     Text,
+    as_ascii,
     cell_text,
     header_row,
     number_text,
     section_lines,
+    sparkline,
     text_cell,
 )
 
@@ -33,6 +36,35 @@ def test_a_range_is_an_interval_in_words() -> None:
     assert Range(None, 0.036, None, "points").text == "+3.6"
     assert Range(None, None, None).text == Range(None, 0.1, None, shows_mean=False).text == "-"
     assert Range(-0.01, 0.001, 0.02, "gain").text == "+0.001 [-0.010, +0.020]"
+
+
+def test_a_narrow_range_has_short_ends_and_all_its_digits_otherwise() -> None:
+    narrow = Range(0.3132, 0.357, 0.4049, has_short_ends=True)
+    assert narrow.text == "35.7 [31, 40]" and (narrow.low, narrow.high) == (0.3132, 0.4049)
+    assert Range(None, 0.357, None, has_short_ends=True).text == "35.7"
+
+
+def test_a_sparkline_has_a_block_for_each_value_and_is_drawn_in_every_output() -> None:
+    assert sparkline([0.0, 0.5, 1.0, 2.0, -1.0, float("nan")], 0.0, 1.0) == "▁▅██▁ "
+    assert sparkline([3.0, 3.0], 3.0, 3.0) == "▁▁"
+    assert as_ascii("▁▂▃▄▅▆▇█") == "_.-:=+*#"
+    assert latex_escaped("▁█") == r"\rule{.5em}{0.125em}\rule{.5em}{1em}"
+
+
+def test_what_is_drawn_beside_a_number_is_no_part_of_its_name_in_csv() -> None:
+    row = (text_cell("token"), (Number(0.25), Text(" ███")), (Number(0.5), Text("% of 3")))
+    lines = as_csv([Section("", (row,), header_row("", "A", "B"), "probe")]).splitlines()
+    assert [line.split(",")[:4] for line in lines[1:]] == [
+        ["probe", "token", "A", "0.25"],
+        ["probe", "token", "B % of 3", "0.5"],
+    ]
+
+
+def test_columns_are_cut_only_where_the_table_does_not_fit() -> None:
+    long = "a label of more than eighteen columns"
+    rows = ((text_cell(long), (Number(0.5),)),)
+    assert lines_of(Section("", rows, header_row("", "A")))[-1].startswith(long)
+    assert lines_of(Section("", rows, header_row("", "A")), width=40)[-1].startswith("a label of more t…")
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,6 @@ def test_a_histogram_has_a_bar_for_each_bin_that_holds_an_item(tmp_path: Path) -
     (section, _) = margin_sections(margin_distributions(load(tmp_path, RUNS[:1]), RUNS[:1]))
     lines = ["".join(part.text for part in line) for line in page_lines([section])]
     drawn = next(line for line in lines if line.startswith("A "))[-21:]
-    assert drawn.replace(" ", "") == "▅|█▅"
+    assert drawn.replace("·", "") == "▅|█▅"
     assert (drawn[0], drawn[10], drawn[-1]) == ("▅", "|", "▅")
     assert margin_sections(()) == ()
