@@ -89,7 +89,8 @@ def _warnings(
     found = [text for gate in gates for text in gate.warnings]
     if equal := scores.equal_runs(*scores.conditions):
         found.append(f"runs with identical items are one observation: {', '.join(equal)}")
-    if single := [name for name, runs in counted.items() if len(runs) == 1]:
+    known = [(gate.condition, gate.interval.seeds) for gate in gates if gate.interval is not None]
+    if single := list(dict.fromkeys(name for name, seeds in known if seeds == 1)):  # identical runs are one
         found.append(f"one seed says nothing about other seeds: intervals of {', '.join(single)} are for this model")
     return list(dict.fromkeys([*found, *_uneven_seeds(counted, planned)]))
 

@@ -92,6 +92,9 @@ def test_identical_runs_are_said_to_be_one_observation(experiment: Experiment) -
     found = analysis_of(experiment, runs)
     assert "runs with identical items are one observation: B/123 = B/42" in found.warnings
     assert [one.interval.seeds for one in found.gates if one.condition == "B" and one.interval] == [2, 2, 2]
+    runs.ranks[RunId("B", 456)] = runs.ranks[RunId("B", 42)]
+    found = analysis_of(experiment, runs)
+    assert any("one seed says nothing about other seeds: intervals of B are" in text for text in found.warnings)
 
 
 def test_more_looks_widen_every_interval_that_decides(experiment: Experiment, same: Runs) -> None:
