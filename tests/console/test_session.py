@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -144,6 +146,27 @@ async def test_without_a_link_nothing_is_launched(tmp_path: Path) -> None:
     session = make_session(tmp_path)
     with pytest.raises(LinkDown):
         await session.launch(session.plan_launch([RunId("A", 42)]))
+
+
+async def test_only_the_writer_of_the_runs_folder_keeps_the_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = make_session(tmp_path)
+    path = tmp_path / "runs" / "tiny-tiny" / "analysis_plan.json"
+    await session._keep_plan()
+    assert not path.exists()
+    assert session._link.local.try_lock()
+    with monkeypatch.context() as full_disk:
+        full_disk.setattr(os, "link", fail_to_link)
+        await session._keep_plan()
+    assert not path.exists() and list(path.parent.glob(".*.tmp")) == []
+    await session._keep_plan()
+    assert path.exists()
+    await asyncio.to_thread(session._link.local.close)
+
+
+def fail_to_link(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 async def test_a_read_only_session_launches_and_aborts_nothing(tmp_path: Path) -> None:
