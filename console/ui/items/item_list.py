@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +35,7 @@ class Column(NamedTuple):
     is_number: bool = False
 
 
+@lru_cache(maxsize=8)
 def columns(
     conditions: tuple[str, ...],
     width: int,
@@ -120,6 +122,7 @@ class ItemList(ScrollView, inherit_bindings=False):
         self._pair: tuple[str, str] | None = None
         self._sorted: tuple[SortColumn, bool] = ("failed", True)
         self._first = 0
+        self._colours: dict[str, Style] = {}
 
     @property
     def row(self) -> int | None:
@@ -261,8 +264,7 @@ class ItemList(ScrollView, inherit_bindings=False):
             return Segment("", style)
         if isinstance(key, int):
             mark, name = outcome_mark(int(table.right[row, key]), int(table.seeds[row, key]), self.marks)
-            colour = self.get_component_rich_style(f"items--{name}", partial=True) if name != "missing" else Style()
-            return Segment(mark.ljust(column.width), style if selected else style + colour)
+            return Segment(mark.ljust(column.width), style if selected else style + self._colour(name))
         if key == "failed":
             text = f"{table.frame['failed'][row]}/{table.frame['runs'][row]}"
         elif key == "margin":
@@ -277,6 +279,18 @@ class ItemList(ScrollView, inherit_bindings=False):
         if cell_len(text) > column.width:
             text = set_cell_size(text, column.width - 1) + self.marks.cut
         return Segment(set_cell_size(text, column.width), style)
+
+    def _colour(self, name: str) -> Style:
+        """The style of an outcome; kept, as looking it up takes most of the time to draw a row."""
+        if name not in self._colours:
+            known = name != "missing"
+            self._colours[name] = self.get_component_rich_style(f"items--{name}", partial=True) if known else Style()
+        return self._colours[name]
+
+    def notify_style_update(self) -> None:
+        """Forget the colours of another theme."""
+        self._colours.clear()
+        super().notify_style_update()
 
     def get_content_width(self, container: Size, viewport: Size) -> int:
         """All that there is."""
