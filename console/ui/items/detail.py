@@ -68,8 +68,13 @@ class ItemScreen(ModalScreen[int], inherit_bindings=False):
         self._read(self._row, self._run, item["kind"], item["item_id"])
 
     @work(thread=True, exit_on_error=False, exclusive=True)
-    def _read(self, row: int, run: RunId, kind: str, item_id: str) -> tuple[int, RunId, ItemDetail]:
-        return row, run, self._session.item_detail(run, kind, item_id)
+    def _read(self, row: int, run: RunId, kind: str, item_id: str) -> tuple[int, RunId, ItemDetail | str]:
+        from console.results.load import UnusableCapsule
+
+        try:
+            return row, run, self._session.item_detail(run, kind, item_id)
+        except UnusableCapsule as error:  # with the item that it is about, as another may be asked for meanwhile
+            return row, run, f"It cannot be shown: {error}"
 
     @on(Worker.StateChanged)
     def _finish_reading(self, event: Worker.StateChanged) -> None:
@@ -77,7 +82,7 @@ class ItemScreen(ModalScreen[int], inherit_bindings=False):
         if event.state not in ENDED or not self.app.is_running or self._run is None:
             return
         if event.state is WorkerState.ERROR:
-            self._shown = (self._row, self._run, f"It cannot be shown: {event.worker.error}")
+            self._shown = (self._row, self._run, f"It cannot be read: {event.worker.error}")
         elif event.state is WorkerState.SUCCESS and event.worker.result is not None:
             self._shown = event.worker.result
         self._show()

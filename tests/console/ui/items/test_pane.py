@@ -11,7 +11,7 @@ from console.runs.snapshot import SyncState
 from console.ui.items.item_list import ItemList
 from engine.contract.items import ItemRow
 from engine.contract.settings import RunId
-from tests.console.ui.driving import LARGE, SIZES, SMALL, console, until, until_shown
+from tests.console.ui.driving import HOSTILE, LARGE, SIZES, SMALL, console, until, until_shown
 from tests.console.ui.fake_session import FakeSession
 from tests.console.ui.scenes import finished, item
 
@@ -178,6 +178,18 @@ async def test_an_item_that_cannot_be_read_says_why_and_an_older_run_what_it_lac
         assert "The march raised its rates." in text and "The march was steep and muddy." in text
         await pilot.press("right_square_bracket")
         await until_shown(pilot, "It cannot be shown: ", "its candidates contradict each other")
+
+
+async def test_hostile_texts_of_an_item_are_shown_as_they_are() -> None:
+    session, hostile = FakeSession(), f"{HOSTILE}\x1b[31mred\x9b2J\u202e"
+    row = item("id", hostile, 2, query_tokens=["<start>", "[bold", "\x1b[31mred", "<end>"], query_weights=[0.25] * 4)
+    session.item_rows = {RunId("A", 42): [row._replace(query=f"on {HOSTILE} \x1b[31mred")]}
+    async with console(session, LARGE) as pilot:
+        await pilot.press("5")
+        await until_shown(pilot, f"Query        on {HOSTILE} red")
+        await pilot.press("enter")
+        text = await until_shown(pilot, f"on {HOSTILE} red", f"A {HOSTILE}red holiday.", "25%")
+        assert not any(char in text for char in "\x1b\x9b\u202e")
 
 
 async def test_without_colours_outcomes_are_ascii_and_the_key_for_marks_changes_them() -> None:
