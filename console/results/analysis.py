@@ -11,12 +11,13 @@ from console.results.analysis_plan import Plan, plan_of
 from console.results.analysis_records import Analysis, GateResult, PlanStatus
 from console.results.comparisons import compare, outcome_results, questions
 from console.results.condition_scores import DRAWS, ConditionScores
-from console.results.gate_results import gate_results
+from console.results.gate_results import below_pooling_text, gate_results, is_below_pooling, threshold_warnings
 from console.results.load import LoadedRuns
 from console.results.records import Results, counted_runs
 from console.results.seed_scores import scores_of
 from console.results.verdict import Evaluated, decide
 from engine.contract.experiment import Experiment
+from engine.contract.metrics import GATE_NAMES
 from engine.contract.settings import RunId
 
 
@@ -86,7 +87,10 @@ def _warnings(
     gates: Sequence[GateResult], scores: ConditionScores, counted: Mapping[str, Sequence[RunId]], planned: Plan
 ) -> list[str]:
     """What makes the numbers doubtful, each said once."""
-    found = [text for gate in gates for text in gate.warnings]
+    found = [text for gate in gates for text in threshold_warnings(gate)]
+    for name in GATE_NAMES:
+        if below := [one for one in gates if one.gate == name and is_below_pooling(one)]:
+            found.append(below_pooling_text(below))
     if equal := scores.equal_runs(*scores.conditions):
         found.append(f"runs with identical items are one observation: {', '.join(equal)}")
     known = [(gate.condition, gate.interval.seeds) for gate in gates if gate.interval is not None]

@@ -47,6 +47,7 @@ _READING_ROLES: dict[str, Role] = {
     "missed": "fail",
 }
 _VERDICT_ROLES: dict[str, Role] = {"ship": "pass", "do not ship": "fail"}
+MOST_STEPS = 2
 _TICK_STEPS = (0.01, 0.02, 0.04, 0.05, 0.1, 0.2, 0.25)
 
 
@@ -66,13 +67,17 @@ def verdict_section(analysis: Analysis, results: Results, steps: Sequence[NextSt
 
 
 def _next_rows(steps: Sequence[NextStep]) -> list[Row]:
-    """The steps that the data support, and how they speak of each step of the plan."""
+    """The first steps that the data support, each with its reason, and how they speak of each step of the plan."""
     if not steps:
         return []
-    supported = "; ".join(f"{step.order} {step.title}" for step in steps if step.status == "supported")
-    rows: list[Row] = [((Text("NEXT  ", "name"), Text(supported or "no step is supported by the data")),)]
+    rows: list[Row] = []
+    for step in [step for step in steps if step.status == "supported"][:MOST_STEPS]:
+        rows.append(((Text("      " if rows else "NEXT  ", "name"), Text(f"{step.order} {step.title}", "name")),))
+        reason = next(one.text for one in step.evidence if one.side == "for")
+        rows.append((text_cell(f"        {reason}"),))
+    rows = rows or [((Text("NEXT  ", "name"), Text("no step is supported by the data")),)]
     if planned := [f"{step.order} {step.title}: {step.status}" for step in steps if step.is_planned]:
-        rows.append((text_cell(f"  of the plan: {'; '.join(planned)}"),))
+        rows.append((text_cell(f"      of the plan: {'; '.join(planned)}", "muted"),))
     return rows
 
 
@@ -81,7 +86,7 @@ def decision_sections(analysis: Analysis, results: Results) -> tuple[Section, ..
     planned = [one for one in analysis.comparisons if one.role != "exploratory"]
     title = "Differences, 95% for new lemmas and new seeds (points)"
     sections = (
-        _gates(analysis.gates, analysis.warnings, cell_text(evaluated_runs(results))),
+        _gates(analysis.gates, cell_text(evaluated_runs(results))),
         differences_section(planned, title, "differences"),
         _outcomes(analysis.outcomes),
         t_test_section([one for one in planned if one.role == "confirmatory"], "Paired t-tests over seeds", "t-tests"),
@@ -146,8 +151,8 @@ def _bar(interval: Interval | None, start: float, end: float, marks: tuple[Mark,
     return Bar(interval.low, interval.mean, interval.high, start, end, marks, role)
 
 
-def _gates(gates: Sequence[GateResult], said: Sequence[str], runs: str) -> Section:
-    """Each gate with its interval; warnings that the verdict has ``said`` are not repeated."""
+def _gates(gates: Sequence[GateResult], runs: str) -> Section:
+    """Each gate with its interval; what makes gates doubtful is said under the verdict."""
     rows: list[Row] = []
     previous = ""
     for one in gates:
@@ -171,25 +176,15 @@ def _gates(gates: Sequence[GateResult], said: Sequence[str], runs: str) -> Secti
         previous = one.condition
         if one.outcome == "INCONCLUSIVE" and one.need is not None:
             rows.append((text_cell(""), text_cell(_need_text(one.need, "points"), "muted")))
-    rows += [(text_cell(f"! {text}", "warning"),) for text in _gate_warnings(gates, said)]
     if rows:
         legend = "| threshold  c chance  m frozen mean pooling  ^ ceiling of this evaluation"
         rows.append((text_cell(legend, "muted"),))
     header = (
         *header_row("", "metric", "gate"),
         (Axis(),),
-        *header_row("mean", "95%", "verdict", "p of failing", "items"),
+        *header_row("mean", "95%", "verdict", "p (fails)", "items"),
     )
     return Section(f"Ship blockers   {runs}", tuple(rows), header, "gates", optional=(7, 8))
-
-
-def _gate_warnings(gates: Iterable[GateResult], said: Sequence[str]) -> list[str]:
-    """Each further warning once, with the conditions that it is of."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for one in gates:
-        for warning in (text for text in one.warnings if text not in said):
-            found.setdefault((one.gate, warning), []).append(one.condition)
-    return [f"{metric_label(gate)}, {', '.join(names)}: {warning}" for (gate, warning), names in found.items()]
 
 
 def _need_text(need: Need, unit: Unit) -> str:

@@ -1,4 +1,4 @@
-"""Steps beside the plan: more seeds or items, conditions that part data from curriculum, and equal budgets. Reads no file."""
+"""Steps beside the plan: another model, more seeds or items, data parted from curriculum, equal budgets. Reads no file."""
 
 from __future__ import annotations
 
@@ -11,6 +11,50 @@ from console.results.next_step_records import Change, Evidence, NextStep, status
 from console.results.statistics.variance import need_text
 from console.results.step_facts import Facts, difference, is_equal, label, rounded
 from engine.contract.settings import RunId, resolve
+
+RESIDUAL: dict[str, Any] = {
+    "model": {"architecture": "residual"},
+    "training": {"learning_rate": 1e-3, "slack_weight": 0.0},
+}
+"""The second axis of scaling, with the settings that configs/capacity.toml found for it on development data."""
+
+
+def other_model(facts: Facts) -> Iterator[NextStep]:
+    """A head of more capacity, where every complete condition fails a gate by more than the conditions differ."""
+    evidence = tuple(_shortfalls(facts))
+    best = facts.control if facts.control in facts.complete else next(iter(facts.complete), None)
+    if not evidence or best is None:
+        return
+    architectures = {
+        resolve(facts.experiment, facts.profile, RunId(name, 0)).model.architecture for name in facts.complete
+    }
+    if architectures != {"sense_head"}:
+        return
+    toml = difference_text(facts.experiment, facts.profile, best, RESIDUAL)
+    advice = f"Scale the model instead of the data: {best} with a residual head, whose correction starts at zero."
+    title = f"A head of more capacity on {best}'s data"
+    yield NextStep(0, title, status_of(evidence), advice, evidence, (best,), (Change(best, toml),))
+
+
+def _shortfalls(facts: Facts) -> Iterator[Evidence]:
+    """How far the best condition is below each gate that all fail, where the conditions differ by less than that."""
+    for gate in settled_gates(facts):
+        found = [one for one in facts.analysis.gates if one.gate == gate and one.interval is not None]
+        means = {one.condition: one.interval.mean for one in found if one.interval is not None}
+        best = max(means, key=means.__getitem__)
+        lacks, spread = found[0].threshold - means[best], means[best] - min(means.values())
+        if lacks > spread:
+            differ = f"; the conditions differ by {100 * spread:.1f} at most" if len(means) > 1 else ""
+            yield Evidence("for", f"{label(gate)}: the best condition, {best}, lacks {100 * lacks:.1f} points{differ}")
+
+
+def settled_gates(facts: Facts) -> list[str]:
+    """Gates that every condition fails beyond doubt, once all are complete: no number of seeds or items changes that."""
+    names = list(facts.runs)
+    if not names or set(facts.complete) != set(names):
+        return []
+    failed = {(one.condition, one.gate) for one in facts.analysis.gates if one.outcome == "FAIL"}
+    return [gate for gate in GATE_LABELS if all((name, gate) in failed for name in names)]
 
 
 def more_data(facts: Facts) -> Iterator[NextStep]:
@@ -26,9 +70,14 @@ def more_data(facts: Facts) -> Iterator[NextStep]:
     if not open_needs:
         return
     by_seeds = [need.more_seeds for _, need in open_needs if need.more_seeds is not None]
-    evidence = tuple(
-        Evidence("against" if need.more_seeds is None else "for", f"{what}: {need_text(need)}")
-        for what, need in open_needs
+    settled = [label(gate) for gate in settled_gates(facts)]
+    verdict = [Evidence("open", f"the verdict stays what it is: every condition fails {gate}") for gate in settled]
+    evidence = (
+        *(
+            Evidence("against" if need.more_seeds is None else "for", f"{what}: {need_text(need)}")
+            for what, need in open_needs
+        ),
+        *verdict,
     )
     if by_seeds:
         seeds = max(by_seeds)
@@ -38,8 +87,12 @@ def more_data(facts: Facts) -> Iterator[NextStep]:
     by_items = [need.items for _, need in open_needs if need.items is not None]
     if by_items:
         advice = "Evaluate on files of your own ([evaluation] in the experiment), or on fewer training lemmas."
-        found = tuple(
-            Evidence("open" if need.items is None else "for", f"{what}: {need_text(need)}") for what, need in open_needs
+        found = (
+            *(
+                Evidence("open" if need.items is None else "for", f"{what}: {need_text(need)}")
+                for what, need in open_needs
+            ),
+            *verdict,
         )
         yield NextStep(0, f"About {rounded(max(by_items)):,} evaluation items", status_of(found), advice, found)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
@@ -67,6 +67,13 @@ def gate_outcome(interval: Interval, threshold: float) -> GateOutcome:
 
 def gate_warnings(gate: GateResult) -> Iterator[str]:
     """What makes a gate or the score under it doubtful, in words."""
+    yield from threshold_warnings(gate)
+    if is_below_pooling(gate):
+        yield below_pooling_text([gate])
+
+
+def threshold_warnings(gate: GateResult) -> Iterator[str]:
+    """What makes a threshold doubtful, whichever condition is judged by it."""
     label, needs = GATE_LABELS.get(gate.gate, gate.gate), f"{100 * gate.threshold:g}"
     if gate.ceiling is not None and gate.threshold > gate.ceiling:
         yield f"{label} needs {needs}, above the {percent(gate.ceiling)} that this evaluation allows: nothing can pass"
@@ -74,6 +81,19 @@ def gate_warnings(gate: GateResult) -> Iterator[str]:
         yield f"{label} needs {needs}, which guessing reaches ({percent(gate.chance)}): passing it shows nothing"
     elif gate.mean_pool is not None and gate.threshold <= gate.mean_pool:
         yield f"{label} needs {needs}, which frozen mean pooling reaches untrained ({percent(gate.mean_pool)})"
-    if gate.interval is not None and gate.mean_pool is not None and gate.interval.mean < gate.mean_pool:
-        scores = f"{percent(gate.interval.mean)}, {percent(gate.mean_pool)}"
-        yield f"{gate.condition}'s {label} is below frozen mean pooling of the same states ({scores})"
+
+
+def is_below_pooling(gate: GateResult) -> bool:
+    """Whether the condition's mean is below that of frozen mean pooling of the same states."""
+    return gate.interval is not None and gate.mean_pool is not None and gate.interval.mean < gate.mean_pool
+
+
+def below_pooling_text(gates: Sequence[GateResult]) -> str:
+    """``top-3 is below frozen mean pooling of the same states: A 76.8 (80.8), B 78.8 (80.8)``, for one gate."""
+    scores = [
+        f"{one.condition} {percent(one.interval.mean)} ({percent(one.mean_pool)})"
+        for one in gates
+        if one.interval is not None
+    ]
+    label = GATE_LABELS.get(gates[0].gate, gates[0].gate)
+    return f"{label} is below frozen mean pooling of the same states: {', '.join(scores)}"

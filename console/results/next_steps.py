@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec import structs
 
 from console.results.analysis_records import Analysis
-from console.results.further_steps import ablations, equal_budgets, more_data
+from console.results.further_steps import ablations, equal_budgets, more_data, other_model
 from console.results.load import LoadedRuns
 from console.results.next_step_records import NextStep, StepStatus
 from console.results.plan_steps import plan_step
@@ -26,7 +26,7 @@ def next_steps(
     steps: list[NextStep] = []
     if results.comparable:
         steps += [step for one in experiment.contingency if (step := plan_step(facts, one)) is not None]
-        steps += [*more_data(facts), *ablations(facts), *equal_budgets(facts)]
+        steps += [*other_model(facts), *more_data(facts), *ablations(facts), *equal_budgets(facts)]
     return tuple(structs.replace(step, order=order) for order, step in enumerate(steps, start=1))
 
 
@@ -45,7 +45,7 @@ def next_sections(steps: tuple[NextStep, ...]) -> tuple[Section, ...]:
         Section(title, tuple(row for step in chosen for row in _rows(step)), key=key)
         for title, key, chosen in (
             ("Next, in the plan's order", "next", planned),
-            ("What would tell more", "more", others),
+            ("Beside the plan", "more", others),
         )
         if chosen
     )

@@ -269,6 +269,28 @@ def test_steps_are_shown_with_their_evidence_and_number(file: Path) -> None:
     assert (
         "Next, in the plan's order\n1  Reduce curriculum oversampling   conflicting\n   for: tier1: B - A -5.0" in page
     )
-    assert "What would tell more\n4  B's data without its curriculum" in page
+    assert "Beside the plan\n4  A head of more capacity on A's data   supported" in page
+    assert "5  B's data without its curriculum" in page
     assert [section.key for section in next_sections(steps)] == ["next", "more"]
     assert next_sections(()) == () and [one.key for one in next_sections((replace(steps[0]),))] == ["next"]
+
+
+def test_a_gate_that_all_fail_by_more_than_they_differ_asks_for_another_model(file: Path) -> None:
+    gates = [gate("A", 0.71, "FAIL"), gate("B", 0.69, "FAIL"), gate("C", 0.68, "FAIL")]
+    step = steps_of(file, gates)["A head of more capacity on A's data"]
+    assert step.status == "supported"
+    assert sides(step) == {
+        "coherence: the best condition, A, lacks 9.0 points; the conditions differ by 3.0 at most": "for"
+    }
+    assert 'architecture = "residual"' in step.changes[0].toml and step.changes[0].parent == "A"
+    near = [gate("A", 0.79, "FAIL"), gate("B", 0.70, "FAIL"), gate("C", 0.69, "FAIL")]
+    for other in (near, [*gates[:2], gate("C", 0.79, "INCONCLUSIVE")]):
+        assert "A head of more capacity on A's data" not in steps_of(file, other)
+
+
+def test_more_data_say_that_a_settled_verdict_does_not_hang_on_them(file: Path) -> None:
+    need = Need(False, 0.04, 0.02, 4, 1500)
+    open_question = compared("B", "A", "retrieval_top1", 0.01, role="confirmatory", need=need)
+    for gates, is_said in ((FAILING, True), ([*FAILING[:2], gate("C", 0.79, "INCONCLUSIVE")], False)):
+        step = steps_of(file, gates, [open_question])["About 1,500 evaluation items"]
+        assert ("the verdict stays what it is: every condition fails coherence" in sides(step)) == is_said
