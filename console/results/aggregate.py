@@ -1,4 +1,4 @@
-"""Results of loaded runs: means and deviations over seeds, ship blocker verdicts, contingency. Reads no file."""
+"""Results of loaded runs: means and deviations over seeds, ship blocker verdicts. Reads no file."""
 
 from __future__ import annotations
 
@@ -168,7 +168,6 @@ def condition_result(experiment: Experiment, name: str, runs: Sequence[RunResult
         gates=gates,
         verdict="incomplete" if len(heads) < len(runs) else "fail" if failed else "pass",
         failed_seeds=tuple(run.seed for run in counted if any(not gate.passed for gate in run.gates)),
-        contingency=tuple(step for step in experiment.contingency if failed and name in step.conditions),
     )
 
 

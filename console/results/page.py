@@ -27,18 +27,16 @@ def page(results: Results, report: ExperimentReport | None = None, note: str = C
     from console.results.next_steps import next_sections
     from console.results.training_sections import attention_sections, training_sections
 
-    steps = next_sections(report.next_steps)
-    left_out = {"verdict", "contingency"} if steps else {"verdict"}
     return (
         verdict_section(report.analysis, report.results, report.next_steps),
         *decision_sections(report.analysis, report.results),
-        *steps,
+        *next_sections(report.next_steps),
         *recorded_sections(report.decisions, report.analysis.results_fingerprint),
         *failure_sections(report.failure_modes),
         *items_sections(report.item_changes),
         *margin_sections(report.margins),
         *(training_sections(report.training) if report.training else ()),
         *attention_sections(report.attention),
-        *(section for section in result_sections(report.results) if section.key not in left_out),
+        *(section for section in result_sections(report.results) if section.key != "verdict"),
         *detail_sections(report.analysis),
     )

@@ -6,7 +6,6 @@ from typing import Literal
 
 from msgspec import Struct
 
-from engine.contract.experiment import Contingency
 from engine.contract.metrics import GateVerdict, Margins, TierScore
 from engine.contract.settings import Difference, RunId
 
@@ -95,8 +94,8 @@ class Spread(Struct, frozen=True):
 class ConditionResult(Struct, frozen=True):
     """One condition over the ``evaluated`` of its ``total`` seeds, those whose runs are counted.
 
-    Gates judge the mean over seeds; ``failed_seeds`` names seeds that fail a gate by themselves. ``contingency`` is
-    what to do about a failed gate, in the plan's order. ``differences`` are the settings that the condition overrides.
+    Gates judge the mean over seeds; ``failed_seeds`` names seeds that fail a gate by themselves. ``differences``
+    are the settings that the condition overrides.
     """
 
     condition: str
@@ -115,7 +114,6 @@ class ConditionResult(Struct, frozen=True):
     gates: tuple[GateVerdict, ...] = ()
     verdict: Verdict = "incomplete"
     failed_seeds: tuple[int, ...] = ()
-    contingency: tuple[Contingency, ...] = ()
     differences: tuple[Difference, ...] = ()
 
 

@@ -1,4 +1,4 @@
-"""Sections of the results: verdict, means, ship blockers on the mean over seeds, tiers, contingency, runs, chosen heads."""
+"""Sections of the results: verdict, means, ship blockers on the mean over seeds, tiers, runs, chosen heads."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ RUN_LABEL_WIDTH = 18
 
 
 def result_sections(results: Results) -> tuple[Section, ...]:
-    """The page of results without intervals: verdict and warnings, means, ship blockers, tiers, contingency, runs."""
+    """The page of results without intervals: verdict and warnings, means, ship blockers, tiers, runs."""
     sections = (
         _summary(results),
         _means(results.conditions),
         _gates(results.conditions),
         _tiers(results),
-        *map(_contingency, results.conditions),
         _runs(results),
         _chosen(results.runs),
     )
@@ -121,12 +120,6 @@ def _tiers(results: Results) -> Section:
 def _tier_spread(spread: Spread | None) -> Cell:
     """Without a deviation of 0, which few items that all fail have, too."""
     return (Number(None),) if spread is None else (Number(spread.mean, "percent", spread.sd or None),)
-
-
-def _contingency(condition: ConditionResult) -> Section:
-    steps = enumerate(condition.contingency, start=1)
-    rows = tuple(((Text(f"{count}. "), Text(step.title, "name"), Text(f": {step.advice}")),) for count, step in steps)
-    return Section(f"{condition.condition} fails a ship blocker. What to do, in this order", rows, key="contingency")
 
 
 def _runs(results: Results) -> Section:

@@ -54,7 +54,6 @@ def test_the_printed_results_have_every_number_of_every_run(finished: FinishedEx
         assert condition["top1"]["sd"] == pytest.approx(abs(tops[0] - tops[1]) / 2**0.5)
         failed = [gate for gate in condition["gates"] if not gate["passed"]]
         assert condition["verdict"] == ("fail" if failed else "pass")
-        assert bool(condition["contingency"]) == bool(failed)
 
 
 def test_results_reads_the_same_again_without_a_host(finished: FinishedExperiment) -> None:
@@ -110,7 +109,6 @@ def test_a_failed_ship_blocker_under_strict_is_exit_5_and_its_results_are_kept(
     printed = json.loads(done.stdout)
     assert done.returncode == 5, done.stderr
     assert printed["runs"][0]["state"] == "failed" and printed["runs"][0]["top1"] is not None
-    assert printed["conditions"][0]["contingency"][0]["title"] == "Fall back to condition A"
 
 
 def test_abort_leaves_no_process_and_the_next_queued_run_starts(finished: FinishedExperiment, tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ class Choices(Static):
         self._lines = lines
         self._height = height
 
-    def on_mount(self) -> None:
+    def on_resize(self) -> None:
+        """Cut the lines to the width."""
         self.move(0)
 
     def move(self, by: int) -> None:
@@ -32,4 +33,4 @@ class Choices(Static):
         shown = range(first, min(len(self._lines), first + self._height))
         marks = ((("▸ ", "bold $text-accent") if at == self.selected else "  ") for at in shown)
         lines = [Content.assemble(mark, self._lines[at]) for mark, at in zip(marks, shown, strict=True)]
-        self.update(Content("\n").join(line.truncate(max(20, self.size.width or 72), ellipsis=True) for line in lines))
+        self.update(Content("\n").join(line.truncate(max(20, self.size.width), ellipsis=True) for line in lines))

@@ -46,14 +46,12 @@ def test_all_passed() -> None:
     text = as_text(make_results())
     assert text.startswith("Verdict: PASS   9 of 9 runs evaluated")
     assert "FAIL" not in text
-    assert "What to do" not in text
 
 
-def test_a_failed_ship_blocker_is_named_and_followed_by_its_steps() -> None:
+def test_a_failed_ship_blocker_is_named() -> None:
     text = as_text(make_results(coherence=0.5))
     assert text.startswith("Verdict: FAIL")
     assert "FAIL 50.0" in text
-    assert "C fails a ship blocker. What to do, in this order\n1. Reduce curriculum oversampling" in text
 
 
 def test_one_seed_has_a_mean_and_no_deviation() -> None:

@@ -129,7 +129,6 @@ def _condition(experiment: Experiment, name: str, runs: list[RunResult]) -> Cond
         tiers={tier: _spread([head.tiers[tier].top1 for head in heads]) for tier in TIERS},
         gates=gates,
         verdict=verdict,  # type: ignore[arg-type]
-        contingency=() if passed else tuple(step for step in experiment.contingency if name in step.conditions),
     )
 
 
