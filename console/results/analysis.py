@@ -45,11 +45,11 @@ def analyze(
     if not comparable:
         scores = ConditionScores(loaded, {}, draws)
     settings, conditions = experiment.analysis, tuple(counted)
-    derived = tuple(name for name in conditions if experiment.conditions[name].derived is not None)
+    parents = {name: one.parent for name in conditions if (one := experiment.conditions[name].derived) is not None}
     gate_level = settings.gate_level * status.level / settings.level
     gates = gate_results(scores, conditions, experiment.gates, gate_level)
     pairs = [pair for pair in present.comparisons if pair in planned.comparisons and present.metric == planned.metric]
-    asked = questions(settings, pairs, conditions, scores.metrics, derived)
+    asked = questions(settings, pairs, conditions, scores.metrics, parents)
     comparisons = compare(scores, asked, settings, status.level)
     expected = [(name, one) for name, one in experiment.outcomes.items() if {name, one.over or name} <= {*conditions}]
     decision = decide(
@@ -58,7 +58,7 @@ def analyze(
         comparisons,
         gate_level,
         comparable=comparable,
-        derived=derived,
+        derived=parents,
     )
     return Analysis(
         decision.verdict,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -28,7 +28,7 @@ from engine.contract.analysis_settings import AnalysisSettings, ExpectedOutcome
 POOL_METRICS = ("retrieval_top1", "retrieval_top3", "coherence_accuracy", "margin")
 """Not tiers and killers: those are chosen by what mean pooling got right and wrong, so it has no fair score on them."""
 MOST_CONDITIONS_IN_ALL_PAIRS = 4
-MOST_WITH_ALL_TESTS = 100
+MOST_WITH_ALL_TESTS = 200
 """Of more exploratory comparisons only the intervals are computed, on fewer metrics, so that they take seconds."""
 
 
@@ -46,15 +46,16 @@ def questions(
     pairs: Sequence[tuple[str, str]],
     conditions: tuple[str, ...],
     metrics: Sequence[str],
-    derived: Iterable[str] = (),
+    derived: Mapping[str, str] | None = None,
 ) -> list[Question]:
     """All comparisons among ``conditions``: those of the plan first, then the exploratory ones.
 
     Args:
         pairs: the confirmatory ones, of the plan.
-        derived: conditions made after results were read: all about them is exploratory.
+        derived: conditions made after results were read, each with its parent: all about them is exploratory.
     """
-    planned = [one for one in conditions if one not in set(derived)]
+    parents = derived or {}
+    planned = [one for one in conditions if one not in parents]
     found = [Question(*pair, settings.metric, "confirmatory") for pair in pairs]
     control = settings.control_of(tuple(planned))
     if control is not None:
@@ -65,7 +66,7 @@ def questions(
     asked = {(*sorted((one.ours, one.theirs)), one.metric) for one in found}
     explored = [
         Question(ours, theirs, metric, "exploratory")
-        for ours, theirs in _exploratory_pairs(pairs, conditions, control)
+        for ours, theirs in _exploratory_pairs(pairs, conditions, control, parents)
         for metric in metrics
         if (*sorted((ours, theirs)), metric) not in asked
     ]
@@ -81,13 +82,14 @@ def questions(
 
 
 def _exploratory_pairs(
-    pairs: Sequence[tuple[str, str]], conditions: tuple[str, ...], control: str | None
+    pairs: Sequence[tuple[str, str]], conditions: tuple[str, ...], control: str | None, parents: Mapping[str, str]
 ) -> list[tuple[str, str]]:
-    """All pairs of few conditions; of many, the confirmatory ones and each condition with the control."""
+    """All pairs of few conditions; of many, the confirmatory ones, and each with the control and with its parent."""
     if len(conditions) <= MOST_CONDITIONS_IN_ALL_PAIRS:
         found = [(later, earlier) for earlier, later in combinations(conditions, 2)]
     else:
         found = [*pairs, *((one, control) for one in conditions if control is not None and one != control)]
+        found += [(one, parents[one]) for one in conditions if parents.get(one) in conditions]
     turned = {(theirs, ours): (ours, theirs) for ours, theirs in pairs}
     return list(dict.fromkeys(turned.get(pair, pair) for pair in found))
 

@@ -72,7 +72,7 @@ def test_mean_pooling_is_not_held_against_tiers_and_killers_which_are_chosen_by_
 
 
 def test_a_derived_condition_is_compared_but_nothing_about_it_is_confirmatory() -> None:
-    asked = questions(SETTINGS, PAIRS[:1], ("A", "B", "B.2"), (TOP1, COHERENCE), derived=("B.2",))
+    asked = questions(SETTINGS, PAIRS[:1], ("A", "B", "B.2"), (TOP1, COHERENCE), derived={"B.2": "B"})
     of_derived = [one for one in asked if "B.2" in (one.ours, one.theirs)]
     assert {one.role for one in of_derived} == {"exploratory"}
     assert {("B.2", "A"), ("B.2", "B")} <= {(one.ours, one.theirs) for one in of_derived}
@@ -87,6 +87,14 @@ def test_many_conditions_are_not_compared_all_with_all() -> None:
         "retrieval_top3",
         COHERENCE,
     }
+
+
+def test_of_many_conditions_a_derived_one_is_compared_with_its_parent_and_the_control() -> None:
+    asked = questions(SETTINGS, PAIRS, ("A", "B", "C", "C.2", "C.3"), (TOP1,), derived={"C.2": "C", "C.3": "C.2"})
+    of_derived = [
+        (one.ours, one.theirs) for one in asked if "C.3" in (one.ours, one.theirs) and one.theirs != MEAN_POOL
+    ]
+    assert of_derived == [("C.3", "A"), ("C.3", "C.2")]
 
 
 def test_a_true_effect_is_found_and_an_absent_one_is_not(better: dict[Question, Comparison]) -> None:
