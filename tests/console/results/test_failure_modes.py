@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -241,6 +242,17 @@ def test_conditions_are_side_by_side_only_on_the_same_items(experiment: Experime
         line.split() for line in text(found).splitlines() if line.split()[:1] == ["items"] and "noise" not in line
     ]
     assert headers[0][:3] == ["items", "A", "B"] and headers[1][:2] == ["items", "C"]
+
+
+def test_seeds_scored_on_other_items_are_left_out(experiment: Experiment, tmp_path: Path) -> None:
+    runs = [RunId("A", seed) for seed in (42, 123, 456)]
+    for run, shift in zip(runs, (0, 1, 2), strict=True):
+        rows = [*items(20, "any", lambda number, shift=shift: 1 + (number + shift) % 2), STEP]  # type: ignore[misc]
+        rows = rows[1:] if run.seed == 123 else rows
+        write_capsule(tmp_path, experiment, run, rows, evaluation="other" if run.seed == 456 else "e")
+    (found,) = failure_modes(load(tmp_path, runs), runs)
+    assert (found.evaluation, found.seeds, found.kinds[0].overall.items) == ("e", (42, 123), 19)
+    assert msgspec.json.encode(found)  # no number of another library
 
 
 def test_two_seeds_with_equal_items_are_one(experiment: Experiment, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import random
 import statistics
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -60,6 +61,7 @@ def test_distributions_are_those_of_plain_arithmetic(tmp_path: Path) -> None:
         assert one.edges[half] == 0.0 and one.edges == found[0].edges
     assert found[0].counts[0] >= 0.5 and found[0].counts[-1] >= 0.5  # those beyond the axis, of one seed of two
     assert found[2].mean.low is None  # a single lemma
+    assert msgspec.json.encode(found)  # no number of another library
 
 
 @pytest.mark.parametrize("reach", [1e-9, 0.003, 0.17, 1.0, 2.0])
