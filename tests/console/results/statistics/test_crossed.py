@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import statistics
 from collections.abc import Callable
 
@@ -24,26 +23,10 @@ from console.results.statistics.crossed import (
 )
 from console.results.statistics.estimates import Floats, Interval, SeedScores
 from console.results.statistics.moments import moments
+from tests.console.results.statistics.plain_interval import plain_crossed_bootstrap
 from tests.console.results.statistics.score_makers import random_scores, scores
 
 DRAWS = 999
-
-
-def plain_crossed_bootstrap(ours: SeedScores, theirs: SeedScores, draws: int, seed: int) -> list[float]:
-    """Differences of means, drawn by lists and loops: lemmas for both sides, seeds for each side by itself."""
-    stream = random.Random(seed)
-    lemmas = sorted(set(ours.lemmas.tolist()))
-    items = {lemma: [n for n, one in enumerate(ours.lemmas.tolist()) if one == lemma] for lemma in lemmas}
-    tables = [side.values.tolist() for side in (ours, theirs)]
-    found = []
-    for _ in range(draws):
-        drawn = [n for lemma in stream.choices(lemmas, k=len(lemmas)) for n in items[lemma]]
-        means = []
-        for table in tables:
-            rows = stream.choices(table, k=len(table))
-            means.append(sum(row[n] for row in rows for n in drawn) / (len(rows) * len(drawn)))
-        found.append(means[0] - means[1])
-    return found
 
 
 def difference(ours: SeedScores, theirs: SeedScores, level: float = 0.95) -> Interval:
@@ -60,7 +43,7 @@ def test_the_bootstrap_equals_a_plain_one_within_monte_carlo_error() -> None:
     ours, theirs = random_scores(1, seeds=3, lemmas=10), random_scores(2, seeds=4, lemmas=10)
     means = bootstrap_means({"ours": ours, "theirs": theirs}, 20_000)
     fast = means["ours"] - means["theirs"]
-    slow = plain_crossed_bootstrap(ours, theirs, 6_000, 7)
+    slow = plain_crossed_bootstrap(ours.values.tolist(), theirs.values.tolist(), ours.lemmas.tolist(), 6_000, 7)
     deviation = statistics.stdev(slow)
     assert float(fast.mean()) == pytest.approx(statistics.mean(slow), abs=4 * deviation / 6_000**0.5)
     assert float(fast.std()) == pytest.approx(deviation, rel=0.04)
