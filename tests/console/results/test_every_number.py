@@ -19,7 +19,13 @@ from engine.contract.experiment import Experiment, Gates, folder_name, read_expe
 from engine.contract.settings import RunId, run_ids
 from tests.console.conftest import FinishedExperiment
 from tests.console.results.capsules import row, write_capsule
+from tests.console.results.statistics.plain_interval import (
+    monte_carlo_error,
+    plain_crossed_bootstrap,
+    plain_moments,
+)
 
+DRAWS = 200
 Rows = list[dict[str, Any]]
 
 
@@ -126,6 +132,8 @@ def check_comparison(found: Comparison, rows: Mapping[str, Mapping[int, Rows]]) 
         assert found.recipe.mean == statistics.fmean(ours.values()) - statistics.fmean(theirs.values())
     if found.theirs == MEAN_POOL:
         return
+    if found.role == "confirmatory" and found.recipe.method in ("bootstrap", "t"):
+        check_interval(found, rows, DRAWS)
     pairs = [(one > other) + (one == other) / 2 for one in ours.values() for other in theirs.values()]
     assert found.probability == mean(pairs)
     test = found.paired_t
@@ -138,6 +146,29 @@ def check_comparison(found: Comparison, rows: Mapping[str, Mapping[int, Rows]]) 
         assert test.deviation == deviation and test.freedom == len(differences) - 1
     if found.mcnemar is not None:
         check_mcnemar(found, rows)
+
+
+def check_interval(found: Comparison, rows: Mapping[str, Mapping[int, Rows]], draws: int) -> None:
+    """The recipe's interval, up to the Monte Carlo error of its ``draws`` and of the plain bootstrap's."""
+    of_items = [
+        {one["item_id"]: (value(one, found.metric), one["lemma"]) for one in of_run if is_of(one, found.metric)}
+        for name in (found.ours, found.theirs)
+        for of_run in rows[name].values()
+    ]
+    keys = sorted(of_items[0])
+    tables = [[one[key][0] for key in keys] for one in of_items]
+    ours, theirs = tables[: len(rows[found.ours])], tables[len(rows[found.ours]) :]
+    lemmas = [of_items[0][key][1] for key in keys]
+    plain = plain_moments(ours, theirs, lemmas)
+    interval = found.recipe
+    assert interval is not None and interval.low is not None and interval.high is not None
+    assert interval.standard_error == pytest.approx(plain.error)
+    drawn = plain_crossed_bootstrap(ours, theirs, lemmas, 2_000, 3)
+    cuts = statistics.quantiles(drawn, n=40)
+    tolerance = 4 * monte_carlo_error(draws, statistics.stdev(drawn))
+    low, high = min(cuts[0], plain.mean - plain.half), max(cuts[38], plain.mean + plain.half)
+    assert interval.low == pytest.approx(max(-1.0, low), abs=tolerance)
+    assert interval.high == pytest.approx(min(1.0, high), abs=tolerance)
 
 
 def check_mcnemar(found: Comparison, rows: Mapping[str, Mapping[int, Rows]]) -> None:
@@ -161,7 +192,7 @@ def check_mcnemar(found: Comparison, rows: Mapping[str, Mapping[int, Rows]]) -> 
 def check_everything(experiment: Experiment, profile: str, folder: Path) -> tuple[Results, Analysis]:
     loaded = load(folder, run_ids(experiment, profile))
     results = aggregate(experiment, profile, loaded)
-    analysis = analyze(experiment, loaded, results, draws=200)
+    analysis = analyze(experiment, loaded, results, draws=DRAWS)
     rows = dict(rows_of(loaded, folder))
     for run in results.runs:
         if run.head is not None and run.mean_pool is not None:
@@ -189,6 +220,11 @@ def test_every_number_of_a_real_small_experiment_follows_from_its_items(finished
     results, analysis = check_everything(experiment, "tiny", folder)
     assert all(run.head is not None for run in results.runs)
     assert [one.reading for one in analysis.comparisons if one.role == "confirmatory"] != []
+    assert any(
+        one.recipe is not None and one.recipe.method in ("bootstrap", "t")
+        for one in analysis.comparisons
+        if one.role == "confirmatory"
+    )
 
 
 def test_every_number_of_items_made_by_hand_follows_from_them(scaling: Experiment, tmp_path: Path) -> None:
