@@ -319,7 +319,8 @@ def _t_sentences(tests: Sequence[PairedT]) -> list[str]:
     found = {test.pairs: test.detectable for test in tests if test.detectable is not None}
     return [
         f"With {counted(pairs, 'pair')} of seeds this test finds an effect four times in five only where it is "
-        f"{detectable:.1f} standard deviations of the differences: no finding here is no proof of no difference."
+        f"{detectable:.1f} standard deviations of the differences: no finding here is no proof of no difference. "
+        "It is about just these items: a finding may not hold for other lemmas."
         for pairs, detectable in found.items()
     ]
 

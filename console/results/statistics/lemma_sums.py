@@ -83,27 +83,3 @@ def item_means(scores: SeedScores) -> Floats:
 def is_binary(scores: SeedScores) -> bool:
     """Whether each value says right or wrong, so that means are shares."""
     return bool(((scores.values == 0) | (scores.values == 1)).all())
-
-
-def identical_seeds(scores: SeedScores) -> tuple[tuple[int, ...], ...]:
-    """Groups of two or more seeds whose rows are equal item by item, in their order.
-
-    Margins of all items tell whether two runs are one; right and wrong on a few items may agree by chance.
-    """
-    if scores.is_fixed:
-        return ()
-    groups: dict[bytes, list[int]] = {}
-    for seed, row in zip(scores.seeds, scores.values, strict=True):
-        groups.setdefault(np.ascontiguousarray(row).tobytes(), []).append(seed)
-    return tuple(tuple(group) for group in groups.values() if len(group) > 1)
-
-
-def distinct_seeds(scores: SeedScores) -> SeedScores:
-    """The same without seeds whose row equals that of an earlier one: identical runs are one observation."""
-    repeated = {seed for group in identical_seeds(scores) for seed in group[1:]}
-    return without_seeds(scores, repeated) if repeated else scores
-
-
-def without_seeds(scores: SeedScores, left_out: set[int]) -> SeedScores:
-    kept = [number for number, seed in enumerate(scores.seeds) if seed not in left_out]
-    return scores._replace(seeds=tuple(scores.seeds[number] for number in kept), values=scores.values[kept])

@@ -93,16 +93,6 @@ def paired_power(effect: float, pairs: int, level: float = LEVEL) -> float:
     return float(1 - nctdtr(freedom, shift, critical) + nctdtr(freedom, shift, -critical))
 
 
-def paired_text(found: PairedT) -> str:
-    """What the test can and cannot find, as a sentence for a reader."""
-    if found.detectable is None:
-        return "Fewer than two pairs of seeds: there is no t-test."
-    return (
-        f"With {found.pairs} pairs an effect must be {found.detectable:.1f} standard deviations of the differences"
-        " to be found four times in five."
-    )
-
-
 def mcnemar(ours: SeedScores, theirs: SeedScores) -> McNemar:
     """Exact two-sided McNemar test over items (Biometrika 12, 1947), each right where more than half of the seeds are.
 

@@ -1,11 +1,10 @@
-"""Parts of the variance against a plain analysis of variance, and identical seeds."""
+"""Parts of the variance against a plain analysis of variance."""
 
 from __future__ import annotations
 
 import pytest
 
 from console.results.statistics.estimates import SeedScores
-from console.results.statistics.lemma_sums import distinct_seeds, identical_seeds
 from console.results.statistics.moments import moments
 from engine.evaluation.intervals import clustered_mean
 from tests.console.results.statistics.score_makers import random_scores, scores
@@ -88,12 +87,3 @@ def test_a_fixed_model_has_no_seed_variance() -> None:
     both = moments(fixed, fixed._replace(values=-fixed.values))
     assert both.shares is not None
     assert (both.shares.seeds, both.shares.rest, both.shares.sides, both.seeds) == (0, 0, 0, 0)
-
-
-def test_identical_seeds_are_one_observation() -> None:
-    one = scores([[1, 0, 1], [0, 0, 1], [1, 0, 1], [0, 0, 1], [1, 1, 1]], [0, 1, 2])
-    assert identical_seeds(one) == ((1, 3), (2, 4))
-    kept = distinct_seeds(one)
-    assert kept.seeds == (1, 2, 5)
-    assert kept.values.tolist() == [[1, 0, 1], [0, 0, 1], [1, 1, 1]]
-    assert distinct_seeds(kept) is kept
