@@ -132,6 +132,10 @@ def test_non_inferiority_is_shown_by_the_margin_and_a_regression_is_worse(
         assert (one.p < 0.025) == (one.recipe.low > -0.3)
     narrow = answers(experiment, runs, 0.01, "non-inferiority").values()
     assert {one.reading for one in narrow} == {"undecided"}
+    lowest = min((one.recipe.low, one.ours, one.metric) for one in wide if one.recipe and one.recipe.low is not None)
+    for factor, reading in ((0.98, "undecided"), (1.02, "not worse")):
+        again = answers(experiment, runs, -100 * lowest[0] * factor, "non-inferiority").values()
+        assert [one.reading for one in again if (one.ours, one.metric) == lowest[1:]] == [reading]
 
 
 def test_killers_have_a_mcnemar_test_of_the_majority_of_seeds(experiment: Experiment) -> None:
@@ -189,7 +193,23 @@ def test_expected_outcomes_are_met_missed_exceeded_or_undecided(experiment: Expe
     found = outcome_results(scores, expected, 0.05)
     assert [one.reading for one in found] == ["exceeded", "met", "missed", "undecided", "met", "missing"]
     assert (found[0].least, found[0].most, found[0].over, found[4].over) == (0.02, 0.05, "A", "")
-    assert outcome_reading(Interval(0.1, None, None, None, "none", 1, 1, 1), 0.0, None) == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "reading"),
+    [
+        (0.01, 0.09, "undecided"),
+        (-0.02, 0.019, "missed"),
+        (0.02, 0.04, "met"),
+        (0.03, 0.09, "met"),
+        (0.051, 0.09, "exceeded"),
+        (None, None, "undecided"),
+    ],
+)
+def test_an_expectation_of_two_to_five_points_is_read_by_the_interval(
+    low: float | None, high: float | None, reading: str
+) -> None:
+    assert outcome_reading(Interval(0.04, low, high, 0.01, "t", 3, 9, 9), 0.02, 0.05) == reading
 
 
 def test_gates_stand_beside_chance_word_overlap_mean_pooling_and_ceiling(experiment: Experiment) -> None:
