@@ -34,7 +34,7 @@ from console.sanitize import sanitize_line
 from engine.contract.settings import RunId
 
 DRAWS = 2000
-"""Bootstrap draws for each group's interval: a description, not a decision."""
+"""Bootstrap draws for each group's interval: a description, not a decision. Of all items there are as many as decide."""
 MIN_ITEMS, MIN_LEMMAS = 20, 10
 """A smaller group is shown with its interval, but is never said to fail most."""
 MAX_GROUPS = 12
@@ -95,7 +95,7 @@ def _kind_failures(alike: Sequence[ItemScores]) -> list[KindFailures]:
 
 def _failure_groups(alike: Sequence[ItemScores], group: _Group) -> Iterator[FailureGroup]:
     of_right = {one.condition: one.of_right(group.where) for one in alike}
-    draws = bootstrap_means(of_right, DRAWS)
+    draws = bootstrap_means(of_right, DRAWS) if group.facet else bootstrap_means(of_right)
     for one in alike:
         yield _failure_group(one, group, mean_interval(of_right[one.condition], draws[one.condition]))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from console.format import counted
+from console.format import counted, duration
 from console.results.description_records import (
     AttentionComparison,
     AttentionMeasure,
@@ -36,6 +36,7 @@ SIDE_BY_SIDE = 3
 """Conditions in one table, so that it fits 80 columns."""
 MEASURES: dict[AttentionMeasure, str] = {"entropy": "entropy", "lemma_mass": "on the lemma", "cue_mass": "on cues"}
 SHADE_WIDTH = 10
+MAX_RUN_TIMES = 20
 Item = TypeVar("Item")
 
 
@@ -146,6 +147,8 @@ def _stages(training: TrainingSummary) -> Section:
         ]
         total = (Number(sum(one.total for one in times) / len(times), "seconds", role="name", n=len(times)),)
         rows.append((text_cell(name, "name"), (Number(len(times), "count"),), *cells, total))
+        each = ", ".join(f"{one.seed}: {duration(one.total)}" for one in times[:MAX_RUN_TIMES])
+        rows.append((text_cell(f"  {each}{', ...' if len(times) > MAX_RUN_TIMES else ''}", "muted"),))
     title = "Wall time by stage, mean over runs (h:mm:ss)"
     return Section(title, tuple(rows), header_row("", "runs", *stages, "in all"), "stages")
 

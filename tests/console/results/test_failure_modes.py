@@ -12,10 +12,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from console.results.condition_scores import ConditionScores
 from console.results.description_records import ConditionFailures, FailureGroup
 from console.results.failure_modes import failure_modes, gap_p
 from console.results.failure_sections import failure_sections
 from console.results.load import load
+from console.results.margins import margin_distributions
 from console.results.statistics.estimates import SeedScores
 from console.results.tables import page_lines
 from engine.contract.experiment import Experiment, read_experiment
@@ -96,6 +98,22 @@ def test_groups_are_those_of_plain_counting(experiment: Experiment, tmp_path: Pa
             assert one.accuracy.low is not None and one.accuracy.low < mean < (one.accuracy.high or 0)
             checked += 1
     assert checked == 10
+
+
+def test_intervals_of_all_items_are_those_that_decide(experiment: Experiment, tmp_path: Path) -> None:
+    generator = random.Random(3)
+    runs = [RunId("A", seed) for seed in SEEDS]
+    for run in runs:
+        rows = [
+            one._replace(rank=generator.choice((1, 2)), margin=generator.gauss(0, 0.1))
+            for one in items(40, "any", lambda _: 1, lemmas=15)
+        ]
+        write_capsule(tmp_path, experiment, run, [*rows, STEP])
+    loaded = load(tmp_path, runs)
+    deciding = ConditionScores(loaded, {"A": runs})
+    (found,), margins = failure_modes(loaded, runs), margin_distributions(loaded, runs)
+    assert found.kinds[0].overall.accuracy == deciding.interval("A", "retrieval_top1", 0.05)
+    assert margins[0].mean == deciding.interval("A", "margin", 0.05)
 
 
 def test_what_fails_most_is_not_the_tiniest_group(experiment: Experiment, tmp_path: Path) -> None:

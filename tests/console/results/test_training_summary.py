@@ -144,6 +144,7 @@ def test_times_stand_beside_the_plan(tmp_path: Path) -> None:
         "analysis": (3600.0, 4.0),
     }
     shown = text(summary)
+    assert "  42: 1:24, 123: 1:24, 456: 1:25" in shown
     assert "set-up    30:00    not recorded" in shown and "mean; 1:24 to 1:25" in shown
 
 
