@@ -63,15 +63,30 @@ def parser() -> argparse.ArgumentParser:
     )
     preflight.add_argument("--repair", action="store_true", help="carry out the repairs that the checks advise")
     _add_sync(commands, [shared, as_json])
+    _add_results(commands, shared, as_json)
+    _add_items(commands, [shared, as_json])
+    _add_decisions(commands, shared, as_json)
+    return top
+
+
+def _add_results(commands: Any, shared: argparse.ArgumentParser, as_json: argparse.ArgumentParser) -> None:
+    written = argparse.ArgumentParser(add_help=False)
+    formats = written.add_mutually_exclusive_group()
+    for name, what in (("markdown", "Markdown"), ("latex", "a LaTeX document"), ("csv", "CSV, a row for each number")):
+        formats.add_argument(f"--{name}", action="store_true", help=f"print {what} on stdout")
     results = commands.add_parser(
-        "results", parents=[shared, as_json], help="print the results of the synced runs; asks no host"
+        "results",
+        parents=[shared, as_json, written],
+        help="print the results of the synced runs and the verdict; asks no host",
     )
     results.add_argument(
         "--exit-code", action="store_true", help="exit with 5 where nothing is to be shipped, with 7 if undecided"
     )
-    _add_items(commands, [shared, as_json])
-    _add_decisions(commands, shared, as_json)
-    return top
+    compare = commands.add_parser("compare", parents=[shared, as_json, written], help="print one comparison in full")
+    compare.add_argument("ours", metavar="OURS", help="a condition, such as B")
+    compare.add_argument("theirs", metavar="THEIRS", help="the condition it is compared with, or mean_pool")
+    page = commands.add_parser("report", parents=[shared], help="write the results as one HTML page without network")
+    page.add_argument("--html", metavar="FILE", type=Path, required=True, help="the page, replaced if it exists")
 
 
 def _add_decisions(commands: Any, shared: argparse.ArgumentParser, as_json: argparse.ArgumentParser) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -30,6 +31,24 @@ def _write(stream: TextIO | None, text: str) -> None:
     with suppress(BrokenPipeError):
         stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
         stream.flush()
+
+
+def output_width(default: int) -> int:
+    """Columns of the terminal that stdout is; ``default`` where it is none or narrower."""
+    stream = sys.stdout
+    if stream is None or not stream.isatty():
+        return default
+    return max(default, shutil.get_terminal_size((default, 24)).columns)
+
+
+def prints_ascii() -> bool:
+    """Whether stdout cannot show more than ASCII."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        "├●┤±−≥".encode(encoding)
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -11,7 +11,7 @@ from console.commands.connect import command, connected, follow_launches, launch
 from console.commands.context import Context
 from console.commands.limits import WaitLimit
 from console.commands.output import print_line, report
-from console.commands.results import print_results
+from console.commands.results import print_report
 from console.hosts.ssh.errors import LinkDown
 from console.runs.launch_attempts import Outcome
 from console.runs.launch_plan import LaunchPlan
@@ -62,7 +62,7 @@ async def run(context: Context) -> int:
                 report(f"{outcome.run.label}: another launch has replaced the one of this command")
                 launched = exit_codes.FAILED
         snapshot = session.snapshot
-    print_results(session.results(), context.options.json)
+    print_report(session.report(), context.options)
     return _exit_code(snapshot, chosen) or launched
 
 

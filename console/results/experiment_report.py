@@ -27,6 +27,7 @@ from console.results.load_training import Recordings, load_training
 from console.results.margins import margin_distributions
 from console.results.next_step_records import NextStep
 from console.results.next_steps import next_steps
+from console.results.provenance import RunProvenance, provenance
 from console.results.records import Results, counted_runs
 from console.results.training_summary import training_summary
 from engine.contract.experiment import Experiment
@@ -44,6 +45,7 @@ class ExperimentReport(Struct, frozen=True):
     next_steps: tuple[NextStep, ...] = ()
     decisions: DecisionLog = DecisionLog()
     item_changes: tuple[ItemChanges, ...] = ()
+    provenance: tuple[RunProvenance, ...] = ()
 
 
 def report_of(
@@ -75,4 +77,7 @@ def report_of(
     threshold = None if points is None else points / 100
     training = training_summary(recordings, runs, threshold, experiment.timeline, clock() - started)
     decisions = read_decisions(folder)
-    return ExperimentReport(results, analysis, failures, margins, training, attention, steps, decisions, changes)
+    sources = provenance(loaded, runs)
+    return ExperimentReport(
+        results, analysis, failures, margins, training, attention, steps, decisions, changes, sources
+    )

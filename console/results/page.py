@@ -25,6 +25,7 @@ def page(results: Results, report: ExperimentReport | None = None, note: str = C
     from console.results.failure_sections import failure_sections, margin_sections
     from console.results.item_changes import items_sections
     from console.results.next_steps import next_sections
+    from console.results.provenance import provenance_sections
     from console.results.training_sections import attention_sections, training_sections
 
     return (
@@ -39,4 +40,5 @@ def page(results: Results, report: ExperimentReport | None = None, note: str = C
         *attention_sections(report.attention),
         *(section for section in result_sections(report.results) if section.key != "verdict"),
         *detail_sections(report.analysis),
+        *provenance_sections(report.provenance),
     )

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 
 from console.results.tables import BLOCKS, Axis, Bar, Cell, Number, Range, Row, Section, Text, cell_text
 
@@ -112,27 +113,29 @@ def without_bars(section: Section) -> Section:
 
 
 def _numbers(section: Section) -> Iterator[tuple[str, str, Number | Range]]:
-    """Every number of a section with the subject of its row and what it is: labels of the row and its column's name."""
+    """Every number of a section with the subject of its row and what it is: labels before it and its column's name.
+
+    An indented row is about the one above that is not.
+    """
     subject = ""
     for row in section.rows:
-        labels = [cell_text(cell).strip() for cell in row if not _has_number(cell)]
-        first = cell_text(row[0])
-        is_below = first.startswith(" ")
-        own = f"{subject} {first.strip()}" if is_below else first.strip()
-        if not _has_number(row[0]) and first.strip() and not is_below:
-            subject = own
-        before: list[str] = []
+        labels = [cell_text(cell) for cell in takewhile(lambda cell: not _has_number(cell), row)]
+        own = subject
+        if labels and labels[0].strip():
+            name = " ".join(labels[0].split())
+            own = f"{subject} {name}" if labels[0].startswith(" ") else name
+            subject = subject if labels[0].startswith(" ") else name
+        before = [label.strip() for label in labels[1:] if label.strip()]
         for at, cell in enumerate(row):
-            if not _has_number(cell):
-                before += [cell_text(cell).strip()] if at and not any(isinstance(p, Bar) for p in cell) else []
-                continue
             column = cell_text(section.header[at]).strip() if at < len(section.header) else ""
-            texts = (part.text.strip() for part in cell if isinstance(part, Text))
-            words = " ".join(text for text in texts if re.search(r"\w", text))  # not what is drawn beside a number
-            metric = " ".join(text for text in (*before, column, words) if text)
+            words = (part.text.strip() for part in cell if isinstance(part, Text))
+            metric = " ".join(text for text in (*before, column, *words) if text)
             for part in cell:
-                if isinstance(part, Number | Range):
-                    yield (own if labels and own else subject), metric, part
+                if (
+                    isinstance(part, Number | Range)
+                    and (part.mean if isinstance(part, Range) else part.value) is not None
+                ):
+                    yield own, metric, part
 
 
 def _has_number(cell: Cell) -> bool:
