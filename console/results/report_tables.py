@@ -108,7 +108,9 @@ def without_bars(section: Section) -> Section:
     drawn = {at for row in rows for at, cell in enumerate(row) if any(isinstance(part, Bar | Axis) for part in cell)}
     if not drawn:
         return section
-    kept = [tuple(cell for at, cell in enumerate(row) if at not in drawn) for row in rows]
+    kept = [
+        tuple(cell for at, cell in enumerate(row) if at not in drawn or len(row) < len(section.header)) for row in rows
+    ]
     return Section(section.title, tuple(kept[1:]), kept[0], section.key)
 
 
@@ -119,7 +121,8 @@ def _numbers(section: Section) -> Iterator[tuple[str, str, Number | Range]]:
     """
     subject = ""
     for row in section.rows:
-        labels = [cell_text(cell) for cell in takewhile(lambda cell: not _has_number(cell), row)]
+        before_numbers = takewhile(lambda cell: not _has_number(cell), row)
+        labels = [cell_text(cell) for cell in before_numbers if not any(isinstance(part, Bar) for part in cell)]
         own = subject
         if labels and labels[0].strip():
             name = " ".join(labels[0].split())
@@ -127,15 +130,25 @@ def _numbers(section: Section) -> Iterator[tuple[str, str, Number | Range]]:
             subject = subject if labels[0].startswith(" ") else name
         before = [label.strip() for label in labels[1:] if label.strip()]
         for at, cell in enumerate(row):
-            column = cell_text(section.header[at]).strip() if at < len(section.header) else ""
-            words = (part.text.strip() for part in cell if isinstance(part, Text))
-            metric = " ".join(text for text in (*before, column, *words) if text)
-            for part in cell:
-                if (
-                    isinstance(part, Number | Range)
-                    and (part.mean if isinstance(part, Range) else part.value) is not None
-                ):
-                    yield own, metric, part
+            spans = at == len(row) - 1 and len(row) < len(section.header)
+            column = "" if spans or at >= len(section.header) else cell_text(section.header[at]).strip()
+            for words, part in _with_words(cell):
+                yield own, " ".join(text for text in (*before, column, words) if text), part
+
+
+def _with_words(cell: Cell) -> Iterator[tuple[str, Number | Range]]:
+    """The known numbers of a cell, each with the words before it, or after it where it begins the cell."""
+    words = ""
+    for at, part in enumerate(cell):
+        if isinstance(part, Text):
+            words = " ".join(f"{words} {part.text}".split())
+        elif isinstance(part, Number | Range):
+            following = (
+                "" if words else " ".join(one.text.strip() for one in cell[at + 1 : at + 2] if isinstance(one, Text))
+            )
+            if (part.mean if isinstance(part, Range) else part.value) is not None:
+                yield words or following, part
+            words = ""
 
 
 def _has_number(cell: Cell) -> bool:
@@ -167,7 +180,8 @@ def _markdown_row(row: Row, columns: int) -> str:
 
 def latex_escaped(text: str) -> str:
     """``text`` with what TeX reads as commands escaped, and signs outside ASCII as its commands."""
-    return "".join(_LATEX.get(char, char) for char in text)
+    escaped = "".join(_LATEX.get(char, char) for char in text)
+    return re.sub(r"(?<![\w-])-(?=[\d.])", "$-$", escaped)
 
 
 def _latex_row(row: Row, columns: int) -> str:
@@ -175,4 +189,4 @@ def _latex_row(row: Row, columns: int) -> str:
     if len(cells) < columns:
         width = 0.95 * (columns - len(cells) + 1) / columns
         cells[-1] = rf"\multicolumn{{{columns - len(cells) + 1}}}{{p{{{width:.2f}\linewidth}}}}{{{cells[-1]}}}"
-    return " & ".join(cells) + r" \\"
+    return "{}" + " & ".join(cells) + r" \\"  # a row that begins with [ would be an option of the one before

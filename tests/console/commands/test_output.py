@@ -47,4 +47,4 @@ def test_a_full_disk_is_one_line_and_a_failure(tmp_path: Path) -> None:
 
 def test_an_old_locale_gets_what_it_can_show(tmp_path: Path) -> None:
     done = results(tmp_path, PYTHONIOENCODING="ascii")
-    assert done.returncode == 0 and "Mean over seeds ? standard deviation" in done.stdout
+    assert done.returncode == 0 and "Mean over seeds +- standard deviation" in done.stdout

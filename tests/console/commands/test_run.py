@@ -14,8 +14,8 @@ import pytest
 from console.commands.context import Context
 from console.commands.run import run
 from console.results.aggregate import aggregate
+from console.results.experiment_report import ExperimentReport
 from console.results.load import load
-from console.results.records import Results
 from console.runs.launch_attempts import Outcome
 from console.runs.launch_plan import LaunchPlan, plan_launch
 from console.runs.run_view import RunView
@@ -91,9 +91,9 @@ class ScriptedSession:
         done = not self._refuse
         return tuple(Outcome(run, done, self._refuse or "queued", "1" * 32 if done else "") for run in plan.launch)
 
-    def results(self) -> Results:
+    def report(self) -> ExperimentReport:
         loaded = load(Path("nowhere"), run_ids(EXPERIMENT, "full"))
-        return aggregate(EXPERIMENT, "full", loaded, {run: one.state for run, one in self.views.items()})
+        return report_on(aggregate(EXPERIMENT, "full", loaded, {run: one.state for run, one in self.views.items()}))
 
     async def close(self) -> None:
         pass
