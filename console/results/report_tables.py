@@ -141,7 +141,7 @@ def _with_words(cell: Cell) -> Iterator[tuple[str, Number | Range]]:
     words = ""
     for at, part in enumerate(cell):
         if isinstance(part, Text):
-            words = " ".join(f"{words} {part.text}".split())
+            words = " ".join(f"{words} {part.text}".split()) if re.search(r"\w", part.text) else words  # nothing drawn
         elif isinstance(part, Number | Range):
             following = (
                 "" if words else " ".join(one.text.strip() for one in cell[at + 1 : at + 2] if isinstance(one, Text))

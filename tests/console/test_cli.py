@@ -98,7 +98,7 @@ def test_options_may_stand_before_or_after_the_command(place: Path, capsys: pyte
     for arguments in (["--profile", "demo", "results"], ["results", "--profile", "demo"]):
         with pytest.raises(SystemExit) as end:
             main(arguments)
-        assert end.value.code == 0 and capsys.readouterr().out.startswith("Verdict: INCOMPLETE")
+        assert end.value.code == 0 and capsys.readouterr().out.startswith("INCOMPLETE  Nothing to decide yet")
 
 
 def test_bad_input_leaves_nothing_behind(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,6 +26,7 @@ from engine.contract.run_folder import StateName
 from engine.contract.settings import RunId, run_ids
 from engine.contract.state import RunState
 from engine.contract.toml_file import find_config
+from tests.console.results.reports import report_on
 
 RUN = RunId("A", 42)
 EXPERIMENT = read_experiment(find_config("scaling.toml"))
