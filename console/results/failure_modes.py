@@ -124,7 +124,8 @@ def gap_p(scores: SeedScores, where: Mask) -> float | None:
     """Two-sided p that the mean of the items at which ``where`` (N,) holds is that of the others; None where not told.
 
     The difference of the two means is written as the mean over all items of their influence on it (Taylor linearization of
-    a ratio: Woodruff, JASA 66, 1971), of which lemmas and seeds give the variance by moments.
+    a ratio: Woodruff, JASA 66, 1971), of which lemmas and seeds give the variance by moments. Of few lemmas on one side
+    these know as little as so many degrees of freedom, or small groups would be named too often.
     """
     inside = int(where.sum())
     if inside in (0, len(where)):
@@ -133,9 +134,11 @@ def gap_p(scores: SeedScores, where: Mask) -> float | None:
     weights = np.where(where, len(where) / inside, -len(where) / (len(where) - inside))
     centred = scores.values - np.where(where, ours, theirs)
     found = moments(scores._replace(values=weights * centred + (ours - theirs)))
-    if found.variance is None or found.variance <= NEGLIGIBLE or found.freedom is None:
+    lemmas = min(len(np.unique(scores.lemmas[part])) for part in (where, ~where))
+    if found.variance is None or found.variance <= NEGLIGIBLE or found.freedom is None or lemmas < 2:
         return None
-    return float(min(1.0, 2 * stdtr(found.freedom, -abs(found.mean) / math.sqrt(found.variance))))
+    t = found.mean / math.sqrt(found.variance)
+    return float(min(1.0, 2 * stdtr(min(found.freedom, lemmas - 1), -abs(t))))
 
 
 def _adjusted(groups: Sequence[FailureGroup]) -> tuple[FailureGroup, ...]:
