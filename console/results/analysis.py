@@ -68,7 +68,7 @@ def analyze(
         comparisons,
         outcome_results(scores, expected, status.level),
         status,
-        tuple(_warnings(gates, scores, counted, planned)),
+        (*_warnings(gates, scores, counted, planned), *status.notes),
         results_fingerprint(loaded, counted, present),
     )
 

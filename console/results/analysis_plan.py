@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from console.format import GATE_LABELS
+from console.format import counted as counted_text
 from console.results.analysis_records import PlanStatus
 from console.results.records import Results, counted_runs
 from console.sanitize import sanitize_line
@@ -150,20 +151,21 @@ def plan_status(folder: Path, experiment: Experiment, results: Results) -> tuple
     planned = file.plan if file else None
     compared = {name for pair in present.comparisons for name in pair} or set(present.conditions)
     runs = tuple(sorted(str(run) for name, own in counted.items() if name in compared for run in own))
-    looks, note = note_look(folder, runs, complete=_is_complete(results, compared))
-    changes = [problem] if problem else []
+    looks, look_problem = note_look(folder, runs, complete=_is_complete(results, compared))
+    notes = [problem, look_problem]
     if file and file.runs_before:
-        changes.append(f"the plan was written when there were {file.runs_before} runs already")
-    if planned is not None:
-        changes += plan_changes(planned, present)
-    elif any(counted.values()) and not problem:
-        changes.append("no plan was kept at the first launch: what is compared is what the experiment states now")
+        notes.append(f"the plan was written when {counted_text(file.runs_before, 'run')} had been launched already")
+    if planned is None and any(counted.values()) and not problem:
+        notes.append("no plan was kept at the first launch: what is compared is what the experiment states now")
+    if looks > 1:
+        notes.append(f"results were read with {looks} sets of runs: {present.level:g} became {present.level / looks:g}")
     status = PlanStatus(
         file.fingerprint if file else "",
         sanitize_line(file.written_at) if file else "",
-        tuple(sanitize_line(change, limit=300) for change in (*changes, *([note] if note else ()))),
+        tuple(sanitize_line(text, limit=300) for text in (plan_changes(planned, present) if planned else ())),
         looks,
         present.level / looks,
+        tuple(sanitize_line(note, limit=300) for note in notes if note),
     )
     return status, planned
 

@@ -102,6 +102,7 @@ class PlanStatus(Struct, frozen=True):
         written_at: UTC, ISO 8601.
         changes: later changes of gates, margins or comparisons, in words.
         looks: how often results were read with other seeds; the level is ``level``, 0.05 divided by it.
+        notes: what else weakens the plan, such as that it was written late; ``Analysis.warnings`` has them too.
     """
 
     fingerprint: str = ""
@@ -109,6 +110,7 @@ class PlanStatus(Struct, frozen=True):
     changes: tuple[str, ...] = ()
     looks: int = 1
     level: float = 0.05
+    notes: tuple[str, ...] = ()
 
 
 class Analysis(Struct, frozen=True):

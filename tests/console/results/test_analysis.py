@@ -164,4 +164,5 @@ def test_the_report_notes_that_results_were_read(experiment: Experiment, tmp_pat
     loaded = load(tmp_path, run_ids(experiment, "full"))
     report = report_of(experiment, "full", loaded, aggregate(experiment, "full", loaded), tmp_path)
     assert report.analysis.plan.looks == 1 and (tmp_path / "looks.jsonl").exists()
-    assert "no plan was kept at the first launch" in report.analysis.plan.changes[0]
+    assert "no plan was kept at the first launch" in report.analysis.plan.notes[0]
+    assert report.analysis.plan.notes[0] in report.analysis.warnings

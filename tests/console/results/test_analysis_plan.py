@@ -96,7 +96,7 @@ def test_a_plan_written_after_runs_says_so(experiment: Experiment, tmp_path: Pat
     (tmp_path / "A_seed42" / "state.json").write_text("{}")
     write_plan(tmp_path, plan_of(experiment, "full"), AT)
     status, _ = plan_status(tmp_path, experiment, runs_of(experiment).results(experiment))
-    assert status.changes == ("the plan was written when there were 1 runs already",)
+    assert status.notes == ("the plan was written when 1 run had been launched already",) and status.changes == ()
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b'{"plan": {}}'])
@@ -105,7 +105,7 @@ def test_a_plan_that_cannot_be_read_is_said_and_nothing_fails(
 ) -> None:
     (tmp_path / PLAN).write_bytes(content)
     status, planned = plan_status(tmp_path, experiment, runs_of(experiment).results(experiment))
-    assert planned is None and status.fingerprint == "" and "cannot be read" in status.changes[0]
+    assert planned is None and status.fingerprint == "" and "cannot be read" in status.notes[0]
 
 
 def test_a_plan_that_was_altered_is_said_to_be(experiment: Experiment, tmp_path: Path) -> None:
@@ -114,8 +114,7 @@ def test_a_plan_that_was_altered_is_said_to_be(experiment: Experiment, tmp_path:
     path.write_text(path.read_text().replace('"margin_points": 2.0', '"margin_points": 3.0'))
     status, _ = plan_status(tmp_path, experiment, runs_of(experiment).results(experiment))
     assert (
-        "altered after it was written" in status.changes[0]
-        and "the margin in points was 3.0, now 2.0" in status.changes
+        "altered after it was written" in status.notes[0] and "the margin in points was 3.0, now 2.0" in status.changes
     )
 
 
@@ -157,6 +156,7 @@ def test_reading_the_same_runs_again_is_no_further_look_and_more_seeds_are(
     more = replace(experiment, seeds=(*experiment.seeds, 789))
     status, _ = plan_status(tmp_path, more, runs_of(more).results(more))
     assert (status.looks, status.level) == (2, 0.025)
+    assert "results were read with 2 sets of runs: 0.05 became 0.025" in status.notes
     status, _ = plan_status(tmp_path, experiment, results)
     assert status.looks == 2, "results that were read cannot be unread"
     assert len((tmp_path / LOOKS).read_bytes().splitlines()) == 2
