@@ -146,6 +146,14 @@ def test_half_of_the_seeds_are_no_majority_and_a_missing_condition_changes_nothi
     assert [(one.ours, one.theirs) for one in item_changes(table)] == [("B", "A")] * 2
 
 
+def test_a_mean_margin_of_exactly_0_is_wrong(experiment: Experiment, tmp_path: Path) -> None:
+    for condition, margin in (("A", 0.0), ("B", 0.125)):
+        rows = [row("r0", 1 if margin else 2, margin=margin), row("c0", 1, kind="coherence", margin=0.5)]
+        write_capsule(tmp_path, experiment, RunId(condition, 42), rows)
+    table = items_in(tmp_path, [RunId("A", 42), RunId("B", 42)])
+    assert ids(table, np.flatnonzero(changed(table, "B", "A", "fixed", "margin"))) == ["r0"]
+
+
 def test_a_filter_finds_words_in_lemma_query_and_reason_and_leaves_words_out(
     runs_and_rows: tuple[Path, dict[RunId, list[ItemRow]]],
 ) -> None:

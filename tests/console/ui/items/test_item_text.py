@@ -51,6 +51,12 @@ def test_percentages_stand_under_the_heaviest_tokens() -> None:
     assert shaded["river"] == "on $accent 75%" and shaded["bank"] == "on $accent 56%"
 
 
+def test_a_percentage_without_room_is_left_out_and_none_touches_another() -> None:
+    text, shares = token_lines(words("a b c do", [0.1, 0.4, 0.3, 0.2]), 60)
+    assert (text.plain, shares.plain) == ("  a b c do", "  10% 30%")
+    assert token_lines(words("a bb c do", [0.0, 0.4, 0.3, 0.3]), 60)[1].plain == "    40%  30%"
+
+
 @pytest.mark.parametrize("width", [20, 40, 200])
 def test_a_long_or_wide_query_is_wrapped_and_nothing_of_it_is_lost(width: int) -> None:
     weights = [1 / 40] * 40
