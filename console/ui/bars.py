@@ -17,11 +17,11 @@ from console.ui.actions import VIEWS, Action, Scope, ViewName, actions_in
 from console.ui.runs.run_text import MARKS
 
 _LINK_MARKS = {
-    "starting": ("◌", "$text-muted"),
+    "starting": ("◌", "$foreground-muted"),
     "connecting": ("◌", "$text-warning"),
     "up": ("●", "$text-success"),
     "lost": ("○", "bold $text-error"),
-    "closed": ("○", "$text-muted"),
+    "closed": ("○", "$foreground-muted"),
 }
 
 

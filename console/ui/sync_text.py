@@ -145,5 +145,5 @@ def _verify_lines(state: VerifyState, status: SyncStatus, now: float) -> Iterato
 def _labelled(label: str, texts: list[Content], width: int) -> list[Content]:
     """``texts`` beside ``label``, wrapped within their column."""
     lines = [line for text in texts for line in text.wrap(max(8, width - _LABEL_WIDTH))]
-    head = Content.styled(f"{label:<{_LABEL_WIDTH}}", "$text-muted")
+    head = Content.styled(f"{label:<{_LABEL_WIDTH}}", "$foreground-muted")
     return [head + line if not number else line.pad_left(_LABEL_WIDTH) for number, line in enumerate(lines)]

@@ -37,7 +37,7 @@ def preflight_text(state: PreflightState, now: float) -> Content:
     if state.repairing or state.started_at is None:
         action, effect = ("app.stop", "stops waiting") if state.repairing else ("app.check_again", "checks again")
         parts.append(Content.assemble((key_of(action), "bold $text-accent"), f" {effect}"))
-    line = Content.assemble((f"{'Preflight':<13}", "$text-muted")) + Content("; ").join(parts)
+    line = Content.assemble((f"{'Preflight':<13}", "$foreground-muted")) + Content("; ").join(parts)
     if not state.error or state.started_at is not None:
         return line
     return Content.assemble(line, "\n", (f"could not check: {state.error}", "bold $text-error"))

@@ -140,7 +140,7 @@ def facts_text(snapshot: Snapshot) -> Content:
 
 def _line(label: str, text: str | Content) -> Content | None:
     """A labelled line; None if ``text`` is empty."""
-    return Content.assemble((f"{label:<13}", "$text-muted"), text) if text else None
+    return Content.assemble((f"{label:<13}", "$foreground-muted"), text) if text else None
 
 
 def _facts(facts: HostFacts) -> list[Content | None]:

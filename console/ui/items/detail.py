@@ -91,7 +91,7 @@ class ItemScreen(ModalScreen[int], inherit_bindings=False):
         if self._shown is None or self._shown[:2] != (self._row, self._run):
             return
         row, run, detail = self._shown
-        width = max(20, self.query_one(ScrollPage).size.width - 1)
+        width = max(20, self.query_one(ScrollPage).scrollable_content_region.width)
         content = detail_content(self._table, row, run, detail, width, self._marks)
         self.query_one("#item-detail-text", Static).update(content)
 

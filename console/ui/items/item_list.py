@@ -139,7 +139,12 @@ class ItemList(ScrollView, inherit_bindings=False):
         """The columns shown."""
         if self._table is None:
             return ()
-        return columns(self._table.conditions, self.size.width, self._pair, self._first, self.marks)
+        return columns(self._table.conditions, self._width, self._pair, self._first, self.marks)
+
+    @property
+    def _width(self) -> int:
+        """Columns beside the scrollbar."""
+        return int(self.scrollable_content_region.width)
 
     def show(
         self,
@@ -157,7 +162,7 @@ class ItemList(ScrollView, inherit_bindings=False):
         self._table, self._rows, self._pair, self._sorted = table, rows, pair, (column, descending)
         found = np.flatnonzero(rows == selected) if selected is not None else rows[:0]
         self.cursor = int(found[0]) if len(found) else 0
-        self.virtual_size = Size(self.size.width, len(rows) + 1)  # the header is a line too
+        self.virtual_size = Size(self._width, len(rows) + 1)  # the header is a line too
         self._show_cursor()
         self.refresh()
         self.post_message(self.CursorMoved())
@@ -176,7 +181,7 @@ class ItemList(ScrollView, inherit_bindings=False):
 
     def on_resize(self) -> None:
         """Keep the cursor visible."""
-        self.virtual_size = Size(self.size.width, len(self._rows) + 1)
+        self.virtual_size = Size(self._width, len(self._rows) + 1)
         self._show_cursor()
 
     def move_cursor(self, to: int) -> None:
@@ -229,7 +234,7 @@ class ItemList(ScrollView, inherit_bindings=False):
 
     def render_line(self, y: int) -> Strip:
         """The header, or the row at line ``y`` of the window."""
-        width, base = self.size.width, self.rich_style
+        width, base = self._width, self.rich_style
         if self._table is None:
             return Strip.blank(width, base)
         if y == 0:
@@ -253,9 +258,12 @@ class ItemList(ScrollView, inherit_bindings=False):
             title = column.title
             if column.key == key:
                 sign = self.marks.down if descending else self.marks.up
-                title = f"{title}{sign}" if cell_len(title) < column.width else f"{title[: column.width - 1]}{sign}"
-            fitted = title.rjust(column.width) if column.is_number else set_cell_size(title, column.width)
-            segments.append(Segment(f"{fitted} ", style + Style(underline=column.key == key)))
+                title = f"{set_cell_size(title, min(cell_len(title), column.width - 1))}{sign}"
+            title = set_cell_size(title, min(cell_len(title), column.width))
+            pad = " " * (column.width - cell_len(title))
+            parts = (pad, title) if column.is_number else (title, pad)
+            segments += [Segment(part, style + Style(underline=column.key == key and part is title)) for part in parts]
+            segments.append(Segment(" ", style))
         return Strip(segments)
 
     def _cell(self, column: Column, row: int, style: Style, selected: bool) -> Segment:

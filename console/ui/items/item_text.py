@@ -88,12 +88,12 @@ def preview(table: ItemTable, row: int, marks: Marks, width: int) -> Content:
     wrong = f"{item['failed']} of {item['runs']} runs wrong, mean margin {number(item['margin'])}"
     facts = (item["item"], item["pos"], item["item_class"], item["reason"], _killer(item))
     lines = (
-        ("Query", "$text-muted", Content(item["query"])),
+        ("Query", "$foreground-muted", Content(item["query"])),
         ("Right answer", "$text-success", Content(item["answer"])),
         ("Chosen", "$text-error", Content(item["chosen"] or "-")),
-        ("Outcome", "$text-muted", Content(wrong)),
+        ("Outcome", "$foreground-muted", Content(wrong)),
         ("", "", first + (f" {marks.cut}" if more else "")),
-        ("Item", "$text-muted", Content("  ".join(filter(None, (item["kind"], *facts))))),
+        ("Item", "$foreground-muted", Content("  ".join(filter(None, (item["kind"], *facts))))),
     )
     return Content("\n").join(Content.styled(f"{label:<{_LABEL_WIDTH}}", style) + text for label, style, text in lines)
 
@@ -125,7 +125,9 @@ def detail_content(
     killer = f"   a killer: {detail.reason}" if detail.reason else ""
     lines += [
         Content.assemble((label, "bold"), place, f"   {_rank(detail.rank, detail.margin)}{killer}"),
-        Content.styled(f"Frozen mean pooling: {_rank(detail.mean_pool_rank, detail.mean_pool_margin)}", "$text-muted"),
+        Content.styled(
+            f"Frozen mean pooling: {_rank(detail.mean_pool_rank, detail.mean_pool_margin)}", "$foreground-muted"
+        ),
         Content(""),
         *_query_lines(detail, label, width, marks),
         Content(""),
@@ -144,13 +146,15 @@ def _rank(rank: int, margin: float) -> str:
 
 def _query_lines(detail: ItemDetail, label: str, width: int, marks: Marks) -> list[Content]:
     if not detail.tokens:
-        title = Content.assemble(("Query", "bold"), ("   attention on it was not saved by this run", "$text-muted"))
+        title = Content.assemble(
+            ("Query", "bold"), ("   attention on it was not saved by this run", "$foreground-muted")
+        )
         return [title, *_indented(Content(detail.query), width)]
     special = sum(token.weight or 0.0 for token in detail.tokens if token.is_special)
     title = Content.assemble(
         ("Query", "bold"),
-        (f"   attention of {label} shaded, heaviest in percent", "$text-muted"),
-        (f"; both ends {100 * special:.0f}%" if special else "", "$text-muted"),
+        (f"   attention of {label} shaded, heaviest in percent", "$foreground-muted"),
+        (f"; both ends {100 * special:.0f}%" if special else "", "$foreground-muted"),
     )
     return [title, *token_lines([token for token in detail.tokens if not token.is_special], width)]
 
@@ -167,7 +171,7 @@ def token_lines(tokens: Sequence[Token], width: int) -> list[Content]:
     def end_line() -> None:
         lines.append(text)
         if below.strip():
-            lines.append(Content.styled(indent + below, "$text-muted"))
+            lines.append(Content.styled(indent + below, "$foreground-muted"))
 
     for at, token in enumerate(tokens):
         for part in _pieces(token.text, room):
@@ -199,7 +203,10 @@ def _candidate_lines(candidates: Sequence[Candidate], label: str, width: int, ma
     """A table of the candidates, each text wrapped beside its cosines."""
     label = label if len(label) <= 12 else f"{label[:11]}…"
     header = f"  {'':<7}{'chosen by':<17}{label:>12}  {'pooling':>7}  candidate"
-    lines = [Content.assemble(("Candidates, by cosine with the query", "bold")), Content.styled(header, "$text-muted")]
+    lines = [
+        Content.assemble(("Candidates, by cosine with the query", "bold")),
+        Content.styled(header, "$foreground-muted"),
+    ]
     for one in candidates:
         choosers = [
             name for name, is_choice in (("run", one.is_chosen), ("pooling", one.is_mean_pool_choice)) if is_choice
@@ -208,7 +215,10 @@ def _candidate_lines(candidates: Sequence[Candidate], label: str, width: int, ma
         pooled = "-" if one.mean_pool_similarity is None else f"{one.mean_pool_similarity:.3f}"
         head = Content.assemble(
             (f"{cursor} ", "bold"),
-            (f"{'right' if one.is_right else 'wrong':<7}", "bold $text-success" if one.is_right else "$text-muted"),
+            (
+                f"{'right' if one.is_right else 'wrong':<7}",
+                "bold $text-success" if one.is_right else "$foreground-muted",
+            ),
             f"{' and '.join(choosers):<17}{one.similarity:>12.3f}  {pooled:>7}  ",
         )
         is_known = one.text is not None

@@ -142,7 +142,7 @@ class ItemsPane(LocalCopyPane, inherit_bindings=False):
         shown = Content.assemble("showing ", (f"{len(rows):,} of {len(table.frame):,}", "bold"), " items")
         if self._filter.text:
             shown += Content.assemble("  filter ", (self._filter.text, "bold $text-accent"))
-        signs = Content.styled(legend(self.marks), "$text-muted")
+        signs = Content.styled(legend(self.marks), "$foreground-muted")
         room = self.size.width - 2 - shown.cell_length - signs.cell_length
         self.query_one(self.MESSAGE, Static).update(shown + " " * room + signs if room >= 2 else shown)
         self.query_one("#items-changes", Static).update(self._changes_content(table))
@@ -151,7 +151,9 @@ class ItemsPane(LocalCopyPane, inherit_bindings=False):
     def _changes_content(self, table: ItemTable) -> Content:
         """``d fixed by B over A 33, broken 39 (by mean margin 30, 37)``, of the items that pass the other filters."""
         if self._compared is None:
-            return Content.styled("With a second condition: what it fixed and broke against the first", "$text-muted")
+            return Content.styled(
+                "With a second condition: what it fixed and broke against the first", "$foreground-muted"
+            )
         ours, theirs = self._compared
         counts: dict[tuple[Change, Basis], int] = {}
         for change, basis in product(_CHANGES, _BASES):
@@ -168,7 +170,7 @@ class ItemsPane(LocalCopyPane, inherit_bindings=False):
             Content.assemble((f"  {key_of('toggle_basis')}", "bold $text-accent"), f" by {self._filter.basis}")
         )
         both = ", ".join(f"{counts[change, other]:,}" for change in _CHANGES)
-        parts.append(Content.styled(f" (by {other} {both})", "$text-muted"))
+        parts.append(Content.styled(f" (by {other} {both})", "$foreground-muted"))
         return Content("").join(parts)
 
     def _facets_content(self) -> Content:
@@ -180,7 +182,7 @@ class ItemsPane(LocalCopyPane, inherit_bindings=False):
             Content.assemble(
                 (key_of(call), "bold $text-accent"),
                 f" {label} ",
-                (value, "$text-muted" if value == "any" else "bold reverse"),
+                (value, "$foreground-muted" if value == "any" else "bold reverse"),
             )
             for call, label, value in values
         ]

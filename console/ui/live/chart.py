@@ -199,5 +199,5 @@ class ChartPanel(Widget):
         """The title and the drawing, or a sentence on when there will be one."""
         title = self.title.truncate(self.size.width, ellipsis=True)
         if not self.drawing.plain:
-            return Content("\n").join([title, Content.styled(self._empty, "italic $text-muted")])
+            return Content("\n").join([title, Content.styled(self._empty, "italic $foreground-muted")])
         return Content("\n").join([title, Content.from_rich_text(self.drawing, console=self.app.console)])

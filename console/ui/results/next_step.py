@@ -31,7 +31,7 @@ _STYLES = {
     "supported": "$text-success",
     "contradicted": "$text-error",
     "conflicting": "$text-warning",
-    "no evidence": "$text-muted",
+    "no evidence": "$foreground-muted",
 }
 _REASON_NEEDED = "Say why, in one line: it is kept with the condition."
 
@@ -66,7 +66,7 @@ class NextStepsDialog(ModalScreen[NextStep | None], inherit_bindings=False):
 
     def _show(self) -> None:
         step = self.step
-        lines = [Content.assemble((f"{one.side}: ", "$text-muted"), one.text) for one in step.evidence]
+        lines = [Content.assemble((f"{one.side}: ", "$foreground-muted"), one.text) for one in step.evidence]
         self.query_one("#step-text", Static).update(Content("\n").join([*lines, Content(step.advice)]))
         enter = "Enter opens the change     " if step.changes else "nothing to launch for it     "
         self.query_one("#step-keys", Static).update(Content(f"{enter}Esc closes"))

@@ -33,7 +33,7 @@ NONE_EVALUATED = "No run has been evaluated yet: results appear here as runs end
 _STYLES = {
     "title": "bold underline",
     "name": "bold",
-    "muted": "$text-muted",
+    "muted": "$foreground-muted",
     "pass": "bold $text-success",
     "fail": "bold $text-error",
     "warning": "bold $text-warning",

@@ -36,7 +36,7 @@ class StateMark(Struct, frozen=True):
 
 
 MARKS = {
-    "none": StateMark("·", "not launched", "$text-muted"),
+    "none": StateMark("·", "not launched", "$foreground-muted"),
     "queued": StateMark("◦", "queued", "$text-primary"),
     "running": StateMark("▶", "running", "bold $text-accent"),
     "finished": StateMark("✓", "finished", "bold $text-success"),
