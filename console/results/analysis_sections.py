@@ -72,11 +72,11 @@ def _next_rows(steps: Sequence[NextStep]) -> list[Row]:
         return []
     rows: list[Row] = []
     for step in [step for step in steps if step.status == "supported"][:MOST_STEPS]:
-        rows.append(((Text("      " if rows else "NEXT  ", "name"), Text(f"{step.order} {step.title}", "name")),))
+        rows.append(((Text("      " if rows else "NEXT  ", "name"), Text(f"{step.order}. {step.title}", "name")),))
         reason = next(one.text for one in step.evidence if one.side == "for")
         rows.append((text_cell(f"        {reason}"),))
     rows = rows or [((Text("NEXT  ", "name"), Text("no step is supported by the data")),)]
-    if planned := [f"{step.order} {step.title}: {step.status}" for step in steps if step.is_planned]:
+    if planned := [f"{step.order}. {step.title}: {step.status}" for step in steps if step.is_planned]:
         rows.append((text_cell(f"      of the plan: {'; '.join(planned)}", "muted"),))
     return rows
 

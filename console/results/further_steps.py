@@ -151,10 +151,19 @@ def equal_budgets(facts: Facts) -> Iterator[NextStep]:
         if name == control or name not in facts.budgets or control not in facts.budgets:
             continue
         own, other = facts.budgets[name], facts.budgets[control]
-        if not is_equal(own.steps, other.steps):
+        if not is_equal(own.steps, other.steps) and not _has_budget(facts, name, "steps", other.steps):
             yield _equal_budget(facts, name, control, "steps", own.steps, other.steps)
-        if not is_equal(own.epochs, other.epochs):
+        if not is_equal(own.epochs, other.epochs) and not _has_budget(facts, name, "epochs", other.epochs):
             yield _equal_budget(facts, name, control, "epochs", own.epochs, other.epochs)
+
+
+def _has_budget(facts: Facts, parent: str, unit: str, count: float) -> bool:
+    """Whether a condition was derived from ``parent`` with this number of steps or epochs already."""
+    children = [
+        name for name, one in facts.experiment.conditions.items() if one.derived and one.derived.parent == parent
+    ]
+    settings = (resolve(facts.experiment, facts.profile, RunId(name, 0)) for name in children)
+    return any(getattr(one.training, unit) == max(1, round(count)) for one in settings)
 
 
 def _equal_budget(facts: Facts, name: str, control: str, unit: str, own: float, other: float) -> NextStep:

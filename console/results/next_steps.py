@@ -55,7 +55,7 @@ def _rows(step: NextStep) -> list[Row]:
     rows: list[Row] = [
         (
             (
-                Text(f"{step.order}  "),
+                Text(f"{step.order}. "),
                 Text(step.title, "name"),
                 Text("   "),
                 Text(step.status, _ROLES[step.status]),

@@ -19,6 +19,7 @@ from engine.contract.toml_file import find_config
 
 DISTRIBUTION = "qllm-console"
 EXTRA = re.compile(r"""\s*(?:;|\band\b)?\s*extra\s*==\s*['"]engine['"]""")
+DERIVED = ".derived.toml"
 SUFFIXES = (".py", ".tcss", ".toml", ".txt")
 
 
@@ -36,7 +37,8 @@ def wheel() -> tuple[str, bytes]:
     for package in (console, engine):
         root = Path(str(package.__file__)).parent
         for path in sorted(root.rglob("*")):
-            if path.is_file() and path.suffix in SUFFIXES:
+            # an experiment that is added to needs no other environment
+            if path.is_file() and path.suffix in SUFFIXES and not path.name.endswith(DERIVED):
                 files[f"{root.name}/{path.relative_to(root).as_posix()}"] = path.read_bytes()
     for name in ("scaling.toml", "hosts.toml", "constraints.txt"):
         files[f"console/configs/{name}"] = find_config(name).read_bytes()

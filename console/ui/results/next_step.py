@@ -47,7 +47,7 @@ class NextStepsDialog(ModalScreen[NextStep | None], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         lines = [
-            Content.assemble(f"{one.order}  {one.title}  ", (one.status, _STYLES[one.status])) for one in self._steps
+            Content.assemble(f"{one.order}. {one.title}  ", (one.status, _STYLES[one.status])) for one in self._steps
         ]
         with Vertical(id="steps"):
             yield Static(Content.styled("Next steps, the plan's first", "bold"))

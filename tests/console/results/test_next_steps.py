@@ -259,6 +259,13 @@ def test_a_change_that_was_made_already_is_not_offered_again_but_its_outcome_is_
     assert about(step, "B.2 has this change and passes every ship blocker") == "for"
 
 
+def test_an_equal_budget_is_offered_once(file: Path) -> None:
+    assert "C with A's number of steps" in steps_of(file)
+    origin = Origin("r", "full", "", "2026-11-27T08:00:00+00:00", "")
+    write_addition(file, derive(read_experiment(file), "full", "C", "[training]\nsteps = 254\n", origin), "full")
+    assert "C with A's number of steps" not in steps_of(file, budgets=STEPS | {"C.2": 254})
+
+
 def test_runs_that_cannot_be_compared_lead_to_no_step(file: Path) -> None:
     assert steps_of(file, evaluation={"C": "other"}) == {}
 
@@ -267,10 +274,10 @@ def test_steps_are_shown_with_their_evidence_and_number(file: Path) -> None:
     steps = tuple(steps_of(file, comparisons=[compared("B", "A", "tier1_easy", -0.05)]).values())
     page = "\n".join("".join(part.text for part in line) for line in page_lines(next_sections(steps)))
     assert (
-        "Next, in the plan's order\n1  Reduce curriculum oversampling   conflicting\n   for: tier1: B - A -5.0" in page
+        "Next, in the plan's order\n1. Reduce curriculum oversampling   conflicting\n   for: tier1: B - A -5.0" in page
     )
-    assert "Beside the plan\n4  A head of more capacity on A's data   supported" in page
-    assert "5  B's data without its curriculum" in page
+    assert "Beside the plan\n4. A head of more capacity on A's data   supported" in page
+    assert "5. B's data without its curriculum" in page
     assert [section.key for section in next_sections(steps)] == ["next", "more"]
     assert next_sections(()) == () and [one.key for one in next_sections((replace(steps[0]),))] == ["next"]
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from textual.widgets import Input, TextArea
 
 from console.results.analysis_records import Analysis, GateResult
+from console.results.decisions import Decision, DecisionLog
 from console.results.experiment_report import ExperimentReport
 from console.results.next_step_records import Change, Evidence, NextStep
 from console.results.statistics.estimates import Interval
@@ -36,7 +38,14 @@ STEPS = (
         is_planned=True,
     ),
     NextStep(2, "Fall back to condition A", "contradicted", "A fails coherence itself: nothing to ship."),
-    NextStep(3, "4 more seeds for every condition", "supported", "To all.", changes=(Change(more_seeds=4),)),
+    NextStep(
+        3,
+        "4 more seeds for every condition",
+        "supported",
+        "To all.",
+        (Evidence("for", "B - A on top-1: 4 more seeds would"),),
+        changes=(Change(more_seeds=4),),
+    ),
 )
 
 
@@ -63,9 +72,9 @@ async def test_a_step_is_chosen_its_change_edited_and_the_derived_condition_laun
     async with console(session, size) as pilot:
         pilot.app.post_message(NextStepRequested(report(session)))
         shown = await until_shown(
-            pilot, "▸ 1  Reduce curriculum oversampling", "against: a tier3 bundle", "Not advised."
+            pilot, "▸ 1. Reduce curriculum oversampling", "against: a tier3 bundle", "Not advised."
         )
-        assert "3  4 more seeds" in shown and "Enter opens the change" in shown
+        assert "3. 4 more seeds" in shown and "Enter opens the change" in shown
         await pilot.press("enter")
         shown = await until_shown(
             pilot, "B.2, from B", "tier2_robust = 1.5  # B: 2.0", "Adds B.2/42, B.2/123, B.2/456."
@@ -101,7 +110,7 @@ async def test_a_step_is_chosen_its_change_edited_and_the_derived_condition_laun
 async def test_the_change_of_another_condition_and_seeds_are_reached_by_keys(session: FakeSession) -> None:
     async with console(session) as pilot:
         pilot.app.post_message(NextStepRequested(report(session)))
-        await until_shown(pilot, "▸ 1  Reduce")
+        await until_shown(pilot, "▸ 1. Reduce")
         await pilot.press("enter")
         await until_shown(pilot, "B.2, from B")
         await pilot.press("ctrl+t")
@@ -109,9 +118,9 @@ async def test_the_change_of_another_condition_and_seeds_are_reached_by_keys(ses
         await pilot.press("escape")
         await until(pilot, lambda: len(pilot.app.screen_stack) == 1)
         pilot.app.post_message(NextStepRequested(report(session)))
-        await until_shown(pilot, "▸ 1  Reduce")
+        await until_shown(pilot, "▸ 1. Reduce")
         await pilot.press("down", "enter")  # there is nothing to launch for it
-        await until_shown(pilot, "▸ 2  Fall back", "nothing to ship", "nothing to launch for it")
+        await until_shown(pilot, "▸ 2. Fall back", "nothing to ship", "nothing to launch for it")
         await pilot.press("down", "down", "enter")
         await until_shown(pilot, "seeds = [789, 1011, 1213, 1415]", "Adds A/789, A/1011, A/1213, A/1415, B/789")
         pilot.app.screen.query_one(TextArea).load_text("seeds = [42]")
@@ -130,7 +139,7 @@ async def test_the_change_of_another_condition_and_seeds_are_reached_by_keys(ses
 async def test_a_file_that_cannot_be_written_is_named_and_nothing_is_launched(session: FakeSession) -> None:
     async with console(session) as pilot:
         pilot.app.post_message(NextStepRequested(report(session)))
-        await until_shown(pilot, "▸ 1  Reduce")
+        await until_shown(pilot, "▸ 1. Reduce")
         await pilot.press("enter")
         await until_shown(pilot, "Adds B.2/42")
         session.error = BadInput("cannot be written: Permission denied", file=derived_path(session.experiment_file))
@@ -146,7 +155,7 @@ async def test_without_steps_or_read_only_nothing_opens(session: FakeSession) ->
         pilot.app.post_message(NextStepRequested(report(session, ())))
         await until(pilot, lambda: any("No step yet" in text for text in notices(pilot)))
         pilot.app.post_message(NextStepRequested(report(session)))
-        await until_shown(pilot, "▸ 1  Reduce")
+        await until_shown(pilot, "▸ 1. Reduce")
         await pilot.press("enter")
         await until(pilot, lambda: any("Read-only" in text for text in notices(pilot)))
 
@@ -164,6 +173,24 @@ async def test_a_decision_is_recorded_with_its_reason(session: FakeSession, size
         await until(pilot, lambda: "Recorded: fall back to A." in notices(pilot))
     (one,) = session.decisions
     assert (one.decision, one.condition, one.reason, one.verdict) == ("fall back", "A", "why not", "do not ship")
+
+
+async def test_view_4_has_the_keys_and_shows_the_decision_at_once(session: FakeSession) -> None:
+    shown = session.fixed_report = report(session)
+
+    def keep(decision: Decision) -> None:
+        session.fixed_report = replace(shown, decisions=DecisionLog((decision,)))
+
+    session.record_decision = keep  # type: ignore[method-assign]
+    async with console(session, (100, 100)) as pilot:
+        await pilot.press("4")
+        await until_shown(pilot, "DO NOT SHIP", "n next step", "D decide", "1. Reduce curriculum")
+        await pilot.press("n")
+        await until_shown(pilot, "Next steps, the plan's first")
+        await pilot.press("escape", "D")
+        await until_shown(pilot, "Record a decision")
+        await pilot.press(*"because", "enter")
+        await until_shown(pilot, "Decisions", "do not ship  because")
 
 
 async def test_a_decision_that_cannot_be_kept_is_said(session: FakeSession) -> None:
