@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy.special import stdtr, stdtrit  # type: ignore[import-untyped]
+from scipy.special import expit, logit, stdtr, stdtrit  # type: ignore[import-untyped]
 
 from console.results.statistics.estimates import Floats, Interval, SeedScores, Side
 from console.results.statistics.few_lemmas import FewLemmas, few_lemmas
@@ -122,6 +122,11 @@ class _Evidence(NamedTuple):
     few: FewLemmas | None
     limits: tuple[float, float]
 
+    @property
+    def is_share(self) -> bool:
+        """Whether it is one model's share, which is not 0 or 1 itself."""
+        return self.limits == (0.0, 1.0) and 0 < self.moments.mean < 1
+
 
 def _evidence(ours: SeedScores, theirs: SeedScores | None, draws: Floats) -> _Evidence:
     binary = is_binary(ours) and (theirs is None or is_binary(theirs))
@@ -152,9 +157,8 @@ def _candidates(evidence: _Evidence, level: float) -> list[_Bounds]:
         return []
     candidates: list[_Bounds] = []
     if found.variance > NEGLIGIBLE:
-        half = float(stdtrit(found.freedom, (1 + level) / 2)) * math.sqrt(found.variance)
         both = found.has_seed_variance
-        candidates.append((found.mean - half, found.mean + half, "t" if both else "lemmas"))
+        candidates.append((*_t_bounds(evidence, level), "t" if both else "lemmas"))
         if both:
             candidates.append((*bootstrap_bounds(evidence.draws, level), "bootstrap"))
     if evidence.few is not None:
@@ -163,13 +167,40 @@ def _candidates(evidence: _Evidence, level: float) -> list[_Bounds]:
     return candidates
 
 
+def _t_bounds(evidence: _Evidence, level: float) -> tuple[float, float]:
+    found, deviation = evidence.moments, _deviation(evidence)
+    half = float(stdtrit(found.freedom, (1 + level) / 2)) * deviation
+    if not evidence.is_share:
+        return found.mean - half, found.mean + half
+    middle = float(logit(found.mean))
+    return float(expit(middle - half)), float(expit(middle + half))
+
+
+def _t(evidence: _Evidence, value: float) -> float:
+    """Distance of the mean from ``value`` in standard errors."""
+    mean = evidence.moments.mean
+    if not evidence.is_share:
+        return (mean - value) / _deviation(evidence)
+    return (float(logit(mean)) - float(logit(min(1.0, max(0.0, value))))) / _deviation(evidence)
+
+
+def _deviation(evidence: _Evidence) -> float:
+    """Standard error; of a share that of its logit, whose distribution is less skewed near 0 and 1.
+
+    Logit intervals of shares in clustered samples: Korn and Graubard, Survey Methodology 24, 1998.
+    """
+    found = evidence.moments
+    error = math.sqrt(found.variance or 0.0)
+    return error / (found.mean * (1 - found.mean)) if evidence.is_share else error
+
+
 def _p(evidence: _Evidence, value: float, side: Side) -> float | None:
     found = evidence.moments
     if found.variance is None:
         return None
     greater, less = [], []
     if found.variance > NEGLIGIBLE:
-        t = (found.mean - value) / math.sqrt(found.variance)
+        t = _t(evidence, value)
         greater.append(float(stdtr(found.freedom, -t)))
         less.append(float(stdtr(found.freedom, t)))
         if found.has_seed_variance:

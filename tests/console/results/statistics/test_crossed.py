@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable
 
@@ -141,6 +142,20 @@ def test_the_interval_holds_both_the_bootstrap_and_the_t_interval(seeds: int, of
     assert (found.low, found.high) == pytest.approx((min(low, found.mean - half), max(high, found.mean + half)))
     assert found.method == ("bootstrap" if high - low > 2 * half else "t") == method
     assert (found.seeds, found.lemmas, found.freedom) == (seeds, 60, moment.freedom)
+
+
+def test_the_t_interval_of_a_share_is_symmetric_on_the_logit_scale() -> None:
+    one = random_scores(3, 1, 40, right=True, shift=0.4)
+    means = bootstrap_means({"A": one}, DRAWS)["A"]
+    found = mean_interval(one, means)
+    assert found.low is not None and found.high is not None and found.standard_error is not None
+    half = stats.t.ppf(0.975, 39) * found.standard_error / (found.mean * (1 - found.mean))
+    assert math.log(found.low / (1 - found.low)) == pytest.approx(math.log(found.mean / (1 - found.mean)) - half)
+    assert math.log(found.high / (1 - found.high)) == pytest.approx(math.log(found.mean / (1 - found.mean)) + half)
+    assert found.mean - found.low > found.high - found.mean  # more room below than above, where most is right
+    for value in (found.low, found.high):
+        assert mean_p(one, means, value) == pytest.approx(0.05)
+    assert mean_p(one, means, 1.5, "less") == mean_p(one, means, 1.0, "less") == 0
 
 
 def test_one_seed_gives_an_interval_for_new_lemmas_alone() -> None:
