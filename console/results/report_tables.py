@@ -141,14 +141,18 @@ def _with_words(cell: Cell) -> Iterator[tuple[str, Number | Range]]:
     words = ""
     for at, part in enumerate(cell):
         if isinstance(part, Text):
-            words = " ".join(f"{words} {part.text}".split()) if re.search(r"\w", part.text) else words  # nothing drawn
+            words = " ".join(f"{words} {_words_of(part)}".split())
         elif isinstance(part, Number | Range):
-            following = (
-                "" if words else " ".join(one.text.strip() for one in cell[at + 1 : at + 2] if isinstance(one, Text))
-            )
+            next_texts = [one for one in cell[at + 1 : at + 2] if isinstance(one, Text)]
+            following = "" if words else " ".join(map(_words_of, next_texts))
             if (part.mean if isinstance(part, Range) else part.value) is not None:
                 yield words or following, part
             words = ""
+
+
+def _words_of(part: Text) -> str:
+    """The text; "" of what is drawn."""
+    return part.text.strip() if re.search(r"\w", part.text) else ""
 
 
 def _has_number(cell: Cell) -> bool:
