@@ -22,8 +22,7 @@ HEAD, MEAN_POOL, WORD_OVERLAP, RANDOM = "head", "mean_pool", "word_overlap", "ra
 TOP1, TOP3, COHERENCE, MARGIN, KILLERS = "retrieval_top1", "retrieval_top3", "coherence_accuracy", "margin", "killers"
 _RETRIEVAL = (TOP1, TOP3, MARGIN, KILLERS)
 _KEY = ("kind", "item_id", "lemma", "tier")
-_RANKED = ("rank", "margin", "mean_pool_rank", "mean_pool_margin", "baseline_ranks", "baseline_margins")
-_USED = (*_RANKED, "candidates", "right", "best_expected", "killer")
+_OF_ITEMS = (*_KEY, "candidates", "right", "best_expected", "killer")
 
 
 class RankedItems(NamedTuple):
@@ -93,16 +92,58 @@ class RunScores(NamedTuple):
         return math.nan if values is None or not len(values) else math.fsum(values.tolist()) / len(values)
 
 
+class _Items(NamedTuple):
+    """What the items of one evaluation say, whichever model ranked them; ``order`` (N,) sorts a run's table."""
+
+    order: Integers
+    key: pl.DataFrame
+    lemmas: Integers
+    positions: dict[str, Integers]
+    chance_top1: Floats
+    chance_top3: Floats
+    ceiling: Floats
+    evaluation: str
+
+
+_last: list[tuple[pl.DataFrame, _Items]] = []
+"""The items that were examined last, if any: those of nearly every other run of the experiment, too."""
+
+
 def run_scores(items: pl.DataFrame, metrics: Metrics) -> RunScores:
     """The scores in ``items``, the table of a run with the lists that baselines and guessing need; of ``metrics``."""
-    items = items.select(*_KEY, *_USED).sort(*_KEY, maintain_order=True)
-    key = items.select(_KEY)
+    table = items.select(_OF_ITEMS)
+    known = _last[0] if _last else None
+    if known is None or not known[0].equals(table):
+        known = (table, _examined(table))
+        _last[:] = [known]
+    shared = known[1]
     baselines = [name for name in metrics.baselines if name != RANDOM]
-    ranked = _baselines(items, len(baselines))
-    models = {HEAD: _ranked(items, ""), MEAN_POOL: _ranked(items, "mean_pool_")}
+    models = {
+        HEAD: RankedItems(items["rank"].to_numpy()[shared.order], items["margin"].to_numpy()[shared.order]),
+        MEAN_POOL: RankedItems(*(items[f"mean_pool_{name}"].to_numpy()[shared.order] for name in ("rank", "margin"))),
+    }
+    ranked = _baselines(items, len(baselines), shared.order)
     if ranked is not None and WORD_OVERLAP in baselines:
         at = baselines.index(WORD_OVERLAP)
         models[WORD_OVERLAP] = RankedItems(ranked.ranks[:, at], ranked.margins[:, at])
+    positions = dict(shared.positions)
+    if KILLERS not in positions:
+        killers = _inferred_killers(metrics, ranked, models, positions[TOP1])
+        positions |= {} if killers is None else {KILLERS: killers}
+    outcome = _digest(*models[HEAD])
+    arrays = [array for model in list(models.values())[1:] for array in model]
+    arrays += [shared.chance_top1, shared.chance_top3, shared.ceiling]
+    content = _digest([shared.evaluation, outcome], *arrays, positions.get(KILLERS, np.zeros(0)))
+    chances = (shared.chance_top1, shared.chance_top3)
+    return RunScores(
+        shared.key, shared.lemmas, positions, models, *chances, shared.ceiling, shared.evaluation, outcome, content
+    )
+
+
+def _examined(table: pl.DataFrame) -> _Items:
+    """The items of ``table``, in the order of their keys."""
+    numbered = table.with_row_index("number").sort(*_KEY, maintain_order=True)
+    order, items = numbered["number"].to_numpy().astype(np.intp), numbered.drop("number")
     retrieval = (items["kind"] == "retrieval").to_numpy()
     positions = dict.fromkeys((TOP1, TOP3, MARGIN), np.flatnonzero(retrieval))
     positions[COHERENCE] = np.flatnonzero((items["kind"] == "coherence").to_numpy())
@@ -110,39 +151,28 @@ def run_scores(items: pl.DataFrame, metrics: Metrics) -> RunScores:
         at_tier = np.flatnonzero(retrieval & (items["tier"] == tier).to_numpy())
         if tier and len(at_tier) and (name := sanitize_line(tier)) not in (*positions, KILLERS):
             positions[name] = at_tier
-    if items["killer"].null_count():
-        killers = _inferred_killers(metrics, ranked, models, retrieval)
-    else:
-        killers = np.flatnonzero((items["killer"] != "").to_numpy())
-    if killers is not None:
-        positions[KILLERS] = killers
+    if not items["killer"].null_count():
+        positions[KILLERS] = np.flatnonzero((items["killer"] != "").to_numpy())
+    key = items.select(_KEY)
     evaluation = _digest(*(key[name].to_list() for name in _KEY))
-    chances = (_chance(items, 1), _chance(items, 3))
-    ceiling = items["best_expected"].to_numpy()
-    outcome = _digest(*models[HEAD])
-    arrays = (array for model in list(models.values())[1:] for array in model)
-    content = _digest([evaluation, outcome], *arrays, *chances, ceiling, positions.get(KILLERS, np.zeros(0)))
     lemmas = items["lemma"].cast(pl.Enum(items["lemma"].unique().sort())).to_physical().to_numpy().astype(np.intp)
-    return RunScores(key, lemmas, positions, models, *chances, ceiling, evaluation, outcome, content)
+    chances = (_chance(items, 1), _chance(items, 3))
+    return _Items(order, key, lemmas, positions, *chances, items["best_expected"].to_numpy(), evaluation)
 
 
-def _ranked(items: pl.DataFrame, prefix: str) -> RankedItems:
-    return RankedItems(items[f"{prefix}rank"].to_numpy(), items[f"{prefix}margin"].to_numpy())
-
-
-def _baselines(items: pl.DataFrame, count: int) -> RankedItems | None:
+def _baselines(items: pl.DataFrame, count: int, order: Integers) -> RankedItems | None:
     """Ranks and margins of the saved baselines, each (N, ``count``); None where they are not that many."""
     lists = (items["baseline_ranks"], items["baseline_margins"])
     if not count or any(bool((one.list.len() != count).any()) for one in lists):
         return None
-    return RankedItems(*(one.explode().to_numpy().reshape(items.height, count) for one in lists))
+    return RankedItems(*(one.explode().to_numpy().reshape(items.height, count)[order] for one in lists))
 
 
 def _inferred_killers(
     metrics: Metrics,
     baselines: RankedItems | None,
     models: Mapping[str, RankedItems],
-    retrieval: npt.NDArray[np.bool_],
+    retrieval: Integers,
 ) -> Integers | None:
     """Positions of the frozen killers of a run whose items do not name them; None if unknown.
 
@@ -155,7 +185,8 @@ def _inferred_killers(
     layers = () if baselines is None else zip(baselines.ranks.T, baselines.margins.T, strict=True)
     for ranks, margins in (models[MEAN_POOL], *layers):
         rounded = np.round(margins, KILLER_DIGITS)
-        found = np.flatnonzero(retrieval & (ranks > 1) & ((rounded <= KILLER_MARGIN) | (ranks >= KILLER_RANK)))
+        is_killer = (ranks > 1) & ((rounded <= KILLER_MARGIN) | (ranks >= KILLER_RANK))
+        found: Integers = retrieval[is_killer[retrieval]]
         if len(found) == metrics.killer_set and abs(float((head[found] == 1).mean()) - metrics.killer_top1) < 1e-9:
             return found
     return None
