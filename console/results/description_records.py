@@ -164,6 +164,7 @@ class ConditionTraining(Struct, frozen=True):
         median_epoch: of the epochs to the threshold, those that did not reach it counting as later than all others; None
             where fewer than half did.
         warnings: how many of each kind, over seeds.
+        negative_gaps: share of hard pairs with a negative gap at each early warning.
     """
 
     condition: str
@@ -175,6 +176,7 @@ class ConditionTraining(Struct, frozen=True):
     convergence: tuple[Convergence, ...] = ()
     median_epoch: float | None = None
     warnings: dict[str, int] = {}
+    negative_gaps: tuple[SeedPoint, ...] = ()
 
     @property
     def reached(self) -> int:

@@ -45,6 +45,7 @@ class TrainingEvents(NamedTuple):
         total_steps: planned; 0 before the first step.
         measurements: by step, that of step 0 first.
         warnings: how many of each kind.
+        negative_gaps: share of hard pairs with a negative gap, by the step of the early warning that says it.
         seconds: wall time by stage, over all processes of the run, without the time between them.
         first_event, last_event: host's Unix time in s.
     """
@@ -53,6 +54,7 @@ class TrainingEvents(NamedTuple):
     total_steps: int
     measurements: tuple[Measurement, ...]
     warnings: dict[str, int]
+    negative_gaps: dict[int, float]
     seconds: dict[str, float]
     first_event: float
     last_event: float
@@ -174,6 +176,7 @@ def training_events(events: Iterable[Event]) -> TrainingEvents:
     losses: dict[int, float] = {}
     measurements: dict[int, Measurement] = {}
     warnings = Counter[str]()
+    negative_gaps: dict[int, float] = {}
     seconds = defaultdict[str, float](float)
     total_steps = 0
     times: list[float] = []
@@ -195,6 +198,8 @@ def training_events(events: Iterable[Event]) -> TrainingEvents:
                     measurements[body.step] = body
                 elif isinstance(body, Warning):
                     warnings[body.kind] += 1
+                    if body.kind == "early_warning" and 0 <= body.value <= 1:
+                        negative_gaps[body.step] = body.value
         last = event.t
     steps = sorted(losses)
     return TrainingEvents(
@@ -202,6 +207,7 @@ def training_events(events: Iterable[Event]) -> TrainingEvents:
         total_steps,
         tuple(measurements[step] for step in sorted(measurements)),
         dict(sorted(warnings.items())),
+        dict(sorted(negative_gaps.items())),
         dict(seconds),
         min(times),
         max(times),

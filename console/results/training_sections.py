@@ -129,8 +129,14 @@ def _warnings(conditions: Sequence[ConditionTraining]) -> Section:
     for one in conditions:
         cells = [(Number(one.warnings.get(kind, 0), "count"),) for kind in kinds]
         rows.append((text_cell(one.condition, "name"), (Number(len(one.seeds), "count"),), *cells))
+        if one.negative_gaps:
+            gaps = ", ".join(f"{100 * point.mean:.0f}% at epoch {point.epoch:.1f}" for point in one.negative_gaps)
+            rows.append((text_cell(f"  hard pairs with a negative gap: {gaps}", "muted"),))
     if not kinds and rows:
         rows = [(text_cell("None in any run."),)]
+    elif any(one.negative_gaps for one in conditions):
+        note = "Early warning, below 15%: tune; to 40%: architecture; from 40%: data."
+        rows.append((text_cell(note, "muted"),))
     header = header_row("", "runs", *kinds) if kinds else ()
     return Section("Warnings of the guardrails, over all seeds", tuple(rows), header, "warnings")
 

@@ -90,6 +90,7 @@ def condition_training(name: str, runs: Mapping[int, TrainingEvents], threshold:
         convergence,
         _median_epoch(convergence),
         dict(sorted(warnings.items())),
+        seed_points(_negative_gaps(one) for one in runs.values()),
     )
 
 
@@ -103,7 +104,7 @@ def _loss_parts(run: TrainingEvents) -> list[tuple[int, float, float]]:
     steps, losses = run.losses.points()
     if not steps or not run.total_steps:
         return []
-    epochs = next((one.epoch / one.step for one in reversed(run.measurements) if one.step), 0.0)  # of one step
+    epochs = _epochs_of_a_step(run)
     parts: dict[int, list[float]] = defaultdict(list)
     for step, loss in zip(steps, losses, strict=True):
         parts[min(PARTS, int((step - 1) * PARTS / run.total_steps) + 1)].append(loss)
@@ -111,6 +112,18 @@ def _loss_parts(run: TrainingEvents) -> list[tuple[int, float, float]]:
         (part, epochs * run.total_steps * part / PARTS, statistics.fmean(values))
         for part, values in sorted(parts.items())
     ]
+
+
+def _negative_gaps(run: TrainingEvents) -> list[tuple[int, float, float]]:
+    """Place in percent of the steps, epochs done, and the share, of each early warning."""
+    if not run.total_steps:
+        return []
+    epochs = _epochs_of_a_step(run)
+    return [(round(100 * step / run.total_steps), epochs * step, value) for step, value in run.negative_gaps.items()]
+
+
+def _epochs_of_a_step(run: TrainingEvents) -> float:
+    return next((one.epoch / one.step for one in reversed(run.measurements) if one.step), 0.0)
 
 
 def seed_points(runs: Iterable[Sequence[tuple[int, float, float]]]) -> tuple[SeedPoint, ...]:

@@ -155,6 +155,17 @@ def test_warnings_are_counted_by_kind(tmp_path: Path) -> None:
     assert "None in any run." in text(summary_of(tmp_path / "calm", seeds=(42,)))
 
 
+def test_early_warnings_say_how_many_hard_pairs_have_a_negative_gap(tmp_path: Path) -> None:
+    for seed, share in ((42, 0.3), (123, 0.5), (456, 7.0)):
+        early = Warning("early_warning", "hard pairs", 10, share)
+        write_events(tmp_path, RunId("A", seed), [*events_of(seed)[:-2], early])
+    runs = [RunId("A", seed) for seed in SEEDS]
+    summary = training_summary(load_training(tmp_path, runs), runs, 0.6, Timeline())
+    (point,) = summary.conditions[0].negative_gaps
+    assert (point.epoch, point.mean, point.n) == (1.0, 0.4, 2)  # 7.0 is no share
+    assert "hard pairs with a negative gap: 40% at epoch 1.0" in text(summary)
+
+
 def test_names_and_problems_are_safe_to_show(tmp_path: Path) -> None:
     summary_of(tmp_path)
     (tmp_path / "A_seed42" / "events.jsonl").write_bytes(b"\x1b[31m\n")
