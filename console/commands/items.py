@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from console import exit_codes
 from console.commands.context import Context
 from console.commands.output import print_line, table
 from console.format import counted, number
+from console.results.report import json_object
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import folder_name
 from engine.contract.settings import RunId, run_ids
@@ -92,8 +91,6 @@ def _json(
     changes: tuple[ItemChanges, ...],
 ) -> str:
     body: dict[str, Any] = {
-        "schema": SCHEMA,
-        "version": VERSION,
         "experiment": context.experiment.name,
         "profile": context.profile,
         "seeds": {name: [run.seed for run in runs if run.condition == name] for name in known.conditions},
@@ -103,7 +100,7 @@ def _json(
         "changes": changes,
         "items": records,
     }
-    return msgspec.json.format(msgspec.json.encode(body), indent=2).decode()
+    return json_object(SCHEMA, VERSION, body)
 
 
 def _text(known: ItemTable, records: list[ItemRecord], changes: tuple[ItemChanges, ...]) -> str:
