@@ -99,6 +99,24 @@ def test_p_is_below_the_error_exactly_where_the_interval_excludes_the_value(
         assert (greater < error / 2) == (interval.low > value)
 
 
+@given(st.integers(0, 10**6), st.sampled_from([1, 3, 12]), st.floats(-0.5, 1.5), st.floats(-1.2, 1.2))
+@settings(max_examples=25, deadline=None)
+def test_p_of_a_share_is_below_the_error_exactly_where_its_interval_excludes_the_value(
+    number: int, seeds: int, shift: float, place: float
+) -> None:
+    assume(abs(abs(place) - 1) > 1e-6)
+    one = random_scores(number, seeds, right=True, shift=shift)
+    means = bootstrap_means({"A": one}, DRAWS)["A"]
+    for error in (0.2, 0.05):
+        interval = mean_interval(one, means, 1 - error)
+        assert interval.low is not None and interval.high is not None
+        end = interval.high if place > 0 else interval.low
+        value = min(1.0, max(0.0, interval.mean + abs(place) * (end - interval.mean)))
+        p = mean_p(one, means, value)
+        assert p is not None
+        assert (p < error) == (not interval.low <= value <= interval.high)
+
+
 def test_bootstrap_bounds_are_those_order_statistics_at_which_p_is_the_error() -> None:
     draws = np.arange(1.0, 1000.0)
     low, high = bootstrap_bounds(draws)
