@@ -148,7 +148,7 @@ def need_text(need: Need, unit: Literal["points", "cosine"] = "points") -> str:
 
     if need.resolvable is None:
         return "cannot be told: too few lemmas, or nothing varies"
-    resolves = f"this data can resolve {amount(need.resolvable)}{' points' if unit == 'points' else ''}"
+    resolves = f"this data tells {amount(need.resolvable)}{' points' if unit == 'points' else ''} or more"
     limits = "" if need.knows_seeds else " for these trained models (of other seeds one run says nothing)"
     if need.settled:
         return f"settled{limits}; {resolves}"
@@ -165,7 +165,7 @@ def need_text(need: Need, unit: Literal["points", "cosine"] = "points") -> str:
         seeds, items = need.both
         together = f"{_seeds(seeds)} with about {_about(items)} items would"
         return f"neither seeds{floor} nor items alone can settle this; {together}"
-    return f"none resolvable{limits}: {resolves}"
+    return f"none resolvable{limits}: no reasonable number of seeds or items would; {resolves}"
 
 
 def _seeds(count: int) -> str:

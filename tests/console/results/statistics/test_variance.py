@@ -81,7 +81,9 @@ def test_an_effect_far_below_the_resolution_is_never_a_plan() -> None:
     for mean in (0.0, 0.0005, 0.003):
         found = what_is_needed(interval(mean, shares), shares, 0.0)
         assert (found.more_seeds, found.items, found.both) == (None, None, None)
-        assert need_text(found) == "none resolvable: this data can resolve 4.0 points"
+        assert need_text(found) == (
+            "none resolvable: no reasonable number of seeds or items would; this data tells 4.0 points or more"
+        )
 
 
 def test_seeds_and_items_together_where_neither_does_alone() -> None:
@@ -131,7 +133,7 @@ def test_settled_and_unknown() -> None:
     shares = points(1.0, 0.1, 0.1)
     found = what_is_needed(interval(-0.09, shares), shares, 0.0)
     assert (found.settled, found.more_seeds, found.items) == (True, None, None)
-    assert need_text(found) == "settled; this data can resolve 3.1 points"
+    assert need_text(found) == "settled; this data tells 3.1 points or more"
     nothing = what_is_needed(Interval(0.5, None, None, None, "none", 3, 1, 10), None, 0.0)
     assert nothing == Need(False, None)
     assert "cannot be told" in need_text(nothing)
@@ -139,7 +141,9 @@ def test_settled_and_unknown() -> None:
 
 def test_words() -> None:
     assert need_text(Need(False, 0.02, 0.01, more_seeds=1, items=1234)) == "1 more seed or about 1,300 items would"
-    assert need_text(Need(False, 0.0213, 0.01), "cosine") == "none resolvable: this data can resolve 0.021"
+    assert need_text(Need(False, 0.0213, 0.01), "cosine") == (
+        "none resolvable: no reasonable number of seeds or items would; this data tells 0.021 or more"
+    )
 
 
 def test_parts_of_a_mean_have_one_side() -> None:
