@@ -356,7 +356,7 @@ class Session:
             raise BadInput("was changed since it was read; open the console again", file=self.experiment_file)
         experiment = await asyncio.to_thread(write_addition, self.experiment_file, addition, profile)
         runs = run_ids(experiment, profile)
-        new = tuple(run for run in runs if run not in self._settings)
+        new = tuple(run for run in runs if run not in self._settings and addition.has(run))
         self._settings = {run: resolve(experiment, profile, run) for run in runs}
         self.experiment, self._runs = experiment, runs
         await self._link.follow(runs)

@@ -48,10 +48,15 @@ _FIRST_SEEDS = (789, 1011, 1213)  # then every 202nd, as the experiment's own 42
 
 
 class Addition(Struct, frozen=True):
-    """Something to add to an experiment: ``name`` of the condition ("" for seeds), and its TOML."""
+    """Something to add to an experiment: a condition of this ``name``, or ``seeds``; and its TOML."""
 
     name: str
     toml: str
+    seeds: tuple[int, ...] = ()
+
+    def has(self, run: RunId) -> bool:
+        """Whether ``run`` is one that it adds."""
+        return run.seed in self.seeds or run.condition == self.name
 
 
 class Origin(Struct, frozen=True):
@@ -134,8 +139,9 @@ def derive(experiment: Experiment, profile: str, parent: str, difference: str, o
 
 def added_seeds(seeds: Iterable[int], origin: Origin) -> Addition:
     """Further ``seeds`` for every condition of a profile."""
+    seeds = tuple(seeds)
     fields = {"seeds": list(seeds), "reason": origin.reason, "at": origin.at, "profiles": [origin.profile]}
-    return Addition("", _block("[[added_seeds]]", fields | {"results": origin.results, "by": origin.by}))
+    return Addition("", _block("[[added_seeds]]", fields | {"results": origin.results, "by": origin.by}), seeds)
 
 
 def with_addition(file: Path, addition: Addition, profile: str) -> tuple[str, Experiment]:

@@ -10,13 +10,14 @@ from textual import on
 
 from console.ui.commands import CommandApp, Notice
 from console.ui.messages import DecisionRequested, LaunchRequested, NextStepRequested
+from engine.contract.bad_input import BadInput
+from engine.contract.experiment import Experiment, read_experiment
 
 if TYPE_CHECKING:
     from console.results.decisions import Decision
     from console.results.derive import Addition
     from console.results.experiment_report import ExperimentReport
     from console.results.next_step_records import NextStep
-    from engine.contract.experiment import Experiment
     from engine.contract.settings import RunId
 
 
@@ -43,8 +44,17 @@ class ResultCommands(CommandApp, inherit_bindings=False):
             return
         from console.ui.results.next_step import ChangeDialog
 
-        profile, results = session.snapshot.profile, report.analysis.results_fingerprint
-        self.push_screen(ChangeDialog(step, session.experiment, session.experiment_file, profile, results), self._add)
+        file, profile, results = (
+            session.experiment_file,
+            session.snapshot.profile,
+            report.analysis.results_fingerprint,
+        )
+        try:
+            experiment = read_experiment(file)  # another console may have added to it
+        except BadInput as error:
+            self.show_notice(str(error), "error")
+        else:
+            self.push_screen(ChangeDialog(step, experiment, file, profile, results), self._add)
 
     def _add(self, addition: Addition | None) -> None:
         session = None if addition is None else self.session_for("add")

@@ -267,7 +267,7 @@ class FakeSession:
         states = {run: self.snapshot.sync_states.get(run) or SyncState() for run in runs}
         version = self.snapshot.version + 1
         self.snapshot = replace(self.snapshot, runs=views, sync_states=states, version=version)
-        return tuple(run for run in runs if run not in known)
+        return tuple(run for run in runs if run not in known and addition.has(run))
 
     def record_decision(self, decision: Decision, /) -> None:
         """Record it, unless a test set ``error``."""

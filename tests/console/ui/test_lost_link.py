@@ -26,7 +26,7 @@ async def test_every_view_can_be_left_and_read_while_the_link_is_lost() -> None:
         for key, text in (
             ("1", "connection reset"),
             ("3", "Loss"),
-            ("4", "Verdict"),
+            ("4", "DO NOT SHIP"),
             ("5", "2 items"),
             ("2", "finished"),
         ):

@@ -10,6 +10,7 @@ from textual.widgets import Input, TextArea
 
 from console.results.analysis_records import Analysis, GateResult
 from console.results.decisions import Decision, DecisionLog
+from console.results.derive import Origin, derive, write_addition
 from console.results.experiment_report import ExperimentReport
 from console.results.next_step_records import Change, Evidence, NextStep
 from console.results.statistics.estimates import Interval
@@ -134,6 +135,28 @@ async def test_the_change_of_another_condition_and_seeds_are_reached_by_keys(ses
         await pilot.press("n")
         await until_shown(pilot, "A/7", "B/7")
     assert not session.launched and read_experiment(session.experiment_file).added_seeds[0].seeds == (7,)
+
+
+async def test_what_another_console_has_added_meanwhile_is_neither_overwritten_nor_launched(
+    session: FakeSession,
+) -> None:
+    because = Origin("theirs", "demo", "", "2026-11-27T08:00:00+00:00", "")
+    write_addition(session.experiment_file, derive(session.experiment, "demo", "B", LESS, because), "demo")
+    async with console(session) as pilot:
+        pilot.app.post_message(NextStepRequested(report(session)))
+        await until_shown(pilot, "▸ 1. Reduce")
+        await pilot.press("enter")
+        await until_shown(pilot, "B.3, from B", "it would have the settings of B.2")
+        pilot.app.screen.query_one(TextArea).load_text("[curriculum_weights]\ntier3_adversarial = 3.0\n")
+        await until_shown(pilot, "Adds B.3/42, B.3/123, B.3/456.")
+        await pilot.press("ctrl+s")
+        await until_shown(pilot, "Launch B.3/42, B.3/123 and B.3/456.")
+        await pilot.press("n")
+        derived_path(session.experiment_file).write_text("[oops")
+        pilot.app.post_message(NextStepRequested(report(session)))
+        await until_shown(pilot, "▸ 1. Reduce")
+        await pilot.press("enter")
+        await until(pilot, lambda: any("scaling.derived.toml:1: not valid TOML" in text for text in notices(pilot)))
 
 
 async def test_a_file_that_cannot_be_written_is_named_and_nothing_is_launched(session: FakeSession) -> None:
