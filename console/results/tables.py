@@ -19,6 +19,8 @@ Unit = Literal["percent", "points", "threshold", "cosine", "gain", "count", "p",
 LINE_WIDTH = 76  # 80 columns less the pane's padding and scrollbar
 BLOCKS = "▁▂▃▄▅▆▇█"
 MIN_BAR_WIDTH, MAX_BAR_WIDTH = 17, 81
+OPTIONAL_BAR_WIDTH = 31
+"""Bars are at least so wide before an optional column takes more of the line."""
 
 
 class Text(Struct, frozen=True):
@@ -267,7 +269,8 @@ def _fitting(section: Section, width: int) -> Section:
     kept = list(range(len(section.header)))
     for column in sorted(section.optional, reverse=True):
         cells = [row for row in (section.header, *section.rows) if len(row) == len(section.header)]
-        needed = sum(max(_least_width(row[at]) for row in cells) for at in kept) + 2 * (len(kept) - 1)
+        needed = sum(max(_least_width(row[at], OPTIONAL_BAR_WIDTH) for row in cells) for at in kept)
+        needed += 2 * (len(kept) - 1)
         if needed <= width:
             break
         kept.remove(column)
@@ -411,8 +414,8 @@ def _uncut(cell: Cell) -> int:
     return _width(cell) if any(isinstance(part, Number | Range) for part in cell) and len(cell) <= 3 else 0
 
 
-def _least_width(cell: Cell) -> int:
-    return sum(MIN_BAR_WIDTH if isinstance(part, Bar | Axis) else _text_width(part.text) for part in cell)
+def _least_width(cell: Cell, bar: int = MIN_BAR_WIDTH) -> int:
+    return sum(bar if isinstance(part, Bar | Axis) else _text_width(part.text) for part in cell)
 
 
 def _width(cell: Cell) -> int:

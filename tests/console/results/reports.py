@@ -40,7 +40,7 @@ def report_on(
             OutcomeResult("B", "A", "tier1_easy", -0.02, None, interval(-0.01), "undecided"),
         ),
         plan=PlanStatus("f" * 64, "2026-01-02T03:04:05Z", ("retrieval_top1 0.3, now 0.25",), 2, 0.025),
-        warnings=("Each is one observation: A/42 and A/123 have identical items.",),
+        warnings=(warning, "Each is one observation: A/42 and A/123 have identical items."),
         results_fingerprint="e" * 64,
     )
     return ExperimentReport(results, analysis)
