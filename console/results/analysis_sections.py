@@ -176,15 +176,15 @@ def _gates(gates: Sequence[GateResult], runs: str) -> Section:
         previous = one.condition
         if one.outcome == "INCONCLUSIVE" and one.need is not None:
             rows.append((text_cell(""), text_cell(_need_text(one.need, "points"), "muted")))
-    if rows:
-        legend = "| threshold  c chance  m frozen mean pooling  ^ ceiling of this evaluation"
-        rows.append((text_cell(legend, "muted"),))
+    legend = "| threshold  c chance  m frozen mean pooling  ^ ceiling of this evaluation"
     header = (
         *header_row("", "metric", "gate"),
         (Axis(),),
         *header_row("mean", "95%", "verdict", "p (fails)", "items"),
     )
-    return Section(f"Ship blockers   {runs}", tuple(rows), header, "gates", optional=(7, 8))
+    return Section(
+        f"Ship blockers   {runs}", tuple(rows), header, "gates", optional=(7, 8), legend=legend if rows else ""
+    )
 
 
 def _need_text(need: Need, unit: Unit) -> str:
@@ -214,10 +214,10 @@ def differences_section(comparisons: Sequence[Comparison], title: str, key: str)
             )
         )
         rows += [(text_cell(""), text_cell(note, "muted")) for note in _notes(one)]
-    if any(one.margin is not None for one in comparisons):
-        rows.append((text_cell("| no difference  : the margin that a loss must not reach", "muted"),))
+    has_margins = any(one.margin is not None for one in comparisons)
+    legend = "| no difference  : the margin that a loss must not reach" if has_margins else ""
     names = header_row("Δ [95%]", "reading", "p", "adjusted p", "ours above, % of seed pairs")
-    return Section(title, tuple(rows), (*header_row(""), (axis,), *names), key, optional=(4, 5, 6))
+    return Section(title, tuple(rows), (*header_row(""), (axis,), *names), key, optional=(4, 5, 6), legend=legend)
 
 
 def _labelled(comparisons: Sequence[Comparison]) -> Iterator[tuple[list[Row], Cell, Comparison]]:

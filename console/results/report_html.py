@@ -35,7 +35,7 @@ details { margin: 1.1rem 0; border-top: 1px solid var(--line); padding-top: .6re
 table { border-collapse: collapse; font-size: .87rem; margin: .5rem 0; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .2rem .7rem .2rem 0; vertical-align: top; }
 th, td { border-bottom: 1px solid var(--line); white-space: nowrap; }
-td.number { text-align: right; } td.words { white-space: normal; } th { color: var(--muted); font-weight: 600; }
+td.words { white-space: normal; } th { color: var(--muted); font-weight: 600; }
 p { margin: .3rem 0; } .indent { padding-left: 1.2rem; }
 .pass { color: var(--pass); font-weight: 600; } .fail { color: var(--fail); font-weight: 600; }
 .warning { color: var(--warn); font-weight: 600; } .muted { color: var(--muted); } .name { font-weight: 600; }

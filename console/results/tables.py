@@ -204,6 +204,7 @@ class Section(Struct, frozen=True):
         key: its name in CSV and in links, such as ``gates``.
         optional: columns (from 0) left out where the width does not suffice, the last of them first; what they say must
             stand elsewhere too.
+        legend: what the signs of its bars mean, for outputs that draw them.
     """
 
     title: str
@@ -211,6 +212,7 @@ class Section(Struct, frozen=True):
     header: Row = ()
     key: str = ""
     optional: tuple[int, ...] = ()
+    legend: str = ""
 
 
 def with_unique_keys(sections: Sequence[Section]) -> tuple[Section, ...]:
@@ -256,7 +258,7 @@ def section_lines(section: Section, width: int = LINE_WIDTH, ascii_only: bool = 
         ]
         first, *rest = _wrapped(cells[-1], _width(tuple(padded)), _hanging(padded, cells[-1]), width)
         lines += [[*padded, *first], *rest]
-    return lines
+    return lines + (_wrapped(text_cell(fitting.legend, "muted"), 0, 2, width) if fitting.legend else [])
 
 
 def page_lines(sections: Sequence[Section], width: int = LINE_WIDTH, ascii_only: bool = False) -> list[Line]:
@@ -349,7 +351,9 @@ def _in_ascii(section: Section) -> Section:
         )
         for row in (section.header, *section.rows)
     ]
-    return replace(section, title=as_ascii(section.title), header=rows[0], rows=tuple(rows[1:]))
+    return replace(
+        section, title=as_ascii(section.title), legend=as_ascii(section.legend), header=rows[0], rows=tuple(rows[1:])
+    )
 
 
 def _merged(chars: Sequence[tuple[str, Role]]) -> tuple[Text, ...]:
