@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.contract.analysis_settings import AnalysisSettings, Expectation
+from engine.contract.analysis_settings import AnalysisSettings, Expectation, Timeline
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import read_experiment
 from engine.contract.settings import resolve, run_ids
@@ -51,6 +51,11 @@ def test_the_shipped_experiment_compares_b_with_a_and_c_with_b_and_says_what_is_
     assert next(experiment.outcomes["C"].expectations()) == Expectation("retrieval_top1", 5.0, 10.0)
 
 
+def test_the_shipped_timeline_is_the_default_one_in_minutes() -> None:
+    experiment = read_experiment(find_config("scaling.toml"))
+    assert experiment.timeline == Timeline() == Timeline(30.0, 40.0, 420.0, 60.0)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -58,6 +63,8 @@ def test_the_shipped_experiment_compares_b_with_a_and_c_with_b_and_says_what_is_
         ('[["B", "A"], ["C", "B"]]', '[["B", "B"]]', r"analysis.comparisons: 'B' is compared with itself"),
         ('[["B", "A"], ["C", "B"]]', '[["B", "A"], ["A", "B"]]', r"comparisons: 'A' and 'B' are compared 2 times"),
         ('[["B", "A"], ["C", "B"]]', '[["B"]]', r"analysis.comparisons: Expected `array` of length 2"),
+        ("run = 40", "run = -1", r"timeline.run: Expected `float` > 0.0"),
+        ("set_up = 30", "setup = 30", r"timeline.*setup"),
         ('control = "A"', 'control = "Z"', r"analysis.control: no condition 'Z'"),
         ('["tier1_easy", "coherence_accuracy"]', '["tier9"]', r"analysis.must_not_regress: Invalid enum value 'tier9'"),
         (
