@@ -15,7 +15,8 @@ from engine.contract.settings import RunId, run_ids
 
 if TYPE_CHECKING:
     from console.results.item_changes import ItemChanges
-    from console.results.items import ItemFilter, ItemRecord, ItemTable
+    from console.results.item_filter import ItemFilter
+    from console.results.items import ItemRecord, ItemTable
 
 SCHEMA, VERSION = "qllm-console.items", 1
 _FACETS = ("kind", "tier", "reason")
@@ -29,7 +30,8 @@ def items(context: Context) -> int:
     """
     from console.results.aggregate import aggregate
     from console.results.item_changes import item_changes
-    from console.results.items import item_records, item_table, select
+    from console.results.item_filter import select
+    from console.results.items import item_records, item_table
     from console.results.load import load
 
     experiment, profile = context.experiment, context.profile
@@ -48,7 +50,7 @@ def items(context: Context) -> int:
 
 def _filter(context: Context, known: ItemTable) -> ItemFilter:
     """The filter that the options name."""
-    from console.results.items import ItemFilter, facet_values
+    from console.results.item_filter import ItemFilter, facet_values
 
     options = context.options
     for name in _FACETS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 
 from textual import on
@@ -81,6 +82,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self._session = session
         for pane in self._panes.values():
             pane.session = session
+        # in a thread, as importing data frames when view 5 is first shown would block the screen for a third of a second
+        self.run_worker(_import_data_frames, thread=True, exit_on_error=False, group="imports")
 
     async def show_experiment(self, experiment: Experiment) -> None:
         """Make the view of runs again, for an experiment to which runs were added."""
@@ -154,6 +157,10 @@ class MainScreen(Screen[None], inherit_bindings=False):
     def _select_run(self, message: RunSelected) -> None:
         message.stop()
         self.selected = message.run
+
+
+def _import_data_frames() -> None:
+    importlib.import_module("console.results.item_filter")
 
 
 def _make_pane(view: ViewName) -> Pane:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -12,30 +11,19 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from console.results.items import (
-    ANY_RUN,
-    DIFFERENCE,
-    FACETS,
-    Basis,
-    Change,
-    ItemFilter,
-    ItemTable,
-    facet_values,
-    select,
-    sort_rows,
-)
+from console.results.item_filter import ANY_RUN, DIFFERENCE, ItemFilter, facet_values, select, sort_rows
+from console.results.items import Change, ItemTable
 from console.results.statistics.estimates import Integers
-from console.ui.actions import bindings, key_of
+from console.ui.actions import bindings
+from console.ui.items.columns import SortColumn
 from console.ui.items.detail import ItemScreen
-from console.ui.items.item_list import ItemList, SortColumn
-from console.ui.items.item_text import ASCII, SHAPES, Marks, flow, legend, preview
+from console.ui.items.item_list import ItemList
+from console.ui.items.item_text import ASCII, SHAPES, Marks, preview
+from console.ui.items.summary import CHANGES, changes_content, facets_content, total_content
 from console.ui.results.pane import LocalCopyPane
 from console.ui.session_protocol import SessionProtocol
 
-_LABELS = {"kind": "kind", "tier": "tier", "reason": "reason", "pos": "pos", "item_class": "class"}
 _PLACEHOLDER = "words in query, lemma or reason, !word leaves out; Enter keeps it, Esc removes all"
-_CHANGES: tuple[Change, ...] = ("fixed", "broken")
-_BASES: tuple[Basis, ...] = ("majority", "margin")
 T = TypeVar("T")
 _DESCENDING = ("failed", DIFFERENCE)  # columns whose greatest values are wanted first
 
@@ -139,54 +127,10 @@ class ItemsPane(LocalCopyPane, inherit_bindings=False):
             self.query_one("#items-changes", Static).update("")
             self.query_one("#items-facets", Static).update("")
             return
-        shown = Content.assemble("showing ", (f"{len(rows):,} of {len(table.frame):,}", "bold"), " items")
-        if self._filter.text:
-            shown += Content.assemble("  filter ", (self._filter.text, "bold $text-accent"))
-        signs = Content.styled(legend(self.marks), "$foreground-muted")
-        room = self.size.width - 2 - shown.cell_length - signs.cell_length
-        self.query_one(self.MESSAGE, Static).update(shown + " " * room + signs if room >= 2 else shown)
-        self.query_one("#items-changes", Static).update(self._changes_content(table))
-        self.query_one("#items-facets", Static).update(self._facets_content())
-
-    def _changes_content(self, table: ItemTable) -> Content:
-        """``d fixed by B over A 33, broken 39 (by mean margin 30, 37)``, of the items that pass the other filters."""
-        if self._compared is None:
-            return Content.styled(
-                "With a second condition: what it fixed and broke against the first", "$foreground-muted"
-            )
-        ours, theirs = self._compared
-        counts: dict[tuple[Change, Basis], int] = {}
-        for change, basis in product(_CHANGES, _BASES):
-            which = replace(self._filter, change=change, basis=basis, ours=ours, theirs=theirs)
-            counts[change, basis] = len(select(table, which))
-        parts = [Content.assemble((f"{key_of('cycle_change')} ", "bold $text-accent"))]
-        for change in _CHANGES:
-            is_on = self._filter.change == change
-            count = f"{counts[change, self._filter.basis]:,}"
-            text = f"fixed by {ours} over {theirs} {count}" if change == "fixed" else f"broken {count}"
-            parts.append(Content.styled(f"[{text}]" if is_on else f" {text} ", "bold reverse" if is_on else ""))
-        other: Basis = "margin" if self._filter.basis == "majority" else "majority"
-        parts.append(
-            Content.assemble((f"  {key_of('toggle_basis')}", "bold $text-accent"), f" by {self._filter.basis}")
-        )
-        both = ", ".join(f"{counts[change, other]:,}" for change in _CHANGES)
-        parts.append(Content.styled(f" (by {other} {both})", "$foreground-muted"))
-        return Content("").join(parts)
-
-    def _facets_content(self) -> Content:
-        """Each facet with its key and its value."""
-        wrong_in = {"": "any", ANY_RUN: "some run"}.get(self._filter.wrong_in, self._filter.wrong_in)
-        values = [(f"cycle_facet('{name}')", _LABELS[name], getattr(self._filter, name) or "any") for name in FACETS]
-        values.append(("cycle_wrong_in", "wrong in", wrong_in))
-        parts = [
-            Content.assemble(
-                (key_of(call), "bold $text-accent"),
-                f" {label} ",
-                (value, "$foreground-muted" if value == "any" else "bold reverse"),
-            )
-            for call, label, value in values
-        ]
-        return Content("\n").join(flow(parts, self.size.width - 2, 2))
+        width = self.size.width - 2
+        self.query_one(self.MESSAGE, Static).update(total_content(table, self._filter, len(rows), self.marks, width))
+        self.query_one("#items-changes", Static).update(changes_content(table, self._filter, self._compared))
+        self.query_one("#items-facets", Static).update(facets_content(self._filter, width))
 
     @on(ItemList.CursorMoved)
     def _show_item(self) -> None:
@@ -217,7 +161,7 @@ class ItemsPane(LocalCopyPane, inherit_bindings=False):
     def action_cycle_change(self) -> None:
         """Items that the pair's first condition fixed, then those that it broke, then all."""
         if (pair := self._compared) is not None:
-            change = _next((None, *_CHANGES), self._filter.change)
+            change = _next((None, *CHANGES), self._filter.change)
             self._choose_change(change, pair)
 
     def action_select_pair(self, by: int) -> None:

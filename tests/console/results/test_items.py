@@ -13,20 +13,8 @@ from msgspec import structs
 from console.results.aggregate import aggregate
 from console.results.experiment_report import report_of
 from console.results.item_changes import change_text, item_changes, items_sections
-from console.results.items import (
-    ANY_RUN,
-    DIFFERENCE,
-    FACETS,
-    ConditionOutcome,
-    ItemFilter,
-    ItemTable,
-    changed,
-    facet_values,
-    item_records,
-    pairs_to_compare,
-    select,
-    sort_rows,
-)
+from console.results.item_filter import ANY_RUN, DIFFERENCE, FACETS, ItemFilter, facet_values, select, sort_rows
+from console.results.items import ConditionOutcome, ItemTable, changed, item_records, pairs_to_compare
 from console.results.load import load
 from console.results.page import page
 from console.results.tables import page_lines

@@ -1,0 +1,61 @@
+"""The lines above the table of items: how many are shown, what was fixed and broken, the facets with their keys."""
+
+from __future__ import annotations
+
+from itertools import product
+
+from msgspec.structs import replace
+from textual.content import Content
+
+from console.results.item_filter import ANY_RUN, FACETS, ItemFilter, select
+from console.results.items import Basis, Change, ItemTable
+from console.ui.actions import key_of
+from console.ui.items.item_text import Marks, flow, legend
+
+CHANGES: tuple[Change, ...] = ("fixed", "broken")
+_BASES: tuple[Basis, ...] = ("majority", "margin")
+_LABELS = {"kind": "kind", "tier": "tier", "reason": "reason", "pos": "pos", "item_class": "class"}
+_KEY, _CHOSEN, _MUTED = "bold $text-accent", "bold reverse", "$foreground-muted"
+
+
+def total_content(table: ItemTable, which: ItemFilter, shown: int, marks: Marks, width: int) -> Content:
+    """``showing 33 of 2,948 items``, the text filtered by, and what the signs mean where ``width`` has room."""
+    total = Content.assemble("showing ", (f"{shown:,} of {len(table.frame):,}", "bold"), " items")
+    if which.text:
+        total += Content.assemble("  filter ", (which.text, "bold $text-accent"))
+    signs = Content.styled(legend(marks), _MUTED)
+    room = width - total.cell_length - signs.cell_length
+    return total + " " * room + signs if room >= 2 else total
+
+
+def changes_content(table: ItemTable, which: ItemFilter, pair: tuple[str, str] | None) -> Content:
+    """``d fixed by B over A 33  broken 39  b by majority (by margin 30, 37)``, of the items that pass the other filters."""
+    if pair is None:
+        return Content.styled("With a second condition: what it fixed and broke against the first", _MUTED)
+    ours, theirs = pair
+    counts: dict[tuple[Change, Basis], int] = {}
+    for change, basis in product(CHANGES, _BASES):
+        counts[change, basis] = len(select(table, replace(which, change=change, basis=basis, ours=ours, theirs=theirs)))
+    parts = [Content.assemble((f"{key_of('cycle_change')} ", _KEY))]
+    for change in CHANGES:
+        is_on = which.change == change
+        count = f"{counts[change, which.basis]:,}"
+        text = f"fixed by {ours} over {theirs} {count}" if change == "fixed" else f"broken {count}"
+        parts.append(Content.styled(f"[{text}]" if is_on else f" {text} ", _CHOSEN if is_on else ""))
+    other: Basis = "margin" if which.basis == "majority" else "majority"
+    both = ", ".join(f"{counts[change, other]:,}" for change in CHANGES)
+    parts.append(Content.assemble((f"  {key_of('toggle_basis')}", _KEY), f" by {which.basis}"))
+    parts.append(Content.styled(f" (by {other} {both})", _MUTED))
+    return Content("").join(parts)
+
+
+def facets_content(which: ItemFilter, width: int) -> Content:
+    """Each facet with its key and its value, on lines of ``width`` columns."""
+    wrong_in = {"": "any", ANY_RUN: "some run"}.get(which.wrong_in, which.wrong_in)
+    values = [(f"cycle_facet('{name}')", _LABELS[name], getattr(which, name) or "any") for name in FACETS]
+    values.append(("cycle_wrong_in", "wrong in", wrong_in))
+    parts = [
+        Content.assemble((key_of(call), _KEY), f" {label} ", (value, _MUTED if value == "any" else _CHOSEN))
+        for call, label, value in values
+    ]
+    return Content("\n").join(flow(parts, width, 2))
