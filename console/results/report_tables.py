@@ -65,7 +65,7 @@ def as_markdown(sections: Sequence[Section]) -> str:
             lines += [_markdown_row(section.header, columns), "|" + " --- |" * columns]
             lines += [_markdown_row(row, columns) for row in section.rows]
         else:
-            lines += [line for row in section.rows for line in (_markdown(_row_text(row)), "")][:-1]
+            lines += [line for row in section.rows for line in (_markdown_line(_row_text(row)), "")][:-1]
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 
@@ -175,6 +175,11 @@ def _row_text(row: Row) -> str:
 def _markdown(text: str) -> str:
     escaped = re.sub(r"([\\`*_{}\[\]#|~])", r"\\\1", text)
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _markdown_line(text: str) -> str:
+    """A paragraph, or where the text is indented an item of a list: four spaces would make it code."""
+    return f"- {_markdown(text.strip())}" if text.startswith(" ") else _markdown(text)
 
 
 def _markdown_row(row: Row, columns: int) -> str:
