@@ -257,6 +257,8 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
     "steps": (
         Action("move(-1)", ("up",), "", "The step above"),
         Action("move(1)", ("down",), "", "The step below"),
+        Action("scroll_text(-1)", ("pageup",), "", "The evidence above"),
+        Action("scroll_text(1)", ("pagedown",), "", "The evidence below"),
         Action("choose", ("enter",), "", "Open the change that the step means"),
         Action("close", ("escape",), "", "Leave everything as it is"),
     ),

@@ -14,11 +14,12 @@ class Choices(Static):
     Args:
         lines: what the choices say.
         height: lines shown at a time.
+        selected: the line selected first.
     """
 
-    def __init__(self, lines: Sequence[Content], *, height: int, id: str) -> None:
+    def __init__(self, lines: Sequence[Content], *, height: int, id: str, selected: int = 0) -> None:
         super().__init__("", id=id, markup=False)
-        self.selected = 0
+        self.selected = selected
         self._lines = lines
         self._height = height
 

@@ -51,7 +51,8 @@ class NextStepsDialog(ModalScreen[NextStep | None], inherit_bindings=False):
         ]
         with Vertical(id="steps"):
             yield Static(Content.styled("Next steps, the plan's first", "bold"))
-            yield Choices(lines, height=7, id="step-list")
+            first = next((at for at, one in enumerate(self._steps) if one.status == "supported"), 0)
+            yield Choices(lines, height=7, id="step-list", selected=first)
             with VerticalScroll(id="step-evidence", can_focus=False):
                 yield Static("", id="step-text", markup=False)
             yield Static("", id="step-keys", markup=False)
@@ -67,6 +68,7 @@ class NextStepsDialog(ModalScreen[NextStep | None], inherit_bindings=False):
     def _show(self) -> None:
         step = self.step
         lines = [Content.assemble((f"{one.side}: ", "$foreground-muted"), one.text) for one in step.evidence]
+        self.query_one("#step-evidence").scroll_home(animate=False)
         self.query_one("#step-text", Static).update(Content("\n").join([*lines, Content(step.advice)]))
         enter = "Enter opens the change     " if step.changes else "nothing to launch for it     "
         self.query_one("#step-keys", Static).update(Content(f"{enter}Esc closes"))
@@ -74,6 +76,9 @@ class NextStepsDialog(ModalScreen[NextStep | None], inherit_bindings=False):
     def action_move(self, by: int) -> None:
         self.query_one(Choices).move(by)
         self._show()
+
+    def action_scroll_text(self, by: int) -> None:
+        self.query_one("#step-evidence").scroll_relative(y=4 * by, animate=False)
 
     def action_choose(self) -> None:
         if self.step.changes:

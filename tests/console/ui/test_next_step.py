@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
 from console.results.analysis_records import Analysis, GateResult
@@ -66,12 +67,20 @@ def report(session: FakeSession, steps: tuple[NextStep, ...] = STEPS) -> Experim
     return ExperimentReport(session.results(), analysis, next_steps=steps)
 
 
+async def open_steps(pilot: Pilot[None], session: FakeSession) -> None:
+    """Open the steps and go up to the first: the first that is supported is selected."""
+    pilot.app.post_message(NextStepRequested(report(session)))
+    await until_shown(pilot, "▸ 3. 4 more seeds", "for: B - A on top-1")
+    await pilot.press("up", "up")
+    await until_shown(pilot, "▸ 1. Reduce")
+
+
 @SIZES
 async def test_a_step_is_chosen_its_change_edited_and_the_derived_condition_launched(
     session: FakeSession, size: tuple[int, int]
 ) -> None:
     async with console(session, size) as pilot:
-        pilot.app.post_message(NextStepRequested(report(session)))
+        await open_steps(pilot, session)
         shown = await until_shown(
             pilot, "▸ 1. Reduce curriculum oversampling", "against: a tier3 bundle", "Not advised."
         )
@@ -110,16 +119,14 @@ async def test_a_step_is_chosen_its_change_edited_and_the_derived_condition_laun
 
 async def test_the_change_of_another_condition_and_seeds_are_reached_by_keys(session: FakeSession) -> None:
     async with console(session) as pilot:
-        pilot.app.post_message(NextStepRequested(report(session)))
-        await until_shown(pilot, "▸ 1. Reduce")
+        await open_steps(pilot, session)
         await pilot.press("enter")
         await until_shown(pilot, "B.2, from B")
         await pilot.press("ctrl+t")
         await until_shown(pilot, "C.2, from C", "Adds C.2/42")
         await pilot.press("escape")
         await until(pilot, lambda: len(pilot.app.screen_stack) == 1)
-        pilot.app.post_message(NextStepRequested(report(session)))
-        await until_shown(pilot, "▸ 1. Reduce")
+        await open_steps(pilot, session)
         await pilot.press("down", "enter")  # there is nothing to launch for it
         await until_shown(pilot, "▸ 2. Fall back", "nothing to ship", "nothing to launch for it")
         await pilot.press("down", "down", "enter")
@@ -143,8 +150,7 @@ async def test_what_another_console_has_added_meanwhile_is_neither_overwritten_n
     because = Origin("theirs", "demo", "", "2026-11-27T08:00:00+00:00", "")
     write_addition(session.experiment_file, derive(session.experiment, "demo", "B", LESS, because), "demo")
     async with console(session) as pilot:
-        pilot.app.post_message(NextStepRequested(report(session)))
-        await until_shown(pilot, "▸ 1. Reduce")
+        await open_steps(pilot, session)
         await pilot.press("enter")
         await until_shown(pilot, "B.3, from B", "it would have the settings of B.2")
         pilot.app.screen.query_one(TextArea).load_text("[curriculum_weights]\ntier3_adversarial = 3.0\n")
@@ -153,16 +159,14 @@ async def test_what_another_console_has_added_meanwhile_is_neither_overwritten_n
         await until_shown(pilot, "Launch B.3/42, B.3/123 and B.3/456.")
         await pilot.press("n")
         derived_path(session.experiment_file).write_text("[oops")
-        pilot.app.post_message(NextStepRequested(report(session)))
-        await until_shown(pilot, "▸ 1. Reduce")
+        await open_steps(pilot, session)
         await pilot.press("enter")
         await until(pilot, lambda: any("scaling.derived.toml:1: not valid TOML" in text for text in notices(pilot)))
 
 
 async def test_a_file_that_cannot_be_written_is_named_and_nothing_is_launched(session: FakeSession) -> None:
     async with console(session) as pilot:
-        pilot.app.post_message(NextStepRequested(report(session)))
-        await until_shown(pilot, "▸ 1. Reduce")
+        await open_steps(pilot, session)
         await pilot.press("enter")
         await until_shown(pilot, "Adds B.2/42")
         session.error = BadInput("cannot be written: Permission denied", file=derived_path(session.experiment_file))
@@ -177,8 +181,7 @@ async def test_without_steps_or_read_only_nothing_opens(session: FakeSession) ->
     async with console(session, read_only=True) as pilot:
         pilot.app.post_message(NextStepRequested(report(session, ())))
         await until(pilot, lambda: any("No step yet" in text for text in notices(pilot)))
-        pilot.app.post_message(NextStepRequested(report(session)))
-        await until_shown(pilot, "▸ 1. Reduce")
+        await open_steps(pilot, session)
         await pilot.press("enter")
         await until(pilot, lambda: any("Read-only" in text for text in notices(pilot)))
 
