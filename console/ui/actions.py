@@ -188,7 +188,7 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
     ),
     "search": (Action("submit", ("enter",), "", "Keep the filter and go back to the log"),),
     "items": (
-        Action("open_item", ("enter",), "item", "The selected item in full: candidates, attention on the query"),
+        Action("open_item", ("enter",), "item", "The selected item in full: every candidate, attention"),
         Action("search", ("slash",), "filter", "Items with words in query, lemma or reason; !word: without"),
         Action(
             "cycle_change",
