@@ -176,7 +176,9 @@ def _gate_finding(
         unsure = [one.condition for one in failed if one.fail_p is not None and one.fail_p >= level / 2]
         holm = f", by itself but not over all conditions in {_names(unsure)}" if unsure and len(known) > 1 else ""
         where = _where([one.condition for one in failed], planned)
-        texts.append(f"{_label(gate)} fails {where} ({_means(failed)}, needs {_threshold(failed[0])}{holm})")
+        ceiling = failed[0].ceiling
+        allowed = "" if ceiling is None or ceiling >= failed[0].threshold else f", of {percent(ceiling)} possible"
+        texts.append(f"{_label(gate)} fails {where} ({_means(failed)}, needs {_threshold(failed[0])}{allowed}{holm})")
     if opened:
         where = _where([one.condition for one in opened], planned)
         texts.append(f"{_label(gate)} is undecided {where} ({_means(opened)}, needs {_threshold(opened[0])})")

@@ -172,6 +172,12 @@ def test_a_failure_that_holm_does_not_uphold_over_all_conditions_is_said_to_be_o
     assert "(70.0 to 77.0, needs 80, by itself but not over all conditions in B)" in found.summary
 
 
+def test_a_gate_above_what_the_evaluation_allows_is_said_to_be_one() -> None:
+    impossible = replace(gate("A", COHERENCE, 0.7), ceiling=0.75)
+    summary = decision([*gates("A")[:2], impossible]).summary
+    assert summary == "Do not ship. Coherence fails in A (70.0, needs 80, of 75.0 possible)."
+
+
 def test_identical_conditions_are_one_observation() -> None:
     found = decision([*gates("A", coherence=0.7), *gates("B", coherence=0.7)], [comparison("B", "A", 0.0, "identical")])
     assert "the conditions' items are identical: one observation" in found.summary
