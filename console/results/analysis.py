@@ -59,6 +59,7 @@ def analyze(
         gate_level,
         comparable=comparable,
         derived=parents,
+        changes=status.changes,
     )
     return Analysis(
         decision.verdict,

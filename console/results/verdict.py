@@ -39,8 +39,15 @@ def decide(
     *,
     comparable: bool = True,
     derived: Iterable[str] = (),
+    changes: Iterable[str] = (),
 ) -> Decision:
-    """The decision on the planned conditions in ``evaluated``; of ``derived`` ones it only says what is to be confirmed."""
+    """The decision on the planned conditions in ``evaluated``.
+
+    Args:
+        gate_level: two-sided, of the gates' intervals.
+        derived: conditions made after results were read, of which it only says what is to be confirmed.
+        changes: of the plan since the first launch; that gates were moved is said beside a verdict that follows from it.
+    """
     counted, total = sum(one.counted for one in evaluated), sum(one.total for one in evaluated)
     if not counted:
         return Decision("incomplete", "Nothing to decide yet: no run is evaluated.")
@@ -52,7 +59,7 @@ def decide(
     findings = _findings(by_condition, comparisons, planned, gate_level)
     if any(one.counted < one.total for one in evaluated if one.condition not in derived):
         so_far = f" So far: {findings}." if findings else ""
-        return Decision("incomplete", f"Incomplete: {counted} of {total} runs are evaluated.{so_far}")
+        return Decision("incomplete", f"Incomplete. {counted} of {total} runs are evaluated.{so_far}")
     passing = tuple(one for one in planned if _outcome(by_condition.get(one, ())) == "PASS")
     hopeful = [one for one in planned if _outcome(by_condition.get(one, ())) == "INCONCLUSIVE"]
     candidates = [one for one in by_condition if one in derived and _outcome(by_condition[one]) == "PASS"]
@@ -65,7 +72,9 @@ def decide(
     if passing:
         ship, reasons = _best(passing, comparisons)
         text = f"Ship {ship}: it passes every ship blocker. {reasons}{_others(planned, passing, by_condition)}"
-        return Decision("ship", text.strip() + exploratory, passing, ship)
+        moved = [one.removeprefix("gate ") for one in changes if one.startswith("gate ")]
+        by_plan = f" But gates were moved after the first launch: {_joined(moved)}." if moved else ""
+        return Decision("ship", text.strip() + by_plan + exploratory, passing, ship)
     if hopeful:
         text = f"Undecided. {_capital(_undecided(hopeful, by_condition))}."
         rest = _findings(by_condition, comparisons, planned, gate_level, without_inconclusive=True)

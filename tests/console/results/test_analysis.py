@@ -68,7 +68,7 @@ def test_runs_of_other_evaluations_are_not_compared_even_under_the_same_fingerpr
 def test_while_a_condition_is_missing_there_is_no_verdict_but_what_is_known(experiment: Experiment) -> None:
     found = analysis_of(experiment, simulated(experiment, {"A": (0.5, 0.6), "B": (0.5, 0.6)}, Evaluation(lemmas=40)))
     assert found.verdict == "incomplete"
-    assert found.summary.startswith("Incomplete: 6 of 9 runs are evaluated. So far: coherence fails in A and B (")
+    assert found.summary.startswith("Incomplete. 6 of 9 runs are evaluated. So far: coherence fails in A and B (")
     assert all(one.reading == "missing" for one in found.comparisons if "C" in (one.ours, one.theirs))
 
 

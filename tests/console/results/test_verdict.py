@@ -68,9 +68,9 @@ def test_runs_of_different_evaluations_have_no_verdict() -> None:
 def test_while_runs_are_missing_the_verdict_is_incomplete_and_says_what_is_known() -> None:
     found = decision([*gates("A", coherence=0.7), *gates("B")], counted=2)
     assert found == Decision(
-        "incomplete", "Incomplete: 4 of 6 runs are evaluated. So far: coherence fails in A (70.0, needs 80)."
+        "incomplete", "Incomplete. 4 of 6 runs are evaluated. So far: coherence fails in A (70.0, needs 80)."
     )
-    assert decision(gates("A"), counted=2).summary == "Incomplete: 2 of 3 runs are evaluated."
+    assert decision(gates("A"), counted=2).summary == "Incomplete. 2 of 3 runs are evaluated."
 
 
 def test_a_gate_that_fails_everywhere_and_no_difference_is_said_in_one_sentence() -> None:
@@ -136,6 +136,14 @@ def test_a_better_condition_is_not_shipped_while_a_regression_is_not_excluded() 
     assert found.ship == "A" and "it is not shown that tier1_easy does not regress" in found.summary
     shown = decision([*gates("A"), *gates("B")], [better, replace(open_guard, reading="not worse")])
     assert shown.ship == "B"
+
+
+def test_a_verdict_that_follows_from_moved_gates_says_so() -> None:
+    changes = ("gate coherence was 80, now 65", "the margin in points was 2.0, now 5.0")
+    found = decide([Evaluated("A", 3, 3)], gates("A"), (), 0.05, changes=changes)
+    assert found.summary == (
+        "Ship A: it passes every ship blocker. But gates were moved after the first launch: coherence was 80, now 65."
+    )
 
 
 def test_if_only_the_control_passes_it_is_shipped_and_the_others_faults_are_named() -> None:
