@@ -109,6 +109,10 @@ def test_an_exploratory_difference_is_said_to_be_one() -> None:
         [NOISE[0], comparison("B", "A", 0.05, "better", TOP3, "exploratory")],
     )
     assert "B is better than A on top-3 (+5.0), exploratory; on top-1 no condition differs" in found.summary
+    failing = [*gates("A", coherence=0.7), *gates("B", coherence=0.7), *gates("C", coherence=0.7)]
+    with_top1 = decision(failing, [*NOISE, comparison("C", "A", 0.04, "better", TOP1, "exploratory")])
+    assert "C is better than A on top-1 (+4.0), exploratory" in with_top1.summary
+    assert "no condition differs" not in with_top1.summary
 
 
 def test_a_score_below_mean_pooling_is_below_only_where_that_is_shown() -> None:
