@@ -32,7 +32,7 @@ def pair_report(
     """The comparison of two conditions, or of one with ``mean_pool``; those that the report has are taken from it."""
     known = [one for one in report.analysis.comparisons if (one.ours, one.theirs) == (ours, theirs)]
     counted = counted_runs(report.results)
-    pair = {name: counted[name] for name in (ours, theirs) if name in counted}
+    pair = {name: own for name in (ours, theirs) if (own := counted.get(name))}
     if not report.results.comparable or len(pair) < (1 if theirs == MEAN_POOL else 2):
         return PairReport(ours, theirs, tuple(known))
     scores = ConditionScores(loaded, pair)

@@ -42,6 +42,8 @@ p { margin: .3rem 0; } .indent { padding-left: 1.2rem; }
 figure { margin: .8rem 0; } figure svg { width: 100%; height: auto; } figcaption { color: var(--muted); font-size: .87rem; }
 code { font-size: .8rem; overflow-wrap: anywhere; } dt { font-weight: 600; margin-top: .6rem; } dd { margin-left: 1.2rem; }
 @media print { body { max-width: none; font-size: 11px; background: #fff; color: #000; } nav { display: none; }
+  :root { --muted: #555; --pass: #1d7a45; --fail: #b8293d; --warn: #9a5b00; }
+  details::details-content { content-visibility: visible; display: block; height: auto; }
   details, tr, figure { break-inside: avoid-page; } details { break-inside: auto; } th, td { white-space: normal; } }
 """
 

@@ -208,7 +208,7 @@ class ResultsPane(LocalCopyPane, inherit_bindings=False):
         top = round(self.scroll_y)
         lines = [start for start in self._starts if (start > top if step > 0 else start < top)]
         if lines:
-            self.scroll_to(y=lines[0] if step > 0 else lines[-1], animate=False)
+            self.scroll_to(y=lines[0] if step > 0 else lines[-1], animate=False, immediate=True)
 
 
 def page_content(sections: Sequence[Section], width: int = LINE_WIDTH) -> tuple[Content, list[int]]:
