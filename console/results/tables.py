@@ -6,6 +6,7 @@ import math
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -426,6 +427,9 @@ def _width(cell: Cell) -> int:
     return _text_width(cell_text(cell))
 
 
+@lru_cache(maxsize=4096)
 def _text_width(text: str) -> int:
     """In terminal columns: a tier may have a name in any script."""
+    if text.isascii():
+        return len(text)
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else not unicodedata.combining(char) for char in text)

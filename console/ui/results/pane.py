@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from console.results.experiment_report import ExperimentReport
 
 LEAST_WIDTH = 40
+MOST_RUNS_AT_ONCE = 100  # a page of more takes longer to lay out than a key may wait
 NONE_LAUNCHED = "No results yet: launch runs in view 2 and they appear here as runs end."
 NONE_EVALUATED = "No run has been evaluated yet: results appear here as runs end."
 
@@ -104,6 +105,14 @@ def _local_version(snapshot: Snapshot) -> object:
     )
 
 
+class _Layout(NamedTuple):
+    """A page in lines: its sections, its text, and the line at which each section begins."""
+
+    sections: tuple[Section, ...]
+    content: Content
+    starts: list[int]
+
+
 class ResultsPane(LocalCopyPane, inherit_bindings=False):
     """The page of results: the means at once, the decision with its intervals when it has been computed."""
 
@@ -174,12 +183,31 @@ class ResultsPane(LocalCopyPane, inherit_bindings=False):
         self._show_page()
 
     def _show_page(self) -> None:
-        """Show the page in the width that there is; what the reader had at the top stays there."""
+        """Show the page in the width that there is, of many runs once a thread has laid it out."""
         if self._results is None or not self._results.any_evaluated:
             return
+        note, width = self._problem or COMPUTING, max(LEAST_WIDTH, self.outer_size.width - 4)
+        if len(self._results.runs) > MOST_RUNS_AT_ONCE:
+            self._lay_out(self._results, self.report, note, width)
+        else:
+            self._show_layout(_layout(self._results, self.report, note, width))
+
+    @work(thread=True, exit_on_error=False, exclusive=True, group="layout")
+    def _lay_out(self, results: Results, report: ExperimentReport | None, note: str, width: int) -> _Layout:
+        return _layout(results, report, note, width)
+
+    @on(Worker.StateChanged)
+    def _finish_layout(self, event: Worker.StateChanged) -> None:
+        if event.worker.group != "layout" or event.state is not WorkerState.SUCCESS or not self.app.is_running:
+            return
+        layout = event.worker.result
+        if layout is not None and self._results is not None and self._results.any_evaluated:
+            self._show_layout(layout)
+
+    def _show_layout(self, layout: _Layout) -> None:
+        """Show a page; what the reader had at the top stays there."""
         key, below = self._place()
-        self._page = page(self._results, self.report, self._problem or COMPUTING)
-        content, self._starts = page_content(self._page, max(LEAST_WIDTH, self.outer_size.width - 4))
+        self._page, content, self._starts = layout
         self.query_one("#results-text", Static).update(content)
         keys = [section.key for section in self._page]
         if key in keys and self.scroll_y > 0:
@@ -209,6 +237,11 @@ class ResultsPane(LocalCopyPane, inherit_bindings=False):
         lines = [start for start in self._starts if (start > top if step > 0 else start < top)]
         if lines:
             self.scroll_to(y=lines[0] if step > 0 else lines[-1], animate=False, immediate=True)
+
+
+def _layout(results: Results, report: ExperimentReport | None, note: str, width: int) -> _Layout:
+    sections = page(results, report, note)
+    return _Layout(sections, *page_content(sections, width))
 
 
 def page_content(sections: Sequence[Section], width: int = LINE_WIDTH) -> tuple[Content, list[int]]:

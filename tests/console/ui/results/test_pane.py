@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from console.ui.results import pane
 from console.ui.results.pane import ResultsPane
 from engine.contract.settings import RunId
 from tests.console.results.reports import report_on
@@ -25,7 +26,11 @@ def lines_below_the_bars(text: str) -> list[str]:
     return [line[:77] for line in text.splitlines()[2:20]]
 
 
-async def test_means_are_shown_while_the_intervals_are_computed_and_keys_work() -> None:
+@pytest.mark.parametrize("most_at_once", [100, 0])
+async def test_means_are_shown_while_the_intervals_are_computed_and_keys_work(
+    most_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pane, "MOST_RUNS_AT_ONCE", most_at_once)
     session = evaluated_session()
     session.report_gate = threading.Event()
     async with console(session) as pilot:
@@ -60,15 +65,15 @@ async def test_a_resize_lays_the_page_out_again() -> None:
         await pilot.resize_terminal(80, 24)
         await until(pilot, lambda: "p (fails)" not in screen(pilot))
         assert "DO NOT SHIP" in screen(pilot)
-        pane = pilot.app.screen.query_one(ResultsPane)
-        assert pane.query_one("#results-text").size.height == pane.virtual_size.height
+        shown = pilot.app.screen.query_one(ResultsPane)
+        assert shown.query_one("#results-text").size.height == shown.virtual_size.height
 
 
 async def test_keys_jump_from_section_to_section() -> None:
     async with console(evaluated_session()) as pilot:
         await pilot.press("4")
         await until_shown(pilot, "DO NOT SHIP")
-        pane = pilot.app.screen.query_one(ResultsPane)
+        shown = pilot.app.screen.query_one(ResultsPane)
 
         async def first_line(key: str, text: str) -> None:
             await pilot.press(key)
@@ -81,7 +86,7 @@ async def test_keys_jump_from_section_to_section() -> None:
         await pilot.press("]", "]")
         await until(pilot, lambda: screen(pilot).splitlines()[2].strip().startswith("Differences, 95%"), "two at once")
         await pilot.press("home")
-        await until(pilot, lambda: pane.scroll_y == 0)
+        await until(pilot, lambda: shown.scroll_y == 0)
 
 
 async def test_what_is_read_stays_in_its_place_when_the_decision_arrives() -> None:
@@ -97,8 +102,8 @@ async def test_what_is_read_stays_in_its_place_when_the_decision_arrives() -> No
         await until(pilot, lambda: screen(pilot).splitlines()[2].strip().startswith("A  "))
         before = lines_below_the_bars(screen(pilot))
         session.report_gate.set()
-        pane = pilot.app.screen.query_one(ResultsPane)
-        await until(pilot, lambda: pane.report is not None)
+        shown = pilot.app.screen.query_one(ResultsPane)
+        await until(pilot, lambda: shown.report is not None)
         await until(pilot, lambda: lines_below_the_bars(screen(pilot)) == before, "the same lines")
 
 
