@@ -155,6 +155,8 @@ def record_decision(folder: Path, decision: Decision) -> None:
         is_new = not path.exists()
         handle = take_lock(path, wait=True)
         assert handle is not None
+        if is_new:
+            os.fchmod(handle, 0o644)  # a lock file is its owner's alone, a decision is for others to read
         with os.fdopen(handle, "rb+") as file:
             end = file.seek(0, os.SEEK_END)
             file.seek(max(0, end - 1))

@@ -63,7 +63,7 @@ def test_a_decision_keeps_who_when_why_and_the_numbers_it_was_taken_on(tmp_path:
     one = decide_now(results, ANALYSIS, "do not ship", "", "coherence\nis 10 below\x1b[31m")
     record_decision(tmp_path / "new", one)
     (found,) = read_decisions(tmp_path / "new").decisions
-    assert found == one
+    assert found == one and stat.S_IMODE((tmp_path / "new" / DECISIONS).stat().st_mode) == 0o644
     assert (found.reason, found.runs, found.verdict) == ("coherence is 10 below", "9 of 9", "do not ship")
     assert found.gates[0].interval == INTERVAL and found.plan_fingerprint == "p" * 64
     assert "@" in found.who and found.at.endswith("+00:00") and (found.experiment, found.profile) == ("scaling", "full")
