@@ -24,7 +24,7 @@ from console.hosts.ssh.access import Access
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.errors import LinkDown
 from console.hosts.transfer.uploads import send_inputs
-from console.results.derive import Addition, with_addition, write_addition
+from console.results.next_steps.derive import Addition, with_addition, write_addition
 from console.results.records import Results
 from console.runs.launch_attempts import LaunchAttempts, Outcome
 from console.runs.launch_plan import AbortPlan, LaunchPlan, plan_abort, plan_launch
@@ -38,12 +38,12 @@ from engine.contract.run_folder import RunFolder
 from engine.contract.settings import RunId, resolve, run_ids
 
 if TYPE_CHECKING:
-    from console.results.decisions import Decision
+    from console.results.descriptions.load_training import Recordings
     from console.results.experiment_report import ExperimentReport
-    from console.results.item_detail import ItemDetail
-    from console.results.items import ItemTable
+    from console.results.items.detail import ItemDetail
+    from console.results.items.items import ItemTable
     from console.results.load import LoadedRuns  # imports polars, which takes a while
-    from console.results.load_training import Recordings
+    from console.results.next_steps.decisions import Decision
 
 LAUNCH_S = 30.0  # for each run of a launch: a cluster is slow to answer
 READ_ONLY = "the console is read-only: it launches, aborts and repairs nothing"
@@ -216,7 +216,7 @@ class Session:
 
     async def _keep_plan(self) -> None:
         """Write what is to be compared, as the experiment states it at its first launch, if this console is the writer."""
-        from console.results.analysis_plan import plan_of, write_plan
+        from console.results.analysis.plan import plan_of, write_plan
 
         if self._link.local.writable:
             with suppress(OSError):  # a launch does not fail for it; the report says that no plan was kept
@@ -336,8 +336,8 @@ class Session:
 
     def report(self) -> ExperimentReport:
         """The results with the decision on them. Blocks while it reads files and computes."""
+        from console.results.descriptions.load_training import load_training
         from console.results.experiment_report import report_of
-        from console.results.load_training import load_training
 
         loaded, results = self._load_results()
         with self._loading:
@@ -364,13 +364,13 @@ class Session:
 
     def record_decision(self, decision: Decision) -> None:
         """Record ``decision`` in the runs folder. Blocks; raises BadInput if it cannot be written."""
-        from console.results.decisions import record_decision
+        from console.results.next_steps.decisions import record_decision
 
         record_decision(self._runs_dir, decision)
 
     def items(self) -> ItemTable:
         """The evaluation items of all counted runs. Blocks while it reads files."""
-        from console.results.items import item_table
+        from console.results.items.items import item_table
 
         loaded, results = self._load_results()
         counted = (RunId(run.condition, run.seed) for run in results.runs if run.is_counted)
@@ -382,7 +382,7 @@ class Session:
         Raises:
             UnusableCapsule: it cannot be read, or the run has no usable local copy.
         """
-        from console.results.item_detail import read_item
+        from console.results.items.detail import read_item
         from console.results.load import UnusableCapsule
 
         loaded = self._loaded.runs.get(run) if self._loaded is not None else None

@@ -29,11 +29,11 @@ def loaded_by(module: str) -> set[str]:
             "console.runs.run_view, console.runs.launch_plan, console.runs.snapshot, console.results.records",
             set(),
         ),
-        ("console.results.analysis_records, console.results.statistics.estimates", set()),
+        ("console.results.analysis.records, console.results.statistics.estimates", set()),
         ("console.results.statistics.crossed, console.results.statistics.variance", {"numpy", "scipy"}),
         ("console.session", {"asyncssh"}),
         (
-            "console.results.aggregate, console.results.items, console.results.item_changes, console.results.item_detail",
+            "console.results.aggregate, console.results.items.items, console.results.items.changes, console.results.items.detail",
             {"polars", "numpy"},
         ),
         ("console.ui.app", {"textual"}),

@@ -13,7 +13,7 @@ from console.commands.results import load_report, print_sections
 from engine.contract.bad_input import BadInput
 
 if TYPE_CHECKING:
-    from console.results.pair_report import PairReport
+    from console.results.report.pair import PairReport
 
 SCHEMA, VERSION = "qllm-console.comparison", 1
 
@@ -24,8 +24,8 @@ def compare(context: Context) -> int:
     Raises:
         BadInput: there is no such condition.
     """
-    from console.results.analysis_records import MEAN_POOL
-    from console.results.pair_report import pair_report, pair_sections
+    from console.results.analysis.records import MEAN_POOL
+    from console.results.report.pair import pair_report, pair_sections
 
     ours, theirs = context.options.ours, context.options.theirs
     loaded, report = load_report(context)
@@ -44,6 +44,6 @@ def compare(context: Context) -> int:
 
 
 def _json(pair: PairReport) -> str:
-    from console.results.report import json_object
+    from console.results.report.text import json_object
 
     return json_object(SCHEMA, VERSION, msgspec.to_builtins(pair))

@@ -12,7 +12,7 @@ from engine.contract.experiment import folder_name
 
 def decide(context: Context) -> int:
     """Record what the options say, and print it; no host is contacted."""
-    from console.results.decisions import decide_now, record_decision
+    from console.results.next_steps.decisions import decide_now, record_decision
 
     options = context.options
     read = read_report(context)

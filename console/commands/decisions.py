@@ -13,7 +13,7 @@ from console.commands.results import read_report
 from engine.contract.experiment import folder_name
 
 if TYPE_CHECKING:
-    from console.results.decisions import Decision
+    from console.results.next_steps.decisions import Decision
 
 
 def decisions(context: Context) -> int:
@@ -22,7 +22,7 @@ def decisions(context: Context) -> int:
     Returns:
         0; 1 if a line of the file is damaged, which stderr names.
     """
-    from console.results.decisions import CHANGED, is_outdated, read_decisions
+    from console.results.next_steps.decisions import CHANGED, is_outdated, read_decisions
 
     log = read_decisions(context.runs_dir / folder_name(context.experiment, context.profile))
     now = read_report(context).analysis.results_fingerprint if log.decisions else ""
@@ -40,7 +40,7 @@ def decisions(context: Context) -> int:
 
 
 def _as_json(decisions: tuple[Decision, ...], now: str) -> str:
-    from console.results.decisions import is_outdated
+    from console.results.next_steps.decisions import is_outdated
 
     rows = [msgspec.to_builtins(one) | {"results_have_changed": is_outdated(one, now)} for one in decisions]
     return msgspec.json.format(msgspec.json.encode({"decisions": rows, "results_fingerprint": now}), indent=2).decode()

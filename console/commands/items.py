@@ -8,15 +8,15 @@ from console import exit_codes
 from console.commands.context import Context
 from console.commands.output import print_line, table
 from console.format import counted, number
-from console.results.report import json_object
+from console.results.report.text import json_object
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import folder_name
 from engine.contract.settings import RunId, run_ids
 
 if TYPE_CHECKING:
-    from console.results.item_changes import ItemChanges
-    from console.results.item_filter import ItemFilter
-    from console.results.items import ItemRecord, ItemTable
+    from console.results.items.changes import ItemChanges
+    from console.results.items.filter import ItemFilter
+    from console.results.items.items import ItemRecord, ItemTable
 
 SCHEMA, VERSION = "qllm-console.items", 1
 _FACETS = ("kind", "tier", "reason")
@@ -29,9 +29,9 @@ def items(context: Context) -> int:
         BadInput: an option names what no synced run has.
     """
     from console.results.aggregate import aggregate
-    from console.results.item_changes import item_changes
-    from console.results.item_filter import select
-    from console.results.items import item_records, item_table
+    from console.results.items.changes import item_changes
+    from console.results.items.filter import select
+    from console.results.items.items import item_records, item_table
     from console.results.load import load
 
     experiment, profile = context.experiment, context.profile
@@ -50,7 +50,7 @@ def items(context: Context) -> int:
 
 def _filter(context: Context, known: ItemTable) -> ItemFilter:
     """The filter that the options name."""
-    from console.results.item_filter import ItemFilter, facet_values
+    from console.results.items.filter import ItemFilter, facet_values
 
     options = context.options
     for name in _FACETS:
@@ -107,7 +107,7 @@ def _json(
 
 def _text(known: ItemTable, records: list[ItemRecord], changes: tuple[ItemChanges, ...]) -> str:
     """What changed in a sentence a kind, and a line an item: seeds right of all by condition, as ``A 3/3``."""
-    from console.results.item_changes import change_text
+    from console.results.items.changes import change_text
 
     if known.frame.is_empty():
         return "No synced run has been evaluated: there are no items."

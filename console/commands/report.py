@@ -18,7 +18,7 @@ def report(context: Context) -> int:
         BadInput: the chart library is not installed.
         OSError: the page cannot be written.
     """
-    from console.results.report_html import as_html
+    from console.results.report.html import as_html
 
     path = absolute(context.options.html, "--html")
     found = read_report(context)

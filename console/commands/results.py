@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from console import exit_codes
 from console.commands.context import Context
 from console.commands.output import output_width, print_line, prints_ascii
-from console.results.page import page
-from console.results.report import as_json, sections_text
+from console.results.report.page import page
+from console.results.report.text import as_json, sections_text
 from console.results.tables import LINE_WIDTH, Section
 from engine.contract.experiment import folder_name
 from engine.contract.settings import run_ids
@@ -65,7 +65,7 @@ def print_report(report: ExperimentReport, options: argparse.Namespace) -> None:
 
 def print_sections(sections: Sequence[Section], options: argparse.Namespace, *, ascii_only: bool = False) -> None:
     """Print sections as Markdown, LaTeX or CSV if an option says so, else as text."""
-    from console.results.report_tables import as_csv, as_latex, as_markdown
+    from console.results.report.markup import as_csv, as_latex, as_markdown
 
     for name, write in (("markdown", as_markdown), ("latex", as_latex), ("csv", as_csv)):
         if getattr(options, name, False):

@@ -8,28 +8,28 @@ from time import perf_counter
 
 from msgspec import Struct
 
-from console.results.analysis import analyze
-from console.results.analysis_plan import plan_status
-from console.results.analysis_records import Analysis
-from console.results.attention import attention_report
-from console.results.decisions import DecisionLog, read_decisions
-from console.results.description_records import (
+from console.results.analysis.analyze import analyze
+from console.results.analysis.plan import plan_status
+from console.results.analysis.records import Analysis
+from console.results.descriptions.attention import attention_report
+from console.results.descriptions.failure_modes import failure_modes
+from console.results.descriptions.load_training import Recordings, load_training
+from console.results.descriptions.margins import margin_distributions
+from console.results.descriptions.records import (
     AttentionReport,
     ConditionFailures,
     MarginDistribution,
     TrainingSummary,
 )
-from console.results.failure_modes import failure_modes
-from console.results.item_changes import ItemChanges, item_changes
-from console.results.items import item_table
+from console.results.descriptions.training_summary import training_summary
+from console.results.items.changes import ItemChanges, item_changes
+from console.results.items.items import item_table
 from console.results.load import LoadedRuns
-from console.results.load_training import Recordings, load_training
-from console.results.margins import margin_distributions
-from console.results.next_step_records import NextStep
-from console.results.next_steps import next_steps
+from console.results.next_steps.decisions import DecisionLog, read_decisions
+from console.results.next_steps.records import NextStep
+from console.results.next_steps.steps import next_steps
 from console.results.provenance import RunProvenance, provenance
 from console.results.records import Results, counted_runs
-from console.results.training_summary import training_summary
 from engine.contract.experiment import Experiment
 
 

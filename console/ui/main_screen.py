@@ -160,7 +160,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
 
 def _import_data_frames() -> None:
-    importlib.import_module("console.results.item_filter")
+    importlib.import_module("console.results.items.filter")
 
 
 def _make_pane(view: ViewName) -> Pane:

@@ -13,7 +13,7 @@ import pytest
 from console import session as session_module
 from console.hosts.host_config import HostConfig
 from console.hosts.remote.launch_request import launch_request
-from console.results.derive import added_seeds, derive, origin
+from console.results.next_steps.derive import added_seeds, derive, origin
 from console.session import Session
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import read_experiment

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from console.hosts.agent import process
-from console.results.analysis_plan import plan_of, read_plan
+from console.results.analysis.plan import plan_of, read_plan
 from engine.contract import manifest
 from engine.contract.experiment import read_experiment
 from engine.contract.run_folder import size_and_sha256

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
-from console.results.item_filter import DIFFERENCE
+from console.results.items.filter import DIFFERENCE
 from console.ui.items.item_text import SHAPES, Marks
 
 SortColumn = str | int

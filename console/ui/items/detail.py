@@ -8,8 +8,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
-from console.results.item_detail import ItemDetail
-from console.results.items import ItemTable
+from console.results.items.detail import ItemDetail
+from console.results.items.items import ItemTable
 from console.results.statistics.estimates import Integers
 from console.ui.actions import actions_in, bindings
 from console.ui.items.item_text import Marks, detail_content

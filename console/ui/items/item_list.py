@@ -14,8 +14,8 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from console.results.item_filter import DIFFERENCE
-from console.results.items import ItemTable
+from console.results.items.filter import DIFFERENCE
+from console.results.items.items import ItemTable
 from console.results.statistics.estimates import Integers
 from console.ui.actions import bindings
 from console.ui.items.columns import Column, SortColumn, columns

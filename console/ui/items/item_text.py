@@ -10,8 +10,8 @@ from rich.cells import cell_len
 from textual.content import Content
 
 from console.format import number, run_label
-from console.results.item_detail import Candidate, ItemDetail, Token
-from console.results.items import ItemTable
+from console.results.items.detail import Candidate, ItemDetail, Token
+from console.results.items.items import ItemTable
 from engine.contract.settings import RunId
 
 HEAVIEST = 5  # tokens whose weight is written

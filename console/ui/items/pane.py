@@ -11,8 +11,8 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from console.results.item_filter import ANY_RUN, DIFFERENCE, ItemFilter, facet_values, select, sort_rows
-from console.results.items import Change, ItemTable
+from console.results.items.filter import ANY_RUN, DIFFERENCE, ItemFilter, facet_values, select, sort_rows
+from console.results.items.items import Change, ItemTable
 from console.results.statistics.estimates import Integers
 from console.ui.actions import bindings
 from console.ui.items.columns import SortColumn

@@ -7,8 +7,8 @@ from itertools import product
 from msgspec.structs import replace
 from textual.content import Content
 
-from console.results.item_filter import ANY_RUN, FACETS, ItemFilter, select
-from console.results.items import Basis, Change, ItemTable
+from console.results.items.filter import ANY_RUN, FACETS, ItemFilter, select
+from console.results.items.items import Basis, Change, ItemTable
 from console.ui.actions import key_of
 from console.ui.items.item_text import Marks, flow, legend
 

@@ -14,10 +14,10 @@ from engine.contract.bad_input import BadInput
 from engine.contract.experiment import Experiment, read_experiment
 
 if TYPE_CHECKING:
-    from console.results.decisions import Decision
-    from console.results.derive import Addition
     from console.results.experiment_report import ExperimentReport
-    from console.results.next_step_records import NextStep
+    from console.results.next_steps.decisions import Decision
+    from console.results.next_steps.derive import Addition
+    from console.results.next_steps.records import NextStep
     from engine.contract.settings import RunId
 
 

@@ -9,8 +9,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from console.results.analysis_records import Analysis
-from console.results.decisions import Decision, Kind, decide_now
+from console.results.analysis.records import Analysis
+from console.results.next_steps.decisions import Decision, Kind, decide_now
 from console.results.records import Results
 from console.ui.actions import bindings
 from console.ui.results.choices import Choices

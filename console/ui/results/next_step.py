@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static, TextArea
 
-from console.results.derive import (
+from console.results.next_steps.derive import (
     Addition,
     change_text,
     draft,
@@ -20,7 +20,7 @@ from console.results.derive import (
     origin,
     with_addition,
 )
-from console.results.next_step_records import NextStep
+from console.results.next_steps.records import NextStep
 from console.ui.actions import bindings
 from console.ui.results.choices import Choices
 from engine.contract.bad_input import BadInput

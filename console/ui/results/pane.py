@@ -13,8 +13,8 @@ from textual.content import Content
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
-from console.results.page import COMPUTING, page
 from console.results.records import Results
+from console.results.report.page import COMPUTING, page
 from console.results.tables import LINE_WIDTH, Line, Section, section_lines
 from console.runs.snapshot import Snapshot
 from console.sanitize import sanitize_line

@@ -12,7 +12,7 @@ import msgspec
 import polars as pl
 
 from console.results.aggregate import aggregate
-from console.results.items import ItemTable, item_table
+from console.results.items.items import ItemTable, item_table
 from console.results.load import load
 from console.results.records import Results
 from engine.contract.experiment import Experiment, read_experiment

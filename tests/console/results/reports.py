@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from console.results.analysis_records import (
+from console.results.analysis.records import (
     MEAN_POOL,
     Analysis,
     Comparison,

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from console.results.aggregate import settings_difference
 from console.results.records import ChosenHead
-from console.results.report import as_json, as_text
+from console.results.report.text import as_json, as_text
 from engine.contract.experiment import Experiment, read_experiment
 from engine.contract.items import ItemRow
 from engine.contract.metrics import Estimate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from console.results.report_tables import as_csv, latex_escaped
+from console.results.report.markup import as_csv, latex_escaped
 from console.results.tables import (
     Axis,
     Bar,

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from console.results.aggregate import aggregate
-from console.results.analysis import analyze
-from console.results.analysis_records import MEAN_POOL, Analysis, Comparison
+from console.results.analysis.analyze import analyze
+from console.results.analysis.records import MEAN_POOL, Analysis, Comparison
 from console.results.load import LoadedRuns, load, read_verified
 from console.results.records import ConditionResult, ModelScores, Results
 from engine.contract.experiment import Experiment, Gates, folder_name, read_experiment

@@ -13,10 +13,10 @@ from msgspec.structs import replace
 
 from console.results.aggregate import condition_result
 from console.results.experiment_report import ExperimentReport
-from console.results.page import page
 from console.results.records import ModelScores, Results, RunResult
-from console.results.report import SCHEMA, VERSION, as_json, as_text
-from console.results.report_tables import CSV_COLUMNS, as_csv, as_latex, as_markdown, latex_escaped
+from console.results.report.markup import CSV_COLUMNS, as_csv, as_latex, as_markdown, latex_escaped
+from console.results.report.page import page
+from console.results.report.text import SCHEMA, VERSION, as_json, as_text
 from console.results.tables import Number, Range, Section, header_row, section_lines, text_cell
 from console.ui.results.pane import page_content
 from engine.contract.settings import run_ids

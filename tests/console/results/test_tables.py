@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from console.results.aggregate import condition_result
 from console.results.records import ModelScores, Results, RunResult
-from console.results.report import as_json, as_text
-from console.results.result_sections import result_sections
+from console.results.report.result_sections import result_sections
+from console.results.report.text import as_json, as_text
 from console.results.tables import Number
 from console.ui.results.pane import page_content
 from engine.contract.metrics import Margins, TierScore, judge

@@ -13,10 +13,10 @@ from msgspec.structs import replace
 
 from console.hosts.preflight.checks import Check, Repair
 from console.hosts.pull.verify import VerifyResult
-from console.results.decisions import Decision
-from console.results.derive import Addition, write_addition
-from console.results.item_detail import ItemDetail
-from console.results.items import ItemTable
+from console.results.items.detail import ItemDetail
+from console.results.items.items import ItemTable
+from console.results.next_steps.decisions import Decision
+from console.results.next_steps.derive import Addition, write_addition
 from console.results.records import Results
 from console.runs.launch_attempts import Outcome
 from console.runs.launch_plan import AbortPlan, LaunchPlan, plan_abort, plan_launch

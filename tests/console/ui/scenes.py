@@ -11,8 +11,8 @@ from typing import Any
 
 import polars as pl
 
-from console.results.item_detail import ItemDetail, read_item
-from console.results.items import ItemTable, item_table
+from console.results.items.detail import ItemDetail, read_item
+from console.results.items.items import ItemTable, item_table
 from console.results.load import LoadedRuns
 from console.results.records import ChosenHead, ConditionResult, ModelScores, Results, RunResult, Spread
 from console.runs.run_view import RunView, reduce

@@ -9,11 +9,11 @@ from msgspec.structs import replace
 from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
-from console.results.analysis_records import Analysis, GateResult
-from console.results.decisions import Decision, DecisionLog
-from console.results.derive import Origin, derive, write_addition
+from console.results.analysis.records import Analysis, GateResult
 from console.results.experiment_report import ExperimentReport
-from console.results.next_step_records import Change, Evidence, NextStep
+from console.results.next_steps.decisions import Decision, DecisionLog
+from console.results.next_steps.derive import Origin, derive, write_addition
+from console.results.next_steps.records import Change, Evidence, NextStep
 from console.results.statistics.estimates import Interval
 from console.ui.messages import DecisionRequested, NextStepRequested
 from console.ui.results.decision import DecisionDialog, choices

@@ -6,7 +6,7 @@ import pytest
 from rich.cells import cell_len
 from textual.content import Content
 
-from console.results.item_detail import Token
+from console.results.items.detail import Token
 from console.ui.items.columns import columns
 from console.ui.items.item_text import ASCII, HEAVIEST, SHAPES, flow, legend, outcome_mark, signed, token_lines
 

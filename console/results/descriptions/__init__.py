@@ -1,0 +1,1 @@
+"""Descriptions of the results: what fails most, margins, training over seeds, attention compared."""
