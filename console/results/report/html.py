@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 
 from console.results.experiment_report import ExperimentReport
@@ -63,7 +63,7 @@ def as_html(report: ExperimentReport, title: str, written_at: str) -> str:
     body = [
         f"<h1>{escape(title)}</h1>",
         f'<div class="verdict {escape(kind)}">{"".join(_paragraph(row) for row in verdict.rows)}</div>',
-        f"<nav>{''.join(_link(section) for section in sections if section.title)}</nav>",
+        f"<nav>{_links(sections)}</nav>",
         *(_section(section, charts.get(section.key, "")) for section in sections if section.key != "provenance"),
         _explanations(),
         *(_section(section, "") for section in provenance_sections(report.provenance, digits=64)),
@@ -101,8 +101,13 @@ def _anchor(section: Section) -> str:
     return escape(section.key or "".join(char if char.isalnum() else "-" for char in section.title.lower())[:40])
 
 
-def _link(section: Section) -> str:
-    return f'<a href="#{_anchor(section)}">{escape(section.title.partition("   ")[0].partition(",")[0])}</a> '
+def _links(sections: Sequence[Section]) -> str:
+    """A link to each section; of those that begin alike, as one for each probe, to the first."""
+    found: dict[str, str] = {}
+    for section in sections:
+        if name := section.title.partition("   ")[0].partition(",")[0].partition(":")[0]:
+            found.setdefault(name, _anchor(section))
+    return " ".join(f'<a href="#{anchor}">{escape(name)}</a>' for name, anchor in found.items())
 
 
 def _section(section: Section, chart: str) -> str:
