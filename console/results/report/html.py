@@ -34,7 +34,7 @@ details { margin: 1.1rem 0; border-top: 1px solid var(--line); padding-top: .6re
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .87rem; margin: .5rem 0; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .2rem .7rem .2rem 0; vertical-align: top; }
-th, td { border-bottom: 1px solid var(--line); white-space: nowrap; }
+th, td { border-bottom: 1px solid var(--line); white-space: pre; }
 td.words { white-space: normal; } th { color: var(--muted); font-weight: 600; }
 p { margin: .3rem 0; } .indent { padding-left: 1.2rem; }
 .pass { color: var(--pass); font-weight: 600; } .fail { color: var(--fail); font-weight: 600; }
@@ -87,8 +87,14 @@ def _charts(report: ExperimentReport) -> dict[str, str]:
         "differences": (differences_chart(planned), "Planned differences: a bar that crosses 0 tells no difference."),
         "exploratory": (differences_chart(explored, "explored"), "Exploratory differences, the same way."),
         "training-loss": (loss_chart(report.training), "Loss: mean over seeds, band of one standard deviation."),
-        "margins-retrieval": (margins_chart(report.margins, "retrieval"), "How far right the right ones are."),
-        "margins-coherence": (margins_chart(report.margins, "coherence"), "How far right the right ones are."),
+        "margins-retrieval": (
+            margins_chart(report.margins, "retrieval"),
+            "Best right candidate minus best wrong one: above 0 the item is right.",
+        ),
+        "margins-coherence": (
+            margins_chart(report.margins, "coherence"),
+            "Best right candidate minus best wrong one: above 0 the item is right.",
+        ),
     }
     return {
         key: f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>"
