@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from console.hosts.host_config import read_host
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import Experiment, profile_of, read_experiment
+from engine.contract.experiment import Experiment, profile_of
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.settings import RunId, run_ids
 from engine.contract.toml_file import find_config
 

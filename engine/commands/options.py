@@ -8,7 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import Experiment, read_experiment
+from engine.contract.experiment import Experiment
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.toml_file import find_config
 
 

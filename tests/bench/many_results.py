@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from console.results.aggregate import aggregate
 from console.results.load import load
-from engine.contract.experiment import Experiment, read_experiment
+from engine.contract.experiment import Experiment
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.settings import Spec, resolve, run_ids
 from engine.contract.toml_file import find_config
 from tests.bench.row import Row, row

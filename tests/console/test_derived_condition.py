@@ -16,7 +16,7 @@ from console.hosts.remote.launch_request import launch_request
 from console.results.next_steps.derive import added_seeds, derive, origin
 from console.session import Session
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import read_experiment
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.settings import RunId, resolve, run_ids
 from tests.console.commands.quick_engine import command, run_folders, use_job
 from tests.console.tiny import PROFILE, write_experiment
@@ -26,7 +26,7 @@ READ = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from engine.contract.experiment import read_experiment
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.settings import RunId, resolve
 experiment = read_experiment(Path(sys.argv[2]))
 settings = resolve(experiment, sys.argv[4], RunId(sys.argv[5], int(sys.argv[6])))

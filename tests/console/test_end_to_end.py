@@ -14,7 +14,7 @@ import pytest
 from console.hosts.agent import process
 from console.results.analysis.plan import plan_of, read_plan
 from engine.contract import manifest
-from engine.contract.experiment import read_experiment
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.run_folder import size_and_sha256
 from tests.console.conftest import FinishedExperiment
 from tests.console.terminal import Terminal

@@ -21,7 +21,7 @@ from console.runs.snapshot import Snapshot, SyncState
 from console.session import Session
 from engine.contract import events
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import read_experiment
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.run_folder import StateName
 from engine.contract.settings import RunId
 from engine.contract.state import RunState

@@ -14,7 +14,7 @@ from console.hosts.ssh.access import Access
 from console.hosts.ssh.connection import open_connection
 from console.hosts.transfer.uploads import send_inputs
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import read_experiment
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.input_files import remote_name
 from tests.engine.data.formats import sample_lines as samples
 from tests.engine.user_experiment import write_user_experiment

@@ -12,7 +12,7 @@ from engine import cli
 from engine.contract import metrics as metrics_file
 from engine.contract.bad_input import BadInput
 from engine.contract.events import Stage
-from engine.contract.experiment import read_experiment
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.input_files import INPUTS, encode_input_list, remote_name
 from engine.contract.run_folder import RunFolder
 from engine.contract.settings import Settings, decode_spec

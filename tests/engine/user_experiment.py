@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.contract.experiment import Experiment, read_experiment
+from engine.contract.experiment import Experiment
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.settings import RunId, Settings, resolve
 from engine.contract.toml_file import find_config
 from engine.data.formats.user_files import UserFiles, read_user_files

@@ -20,14 +20,8 @@ from console.sanitize import sanitize_line
 from engine.contract.bad_input import BadInput
 from engine.contract.derived import Derivation
 from engine.contract.durable import write_durably
-from engine.contract.experiment import (
-    Condition,
-    ConditionTable,
-    Experiment,
-    parse_experiment,
-    profile_of,
-    root_of,
-)
+from engine.contract.experiment import Condition, ConditionTable, Experiment, profile_of, root_of
+from engine.contract.experiment_reader import parse_experiment
 from engine.contract.experiment_text import derived_path, join_texts
 from engine.contract.file_lock import locked
 from engine.contract.overrides import flatten, without_replaced

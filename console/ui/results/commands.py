@@ -11,7 +11,8 @@ from textual import on
 from console.ui.commands import CommandApp, Notice
 from console.ui.messages import DecisionRequested, LaunchRequested, NextStepRequested
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import Experiment, read_experiment
+from engine.contract.experiment import Experiment
+from engine.contract.experiment_reader import read_experiment
 
 if TYPE_CHECKING:
     from console.results.experiment_report import ExperimentReport

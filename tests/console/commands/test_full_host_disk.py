@@ -12,7 +12,8 @@ import pytest
 
 from console import exit_codes
 from console.hosts.remote.agent_client import AgentClient
-from engine.contract.experiment import folder_name, read_experiment
+from engine.contract.experiment import folder_name
+from engine.contract.experiment_reader import read_experiment
 from tests.console.hosts.conftest import Host
 from tests.console.hosts.small_disk import fill, fill_files, mounted
 from tests.console.tiny import PROFILE, console, status, write_experiment

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from console.cli import main
-from engine.contract.experiment import read_experiment
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.settings import RunId
 from engine.contract.toml_file import find_config
 from tests.console.results.capsules import row, write_capsule

@@ -21,7 +21,7 @@ from console.runs.launch_plan import LaunchPlan, plan_launch
 from console.runs.run_view import RunView
 from console.runs.snapshot import HostView, Snapshot, SyncState
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import read_experiment
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.run_folder import StateName
 from engine.contract.settings import RunId, run_ids
 from engine.contract.state import RunState

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from console.hosts.host_config import HostConfig
 from console.session import Session
-from engine.contract.experiment import read_experiment
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.settings import RunId
 from tests.console.tiny import PROFILE
 

@@ -36,7 +36,7 @@ from console.hosts.ssh.errors import LinkDown
 from console.runs.launch_attempts import Outcome
 from console.session import Session
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import read_experiment
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.settings import RunId, run_ids
 from tests.console.hosts.proxy import proxy_to
 from tests.console.tiny import PROFILE

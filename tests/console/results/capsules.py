@@ -15,7 +15,8 @@ from console.results.aggregate import aggregate
 from console.results.items.items import ItemTable, item_table
 from console.results.load import load
 from console.results.records import Results
-from engine.contract.experiment import Experiment, read_experiment
+from engine.contract.experiment import Experiment
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.items import ItemRow
 from engine.contract.metrics import Estimate, Informativeness, Margins, Metrics, Scores, TierScore, judge
 from engine.contract.settings import RunId, Spec, resolve, run_ids

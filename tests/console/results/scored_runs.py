@@ -12,7 +12,8 @@ from console.results.aggregate import aggregate
 from console.results.load import Capsule, LoadedRun, LoadedRuns
 from console.results.records import Results
 from console.results.run_scores import run_scores
-from engine.contract.experiment import Experiment, read_experiment
+from engine.contract.experiment import Experiment
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.metrics import Informativeness, Margins, Metrics, Scores
 from engine.contract.settings import RunId, resolve, run_ids
 from engine.contract.state import RunState

@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from console.results.aggregate import settings_difference
 from console.results.records import ChosenHead
 from console.results.report.text import as_json, as_text
-from engine.contract.experiment import Experiment, read_experiment
+from engine.contract.experiment import Experiment
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.items import ItemRow
 from engine.contract.metrics import Estimate
 from engine.contract.settings import RunId, resolve

@@ -15,7 +15,8 @@ from console.results.analysis.analyze import analyze
 from console.results.analysis.records import MEAN_POOL, Analysis, Comparison
 from console.results.load import LoadedRuns, load, read_verified
 from console.results.records import ConditionResult, ModelScores, Results
-from engine.contract.experiment import Experiment, Gates, folder_name, read_experiment
+from engine.contract.experiment import Experiment, Gates, folder_name
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.settings import RunId, run_ids
 from tests.console.conftest import FinishedExperiment
 from tests.console.results.capsules import row, write_capsule

@@ -24,7 +24,8 @@ from console.runs.log_buffer import LogBuffer
 from console.runs.run_view import RunView
 from console.runs.set_aside import SetAside
 from console.runs.snapshot import Gpu, HostFacts, HostView, Snapshot, SyncState
-from engine.contract.experiment import Experiment, folder_name, read_experiment
+from engine.contract.experiment import Experiment, folder_name
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.items import ItemRow
 from engine.contract.settings import RunId, run_ids
 from engine.contract.state import RunState

@@ -10,7 +10,7 @@ import sys
 from console.cli import main  # the command line itself must be light too
 from console.ui.app import ConsoleApp
 from engine.contract.toml_file import find_config
-from engine.contract.experiment import read_experiment
+from engine.contract.experiment_reader import read_experiment
 
 HEAVY = {"torch", "polars", "scipy", "numpy", "asyncssh", "plotext", "transformers"}
 

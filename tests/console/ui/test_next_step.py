@@ -19,7 +19,7 @@ from console.ui.messages import DecisionRequested, NextStepRequested
 from console.ui.results.decision import DecisionDialog, choices
 from console.ui.results.next_step import ChangeDialog
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import read_experiment
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.experiment_text import derived_path
 from engine.contract.settings import RunId, resolve
 from engine.contract.toml_file import find_config

@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 from console.hosts.host_config import HostConfig
 from console.session import Session
 from console.ui.app import ConsoleApp
-from engine.contract.experiment import read_experiment
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.settings import RunId
 from tests.console.conftest import FinishedExperiment
 from tests.console.tiny import LONG, PROFILE, warm, write_experiment

@@ -8,7 +8,7 @@ import pytest
 
 from engine.contract.analysis_settings import AnalysisSettings, Expectation, Timeline
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import read_experiment
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.settings import resolve, run_ids
 from engine.contract.toml_file import find_config
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import read_experiment, root_of
+from engine.contract.experiment import root_of
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.experiment_text import derived_path
 from engine.contract.settings import RunId, differences, encoders_of, resolve, run_ids
 from engine.contract.toml_file import find_config

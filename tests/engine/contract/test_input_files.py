@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import read_experiment
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.input_files import INPUTS, encode_input_list, read_input_list, remote_name
 from engine.contract.settings import RunId, resolve
 from tests.engine.user_experiment import EVALUATION, user_settings, write_user_experiment

@@ -8,7 +8,7 @@ import pytest
 from msgspec import Struct
 
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import read_experiment
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.toml_file import find_config, line_of, parse_toml
 
 FILE = Path("x.toml")

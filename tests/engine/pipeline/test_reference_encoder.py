@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import read_experiment
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.run_folder import RunFolder
 from engine.contract.settings import RunId, encoders_of, resolve
 from engine.encoder import encoder as encoder_module

@@ -20,7 +20,8 @@ from console.results.load import load
 from console.results.report.failure_sections import failure_sections
 from console.results.statistics.estimates import SeedScores
 from console.results.tables import page_lines
-from engine.contract.experiment import Experiment, read_experiment
+from engine.contract.experiment import Experiment
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.items import ItemRow
 from engine.contract.settings import RunId
 from engine.contract.toml_file import find_config

@@ -14,7 +14,7 @@ from console.results.descriptions.margins import bin_edges, margin_distributions
 from console.results.load import load
 from console.results.report.failure_sections import margin_sections
 from console.results.tables import page_lines
-from engine.contract.experiment import read_experiment
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.settings import RunId
 from engine.contract.toml_file import find_config
 from tests.console.results.capsules import row, write_capsule

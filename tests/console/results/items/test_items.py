@@ -19,7 +19,8 @@ from console.results.load import load
 from console.results.report.page import page
 from console.results.tables import page_lines
 from engine.contract.derived import Derivation
-from engine.contract.experiment import Experiment, read_experiment
+from engine.contract.experiment import Experiment
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.items import ItemRow
 from engine.contract.run_folder import RunFolder
 from engine.contract.settings import RunId

@@ -28,7 +28,7 @@ from console.results.records import Results
 from console.results.statistics.estimates import Interval
 from console.results.tables import page_lines
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import read_experiment
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.settings import run_ids
 from engine.contract.toml_file import find_config
 from tests.console.results.capsules import results_in, row, write_capsule

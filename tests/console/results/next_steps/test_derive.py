@@ -21,7 +21,8 @@ from console.results.next_steps.derive import (
     write_addition,
 )
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import Experiment, read_experiment
+from engine.contract.experiment import Experiment
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.experiment_text import derived_path
 from engine.contract.settings import RunId, resolve, run_ids
 from engine.contract.toml_file import find_config, load_toml

@@ -14,7 +14,7 @@ from console.results.next_steps.records import NextStep
 from console.results.next_steps.steps import next_sections, next_steps
 from console.results.statistics.estimates import Interval, Need
 from console.results.tables import page_lines
-from engine.contract.experiment import read_experiment
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.items import ItemRow
 from engine.contract.settings import run_ids
 from engine.contract.toml_file import find_config

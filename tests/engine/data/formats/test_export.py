@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import TIERS, Experiment, read_experiment
+from engine.contract.experiment import TIERS, Experiment
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.toml_file import find_config
 from engine.data.build import BUILDER_VERSION
 from engine.data.dataset_files import load, load_rejected, read_manifest

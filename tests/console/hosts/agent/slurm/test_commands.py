@@ -15,7 +15,7 @@ from console.hosts.agent.workspace import Workspace
 from console.hosts.host_config import HostConfig, SlurmSettings
 from console.hosts.remote.agent_client import AgentClient, AgentRefused
 from console.hosts.remote.launch_request import launch_request
-from engine.contract.experiment import read_experiment
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.settings import RunId, resolve
 from engine.contract.toml_file import find_config
 from tests.console.hosts.conftest import FOLDER, Host, in_state, states_when

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import Curriculum, Experiment, folder_name, read_experiment
+from engine.contract.experiment import Curriculum, Experiment, folder_name
+from engine.contract.experiment_reader import read_experiment
 from engine.contract.settings import RunId, differences, resolve, run_ids
 from engine.contract.toml_file import find_config
 
