@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from console.results.records import Results, RunResult
+from console.results.report.layout import page_lines
 from console.results.report.page import page
 from console.results.report.result_sections import result_sections
-from console.results.tables import LINE_WIDTH, Section, page_lines
+from console.results.tables import LINE_WIDTH, Section
 
 if TYPE_CHECKING:
     from console.results.experiment_report import ExperimentReport

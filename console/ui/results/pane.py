@@ -14,8 +14,9 @@ from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
 from console.results.records import Results
+from console.results.report.layout import section_lines
 from console.results.report.page import COMPUTING, page
-from console.results.tables import LINE_WIDTH, Line, Section, section_lines
+from console.results.tables import LINE_WIDTH, Line, Section
 from console.runs.snapshot import Snapshot
 from console.sanitize import sanitize_line
 from console.ui.actions import bindings

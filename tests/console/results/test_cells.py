@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from console.results.report.layout import as_ascii, section_lines
 from console.results.report.markup import as_csv, latex_escaped
 from console.results.tables import (
     Axis,
@@ -14,11 +15,9 @@ from console.results.tables import (
     Role,
     Section,
     Text,
-    as_ascii,
     cell_text,
     header_row,
     number_text,
-    section_lines,
     sparkline,
     text_cell,
 )

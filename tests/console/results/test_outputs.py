@@ -14,10 +14,11 @@ from msgspec.structs import replace
 from console.results.aggregate import condition_result
 from console.results.experiment_report import ExperimentReport
 from console.results.records import ModelScores, Results, RunResult
+from console.results.report.layout import section_lines
 from console.results.report.markup import CSV_COLUMNS, as_csv, as_latex, as_markdown, latex_escaped
 from console.results.report.page import page
 from console.results.report.text import SCHEMA, VERSION, as_json, as_text
-from console.results.tables import Number, Range, Section, header_row, section_lines, text_cell
+from console.results.tables import Number, Range, Section, header_row, text_cell
 from console.ui.results.pane import page_content
 from engine.contract.settings import run_ids
 from tests.console.results.reports import report_on

@@ -12,9 +12,9 @@ import pytest
 from console.results.descriptions.attention import attention_report
 from console.results.descriptions.load_training import load_training
 from console.results.descriptions.records import AttentionReport
+from console.results.report.layout import page_lines
 from console.results.report.training_sections import attention_sections
 from console.results.statistics.multiplicity import benjamini_hochberg
-from console.results.tables import page_lines
 from engine.contract.items import AttentionRow
 from engine.contract.settings import RunId
 from tests.console.results.recordings import probe, write_attention

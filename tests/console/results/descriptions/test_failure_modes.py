@@ -18,8 +18,8 @@ from console.results.descriptions.margins import margin_distributions
 from console.results.descriptions.records import ConditionFailures, FailureGroup
 from console.results.load import load
 from console.results.report.failure_sections import failure_sections
+from console.results.report.layout import page_lines
 from console.results.statistics.estimates import SeedScores
-from console.results.tables import page_lines
 from engine.contract.experiment import Experiment
 from engine.contract.experiment_reader import read_experiment
 from engine.contract.items import ItemRow

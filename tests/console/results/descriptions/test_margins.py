@@ -13,7 +13,7 @@ import pytest
 from console.results.descriptions.margins import bin_edges, margin_distributions
 from console.results.load import load
 from console.results.report.failure_sections import margin_sections
-from console.results.tables import page_lines
+from console.results.report.layout import page_lines
 from engine.contract.experiment_reader import read_experiment
 from engine.contract.settings import RunId
 from engine.contract.toml_file import find_config

@@ -10,8 +10,8 @@ import pytest
 from console.results.descriptions.load_training import load_training
 from console.results.descriptions.records import TrainingSummary
 from console.results.descriptions.training_summary import training_summary
+from console.results.report.layout import page_lines
 from console.results.report.training_sections import training_sections
-from console.results.tables import page_lines
 from engine.contract.analysis_settings import Timeline
 from engine.contract.events import Warning
 from engine.contract.settings import RunId

@@ -16,8 +16,8 @@ from console.results.items.changes import change_text, item_changes, items_secti
 from console.results.items.filter import ANY_RUN, DIFFERENCE, FACETS, ItemFilter, facet_values, select, sort_rows
 from console.results.items.items import ConditionOutcome, ItemTable, changed, item_records, pairs_to_compare
 from console.results.load import load
+from console.results.report.layout import page_lines
 from console.results.report.page import page
-from console.results.tables import page_lines
 from engine.contract.derived import Derivation
 from engine.contract.experiment import Experiment
 from engine.contract.experiment_reader import read_experiment

@@ -25,8 +25,8 @@ from console.results.next_steps.decisions import (
     recorded_sections,
 )
 from console.results.records import Results
+from console.results.report.layout import page_lines
 from console.results.statistics.estimates import Interval
-from console.results.tables import page_lines
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment_reader import read_experiment
 from engine.contract.settings import run_ids

@@ -12,8 +12,8 @@ from console.results.load import load
 from console.results.next_steps.derive import Origin, derive, write_addition
 from console.results.next_steps.records import NextStep
 from console.results.next_steps.steps import next_sections, next_steps
+from console.results.report.layout import page_lines
 from console.results.statistics.estimates import Interval, Need
-from console.results.tables import page_lines
 from engine.contract.experiment_reader import read_experiment
 from engine.contract.items import ItemRow
 from engine.contract.settings import run_ids
