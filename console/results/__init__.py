@@ -1,1 +1,1 @@
-"""Results from the local copies of runs: load, aggregate, failed items, tables, reports. Nothing here imports Textual."""
+"""Results of runs from their local copies: scores, analysis, descriptions, next steps, report. Nothing here imports Textual."""

@@ -43,7 +43,7 @@ KEYS = (
     ("\x1b", "bundles, "),
     ("4", "No run has been evaluated yet"),
     ("1", "p check again"),
-    ("5", "No failed items yet"),
+    ("5", "No items yet"),
     ("2", "bundles, "),
 )
 HOSTS = """
