@@ -154,12 +154,13 @@ def _record(folder: Path, one: Decision, count: int) -> None:
 
 def test_decisions_of_several_processes_are_all_kept(tmp_path: Path, results: Results) -> None:
     one = decide_now(results, ANALYSIS, "go on", "", "x")
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=_record, args=(tmp_path, one, 10)) for _ in range(3)]
     for process in processes:
         process.start()
     for process in processes:
-        process.join(30)
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
     log = read_decisions(tmp_path)
     assert len(log.decisions) == 30 and log.problems == ()
     assert stat.S_ISREG((tmp_path / DECISIONS).stat().st_mode)
