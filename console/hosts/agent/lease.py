@@ -59,9 +59,12 @@ class Lease:
             while not self._take(workspace, ours):
                 holder = holder_of(workspace)
                 ends = request.get("take_over") or holder.console == ours["console"]
-                if ends and not signalled and process.send_signal(holder.agent, signal.SIGTERM):
+                # Again each time: of a stopped agent any thread may be handed the signal, but Python acts on it in the main
+                # thread alone, which may wait for its next request meanwhile.
+                if ends and process.send_signal(holder.agent, signal.SIGTERM):
                     process.send_signal(holder.agent, signal.SIGCONT)  # a stopped one would never get it
-                    signalled, deadline = True, time.monotonic() + TAKE_OVER_TIMEOUT_S
+                    if not signalled:
+                        signalled, deadline = True, time.monotonic() + TAKE_OVER_TIMEOUT_S
                 if time.monotonic() >= deadline:
                     return {"held": False, "holder": holder.user}
                 time.sleep(0.05)
