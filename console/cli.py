@@ -161,6 +161,9 @@ def _add_sync(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> None
         direction.add_argument("--dry-run", action="store_true", help="only print what would be done")
 
 
+_MODULES = {"compare": "results", "report": "results", "decide": "decisions"}
+"""Modules of the commands that have none of their own name."""
+
 DEFAULTS = {
     "host": "local",
     "experiment": None,
@@ -189,11 +192,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _command(context: Context) -> int:
-    """Exit code of the command: the function in ``console/commands`` of its name; without one, the console opens."""
+    """Exit code of the command: the function of its name in ``console/commands``; without a command, the console opens."""
     name: str | None = context.options.command
     if name is None:
         return _open_console(context)
-    command = getattr(importlib.import_module(f"console.commands.{name}"), name)
+    module = importlib.import_module(f"console.commands.{_MODULES.get(name, name)}")
+    command = getattr(module, name)
     return int(command(context))
 
 

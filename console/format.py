@@ -8,7 +8,13 @@ from collections.abc import Sequence
 from engine.contract.settings import Difference, RunId
 
 GATE_LABELS = {"retrieval_top1": "top-1", "retrieval_top3": "top-3", "coherence_accuracy": "coherence"}
+"""Short names of the gated metrics, whose names in files are long; every other metric is shown by its own."""
 _LONGEST_S = 1e9  # 30 years: longer or non-finite times come from a host that sends nonsense
+
+
+def metric_label(metric: str) -> str:
+    """``top-1`` for ``retrieval_top1``; a tier, ``margin`` and ``killers`` keep their names."""
+    return GATE_LABELS.get(metric, metric)
 
 
 def duration(seconds: float) -> str:

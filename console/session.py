@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-import threading
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +23,7 @@ from console.hosts.ssh.access import Access
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.errors import LinkDown
 from console.hosts.transfer.uploads import send_inputs
+from console.results.local_results import LocalResults
 from console.results.next_steps.derive import Addition, with_addition, write_addition
 from console.results.records import Results
 from console.runs.launch_attempts import LaunchAttempts, Outcome
@@ -34,15 +34,13 @@ from console.runs.snapshot import Snapshot
 from console.sanitize import sanitize_line
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import Experiment, folder_name, profile_of
-from engine.contract.run_folder import RunFolder
 from engine.contract.settings import RunId, resolve, run_ids
+from engine.contract.state import RunState
 
 if TYPE_CHECKING:
-    from console.results.descriptions.load_training import Recordings
     from console.results.experiment_report import ExperimentReport
     from console.results.items.detail import ItemDetail
     from console.results.items.items import ItemTable
-    from console.results.load import LoadedRuns  # imports polars, which takes a while
     from console.results.next_steps.decisions import Decision
 
 LAUNCH_S = 30.0  # for each run of a launch: a cluster is slow to answer
@@ -98,9 +96,7 @@ class Session:
         self._attempts = LaunchAttempts()
         self._listeners: list[Callable[[Snapshot], None]] = []
         self._version = 0
-        self._loading = threading.Lock()
-        self._loaded: LoadedRuns | None = None
-        self._recordings: Recordings | None = None
+        self._local = LocalResults(self._runs_dir, experiment, profile)
         self._link = HostLink(
             host_name,
             host,
@@ -170,7 +166,8 @@ class Session:
     async def launch(self, plan: LaunchPlan) -> tuple[Outcome, ...]:
         """Queue the plan's runs on the host, in order.
 
-        The same plan again starts nothing twice: a launch keeps its key until the host has answered what became of it.
+        Safe to call again with the same plan after a lost link: each launch keeps its idempotency key until the host has
+        answered, and the host starts a key once.
 
         Raises:
             LinkDown: also if the host has not reported its runs yet.
@@ -332,17 +329,30 @@ class Session:
 
     def results(self) -> Results:
         """The results of the local copies; damaged ones are not counted. Blocks while it reads files."""
-        return self._load_results()[1]
+        return self._local.results(*self._known_of_runs())
 
     def report(self) -> ExperimentReport:
         """The results with the decision on them. Blocks while it reads files and computes."""
-        from console.results.descriptions.load_training import load_training
-        from console.results.experiment_report import report_of
+        return self._local.report(*self._known_of_runs())
 
-        loaded, results = self._load_results()
-        with self._loading:
-            recordings = self._recordings = load_training(self._runs_dir, self._runs, self._recordings)
-        return report_of(self.experiment, self._profile, loaded, results, self._runs_dir, recordings)
+    def items(self) -> ItemTable:
+        """The evaluation items of all counted runs. Blocks while it reads files."""
+        return self._local.items(*self._known_of_runs())
+
+    def item_detail(self, run: RunId, kind: str, item_id: str) -> ItemDetail:
+        """One item as ``run`` saved it. Blocks while it reads the file; raises UnusableCapsule."""
+        return self._local.item_detail(run, kind, item_id)
+
+    def record_decision(self, decision: Decision) -> None:
+        """Record ``decision`` in the runs folder. Blocks; raises BadInput if it cannot be written."""
+        self._local.record_decision(decision)
+
+    def _known_of_runs(self) -> tuple[dict[RunId, RunState | None], dict[RunId, str]]:
+        """What is known of the runs beside their local copies: states on the host, and why local copies are damaged."""
+        snapshot = self.snapshot
+        damaged = dict.fromkeys(self._link.run_sync.damaged_runs, "")
+        damaged |= {run: sync.note for run, sync in snapshot.sync_states.items() if sync.status == "damaged"}
+        return {run: view.state for run, view in snapshot.runs.items()}, damaged
 
     async def add(self, addition: Addition) -> tuple[RunId, ...]:
         """Add a derived condition or seeds to the experiment, for good, and follow their runs from now on; returns these.
@@ -358,50 +368,10 @@ class Session:
         runs = run_ids(experiment, profile)
         new = tuple(run for run in runs if run not in self._settings and addition.has(run))
         self._settings = {run: resolve(experiment, profile, run) for run in runs}
-        self.experiment, self._runs = experiment, runs
+        self.experiment = self._local.experiment = experiment
+        self._runs = runs
         await self._link.follow(runs)
         return new
-
-    def record_decision(self, decision: Decision) -> None:
-        """Record ``decision`` in the runs folder. Blocks; raises BadInput if it cannot be written."""
-        from console.results.next_steps.decisions import record_decision
-
-        record_decision(self._runs_dir, decision)
-
-    def items(self) -> ItemTable:
-        """The evaluation items of all counted runs. Blocks while it reads files."""
-        from console.results.items.items import item_table
-
-        loaded, results = self._load_results()
-        counted = (RunId(run.condition, run.seed) for run in results.runs if run.is_counted)
-        return item_table(loaded, counted, self.experiment)
-
-    def item_detail(self, run: RunId, kind: str, item_id: str) -> ItemDetail:
-        """One item as ``run`` saved it. Blocks while it reads the file.
-
-        Raises:
-            UnusableCapsule: it cannot be read, or the run has no usable local copy.
-        """
-        from console.results.items.detail import read_item
-        from console.results.load import UnusableCapsule
-
-        loaded = self._loaded.runs.get(run) if self._loaded is not None else None
-        if loaded is None or loaded.capsule is None:
-            raise UnusableCapsule(f"{run.label} has no usable local copy")
-        path = RunFolder(self._runs_dir / str(run)).items
-        return read_item(path, loaded.capsule.metrics.items_sha256, kind, item_id)
-
-    def _load_results(self) -> tuple[LoadedRuns, Results]:
-        from console.results.aggregate import aggregate
-        from console.results.load import load
-
-        snapshot = self.snapshot
-        states = {run: view.state for run, view in snapshot.runs.items()}
-        damaged = dict.fromkeys(self._link.run_sync.damaged_runs, "")
-        damaged |= {run: sync.note for run, sync in snapshot.sync_states.items() if sync.status == "damaged"}
-        with self._loading:  # views 4 and 5 ask from two threads: the second finds what the first has read
-            loaded = self._loaded = load(self._runs_dir, self._runs, self._loaded)
-        return loaded, aggregate(self.experiment, self._profile, loaded, states, damaged)
 
     def _connected_to_change(self) -> tuple[HostConnection, AgentClient]:
         """The connection and the agent, for what changes something on the host."""

@@ -1,4 +1,4 @@
-"""``qllm-console decisions``: the recorded decisions; ``decide`` beside it records one."""
+"""``qllm-console decisions`` and ``decide``: the recorded decisions, and one more."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 from console import exit_codes
 from console.commands.context import Context
 from console.commands.output import print_line, report
-from console.commands.results import read_report
+from console.commands.results import local_results
 from engine.contract.experiment import folder_name
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def decisions(context: Context) -> int:
     from console.results.next_steps.decisions import CHANGED, is_outdated, read_decisions
 
     log = read_decisions(context.runs_dir / folder_name(context.experiment, context.profile))
-    now = read_report(context).analysis.results_fingerprint if log.decisions else ""
+    now = local_results(context).report().analysis.results_fingerprint if log.decisions else ""
     if context.options.json:
         print_line(_as_json(log.decisions, now))
     elif not log.decisions:
@@ -37,6 +37,19 @@ def decisions(context: Context) -> int:
     for problem in log.problems:
         report(f"qllm-console: {problem}")
     return exit_codes.FAILED if log.problems else exit_codes.DONE
+
+
+def decide(context: Context) -> int:
+    """Record the decision that the options say on the results as they are now, and print it; no host is contacted."""
+    from console.results.next_steps.decisions import decide_now
+
+    options, local = context.options, local_results(context)
+    found = local.report()
+    kind = options.decision.replace("-", " ")
+    decision = decide_now(found.results, found.analysis, kind, options.decided_condition, options.why)
+    local.record_decision(decision)
+    print_line(f"Recorded: {decision.text}. The verdict is: {decision.verdict}.")
+    return exit_codes.DONE
 
 
 def _as_json(decisions: tuple[Decision, ...], now: str) -> str:

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 from console import exit_codes
 from console.commands.context import Context
 from console.commands.output import print_line, table
+from console.commands.results import local_results
 from console.format import counted, number
-from console.results.report.text import json_object
+from console.results.report.page import json_object
 from engine.contract.bad_input import BadInput
-from engine.contract.experiment import folder_name
-from engine.contract.settings import RunId, run_ids
 
 if TYPE_CHECKING:
     from console.results.items.changes import ItemChanges
@@ -28,21 +27,16 @@ def items(context: Context) -> int:
     Raises:
         BadInput: an option names what no synced run has.
     """
-    from console.results.aggregate import aggregate
     from console.results.items.changes import item_changes
     from console.results.items.filter import select
-    from console.results.items.items import item_records, item_table
-    from console.results.load import load
+    from console.results.items.items import item_records
 
-    experiment, profile = context.experiment, context.profile
-    loaded = load(context.runs_dir / folder_name(experiment, profile), run_ids(experiment, profile))
-    runs = [RunId(run.condition, run.seed) for run in aggregate(experiment, profile, loaded).runs if run.is_counted]
-    known = item_table(loaded, runs, experiment)
+    known = local_results(context).items()
     which = _filter(context, known)
     records = item_records(known, select(known, which))
     changes = item_changes(known, [(which.ours, which.theirs)]) if which.change else ()
     if context.options.json:
-        print_line(_json(context, runs, known, which, records, changes))
+        print_line(_json(context, known, which, records, changes))
     else:
         print_line(_text(known, records, changes))
     return exit_codes.DONE
@@ -86,7 +80,6 @@ def _filter(context: Context, known: ItemTable) -> ItemFilter:
 
 def _json(
     context: Context,
-    runs: list[RunId],
     known: ItemTable,
     which: ItemFilter,
     records: list[ItemRecord],
@@ -95,7 +88,7 @@ def _json(
     body: dict[str, Any] = {
         "experiment": context.experiment.name,
         "profile": context.profile,
-        "seeds": {name: [run.seed for run in runs if run.condition == name] for name in known.conditions},
+        "seeds": {name: [run.seed for run in known.runs if run.condition == name] for name in known.conditions},
         "filter": which,
         "total": len(known.frame),
         "shown": len(records),

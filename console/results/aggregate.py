@@ -13,7 +13,6 @@ from console.results.records import (
     ChosenHead,
     ConditionResult,
     ModelScores,
-    Resolution,
     Results,
     RunResult,
     Spread,
@@ -92,7 +91,6 @@ def _run_result(
         killer_top1=capsule.metrics.killer_top1,
         chosen=_chosen(capsule.metrics),
         tier3_exposures=capsule.metrics.tier3_exposures,
-        resolution=_resolution(capsule.metrics),
         other_settings=settings_difference(capsule.settings, resolve(experiment, profile, run)),
     )
 
@@ -101,13 +99,6 @@ def _chosen(metrics: Metrics) -> ChosenHead | None:
     if metrics.best_score is None:
         return None
     return ChosenHead(metrics.best_step, metrics.best_epoch, metrics.best_score, sanitize_line(metrics.score_name))
-
-
-def _resolution(metrics: Metrics) -> Resolution | None:
-    top1, coherence = (metrics.gains.get(name) for name in ("retrieval_top1", "coherence_accuracy"))
-    if top1 is None or coherence is None or not top1.standard_error or top1.high is None or coherence.high is None:
-        return None  # too few lemmas, or a head that ranks every item as mean pooling does
-    return Resolution(top1.lemmas, top1.high - top1.mean, coherence.high - coherence.mean)
 
 
 def settings_difference(ran: Settings, wanted: Settings) -> str:

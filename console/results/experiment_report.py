@@ -50,7 +50,6 @@ class ExperimentReport(Struct, frozen=True):
 
 def report_of(
     experiment: Experiment,
-    profile: str,
     loaded: LoadedRuns,
     results: Results,
     folder: Path,
@@ -69,7 +68,7 @@ def report_of(
     runs = tuple(run for of_condition in counted.values() for run in of_condition)
     status, planned = plan_status(folder, experiment, results)
     analysis = analyze(experiment, loaded, results, status, planned)
-    steps = next_steps(experiment, profile, results, analysis, loaded)
+    steps = next_steps(experiment, results.profile, results, analysis, loaded)
     failures, margins = failure_modes(loaded, runs), margin_distributions(loaded, runs)
     attention = attention_report(recordings, runs)
     changes = item_changes(item_table(loaded, runs, experiment))

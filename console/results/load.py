@@ -110,7 +110,7 @@ def load(folder: Path, runs: Iterable[RunId], previous: LoadedRuns | None = None
 
 
 def _load_run(folder: RunFolder, known: LoadedRun | None) -> LoadedRun:
-    version = _version(folder)
+    version = version_of(folder.manifest, folder.state, folder.spec, folder.metrics, folder.items)
     # A problem may have been a passing one, such as too many open files: only what was read well is kept.
     if known is not None and known.version == version and not known.problem:
         return known
@@ -129,14 +129,14 @@ def _load_run(folder: RunFolder, known: LoadedRun | None) -> LoadedRun:
         return LoadedRun(state, problem=str(error))
 
 
-def _version(folder: RunFolder) -> tuple[object, ...]:
-    """Identity of the files that are read and of their manifest.
+def version_of(*paths: Path) -> tuple[object, ...]:
+    """Identity of the files at ``paths``: it changes whenever one of them is written, replaced or deleted.
 
     More than the manifest's fingerprint, because a folder may have none yet, and a damaged file that was replaced by
     the right one leaves the manifest as it was.
     """
     version: list[object] = []
-    for path in (folder.manifest, folder.state, folder.spec, folder.metrics, folder.items):
+    for path in paths:
         with suppress(OSError):
             stat = path.stat()
             version.append((path.name, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))

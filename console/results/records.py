@@ -34,17 +34,6 @@ class ChosenHead(Struct, frozen=True):
     score_name: str
 
 
-class Resolution(Struct, frozen=True):
-    """What the evaluation can tell apart: half of the 95% interval of a paired difference on its items, in fractions of 1.
-
-    It is that of the gains over mean pooling, whose lemmas and items are those of any other comparison.
-    """
-
-    lemmas: int
-    top1: float
-    coherence: float
-
-
 class RunResult(Struct, frozen=True):
     """One run: its state, and its scores if it was evaluated.
 
@@ -57,7 +46,6 @@ class RunResult(Struct, frozen=True):
         chosen: which of the heads measured during training was evaluated.
         tier3_exposures: how often each tier3 bundle is expected to have been drawn; None where there is none.
         seconds: wall time by stage.
-        resolution: what differences its evaluation can tell; None where it has too few lemmas.
         other_settings: how its settings differ from the experiment's; such a run is shown but not counted.
     """
 
@@ -76,7 +64,6 @@ class RunResult(Struct, frozen=True):
     other_settings: str = ""
     chosen: ChosenHead | None = None
     tier3_exposures: float | None = None
-    resolution: Resolution | None = None
 
     @property
     def is_counted(self) -> bool:
@@ -126,12 +113,6 @@ class Results(Struct, frozen=True):
     comparable: bool
     runs: tuple[RunResult, ...]
     conditions: tuple[ConditionResult, ...]
-
-    @property
-    def resolution(self) -> Resolution | None:
-        """What differences the evaluation can tell, of the counted run that tells least; None without such a run."""
-        known = [run.resolution for run in self.runs if run.is_counted and run.resolution is not None]
-        return max(known, key=lambda one: one.top1, default=None)
 
     @property
     def any_evaluated(self) -> bool:

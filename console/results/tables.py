@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -214,6 +214,16 @@ class Section(Struct, frozen=True):
     legend: str = ""
 
 
+SIDE_BY_SIDE = 3
+"""Conditions in one table, so that it fits 80 columns."""
+Item = TypeVar("Item")
+
+
+def side_by_side(values: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """``values``, one a condition, in the parts that stand beside each other in one table."""
+    return (values[start : start + SIDE_BY_SIDE] for start in range(0, len(values), SIDE_BY_SIDE))
+
+
 def with_unique_keys(sections: Sequence[Section]) -> tuple[Section, ...]:
     """The sections, the second of one key called ``key-2`` and so on."""
     seen: Counter[str] = Counter()
@@ -226,7 +236,7 @@ def with_unique_keys(sections: Sequence[Section]) -> tuple[Section, ...]:
 
 
 def text_cell(text: str, role: Role = "plain") -> Cell:
-    """A cell of one text."""
+    """A cell that holds one text, shown in the style of ``role``."""
     return (Text(text, role),)
 
 

@@ -5,6 +5,8 @@ Imported on first use: what it needs of Textual would delay the first paint.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
@@ -172,3 +174,32 @@ class PromptDialog(ModalScreen[str | None], inherit_bindings=False):
     def _close(self, answer: str | None) -> None:
         self.query_one(AnswerInput).clear()
         self.dismiss(answer)
+
+
+class Choices(Static):
+    """One line for each choice.
+
+    Args:
+        lines: what the choices say.
+        height: lines shown at a time.
+        selected: the line selected first.
+    """
+
+    def __init__(self, lines: Sequence[Content], *, height: int, id: str, selected: int = 0) -> None:
+        super().__init__("", id=id, markup=False)
+        self.selected = selected
+        self._lines = lines
+        self._height = height
+
+    def on_resize(self) -> None:
+        """Truncate the choices to the new width."""
+        self.move(0)
+
+    def move(self, by: int) -> None:
+        """Select the line ``by`` lines below; the selection stops at the ends."""
+        self.selected = min(max(0, self.selected + by), len(self._lines) - 1)
+        first = min(max(0, self.selected - self._height // 2), max(0, len(self._lines) - self._height))
+        shown = range(first, min(len(self._lines), first + self._height))
+        marks = ((("▸ ", "bold $text-accent") if at == self.selected else "  ") for at in shown)
+        lines = [Content.assemble(mark, self._lines[at]) for mark, at in zip(marks, shown, strict=True)]
+        self.update(Content("\n").join(line.truncate(max(20, self.size.width), ellipsis=True) for line in lines))

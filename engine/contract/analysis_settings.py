@@ -97,7 +97,7 @@ class ExpectedOutcome(Struct, frozen=True, forbid_unknown_fields=True):
     tier3_adversarial: ExpectedRange | None = None
 
     def expectations(self) -> Iterator[Expectation]:
-        """Every metric of which something is expected."""
+        """The expected range of each metric that the table names, in points."""
         for metric in self.__struct_fields__[1:]:
             match getattr(self, metric):
                 case (least, most):

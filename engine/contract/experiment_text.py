@@ -16,11 +16,12 @@ from engine.contract.toml_file import convert_toml, line_of, load_toml, read_tex
 T = TypeVar("T")
 
 CONDITIONS, ADDED_SEEDS = "conditions", "added_seeds"
+DERIVED_SUFFIX = ".derived.toml"
 
 
 def derived_path(file: Path) -> Path:
     """Where the derived conditions of the experiment in ``file`` are kept."""
-    return file.with_name(f"{file.stem}.derived.toml")
+    return file.with_name(file.stem + DERIVED_SUFFIX)
 
 
 class ExperimentText(NamedTuple):

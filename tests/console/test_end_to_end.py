@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from console.hosts.agent import process
+from console.hosts.agent import job_processes
 from console.results.analysis.plan import plan_of, read_plan
 from engine.contract import manifest
 from engine.contract.experiment_reader import read_experiment
@@ -129,10 +129,10 @@ def test_abort_leaves_no_process_and_the_next_queued_run_starts(finished: Finish
     until(lambda: run_state(runs, "A_seed42").get("job") and run_state(runs, "A_seed123").get("job"))
     assert run_state(runs, "B_seed42")["state"] == "queued"
     key = run_state(runs, "A_seed42")["key"]
-    assert process.job_processes(key, None, None)
+    assert job_processes.job_processes(key, None, None)
     done = console("abort", experiment, runs, "--condition", "A", "--seed", "42")
     assert done.returncode == 0 and re.fullmatch(r"A/42: aborted by \S+\n", done.stdout), done
-    assert not process.job_processes(key, None, None)
+    assert not job_processes.job_processes(key, None, None)
     until(lambda: run_state(runs, "B_seed42").get("job"), 10)
     assert console("abort", experiment, runs, "--all").returncode == 0
     states = {run: row["state"] for run, row in status(experiment, runs).items()}

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from console.hosts.agent import process
+from console.hosts.agent import job_processes, process
 from console.hosts.agent.launches import (
     GRACE_S,
     UNRECORDED,
@@ -59,7 +59,7 @@ def abort(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
     if key:
         return _Abort(workspace, key, by).carry_out()
     run_folder = workspace.run(str(request["folder"]), str(request["run"]))
-    keys = process.jobs_of(run_folder) | {launch.key for launch in live_launches(workspace, run_folder)}
+    keys = job_processes.jobs_of(run_folder) | {launch.key for launch in live_launches(workspace, run_folder)}
     if not keys:
         raise Refused("nothing of this run is left to abort")
     return [_Abort(workspace, key, by).carry_out() for key in sorted(keys)][-1]
@@ -108,15 +108,15 @@ class _Abort:
         if self.run_folder is None or not self.run_folder.is_dir() or valid_state(self.run_folder):
             return False
         last = max(live_launches(self.workspace, self.run_folder), key=lambda launch: launch.ticket, default=None)
-        return (last is not None and last.key == self.key) or self.key in process.jobs_of(self.run_folder)
+        return (last is not None and last.key == self.key) or self.key in job_processes.jobs_of(self.run_folder)
 
-    def _orphans(self) -> process.JobProcesses:
+    def _orphans(self) -> job_processes.JobProcesses:
         """Its processes as they are found without a supervisor."""
         state = self._state()
         return orphans_of(self.key, state, self.run_folder if state else None)
 
     def _find_supervisors(self) -> None:
-        found = [*process.supervisors_of(self.key), self._state().get("supervisor")]
+        found = [*job_processes.supervisors_of(self.key), self._state().get("supervisor")]
         self.supervisors = {one["pid"]: one for one in found if one and process.alive(one)}
 
     def _why_unknown(self) -> str:
@@ -231,5 +231,5 @@ def _run_folder_of(workspace: Workspace, key: str) -> Path | None:
     for path in (workspace.root / "runs").glob(f"*/[!.]*/{STATE}"):
         if (read_json(path) or {}).get("key") == key:
             return path.parent
-    folder = process.folder_of_job(key)
+    folder = job_processes.folder_of_job(key)
     return Path(folder) if folder else None

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from console.hosts.agent import process
+from console.hosts.agent import job_processes
 from console.hosts.agent.launches import Launch, live_launches, settle
 from console.hosts.agent.lifecycle import PLACEMENT, Present, may_claim, next_step
 from console.hosts.agent.queue_lock import queue_locked
@@ -166,7 +166,7 @@ def present_launch(workspace: Workspace, run_folder: Path) -> Present:
         if launch.key != key and (in_slurm or launch.is_supervised()):
             active = active or launch.key
     finished = bool(key) and current_state(workspace, run_folder, state).get("state") == "finished"
-    return Present(key, active or next(iter(process.jobs_of(run_folder)), ""), finished)
+    return Present(key, active or next(iter(job_processes.jobs_of(run_folder)), ""), finished)
 
 
 def _is_in_slurm(workspace: Workspace, run_folder: Path, key: str) -> bool:

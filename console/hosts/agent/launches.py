@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from console.hosts.agent import gpu, lifecycle, process
+from console.hosts.agent import gpu, job_processes, lifecycle, process
 from console.hosts.agent.lifecycle import Facts, next_step
 from console.hosts.agent.queue_lock import queue_locked
 from console.hosts.agent.state_file import state_problem, valid_state
@@ -283,10 +283,10 @@ def record_end(run_folder: Path, key: str, end: str, reason: str) -> dict[str, A
     return state
 
 
-def orphans_of(key: str, state: dict[str, Any], run_folder: Path | None) -> process.JobProcesses:
+def orphans_of(key: str, state: dict[str, Any], run_folder: Path | None) -> job_processes.JobProcesses:
     """The processes of a launch without a supervisor, whose recorded state is ``state``."""
     job = state.get("job")
-    return process.JobProcesses(key, None, int(job["pid"]) if job and process.alive(job) else None, run_folder)
+    return job_processes.JobProcesses(key, None, int(job["pid"]) if job and process.alive(job) else None, run_folder)
 
 
 def abort_unsupervised(run_folder: Path, key: str, reason: str) -> dict[str, Any]:

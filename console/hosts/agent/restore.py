@@ -89,7 +89,7 @@ def _restore(workspace: Workspace, run_folder: Path, key: str, replaces: str) ->
     if present.active:
         raise Refused("the run is queued or runs: abort it first")
     if run_folder.exists() and present.key != replaces:
-        raise Refused("the run was launched or restored meanwhile; look again")
+        raise Refused("the run was launched or restored meanwhile; list again what was set aside, then restore")
     with ExitStack() as held:
         lock = hold_present(workspace, present.key, held)
         if lock is not None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from console.hosts.agent import process
+from console.hosts.agent import job_processes, process
 from console.hosts.agent.caretaker import CARETAKER
 from console.hosts.agent.disk import disk_space
 from console.hosts.agent.launches import live_launches, with_recorded_exit
@@ -97,7 +97,7 @@ def with_processes(run_folder: Path, state: dict[str, Any]) -> dict[str, Any]:
         return {**state, "reason": process.STOPPED}
     if state["state"] != "lost":
         return state
-    count = process.COUNTS.count(str(state["key"]), job, run_folder)
+    count = job_processes.COUNTS.count(str(state["key"]), job, run_folder)
     left = "" if not count or process.alive(job) else f"; processes of its job that still run: {count}"
     return {**state, "processes": count, "reason": f"{state.get('reason', '')}{left}"}
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from console.hosts.agent import gpu, process
+from console.hosts.agent import gpu, job_processes, process
 from console.hosts.agent.disk import FULL_ERRNOS, disk_space
 from console.hosts.agent.launches import GRACE_S, Launch, abort_text, exit_record, settle
 from console.hosts.agent.lifecycle import owns_run
@@ -92,13 +92,13 @@ class Supervisor:
                 with suppress(OSError):
                     os.close(descriptor)  # the job inherited them: its slot is taken until its last process is gone
         if slots is None:
-            self._end_aborted(process.Termination())
+            self._end_aborted(job_processes.Termination())
             return
         self._try_write_state()
         code = self._wait_for_exit()
         session = self.job.pid if self.job else None
         # also after a normal exit: what the job left in the background would keep the GPU
-        termination = process.terminate_job(self.key, os.getpid(), session, self.grace if code is None else 0.5)
+        termination = job_processes.terminate_job(self.key, os.getpid(), session, self.grace if code is None else 0.5)
         if code is None:
             self._end_aborted(termination)
         else:
@@ -126,7 +126,7 @@ class Supervisor:
         # the signal alone is enough: on a full disk there may be no file to say so
         return self.terminated or (self.job_folder / ABORT).exists()
 
-    def _end_aborted(self, termination: process.Termination) -> None:
+    def _end_aborted(self, termination: job_processes.Termination) -> None:
         outcome = termination.remark + gpu.release_text(termination.pids)
         self._end("aborted", None, abort_text(self.job_folder) + outcome)
 

@@ -15,11 +15,11 @@ from pathlib import Path
 import console
 import engine
 from console.hosts.remote.agent_package import zip_bytes
+from engine.contract.experiment_text import DERIVED_SUFFIX
 from engine.contract.toml_file import find_config
 
 DISTRIBUTION = "qllm-console"
 EXTRA = re.compile(r"""\s*(?:;|\band\b)?\s*extra\s*==\s*['"]engine['"]""")
-DERIVED = ".derived.toml"
 SUFFIXES = (".py", ".tcss", ".toml", ".txt")
 
 
@@ -38,7 +38,7 @@ def wheel() -> tuple[str, bytes]:
         root = Path(str(package.__file__)).parent
         for path in sorted(root.rglob("*")):
             # an experiment that is added to needs no other environment
-            if path.is_file() and path.suffix in SUFFIXES and not path.name.endswith(DERIVED):
+            if path.is_file() and path.suffix in SUFFIXES and not path.name.endswith(DERIVED_SUFFIX):
                 files[f"{root.name}/{path.relative_to(root).as_posix()}"] = path.read_bytes()
     for name in ("scaling.toml", "hosts.toml", "constraints.txt"):
         files[f"console/configs/{name}"] = find_config(name).read_bytes()

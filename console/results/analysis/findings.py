@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from console.format import GATE_LABELS, percent
+from console.format import metric_label, percent
+from console.results.analysis.gate_results import is_below_pooling
 from console.results.analysis.records import MEAN_POOL, Comparison, GateResult
+from console.results.statistics.estimates import Interval
 from engine.contract.metrics import GATE_NAMES
 
-METRIC_LABELS = GATE_LABELS | {"margin": "margin", "killers": "killers"}
 MOST_NAMED = 2
 
 
@@ -109,10 +110,7 @@ def _pooling(
             one.condition
             for name in planned
             for one in gates.get(name, ())
-            if one.gate == gate
-            and one.interval is not None
-            and one.mean_pool is not None
-            and one.interval.mean < one.mean_pool
+            if one.gate == gate and is_below_pooling(one)
         ]
         surely = [name for name in below if readings.get((name, gate)) == "worse"]
         unsure = [name for name in below if name not in surely]
@@ -152,13 +150,22 @@ def threshold_text(gate: GateResult) -> str:
     return f"{100 * gate.threshold:g}"
 
 
+def gate_text(gate: GateResult) -> str:
+    """``coherence (71.2 [69.0, 73.4], needs 80)``."""
+    return f"{metric_label(gate.gate)} ({_interval_text(gate.interval)}, needs {threshold_text(gate)})"
+
+
+def _interval_text(interval: Interval | None) -> str:
+    if interval is None:
+        return "-"
+    if interval.low is None or interval.high is None:
+        return percent(interval.mean)
+    return f"{percent(interval.mean)} [{percent(interval.low)}, {percent(interval.high)}]"
+
+
 def points_text(found: Comparison) -> str:
     if found.recipe is None:
         return "-"
     if found.metric == "margin":
         return f"{found.recipe.mean:+.3f}"
     return f"{100 * found.recipe.mean:+.1f}"
-
-
-def metric_label(metric: str) -> str:
-    return METRIC_LABELS.get(metric, metric)

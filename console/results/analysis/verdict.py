@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
-from console.format import percent
+from console.format import metric_label
 from console.results.analysis.findings import (
     MOST_NAMED,
     findings,
+    gate_text,
     joined,
-    metric_label,
     names_text,
     points_text,
-    threshold_text,
     verb,
 )
 from console.results.analysis.records import Comparison, GateResult
@@ -70,12 +69,13 @@ def decide(
     passing = tuple(one for one in planned if _outcome(by_condition.get(one, ())) == "PASS")
     hopeful = [one for one in planned if _outcome(by_condition.get(one, ())) == "INCONCLUSIVE"]
     candidates = [one for one in by_condition if one in derived and _outcome(by_condition[one]) == "PASS"]
-    exploratory = (
-        f" {names_text(candidates)} {verb(candidates, 'passes', 'pass')} every ship blocker, but was made after results were"
-        " read: score it on the confirm split before it is shipped."
-        if candidates
-        else ""
-    )
+    exploratory = ""
+    if candidates:
+        passes, was = verb(candidates, "passes", "pass"), verb(candidates, "was", "were")
+        exploratory = (
+            f" {names_text(candidates)} {passes} every ship blocker, but {was} made after results were read: to be scored"
+            " on the confirm split first."
+        )
     if passing:
         ship, reasons = _best(passing, comparisons)
         text = f"Ship {ship}: it passes every ship blocker. {reasons}{_others(planned, passing, by_condition)}"
@@ -156,25 +156,13 @@ def _others(planned: Sequence[str], passing: Sequence[str], gates: dict[str, lis
 def _undecided(hopeful: Sequence[str], gates: dict[str, list[GateResult]]) -> str:
     """Which gates are open, and what would settle the first of them."""
     opened = [gate for one in hopeful for gate in gates[one] if gate.outcome == "INCONCLUSIVE"]
-    texts = [
-        f"{gate.condition}'s {metric_label(gate.gate)} ({_interval(gate)}, needs {threshold_text(gate)})"
-        for gate in opened
-    ]
+    texts = [f"{gate.condition}'s {gate_text(gate)}" for gate in opened]
     text = f"{joined(texts[:MOST_NAMED])} {'neither passes' if len(opened) == 1 else 'neither pass'} nor fail"
     text += "s" if len(opened) == 1 else ""
     if len(opened) > MOST_NAMED:
         text += f", and {len(opened) - MOST_NAMED} more"
     need = opened[0].need
     return text if need is None else f"{text}: {need_text(need)}"
-
-
-def _interval(gate: GateResult) -> str:
-    found = gate.interval
-    if found is None:
-        return "-"
-    if found.low is None or found.high is None:
-        return percent(found.mean)
-    return f"{percent(found.mean)} [{percent(found.low)}, {percent(found.high)}]"
 
 
 def _capital(text: str) -> str:

@@ -7,7 +7,6 @@ import io
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ import msgspec
 import polars as pl
 
 from console.format import counted
+from console.results.load import version_of
 from console.runs.series import Series
 from console.sanitize import sanitize_line
 from engine.contract import events as events_file
@@ -94,7 +94,7 @@ def load_training(folder: Path, runs: Iterable[RunId], previous: Recordings | No
 
 
 def _read_run(folder: RunFolder, known: RecordedRun | None) -> RecordedRun:
-    version = _version(folder)
+    version = version_of(folder.manifest, folder.events, folder.attention)
     # A problem may have been a passing one, such as too many open files: only what was read well is kept.
     if known is not None and known.version == version and not known.problems:
         return known
@@ -121,15 +121,6 @@ def _read_run(folder: RunFolder, known: RecordedRun | None) -> RecordedRun:
 def _problem(path: Path, error: Exception) -> str:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return sanitize_line(f"{path.name}: {reason}", limit=200)
-
-
-def _version(folder: RunFolder) -> tuple[object, ...]:
-    version: list[object] = []
-    for path in (folder.manifest, folder.events, folder.attention):
-        with suppress(OSError):
-            stat = path.stat()
-            version.append((path.name, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
-    return tuple(version)
 
 
 def _hashes(path: Path) -> dict[str, str]:

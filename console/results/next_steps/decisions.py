@@ -38,7 +38,7 @@ ShortText = Annotated[str, Meta(max_length=8000)]
 
 
 class DecidedGate(Struct, frozen=True):
-    """A ship blocker as it was judged."""
+    """Verdict on one ship blocker of one condition at the time of a decision."""
 
     condition: str
     gate: str
@@ -48,7 +48,7 @@ class DecidedGate(Struct, frozen=True):
 
 
 class DecidedComparison(Struct, frozen=True):
-    """A comparison of the plan as it was read."""
+    """Planned comparison of two conditions, with its interval and reading at the time of a decision."""
 
     ours: str
     theirs: str
@@ -89,11 +89,12 @@ class Decision(Struct, frozen=True):
     @property
     def text(self) -> str:
         """``ship B``, ``do not ship``."""
-        return (
-            f"{self.decision} to {self.condition}"
-            if self.decision == "fall back"
-            else f"{self.decision} {self.condition}".strip()
-        )
+        return decision_text(self.decision, self.condition)
+
+
+def decision_text(kind: Kind, condition: str) -> str:
+    """A kind of decision with the condition that it names, as people read it: ``ship B``, ``fall back to A``."""
+    return f"{kind}{' to' if kind == 'fall back' else ''} {condition}".rstrip()
 
 
 class DecisionLog(Struct, frozen=True):

@@ -64,7 +64,7 @@ class Origin(Struct, frozen=True):
 
 
 def origin(reason: str, profile: str, results: str) -> Origin:
-    """An addition that is made now, by this user."""
+    """Origin of a condition or of seeds that this user adds to the experiment now."""
     at = datetime.now(UTC).isoformat(timespec="seconds")
     return Origin(sanitize_line(reason.strip(), limit=900), profile, results, at, user())
 

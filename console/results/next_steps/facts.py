@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from console.format import GATE_LABELS
+from console.format import metric_label
+from console.results.analysis.findings import gate_text
 from console.results.analysis.records import Analysis, Comparison, GateResult
 from console.results.load import LoadedRuns
-from console.results.records import ConditionResult, Results
+from console.results.records import ConditionResult, Results, counted_runs
 from console.results.statistics.estimates import Interval
 from console.sanitize import sanitize_line
 from engine.contract.experiment import Experiment
@@ -18,8 +19,6 @@ HEALTHY_EXPOSURES = 50.0
 
 OTHER_BUDGET = 1.05
 """Budgets within this factor count as equal: editions of one size differ by a few bundles."""
-
-METRIC_LABELS = {**GATE_LABELS, "tier1_easy": "tier1", "tier2_robust": "tier2", "tier3_adversarial": "tier3"}
 
 
 class Budget(NamedTuple):
@@ -62,10 +61,7 @@ def facts_of(experiment: Experiment, profile: str, results: Results, analysis: A
     """The facts of one profile."""
     complete = {one.condition: one for one in results.conditions if one.evaluated and one.evaluated == one.total}
     names = tuple(one.condition for one in results.conditions)
-    runs: dict[str, tuple[RunId, ...]] = dict.fromkeys(names, ())
-    for run in results.runs:
-        if run.is_counted:
-            runs[run.condition] += (RunId(run.condition, run.seed),)
+    runs = counted_runs(results)
     budgets = {name: budget for name in names if (budget := _budget(loaded, runs[name])) is not None}
     planned = tuple(name for name in names if experiment.conditions[name].derived is None)
     return Facts(
@@ -105,15 +101,7 @@ def is_equal(one: float, other: float) -> bool:
 
 def gates_text(gates: list[GateResult]) -> str:
     """``coherence (71.2 [69.0, 73.4], needs 80)``."""
-    return ", ".join(f"{label(one.gate)} ({_score(one)}needs {100 * one.threshold:g})" for one in gates)
-
-
-def _score(gate: GateResult) -> str:
-    one = gate.interval
-    if one is None:
-        return ""
-    bounds = "" if one.low is None or one.high is None else f" [{100 * one.low:.1f}, {100 * one.high:.1f}]"
-    return f"{100 * one.mean:.1f}{bounds}, "
+    return ", ".join(map(gate_text, gates))
 
 
 def difference(one: Interval) -> str:
@@ -123,10 +111,5 @@ def difference(one: Interval) -> str:
 
 
 def label(metric: str) -> str:
-    return METRIC_LABELS.get(metric, sanitize_line(metric))
-
-
-def rounded(count: int) -> int:
-    """Two significant digits, upwards, as ``need_text`` says it."""
-    step: int = 10 ** max(0, len(str(count)) - 2)
-    return -(-count // step) * step
+    """The metric's short name, safe to show: a tier's name comes from a file."""
+    return metric_label(sanitize_line(metric))

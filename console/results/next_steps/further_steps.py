@@ -7,33 +7,33 @@ from typing import Any
 
 from console.format import GATE_LABELS, counted
 from console.results.next_steps.derive import difference_text
-from console.results.next_steps.facts import Facts, difference, is_equal, label, rounded
+from console.results.next_steps.facts import Facts, difference, is_equal, label
 from console.results.next_steps.records import Change, Evidence, NextStep, status_of
-from console.results.statistics.variance import need_text
+from console.results.statistics.variance import about, need_text
 from engine.contract.settings import RunId, resolve
 
 RESIDUAL: dict[str, Any] = {
     "model": {"architecture": "residual"},
     "training": {"learning_rate": 1e-3, "slack_weight": 0.0},
 }
-"""The second axis of scaling, with the settings that configs/capacity.toml found for it on development data."""
+"""The second axis of scaling, as in configs/capacity.toml but for its block weights, which are of two layers only."""
 
 
 def other_model(facts: Facts) -> Iterator[NextStep]:
     """A head of more capacity, where every complete condition fails a gate by more than the conditions differ."""
     evidence = tuple(_shortfalls(facts))
-    best = facts.control if facts.control in facts.complete else next(iter(facts.complete), None)
-    if not evidence or best is None:
+    parent = facts.control if facts.control in facts.complete else next(iter(facts.complete), None)
+    if not evidence or parent is None:
         return
     architectures = {
         resolve(facts.experiment, facts.profile, RunId(name, 0)).model.architecture for name in facts.complete
     }
     if architectures != {"sense_head"}:
         return
-    toml = difference_text(facts.experiment, facts.profile, best, RESIDUAL)
-    advice = f"Scale the model instead of the data: {best} with a residual head, whose correction starts at zero."
-    title = f"A head of more capacity on {best}'s data"
-    yield NextStep(0, title, status_of(evidence), advice, evidence, (best,), (Change(best, toml),))
+    toml = difference_text(facts.experiment, facts.profile, parent, RESIDUAL)
+    advice = f"Scale the model instead of the data: {parent} with a residual head, whose correction starts at zero."
+    title = f"A head of more capacity on {parent}'s data"
+    yield NextStep(0, title, status_of(evidence), advice, evidence, (parent,), (Change(parent, toml),))
 
 
 def _shortfalls(facts: Facts) -> Iterator[Evidence]:
@@ -94,7 +94,7 @@ def more_data(facts: Facts) -> Iterator[NextStep]:
             ),
             *verdict,
         )
-        yield NextStep(0, f"About {rounded(max(by_items)):,} evaluation items", status_of(found), advice, found)
+        yield NextStep(0, f"About {about(max(by_items))} evaluation items", status_of(found), advice, found)
 
 
 def ablations(facts: Facts) -> Iterator[NextStep]:

@@ -76,7 +76,7 @@ def _oversampling(facts: Facts, name: str) -> Iterator[Evidence]:
     if compared is not None and compared.recipe is not None:
         yield _regression(facts, compared, compared.recipe)
     elif control is not None and control != name:
-        yield Evidence("open", f"{name} was not compared with {control} on tier1")
+        yield Evidence("open", f"{name} was not compared with {control} on {EASY}")
     budget = facts.budgets.get(name)
     if budget is None:
         return
@@ -93,7 +93,7 @@ def _oversampling(facts: Facts, name: str) -> Iterator[Evidence]:
 def _regression(facts: Facts, compared: Comparison, interval: Interval) -> Evidence:
     """Whether tier1 is worse than the control's, within the margin not worse, or neither is told."""
     margin = facts.experiment.analysis.margin_points / 100
-    text = f"tier1: {compared.ours} - {compared.theirs} {difference(interval)}"
+    text = f"{EASY}: {compared.ours} - {compared.theirs} {difference(interval)}"
     ours, theirs = (facts.experiment.conditions[one] for one in (compared.ours, compared.theirs))
     also = (
         ", by its other data or its curriculum"
@@ -104,7 +104,7 @@ def _regression(facts: Facts, compared: Comparison, interval: Interval) -> Evide
         return Evidence("for", f"{text}: worse{also}")
     if interval.low is not None and interval.low > -margin:
         return Evidence("against", f"{text}: no loss of {100 * margin:g} points")
-    return Evidence("open", f"{text}: whether tier1 lost is not told")
+    return Evidence("open", f"{text}: whether it lost is not told")
 
 
 def _synthetics(facts: Facts, name: str) -> Iterator[Evidence]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from console.format import GATE_LABELS, counted
+from console.format import counted, metric_label
 from console.results.report.result_sections import evaluated_runs, result_warnings
 from console.results.tables import (
     Axis,
@@ -32,7 +32,6 @@ if TYPE_CHECKING:  # numpy, which the first paint does without
     from console.results.records import Results
     from console.results.statistics.estimates import Interval, Need, PairedT
 
-METRIC_LABELS = {**GATE_LABELS, "margin": "margin", "killers": "killers"}
 MEAN_POOL_LABEL = "pooling"
 _OUTCOME_ROLES: dict[str, Role] = {"PASS": "pass", "FAIL": "fail", "INCONCLUSIVE": "warning", "MISSING": "muted"}
 _READING_ROLES: dict[str, Role] = {
@@ -59,11 +58,24 @@ def verdict_section(analysis: Analysis, results: Results, steps: Sequence[NextSt
     verdict = Text(word.upper(), _VERDICT_ROLES.get(word, "warning"))
     rows: list[Row] = [((verdict, Text("  "), Text(summary)),)]
     rows += _next_rows(steps)
+    rows += _resolvable_rows(analysis.comparisons)
     rows += result_warnings(results)
     rows += [(text_cell(f"! {warning}", "warning"),) for warning in analysis.warnings]
     changes = (f"! The plan has changed since the first launch: {change}" for change in analysis.plan.changes)
     rows += [(text_cell(change, "warning"),) for change in changes]
     return Section("", tuple(rows), key="verdict")
+
+
+def _resolvable_rows(comparisons: Sequence[Comparison]) -> list[Row]:
+    """How small a difference between conditions the evaluation shows, of each metric that was planned to be compared."""
+    least: dict[str, float] = {}
+    for one in comparisons:
+        if one.role != "exploratory" and one.need is not None and one.need.resolvable is not None:
+            least[one.metric] = max(least.get(one.metric, 0.0), one.need.resolvable)
+    if not least:
+        return []
+    amounts = [f"{100 * value:.1f} points of {metric_label(metric)}" for metric, value in least.items()]
+    return [(text_cell(f"Resolves {', '.join(amounts)}, four times in five; less is noise."),)]
 
 
 def _next_rows(steps: Sequence[NextStep]) -> list[Row]:
@@ -119,11 +131,6 @@ def comparison_sections(comparisons: Sequence[Comparison]) -> tuple[Section, ...
         killers_section(comparisons),
     )
     return tuple(section for section in sections if section.rows)
-
-
-def metric_label(metric: str) -> str:
-    """``top-1`` for ``retrieval_top1``; a tier keeps its name."""
-    return METRIC_LABELS.get(metric, metric)
 
 
 def pair_label(ours: str, theirs: str) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from console.results.report.analysis_sections import metric_label, pair_label
+from console.format import metric_label
+from console.results.report.analysis_sections import pair_label
 from engine.contract.bad_input import BadInput
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ EXPLANATIONS: tuple[tuple[str, str], ...] = (
     (
         "95% interval",
         "Where the true value lies, as far as this data can tell: if the experiment were repeated with other lemmas and other"
-        " seeds, 95 of 100 such intervals would hold it. Bootstrap over lemmas and seeds, 10,000 draws; below ten seeds the"
-        " wider of it and Student's t.",
+        " seeds, 95 of 100 such intervals would hold it. Bootstrap over lemmas and seeds, 10,000 draws, or"
+        " Student's t: the wider of the two.",
     ),
     (
         "PASS, FAIL, INCONCLUSIVE",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import groupby
-from typing import TypeVar
 
 from console.format import counted
 from console.results.descriptions.records import (
@@ -22,15 +21,13 @@ from console.results.tables import (
     Section,
     Text,
     header_row,
+    side_by_side,
     sparkline,
     text_cell,
     with_unique_keys,
 )
 
-SIDE_BY_SIDE = 3
-"""Conditions in one table, so that it fits 80 columns."""
 _TITLES: dict[Kind, str] = {"retrieval": "Retrieval top-1", "coherence": "Coherence"}
-Item = TypeVar("Item")
 
 
 def failure_sections(conditions: Sequence[ConditionFailures]) -> tuple[Section, ...]:
@@ -41,16 +38,12 @@ def failure_sections(conditions: Sequence[ConditionFailures]) -> tuple[Section, 
     for kind in _TITLES:
         of_kind = [(one.condition, failures) for one in conditions for failures in one.kinds if failures.kind == kind]
         for alike in _with_same_groups(of_kind):
-            sections += [_groups(kind, part) for part in _batches(alike)]
+            sections += [_groups(kind, part) for part in side_by_side(alike)]
     sections.append(_lemmas(conditions))
     with_killers = [one for one in conditions if one.killers]
-    sections += [_killers(part) for part in _batches(with_killers)] or [_no_killers()]
-    sections += [_reasons(part) for part in _batches([one for one in conditions if one.reasons])]
+    sections += [_killers(part) for part in side_by_side(with_killers)] or [_no_killers()]
+    sections += [_reasons(part) for part in side_by_side([one for one in conditions if one.reasons])]
     return with_unique_keys(sections)
-
-
-def _batches(values: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    return (values[start : start + SIDE_BY_SIDE] for start in range(0, len(values), SIDE_BY_SIDE))
 
 
 def _in_words(conditions: Sequence[ConditionFailures]) -> Section:

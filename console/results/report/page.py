@@ -1,16 +1,21 @@
-"""The page of results: which sections it has, in which order; screen and every written output show it."""
+"""The page of results: its sections in order, which every output shows; as plain text for people, as JSON for programs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from console.results.records import Results, RunResult
+from console.results.report.layout import page_lines
 from console.results.report.result_sections import result_sections
-from console.results.tables import Row, Section, Text
+from console.results.tables import LINE_WIDTH, Row, Section, Text
 
 if TYPE_CHECKING:  # numpy, which the first paint does without
     from console.results.experiment_report import ExperimentReport
-    from console.results.records import Results
 
+SCHEMA, VERSION = "qllm-console.results", 1
 COMPUTING = "Intervals: computing ..."
 
 
@@ -42,3 +47,37 @@ def page(results: Results, report: ExperimentReport | None = None, note: str = C
         *detail_sections(report.analysis),
         *provenance_sections(report.provenance),
     )
+
+
+def as_json(results: Results, report: ExperimentReport | None = None) -> str:
+    """One JSON object; a number that does not exist is null. With a report, all of its records under their names."""
+    body = msgspec.to_builtins(results) | {"runs": [_run_fields(run) for run in results.runs]}
+    if report is not None:
+        parts: dict[str, Any] = msgspec.to_builtins(report)
+        del parts["results"]
+        body |= parts
+    return json_object(SCHEMA, VERSION, body)
+
+
+def json_object(schema: str, version: int, body: dict[str, Any]) -> str:
+    """``body`` as indented JSON, with the name and version of its schema first."""
+    content = msgspec.json.encode({"schema": schema, "version": version} | body)
+    return msgspec.json.format(content, indent=2).decode()
+
+
+def _run_fields(run: RunResult) -> dict[str, Any]:
+    """A run with its head's scores at the top level; null where it has none."""
+    fields: dict[str, Any] = msgspec.to_builtins(run)
+    head = fields.pop("head") or dict.fromkeys(("top1", "top3", "coherence", "margins", "tiers"))
+    return {**fields, **head}
+
+
+def as_text(results: Results, report: ExperimentReport | None = None, width: int = LINE_WIDTH) -> str:
+    """The page that view 4 shows, without styles."""
+    return sections_text(result_sections(results) if report is None else page(results, report), width)
+
+
+def sections_text(sections: Sequence[Section], width: int = LINE_WIDTH, ascii_only: bool = False) -> str:
+    """``sections`` as lines of at most ``width`` columns."""
+    lines = page_lines(sections, width, ascii_only)
+    return "\n".join("".join(part.text for part in line).rstrip() for line in lines)

@@ -55,11 +55,7 @@ def result_warnings(results: Results) -> tuple[Row, ...]:
 
 def _summary(results: Results) -> Section:
     verdict = (Text("Verdict: "), _verdict(results.verdict), Text("   "), *evaluated_runs(results))
-    rows: list[Row] = [(verdict,)]
-    if known := results.resolution:
-        resolved = f"{100 * known.top1:.1f} points of top-1, {100 * known.coherence:.1f} of coherence"
-        rows.append((text_cell(f"Resolves {resolved} ({counted(known.lemmas, 'lemma')}); less is noise."),))
-    return Section("", (*rows, *result_warnings(results)), key="verdict")
+    return Section("", ((verdict,), *result_warnings(results)), key="verdict")
 
 
 def _means(conditions: Sequence[ConditionResult]) -> Section:

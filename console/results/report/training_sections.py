@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
 
 from console.format import counted, duration
 from console.results.descriptions.records import (
+    NAMED_LEVEL,
     AttentionComparison,
     AttentionMeasure,
     AttentionReport,
@@ -18,6 +18,7 @@ from console.results.descriptions.records import (
     TrainingSummary,
 )
 from console.results.tables import (
+    SIDE_BY_SIDE,
     Cell,
     Number,
     Range,
@@ -27,34 +28,28 @@ from console.results.tables import (
     Text,
     Unit,
     header_row,
+    side_by_side,
     sparkline,
     text_cell,
     with_unique_keys,
 )
 
-SIDE_BY_SIDE = 3
-"""Conditions in one table, so that it fits 80 columns."""
 MEASURES: dict[AttentionMeasure, str] = {"entropy": "entropy", "lemma_mass": "on the lemma", "cue_mass": "on cues"}
 SHADE_WIDTH = 10
 MAX_RUN_TIMES = 20
-Item = TypeVar("Item")
 
 
 def training_sections(training: TrainingSummary) -> tuple[Section, ...]:
     """Sections of training; those of which nothing was recorded are left out."""
     recorded = [one for one in training.conditions if one.training_loss or one.development_loss]
     sections = [_end(recorded), _convergence(training)]
-    for part in _batches(recorded):
+    for part in side_by_side(recorded):
         sections += [
             _curve(part, "Training loss by tenth of the steps", "training-loss", lambda one: one.training_loss),
             _curve(part, "Attention entropy on development texts", "entropy", lambda one: one.entropy),
         ]
     sections += [_warnings(recorded), _stages(training), _timeline(training), _problems(training)]
     return with_unique_keys([section for section in sections if section.rows])
-
-
-def _batches(values: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    return (values[start : start + SIDE_BY_SIDE] for start in range(0, len(values), SIDE_BY_SIDE))
 
 
 def _point(point: SeedPoint | None, unit: Unit = "cosine") -> Cell:
@@ -208,7 +203,7 @@ def _comparisons(comparisons: Sequence[AttentionComparison]) -> Section:
     rows: list[Row] = []
     for one in comparisons:
         interval = one.test.interval
-        is_told = one.adjusted_p is not None and one.adjusted_p < 0.05
+        is_told = one.adjusted_p is not None and one.adjusted_p < NAMED_LEVEL
         rows.append(
             (
                 text_cell(f"{one.ours} − {one.theirs}", "name"),
@@ -247,7 +242,7 @@ def _attention_curves(conditions: Sequence[ConditionAttention]) -> Section:
 
 
 def _probe(probe: ProbeAttention) -> Section:
-    """A row for each token: what each condition gives it, drawn and in percent; bold above twice what is uniform."""
+    """A row for each token: what each condition gives it; bold above 1.5 times what is uniform, muted below half."""
     names = list(probe.weights)[:SIDE_BY_SIDE]
     uniform = 1 / len(probe.tokens)
     highest = max(weight for name in names for weight in probe.weights[name])

@@ -39,7 +39,7 @@ class SeedScores(NamedTuple):
 
 
 class Interval(Struct, frozen=True):
-    """An estimate with its two-sided interval.
+    """Mean score, or difference of two, with its two-sided confidence interval.
 
     Attributes:
         low, high, standard_error: None where they cannot be told, as with a single lemma.

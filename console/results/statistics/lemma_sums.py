@@ -28,7 +28,7 @@ class LemmaSums(NamedTuple):
 
     @property
     def seeds(self) -> int:
-        """0 of a fixed model."""
+        """Number of seeds; 0 of a model without seeds, as frozen mean pooling."""
         return 0 if self.is_fixed else len(self.sums)
 
     @property
@@ -37,7 +37,7 @@ class LemmaSums(NamedTuple):
 
     @property
     def seed_means(self) -> Floats:
-        """(S,), each seed's mean over items."""
+        """Mean score of each seed over all items: (S,)."""
         means: Floats = self.sums.sum(axis=1) / self.counts.sum()
         return means
 
@@ -75,7 +75,7 @@ def require_same_items(first: SeedScores, second: SeedScores) -> None:
 
 
 def item_means(scores: SeedScores) -> Floats:
-    """(N,), each item's mean over seeds."""
+    """Mean score of each item over the seeds: (N,)."""
     means: Floats = scores.values.mean(axis=0)
     return means
 

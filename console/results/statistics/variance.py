@@ -154,16 +154,16 @@ def need_text(need: Need, unit: Literal["points", "cosine"] = "points") -> str:
         return f"settled{limits}; {resolves}"
     floor = "" if need.seeds_floor is None else f" (at any number ±{amount(need.seeds_floor)})"
     if need.more_seeds is not None and need.items is not None:
-        return f"{_seeds(need.more_seeds)} or about {_about(need.items)} items would"
+        return f"{_seeds(need.more_seeds)} or about {about(need.items)} items would"
     if need.more_seeds is not None:
         return f"{_seeds(need.more_seeds)} would; more items cannot"
     if need.items is not None and not need.knows_seeds:
-        return f"about {_about(need.items)} items would{limits}"
+        return f"about {about(need.items)} items would{limits}"
     if need.items is not None:
-        return f"more seeds cannot settle this{floor}; about {_about(need.items)} items would"
+        return f"more seeds cannot settle this{floor}; about {about(need.items)} items would"
     if need.both is not None:
         seeds, items = need.both
-        together = f"{_seeds(seeds)} with about {_about(items)} items would"
+        together = f"{_seeds(seeds)} with about {about(items)} items would"
         return f"neither seeds{floor} nor items alone can settle this; {together}"
     return f"none resolvable{limits}: no reasonable number of seeds or items would; {resolves}"
 
@@ -172,7 +172,7 @@ def _seeds(count: int) -> str:
     return f"{count} more seed{'' if count == 1 else 's'}"
 
 
-def _about(count: int) -> str:
-    """Two significant digits, upwards: a number estimated from a few seeds has no more."""
+def about(count: int) -> str:
+    """``3,100`` for 3,051: two significant digits, upwards, since a number estimated from a few seeds has no more."""
     step = 10 ** max(0, len(str(count)) - 2)
     return f"{math.ceil(count / step) * step:,}"

@@ -41,7 +41,7 @@ class ItemList(ScrollView, inherit_bindings=False):
 
     @dataclass
     class CursorMoved(Message):
-        """Another item is selected, or none."""
+        """The cursor of the table moved to another item, or the table became empty."""
 
     @dataclass
     class Opened(Message):
@@ -84,7 +84,7 @@ class ItemList(ScrollView, inherit_bindings=False):
 
     @property
     def _width(self) -> int:
-        """Columns beside the scrollbar."""
+        """Width of the table in terminal columns, without its scrollbar."""
         return int(self.scrollable_content_region.width)
 
     def show(
@@ -109,7 +109,7 @@ class ItemList(ScrollView, inherit_bindings=False):
         self.post_message(self.CursorMoved())
 
     def set_marks(self, marks: Marks) -> None:
-        """Draw with other signs."""
+        """Draw outcomes and the cursor with ``marks``, shapes or ASCII."""
         self.marks = marks
         self.refresh()
 
@@ -242,5 +242,5 @@ class ItemList(ScrollView, inherit_bindings=False):
         super().notify_style_update()
 
     def get_content_width(self, container: Size, viewport: Size) -> int:
-        """All that there is."""
+        """Width that the table asks for: all that its container has."""
         return container.width

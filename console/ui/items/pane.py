@@ -165,7 +165,7 @@ class ItemsPane(LocalCopyPane, inherit_bindings=False):
             self._choose_change(change, pair)
 
     def action_select_pair(self, by: int) -> None:
-        """Compare the next pair of conditions."""
+        """Switch the pair of conditions of which fixed and broken items are shown."""
         if self._table is not None and self._table.pairs:
             self._pair = (self._pair + by) % len(self._table.pairs)
             if self._filter.change:

@@ -10,10 +10,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from console.results.analysis.records import Analysis
-from console.results.next_steps.decisions import Decision, Kind, decide_now
+from console.results.next_steps.decisions import Decision, Kind, decide_now, decision_text
 from console.results.records import Results
 from console.ui.actions import bindings
-from console.ui.results.choices import Choices
+from console.ui.dialogs import Choices
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import Experiment
 
@@ -31,7 +31,7 @@ class DecisionDialog(ModalScreen[Decision | None], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         analysis = self._analysis
-        lines = [Content(_label(kind, condition)) for kind, condition in self._choices]
+        lines = [Content(decision_text(kind, condition)) for kind, condition in self._choices]
         with Vertical(id="decide"):
             yield Static(Content.styled("Record a decision", "bold"))
             yield Static(Content(analysis.summary), id="decide-summary", markup=False)
@@ -67,8 +67,3 @@ def choices(experiment: Experiment, results: Results, analysis: Analysis) -> lis
     found[:0] = [("ship", name) for name in shippable]
     found += [("fall back", name) for name in falling_back if name]
     return found + [("ship", name) for name in names if name not in shippable]
-
-
-def _label(kind: Kind, condition: str) -> str:
-    text = {"ship": "ship", "fall back": "fall back to", "do not ship": "do not ship", "go on": "go on"}[kind]
-    return f"{text} {condition}".strip()

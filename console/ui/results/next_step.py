@@ -22,7 +22,7 @@ from console.results.next_steps.derive import (
 )
 from console.results.next_steps.records import NextStep
 from console.ui.actions import bindings
-from console.ui.results.choices import Choices
+from console.ui.dialogs import Choices
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import Experiment
 from engine.contract.settings import run_ids

@@ -50,6 +50,17 @@ def test_results_are_the_same_in_every_format(runs: Path, capsys: pytest.Capture
     assert gate["value"] == "0.5"
 
 
+def test_a_profile_without_runs_names_those_that_have_some(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["results", "--runs", str(runs), "--profile", "demo"])
+    out, err = capsys.readouterr()
+    assert "no run is evaluated" in out
+    assert "qllm-console: profile full has local runs: --profile full" in err.splitlines()
+    with pytest.raises(SystemExit):
+        main(["results", "--runs", str(runs)])
+    assert capsys.readouterr().err == ""
+
+
 def test_compare_has_every_metric_of_a_pair_or_of_mean_pooling(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = output(capsys, "compare", "B", "A", "--runs", str(runs))
     assert "B − A" in text and "+25.0" in text and "coherence" in text and "Paired t-tests" in text

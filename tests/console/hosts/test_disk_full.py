@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from console.hosts.agent.process import alive, job_processes
+from console.hosts.agent.job_processes import job_processes
+from console.hosts.agent.process import alive
 from console.hosts.agent.workspace import write_json
 from console.hosts.remote.agent_client import AgentClient, AgentRefused
 from tests.console.hosts.conftest import Host, in_state, launch, states_when

@@ -12,11 +12,10 @@ from msgspec.structs import replace
 
 from console.results.aggregate import settings_difference
 from console.results.records import ChosenHead
-from console.results.report.text import as_json, as_text
+from console.results.report.page import as_json, as_text
 from engine.contract.experiment import Experiment
 from engine.contract.experiment_reader import read_experiment
 from engine.contract.items import ItemRow
-from engine.contract.metrics import Estimate
 from engine.contract.settings import RunId, resolve
 from engine.contract.state import RunState
 from engine.contract.toml_file import find_config
@@ -128,21 +127,6 @@ def test_a_run_of_other_settings_is_shown_and_not_counted(experiment: Experiment
     assert "Left out of the means: 1 run with settings other than the experiment's" in text
     assert "A/42   finished  10.0" in text and "! other settings, left out: training.epochs 10, now 2" in text
     assert json.loads(as_json(results))["runs"][0]["other_settings"] == "training.epochs 10, now 2"
-
-
-def test_results_say_what_differences_the_evaluation_can_tell(experiment: Experiment, tmp_path: Path) -> None:
-    def gains(half: float) -> dict[str, Estimate]:
-        return {
-            "retrieval_top1": Estimate(0.01, 250, 97, half / 2, 0.01 - half, 0.01 + half),
-            "coherence_accuracy": Estimate(0.02, 400, 97, 0.02, -0.02, 0.06),
-        }
-
-    write_capsule(tmp_path, experiment, RunId("A", 42), with_top1(4), gains=gains(0.05))
-    write_capsule(tmp_path, experiment, RunId("A", 123), with_top1(4), gains=gains(0.062))
-    results = results_in(tmp_path, experiment)
-    assert "Resolves 6.2 points of top-1, 4.0 of coherence (97 lemmas); less is noise." in as_text(results)
-    write_capsule(tmp_path, experiment, RunId("B", 42), with_top1(4), gains=gains(0.0))
-    assert results_in(tmp_path, experiment).runs[3].resolution is None
 
 
 def test_gates_are_no_settings_of_a_run_and_judge_it_as_they_are_now(experiment: Experiment, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from console.results.aggregate import aggregate
 from console.results.items.items import item_table
 from console.results.load import UnusableCapsule, load, read_capsule
-from console.results.report.text import as_json, as_text
+from console.results.report.page import as_json, as_text
 from engine.contract.experiment import Experiment
 from engine.contract.experiment_reader import read_experiment
 from engine.contract.items import ItemRow, column_types

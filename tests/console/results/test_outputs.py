@@ -9,21 +9,15 @@ import re
 
 import pytest
 from hypothesis import given, settings
-from msgspec.structs import replace
 
-from console.results.aggregate import condition_result
 from console.results.experiment_report import ExperimentReport
-from console.results.records import ModelScores, Results, RunResult
 from console.results.report.layout import section_lines
 from console.results.report.markup import CSV_COLUMNS, as_csv, as_latex, as_markdown, latex_escaped
-from console.results.report.page import page
-from console.results.report.text import SCHEMA, VERSION, as_json, as_text
+from console.results.report.page import SCHEMA, VERSION, as_json, as_text, page
 from console.results.tables import Number, Range, Section, header_row, text_cell
 from console.ui.results.pane import page_content
-from engine.contract.settings import run_ids
 from tests.console.results.reports import report_on
-from tests.console.results.test_tables import evaluations, make_results, numbers_in, unwrapped
-from tests.console.ui.fake_session import SCALING
+from tests.console.results.test_tables import Evaluation, evaluations, make_results, numbers_in, results_with, unwrapped
 
 HOSTILE = r"\input{/etc/passwd} $x^2$ 50% a_b & #1 ~ {[<b>|*x*`y`](http://a)"
 
@@ -41,20 +35,9 @@ def values(part: Number | Range) -> set[float]:
 @settings(deadline=None, max_examples=15)
 @given(evaluations)
 def test_every_figure_is_in_every_output(
-    found: list[tuple[ModelScores, ModelScores, float | None, int] | None],
+    found: list[Evaluation | None],
 ) -> None:
-    runs = []
-    for run, evaluation in zip(run_ids(SCALING, "full"), found, strict=True):
-        result = RunResult(run.condition, run.seed, "finished" if evaluation else "running")
-        if evaluation is not None:
-            head, mean_pool, killer_top1, killers = evaluation
-            result = replace(result, head=head, mean_pool=mean_pool, killer_top1=killer_top1, killer_set=killers)
-        runs.append(result)
-    conditions = tuple(
-        condition_result(SCALING, name, [run for run in runs if run.condition == name], comparable=True)
-        for name in ("A", "B", "C")
-    )
-    results = Results("scaling", "full", "incomplete", True, tuple(runs), conditions)
+    results = results_with(found)
     report = report_on(results)
     sections = page(results, report)
     screen, text = unwrapped(page_content(sections, 200)[0].plain), unwrapped(as_text(results, report, 200))

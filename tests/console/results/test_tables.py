@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from console.results.aggregate import condition_result
 from console.results.records import ModelScores, Results, RunResult
+from console.results.report.page import as_json, as_text
 from console.results.report.result_sections import result_sections
-from console.results.report.text import as_json, as_text
 from console.results.tables import Number
 from console.ui.results.pane import page_content
 from engine.contract.metrics import Margins, TierScore, judge
@@ -155,11 +155,12 @@ def numbers_in(value: Any) -> Iterator[float]:
         yield value
 
 
-@settings(deadline=None, max_examples=60)
-@given(evaluations)
-def test_every_figure_is_on_the_screen_in_the_text_and_in_the_json(
-    found: list[tuple[ModelScores, ModelScores, float | None, int] | None],
-) -> None:
+Evaluation = tuple[ModelScores, ModelScores, float | None, int]
+"""Scores of the head and of mean pooling, accuracy on the killers and their number."""
+
+
+def results_with(found: list[Evaluation | None]) -> Results:
+    """Results of the nine runs with these evaluations; None is a run that is still running."""
     runs = []
     for run, evaluation in zip(run_ids(SCALING, "full"), found, strict=True):
         result = RunResult(run.condition, run.seed, "finished" if evaluation else "running")
@@ -171,7 +172,15 @@ def test_every_figure_is_on_the_screen_in_the_text_and_in_the_json(
         condition_result(SCALING, name, [run for run in runs if run.condition == name], comparable=True)
         for name in ("A", "B", "C")
     )
-    results = Results("scaling", "full", "incomplete", True, tuple(runs), conditions)
+    return Results("scaling", "full", "incomplete", True, tuple(runs), conditions)
+
+
+@settings(deadline=None, max_examples=60)
+@given(evaluations)
+def test_every_figure_is_on_the_screen_in_the_text_and_in_the_json(
+    found: list[Evaluation | None],
+) -> None:
+    results = results_with(found)
     screen, text = unwrapped(page_content(result_sections(results))[0].plain), unwrapped(as_text(results))
     in_json = set(numbers_in(json.loads(as_json(results))))
     rows = [row for section in result_sections(results) for row in (section.header, *section.rows)]

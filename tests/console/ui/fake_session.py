@@ -46,14 +46,14 @@ FACTS = HostFacts(
     disk_total=500_000_000_000,
     disk_free=120_000_000_000,
     python="3.11.7",
-    workspace="/srv/work",
+    workspace="/srv/qllm",
     gpus=(Gpu("L40S", 46_068, 12_000, 87, "550.54"),),
 )
 
 WELL = (
     Check("login", "ok", "ann at 127.0.0.1:2222, host key SHA256:abcdef0123456789"),
     Check("GPU", "ok", "L40S, 45 GiB, driver 550.54"),
-    Check("engine", "ok", "installed, /srv/work/env/0123456789abcdef/bin/python"),
+    Check("engine", "ok", "installed, /srv/qllm/env/0123456789abcdef/bin/python"),
 )
 ILL = (
     Check("login", "ok", "ann at 127.0.0.1:2222, host key SHA256:" + "k" * 43),
@@ -62,7 +62,7 @@ ILL = (
         "GPU users", "warning", "python (4711, 12000 MiB)", "Others use the GPU: runs will be slower, or may not fit."
     ),
     Check("processors and memory", "ok", "8 processors, 37 of 60 GiB memory free"),
-    Check("disk", "blocker", "1.5 of 466 GiB free in /srv/work, 10.1 needed", "Free some, or name another workspace."),
+    Check("disk", "blocker", "1.5 of 466 GiB free in /srv/qllm, 10.1 needed", "Free some, or name another workspace."),
     Check("Python", "ok", "3.11.7"),
     Check("engine", "blocker", "not installed on the host", "Make its environment.", "environment"),
     Check("clock", "ok", "+0.1 s against ours, round trip 3 ms"),

@@ -12,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from console.hosts.agent.disk import disk_space
+from console.hosts.agent.job_processes import Termination
 from console.hosts.agent.launches import with_recorded_exit
-from console.hosts.agent.process import Termination
 from console.hosts.agent.slurm import commands as slurm
 from console.hosts.agent.slurm.queue import array_keys
 from console.hosts.agent.state_file import valid_state

@@ -25,6 +25,7 @@ from console.hosts.agent import (
     claims,
     disk,
     gpu,
+    job_processes,
     jobs,
     launches,
     process,
@@ -58,6 +59,7 @@ MODULES = (
     abort,
     caretaker,
     claims,
+    job_processes,
     jobs,
     launches,
     process,
@@ -76,7 +78,7 @@ OWN: list[tuple[object, Callable[[], Any]]] = [
     (caretaker.CARETAKER, caretaker.Caretaker),
     (run_states.HEARTBEATS, run_states.HeartbeatWatch),
     (run_states.RECORDED, lambda: state_file.Remembered(RECORDED._read, RECORDED._is_final)),
-    (process.COUNTS, process.ProcessCounts),
+    (job_processes.COUNTS, job_processes.ProcessCounts),
     (launches.UNRECORDED, dict),
 ]
 """What each process has of its own."""
@@ -130,7 +132,7 @@ def replacements() -> list[tuple[object, object]]:
         (process.detach, lambda _: None),
         (process.become_subreaper, lambda: None),
         (process.reap, lambda: None),
-        (process._read, simulated.command_line),
+        (process.read_strings, simulated.command_line),
         (disk.disk_space, lambda _: simulated.Machine(is_full=simulated.HOST.full)),
         (gpu, simulated.Machine(release_text=lambda _: "")),
         (os, operating_system),

@@ -15,7 +15,7 @@ import pytest
 
 from console.hosts.agent import jobs
 from console.hosts.agent.caretaker import Caretaker
-from console.hosts.agent.process import job_processes
+from console.hosts.agent.job_processes import job_processes
 from console.hosts.agent.run_states import current_states
 from console.hosts.agent.workspace import Workspace, read_json, write_json
 from console.hosts.remote.agent_package import agent_file

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from console.hosts.agent import process, run_states
+from console.hosts.agent import job_processes, process, run_states
 from console.hosts.agent.abort import abort
 from console.hosts.agent.workspace import Workspace, write_json
 from console.hosts.remote.agent_client import AgentClient, AgentRefused
@@ -31,7 +31,7 @@ WAIT_FOR_EVER = "import time\nwhile True: time.sleep(60)"
 
 def processes_of(key: str) -> list[int]:
     """Living processes that carry the job's mark."""
-    return [identity["pid"] for identity in process.job_processes(key, None, None)]
+    return [identity["pid"] for identity in job_processes.job_processes(key, None, None)]
 
 
 async def test_a_run_finishes_and_is_sealed(link: AgentClient, host: Host) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from console.hosts.agent.process import identity, job_processes
+from console.hosts.agent.job_processes import job_processes
+from console.hosts.agent.process import identity
 from console.hosts.remote.agent_client import AgentRefused
 from console.hosts.ssh.errors import LinkDown
 from tests.console.hosts.conftest import Host, in_state, launch, states_when

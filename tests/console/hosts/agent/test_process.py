@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from console.hosts.agent import process
-from console.hosts.agent.process import JobProcesses, ProcessCounts
+from console.hosts.agent import job_processes, process
+from console.hosts.agent.job_processes import JobProcesses, ProcessCounts
 
 KEY = uuid.uuid4().hex  # another one in each worker: processes of a job are found on the whole machine
 SLEEP = "import time\nprint('ready', flush=True)\ntime.sleep(600)"
@@ -128,8 +128,8 @@ def test_what_may_not_be_signalled_is_named(
     tmp_path: Path, start: Callable[[str], Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = start(SLEEP)
-    monkeypatch.setattr(process, "KILL_TIMEOUT_S", 0.2)
-    monkeypatch.setattr(process, "FREEZE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(job_processes, "KILL_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(job_processes, "FREEZE_TIMEOUT_S", 0.1)
     with monkeypatch.context() as refusing:
 
         def refuse(*_: object) -> None:
@@ -150,10 +150,10 @@ def test_names_group_the_pids_of_a_program() -> None:
 
 def test_living_jobs_of_a_run_are_found_without_any_file(tmp_path: Path, start: Callable[[str], Job]) -> None:
     start(SLEEP)
-    assert process.jobs_of(tmp_path / "run") == {KEY}
-    assert process.jobs_of(tmp_path / "other") == frozenset()
+    assert job_processes.jobs_of(tmp_path / "run") == {KEY}
+    assert job_processes.jobs_of(tmp_path / "other") == frozenset()
     (tmp_path / "run").rename(tmp_path / "away")
-    assert process.jobs_of(tmp_path / "run") == {KEY}, "it may come back"
+    assert job_processes.jobs_of(tmp_path / "run") == {KEY}, "it may come back"
     (tmp_path / "away").rename(tmp_path / "run")
 
 
@@ -176,7 +176,7 @@ def test_counts_of_living_processes_are_kept_for_a_while_but_never_count_the_dea
     job = start(SLEEP)
     identity = process.identity(job.main.pid)
     assert counts.count(KEY, identity, job.folder) == 1
-    monkeypatch.setattr(process, "ProcessTable", lambda: pytest.fail("/proc is not read again so soon"))
+    monkeypatch.setattr(job_processes, "ProcessTable", lambda: pytest.fail("/proc is not read again so soon"))
     assert counts.count(KEY, identity, job.folder) == 1
     assert counts.count(KEY, {**identity, "boot": "before"}, job.folder) == 0, "before a reboot"
     job.main.kill()

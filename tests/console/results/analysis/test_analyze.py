@@ -162,7 +162,7 @@ def test_the_report_notes_that_results_were_read(experiment: Experiment, tmp_pat
         items = [row(f"r{at}", 1 + (at + run.seed + ord(run.condition)) % 2) for at in range(5)]
         write_capsule(tmp_path, experiment, run, [*items, row("c", 1, kind="coherence")])
     loaded = load(tmp_path, run_ids(experiment, "full"))
-    report = report_of(experiment, "full", loaded, aggregate(experiment, "full", loaded), tmp_path)
+    report = report_of(experiment, loaded, aggregate(experiment, "full", loaded), tmp_path)
     assert report.analysis.plan.looks == 1 and (tmp_path / "looks.jsonl").exists()
     assert "no plan was kept at the first launch" in report.analysis.plan.notes[0]
     assert report.analysis.plan.notes[0] in report.analysis.warnings

@@ -174,7 +174,8 @@ def test_a_derived_condition_that_passes_is_not_shipped_but_to_be_confirmed() ->
     found = decision([*gates("A", coherence=0.7), *gates("B.2")], derived=["B.2"])
     assert found.verdict == "do not ship" and found.shippable == ()
     assert (
-        "B.2 passes every ship blocker, but was made after results were read: score it on the confirm" in found.summary
+        "B.2 passes every ship blocker, but was made after results were read: to be scored on the confirm"
+        in found.summary
     )
 
 

@@ -250,7 +250,7 @@ def test_the_page_of_results_has_what_was_fixed_and_broken(
     folder, _ = runs_and_rows
     loaded = load(folder, RUNS)
     results = aggregate(experiment, "full", loaded)
-    report = report_of(experiment, "full", loaded, results, folder)
+    report = report_of(experiment, loaded, results, folder)
     (section,) = (one for one in page(results, report) if one.key == "item-changes")
     lines = [" ".join("".join(part.text for part in line).split()) for line in page_lines((section,))]
     one = report.item_changes[0]

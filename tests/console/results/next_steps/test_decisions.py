@@ -12,8 +12,7 @@ import pytest
 
 from console import cli
 from console.commands.context import Context
-from console.commands.decide import decide
-from console.commands.decisions import decisions
+from console.commands.decisions import decide, decisions
 from console.results.analysis.records import Analysis, GateResult, PlanStatus
 from console.results.next_steps.decisions import (
     DECISIONS,

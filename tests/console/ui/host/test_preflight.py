@@ -201,7 +201,7 @@ async def test_a_repair_names_what_it_makes_and_where_and_only_y_starts_it(size:
         await select_check(pilot, "engine")
         await pilot.press("e")
         await until_shown(
-            pilot, "Make the engine's environment on this machine", "127.0.0.1:2222", "/srv/work/env", "GB"
+            pilot, "Make the engine's environment on this machine", "127.0.0.1:2222", "/srv/qllm/env", "GB"
         )
         for key in ("e", "enter", "space", "p"):
             await pilot.press(key)

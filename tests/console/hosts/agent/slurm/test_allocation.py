@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from console.hosts.agent import process
+from console.hosts.agent import job_processes
 from console.hosts.agent.claims import Claim, claim
 from console.hosts.agent.workspace import Workspace, read_json, write_json
 from console.hosts.remote.agent_package import agent_file
@@ -54,7 +54,7 @@ class Allocation:
 def allocation(tmp_path: Path) -> Iterator[Allocation]:
     made = Allocation(tmp_path)
     yield made
-    process.terminate_job(made.key, None, None, 0.0)
+    job_processes.terminate_job(made.key, None, None, 0.0)
 
 
 @pytest.mark.parametrize(
