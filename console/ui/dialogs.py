@@ -155,14 +155,15 @@ class PromptDialog(ModalScreen[str | None], inherit_bindings=False):
 
         The dialog stays open, because the rest of an answer being typed would otherwise act as keys of the view.
         """
-        answer = next(iter(self.query(AnswerInput)), None)
-        if answer is None:  # not composed yet
-            self.call_after_refresh(self.withdraw)
-        elif not answer.disabled:
-            answer.clear()
-            answer.disabled = True
-            text = Content.assemble("The host no longer waits for the answer.     ", ("Esc", "bold"), " closes")
-            self.query_one("#prompt-keys", Static).update(text)
+        # a dialog that is being composed or removed has neither or one of the two; the next tick calls again
+        answers, keys = self.query(AnswerInput), self.query("#prompt-keys").results(Static)
+        for answer, text in zip(answers, keys, strict=False):
+            if not answer.disabled:
+                answer.clear()
+                answer.disabled = True
+                text.update(
+                    Content.assemble("The host no longer waits for the answer.     ", ("Esc", "bold"), " closes")
+                )
 
     def action_refuse(self) -> None:
         """Close without an answer."""

@@ -183,6 +183,17 @@ async def test_a_question_taken_back_before_its_turn_is_never_asked() -> None:
         third.cancel()
 
 
+async def test_a_question_is_taken_back_while_the_console_closes_and_its_widgets_go() -> None:
+    async with asked(PASSWORD) as (pilot, first):
+        dialog = pilot.app.screen
+        assert isinstance(dialog, PromptDialog)
+        await dialog.query_one("#prompt-keys").remove()
+        first.cancel()
+        dialog.withdraw()
+        await pilot.pause()
+        assert pilot.app._exception is None
+
+
 async def test_nobody_is_asked_once_the_console_has_closed() -> None:
     async with console(FakeSession()) as pilot:
         pass
