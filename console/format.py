@@ -39,6 +39,11 @@ def age(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
 
 
+def whole_age(seconds: float) -> str:
+    """An age in whole seconds or minutes: it changes at most once a second, so an idle console draws little."""
+    return f"{max(0, int(seconds))} s" if seconds < 10 else age(seconds)
+
+
 def size(count: float) -> str:
     """Bytes in decimal units: ``512 B``, ``1.4 MB``, ``84 GB``; a dash for a size that makes no sense."""
     if not abs(count) < 1e18:

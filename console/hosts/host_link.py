@@ -27,10 +27,10 @@ from console.hosts.ssh.errors import LinkDown
 from console.hosts.ssh.retry import Retry
 from console.hosts.ssh.route import Route
 from console.runs.snapshot import HostFacts, HostView
+from console.runs.staleness import POLL_WAIT_S as POLL_WAIT_S
 from console.sanitize import sanitize_line
 from engine.contract.settings import RunId
 
-POLL_WAIT_S = 2.0
 FACTS_EVERY_S = 5.0
 READY_AFTER_S = 10.0  # over a slow link a short command does not wait for all events of a long history
 HASH_RATE = 50e6  # bytes a second that any host hashes: it compares local copies before it replies
@@ -231,6 +231,8 @@ class HostLink:
             self._first_reply_at = self._first_reply_at or now
             if self.follower.caught_up or now - self._first_reply_at > READY_AFTER_S:
                 self._first_reply_at = float("-inf")  # from now on every poll counts
+                changed |= not self.view.history_known
+                self.view = replace(self.view, history_known=True)
                 self.ready.set()
             if changed:
                 self._on_change()

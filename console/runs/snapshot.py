@@ -10,7 +10,8 @@ from console.runs.run_view import RunView
 from engine.contract.run_folder import SEALED
 from engine.contract.settings import RunId
 
-Link = Literal["starting", "connecting", "up", "lost", "closed"]
+Link = Literal["starting", "connecting", "up", "lost", "closed", "local", "replay"]
+"""State of the link to the host; ``local``: no host is asked, ``replay``: nor are the runs shown as they are now."""
 SyncStateName = Literal["not synced", "syncing", "pulling", "synced", "damaged"]
 NOT_SEALED = "ended, not sealed"
 """Begins the note on a run that has ended, but has no manifest yet on the host: it cannot be pulled."""
@@ -51,6 +52,7 @@ class HostView(Struct, frozen=True):
         last_reply_at: ``time.monotonic()`` of the host's last reply, from which the age of all that is shown follows; 0.0:
             never.
         runs_reported: whether the host has reported its runs in this session; nothing is launched before.
+        history_known: whether all events that it had at its first report have arrived, so that further ones are new.
         fingerprint: SHA-256 of the verified host key.
         lease: the other console that may launch and abort; "" if it is this one.
         disk_free: bytes that are left on its disk, as of the last reply; None: not known.
@@ -66,6 +68,7 @@ class HostView(Struct, frozen=True):
     detail: str = ""
     last_reply_at: float = 0.0
     runs_reported: bool = False
+    history_known: bool = False
     fingerprint: str = ""
     lease: str = ""
     slots: int = 1

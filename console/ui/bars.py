@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from console.format import age
+from console.format import age, whole_age
 from console.runs.snapshot import HostView, Snapshot
 from console.ui.actions import VIEWS, Action, Scope, ViewName, actions_in
 from console.ui.runs.run_text import MARKS
@@ -22,24 +22,21 @@ _LINK_MARKS = {
     "up": ("●", "$text-success"),
     "lost": ("○", "bold $text-error"),
     "closed": ("○", "$foreground-muted"),
+    "local": ("◍", "$text-warning"),
+    "replay": ("◍", "$text-warning"),
 }
 
 
 def link_text(host: HostView, now: float, needs_input: bool) -> Content:
     """``● up, 2 s ago`` or ``○ lost 12 s, retrying``; ``now`` is ``time.monotonic()``."""
     sign, style = _LINK_MARKS[host.link]
-    silence = _whole_seconds(now - host.last_reply_at) if host.last_reply_at else ""
+    silence = whole_age(now - host.last_reply_at) if host.last_reply_at else ""
     text: str = host.link
     if host.link == "up" and silence:
         text = f"up, {silence} ago"
     elif host.link == "lost":
         text = f"{f'lost {silence}' if silence else 'not reached'}, {'needs input' if needs_input else 'retrying'}"
     return Content.styled(f"{sign} {text}", style)
-
-
-def _whole_seconds(seconds: float) -> str:
-    """An age that does not change with each tick, so that an idle console draws nothing for most of them."""
-    return f"{max(0, int(seconds))} s" if seconds < 10 else age(seconds)
 
 
 def run_counts_text(snapshot: Snapshot, *, short: bool = False) -> str:
