@@ -26,11 +26,12 @@ from console.hosts.ssh.connection import open_connection
 from console.hosts.ssh.errors import LinkDown
 from console.hosts.ssh.retry import Retry
 from console.hosts.ssh.route import Route
+from console.runs import staleness
 from console.runs.snapshot import HostFacts, HostView
-from console.runs.staleness import POLL_WAIT_S as POLL_WAIT_S
 from console.sanitize import sanitize_line
 from engine.contract.settings import RunId
 
+POLL_WAIT_S = staleness.POLL_WAIT_S
 FACTS_EVERY_S = 5.0
 READY_AFTER_S = 10.0  # over a slow link a short command does not wait for all events of a long history
 HASH_RATE = 50e6  # bytes a second that any host hashes: it compares local copies before it replies
