@@ -118,7 +118,7 @@ class Session:
         link = self._link
         views, sync_states = dict(link.follower.views), dict(link.run_sync.sync_states)
         writer = link.local.other_writer
-        return Snapshot(link.view, self._folder, self._profile, views, sync_states, self._version, writer)
+        return Snapshot(link.view, self._folder, self._profile, views, sync_states, self._version, writer, link.history)
 
     def subscribe(self, callback: Callable[[Snapshot], None]) -> None:
         """Call ``callback`` on the event loop after each change."""

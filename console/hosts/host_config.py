@@ -41,6 +41,8 @@ class HostConfig(Struct, frozen=True, forbid_unknown_fields=True):
         device: ``auto`` is CUDA if there is a GPU.
         address, user, port, identity, jump: as in ssh; None takes them from ``~/.ssh/config``.
         python: the host's Python, which runs the agent and creates the engine's environment.
+        price_per_hour, currency: what an hour of the host costs, such as 1.2 and ``EUR``; runs are then shown with their
+            cost.
         gpu_memory_gb: expected memory of each GPU, which preflight checks.
     """
 
@@ -56,6 +58,8 @@ class HostConfig(Struct, frozen=True, forbid_unknown_fields=True):
     jump: str | None = None
     python: str = "python3"
     gpu_memory_gb: Annotated[float, Meta(gt=0)] | None = None
+    price_per_hour: Annotated[float, Meta(ge=0, le=1e6)] | None = None
+    currency: Annotated[str, Meta(pattern=r"^([A-Z]{3})?$")] = ""
     slurm: SlurmSettings | None = None
 
 
@@ -76,7 +80,12 @@ def read_host(path: Path, name: str) -> HostConfig:
     if host.launcher != "embedded":
         for field in ("address", "workspace"):
             if getattr(host, field) is None:
-                line = line_of(path.read_text(encoding="utf-8"), f"hosts.{name}")
-                text = f"launcher {host.launcher!r} needs it"
-                raise BadInput(text, file=path, line=line, field=f"hosts.{name}.{field}")
+                raise _missing(path, name, field, f"launcher {host.launcher!r} needs it")
+    if host.price_per_hour is not None and not host.currency:
+        raise _missing(path, name, "currency", "price_per_hour needs it, such as EUR")
     return host
+
+
+def _missing(path: Path, host: str, field: str, why: str) -> BadInput:
+    line = line_of(path.read_text(encoding="utf-8"), f"hosts.{host}")
+    return BadInput(why, file=path, line=line, field=f"hosts.{host}.{field}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import itertools
 import socket
 import time
 import uuid
@@ -27,12 +28,14 @@ from console.hosts.ssh.errors import LinkDown
 from console.hosts.ssh.retry import Retry
 from console.hosts.ssh.route import Route
 from console.runs import staleness
-from console.runs.snapshot import HostFacts, HostView
+from console.runs.host_facts import HostFacts, HostHistory
+from console.runs.snapshot import HostView
 from console.sanitize import sanitize_line
 from engine.contract.settings import RunId
 
 POLL_WAIT_S = staleness.POLL_WAIT_S
 FACTS_EVERY_S = 5.0
+GPU_PROCESSES_EVERY = 6  # facts: they cost the host a second nvidia-smi
 READY_AFTER_S = 10.0  # over a slow link a short command does not wait for all events of a long history
 HASH_RATE = 50e6  # bytes a second that any host hashes: it compares local copies before it replies
 T = TypeVar("T", bound=msgspec.Struct)
@@ -53,6 +56,7 @@ class HostLink:
 
     Attributes:
         view: the host as it is known now.
+        history: of the host, over all connections.
         local: the local runs folder.
         ready: set after each poll, once everything local is loaded and the host's events up to then have arrived.
     """
@@ -72,7 +76,16 @@ class HostLink:
         syncs_runs: bool = True,
     ) -> None:
         self.host = host
-        self.view = HostView(name, host.title, host.launcher, "", slots=host.slots)
+        self.view = HostView(
+            name,
+            host.title,
+            host.launcher,
+            "",
+            slots=host.slots,
+            price_per_hour=host.price_per_hour,
+            currency=host.currency,
+        )
+        self.history = HostHistory()
         self.local = RunsFolder(runs_dir / folder, may_write=syncs_runs)
         self.follower = RunFollower(self.local, runs, keep_logs=syncs_runs)
         self.run_sync = RunSync(self.local, PurePosixPath("runs") / folder, runs, self.follower, on_change)
@@ -239,13 +252,24 @@ class HostLink:
                 self._on_change()
 
     async def _refresh_facts(self, link: AgentClient) -> None:
-        while True:
+        for number in itertools.count():
             try:
-                facts = _sanitized(msgspec.convert(await link.request("facts"), HostFacts))
-                self.note(facts=replace(facts, gpus=tuple(_sanitized(gpu) for gpu in facts.gpus)), detail="")
+                reply = await link.request("facts", gpu_processes=number % GPU_PROCESSES_EVERY == 0)
+                facts = _sanitized_facts(msgspec.convert(reply, HostFacts))
+                self.history = self.history.with_facts(facts, time.monotonic())
+                self.note(facts=facts, detail="")
             except (AgentRefused, msgspec.ValidationError) as error:
                 self.note(detail=f"the host's facts cannot be read: {sanitize_line(str(error))}")
             await asyncio.sleep(FACTS_EVERY_S)
+
+
+def _sanitized_facts(facts: HostFacts) -> HostFacts:
+    processes = facts.gpu_processes
+    return replace(
+        _sanitized(facts),
+        gpus=tuple(map(_sanitized, facts.gpus)),
+        gpu_processes=None if processes is None else tuple(map(_sanitized, processes)),
+    )
 
 
 def _sanitized(record: T) -> T:

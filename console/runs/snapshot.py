@@ -6,6 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from console.runs.host_facts import HostFacts, HostHistory
 from console.runs.run_view import RunView
 from engine.contract.run_folder import SEALED
 from engine.contract.settings import RunId
@@ -15,33 +16,6 @@ Link = Literal["starting", "connecting", "up", "lost", "closed", "local", "repla
 SyncStateName = Literal["not synced", "syncing", "pulling", "synced", "damaged"]
 NOT_SEALED = "ended, not sealed"
 """Begins the note on a run that has ended, but has no manifest yet on the host: it cannot be pulled."""
-
-
-class Gpu(Struct, frozen=True):
-    """A GPU as nvidia-smi reports it; memory in MiB, utilization in percent; None where it reports N/A."""
-
-    name: str
-    memory_total: int | None
-    memory_used: int | None
-    utilization: int | None
-    driver: str
-
-
-class HostFacts(Struct, frozen=True):
-    """The host as its agent reports it. Sizes in bytes, ``load`` is the one-minute load average."""
-
-    hostname: str
-    system: str
-    cpus: int
-    load: float
-    memory_total: int
-    memory_available: int
-    disk_total: int
-    disk_free: int
-    python: str
-    workspace: str
-    gpus: tuple[Gpu, ...] = ()
-    gpu_note: str = ""
 
 
 class HostView(Struct, frozen=True):
@@ -57,6 +31,7 @@ class HostView(Struct, frozen=True):
         lease: the other console that may launch and abort; "" if it is this one.
         disk_free: bytes that are left on its disk, as of the last reply; None: not known.
         disk_full: these are too few for a run to start.
+        price_per_hour, currency: what an hour of the host costs, as ``hosts.toml`` says; None: it does not.
         unnamed_runs: in the experiment's folder there, of conditions or seeds that the experiment does not have.
     """
 
@@ -76,6 +51,8 @@ class HostView(Struct, frozen=True):
     disk_free: int | None = None
     disk_full: bool = False
     unnamed_runs: int = 0
+    price_per_hour: float | None = None
+    currency: str = ""
 
 
 class SyncState(Struct, frozen=True):
@@ -112,6 +89,7 @@ class Snapshot(Struct, frozen=True):
         runs, sync_states: of every run of the profile, in matrix order, launched or not.
         version: counts changes.
         local_writer: who else writes the local runs folder, so that this console does not; "" if this one may.
+        host_history: of the host's GPUs, load and memory, as far as this console was connected.
     """
 
     host: HostView
@@ -121,6 +99,7 @@ class Snapshot(Struct, frozen=True):
     sync_states: dict[RunId, SyncState]
     version: int = 0
     local_writer: str = ""
+    host_history: HostHistory = HostHistory()
 
 
 class SyncStatus(Struct, frozen=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pwd
+import re
 import shutil
 import subprocess
 import tempfile
@@ -10,8 +12,17 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-FIELDS = ("name", "memory.total", "memory.used", "utilization.gpu", "driver_version")
-NUMBERS = ("memory_total", "memory_used", "utilization")
+from console.hosts.agent.process import PROC, read_stat
+
+FIELDS = (
+    "name",
+    "memory.total",
+    "memory.used",
+    "utilization.gpu",
+    "driver_version",
+    "temperature.gpu",
+    "power.draw",
+)
 PROCESS_FIELDS = ("pid", "process_name", "used_memory")
 QUERY_TIMEOUT_S = 10.0
 RELEASE_TIMEOUT_S = 3.0  # how long an abort waits for the driver to release the GPU
@@ -27,7 +38,9 @@ class NoNvidiaSmi(GpuUnknown):
 
 
 def gpus() -> tuple[list[dict[str, Any]], str]:
-    """Name, driver, memory (MiB) and utilization (percent; None for N/A) of each GPU; and why there are none."""
+    """Each GPU: ``name``, ``driver``, ``memory_total`` and ``memory_used`` in MiB, ``utilization`` in percent,
+    ``temperature`` in degrees Celsius, ``power`` in W, None for N/A; and why there are none.
+    """
     try:
         lines = _query("--query-gpu", FIELDS, QUERY_TIMEOUT_S)
     except GpuUnknown as unknown:
@@ -36,8 +49,17 @@ def gpus() -> tuple[list[dict[str, Any]], str]:
     for line in lines:
         parts = [part.strip() for part in line.split(",")]
         if len(parts) == len(FIELDS):
-            numbers = {name: _number(parts[at]) for at, name in enumerate(NUMBERS, 1)}
-            found.append({"name": parts[0], "driver": parts[4], **numbers})
+            found.append(
+                {
+                    "name": parts[0],
+                    "memory_total": _number(parts[1]),
+                    "memory_used": _number(parts[2]),
+                    "utilization": _number(parts[3]),
+                    "driver": parts[4],
+                    "temperature": _number(parts[5]),
+                    "power": _decimal(parts[6]),
+                }
+            )
     return found, ""
 
 
@@ -55,6 +77,31 @@ def gpu_processes(timeout: float = QUERY_TIMEOUT_S) -> list[dict[str, Any]]:
             raise GpuUnknown(f"nvidia-smi answers {line.strip()[:200]}")
         found.append({"pid": _number(pid), "name": name.strip()[:200], "memory": _number(memory)})
     return found
+
+
+def gpu_holders() -> list[dict[str, Any]] | None:
+    """As ``gpu_processes``, each with ``user`` and ``session``, whose id a job shares; None if nvidia-smi gives no answer.
+
+    ``user`` is "" and ``session`` 0 of a process that this system does not see, as in a container.
+    """
+    try:
+        return [{**one, **_owner(one["pid"])} for one in gpu_processes()]
+    except GpuUnknown:
+        return None
+
+
+def _owner(pid: int) -> dict[str, Any]:
+    stat = read_stat(pid)
+    if stat is None:
+        return {"user": "", "session": 0}
+    user = ""
+    with suppress(OSError):  # it ended meanwhile
+        uid = (PROC / str(pid)).stat().st_uid
+        try:
+            user = pwd.getpwuid(uid).pw_name
+        except KeyError:  # a user of another container
+            user = str(uid)
+    return {"user": user, "session": stat.session}
 
 
 def release_text(pids: frozenset[int]) -> str:
@@ -110,3 +157,7 @@ def _output(command: list[str], timeout: float) -> str:
 
 def _number(text: str) -> int | None:
     return int(text) if text.strip().isdecimal() else None
+
+
+def _decimal(text: str) -> float | None:
+    return float(text) if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text) else None

@@ -19,15 +19,20 @@ from console.hosts.agent.disk import disk_space
 from console.hosts.agent.workspace import Workspace
 
 
-def facts(workspace: Workspace, _request: dict[str, Any]) -> dict[str, Any]:
-    """Machine, load, memory, disk and GPUs as of now; sizes in bytes."""
+def facts(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
+    """Machine, load, memory, disk and GPUs as of ``time``, the host's Unix time; sizes in bytes.
+
+    If ``request`` asks for ``gpu_processes``, who uses the GPUs as well, which costs another nvidia-smi.
+    """
     with suppress(OSError):  # a full disk: the facts say so
         workspace.prepare()
     lines = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
     memory = {fields[0]: int(fields[1]) * 1024 for fields in lines}
     disk = disk_space(workspace.root)
     gpus, note = gpu.gpus()
+    holders = gpu.gpu_holders() if request.get("gpu_processes") and gpus else None
     return {
+        "time": time.time(),
         "hostname": socket.gethostname(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "cpus": len(os.sched_getaffinity(0)),
@@ -40,6 +45,7 @@ def facts(workspace: Workspace, _request: dict[str, Any]) -> dict[str, Any]:
         "workspace": str(workspace.root),
         "gpus": gpus,
         "gpu_note": note,
+        "gpu_processes": holders,
     }
 
 

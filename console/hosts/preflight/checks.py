@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from console.hosts.host_config import HostConfig
-from console.runs.snapshot import HostFacts
+from console.runs.host_facts import HostFacts
 
 
 class GpuUser(Struct, frozen=True):

@@ -22,7 +22,7 @@ from console.hosts.remote.wheel import engine_requirements, wheel
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.errors import LinkDown
 from console.hosts.ssh.remote_python import command_error
-from console.runs.snapshot import HostFacts
+from console.runs.host_facts import HostFacts
 from console.sanitize import sanitize_line
 from engine.contract.toml_file import find_config
 

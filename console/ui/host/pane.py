@@ -9,7 +9,8 @@ from textual.content import Content
 from textual.geometry import Region
 
 from console.format import age, bar, counted, full_disk, size
-from console.runs.snapshot import Gpu, HostFacts, HostView, Snapshot
+from console.runs.host_facts import Gpu, HostFacts
+from console.runs.snapshot import HostView, Snapshot
 from console.ui.actions import bindings, key_of
 from console.ui.bars import link_text
 from console.ui.host.checklist import Checklist, preflight_text
@@ -163,6 +164,8 @@ def _facts(facts: HostFacts) -> list[Content | None]:
 
 def _gpu(gpu: Gpu) -> list[Content | None]:
     busy = f", {gpu.utilization}% busy" if gpu.utilization is not None else ""
+    busy += f", {gpu.temperature} °C" if gpu.temperature is not None else ""
+    busy += f", {gpu.power:.0f} W" if gpu.power is not None else ""
     lines = [_line("GPU", f"{gpu.name}{busy}, driver {gpu.driver}")]
     if gpu.memory_used is not None and gpu.memory_total:
         lines.append(_line("GPU memory", _usage(gpu.memory_used * _MIB, gpu.memory_total * _MIB)))

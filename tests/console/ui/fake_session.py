@@ -18,12 +18,13 @@ from console.results.items.items import ItemTable
 from console.results.next_steps.decisions import Decision
 from console.results.next_steps.derive import Addition, write_addition
 from console.results.records import Results
+from console.runs.host_facts import Gpu, HostFacts
 from console.runs.launch_attempts import Outcome
 from console.runs.launch_plan import AbortPlan, LaunchPlan, plan_abort, plan_launch
 from console.runs.log_buffer import LogBuffer
 from console.runs.run_view import RunView
 from console.runs.set_aside import SetAside
-from console.runs.snapshot import Gpu, HostFacts, HostView, Snapshot, SyncState
+from console.runs.snapshot import HostView, Snapshot, SyncState
 from engine.contract.experiment import Experiment, folder_name
 from engine.contract.experiment_reader import read_experiment
 from engine.contract.items import ItemRow

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from pathlib import Path
-from typing import Any
 
 import msgspec
+import pytest
 
 from console.hosts.agent import host_facts
 from console.hosts.agent.workspace import Workspace
-from console.runs.snapshot import HostFacts
+from console.runs.host_facts import Gpu, GpuProcess, HostFacts
 
 
 def test_facts_fit_the_snapshot(tmp_path: Path) -> None:
@@ -17,15 +19,65 @@ def test_facts_fit_the_snapshot(tmp_path: Path) -> None:
     assert facts.cpus >= 1 and facts.memory_total >= facts.memory_available > 0 and facts.disk_free > 0
 
 
-def test_nvidia_smi_that_answers_nonsense_is_a_note(tmp_path: Path, monkeypatch: Any) -> None:
-    smi = tmp_path / "nvidia-smi"
-    smi.write_text("#!/bin/sh\necho 'Failed to initialize NVML: Driver/library version mismatch'\nexit 18\n")
-    smi.chmod(0o755)
+@pytest.fixture
+def smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the agent looks for nvidia-smi."""
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    facts = host_facts.facts(Workspace(tmp_path / "ws"), {})
-    assert facts["gpus"] == [] and "version mismatch" in facts["gpu_note"]
-    smi.write_text("#!/bin/sh\necho 'NVIDIA X, 49140, [N/A], 3, 550.1'\n")
-    gpus = host_facts.facts(Workspace(tmp_path / "ws"), {})["gpus"]
-    assert gpus == [
-        {"name": "NVIDIA X", "memory_total": 49140, "memory_used": None, "utilization": 3, "driver": "550.1"}
-    ]
+    return tmp_path / "nvidia-smi"
+
+
+def answers(smi: Path, gpus: str, processes: str = "") -> None:
+    """Make an nvidia-smi that records each query."""
+    smi.write_text(
+        f'#!/bin/sh\necho "$1" >> {smi}.queries\n'
+        f"case $1 in --query-compute-apps=*) {processes or 'exit 9'};; *) {gpus};; esac\n"
+    )
+    smi.chmod(0o755)
+
+
+def test_nvidia_smi_that_answers_nonsense_is_a_note(tmp_path: Path, smi: Path) -> None:
+    answers(smi, "echo 'Failed to initialize NVML: Driver/library version mismatch'; exit 18")
+    facts = host_facts.facts(Workspace(tmp_path / "ws"), {"gpu_processes": True})
+    assert facts["gpus"] == [] and "version mismatch" in facts["gpu_note"] and facts["gpu_processes"] is None
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("NVIDIA X, 49140, 3, 97, 550.1, 71, 284.31", Gpu("NVIDIA X", 49140, 3, 97, "550.1", 71, 284.31)),
+        ("NVIDIA X, 49140, [N/A], 3, 550.1, 40, [N/A]", Gpu("NVIDIA X", 49140, None, 3, "550.1", 40, None)),
+        (
+            "X, [N/A], [N/A], [Not Supported], 550.1, N/A, [Unknown Error]",
+            Gpu("X", None, None, None, "550.1", None, None),
+        ),
+        ("X, 1, 1, 1, 5, -3, 1e400", Gpu("X", 1, 1, 1, "5", None, None)),  # not what a GPU has
+    ],
+)
+def test_a_number_that_a_gpu_does_not_report_is_none(tmp_path: Path, smi: Path, line: str, expected: Gpu) -> None:
+    answers(smi, f"echo '{line}'")
+    facts = msgspec.convert(host_facts.facts(Workspace(tmp_path / "ws"), {}), HostFacts)
+    assert facts.gpus == (expected,)
+
+
+def test_who_uses_the_gpu_is_asked_for_only_on_request(tmp_path: Path, smi: Path) -> None:
+    pid, gone = os.getpid(), 2**22 + 1  # no process has a number above the kernel's limit
+    answers(
+        smi,
+        "echo 'X, 1, 1, 1, 5, 40, 70.0'",
+        f"echo '{pid}, python3, 512'; echo '{gone}, /opt/a, b, [N/A]'",
+    )
+    workspace = Workspace(tmp_path / "ws")
+    assert msgspec.convert(host_facts.facts(workspace, {}), HostFacts).gpu_processes is None
+    assert "compute-apps" not in smi.with_name("nvidia-smi.queries").read_text()
+    facts = msgspec.convert(host_facts.facts(workspace, {"gpu_processes": True}), HostFacts)
+    user = pwd.getpwuid(os.getuid()).pw_name
+    assert facts.gpu_processes == (
+        GpuProcess(pid, "python3", 512, user, os.getsid(pid)),
+        GpuProcess(gone, "/opt/a, b", None),
+    )
+
+
+def test_no_answer_on_who_uses_the_gpu_is_not_nobody(tmp_path: Path, smi: Path) -> None:
+    answers(smi, "echo 'X, 1, 1, 1, 5, 40, 70.0'", "exit 3")
+    facts = host_facts.facts(Workspace(tmp_path / "ws"), {"gpu_processes": True})
+    assert facts["gpu_processes"] is None and len(facts["gpus"]) == 1

@@ -16,7 +16,7 @@ from console.hosts.preflight.checks import (
     checklist,
     worst_status,
 )
-from console.runs.snapshot import Gpu, HostFacts
+from console.runs.host_facts import Gpu, HostFacts
 
 RAMP = HostConfig("RAMP", "ssh", address="ramp", workspace="/w", gpu_memory_gb=48)
 FACTS = HostFacts(
