@@ -44,7 +44,6 @@ def parser() -> argparse.ArgumentParser:
     shared.add_argument("--read-only", action="store_true", help="change nothing on the host")
     chosen = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     chosen.add_argument("--condition", action="append", metavar="NAME", help="only this condition; may be repeated")
-    chosen.add_argument("--seed", action="append", type=int, metavar="N", help="only this seed; may be repeated")
     chosen.add_argument("--take-over", action="store_true", help="take the host's lease from another console")
     as_json = argparse.ArgumentParser(add_help=False)
     as_json.add_argument("--json", action="store_true", help="print JSON on stdout")
@@ -56,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     _add_run(commands, [shared, chosen, as_json])
     commands.add_parser("status", parents=[shared, as_json], help="print the state of every run on the host")
     abort = commands.add_parser("abort", parents=[shared, chosen, as_json], help="end runs with all their processes")
+    abort.add_argument("--seed", action="append", type=int, metavar="N", help="only this seed; may be repeated")
     abort.add_argument("--all", action="store_true", help="every run of the profile")
     _add_restore(commands, [shared, as_json])
     preflight = commands.add_parser(
@@ -121,6 +121,23 @@ def _add_items(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> Non
 
 def _add_run(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     run = commands.add_parser("run", parents=parents, help="launch runs, follow them, print the results")
+    run.add_argument(
+        "--seed",
+        action="append",
+        metavar="N|N-N",
+        help="only this seed, or these; new ones are added to the profile; may be repeated",
+    )
+    run.add_argument(
+        "--set",
+        action="append",
+        dest="settings",
+        metavar="NAME=VALUE",
+        help="a changed setting, such as training.epochs=3: makes a derived condition of each chosen one; may be repeated",
+    )
+    run.add_argument(
+        "--why", metavar="TEXT", default="", help="why conditions or seeds are added (default: what is changed)"
+    )
+    run.add_argument("--dry-run", action="store_true", help="only print what would be launched; asks no host")
     run.add_argument("--restart", action="store_true", help="start every run over, finished ones too")
     run.add_argument("--yes", action="store_true", help="set older results and checkpoints aside without asking")
     strict = run.add_mutually_exclusive_group()
@@ -173,6 +190,7 @@ DEFAULTS = {
     "read_only": False,
     "condition": None,
     "seed": None,
+    "settings": None,
 }
 
 

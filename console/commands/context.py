@@ -15,6 +15,8 @@ from engine.contract.toml_file import find_config
 
 if TYPE_CHECKING:
     from console.hosts.ssh.prompts import Prompter
+    from console.results.next_steps.derive import Addition
+    from console.results.next_steps.launch_choice import LaunchChoice
     from console.session import Session
 
 
@@ -63,6 +65,37 @@ class Context:
             access=Access(prompter=prompter),
             syncs_runs=command in (None, "run", "sync", "restore") and not lists,
         )
+
+    def launch_choice(self) -> LaunchChoice:
+        """What the options of ``run`` choose, with derived conditions and new seeds.
+
+        Raises:
+            BadInput: of the first option that is wrong.
+        """
+        from console.results.next_steps.derive import origin
+        from console.results.next_steps.launch_choice import Typed, choose
+
+        options = self.options
+        settings = tuple(options.settings or ())
+        typed = Typed(tuple(options.condition or ()), ",".join(options.seed or ()), settings)
+        why = options.why or " ".join(settings) or "further seeds"
+        choice = choose(self.experiment, self.profile, typed, origin(why, self.profile, ""))
+        for error in choice.errors:
+            fields = {"conditions": "--condition", "seeds": "--seed", "settings": "--set"}
+            raise BadInput(error.message, field=fields[error.field])
+        return choice
+
+    def add(self, addition: Addition) -> None:
+        """Write ``addition`` beside the experiment's file, for good, and use the experiment with it from now on.
+
+        Raises:
+            BadInput: read-only, or it cannot be written.
+        """
+        from console.results.next_steps.derive import write_addition
+
+        if self.options.read_only:
+            raise BadInput("nothing is added to the experiment or launched", field="--read-only")
+        self.experiment = write_addition(self.experiment_file, addition, self.profile)
 
     def chosen_runs(self) -> tuple[RunId, ...]:
         """The runs that ``--condition`` and ``--seed`` choose of the profile's matrix.

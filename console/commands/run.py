@@ -10,15 +10,18 @@ from console import exit_codes
 from console.commands.connect import command, connected, follow_launches, launch_key, next_poll
 from console.commands.context import Context
 from console.commands.limits import WaitLimit
-from console.commands.output import print_line, report
+from console.commands.output import print_line, report, table
 from console.commands.results import print_report
+from console.format import counted
 from console.hosts.ssh.errors import LinkDown
+from console.results.next_steps.launch_choice import LaunchChoice
 from console.runs.launch_attempts import Outcome
 from console.runs.launch_plan import LaunchPlan
 from console.runs.run_view import RunView
 from console.runs.snapshot import Snapshot, SyncState
 from console.session import Session
 from engine.contract.bad_input import BadInput
+from engine.contract.experiment_text import derived_path
 from engine.contract.run_folder import SEALED
 from engine.contract.settings import RunId
 
@@ -36,9 +39,16 @@ async def run(context: Context) -> int:
 
     Returns:
         0 when every chosen run finished; else the exit code of the worst that happened. With ``--detach``, 0 when every
-        run that was to be launched is queued.
+        run that was to be launched is queued. With ``--dry-run``, 0.
     """
-    chosen = context.chosen_runs()
+    choice = context.launch_choice()
+    if context.options.dry_run:
+        _print_choice(choice, as_json=context.options.json)
+        return exit_codes.DONE
+    chosen = choice.run_ids
+    if choice.addition is not None:
+        context.add(choice.addition)
+        report("\n".join(f"{line}; kept in {derived_path(context.experiment_file).name}" for line in choice.lines))
     session = context.session()
     limit = WaitLimit(session, chosen)
     async with connected(session):
@@ -64,6 +74,18 @@ async def run(context: Context) -> int:
         snapshot = session.snapshot
     print_report(session.report(), context.options)
     return _exit_code(snapshot, chosen) or launched
+
+
+def _print_choice(choice: LaunchChoice, *, as_json: bool) -> None:
+    """Print what would be launched, and what would be added to the experiment for it."""
+    if as_json:
+        print_line(msgspec.json.encode(choice.summary()).decode())
+        return
+    for line in choice.lines:
+        report(line)
+    rows = [(one.run.label, one.settings_hash[:12], "new" if one.is_new else "") for one in choice.runs]
+    print_line(table(("run", "settings", ""), rows))
+    report(f"{counted(len(rows), 'run')}; nothing was launched, and no host was asked")
 
 
 async def _launch(session: Session, plan: LaunchPlan) -> tuple[Outcome, ...]:

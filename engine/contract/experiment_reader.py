@@ -43,7 +43,7 @@ def parse_experiment(text: ExperimentText, inputs: Path | None = None) -> Experi
                 override(base, changes)
             except msgspec.ValidationError as error:
                 raise text.located(unfit_table(error, f"conditions.{name}.{table}", text.text, text.file)) from error
-        for field, message in _wrong_block_weights(experiment, name):
+        for field, message in block_weight_mistakes(experiment, name):
             raise text.error_at(field, message)
     _check_contingency(experiment, text)
     files: dict[str, HashedFile] = {}
@@ -91,7 +91,7 @@ def _mistakes(experiment: ExperimentFile) -> Iterator[tuple[str, str]]:
     yield from analysis_mistakes(experiment.conditions, experiment.analysis, experiment.outcomes)
 
 
-def _wrong_block_weights(experiment: ExperimentFile, name: str) -> Iterator[tuple[str, str]]:
+def block_weight_mistakes(experiment: ExperimentFile, name: str) -> Iterator[tuple[str, str]]:
     """Field and message of block weights that do not fit the layers which the residual head of a condition reads."""
     condition = experiment.conditions[name]
     model = override(experiment.model, condition.model)

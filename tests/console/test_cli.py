@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -33,6 +34,38 @@ def test_an_unknown_condition(place: Path, capsys: pytest.CaptureFixture[str]) -
 
 def test_an_unknown_seed(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert refused(capsys, "abort", "--seed", "7").startswith("--seed: no seed 7 in profile full; known: 42, 123")
+
+
+def test_a_wrong_setting_is_named_before_anything_is_added(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = ("--experiment", str(write_experiment(place)))
+    assert refused(capsys, "run", *file, "--set", "training.epoch=3") == (
+        "--set: training.epoch: no such setting; did you mean training.epochs?"
+    )
+    assert refused(capsys, "run", *file, "--seed", "x") == (
+        "--seed: x is no seed; seeds are whole numbers and ranges, such as 42, 700-705"
+    )
+    assert refused(capsys, "run", *file, "--set", "epochs=3", "--read-only").startswith("--read-only: nothing is added")
+    assert list(place.glob("*.derived.toml")) == []
+
+
+def test_a_dry_run_prints_runs_settings_and_what_would_be_added_and_adds_nothing(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write_experiment(place)
+    chosen = ("--experiment", str(file), "--condition", "A", "--set", "training.epochs=3", "--seed", "42,7")
+    with pytest.raises(SystemExit) as end:
+        main(["run", *chosen, "--dry-run"])
+    out, err = capsys.readouterr()
+    assert end.value.code == 0 and "A.2 is new, from A: training.epochs 3 (A: 2)" in err and "2 runs; nothing" in err
+    with pytest.raises(SystemExit):
+        main(["run", *chosen, "--dry-run", "--json"])
+    printed = json.loads(capsys.readouterr().out)
+    hashes = [one["settings_hash"] for one in printed["runs"]]
+    assert [line.split()[:2] for line in out.splitlines()[2:]] == [
+        ["A.2/42", hashes[0][:12]], ["A.2/7", hashes[1][:12]],
+    ]  # fmt: skip
+    assert printed["new_seeds"] == [7] and '[conditions."A.2".training]\nepochs = 3' in printed["added_toml"]
+    assert list(place.glob("*.derived.toml")) == []
 
 
 def test_an_unknown_profile_host_and_file(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -103,6 +103,15 @@ def test_a_derived_condition_is_launched_headless_and_listed_by_its_name(
     run = command("run", tmp_path, "--condition", "B.2", "--seed", "42", "--detach", "--json")
     with pytest.raises(BadInput, match=r"no condition 'B\.2'"):
         run()
+    changed = command("run", tmp_path, "--condition", "A", "--seed", "42", "--set", "steps=3", "--detach", "--json")
+    assert changed() == 0
+    first = capsys.readouterr()
+    (outcome,) = json.loads(first.out)
+    assert (outcome["run"], outcome["done"]) == ({"condition": "A.2", "seed": 42}, True)
+    assert "A.2 is new, from A: training.steps 3 (A: none)" in first.err
+    assert changed() == 0  # the same again: what is there is not launched twice, and nothing is added
+    again = capsys.readouterr()
+    assert json.loads(again.out) == [] and "Nothing to launch" in again.err
     file = write_experiment(tmp_path)
     session = Session(HostConfig("here", "embedded"), read_experiment(file), file, PROFILE, tmp_path / "runs")
     asyncio.run(session.add(derive(session.experiment, PROFILE, "B", LESS, origin("r", PROFILE, ""))))

@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 import socket
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ from msgspec import Struct, structs
 from console.results.next_steps.records import Change
 from console.sanitize import sanitize_line
 from engine.contract.bad_input import BadInput
-from engine.contract.derived import Derivation
+from engine.contract.derived import AddedSeeds, Derivation
 from engine.contract.durable import write_durably
 from engine.contract.experiment import Condition, ConditionTable, Experiment, profile_of, root_of
 from engine.contract.experiment_reader import parse_experiment
@@ -42,15 +43,22 @@ _FIRST_SEEDS = (789, 1011, 1213)  # then every 202nd, as the experiment's own 42
 
 
 class Addition(Struct, frozen=True):
-    """Something to add to an experiment: a condition of this ``name``, or ``seeds``; and its TOML."""
+    """Something to add to an experiment: conditions of these ``names``, or ``seeds``, or both; and their TOML."""
 
-    name: str
+    names: tuple[str, ...]
     toml: str
     seeds: tuple[int, ...] = ()
 
+    @property
+    def title(self) -> str:
+        """``B.2 and C.2``, ``seeds 7``, ``B.2 and seeds 7, 8``."""
+        seeds = f"seeds {', '.join(map(str, self.seeds))}" if self.seeds else ""
+        *first, last = (*self.names, seeds) if seeds else self.names
+        return f"{', '.join(first)} and {last}" if first else last
+
     def has(self, run: RunId) -> bool:
         """Whether ``run`` is one that it adds."""
-        return run.seed in self.seeds or run.condition == self.name
+        return run.seed in self.seeds or run.condition in self.names
 
 
 class Origin(Struct, frozen=True):
@@ -128,14 +136,34 @@ def derive(experiment: Experiment, profile: str, parent: str, difference: str, o
     tables["derived"] = {key: value for key, value in structs.asdict(derivation).items() if value}
     key = f"conditions.{_key(name)}"
     blocks = [_block(f"[{key}]", fields), *(_block(f"[{key}.{table}]", one) for table, one in tables.items())]
-    return Addition(name, "\n".join(blocks))
+    return Addition((name,), "\n".join(blocks))
 
 
 def added_seeds(seeds: Iterable[int], origin: Origin) -> Addition:
     """Further ``seeds`` for every condition of a profile."""
     seeds = tuple(seeds)
     fields = {"seeds": list(seeds), "reason": origin.reason, "at": origin.at, "profiles": [origin.profile]}
-    return Addition("", _block("[[added_seeds]]", fields | {"results": origin.results, "by": origin.by}), seeds)
+    return Addition((), _block("[[added_seeds]]", fields | {"results": origin.results, "by": origin.by}), seeds)
+
+
+def joined(additions: Iterable[Addition]) -> Addition:
+    """One addition that adds what all of ``additions`` add."""
+    additions = tuple(additions)
+    names = tuple(name for one in additions for name in one.names)
+    seeds = tuple(seed for one in additions for seed in one.seeds)
+    return Addition(names, "\n".join(one.toml for one in additions), seeds)
+
+
+def planned(experiment: Experiment, addition: Addition) -> Experiment:
+    """``experiment`` with ``addition`` as ``derive`` or ``added_seeds`` made it, before it is written; its text stays."""
+    tree = tomllib.loads(addition.toml)
+    conditions = msgspec.convert(tree.get("conditions", {}), dict[str, Condition])
+    seeds = msgspec.convert(tree.get("added_seeds", ()), tuple[AddedSeeds, ...])
+    return structs.replace(
+        experiment,
+        conditions=experiment.conditions | conditions,
+        added_seeds=(*experiment.added_seeds, *seeds),
+    )
 
 
 def with_addition(file: Path, addition: Addition, profile: str) -> tuple[str, Experiment]:
@@ -148,8 +176,8 @@ def with_addition(file: Path, addition: Addition, profile: str) -> tuple[str, Ex
     present = read_text(path) if path.exists() else FIRST_LINES
     text = f"{present.rstrip()}\n\n{addition.toml}"
     experiment = parse_experiment(join_texts(file, read_text(file), text))
-    if addition.name:
-        _refuse_repetition(experiment, profile, addition.name)
+    for name in addition.names:
+        _refuse_repetition(experiment, profile, name)
     return text, experiment
 
 
@@ -175,7 +203,8 @@ def write_addition(file: Path, addition: Addition, profile: str) -> Experiment:
 def error_in_typed(error: BadInput, addition: Addition, difference: str) -> str:
     """``error`` of ``with_addition`` as one line about the typed ``difference`` that ``addition`` was made of."""
     field = re.sub(r"^added_seeds\[\d+\]\.", "", error.field or "")
-    field = field.removeprefix(f"conditions.{addition.name}").lstrip(".")
+    for name in addition.names:
+        field = field.removeprefix(f"conditions.{name}").lstrip(".")
     line = line_of(difference, field) if field else None
     line = error.line if error.file == _TYPED else line
     where = f"line {line}: " if line else ""

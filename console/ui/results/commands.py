@@ -66,9 +66,9 @@ class ResultCommands(CommandApp, inherit_bindings=False):
             runs = await session.add(addition)
             await self.show_experiment(session.experiment, runs[0])
             self.post_message(LaunchRequested(runs, confirm=True))
-            return f"Added {addition.name or 'seeds'} to {session.experiment.name}.", "information"
+            return f"Added {addition.title} to {session.experiment.name}.", "information"
 
-        self.run_command("add", f"adding {addition.name or 'seeds'}", add())
+        self.run_command("add", f"adding {addition.title}", add())
 
     @on(DecisionRequested)
     def _ask_for_decision(self, message: DecisionRequested) -> None:

@@ -133,7 +133,7 @@ class ChangeDialog(ModalScreen[Addition | None], inherit_bindings=False):
     def _check(self) -> None:
         """Check what is typed, and say what it would add or what is wrong."""
         change, typed = self._step.changes[self._at], self.query_one(TextArea).text
-        addition = Addition("", "")
+        addition = Addition((), "")
         self._addition = None
         reason = self.query_one(Input).value.strip()
         try:

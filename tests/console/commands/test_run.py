@@ -16,6 +16,7 @@ from console.commands.run import run
 from console.results.aggregate import aggregate
 from console.results.experiment_report import ExperimentReport
 from console.results.load import load
+from console.results.next_steps.launch_choice import ChosenRun, LaunchChoice
 from console.runs.launch_attempts import Outcome
 from console.runs.launch_plan import LaunchPlan, plan_launch
 from console.runs.run_view import RunView
@@ -30,7 +31,7 @@ from tests.console.results.reports import report_on
 
 RUN = RunId("A", 42)
 EXPERIMENT = read_experiment(find_config("scaling.toml"))
-RESTART = Namespace(restart=True, yes=True, detach=False, json=True)
+RESTART = Namespace(restart=True, yes=True, detach=False, json=True, dry_run=False)
 
 
 def view(state: StateName, key: str) -> RunView:
@@ -112,8 +113,8 @@ def outcome(
         def session(self) -> ScriptedSession:
             return session
 
-        def chosen_runs(self) -> tuple[RunId, ...]:
-            return (RUN,)
+        def launch_choice(self) -> LaunchChoice:
+            return LaunchChoice(EXPERIMENT, (ChosenRun(RUN, "", False),))
 
     code = run(cast(Context, Scripted()))
     out, err = capsys.readouterr()
@@ -142,7 +143,7 @@ def test_a_refused_launch_fails_whatever_an_older_one_left(capsys: pytest.Captur
 
 @pytest.mark.parametrize(("refuse", "expected"), [("", 0), ("the disk is full", 1)])
 def test_detached_it_tells_of_each_launch(capsys: pytest.CaptureFixture[str], refuse: str, expected: int) -> None:
-    options = Namespace(restart=True, yes=True, detach=True, json=True)
+    options = Namespace(restart=True, yes=True, detach=True, json=True, dry_run=False)
     code, printed, _ = outcome(ScriptedSession([view("queued", "1")], refuse), capsys, options)
     assert code == expected and [one["done"] for one in printed] == [not refuse]
 
@@ -181,7 +182,7 @@ def test_a_lost_run_without_a_supervisor_is_final(capsys: pytest.CaptureFixture[
 
 def test_results_are_set_aside_only_with_yes(capsys: pytest.CaptureFixture[str]) -> None:
     session = ScriptedSession([view("queued", "1")])
-    options = Namespace(restart=True, yes=False, detach=False, json=True)
+    options = Namespace(restart=True, yes=False, detach=False, json=True, dry_run=False)
     with pytest.raises(BadInput) as refused:
         outcome(session, capsys, options)
     assert not session.launched

@@ -122,7 +122,7 @@ def test_a_budget_that_the_profile_replaces_in_the_parent_is_not_the_derived_con
 def test_a_wrong_difference_is_refused_with_its_line_and_nothing_is_written(
     file: Path, difference: str, message: str
 ) -> None:
-    addition = Addition("B.2", "")
+    addition = Addition(("B.2",), "")
     with pytest.raises(BadInput) as caught:
         addition = derive(read_experiment(file), "full", "B", difference, because())
         write_addition(file, addition, "full")
