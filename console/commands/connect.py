@@ -24,17 +24,32 @@ POLLS_AFTER_LAUNCH = 5  # one may be under way and report the launch before, who
 
 
 def command(function: Callable[[Context], Coroutine[Any, Any, int]]) -> Callable[[Context], int]:
-    """Decorator: run ``function`` to its exit code; a host out of reach is one line on stderr and exit code 4."""
+    """Decorator: run ``function`` to its exit code.
+
+    A host out of reach is one line on stderr and exit code 4, the end of ``--timeout`` one line and 124.
+    """
 
     @wraps(function)
     def run(context: Context) -> int:
         try:
-            return asyncio.run(function(context))
+            return asyncio.run(_limited(function(context), context.options.timeout))
         except LinkDown as error:
             report(f"qllm-console: {error}")
             return exit_codes.UNREACHABLE
 
     return run
+
+
+async def _limited(work: Coroutine[Any, Any, int], seconds: float | None) -> int:
+    """Exit code of ``work``, which is cancelled after ``seconds``; None: no limit."""
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            return await work
+    except TimeoutError:
+        if not limit.expired():
+            raise
+    report(f"qllm-console: timed out after {seconds:g} s; what was launched or queued on the host continues")
+    return exit_codes.TIMED_OUT
 
 
 @asynccontextmanager

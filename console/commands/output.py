@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TextIO
 
+from console.sanitize import sanitize_line
+
 
 def print_line(text: str) -> None:
     """Write ``text`` and a newline to stdout.
@@ -21,6 +23,11 @@ def print_line(text: str) -> None:
 def report(text: str) -> None:
     """Write a line of progress or an error to stderr; stdout holds only the result."""
     _write(sys.stderr, text)
+
+
+def report_error(error: Exception) -> None:
+    """Write ``error`` to stderr as one line that is safe to show, whatever was typed or read."""
+    report(f"qllm-console: error: {sanitize_line(str(error))}")
 
 
 def _write(stream: TextIO | None, text: str) -> None:

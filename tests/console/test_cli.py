@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from console.cli import main
+from console.cli import _COMMANDS, main, parse
 from tests.console.tiny import write_experiment
 
 
@@ -76,6 +76,42 @@ def test_an_unknown_profile_host_and_file(place: Path, capsys: pytest.CaptureFix
 
 def test_abort_wants_to_be_told_what(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "say what to abort" in refused(capsys, "abort")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("statu", "COMMAND: 'statu' is not one of: run, status, abort, "),
+        ("abort --seed x", "--seed: 'x' is not a whole number; see qllm-console abort --help"),
+        ("run --profile", "--profile: needs a value; "),
+        ("restore", "missing: RUN; see qllm-console restore --help"),
+        ("results --csv --latex", "--latex: cannot be given together with --csv; "),
+        ("results --exit-code=3", "--exit-code: takes no value, but got '3'; "),
+        ("items --by luck", "--by: 'luck' is not one of: majority, margin; "),
+        ("run --foo", "unknown argument: --foo; "),
+        ("status --timeout nan", "--timeout: 'nan' is not a number of seconds above 0; "),
+        ("status --timeout 0", "--timeout: '0' is not a number of seconds above 0; "),
+        ("status --timeout inf", "--timeout: 'inf' is not a number of seconds above 0; "),
+        ("run --\x1b[2Jx", "unknown argument: --x; "),
+    ],
+)
+def test_wrong_usage_is_one_line_in_words(
+    place: Path, capsys: pytest.CaptureFixture[str], arguments: str, expected: str
+) -> None:
+    assert refused(capsys, *arguments.split()).startswith(expected)
+
+
+def test_without_a_command_only_the_shared_options_are_parsed() -> None:
+    options = parse(["--profile", "demo", "--read-only"])
+    assert (options.command, options.profile, options.read_only, options.host) == (None, "demo", True, "local")
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["--help"])
+    assert end.value.code == 0
+    text = capsys.readouterr().out
+    assert all(f"\n    {name} " in text for name in _COMMANDS)
 
 
 @pytest.mark.parametrize(

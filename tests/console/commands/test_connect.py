@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from argparse import Namespace
 from typing import cast
 
 import pytest
 
+from console import exit_codes
 from console.commands import connect
+from console.commands.context import Context
 from console.hosts.ssh.errors import LinkDown
 from console.runs.snapshot import HostView, Snapshot
 from console.session import Session
@@ -55,3 +58,34 @@ async def test_a_link_that_stays_lost_ends_the_command_at_last(monkeypatch: pyte
     with pytest.raises(LinkDown, match="no reply of the host for 0 h: connecting"):
         async with connect.connected(cast(Session, _SlowSession(0.0, runs_reported=True))):
             await asyncio.Event().wait()
+
+
+def _context(timeout: float | None) -> Context:
+    context = Context.__new__(Context)
+    context.options = Namespace(timeout=timeout)
+    return context
+
+
+def test_a_command_ends_at_its_timeout_with_a_code_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    closed = []
+
+    @connect.command
+    async def endless(_: Context) -> int:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            closed.append(True)
+        return 0
+
+    assert endless(_context(0.05)) == exit_codes.TIMED_OUT
+    assert closed and capsys.readouterr().err.startswith("qllm-console: timed out after 0.05 s; ")
+
+
+def test_a_timeout_of_something_within_the_command_is_not_taken_for_its_own() -> None:
+    @connect.command
+    async def failing(_: Context) -> int:
+        raise TimeoutError("of a socket")
+
+    for timeout in (None, 60.0):
+        with pytest.raises(TimeoutError, match="of a socket"):
+            failing(_context(timeout))

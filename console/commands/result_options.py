@@ -1,0 +1,65 @@
+"""Options of the commands that read the local copies and ask no host: results, compare, report, items, decisions, decide."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from console.commands.host_options import Commands
+from console.commands.parser import Parser
+
+
+def add_result_commands(commands: Commands, parents: list[Parser]) -> None:
+    """Add the commands; ``parents`` are the options that all of them have."""
+    _add_results(commands, parents)
+    _add_items(commands, parents)
+    _add_decisions(commands, parents)
+
+
+def _add_results(commands: Commands, parents: list[Parser]) -> None:
+    written = Parser(add_help=False)
+    formats = written.add_mutually_exclusive_group()
+    for name, what in (("markdown", "Markdown"), ("latex", "a LaTeX document"), ("csv", "CSV, a row for each number")):
+        formats.add_argument(f"--{name}", action="store_true", help=f"print {what} on stdout")
+    results = commands.add_parser(
+        "results",
+        parents=[*parents, written],
+        help="print the results of the synced runs and the verdict; asks no host",
+    )
+    results.add_argument(
+        "--exit-code", action="store_true", help="exit with 5 where nothing is to be shipped, with 7 if undecided"
+    )
+    compare = commands.add_parser("compare", parents=[*parents, written], help="print one comparison in full")
+    compare.add_argument("ours", metavar="OURS", help="a condition, such as B")
+    compare.add_argument("theirs", metavar="THEIRS", help="the condition it is compared with, or mean_pool")
+    page = commands.add_parser("report", parents=parents, help="write the results as one HTML page without network")
+    page.add_argument("--html", metavar="FILE", type=Path, required=True, help="the page, replaced if it exists")
+
+
+def _add_items(commands: Commands, parents: list[Parser]) -> None:
+    items = commands.add_parser("items", parents=parents, help="print the evaluation items of the synced runs")
+    changed = items.add_mutually_exclusive_group()
+    changed.add_argument("--fixed-by", metavar="NAME", help="items that this condition ranks right and another wrong")
+    changed.add_argument("--broken-by", metavar="NAME", help="items that this condition ranks wrong and another right")
+    items.add_argument("--over", metavar="NAME", help="the other condition (default: as the experiment compares)")
+    items.add_argument(
+        "--by",
+        choices=("majority", "margin"),
+        default="majority",
+        help="of its seeds (default), or mean margin above 0",
+    )
+    items.add_argument("--lemma", metavar="WORD", default="", help="only items of this lemma")
+    items.add_argument("--reason", metavar="CODE", default="", help="only killers with this reason code")
+    items.add_argument("--tier", metavar="NAME", default="", help="only items of this tier")
+    items.add_argument("--kind", choices=("retrieval", "coherence"), default="", help="only items of this kind")
+
+
+def _add_decisions(commands: Commands, parents: list[Parser]) -> None:
+    commands.add_parser(
+        "decisions", parents=parents, help="print what was decided on the results, by whom, when and why"
+    )
+    decide = commands.add_parser("decide", parents=parents, help="record a decision on the results as they are now")
+    decide.add_argument("decision", choices=("ship", "fall-back", "do-not-ship", "go-on"))
+    decide.add_argument("--reason", dest="why", metavar="TEXT", required=True, help="why it is decided so")
+    decide.add_argument(
+        "--condition", dest="decided_condition", metavar="NAME", default="", help="what is shipped, or fallen back to"
+    )
