@@ -14,9 +14,11 @@ from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
 from console.format import counted, full_disk
+from console.glyphs import next_glyphs
 from console.runs.run_view import RunView
 from console.runs.snapshot import HostView, Snapshot, SyncState, sync_status
-from console.ui.actions import Scope, ViewName, actions_in, bindings, key_label, key_of
+from console.ui.action import key_label
+from console.ui.actions import Scope, ViewName, actions_in, bindings, key_of
 from console.ui.host.preflight import PreflightCommands
 from console.ui.host.sync import SyncCommands
 from console.ui.main_screen import TICK_SECONDS, MainScreen
@@ -169,6 +171,11 @@ class ConsoleApp(PreflightCommands, SyncCommands, ResultCommands, PromptQueue, i
 
     def action_show_view(self, view: ViewName) -> None:
         self.main.view = view
+
+    def action_cycle_glyphs(self) -> None:
+        """Draw with the next set of signs."""
+        self.main.glyphs = next_glyphs(self.main.glyphs)
+        self.show_notice(f"Signs: {self.main.glyphs.name}.")
 
     def action_stop(self) -> None:
         for worker in self.workers:

@@ -13,7 +13,8 @@ from textual.widget import Widget
 
 from console.format import age, whole_age
 from console.runs.snapshot import HostView, Snapshot
-from console.ui.actions import VIEWS, Action, Scope, ViewName, actions_in
+from console.ui.action import Action
+from console.ui.actions import VIEWS, Scope, ViewName, actions_in
 from console.ui.runs.run_text import MARKS
 
 _LINK_MARKS = {

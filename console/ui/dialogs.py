@@ -16,7 +16,8 @@ from textual.widgets import Input, Static
 
 from console.format import counted
 from console.hosts.ssh.prompts import Question
-from console.ui.actions import Scope, actions_in, bindings, key_label
+from console.ui.action import key_label
+from console.ui.actions import Scope, actions_in, bindings
 from console.ui.pane import ScrollPage
 
 _MAX_LINES = 200  # a server may send as many as it likes
@@ -29,6 +30,7 @@ _HELP_SECTIONS: tuple[tuple[str, tuple[Scope, ...]], ...] = (
     ("Next steps: the list, the change of one", ("steps", "change")),
     ("Recording a decision", ("decide",)),
     ("Items", ("items", "table", "item_search")),
+    ("Filters of items", ("filters",)),
     ("One item", ("item",)),
     ("This page", ("page", "help")),
     ("When the console asks", ("confirm",)),

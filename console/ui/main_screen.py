@@ -11,6 +11,7 @@ from textual.events import Key
 from textual.reactive import reactive
 from textual.screen import Screen
 
+from console.glyphs import BRAILLE, Glyphs
 from console.runs.snapshot import Snapshot
 from console.ui.actions import ViewName
 from console.ui.bars import KeyBar, StatusBar, TabBar
@@ -35,6 +36,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
     preflight_state: reactive[PreflightState] = reactive(PreflightState(), init=False, repaint=False)
     verify_state: reactive[VerifyState] = reactive(VerifyState(), init=False, repaint=False)
     selected: reactive[RunId | None] = reactive(None, init=False, repaint=False)
+    glyphs: reactive[Glyphs] = reactive(BRAILLE, init=False)
     view: reactive[ViewName] = reactive[ViewName]("runs", init=False)
 
     def __init__(self, experiment: Experiment, profile: str, initial: Snapshot, *, read_only: bool) -> None:
@@ -134,6 +136,9 @@ class MainScreen(Screen[None], inherit_bindings=False):
     def watch_selected(self) -> None:
         self.pane.selected = self.selected
 
+    def watch_glyphs(self) -> None:
+        self.pane.glyphs = self.glyphs
+
     async def watch_view(self, old: ViewName, new: ViewName) -> None:
         """Show the new view with the present state, and its keys."""
         pane = self._panes.get(new)
@@ -146,6 +151,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         pane.display = True
         pane.session = self._session
         pane.selected = self.selected
+        pane.glyphs = self.glyphs
         pane.preflight_state = self.preflight_state
         pane.verify_state = self.verify_state
         pane.snapshot = self.snapshot

@@ -9,6 +9,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import Static
 
+from console.glyphs import BRAILLE, Glyphs
 from console.runs.run_view import RunView
 from console.runs.snapshot import Snapshot
 from console.ui.actions import Scope, bindings
@@ -114,6 +115,7 @@ class Pane(ScrollPage):
     preflight_state: reactive[PreflightState] = reactive(PreflightState(), init=False, repaint=False)
     verify_state: reactive[VerifyState] = reactive(VerifyState(), init=False, repaint=False)
     selected: reactive[RunId | None] = reactive(None, init=False, repaint=False)
+    glyphs: reactive[Glyphs] = reactive(BRAILLE, init=False, repaint=False)
     session: SessionProtocol | None = None
     clock: StageClock  # shared by all views
 

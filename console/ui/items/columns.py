@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
+from console.glyphs import BRAILLE, Glyphs
 from console.results.items.filter import DIFFERENCE
-from console.ui.items.item_text import SHAPES, Marks
 
 SortColumn = str | int
 _MAX_NAME = 5  # columns of a condition's name
@@ -29,7 +29,7 @@ def columns(
     width: int,
     pair: tuple[str, str] | None = None,
     first: int = 0,
-    marks: Marks = SHAPES,
+    glyphs: Glyphs = BRAILLE,
 ) -> tuple[Column, ...]:
     """The columns that ``width`` holds: always lemma, tier, conditions, failed, margin and query; more where there is room.
 
@@ -42,7 +42,7 @@ def columns(
     shown: list[Column] = []
     for name in names:
         column = Column(
-            conditions.index(name), _cut(name, marks), max(1, min(_MAX_NAME, cell_len(name))), is_number=False
+            conditions.index(name), _cut(name, glyphs), max(1, min(_MAX_NAME, cell_len(name))), is_number=False
         )
         room -= column.width + 1
         if room < 0:
@@ -67,5 +67,5 @@ def columns(
     return *left, *shown, *middle, *texts, *right
 
 
-def _cut(name: str, marks: Marks) -> str:
-    return name if cell_len(name) <= _MAX_NAME else set_cell_size(name, _MAX_NAME - 1) + marks.cut
+def _cut(name: str, glyphs: Glyphs) -> str:
+    return name if cell_len(name) <= _MAX_NAME else set_cell_size(name, _MAX_NAME - 1) + glyphs.cut

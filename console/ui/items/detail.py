@@ -8,11 +8,12 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
+from console.glyphs import Glyphs
 from console.results.items.detail import ItemDetail
 from console.results.items.items import ItemTable
 from console.results.statistics.estimates import Integers
 from console.ui.actions import actions_in, bindings
-from console.ui.items.item_text import Marks, detail_content
+from console.ui.items.item_text import detail_content
 from console.ui.messages import ENDED
 from console.ui.pane import ScrollPage
 from console.ui.session_protocol import SessionProtocol
@@ -30,7 +31,7 @@ class ItemScreen(ModalScreen[int], inherit_bindings=False):
     BINDINGS = bindings("item")
 
     def __init__(
-        self, session: SessionProtocol, table: ItemTable, rows: Integers, at: int, run: RunId | None, marks: Marks
+        self, session: SessionProtocol, table: ItemTable, rows: Integers, at: int, run: RunId | None, glyphs: Glyphs
     ) -> None:
         super().__init__()
         self._session = session
@@ -38,7 +39,7 @@ class ItemScreen(ModalScreen[int], inherit_bindings=False):
         self._rows = rows
         self._at = at
         self._run = run
-        self._marks = marks
+        self._glyphs = glyphs
         self._shown: tuple[int, RunId, ItemDetail | str] | None = None
 
     def compose(self) -> ComposeResult:
@@ -92,7 +93,7 @@ class ItemScreen(ModalScreen[int], inherit_bindings=False):
             return
         row, run, detail = self._shown
         width = max(20, self.query_one(ScrollPage).scrollable_content_region.width)
-        content = detail_content(self._table, row, run, detail, width, self._marks)
+        content = detail_content(self._table, row, run, detail, width, self._glyphs)
         self.query_one("#item-detail-text", Static).update(content)
 
     def action_select_run(self, by: int) -> None:

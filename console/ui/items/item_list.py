@@ -14,12 +14,13 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from console.glyphs import BRAILLE
 from console.results.items.filter import DIFFERENCE
 from console.results.items.items import ItemTable
 from console.results.statistics.estimates import Integers
 from console.ui.actions import bindings
 from console.ui.items.columns import Column, SortColumn, columns
-from console.ui.items.item_text import SHAPES, Marks, outcome_mark, signed
+from console.ui.items.item_text import outcome_mark, signed
 
 _NOTHING = "No item passes the filters; Esc removes them."
 
@@ -55,7 +56,7 @@ class ItemList(ScrollView, inherit_bindings=False):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.marks = SHAPES
+        self.glyphs = BRAILLE
         self.cursor = 0
         self._table: ItemTable | None = None
         self._texts: dict[str, list[str]] = {}
@@ -80,7 +81,7 @@ class ItemList(ScrollView, inherit_bindings=False):
         """The columns shown."""
         if self._table is None:
             return ()
-        return columns(self._table.conditions, self._width, self._pair, self._first, self.marks)
+        return columns(self._table.conditions, self._width, self._pair, self._first, self.glyphs)
 
     @property
     def _width(self) -> int:
@@ -107,11 +108,6 @@ class ItemList(ScrollView, inherit_bindings=False):
         self._show_cursor()
         self.refresh()
         self.post_message(self.CursorMoved())
-
-    def set_marks(self, marks: Marks) -> None:
-        """Draw outcomes and the cursor with ``marks``, shapes or ASCII."""
-        self.marks = marks
-        self.refresh()
 
     def scroll_conditions(self, by: int) -> None:
         """Show conditions further to the right, or to the left."""
@@ -185,7 +181,7 @@ class ItemList(ScrollView, inherit_bindings=False):
             text = _NOTHING if y == 1 and len(self._rows) == 0 and len(self._table.frame) else ""
             return Strip([Segment(text, base + Style(italic=True))]).adjust_cell_length(width, base)
         style = self.get_component_rich_style("items--cursor") if at == self.cursor else base
-        segments = [Segment(f"{self.marks.cursor if at == self.cursor else ' '} ", style)]
+        segments = [Segment(f"{self.glyphs.cursor if at == self.cursor else ' '} ", style)]
         row = int(self._rows[at])
         for column in self.columns:
             segments += [self._cell(column, row, style, at == self.cursor), Segment(" ", style)]
@@ -198,7 +194,7 @@ class ItemList(ScrollView, inherit_bindings=False):
         for column in self.columns:
             title = column.title
             if column.key == key:
-                sign = self.marks.down if descending else self.marks.up
+                sign = self.glyphs.down if descending else self.glyphs.up
                 title = f"{set_cell_size(title, min(cell_len(title), column.width - 1))}{sign}"
             title = set_cell_size(title, min(cell_len(title), column.width))
             pad = " " * (column.width - cell_len(title))
@@ -212,7 +208,7 @@ class ItemList(ScrollView, inherit_bindings=False):
         if table is None:
             return Segment("", style)
         if isinstance(key, int):
-            mark, name = outcome_mark(int(table.right[row, key]), int(table.seeds[row, key]), self.marks)
+            mark, name = outcome_mark(int(table.right[row, key]), int(table.seeds[row, key]), self.glyphs)
             return Segment(mark.ljust(column.width), style if selected else style + self._colour(name))
         if key == "failed":
             text = f"{table.frame['failed'][row]}/{table.frame['runs'][row]}"
@@ -226,7 +222,7 @@ class ItemList(ScrollView, inherit_bindings=False):
         if column.is_number:
             return Segment(text.rjust(column.width), style)
         if cell_len(text) > column.width:
-            text = set_cell_size(text, column.width - 1) + self.marks.cut
+            text = set_cell_size(text, column.width - 1) + self.glyphs.cut
         return Segment(set_cell_size(text, column.width), style)
 
     def _colour(self, name: str) -> Style:

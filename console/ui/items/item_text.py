@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from rich.cells import cell_len
 from textual.content import Content
 
 from console.format import number, run_label
+from console.glyphs import Glyphs
 from console.results.items.detail import Candidate, ItemDetail, Token
 from console.results.items.items import ItemTable
 from engine.contract.settings import RunId
@@ -19,37 +20,20 @@ _LABEL_WIDTH = 13
 _DARKEST = 0.75  # opacity of the background of the heaviest token
 
 
-class Marks(NamedTuple):
-    """Signs for what can be told of an item: shapes, or ASCII where these cannot be shown."""
-
-    every: str
-    most: str
-    few: str
-    none: str
-    cursor: str
-    up: str
-    down: str
-    cut: str
-
-
-SHAPES = Marks("●", "◐", "◔", "○", "▸", "▲", "▼", "…")
-ASCII = Marks("#", "+", "-", ".", ">", "^", "v", "~")
-
-
-def outcome_mark(right: int, seeds: int, marks: Marks) -> tuple[str, str]:
+def outcome_mark(right: int, seeds: int, glyphs: Glyphs) -> tuple[str, str]:
     """Sign and style name (``right``, ``most``, ``few``, ``wrong``, ``missing``) of an item under one condition."""
     if seeds == 0:
         return " ", "missing"
     if right == seeds:
-        return marks.every, "right"
+        return glyphs.every, "right"
     if 2 * right > seeds:
-        return marks.most, "most"
-    return (marks.few, "few") if right else (marks.none, "wrong")
+        return glyphs.most, "most"
+    return (glyphs.few, "few") if right else (glyphs.none, "wrong")
 
 
-def legend(marks: Marks) -> str:
+def legend(glyphs: Glyphs) -> str:
     """What the signs of a condition mean."""
-    return f"{marks.every} all {marks.most} most {marks.few} few {marks.none} no seed right"
+    return f"{glyphs.every} all {glyphs.most} most {glyphs.few} few {glyphs.none} no seed right"
 
 
 def signed(value: float) -> str:
@@ -68,23 +52,23 @@ def flow(parts: Iterable[Content], width: int, gap: int) -> list[Content]:
     return lines
 
 
-def outcome_lines(table: ItemTable, row: int, marks: Marks, width: int) -> list[Content]:
+def outcome_lines(table: ItemTable, row: int, glyphs: Glyphs, width: int) -> list[Content]:
     """``A ● 3/3 +0.123`` for each condition that was evaluated on the item, as many a line as ``width`` columns hold."""
     parts = []
     for at, name in enumerate(table.conditions):
         right, seeds = int(table.right[row, at]), int(table.seeds[row, at])
         if seeds:
-            mark, _ = outcome_mark(right, seeds, marks)
+            mark, _ = outcome_mark(right, seeds, glyphs)
             parts.append(
                 Content.assemble((name, "bold"), f" {mark} {right}/{seeds} {signed(float(table.margins[row, at]))}")
             )
     return flow(parts, width, 3)
 
 
-def preview(table: ItemTable, row: int, marks: Marks, width: int) -> Content:
+def preview(table: ItemTable, row: int, glyphs: Glyphs, width: int) -> Content:
     """An item in a few labelled lines of ``width`` columns; only the first line of its outcomes by condition."""
     item = table.frame.row(row, named=True)
-    first, *more = outcome_lines(table, row, marks, width - _LABEL_WIDTH - 4)
+    first, *more = outcome_lines(table, row, glyphs, width - _LABEL_WIDTH - 4)
     wrong = f"{item['failed']} of {item['runs']} runs wrong, mean margin {number(item['margin'])}"
     facts = (item["item"], item["pos"], item["item_class"], item["reason"], _killer(item))
     lines = (
@@ -92,7 +76,7 @@ def preview(table: ItemTable, row: int, marks: Marks, width: int) -> Content:
         ("Right answer", "$text-success", Content(item["answer"])),
         ("Chosen", "$text-error", Content(item["chosen"] or "-")),
         ("Outcome", "$foreground-muted", Content(wrong)),
-        ("", "", first + (f" {marks.cut}" if more else "")),
+        ("", "", first + (f" {glyphs.cut}" if more else "")),
         ("Item", "$foreground-muted", Content("  ".join(filter(None, (item["kind"], *facts))))),
     )
     return Content("\n").join(Content.styled(f"{label:<{_LABEL_WIDTH}}", style) + text for label, style, text in lines)
@@ -103,7 +87,7 @@ def _killer(item: dict[str, Any]) -> str:
 
 
 def detail_content(
-    table: ItemTable, row: int, run: RunId, detail: ItemDetail | str, width: int, marks: Marks
+    table: ItemTable, row: int, run: RunId, detail: ItemDetail | str, width: int, glyphs: Glyphs
 ) -> Content:
     """One item in full, under one run.
 
@@ -129,12 +113,12 @@ def detail_content(
             f"Frozen mean pooling: {_rank(detail.mean_pool_rank, detail.mean_pool_margin)}", "$foreground-muted"
         ),
         Content(""),
-        *_query_lines(detail, label, width, marks),
+        *_query_lines(detail, label, width, glyphs),
         Content(""),
-        *_candidate_lines(detail.candidates, label, width, marks),
+        *_candidate_lines(detail.candidates, label, width, glyphs),
         Content(""),
         Content.styled("Seeds that rank it right, mean margin", "bold"),
-        *(Content("  ") + line for line in outcome_lines(table, row, marks, width - 2)),
+        *(Content("  ") + line for line in outcome_lines(table, row, glyphs, width - 2)),
     ]
     return Content("\n").join(lines)
 
@@ -144,7 +128,7 @@ def _rank(rank: int, margin: float) -> str:
     return f"{outcome}, margin {signed(margin)}"
 
 
-def _query_lines(detail: ItemDetail, label: str, width: int, marks: Marks) -> list[Content]:
+def _query_lines(detail: ItemDetail, label: str, width: int, glyphs: Glyphs) -> list[Content]:
     if not detail.tokens:
         title = Content.assemble(
             ("Query", "bold"), ("   attention on it was not saved by this run", "$foreground-muted")
@@ -199,7 +183,7 @@ def _pieces(text: str, room: int) -> list[str]:
     return [word[start : start + room] for word in words for start in range(0, max(1, len(word)), room)]
 
 
-def _candidate_lines(candidates: Sequence[Candidate], label: str, width: int, marks: Marks) -> list[Content]:
+def _candidate_lines(candidates: Sequence[Candidate], label: str, width: int, glyphs: Glyphs) -> list[Content]:
     """A table of the candidates, each text wrapped beside its cosines."""
     label = label if len(label) <= 12 else f"{label[:11]}…"
     header = f"  {'':<7}{'chosen by':<17}{label:>12}  {'pooling':>7}  candidate"
@@ -211,7 +195,7 @@ def _candidate_lines(candidates: Sequence[Candidate], label: str, width: int, ma
         choosers = [
             name for name, is_choice in (("run", one.is_chosen), ("pooling", one.is_mean_pool_choice)) if is_choice
         ]
-        cursor = marks.cursor if one.is_chosen else " "
+        cursor = glyphs.cursor if one.is_chosen else " "
         pooled = "-" if one.mean_pool_similarity is None else f"{one.mean_pool_similarity:.3f}"
         head = Content.assemble(
             (f"{cursor} ", "bold"),

@@ -11,15 +11,16 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from console.results.items.filter import ANY_RUN, DIFFERENCE, ItemFilter, facet_values, select, sort_rows
+from console.results.items.filter import ANY_RUN, DIFFERENCE, ItemFilter, select, sort_rows
 from console.results.items.items import Change, ItemTable
 from console.results.statistics.estimates import Integers
 from console.ui.actions import bindings
 from console.ui.items.columns import SortColumn
 from console.ui.items.detail import ItemScreen
+from console.ui.items.filter_dialog import FilterDialog
 from console.ui.items.item_list import ItemList
-from console.ui.items.item_text import ASCII, SHAPES, Marks, preview
-from console.ui.items.summary import CHANGES, changes_content, facets_content, total_content
+from console.ui.items.item_text import preview
+from console.ui.items.summary import CHANGES, changes_content, facets_content, filter_facets, total_content
 from console.ui.results.pane import LocalCopyPane
 from console.ui.session_protocol import SessionProtocol
 
@@ -48,7 +49,6 @@ class ItemsPane(LocalCopyPane, inherit_bindings=False):
         self._filter = ItemFilter()
         self._pair = 0
         self._order: tuple[SortColumn, bool] = ("failed", True)
-        self._marks: Marks | None = None
 
     def compose(self) -> ComposeResult:
         yield Static("", id="items-summary", markup=False)
@@ -64,10 +64,9 @@ class ItemsPane(LocalCopyPane, inherit_bindings=False):
         """The table of items."""
         return self.query_one(ItemList)
 
-    @property
-    def marks(self) -> Marks:
-        """The signs of outcomes: ASCII without colour, as a terminal without colours may lack shapes too."""
-        return self._marks or (ASCII if self.app.no_color else SHAPES)
+    def watch_glyphs(self) -> None:
+        """Draw outcomes with the new signs."""
+        self._fill()
 
     def focus_content(self) -> None:
         """Focus the table: it has the keys that move."""
@@ -116,7 +115,7 @@ class ItemsPane(LocalCopyPane, inherit_bindings=False):
         column, descending = self._order
         pair = self._compared if self._filter.change else None
         rows = sort_rows(table, select(table, self._filter), column, descending=descending, pair=pair)
-        self.item_list.marks = self.marks
+        self.item_list.glyphs = self.glyphs
         self.item_list.show(table, rows, column, descending, pair, selected)
         self._show_summary(rows)
 
@@ -128,7 +127,7 @@ class ItemsPane(LocalCopyPane, inherit_bindings=False):
             self.query_one("#items-facets", Static).update("")
             return
         width = self.size.width - 2
-        self.query_one(self.MESSAGE, Static).update(total_content(table, self._filter, len(rows), self.marks, width))
+        self.query_one(self.MESSAGE, Static).update(total_content(table, self._filter, len(rows), self.glyphs, width))
         self.query_one("#items-changes", Static).update(changes_content(table, self._filter, self._compared))
         self.query_one("#items-facets", Static).update(facets_content(self._filter, width))
 
@@ -137,7 +136,7 @@ class ItemsPane(LocalCopyPane, inherit_bindings=False):
         table, row = self._table, self.item_list.row
         content = Content("")
         if table is not None and row is not None:
-            content = preview(table, row, self.marks, self.size.width - 2)
+            content = preview(table, row, self.glyphs, self.size.width - 2)
         self.query_one("#item-text", Static).update(content)
 
     def on_resize(self) -> None:
@@ -147,16 +146,13 @@ class ItemsPane(LocalCopyPane, inherit_bindings=False):
         self._filter = replace(self._filter, **changes)
         self._fill()
 
-    def action_cycle_facet(self, name: str) -> None:
-        """The next value of a facet, then any again."""
-        if self._table is not None:
-            values = ("", *facet_values(self._table, name))
-            self._set(**{name: _next(values, getattr(self._filter, name))})
-
-    def action_cycle_wrong_in(self) -> None:
-        """Items wrong in some run, then by majority in each condition, then any again."""
-        if self._table is not None:
-            self._set(wrong_in=_next(("", ANY_RUN, *self._table.conditions), self._filter.wrong_in))
+    def action_filters(self) -> None:
+        """Choose the value of each facet in a dialog; the table follows at once."""
+        if self._table is None or self._table.frame.is_empty():
+            return
+        facets = filter_facets(self._table)
+        chosen = {facet.field: getattr(self._filter, facet.field) for facet in facets}
+        self.app.push_screen(FilterDialog(facets, chosen, lambda field, value: self._set(**{field: value})))
 
     def action_cycle_change(self) -> None:
         """Items that the pair's first condition fixed, then those that it broke, then all."""
@@ -180,9 +176,6 @@ class ItemsPane(LocalCopyPane, inherit_bindings=False):
             self._order = (DIFFERENCE, change == "fixed")
         self._set(change=change, ours=pair[0], theirs=pair[1])
 
-    def action_toggle_basis(self) -> None:
-        self._set(basis="margin" if self._filter.basis == "majority" else "majority")
-
     def action_cycle_order(self) -> None:
         """Order by the next column."""
         keys = [column.key for column in self.item_list.columns]
@@ -203,10 +196,6 @@ class ItemsPane(LocalCopyPane, inherit_bindings=False):
             self.action_reverse_order()
         else:
             self._order_by(event.column)
-
-    def action_toggle_marks(self) -> None:
-        self._marks = SHAPES if self.marks is ASCII else ASCII
-        self._fill()
 
     def action_scroll_conditions(self, by: int) -> None:
         self.item_list.scroll_conditions(by)
@@ -244,7 +233,7 @@ class ItemsPane(LocalCopyPane, inherit_bindings=False):
         """Show the selected item in full."""
         if self._table is not None and self.item_list.row is not None and self.session is not None:
             rows = self.item_list.rows
-            screen = ItemScreen(self.session, self._table, rows, self.item_list.cursor, self.selected, self.marks)
+            screen = ItemScreen(self.session, self._table, rows, self.item_list.cursor, self.selected, self.glyphs)
             self.app.push_screen(screen, self._close_item)
 
     def _close_item(self, at: int | None) -> None:

@@ -52,7 +52,6 @@ class LivePane(Pane, inherit_bindings=False):
         super().__init__(id=id, can_focus=False)
         self._smooth = True
         self._log_scale = False
-        self._blocks: bool | None = None
         self._layout = "both"
         self._score = DevelopmentScore()
         self._ticks = 0
@@ -113,7 +112,7 @@ class LivePane(Pane, inherit_bindings=False):
         views, selected = self.snapshot.runs, self.selected
         loss, development = self.query_one("#loss", ChartPanel), self.query_one("#development", ChartPanel)
         colour = not self.app.no_color
-        blocks = colour if self._blocks is None else self._blocks
+        blocks = colour and not self.glyphs.is_ascii
         legend = self._legend(blocks)
         modes = ", ".join(name for name, on in (("smooth", self._smooth), ("log", self._log_scale)) if on)
         loss.title = Content.assemble(("Loss", "bold"), f" {modes} ", legend)
@@ -196,8 +195,8 @@ class LivePane(Pane, inherit_bindings=False):
         self._log_scale = not self._log_scale
         self._request_drawings()
 
-    def action_toggle_markers(self) -> None:
-        self._blocks = not (not self.app.no_color if self._blocks is None else self._blocks)
+    def watch_glyphs(self) -> None:
+        """Draw the curves with the new signs."""
         self._request_drawings()
 
     def action_cycle_scores(self) -> None:

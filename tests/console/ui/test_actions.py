@@ -5,17 +5,19 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import re
 
 import pytest
 from textual.dom import DOMNode
 
 from console import ui
-from console.ui.actions import ACTIONS, VIEWS, Scope, actions_in, bindings
+from console.ui.actions import ACTIONS, VIEWS, Scope, actions_in, bindings, key_of, move_keys
 from console.ui.app import ConsoleApp
 from console.ui.bars import KeyBar
 from console.ui.dialogs import AnswerInput, ConfirmDialog, HelpScreen, PromptDialog
 from console.ui.host.pane import HostPane
 from console.ui.items.detail import ItemScreen
+from console.ui.items.filter_dialog import FilterDialog
 from console.ui.items.item_list import ItemList
 from console.ui.items.pane import ItemSearch, ItemsPane
 from console.ui.live.log_view import LogView
@@ -41,6 +43,7 @@ OWNERS: dict[Scope, type[DOMNode]] = {
     "items": ItemsPane,
     "table": ItemList,
     "item_search": ItemSearch,
+    "filters": FilterDialog,
     "item": ItemScreen,
     "confirm": ConfirmDialog,
     "prompt": PromptDialog,
@@ -50,6 +53,10 @@ OWNERS: dict[Scope, type[DOMNode]] = {
     "decide": DecisionDialog,
     "help": HelpScreen,
 }
+# What is pressed in a dialog is written on it, and nothing under it can be reached meanwhile.
+DIALOGS: tuple[Scope, ...] = ("confirm", "prompt", "answer", "steps", "change", "decide", "filters", "item", "help")
+# As every pager has it: the next match in the log. Elsewhere what is new: the launch form, the next step. Neither launches.
+TWO_MEANINGS = {"n": {"next_step"}}
 TOGETHER: tuple[tuple[Scope, ...], ...] = (
     ("app", "page"),
     ("app", "host"),
@@ -79,6 +86,47 @@ def test_every_owner_is_bound_from_the_registry(scope: Scope) -> None:
 def test_no_key_means_two_things_at_once(scopes: tuple[Scope, ...]) -> None:
     keys = [key for scope in scopes for action in actions_in(scope) for key in action.keys]
     assert sorted(set(keys)) == sorted(keys)
+
+
+def test_what_launches_aborts_or_replaces_has_keys_that_mean_nothing_else_anywhere() -> None:
+    reserved = {key: action.id for action in ACTIONS if action.is_reserved for key in action.keys}
+    assert {"a", "l", "L", "x", "X", "r", "u", "T"} <= set(reserved)
+    for action in ACTIONS:
+        for key in action.keys:
+            assert reserved.get(key, action.id) == action.id, f"{key} also does {action.id}"
+
+
+def test_a_letter_means_one_thing_over_all_views() -> None:
+    meanings: dict[str, set[str]] = {}
+    for scope in OWNERS:
+        if scope not in DIALOGS:
+            for action in actions_in(scope):
+                for key in action.keys:
+                    meanings.setdefault(key, set()).add(action.id)
+    letters = {key: ids for key, ids in meanings.items() if key not in ("enter", "escape")}
+    assert {key: ids for key, ids in letters.items() if len(ids) > 1 and TWO_MEANINGS.get(key) != ids} == {}
+
+
+def test_every_action_has_an_id_of_its_own_in_its_scope_and_one_id_has_the_same_keys_everywhere() -> None:
+    keys: dict[str, tuple[str, ...]] = {}
+    for scope in OWNERS:
+        ids = [action.id for action in actions_in(scope)]
+        assert len(set(ids)) == len(ids), scope
+        for action in actions_in(scope):
+            assert re.fullmatch("[a-z_0-9]+", action.id)
+            assert keys.setdefault(action.id, action.keys) == action.keys, action
+
+
+def test_a_moved_action_is_on_its_new_key_in_texts_and_key_bar_and_back_again() -> None:
+    try:
+        move_keys({"launch": ("ctrl+l",), "abort": ("delete", "x")})
+        assert (key_of("launch"), key_of("abort"), key_of("launch_all")) == ("Ctrl+L", "Del", "a")
+        assert next(one for one in actions_in("live") if one.id == "abort").keys == ("delete", "x")
+        shown = [one.short or (one.keys_shown, one.label) for one in actions_in("runs")]
+        assert ("a", "all") in shown and ("Ctrl+L", "launch/resume") in shown and ("s", "sync") in shown
+    finally:
+        move_keys({})
+    assert key_of("launch") == "l" and actions_in("runs")[4].short == ("a l L", "launch")
 
 
 def test_what_destroys_is_never_confirmed_by_its_own_key() -> None:
@@ -139,10 +187,10 @@ async def test_the_footer_shows_the_keys_of_the_view(size: tuple[int, int]) -> N
         else:
             assert last == "a l L launch x abort X all ↵ live r restart s sync v verify ? help q quit"
         await pilot.press("3")
-        whole = await until_shown(pilot, "x abort", "[ ] run", "f follow", "/ filter", "c charts", "s smooth", "? help")
-        assert ("g log scale  m markers" if size == LARGE else "g log m marks") in whole
+        whole = await until_shown(pilot, "x abort", "[ ] run", "f follow", "/ filter", "z charts", "w smooth", "? help")
+        assert ("m score  w smooth  g log scale" if size == LARGE else "m score w smooth g log") in whole
         await pilot.press("1")
-        await until_shown(pilot, "p check again  e repair  c connect  s sync now  v verify  ? help  q quit")
+        await until_shown(pilot, "p check again  Enter repair  R connect  s sync now  v verify  ? help  q quit")
 
 
 async def test_at_80_columns_no_footer_leaves_out_a_key_that_has_a_label() -> None:

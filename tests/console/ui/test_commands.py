@@ -304,13 +304,13 @@ async def test_a_console_without_the_lease_only_views_until_it_takes_over() -> N
         await until_shown(pilot, "view only ([b]ann@laptop has the lease)")
         await pilot.press("a")
         await until(pilot, lambda: notices(pilot))
-        assert "t takes over" in notices(pilot)[0]
+        assert "T takes over" in notices(pilot)[0]
         await pilot.press("x")
         await pilot.pause()
         assert not asked(pilot)
-        await pilot.press("t")
+        await pilot.press("T")
         await until_shown(pilot, "[b]ann@laptop has the lease of this host")
-        await pilot.press("t")
+        await pilot.press("T")
         await pilot.pause()
         assert asked(pilot)
         await pilot.press("y")
@@ -322,6 +322,6 @@ async def test_a_console_without_the_lease_only_views_until_it_takes_over() -> N
 
 async def test_taking_over_its_own_lease_only_shows_a_notice() -> None:
     async with console(FakeSession()) as pilot:
-        await pilot.press("t")
+        await pilot.press("T")
         await until(pilot, lambda: notices(pilot))
         assert notices(pilot) == ["This console has the lease already."]

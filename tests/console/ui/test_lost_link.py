@@ -43,26 +43,26 @@ async def test_a_link_that_needs_input_is_marked_and_retried_on_request() -> Non
     session.stopped.set()
     async with console(session) as pilot:
         await until_shown(
-            pilot, "not reached, needs input", "its host key was not trusted; c in view 1 connects again."
+            pilot, "not reached, needs input", "its host key was not trusted; R in view 1 connects again."
         )
         await pilot.press("1")
-        await until_shown(pilot, "Link         ○ not reached, needs input; c connects now", "c connect")
-        await pilot.press("c")
-        await until_shown(pilot, "not reached, retrying; c connects now")
+        await until_shown(pilot, "Link         ○ not reached, needs input; R connects now", "R connect")
+        await pilot.press("R")
+        await until_shown(pilot, "not reached, retrying; R connects now")
     assert session.reconnects == 1
 
 
 async def test_a_console_that_stopped_following_follows_again_on_request() -> None:
     session = FakeSession()
     async with console(session) as pilot:
-        await pilot.press("1", "c")
+        await pilot.press("1", "R")
         await until(pilot, lambda: session.reconnects == 1)
         assert session.follows == 1, "what is followed is not followed twice"
         session.follow_errors.put_nowait(RuntimeError("out of file descriptors"))
         await until(pilot, lambda: notices(pilot))
-        assert "stopped following the host: out of file descriptors; c in view 1 connects again" in notices(pilot)[-1]
-        await pilot.press("c")
+        assert "stopped following the host: out of file descriptors; R in view 1 connects again" in notices(pilot)[-1]
+        await pilot.press("R")
         await until(pilot, lambda: session.follows == 2)
-        await pilot.press("c")
+        await pilot.press("R")
         await until(pilot, lambda: session.reconnects == 3)
         assert session.follows == 2

@@ -104,7 +104,7 @@ async def test_live_shows_curves_the_level_of_mean_pooling_and_the_log(size: tup
         text = await until_shown(pilot, "Loss", f"Dev top-1 %{title}", "B/42", "following", "step 299", "50%")
         assert "step 200" not in text.split("following")[1] or size == LARGE
         await until(pilot, lambda: "▄" in screen(pilot) or "▀" in screen(pilot), "a curve in blocks")
-        await pilot.press("m")
+        await pilot.press("G", "G")
         await until(pilot, lambda: "BBB" in screen(pilot), "a curve in letters")
         await pilot.press("g")
         await until_shown(pilot, "smooth, log")
@@ -115,11 +115,11 @@ async def test_live_turns_to_other_scores_on_development_data() -> None:
         await pilot.press("3")
         await until_shown(pilot, "Dev top-1 % - pooling 45.2 best at 4.0")
         for title in ("Dev loss", "Dev score % - pooling 58.2 best at 4.0", "wordnet top-1 %  - mean pooling 45.2"):
-            await pilot.press("d")
+            await pilot.press("m")
             await until_shown(pilot, title)
-        await pilot.press("d")
+        await pilot.press("m")
         await until_shown(pilot, "wordnet coherence % - pooling 71.2")
-        await pilot.press("d")
+        await pilot.press("m")
         await until_shown(pilot, "Dev top-1 %")
 
 
@@ -158,13 +158,13 @@ async def test_at_40_columns_one_chart_is_shown_and_both_where_there_is_room_aga
         await pilot.press("3")
         await until(pilot, lambda: "▄" in screen(pilot) or "▀" in screen(pilot), "a curve")
         assert "Dev top-1" not in screen(pilot) and "no room" not in screen(pilot)
-        await pilot.press("c")
+        await pilot.press("z")
         await until(pilot, lambda: "Dev top-1" in screen(pilot) and "Loss" not in screen(pilot))
-        await pilot.press("c", "c")
+        await pilot.press("z", "z")
         await until(pilot, lambda: "Loss" in screen(pilot) and "Dev top-1" not in screen(pilot))
         await pilot.resize_terminal(80, 24)
         await until(pilot, lambda: "Loss" in screen(pilot))
-        await pilot.press("c", "c", "c")
+        await pilot.press("z", "z", "z")
         await until_shown(pilot, "Loss", "Dev top-1")
         await pilot.resize_terminal(40, 24)
         await until(pilot, lambda: "Loss" in screen(pilot) and "Dev top-1" not in screen(pilot))
@@ -176,13 +176,13 @@ async def test_charts_can_give_their_room_to_the_log() -> None:
     async with console(busy_session()) as pilot:
         await pilot.press("3")
         await until_shown(pilot, "Loss", "Dev top-1")
-        await pilot.press("c")
+        await pilot.press("z")
         await until(pilot, lambda: "Dev top-1" not in screen(pilot) and "Loss" in screen(pilot))
-        await pilot.press("c")
+        await pilot.press("z")
         await until(pilot, lambda: "Dev top-1" in screen(pilot) and "Loss" not in screen(pilot))
-        await pilot.press("c")
+        await pilot.press("z")
         await until(pilot, lambda: "Dev top-1" not in screen(pilot) and "Loss" not in screen(pilot))
-        await pilot.press("c")
+        await pilot.press("z")
         await until_shown(pilot, "Loss", "Dev top-1")
 
 

@@ -32,7 +32,7 @@ async def repairing(pilot: Pilot[None], session: FakeSession) -> None:
     """Start the repair of the engine."""
     await pilot.press("1")
     await select_check(pilot, "engine")
-    await pilot.press("e")
+    await pilot.press("enter")
     await until(pilot, lambda: asked(pilot))
     await pilot.press("y")
     await until(pilot, lambda: session.repairs)
@@ -98,7 +98,7 @@ async def test_each_check_shows_status_finding_and_advice(size: tuple[int, int])
             for words in (check.found.partition("SHA256:")[0], check.advice):
                 await until(pilot, lambda words=words: words in " ".join(screen(pilot).split()))  # type: ignore[misc]
         await select_check(pilot, "engine")
-        await until_shown(pilot, "Make its environment.  e does it")
+        await until_shown(pilot, "Make its environment.  Enter does it")
 
 
 async def test_the_cursor_begins_with_what_blocks_and_stays_with_its_check() -> None:
@@ -199,18 +199,18 @@ async def test_a_repair_names_what_it_makes_and_where_and_only_y_starts_it(size:
     async with console(session, size) as pilot:
         await pilot.press("1")
         await select_check(pilot, "engine")
-        await pilot.press("e")
+        await pilot.press("enter")
         await until_shown(
             pilot, "Make the engine's environment on this machine", "127.0.0.1:2222", "/srv/qllm/env", "GB"
         )
-        for key in ("e", "enter", "space", "p"):
+        for key in ("enter", "e", "space", "p"):
             await pilot.press(key)
             await pilot.pause()
             assert asked(pilot)
         await pilot.press("n")
         await until(pilot, lambda: not asked(pilot))
         assert not session.repairs
-        await pilot.press("e")
+        await pilot.press("enter")
         await until(pilot, lambda: asked(pilot))
         await pilot.press("y")
         await until(pilot, lambda: session.repairs == ["environment"])
@@ -223,7 +223,7 @@ async def test_a_repair_shows_its_progress_in_every_view_and_ends_with_a_check(s
         await repairing(pilot, session)
         session.repair_steps.put_nowait("installing torch [1/2]")
         await until_shown(pilot, "installing torch [1/2], 0:0", "repairing engine, ", "Esc stops waiting")
-        await pilot.press("e")
+        await pilot.press("enter")
         await until(pilot, lambda: any("Still repairing engine" in notice for notice in notices(pilot)))
         await pilot.press("2")
         await until_shown(pilot, "press a to launch all nine", "repairing engine, ")
@@ -248,7 +248,7 @@ async def test_a_repair_whose_link_breaks_reports_it_and_can_be_started_again() 
         session.repair_steps.put_nowait(ConnectionError("the link [b]broke[/b]"))
         await until_shown(pilot, "the link [b]broke[/b] after 0:0", "last: installing torch")
         await until(pilot, lambda: session.preflights == 2)
-        await pilot.press("e")
+        await pilot.press("enter")
         await until(pilot, lambda: asked(pilot))
         await pilot.press("y")
         await until(pilot, lambda: len(session.repairs) == 2)
@@ -271,7 +271,7 @@ async def test_what_the_console_cannot_repair_is_reported_and_nothing_asked() ->
     async with console(session) as pilot:
         await pilot.press("1")
         await select_check(pilot, "disk")
-        await pilot.press("e")
+        await pilot.press("enter")
         await until(pilot, lambda: "disk: the console cannot repair this." in notices(pilot))
         assert not asked(pilot)
 
@@ -284,8 +284,8 @@ async def test_a_console_that_may_change_nothing_checks_but_repairs_nothing(why:
     async with console(session, read_only=why == "read-only") as pilot:
         await pilot.press("1")
         await select_check(pilot, "engine")
-        assert ("e repair" in screen(pilot).splitlines()[-1]) is (why == "lease")
-        await pilot.press("e")
+        assert ("Enter repair" in screen(pilot).splitlines()[-1]) is (why == "lease")
+        await pilot.press("enter")
         expected = "Read-only" if why == "read-only" else "ann@laptop"
         await until(pilot, lambda: any(expected in notice for notice in notices(pilot)))
         assert not asked(pilot)
@@ -299,8 +299,8 @@ async def test_text_of_the_host_is_never_read_as_markup() -> None:
     session.checks = (Check("engine", "blocker", HOSTILE, HOSTILE, "wordnet"),)
     async with console(session, LARGE) as pilot:
         await pilot.press("1")
-        await until_shown(pilot, HOSTILE, f"{HOSTILE}  e does it")
-        await pilot.press("e")
+        await until_shown(pilot, HOSTILE, f"{HOSTILE}  Enter does it")
+        await pilot.press("enter")
         await until_shown(pilot, "Fetch WordNet 3.0 on this machine (127.0.0.1:2222)")
         await pilot.press("y")
         session.repair_steps.put_nowait(HOSTILE)

@@ -6,9 +6,10 @@ import pytest
 from rich.cells import cell_len
 from textual.content import Content
 
+from console.glyphs import ASCII, BRAILLE
 from console.results.items.detail import Token
 from console.ui.items.columns import columns
-from console.ui.items.item_text import ASCII, HEAVIEST, SHAPES, flow, legend, outcome_mark, signed, token_lines
+from console.ui.items.item_text import HEAVIEST, flow, legend, outcome_mark, signed, token_lines
 
 
 @pytest.mark.parametrize(
@@ -24,12 +25,11 @@ from console.ui.items.item_text import ASCII, HEAVIEST, SHAPES, flow, legend, ou
 )
 def test_a_mark_tells_all_most_few_and_none(right: int, seeds: int, sign: str, name: str) -> None:
     assert outcome_mark(right, seeds, ASCII) == (sign, name)
-    shape, same = outcome_mark(right, seeds, SHAPES)
-    assert same == name and (shape in legend(SHAPES) or name == "missing")
+    shape, same = outcome_mark(right, seeds, BRAILLE)
+    assert same == name and (shape in legend(BRAILLE) or name == "missing")
 
 
-def test_every_sign_is_another_and_those_in_ascii_are_ascii() -> None:
-    assert all(len(set(marks[:4])) == 4 for marks in (SHAPES, ASCII)) and "".join(ASCII).isascii()
+def test_a_sign_before_a_number_and_a_dash_for_none() -> None:
     assert signed(float("nan")) == "-" and signed(-0.25) == "-0.250" and signed(0.25) == "+0.250"
 
 

@@ -8,6 +8,7 @@ import pytest
 from textual.widgets import Static
 
 from console.runs.snapshot import SyncState
+from console.ui.items.filter_dialog import FilterDialog
 from console.ui.items.item_list import ItemList
 from engine.contract.items import ItemRow
 from engine.contract.settings import RunId
@@ -16,6 +17,7 @@ from tests.console.ui.fake_session import FakeSession
 from tests.console.ui.scenes import finished, item
 
 SEEDS = (42, 123, 456)
+FACET_ORDER = ("kind", "tier", "reason", "pos", "class", "wrong")
 # ranks by condition and item, one a seed
 RANKS = {
     "A": {"bank": (1, 1, 1), "spring": (1, 1, 2), "march": (2, 2, 2), "bat": (2, 2, 1)},
@@ -64,7 +66,7 @@ async def test_every_item_is_counted_and_its_outcome_shown_by_condition(size: tu
 async def test_fixed_and_broken_items_of_each_pair() -> None:
     async with console(session_with_items(), LARGE) as pilot:
         await pilot.press("5")
-        await until_shown(pilot, "fixed by B over A 2  broken 1   b by majority (by margin 2, 1)")
+        await until_shown(pilot, "fixed by B over A 2  broken 1   by majority (by margin 2, 1)")
         await pilot.press("d")
         text = await until_shown(pilot, "[fixed by B over A 2]", "showing 2 of 4", "B-A▼")
         assert lemmas(text) == ["march", "bat"]
@@ -72,8 +74,8 @@ async def test_fixed_and_broken_items_of_each_pair() -> None:
         assert lemmas(await until_shown(pilot, "[broken 1]", "showing 1 of 4")) == ["bank"]
         await pilot.press("right_square_bracket")
         assert lemmas(await until_shown(pilot, "fixed by C over B 1", "[broken 2]")) == ["march", "spring"]
-        await pilot.press("left_square_bracket", "d", "d", "b")
-        assert lemmas(await until_shown(pilot, "[fixed by B over A 2]", "b by margin (by majority 2, 1)")) == [
+        await pilot.press("left_square_bracket", "d", "d", "F", "up", "right", "enter")
+        assert lemmas(await until_shown(pilot, "[fixed by B over A 2]", "by margin (by majority 2, 1)")) == [
             "march",
             "spring",
         ]
@@ -96,23 +98,42 @@ async def test_a_text_filters_as_it_is_typed_and_escape_shows_all() -> None:
         await until_shown(pilot, "showing 4 of 4")
 
 
-async def test_facets_go_through_the_values_that_there_are() -> None:
+async def test_filters_go_through_the_values_that_there_are_and_the_table_follows() -> None:
     async with console(session_with_items(), LARGE) as pilot:
         await pilot.press("5")
-        await until_shown(pilot, "kind any")
+        await until_shown(pilot, "F kind any")
+        await pilot.press("F")
+        await until_shown(pilot, "Only items of", "< any >")
         for keys, facet, shown in (
-            ("k", "kind retrieval", ["march", "spring", "bank"]),
-            ("k", "kind coherence", ["bat"]),
-            ("kTT", "tier tier3_adversarial", ["march"]),
-            ("Tr", "reason within_lemma_collision", ["march", "spring", "bank"]),
-            ("rpp", "pos verb", ["march"]),
-            ("pcc", "class informative", ["bat"]),
-            ("cw", "wrong in some run", ["march", "spring", "bank", "bat"]),
-            ("w", "wrong in A", ["march", "bat"]),
-            ("www", "wrong in any", ["march", "spring", "bank", "bat"]),
+            (["right"], "kind retrieval", ["march", "spring", "bank"]),
+            (["right"], "kind coherence", ["bat"]),
+            (["delete", "down", "left"], "tier tier3_adversarial", ["march"]),
+            (["delete", "down", "right"], "reason within_lemma_collision", ["march", "spring", "bank"]),
+            (["delete", "down", "right", "right"], "pos verb", ["march"]),
+            (["delete", "down", "right", "right"], "class informative", ["bat"]),
+            (["delete", "down", "right"], "wrong in some run", ["march", "spring", "bank", "bat"]),
+            (["right"], "wrong in A", ["march", "bat"]),
+            (["delete"], "wrong in any", ["march", "spring", "bank", "bat"]),
         ):
-            await pilot.press(*keys)
+            await pilot.press(*keys, "escape")
             assert sorted(lemmas(await until_shown(pilot, facet))) == sorted(shown), facet
+            await pilot.press("F", *["down"] * FACET_ORDER.index(facet.split()[0]))
+            await until_shown(pilot, "Only items of")
+
+
+async def test_a_click_selects_a_filter_then_changes_it_and_one_outside_closes_the_dialog() -> None:
+    async with console(session_with_items(), LARGE) as pilot:
+        await pilot.press("5")
+        await until_shown(pilot, "F kind any")
+        await pilot.press("F")
+        await until_shown(pilot, "Only items of", "wrong in")
+        await pilot.click("#filter-lines", offset=(3, 5))
+        await until_shown(pilot, "> wrong in")
+        await pilot.click("#filter-lines", offset=(3, 5))
+        await until_shown(pilot, "< some run >")
+        await pilot.click(offset=(0, 0))
+        await until_shown(pilot, "wrong in some run", "showing 4 of 4")
+        assert not isinstance(pilot.app.screen, FilterDialog)
 
 
 async def test_items_are_ordered_by_any_column_and_the_cursor_stays_with_its_item() -> None:
@@ -192,15 +213,15 @@ async def test_hostile_texts_of_an_item_are_shown_as_they_are() -> None:
         assert not any(char in text for char in "\x1b\x9b\u202e")
 
 
-async def test_without_colours_outcomes_are_ascii_and_the_key_for_marks_changes_them() -> None:
+async def test_the_key_for_signs_turns_to_ascii_and_back() -> None:
     async with console(session_with_items()) as pilot:
         await pilot.press("5")
         await until_shown(pilot, "● all")
-        await pilot.press("m")
+        await pilot.press("G", "G")
         text = await until_shown(pilot, "# all + most - few . no seed right", "> march", "failedv")
         row = next(line for line in text.splitlines() if line.startswith("> march"))
         assert ". # .     6/9" in row and row.isascii()
-        await pilot.press("m")
+        await pilot.press("G")
         await until_shown(pilot, "● all")
 
 
@@ -209,7 +230,9 @@ async def test_new_items_keep_filter_order_and_cursor() -> None:
     async with console(session) as pilot:
         await pilot.press("5")
         await until_shown(pilot, "4 of 4")
-        await pilot.press("k", "o", "down")
+        await pilot.press("F", "right", "enter")
+        await until_shown(pilot, "showing 3 of 4")
+        await pilot.press("o", "down")
         await until_shown(pilot, "showing 3 of 4", "margin▲")
         before = pilot.app.screen.query_one("#item-text", Static).render()
         for run, rows in session.item_rows.items():
