@@ -44,6 +44,20 @@ def whole_age(seconds: float) -> str:
     return f"{max(0, int(seconds))} s" if seconds < 10 else age(seconds)
 
 
+def rough_duration(seconds: float) -> str:
+    """A time that is only expected: ``40 s``, ``41 min``, ``2 h 40 min`` or ``3 d 4 h``; a dash for one that makes no sense."""
+    if not seconds < _LONGEST_S:
+        return "-"
+    seconds = max(0.0, seconds)
+    if seconds < 90:
+        return f"{max(1, round(seconds / 10)) * 10} s"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
 def size(count: float) -> str:
     """Bytes in decimal units: ``512 B``, ``1.4 MB``, ``84 GB``; a dash for a size that makes no sense."""
     if not abs(count) < 1e18:

@@ -107,11 +107,14 @@ class MeasuredRuns:
     def __init__(self, settings: Mapping[RunId, Settings], views: Mapping[RunId, RunView]) -> None:
         self._finished: dict[Hashable, list[RunTimes]] = {}
         self._running: dict[Hashable, list[RunTimes]] = {}
+        kinds: dict[str, Hashable] = {}  # by condition, as seeds do not matter: it takes most of the time
         for run, own in settings.items():
             view = views.get(run)
             if view is not None and view.state_name in ("finished", "running"):
                 of_state = self._finished if view.state_name == "finished" else self._running
-                of_state.setdefault(kind_of(own), []).append(run_times(view, own))
+                if run.condition not in kinds:
+                    kinds[run.condition] = kind_of(own)
+                of_state.setdefault(kinds[run.condition], []).append(run_times(view, own))
 
     def expected(self, settings: Settings) -> RunTimes:
         """What a run of ``settings`` takes: the median of finished runs of its kind, else of running ones.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from statistics import fmean
+from collections.abc import Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -115,14 +115,15 @@ def _mean(one: HostSample, two: HostSample) -> HostSample:
     gpus = two.gpus
     if len(one.gpus) == len(two.gpus):
         gpus = tuple(_mean_gpu(*pair, counts) for pair in zip(one.gpus, two.gpus, strict=True))
-    load, memory = fmean((one.load, two.load), counts), fmean((one.memory, two.memory), counts)
+    load = _weighted((one.load, two.load), counts)
+    memory = _weighted((one.memory, two.memory), counts)
     return HostSample(two.at, two.time, load, memory, gpus, sum(counts))
 
 
 def _mean_gpu(one: Gpu, two: Gpu, counts: tuple[int, int]) -> Gpu:
     def mean(*values: float | None) -> float | None:
         known = [(value, count) for value, count in zip(values, counts, strict=True) if value is not None]
-        return fmean(*zip(*known, strict=True)) if known else None
+        return _weighted(*zip(*known, strict=True)) if known else None
 
     def whole(*values: int | None) -> int | None:
         found = mean(*values)
@@ -135,3 +136,8 @@ def _mean_gpu(one: Gpu, two: Gpu, counts: tuple[int, int]) -> Gpu:
         temperature=whole(one.temperature, two.temperature),
         power=mean(one.power, two.power),
     )
+
+
+def _weighted(values: Sequence[float], counts: Sequence[int]) -> float:
+    """Mean of ``values`` of ``counts`` facts each; not from statistics, which would delay the console's first paint."""
+    return sum(value * count for value, count in zip(values, counts, strict=True)) / sum(counts)

@@ -29,7 +29,7 @@ class RunView(Struct, frozen=True):
         stage, stage_note, progress: the present stage of the pipeline and how far it is.
         losses: training loss (y) by step (x); steps count from 1.
         first_step, last_step: (step, host's Unix time in s) of the first step since training began or resumed and of the
-            last step, for the ETA.
+            last step, for the ETA and for how long runs of its kind take.
         measurements: of the head on development data, that of step 0 first.
         warnings: the last ``MAX_WARNINGS`` of them.
         failed_gates: ship blockers that failed; None until the pipeline has ended.
@@ -123,7 +123,7 @@ def reduce(view: RunView, events: Iterable[Event]) -> RunView:
                 warnings.append(replace(warning, message=sanitize_line(warning.message)))
             case body:
                 changes |= _changes(body)
-                if isinstance(body, Stage):
+                if isinstance(body, Stage) and body.name not in ("evaluate", "seal"):
                     first_step = None  # a resumed run has another process, with another clock
     if next_seq == view.next_seq:
         return view

@@ -29,6 +29,11 @@ class RunSelected(Message):
 
 
 @dataclass
+class RunOpened(Message):
+    """The operator double-clicked the selected run."""
+
+
+@dataclass
 class LaunchRequested(Message):
     """The operator asked to launch runs; with ``restart`` from the start, even those that finished.
 

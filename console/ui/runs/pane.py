@@ -1,65 +1,33 @@
-"""View 2: the condition x seed matrix; launch, restart, abort."""
+"""View 2: the condition x seed matrix, totals, details and, where there is room, an overview; launch, restart, abort."""
 
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
-from textual import events
+from textual import events, on
 from textual.app import ComposeResult
-from textual.containers import Horizontal, VerticalScroll
-from textual.content import Content
-from textual.reactive import reactive
-from textual.widget import Widget
-from textual.widgets import Static
 
-from console.runs.run_view import RunView
-from console.runs.snapshot import SyncState
+from console.runs.snapshot import Snapshot
 from console.ui.actions import bindings
-from console.ui.messages import AbortRequested, LaunchRequested, RestoreRequested, RunSelected
+from console.ui.messages import AbortRequested, LaunchRequested, RestoreRequested, RunOpened, RunSelected
 from console.ui.pane import Pane, UpdatingText
-from console.ui.runs.run_text import cell_text, details_text
+from console.ui.runs.cards import RunCards
+from console.ui.runs.run_text import details_text
 from engine.contract.experiment import USER_BUNDLES, Experiment
-from engine.contract.settings import RunId, differences
+from engine.contract.settings import RunId, Settings, differences, resolve
+
+if TYPE_CHECKING:  # what is not needed for the first paint is imported after it
+    from console.runs.estimates import Estimate, RunTimes
+    from console.ui.runs.matrix import RunMatrix
 
 _FRAME = 3  # lines of the screen around the view
-_CELL_WIDTH = 22  # as in console.tcss
-_CELL_HEIGHT = 5
-_TALL = 26  # lines of the view that hold three rows of cells and more than three lines of details
-
-
-class RunCell(Widget):
-    """One run in the matrix; drawn again only when its text changes."""
-
-    text: reactive[Content] = reactive(Content(""), init=False)
-
-    def __init__(self, run: RunId) -> None:
-        super().__init__(id=f"cell-{run.condition.replace('.', '-dot-')}-{run.seed}")  # an id may not have a dot
-        self.run = run
-        self.border_title = Content(run.label)
-        self._shown: tuple[RunView, SyncState, float | None] = (RunView(run), SyncState(), None)
-
-    def show(self, view: RunView, sync: SyncState, stage_seconds: float | None) -> None:
-        """Show the state of ``view``."""
-        known_view, known_sync, known_seconds = self._shown
-        if view is known_view and sync is known_sync and stage_seconds == known_seconds:
-            return
-        self._shown = (view, sync, stage_seconds)
-        self.on_resize()
-
-    def on_resize(self) -> None:
-        """Fit the text to the width."""
-        self.text = cell_text(*self._shown, self.size.width)
-
-    def on_click(self, event: events.Click) -> None:
-        event.stop()
-        self.post_message(RunSelected(self.run))
-
-    def render(self) -> Content:
-        return self.text
+_TALL = 26  # lines of the view that hold three rows of cards and more than three lines of details
+_MAX_CARDS = 3  # beside each other at 80 columns, and below each other at 24 lines
 
 
 class RunsPane(Pane, inherit_bindings=False):
-    """The matrix with a cursor, and details of the selected run."""
+    """The runs with a cursor, and details of the selected one."""
 
     SCOPE = "runs"
     BINDINGS = bindings("runs")
@@ -67,69 +35,93 @@ class RunsPane(Pane, inherit_bindings=False):
     def __init__(self, experiment: Experiment, profile: str, runs: tuple[RunId, ...], *, id: str) -> None:
         super().__init__(id=id)
         self._experiment = experiment
-        self._differences = {
-            name: differences(experiment, name, profile) for name in dict.fromkeys(run.condition for run in runs)
-        }
-        self._rows: dict[str, list[RunId]] = {}
-        for run in runs:
-            self._rows.setdefault(run.condition, []).append(run)
-        self._cells = {run: RunCell(run) for run in runs}
+        self._profile = profile
+        self._runs = runs
+        self._conditions = tuple(dict.fromkeys(run.condition for run in runs))
+        self._differences = {name: differences(experiment, name, profile) for name in self._conditions}
+        self._body: RunCards | RunMatrix | None = None
+        self._total = UpdatingText(id="total")
         self._details = UpdatingText(id="details")  # kept, not queried: updates come while the console closes
+        self._settings: dict[RunId, Settings] | None = None  # resolved after the first paint
+        self._expected: tuple[Snapshot | None, dict[RunId, RunTimes]] = (None, {})
         if runs:  # selected before anything is styled
             self.set_reactive(RunsPane.selected, runs[0])
-            self._cells[runs[0]].add_class("selected")
 
     def compose(self) -> ComposeResult:
-        """Per condition a title and a row of cells; the details below."""
-        self.set_class(self.app.size.height - _FRAME >= _TALL, "tall")  # else the first layout would be done twice
-        with VerticalScroll(id="matrix", can_focus=False):
-            for name, runs in self._rows.items():
-                condition = self._experiment.conditions[name]
-                title = f"  {condition.title}: {condition.edition or USER_BUNDLES} bundles, {condition.curriculum} curriculum"
-                yield Static(Content.assemble((name, "bold"), title), classes="condition")
-                with Horizontal(classes="cells") as cells:
-                    self._fit(cells, len(runs), self.app.size.width)
-                    yield from (self._cells[run] for run in runs)
+        """The matrix, its totals, and the details below."""
+        size = self.app.size
+        self._fit(size.height - _FRAME)  # else the first layout would be done twice
+        yield self._make_body(self._wants_cards(size.height - _FRAME))
+        yield self._total
         yield self._details
 
-    def on_resize(self, event: events.Resize) -> None:
-        """Show more details of the selected run on a tall screen."""
-        self.set_class(event.size.height >= _TALL, "tall")
-        for cells, runs in zip(self.query(".cells"), self._rows.values(), strict=True):
-            self._fit(cells, len(runs), event.size.width)
+    def _wants_cards(self, height: int) -> bool:
+        """Cards while at most three seeds fit beside each other, and all conditions below each other."""
+        seeds = len(self._runs) // max(1, len(self._conditions))
+        return seeds <= _MAX_CARDS and len(self._conditions) <= max(_MAX_CARDS, (height - 4) // 6)
 
-    @staticmethod
-    def _fit(cells: Widget, count: int, width: int) -> None:
-        """Let the ``count`` cells of a condition go on in further rows where they do not fit beside each other."""
-        columns = max(1, width // _CELL_WIDTH)
-        if count > columns:
-            cells.styles.layout = "grid"
-            cells.styles.grid_size_columns = columns
-            cells.styles.height = _CELL_HEIGHT * -(-count // columns)
-        elif str(cells.styles.layout) != "<horizontal>":
-            cells.styles.layout = "horizontal"
-            cells.styles.height = _CELL_HEIGHT
+    def _make_body(self, cards: bool) -> RunCards | RunMatrix:
+        if cards:
+            self._body = RunCards(self._runs, {name: self._title(name) for name in self._conditions}, id="matrix")
+        else:
+            from console.runs.matrix import derived_text
+            from console.ui.runs.matrix import RunMatrix
+
+            notes = {name: derived_text(self._experiment, name, self._profile) for name in self._conditions}
+            self._body = RunMatrix(self._runs, notes, id="matrix")
+        if self.selected is not None:
+            self._body.select(self.selected)
+        return self._body
+
+    def _title(self, name: str) -> str:
+        condition = self._experiment.conditions[name]
+        return f"{condition.title}: {condition.edition or USER_BUNDLES} bundles, {condition.curriculum} curriculum"
+
+    async def on_resize(self, event: events.Resize) -> None:
+        """Show more of the selected run on a tall screen; cards where they fit by now, else the matrix."""
+        height = event.size.height
+        if self._body is not None and self._wants_cards(height) != isinstance(self._body, RunCards):
+            await self._body.remove()
+            await self.mount(self._make_body(self._wants_cards(height)), before=self._total)
+            self.tick()
+        self._fit(height)
+
+    def _fit(self, height: int) -> None:
+        """Set what a view of ``height`` lines has room for."""
+        self.set_class(height >= _TALL, "tall")
+        self._total.display = height >= _TALL or not self._wants_cards(height)
 
     def watch_snapshot(self) -> None:
         self.tick()
 
     def tick(self) -> None:
-        """Update the times; a cell whose text stays the same is not drawn again."""
-        if self.snapshot is None:
+        """Update the times; what stays the same is not drawn again."""
+        if self.snapshot is None or self._body is None:
             return
-        now = time.monotonic()
-        for run, cell in self._cells.items():
-            view = self.snapshot.runs[run]
-            cell.show(view, self.snapshot.sync_states[run], self.clock.seconds(view, now))
+        self._body.show(self.snapshot, self.clock)
+        if self._total.display:
+            self._show_total(self.snapshot)
         self._show_details()
 
+    def _show_total(self, snapshot: Snapshot) -> None:
+        from console.ui.runs.total_text import total_text
+
+        self._total.set_text(total_text(self._estimate(snapshot), time.time()))
+
+    def _estimate(self, snapshot: Snapshot) -> Estimate:
+        """When the runs are expected to end; their times are measured again for a new snapshot only."""
+        from console.runs.estimates import MeasuredRuns, estimate
+
+        if self._settings is None:
+            self._settings = {run: resolve(self._experiment, self._profile, run) for run in self._runs}
+        if self._expected[0] is not snapshot:
+            measured = MeasuredRuns(self._settings, snapshot.runs)
+            self._expected = snapshot, measured.expected_of_all(self._settings)
+        return estimate(snapshot, self._expected[1], snapshot.host_history.host_time(time.monotonic()))
+
     def watch_selected(self, old: RunId | None, new: RunId | None) -> None:
-        if old in self._cells:
-            self._cells[old].remove_class("selected")
-        if new in self._cells:
-            self._cells[new].add_class("selected")
-        if new in self._cells and old is not None:
-            self._cells[new].scroll_visible(animate=False)
+        if self._body is not None and new in self._runs and old is not None:
+            self._body.select(new)
             self._show_details()
 
     def _show_details(self) -> None:
@@ -140,15 +132,22 @@ class RunsPane(Pane, inherit_bindings=False):
         text = details_text(self.snapshot, self.selected, stage_seconds, time.monotonic(), different)
         self._details.set_text(text)
 
+    @on(RunOpened)
+    async def _open(self) -> None:
+        await self.run_action("app.show_view('live')")
+
     def action_move(self, right: int, down: int) -> None:
         """Move the cursor by one; it stops at the edges."""
-        if self.selected is None:
-            return
-        names = list(self._rows)
-        row = min(max(0, names.index(self.selected.condition) + down), len(names) - 1)
-        column = self._rows[self.selected.condition].index(self.selected) + right
-        runs = self._rows[names[row]]
-        self.post_message(RunSelected(runs[min(max(0, column), len(runs) - 1)]))
+        if self.selected is not None and self._body is not None:
+            self.post_message(RunSelected(self._body.neighbour(self.selected, right, down)))
+
+    def action_cycle_order(self) -> None:
+        if self._body is not None:
+            self._body.next_order()
+
+    def action_reverse_order(self) -> None:
+        if self._body is not None:
+            self._body.reverse_order()
 
     def action_launch(self) -> None:
         if self.selected is not None:
@@ -156,10 +155,11 @@ class RunsPane(Pane, inherit_bindings=False):
 
     def action_launch_condition(self) -> None:
         if self.selected is not None:
-            self.post_message(LaunchRequested(tuple(self._rows[self.selected.condition])))
+            condition = self.selected.condition
+            self.post_message(LaunchRequested(tuple(run for run in self._runs if run.condition == condition)))
 
     def action_launch_all(self) -> None:
-        self.post_message(LaunchRequested(tuple(self._cells)))
+        self.post_message(LaunchRequested(self._runs))
 
     def action_restart(self) -> None:
         if self.selected is not None:
@@ -170,4 +170,4 @@ class RunsPane(Pane, inherit_bindings=False):
             self.post_message(RestoreRequested(self.selected))
 
     def action_abort_all(self) -> None:
-        self.post_message(AbortRequested(tuple(self._cells)))
+        self.post_message(AbortRequested(self._runs))

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from console.runs.estimates import MeasuredRuns, RunTimes, estimate, kind_of
+from console.runs.estimates import MeasuredRuns, RunTimes, estimate, kind_of, run_times
 from console.runs.run_view import RunView
 from console.runs.snapshot import HostView, Snapshot
 from engine.contract.events import Checkpoint
 from engine.contract.settings import RunId, Settings, resolve, run_ids
 from engine.contract.state import RunState
 from tests.console.ui.fake_session import SCALING
+from tests.console.ui.scenes import finished
 
 RUNS = run_ids(SCALING, "full")
 SETTINGS = {run: resolve(SCALING, "full", run) for run in RUNS}
@@ -54,6 +55,15 @@ def test_a_run_takes_what_finished_ones_of_its_kind_took() -> None:
     assert times[A] == RunTimes(10, 3.0, 101, 20, SETTINGS[A].training.epochs)
     assert times[A].total == 10 + 300 + 20
     assert times[C].total is None and times[C].steps is None  # other data: nobody knows how many steps
+
+
+def test_what_a_run_took_is_read_from_its_events() -> None:
+    view = finished(A)
+    assert view.state and view.first_step and view.last_step
+    state = replace(view.state, started_at=view.first_step[1] - 7, ended_at=view.last_step[1] + 9)
+    times = run_times(replace(view, state=state))
+    assert (times.before, times.steps, times.after) == (7, 200, 9)
+    assert times.step == pytest.approx(1, abs=0.1)  # measurements are a part of it
 
 
 def test_seed_gates_and_curriculum_do_not_change_how_long_a_run_takes_its_data_and_model_do() -> None:

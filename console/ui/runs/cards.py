@@ -1,0 +1,137 @@
+"""Cards of runs: a row per condition, a card of three lines per seed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
+from textual.widgets import Static
+
+from console.runs.run_view import RunView
+from console.runs.snapshot import Snapshot, SyncState
+from console.ui.messages import RunOpened, RunSelected
+from console.ui.pane import StageClock
+from console.ui.runs.run_text import cell_text
+from engine.contract.settings import RunId
+
+_CARD_WIDTH = 22  # as in console.tcss
+_CARD_HEIGHT = 5
+
+
+class RunCard(Widget):
+    """One run; drawn again only when its text changes."""
+
+    text: reactive[Content] = reactive(Content(""), init=False)
+
+    def __init__(self, run: RunId) -> None:
+        super().__init__(id=f"cell-{run.condition.replace('.', '-dot-')}-{run.seed}")  # an id may not have a dot
+        self.run = run
+        self.border_title = Content(run.label)
+        self._shown: tuple[RunView, SyncState, float | None] = (RunView(run), SyncState(), None)
+
+    def show(self, view: RunView, sync: SyncState, stage_seconds: float | None) -> None:
+        """Show the state of ``view``."""
+        known_view, known_sync, known_seconds = self._shown
+        if view is known_view and sync is known_sync and stage_seconds == known_seconds:
+            return
+        self._shown = (view, sync, stage_seconds)
+        count = len(view.warnings)
+        self.border_subtitle = Content.styled(f"! {count}", "$text-warning") if count else Content("")
+        self.on_resize()
+
+    def on_resize(self) -> None:
+        """Fit the text to the width."""
+        self.text = cell_text(*self._shown, self.size.width)
+
+    def on_click(self, event: events.Click) -> None:
+        event.stop()
+        self.post_message(RunSelected(self.run))
+        if event.chain == 2:
+            self.post_message(RunOpened())
+
+    def render(self) -> Content:
+        return self.text
+
+
+class RunCards(VerticalScroll, can_focus=False):
+    """The cards of all runs with a cursor.
+
+    Args:
+        runs: in the plan's order.
+        titles: what stands beside the name of each condition.
+    """
+
+    def __init__(self, runs: Sequence[RunId], titles: Mapping[str, str], *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._titles = titles
+        self._rows: dict[str, list[RunId]] = {}
+        for run in runs:
+            self._rows.setdefault(run.condition, []).append(run)
+        self._cards = {run: RunCard(run) for run in runs}
+        self._selected: RunId | None = None
+
+    @property
+    def line_count(self) -> int:
+        """Lines of all cards with their titles, where a condition's cards fit beside each other."""
+        return len(self._rows) * (1 + _CARD_HEIGHT)
+
+    def compose(self) -> ComposeResult:
+        """Per condition a title and a row of cards."""
+        for name, runs in self._rows.items():
+            yield Static(Content.assemble((name, "bold"), f"  {self._titles[name]}"), classes="condition")
+            with Horizontal(classes="cells") as cells:
+                self._fit_row(cells, len(runs), self.app.size.width)
+                yield from (self._cards[run] for run in runs)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Let cards that do not fit beside each other go on in further rows."""
+        for cells, runs in zip(self.query(".cells"), self._rows.values(), strict=True):
+            self._fit_row(cells, len(runs), event.size.width)
+
+    @staticmethod
+    def _fit_row(cells: Widget, count: int, width: int) -> None:
+        columns = max(1, width // _CARD_WIDTH)
+        if count > columns:
+            cells.styles.layout = "grid"
+            cells.styles.grid_size_columns = columns
+            cells.styles.height = _CARD_HEIGHT * -(-count // columns)
+        elif str(cells.styles.layout) != "<horizontal>":
+            cells.styles.layout = "horizontal"
+            cells.styles.height = _CARD_HEIGHT
+
+    def show(self, snapshot: Snapshot, clock: StageClock) -> None:
+        """Show the runs of ``snapshot``; a card whose text stays the same is not drawn again."""
+        now = time.monotonic()
+        for run, card in self._cards.items():
+            view = snapshot.runs[run]
+            card.show(view, snapshot.sync_states[run], clock.seconds(view, now))
+
+    def select(self, run: RunId) -> None:
+        """Move the cursor to ``run`` and keep it visible."""
+        if self._selected is not None:
+            self._cards[self._selected].remove_class("selected")
+        first = self._selected is None
+        self._selected = run
+        self._cards[run].add_class("selected")
+        if not first:
+            self._cards[run].scroll_visible(animate=False)
+
+    def neighbour(self, run: RunId, right: int, down: int) -> RunId:
+        """The run beside ``run``; at an edge ``run`` itself."""
+        names = list(self._rows)
+        row = min(max(0, names.index(run.condition) + down), len(names) - 1)
+        column = self._rows[run.condition].index(run) + right
+        runs = self._rows[names[row]]
+        return runs[min(max(0, column), len(runs) - 1)]
+
+    def next_order(self) -> None:
+        """Cards stand in the plan's order."""
+
+    def reverse_order(self) -> None:
+        """Cards stand in the plan's order."""
