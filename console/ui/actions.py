@@ -95,8 +95,6 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("move(0,1)", ("down",), "", "Select the run below", name="down"),
         Action("move(-1,0)", ("left",), "", "Select the run to the left", name="left"),
         Action("move(1,0)", ("right",), "", "Select the run to the right", name="right"),
-        Action("cycle_order", ("o",), "", "Order rows as planned, by top-1, coherence or warnings"),
-        Action("reverse_order", ("O",), "", "Reverse the order of the rows"),
         Action(
             "launch_all", ("a",), "all", "Launch every run of the profile", changes_host=True, short=("a l L", "launch")
         ),
@@ -154,6 +152,8 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
         _VERIFY,
         replace(_CONNECT, label=""),
         _STOP,
+        Action("cycle_order", ("o",), "", "Order rows as planned, by top-1, coherence or warnings"),
+        Action("reverse_order", ("O",), "", "Reverse the order of the rows"),
     ),
     "live": (
         _ABORT,
