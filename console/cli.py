@@ -48,6 +48,7 @@ _COMMANDS = {
     "items": "items",
     "decisions": "decisions",
     "decide": "decisions",
+    "schema": "json_schemas",
 }
 """Module in ``console/commands`` of each command; the function there has the command's name."""
 

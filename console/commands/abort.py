@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from console import exit_codes
+from console.commands.answers import OutcomesAnswer, print_json
 from console.commands.connect import command, connected
 from console.commands.context import Context
 from console.commands.output import print_line, report
@@ -24,7 +23,7 @@ async def abort(context: Context) -> int:
         report(plan.question)
         outcomes = await session.abort(plan)
     if context.options.json:
-        print_line(msgspec.json.encode(outcomes).decode())
+        print_json("outcomes", "abort", OutcomesAnswer(outcomes))
     else:
         for outcome in outcomes:
             print_line(f"{outcome.run.label}: {outcome.note}")

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import msgspec
+from msgspec import structs
 
 from console import exit_codes
+from console.commands.answers import print_json
 from console.commands.context import Context
 from console.commands.output import print_line, report
 from console.commands.results import local_results
 from engine.contract.experiment import folder_name
-
-if TYPE_CHECKING:
-    from console.results.next_steps.decisions import Decision
 
 
 def decisions(context: Context) -> int:
@@ -22,12 +18,16 @@ def decisions(context: Context) -> int:
     Returns:
         0; 1 if a line of the file is damaged, which stderr names.
     """
+    from console.commands.result_answers import DecisionsAnswer, RecordedDecision
     from console.results.next_steps.decisions import CHANGED, is_outdated, read_decisions
 
     log = read_decisions(context.runs_dir / folder_name(context.experiment, context.profile))
     now = local_results(context).report().analysis.results_fingerprint if log.decisions else ""
     if context.options.json:
-        print_line(_as_json(log.decisions, now))
+        found = tuple(
+            RecordedDecision(**structs.asdict(one), results_have_changed=is_outdated(one, now)) for one in log.decisions
+        )
+        print_json("decisions", "decisions", DecisionsAnswer(found, now))
     elif not log.decisions:
         print_line("No decision is recorded yet.")
     for one in log.decisions if not context.options.json else ():
@@ -48,12 +48,8 @@ def decide(context: Context) -> int:
     kind = options.decision.replace("-", " ")
     decision = decide_now(found.results, found.analysis, kind, options.decided_condition, options.why)
     local.record_decision(decision)
-    print_line(f"Recorded: {decision.text}. The verdict is: {decision.verdict}.")
+    if options.json:
+        print_json("decision", "decide", decision)
+    else:
+        print_line(f"Recorded: {decision.text}. The verdict is: {decision.verdict}.")
     return exit_codes.DONE
-
-
-def _as_json(decisions: tuple[Decision, ...], now: str) -> str:
-    from console.results.next_steps.decisions import is_outdated
-
-    rows = [msgspec.to_builtins(one) | {"results_have_changed": is_outdated(one, now)} for one in decisions]
-    return msgspec.json.format(msgspec.json.encode({"decisions": rows, "results_fingerprint": now}), indent=2).decode()

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from console import exit_codes
+from console.commands.answers import print_json
 from console.commands.context import Context
 from console.commands.output import print_line, table
 from console.commands.results import local_results
 from console.format import counted, number
-from console.results.report.page import json_object
 from engine.contract.bad_input import BadInput
 
 if TYPE_CHECKING:
+    from console.commands.result_answers import ItemsAnswer
     from console.results.items.changes import ItemChanges
     from console.results.items.filter import ItemFilter
     from console.results.items.items import ItemRecord, ItemTable
 
-SCHEMA, VERSION = "qllm-console.items", 1
 _FACETS = ("kind", "tier", "reason")
 
 
@@ -36,7 +36,7 @@ def items(context: Context) -> int:
     records = item_records(known, select(known, which))
     changes = item_changes(known, [(which.ours, which.theirs)]) if which.change else ()
     if context.options.json:
-        print_line(_json(context, known, which, records, changes))
+        print_json("items", "items", _answer(context, known, which, records, changes))
     else:
         print_line(_text(known, records, changes))
     return exit_codes.DONE
@@ -78,24 +78,18 @@ def _filter(context: Context, known: ItemTable) -> ItemFilter:
     )
 
 
-def _json(
+def _answer(
     context: Context,
     known: ItemTable,
     which: ItemFilter,
     records: list[ItemRecord],
     changes: tuple[ItemChanges, ...],
-) -> str:
-    body: dict[str, Any] = {
-        "experiment": context.experiment.name,
-        "profile": context.profile,
-        "seeds": {name: [run.seed for run in known.runs if run.condition == name] for name in known.conditions},
-        "filter": which,
-        "total": len(known.frame),
-        "shown": len(records),
-        "changes": changes,
-        "items": records,
-    }
-    return json_object(SCHEMA, VERSION, body)
+) -> ItemsAnswer:
+    from console.commands.result_answers import ItemsAnswer
+
+    seeds = {name: tuple(run.seed for run in known.runs if run.condition == name) for name in known.conditions}
+    names = context.experiment.name, context.profile
+    return ItemsAnswer(*names, seeds, which, len(known.frame), len(records), changes, tuple(records))
 
 
 def _text(known: ItemTable, records: list[ItemRecord], changes: tuple[ItemChanges, ...]) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from console import exit_codes
+from console.commands.answers import PreflightAnswer, print_json
 from console.commands.connect import command, connected
 from console.commands.context import Context
 from console.commands.output import print_line, report, table
@@ -24,8 +23,7 @@ async def preflight(context: Context) -> int:
                         report(f"{check.name}: {step}")
             checks = await session.preflight()
     if context.options.json:
-        body = {"host": context.host_name, "status": worst_status(checks), "checks": checks}
-        print_line(msgspec.json.encode(body).decode())
+        print_json("preflight", "preflight", PreflightAnswer(context.host_name, worst_status(checks), checks))
     else:
         rows = [[check.status, check.name, check.found, check.advice] for check in checks]
         print_line(table(("status", "check", "found", "what to do"), rows))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 
-import msgspec
-
 from console import exit_codes
+from console.commands.answers import SetAsideAnswer, print_json
 from console.commands.connect import command, connected, follow_launches
 from console.commands.context import Context
 from console.commands.limits import WaitLimit
@@ -41,7 +40,7 @@ async def restore(context: Context) -> int:
         await follow_launches(session, {run: outcome.key})
         synced = await _synced(session, run, limit)
     if context.options.json:
-        print_line(msgspec.json.encode(outcome).decode())
+        print_json("restored", "restore", outcome)
     else:
         print_line(f"{run.label}: launch {outcome.key} is in place again ({outcome.note})")
     return exit_codes.DONE if synced else exit_codes.FAILED
@@ -89,8 +88,7 @@ def _key(found: SetAside, run: RunId, prefix: str) -> str:
 
 def _print(context: Context, run: RunId, found: SetAside) -> None:
     if context.options.json:
-        named = {"condition": run.condition, "seed": run.seed, "present": found.present, "set_aside": found.launches}
-        print_line(msgspec.json.encode(named).decode())
+        print_json("set-aside", "restore", SetAsideAnswer(run.condition, run.seed, found.present, found.launches))
     elif not found.launches:
         print_line(f"nothing was set aside of {run.label}")
     else:

@@ -13,6 +13,7 @@ def add_result_commands(commands: Commands, parents: list[Parser]) -> None:
     _add_results(commands, parents)
     _add_items(commands, parents)
     _add_decisions(commands, parents)
+    _add_schema(commands, parents[0])
 
 
 def _add_results(commands: Commands, parents: list[Parser]) -> None:
@@ -51,6 +52,11 @@ def _add_items(commands: Commands, parents: list[Parser]) -> None:
     items.add_argument("--reason", metavar="CODE", default="", help="only killers with this reason code")
     items.add_argument("--tier", metavar="NAME", default="", help="only items of this tier")
     items.add_argument("--kind", choices=("retrieval", "coherence"), default="", help="only items of this kind")
+
+
+def _add_schema(commands: Commands, shared: Parser) -> None:
+    schema = commands.add_parser("schema", parents=[shared], help="print the JSON Schema of what a command prints")
+    schema.add_argument("name", nargs="?", metavar="NAME", help="a schema (default: list them)")
 
 
 def _add_decisions(commands: Commands, parents: list[Parser]) -> None:

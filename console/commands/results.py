@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from console import exit_codes
+from console.commands.answers import ReportAnswer, print_json
 from console.commands.context import Context, absolute
 from console.commands.output import output_width, print_line, prints_ascii
 from console.commands.output import report as report_line
 from console.results.local_results import LocalResults
-from console.results.report.page import as_json, json_object, page, sections_text
+from console.results.report.page import json_fields, page, sections_text
 from console.results.tables import LINE_WIDTH, Section
 from engine.contract.bad_input import BadInput
 from engine.contract.durable import write_durably
@@ -24,7 +23,6 @@ from engine.contract.settings import run_ids
 if TYPE_CHECKING:
     from console.results.experiment_report import ExperimentReport  # imports polars and numpy, which takes a while
 
-COMPARISON_SCHEMA, COMPARISON_VERSION = "qllm-console.comparison", 1
 VERDICT_CODES = {
     "ship": exit_codes.DONE,
     "do not ship": exit_codes.SHIP_BLOCKER,
@@ -80,7 +78,7 @@ def compare(context: Context) -> int:
         raise BadInput("a condition is not compared with itself", field="THEIRS")
     pair = pair_report(context.experiment, local.load(), whole, ours, theirs)
     if context.options.json:
-        print_line(json_object(COMPARISON_SCHEMA, COMPARISON_VERSION, msgspec.to_builtins(pair)))
+        print_json("comparison", "compare", pair)
     else:
         print_sections(pair_sections(pair), context.options, ascii_only=prints_ascii())
     return exit_codes.DONE
@@ -99,14 +97,17 @@ def report(context: Context) -> int:
     title = f"Results of {context.experiment.name}, {context.profile}"
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     write_durably(path, as_html(local_results(context).report(), title, now).encode())
-    report_line(f"written: {path}")
+    if context.options.json:
+        print_json("report", "report", ReportAnswer(str(path)))
+    else:
+        report_line(f"written: {path}")
     return exit_codes.DONE
 
 
 def print_report(found: ExperimentReport, options: argparse.Namespace) -> None:
     """Print to stdout: as JSON, Markdown, LaTeX or CSV if an option says so, else as text."""
     if options.json:
-        print_line(as_json(found.results, found))
+        print_json("results", options.command, json_fields(found.results, found))
     else:
         print_sections(page(found.results, found), options, ascii_only=prints_ascii())
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import msgspec
-
 from console import exit_codes
+from console.commands.answers import LaunchChoiceAnswer, OutcomesAnswer, print_json
 from console.commands.connect import command, connected, follow_launches, launch_key, next_poll
 from console.commands.context import Context
 from console.commands.limits import WaitLimit
@@ -61,7 +60,7 @@ async def run(context: Context) -> int:
         launched = exit_codes.DONE if all(outcome.done for outcome in outcomes) else exit_codes.FAILED
         if context.options.detach:
             if context.options.json:
-                print_line(msgspec.json.encode(outcomes).decode())
+                print_json("outcomes", "run", OutcomesAnswer(outcomes))
             return launched
         while not _all_over(session.snapshot, chosen, limit.given_up):
             await limit.wait()
@@ -79,7 +78,7 @@ async def run(context: Context) -> int:
 def _print_choice(choice: LaunchChoice, *, as_json: bool) -> None:
     """Print what would be launched, and what would be added to the experiment for it."""
     if as_json:
-        print_line(msgspec.json.encode(choice.summary()).decode())
+        print_json("launch-choice", "run", LaunchChoiceAnswer(**choice.summary()))
         return
     for line in choice.lines:
         report(line)

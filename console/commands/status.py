@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
+from msgspec import structs
 
 from console import exit_codes
+from console.commands.answers import ConditionTitle, RunStatus, StatusAnswer, print_json
 from console.commands.connect import command, connected
 from console.commands.context import Context
 from console.commands.output import print_line, table
@@ -24,42 +23,51 @@ async def status(context: Context) -> int:
         snapshot = session.snapshot
     views = snapshot.runs.values()
     if context.options.json:
-        rows = [_row(view, snapshot) for view in views]
-        body: dict[str, Any] = {"host": snapshot.host.name, "conditions": conditions_of(context), "runs": rows}
-        body |= {"disk_free": snapshot.host.disk_free, "disk_full": snapshot.host.disk_full}
-        body |= {"unnamed_runs": snapshot.host.unnamed_runs}
-        print_line(msgspec.json.encode(body).decode())
+        host, runs = snapshot.host, tuple(run_status(view, snapshot) for view in views)
+        answer = StatusAnswer(
+            host.name, conditions_of(context), runs, host.disk_free, host.disk_full, host.unnamed_runs
+        )
+        print_json("status", "status", answer)
     else:
-        rows = [{**_row(view, snapshot), "sync": _sync_text(snapshot.sync_states[view.run])} for view in views]
-        columns = ("condition", "seed", "state", "stage", "done", "left_s", "sync", "reason")
-        print_line(table(columns, [[_cell(row[column]) for column in columns] for row in rows]))
+        print_line(status_table(snapshot))
     return exit_codes.DONE
 
 
-def conditions_of(context: Context) -> dict[str, Any]:
+def status_table(snapshot: Snapshot) -> str:
+    """The runs as a text table."""
+    columns = ("condition", "seed", "state", "stage", "done", "left_s", "sync", "reason")
+    rows = []
+    for view in snapshot.runs.values():
+        row = structs.asdict(run_status(view, snapshot)) | {"sync": _sync_text(snapshot.sync_states[view.run])}
+        rows.append([_cell(row[column]) for column in columns])
+    return table(columns, rows)
+
+
+def conditions_of(context: Context) -> dict[str, ConditionTitle]:
     """Title of each condition of the profile, and where it differs from the experiment's base."""
     experiment, profile = context.experiment, context.profile
     names = dict.fromkeys(run.condition for run in run_ids(experiment, profile))
     return {
-        name: {"title": experiment.conditions[name].title, "differences": differences(experiment, name, profile)}
+        name: ConditionTitle(experiment.conditions[name].title, differences(experiment, name, profile))
         for name in names
     }
 
 
-def _row(view: RunView, snapshot: Snapshot) -> dict[str, Any]:
+def run_status(view: RunView, snapshot: Snapshot) -> RunStatus:
+    """One run as ``status`` prints it."""
     running = view.state_name == "running"
     sync = snapshot.sync_states[view.run]
-    return {
-        "condition": view.run.condition,
-        "seed": view.run.seed,
-        "state": view.state_name,
-        "stage": view.stage if running else "",
-        "done": fraction_done(view) if running else None,
-        "left_s": training_seconds_left(view) if running else None,
-        "sync": sync.status,
-        "synced_bytes": sync.bytes_done,
-        "reason": (view.state.reason if view.state else "") or sync.note * (NOT_SEALED in sync.note),
-    }
+    return RunStatus(
+        view.run.condition,
+        view.run.seed,
+        view.state_name,
+        view.stage if running else "",
+        fraction_done(view) if running else None,
+        training_seconds_left(view) if running else None,
+        sync.status,
+        sync.bytes_done,
+        (view.state.reason if view.state else "") or sync.note * (NOT_SEALED in sync.note),
+    )
 
 
 def _sync_text(sync: SyncState) -> str:

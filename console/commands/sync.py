@@ -6,9 +6,10 @@ import argparse
 import time
 from pathlib import Path
 
-import msgspec
+from msgspec import structs
 
 from console import exit_codes
+from console.commands.answers import SyncFolderAnswer, SyncRunsAnswer, print_json
 from console.commands.connect import command, connected
 from console.commands.context import Context, absolute
 from console.commands.limits import WaitLimit, not_synced_reason
@@ -51,7 +52,7 @@ async def _sync_folder(context: Context) -> int:
         report(f"qllm-console: not synced: {error}")
         return exit_codes.FAILED
     if context.options.json:
-        print_line(msgspec.json.encode({"full": verdict.full, **msgspec.to_builtins(verdict)}).decode())
+        print_json("sync-folder", "sync", SyncFolderAnswer(full=verdict.full, **structs.asdict(verdict)))
     else:
         _print_verdict(verdict)
     return exit_codes.DONE if verdict.full or verdict.dry_run else exit_codes.FAILED
@@ -126,10 +127,9 @@ async def _sync_runs(context: Context) -> int:
         limit.report_given_up(session.snapshot)
         snapshot = session.snapshot
     if context.options.json:
-        numbers = {"runs": len(verdict.due), "files": verdict.files, "bytes": verdict.bytes}
-        not_synced = {str(run): not_synced_reason(snapshot, run) for run in (*verdict.damaged, *verdict.not_synced)}
-        answer = {"full": verdict.full, **numbers, "not_synced": not_synced}
-        print_line(msgspec.json.encode(answer).decode())
+        not_synced = {run.label: not_synced_reason(snapshot, run) for run in (*verdict.damaged, *verdict.not_synced)}
+        answer = SyncRunsAnswer(verdict.full, len(verdict.due), verdict.files, verdict.bytes, not_synced)
+        print_json("sync-runs", "sync", answer)
     else:
         print_line(
             f"{'full sync' if verdict.full else 'NOT in full sync'}: {len(verdict.synced)} of {len(verdict.due)} "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from console.session import Session
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment_reader import read_experiment
 from engine.contract.settings import RunId, resolve, run_ids
+from tests.console.commands.json_checker import checked
 from tests.console.commands.quick_engine import command, run_folders, use_job
 from tests.console.tiny import PROFILE, write_experiment
 
@@ -106,15 +106,15 @@ def test_a_derived_condition_is_launched_headless_and_listed_by_its_name(
     changed = command("run", tmp_path, "--condition", "A", "--seed", "42", "--set", "steps=3", "--detach", "--json")
     assert changed() == 0
     first = capsys.readouterr()
-    (outcome,) = json.loads(first.out)
+    (outcome,) = checked(first.out)["outcomes"]
     assert (outcome["run"], outcome["done"]) == ({"condition": "A.2", "seed": 42}, True)
     assert "A.2 is new, from A: training.steps 3 (A: none)" in first.err
     assert changed() == 0  # the same again: what is there is not launched twice, and nothing is added
     again = capsys.readouterr()
-    assert json.loads(again.out) == [] and "Nothing to launch" in again.err
+    assert checked(again.out)["outcomes"] == [] and "Nothing to launch" in again.err
     file = write_experiment(tmp_path)
     session = Session(HostConfig("here", "embedded"), read_experiment(file), file, PROFILE, tmp_path / "runs")
     asyncio.run(session.add(derive(session.experiment, PROFILE, "B", LESS, origin("r", PROFILE, ""))))
     assert run() == 0
-    (outcome,) = json.loads(capsys.readouterr().out)
+    (outcome,) = checked(capsys.readouterr().out)["outcomes"]
     assert (outcome["run"], outcome["done"]) == ({"condition": "B.2", "seed": 42}, True)

@@ -15,7 +15,6 @@ from console.results.tables import LINE_WIDTH, Row, Section, Text
 if TYPE_CHECKING:  # numpy, which the first paint does without
     from console.results.experiment_report import ExperimentReport
 
-SCHEMA, VERSION = "qllm-console.results", 1
 COMPUTING = "Intervals: computing ..."
 
 
@@ -49,20 +48,14 @@ def page(results: Results, report: ExperimentReport | None = None, note: str = C
     )
 
 
-def as_json(results: Results, report: ExperimentReport | None = None) -> str:
-    """One JSON object; a number that does not exist is null. With a report, all of its records under their names."""
-    body = msgspec.to_builtins(results) | {"runs": [_run_fields(run) for run in results.runs]}
+def json_fields(results: Results, report: ExperimentReport | None = None) -> dict[str, Any]:
+    """The fields of the results in JSON; with a report, all of its records under their names."""
+    fields: dict[str, Any] = msgspec.to_builtins(results) | {"runs": [_run_fields(run) for run in results.runs]}
     if report is not None:
         parts: dict[str, Any] = msgspec.to_builtins(report)
         del parts["results"]
-        body |= parts
-    return json_object(SCHEMA, VERSION, body)
-
-
-def json_object(schema: str, version: int, body: dict[str, Any]) -> str:
-    """``body`` as indented JSON, with the name and version of its schema first."""
-    content = msgspec.json.encode({"schema": schema, "version": version} | body)
-    return msgspec.json.format(content, indent=2).decode()
+        fields |= parts
+    return fields
 
 
 def _run_fields(run: RunResult) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 
 from console.hosts.pull import run_sync
 from engine.contract.bad_input import BadInput
+from tests.console.commands.json_checker import checked
 from tests.console.commands.quick_engine import FOLDER, command, run_folders, use_job
 from tests.console.hosts.folder_pair import tree
 
@@ -39,7 +39,7 @@ def restarted(
 def listed(folder: Path, capsys: pytest.CaptureFixture[str]) -> Any:
     capsys.readouterr()
     assert command("restore", folder, "A/42", "--json")() == 0
-    return json.loads(capsys.readouterr().out)
+    return checked(capsys.readouterr().out)
 
 
 def test_a_restart_without_yes_launches_nothing_and_says_what_it_would_set_aside(

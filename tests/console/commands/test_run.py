@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from argparse import Namespace
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from console.cli import DEFAULTS
 from console.commands.context import Context
 from console.commands.run import run
 from console.results.aggregate import aggregate
@@ -27,11 +27,12 @@ from engine.contract.run_folder import StateName
 from engine.contract.settings import RunId, run_ids
 from engine.contract.state import RunState
 from engine.contract.toml_file import find_config
+from tests.console.commands.json_checker import checked
 from tests.console.results.reports import report_on
 
 RUN = RunId("A", 42)
 EXPERIMENT = read_experiment(find_config("scaling.toml"))
-RESTART = Namespace(restart=True, yes=True, detach=False, json=True, dry_run=False)
+RESTART = Namespace(**DEFAULTS | {"command": "run"}, restart=True, yes=True, detach=False, json=True, dry_run=False)
 
 
 def view(state: StateName, key: str) -> RunView:
@@ -118,7 +119,7 @@ def outcome(
 
     code = run(cast(Context, Scripted()))
     out, err = capsys.readouterr()
-    return code, json.loads(out) if out else None, err
+    return code, checked(out) if out else None, err
 
 
 def test_a_fresh_run_is_over_when_the_new_launch_is_and_not_by_what_the_older_one_left(
@@ -143,9 +144,9 @@ def test_a_refused_launch_fails_whatever_an_older_one_left(capsys: pytest.Captur
 
 @pytest.mark.parametrize(("refuse", "expected"), [("", 0), ("the disk is full", 1)])
 def test_detached_it_tells_of_each_launch(capsys: pytest.CaptureFixture[str], refuse: str, expected: int) -> None:
-    options = Namespace(restart=True, yes=True, detach=True, json=True, dry_run=False)
+    options = Namespace(**DEFAULTS | {"command": "run"}, restart=True, yes=True, detach=True, json=True, dry_run=False)
     code, printed, _ = outcome(ScriptedSession([view("queued", "1")], refuse), capsys, options)
-    assert code == expected and [one["done"] for one in printed] == [not refuse]
+    assert code == expected and [one["done"] for one in printed["outcomes"]] == [not refuse]
 
 
 @pytest.mark.timeout(20)
@@ -182,7 +183,9 @@ def test_a_lost_run_without_a_supervisor_is_final(capsys: pytest.CaptureFixture[
 
 def test_results_are_set_aside_only_with_yes(capsys: pytest.CaptureFixture[str]) -> None:
     session = ScriptedSession([view("queued", "1")])
-    options = Namespace(restart=True, yes=False, detach=False, json=True, dry_run=False)
+    options = Namespace(
+        **DEFAULTS | {"command": "run"}, restart=True, yes=False, detach=False, json=True, dry_run=False
+    )
     with pytest.raises(BadInput) as refused:
         outcome(session, capsys, options)
     assert not session.launched

@@ -18,9 +18,9 @@ def test_each_condition_has_its_title_and_its_differences_from_the_base(tmp_path
     with options.experiment.open("a") as file:
         file.write("[conditions.B.training]\nbatch_size = 32\n")
     conditions = conditions_of(Context(options))
-    assert {name: one["title"] for name, one in conditions.items()} == {
+    assert {name: one.title for name, one in conditions.items()} == {
         "A": "baseline v3.1 (control)",
         "B": "data scaling",
     }
-    assert conditions["A"]["differences"] == ()
-    assert conditions["B"]["differences"] == (Difference("training.batch_size", 32, 128),)
+    assert conditions["A"].differences == ()
+    assert conditions["B"].differences == (Difference("training.batch_size", 32, 128),)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import pty
 import subprocess
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from console import exit_codes
+from tests.console.commands.json_checker import checked
 from tests.console.hosts.sshd import Sshd
 from tests.console.tiny import arguments, write_experiment
 
@@ -73,7 +73,7 @@ def test_the_default_ssh_files_suffice(
     with status() as process:
         out, err = process.communicate(timeout=60)
     assert process.returncode == exit_codes.DONE, err
-    assert len(json.loads(out)["runs"]) == 4
+    assert len(checked(out)["runs"]) == 4
     assert not own_known_hosts(tmp_path).exists()
 
 
@@ -102,5 +102,5 @@ def test_a_host_key_is_confirmed_on_the_terminal_and_stdout_stays_clean(
     os.close(device)
     assert process.returncode == exit_codes.DONE, err
     assert sshd.host_keys[0].get_fingerprint().encode() in shown
-    assert json.loads(out)["host"] == "ramp" and "Type yes" not in out + err
+    assert checked(out)["host"] == "ramp" and "Type yes" not in out + err
     assert own_known_hosts(tmp_path).read_text() == sshd.known_hosts_line()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
+
 from console.results.analysis.records import (
     MEAN_POOL,
     Analysis,
@@ -13,6 +17,7 @@ from console.results.analysis.records import (
 )
 from console.results.experiment_report import ExperimentReport
 from console.results.records import ConditionResult, Results
+from console.results.report.page import json_fields
 from console.results.statistics.estimates import Interval, LemmaTest, McNemar, Need, PairedT
 
 NEED = Need(settled=False, resolvable=0.03, seeds_floor=0.019, items=1400)
@@ -111,3 +116,8 @@ def _comparisons(conditions: list[str]) -> tuple[Comparison, ...]:
         )
         comparisons.append(killers)
     return tuple(comparisons)
+
+
+def as_printed(results: Results, report: ExperimentReport | None = None) -> Any:
+    """The fields of the JSON that ``results --json`` prints, decoded."""
+    return msgspec.json.decode(msgspec.json.encode(json_fields(results, report)))

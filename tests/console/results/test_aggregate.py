@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from msgspec.structs import replace
 
 from console.results.aggregate import settings_difference
 from console.results.records import ChosenHead
-from console.results.report.page import as_json, as_text
+from console.results.report.page import as_text
 from engine.contract.experiment import Experiment
 from engine.contract.experiment_reader import read_experiment
 from engine.contract.items import ItemRow
@@ -20,6 +19,7 @@ from engine.contract.settings import RunId, resolve
 from engine.contract.state import RunState
 from engine.contract.toml_file import find_config
 from tests.console.results.capsules import results_in, row, write_capsule
+from tests.console.results.reports import as_printed
 
 GOOD = [row(f"r{n}", 1, margin=0.1 * n) for n in range(4)] + [row(f"c{n}", 1, kind="coherence") for n in range(5)]
 
@@ -43,7 +43,7 @@ def test_no_local_copy_is_incomplete(experiment: Experiment, tmp_path: Path) -> 
     results = results_in(tmp_path, experiment)
     assert results.verdict == "incomplete" and len(results.runs) == 9 and results.comparable
     assert {run.state for run in results.runs} == {"none"}
-    assert json.loads(as_json(results))["runs"][0]["top1"] is None
+    assert as_printed(results)["runs"][0]["top1"] is None
 
 
 def test_mean_and_deviation_are_over_seeds(experiment: Experiment, tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_run_of_other_settings_is_shown_and_not_counted(experiment: Experiment
     text = as_text(results)
     assert "Left out of the means: 1 run with settings other than the experiment's" in text
     assert "A/42   finished  10.0" in text and "! other settings, left out: training.epochs 10, now 2" in text
-    assert json.loads(as_json(results))["runs"][0]["other_settings"] == "training.epochs 10, now 2"
+    assert as_printed(results)["runs"][0]["other_settings"] == "training.epochs 10, now 2"
 
 
 def test_gates_are_no_settings_of_a_run_and_judge_it_as_they_are_now(experiment: Experiment, tmp_path: Path) -> None:
@@ -184,6 +184,6 @@ def test_a_condition_that_overrides_settings_says_which(experiment: Experiment, 
     lines = as_text(results).splitlines()
     title = next(at for at, line in enumerate(lines) if line.startswith("B  data scaling"))
     assert lines[title + 1].strip() == "Differs from the base: model.embedding_size 512 (base 256)"
-    (a, b, _) = json.loads(as_json(results))["conditions"]
+    (a, b, _) = as_printed(results)["conditions"]
     assert b["differences"] == [{"setting": "model.embedding_size", "value": 512, "base": 256}]
     assert a["differences"] == []

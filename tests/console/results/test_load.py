@@ -15,7 +15,7 @@ import pytest
 from console.results.aggregate import aggregate
 from console.results.items.items import item_table
 from console.results.load import UnusableCapsule, load, read_capsule
-from console.results.report.page import as_json, as_text
+from console.results.report.page import as_text
 from engine.contract.experiment import Experiment
 from engine.contract.experiment_reader import read_experiment
 from engine.contract.items import ItemRow, column_types
@@ -24,6 +24,7 @@ from engine.contract.run_folder import RunFolder
 from engine.contract.settings import RunId
 from engine.contract.toml_file import find_config
 from tests.console.results.capsules import items_in, opened_files, results_in, row, write_capsule
+from tests.console.results.reports import as_printed
 
 RUN = RunId("A", 42)
 ROWS = [row("r0", 1, margin=0.2), row("r1", 2, margin=-0.1, tier="tier2_robust"), row("c0", 1, kind="coherence")]
@@ -63,7 +64,7 @@ def test_an_impossible_value_is_a_problem(
     rewrite(capsule.items, **columns)
     results = results_in(capsule.root.parent, experiment)
     assert results.runs[0].head is None and expected in results.runs[0].problem
-    assert as_json(results) and as_text(results) and items_in(capsule.root.parent, [RUN]).frame.is_empty()
+    assert as_printed(results) and as_text(results) and items_in(capsule.root.parent, [RUN]).frame.is_empty()
 
 
 def test_a_hostile_tier_cannot_steer_the_terminal(capsule: RunFolder) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,12 +11,13 @@ from msgspec.structs import replace
 
 from console.results.aggregate import condition_result
 from console.results.records import ModelScores, Results, RunResult
-from console.results.report.page import as_json, as_text
+from console.results.report.page import as_text
 from console.results.report.result_sections import result_sections
 from console.results.tables import Number
 from console.ui.results.pane import page_content
 from engine.contract.metrics import Margins, TierScore, judge
 from engine.contract.settings import RunId, run_ids
+from tests.console.results.reports import as_printed
 from tests.console.ui.fake_session import SCALING, FakeSession
 from tests.console.ui.scenes import finished, results_of
 
@@ -182,7 +182,7 @@ def test_every_figure_is_on_the_screen_in_the_text_and_in_the_json(
 ) -> None:
     results = results_with(found)
     screen, text = unwrapped(page_content(result_sections(results))[0].plain), unwrapped(as_text(results))
-    in_json = set(numbers_in(json.loads(as_json(results))))
+    in_json = set(numbers_in(as_printed(results)))
     rows = [row for section in result_sections(results) for row in (section.header, *section.rows)]
     for row in rows:
         numbers = [part for cell in row for part in cell if isinstance(part, Number)]
@@ -206,7 +206,7 @@ def test_the_chosen_head_of_each_run_is_told_with_its_step_epoch_and_score() -> 
     assert lines[1].split() == ["run", "at", "step", "epoch", "score", "draws", "of", "a", "tier3", "bundle"]
     assert [line.split() for line in lines[2:11]] == [[run.label, "150", "3.0", "60.0", "7.2"] for run in RUNS]
     assert lines[11] == f"  by {by}"
-    assert json.loads(as_json(results))["runs"][0]["chosen"] == {
+    assert as_printed(results)["runs"][0]["chosen"] == {
         "step": 150,
         "epoch": 3.0,
         "score": 0.6,
