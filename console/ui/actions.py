@@ -31,6 +31,9 @@ Scope = Literal[
     "steps",
     "change",
     "decide",
+    "launch",
+    "conditions",
+    "settings",
     "help",
 ]
 
@@ -62,6 +65,10 @@ _SCROLLING = (
     Action("scroll_up", ("up",), "", "A line up", name="up"),
     Action("scroll_down", ("down",), "", "A line down", name="down"),
     *_PAGING,
+)
+_FIELDS = (
+    Action("app.focus_next", ("tab",), "", "The next field"),
+    Action("app.focus_previous", ("shift+tab",), "", "The field before"),
 )
 # By scope: a view, a part of one, or a dialog; ``app`` is everywhere, ``page`` is any long text.
 _ACTIONS: dict[Scope, tuple[Action, ...]] = {
@@ -147,6 +154,13 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
             "Launch every seed of the selected condition",
             changes_host=True,
             short=("", ""),
+        ),
+        Action(
+            "new_runs",
+            ("n",),
+            "new runs",
+            "New runs: conditions, seeds, epochs, any setting by name",
+            short=("n", "new"),
         ),
         _SYNC_NOW,
         _VERIFY,
@@ -261,6 +275,7 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("close", ("escape",), "", "Leave everything as it is", name="close_steps"),
     ),
     "change": (
+        *_FIELDS,
         Action("add", ("ctrl+s",), "", "Add the condition or seeds, and launch them"),
         Action("next_change", ("ctrl+t",), "", "The same change of the next condition"),
         Action("cancel", ("escape",), "", "Add nothing"),
@@ -269,6 +284,25 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("move(-1)", ("up",), "", "The decision above", name="up"),
         Action("move(1)", ("down",), "", "The decision below", name="down"),
         Action("cancel", ("escape",), "", "Record nothing"),
+    ),
+    "launch": (
+        *_FIELDS,
+        Action("launch_chosen", ("ctrl+s",), "", "Launch what is chosen, after a question"),
+        Action("scroll_text(-1)", ("pageup",), "", "What would be launched: above", name="page_up"),
+        Action("scroll_text(1)", ("pagedown",), "", "What would be launched: below", name="page_down"),
+        Action("cancel", ("escape",), "", "Launch nothing"),
+    ),
+    "conditions": (
+        Action("cursor_up", ("up",), "", "The condition above", name="up"),
+        Action("cursor_down", ("down",), "", "The condition below", name="down"),
+        Action("first", ("home",), "", "The first condition", name="home"),
+        Action("last", ("end",), "", "The last condition", name="end"),
+        Action("select", ("space", "enter"), "", "Tick the condition, or no longer", name="tick"),
+    ),
+    "settings": (
+        Action("move(-1)", ("up",), "", "The completion above", name="up"),
+        Action("move(1)", ("down",), "", "The completion below", name="down"),
+        Action("complete", ("enter",), "", "Take the selected completion"),
     ),
     "help": (Action("close", ("escape", "q", "question_mark", "f1"), "", "Close the help", name="close_help"),),
 }

@@ -21,6 +21,7 @@ from console.ui.action import key_label
 from console.ui.actions import Scope, ViewName, actions_in, bindings, key_of
 from console.ui.host.preflight import PreflightCommands
 from console.ui.host.sync import SyncCommands
+from console.ui.launch.commands import LaunchCommands
 from console.ui.main_screen import TICK_SECONDS, MainScreen
 from console.ui.prompts import PromptQueue
 from console.ui.results.commands import ResultCommands
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 _CLOSING_SECONDS = 5.0
 
 
-class ConsoleApp(PreflightCommands, SyncCommands, ResultCommands, PromptQueue, inherit_bindings=False):
+class ConsoleApp(LaunchCommands, PreflightCommands, SyncCommands, ResultCommands, PromptQueue, inherit_bindings=False):
     """The application.
 
     Args:

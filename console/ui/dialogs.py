@@ -25,6 +25,7 @@ _HELP_SECTIONS: tuple[tuple[str, tuple[Scope, ...]], ...] = (
     ("Everywhere", ("app",)),
     ("Host", ("host",)),
     ("Runs", ("runs",)),
+    ("New runs: the form, its conditions, its line of settings", ("launch", "conditions", "settings")),
     ("Live", ("live", "log", "search")),
     ("Results", ("results",)),
     ("Next steps: the list, the change of one", ("steps", "change")),

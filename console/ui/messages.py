@@ -46,6 +46,13 @@ class LaunchRequested(Message):
 
 
 @dataclass
+class NewRunsRequested(Message):
+    """The operator asked for the launch form, with ``condition`` ticked; "": none."""
+
+    condition: str
+
+
+@dataclass
 class AbortRequested(Message):
     """The operator asked to abort runs."""
 

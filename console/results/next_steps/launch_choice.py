@@ -250,7 +250,7 @@ def _changed(
     for field, message in block_weight_mistakes(with_new, new):
         raise BadInput(message, field=field.removeprefix(f"conditions.{new}."))
     differences = tuple(
-        f"{field} {_text(value)} ({name}: {_text(present[field])})" for field, value in different.items()
+        f"{field} {value_text(value)} ({name}: {value_text(present[field])})" for field, value in different.items()
     )
     for other in experiment.conditions:
         if _settings(experiment, profile, other) == settings:
@@ -274,7 +274,8 @@ def _toml(changes: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _text(value: object) -> str:
+def value_text(value: object) -> str:
+    """A setting's value for people: ``2``, ``[3, 6]``, ``none``."""
     return (
         "none"
         if value is None

@@ -153,7 +153,7 @@ def parse_value(setting: SettingName, typed: str, experiment: Experiment) -> Any
         raise BadInput(f"its value is missing: {wanted}", field=setting.name)
     try:
         value = msgspec.convert(_literal(text, _types()[setting.name]), _annotations()[setting.name])
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError):
+    except (ValueError, msgspec.ValidationError):
         raise BadInput(f"{shown} is not {wanted}", field=setting.name) from None
     if setting.name == "curriculum" and value not in experiment.curricula:
         raise BadInput(f"{shown} is not {wanted}", field=setting.name)
@@ -224,10 +224,12 @@ def _literal(text: str, kind: inspect.Type) -> Any:
     if isinstance(kind, inspect.StrType | inspect.LiteralType):
         quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
         return text[1:-1] if quoted else text
+    if isinstance(kind, inspect.FloatType):
+        return float(text)  # TOML has neither .2 nor 2.
     if isinstance(kind, inspect.VarTupleType) and not text.startswith("["):
         text = f"[{text}]"
     if "\n" in text:
-        raise tomllib.TOMLDecodeError("a value is on one line")
+        raise ValueError("a value is on one line")
     return tomllib.loads(f"value = {text}")["value"]
 
 

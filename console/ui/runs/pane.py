@@ -10,7 +10,14 @@ from textual.app import ComposeResult
 
 from console.runs.snapshot import Snapshot
 from console.ui.actions import bindings
-from console.ui.messages import AbortRequested, LaunchRequested, RestoreRequested, RunOpened, RunSelected
+from console.ui.messages import (
+    AbortRequested,
+    LaunchRequested,
+    NewRunsRequested,
+    RestoreRequested,
+    RunOpened,
+    RunSelected,
+)
 from console.ui.pane import Pane, UpdatingText
 from console.ui.runs.cards import RunCards
 from console.ui.runs.run_text import details_text
@@ -160,6 +167,9 @@ class RunsPane(Pane, inherit_bindings=False):
 
     def action_launch_all(self) -> None:
         self.post_message(LaunchRequested(self._runs))
+
+    def action_new_runs(self) -> None:
+        self.post_message(NewRunsRequested(self.selected.condition if self.selected else ""))
 
     def action_restart(self) -> None:
         if self.selected is not None:

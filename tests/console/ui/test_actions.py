@@ -20,6 +20,8 @@ from console.ui.items.detail import ItemScreen
 from console.ui.items.filter_dialog import FilterDialog
 from console.ui.items.item_list import ItemList
 from console.ui.items.pane import ItemSearch, ItemsPane
+from console.ui.launch.fields import ConditionList, SettingsInput
+from console.ui.launch.form import LaunchForm
 from console.ui.live.log_view import LogView
 from console.ui.live.pane import LivePane, LogSearch
 from console.ui.main_screen import MainScreen
@@ -51,12 +53,28 @@ OWNERS: dict[Scope, type[DOMNode]] = {
     "steps": NextStepsDialog,
     "change": ChangeDialog,
     "decide": DecisionDialog,
+    "launch": LaunchForm,
+    "conditions": ConditionList,
+    "settings": SettingsInput,
     "help": HelpScreen,
 }
 # What is pressed in a dialog is written on it, and nothing under it can be reached meanwhile.
-DIALOGS: tuple[Scope, ...] = ("confirm", "prompt", "answer", "steps", "change", "decide", "filters", "item", "help")
+DIALOGS: tuple[Scope, ...] = (
+    "confirm",
+    "prompt",
+    "answer",
+    "steps",
+    "change",
+    "decide",
+    "filters",
+    "launch",
+    "conditions",
+    "settings",
+    "item",
+    "help",
+)
 # As every pager has it: the next match in the log. Elsewhere what is new: the launch form, the next step. Neither launches.
-TWO_MEANINGS = {"n": {"next_step"}}
+TWO_MEANINGS = {"n": {"next_step", "new_runs"}}
 TOGETHER: tuple[tuple[Scope, ...], ...] = (
     ("app", "page"),
     ("app", "host"),
@@ -66,6 +84,8 @@ TOGETHER: tuple[tuple[Scope, ...], ...] = (
     ("app", "items", "table"),
     ("item", "page"),
     ("prompt", "answer"),
+    ("launch", "conditions"),
+    ("launch", "settings"),
 )
 
 
@@ -179,13 +199,7 @@ async def test_in_each_view_the_keys_of_the_registry_are_active_and_no_others(ke
 async def test_the_footer_shows_the_keys_of_the_view(size: tuple[int, int]) -> None:
     async with console(FakeSession(), size) as pilot:
         last = screen(pilot).splitlines()[-1].strip()
-        if size == LARGE:
-            assert last == (
-                "a all  l launch/resume  x abort  X abort all  Enter live  r restart  L condition  s sync now  v verify  "
-                "? help  q quit"
-            )
-        else:
-            assert last == "a l L launch x abort X all ↵ live r restart s sync v verify ? help q quit"
+        assert last == "a l L launch x abort X all ↵ live r restart n new s sync v verify ? help q quit"
         await pilot.press("3")
         whole = await until_shown(pilot, "x abort", "[ ] run", "f follow", "/ filter", "z charts", "w smooth", "? help")
         assert ("m score  w smooth  g log scale" if size == LARGE else "m score w smooth g log") in whole

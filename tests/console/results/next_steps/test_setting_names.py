@@ -70,6 +70,7 @@ def test_an_unknown_name_says_what_was_meant(typed: str, message: str) -> None:
         ("training.epochs", "3", 3),
         ("training.learning_rate", "1e-4", 1e-4),
         ("tier3", "2", 2.0),
+        ("dropout", ".2", 0.2),
         ("layers", "3, 6", (3, 6)),
         ("layers", "[6]", (6,)),
         ("sense_text", "lemma: gloss", "lemma: gloss"),

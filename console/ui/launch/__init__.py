@@ -1,0 +1,1 @@
+"""The launch form, and the dialog that switches host, profile and experiment."""

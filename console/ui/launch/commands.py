@@ -1,0 +1,104 @@
+"""Opens the launch form, adds what it chose to the experiment, and launches it as by any key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from textual import on
+
+from console.format import counted
+from console.runs.launch_plan import LaunchPlan, plan_launch
+from console.ui.commands import CommandApp, Notice, outcome_notice
+from console.ui.messages import LaunchRequested, NewRunsRequested
+from console.ui.session_protocol import SessionProtocol
+from engine.contract.experiment import Experiment
+from engine.contract.experiment_text import derived_path
+from engine.contract.settings import RunId, resolve
+
+if TYPE_CHECKING:
+    from console.results.next_steps.launch_choice import LaunchChoice
+
+
+class LaunchCommands(CommandApp, inherit_bindings=False):
+    """App mixin with the launch form."""
+
+    async def show_experiment(self, experiment: Experiment, run: RunId) -> None:
+        """Show the runs of an experiment to which some were added, with ``run`` selected."""
+        raise NotImplementedError
+
+    @on(NewRunsRequested)
+    def _open_form(self, message: NewRunsRequested) -> None:
+        session = self.session_for("launch")
+        if session is None:
+            return
+        from console.ui.launch.form import LaunchForm
+
+        profile = session.snapshot.profile
+        ticked = [message.condition] if message.condition else []
+
+        def confirm(choice: LaunchChoice, on_yes: Callable[[], object]) -> None:
+            plan = session.plan_launch(choice.run_ids)
+            if plan.launch:
+                self.confirm(_question(session, choice, plan, _expected(session, choice)), "launch", on_yes)
+            else:
+                self.show_notice(plan.question)
+
+        form = LaunchForm(session.experiment, profile, ticked, lambda choice: _expected(session, choice), confirm)
+        self.push_screen(form, self._launch_choice)
+
+    def _launch_choice(self, choice: LaunchChoice | None) -> None:
+        session = None if choice is None else self.session_for("launch")
+        if choice is None or session is None:
+            return
+        confirmed = session.plan_launch(choice.run_ids).aside_text
+
+        async def launch() -> Notice | None:
+            if choice.addition is not None:
+                await session.add(choice.addition)
+                await self.show_experiment(session.experiment, choice.run_ids[0])
+            if changed := _changed(session, choice):
+                text = f"{counted(changed, 'run')} would have other settings now: the experiment's file was changed."
+                return f"Nothing was launched: {text}", "warning"
+            plan = session.plan_launch(choice.run_ids)
+            if plan.aside_text != confirmed:
+                self.post_message(LaunchRequested(choice.run_ids, confirm=True))
+                return None
+            return outcome_notice("launched", await session.launch(plan))
+
+        self.run_command("launch", f"launching {counted(len(choice.runs), 'run')}", launch())
+
+
+def _changed(session: SessionProtocol, choice: LaunchChoice) -> int:
+    """How many of the chosen runs would no longer be launched with the settings that were confirmed."""
+    experiment, profile = session.experiment, session.snapshot.profile
+    return sum(
+        one.run.condition not in experiment.conditions
+        or resolve(experiment, profile, one.run).fingerprint() != one.settings_hash
+        for one in choice.runs
+    )
+
+
+def _question(session: SessionProtocol, choice: LaunchChoice, plan: LaunchPlan, expected: str) -> str:
+    """What is added and launched, where, and what it is expected to take."""
+    lines = []
+    if choice.addition is not None:
+        lines = [f"Adds to {derived_path(session.experiment_file).name}, for good:", *choice.lines, ""]
+    lines.append(f"{plan.question.removesuffix('.')}, on {session.snapshot.host.title}.")
+    if expected:
+        lines.append(f"Expected: {expected}.")
+    return "\n".join(lines)
+
+
+def _expected(session: SessionProtocol, choice: LaunchChoice) -> str:
+    """What the runs that would be launched are expected to take; "" where that is not known."""
+    from console.ui.launch.expected import expected_text
+
+    snapshot = session.snapshot  # this is called in a thread: it reads frozen values only
+    known = {run: resolve(session.experiment, snapshot.profile, run) for run in snapshot.runs}
+    hashes = {one.run: one.settings_hash for one in choice.runs}
+    states = {run: view.state for run, view in snapshot.runs.items()}
+    same = frozenset(run for run, own in hashes.items() if (state := states.get(run)) and state.settings == own)
+    plan = plan_launch(snapshot.runs, hashes, same_settings=same)
+    planned = {run: resolve(choice.experiment, snapshot.profile, run) for run in plan.launch}
+    return expected_text(snapshot, known, planned, None)
