@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -101,4 +102,4 @@ def _expected(session: SessionProtocol, choice: LaunchChoice) -> str:
     same = frozenset(run for run, own in hashes.items() if (state := states.get(run)) and state.settings == own)
     plan = plan_launch(snapshot.runs, hashes, same_settings=same)
     planned = {run: resolve(choice.experiment, snapshot.profile, run) for run in plan.launch}
-    return expected_text(snapshot, known, planned, None)
+    return expected_text(snapshot, known, planned, snapshot.host_history.host_time(time.monotonic()))
