@@ -31,7 +31,7 @@ class RunView(Struct, frozen=True):
         first_step, last_step: (step, host's Unix time in s) of the first step since training began or resumed and of the
             last step, for the ETA and for how long runs of its kind take.
         measurements: of the head on development data, that of step 0 first.
-        warnings: the last ``MAX_WARNINGS`` of them.
+        warnings: the last ``MAX_WARNINGS`` of them; ``warning_times``: the host's Unix time of each in s.
         failed_gates: ship blockers that failed; None until the pipeline has ended.
         last_event: host's Unix time of the newest event in s.
         rejected: lines of the event stream that could not be decoded.
@@ -50,6 +50,7 @@ class RunView(Struct, frozen=True):
     last_step: tuple[int, float] | None = None
     measurements: tuple[Measurement, ...] = ()
     warnings: tuple[Warning, ...] = ()
+    warning_times: tuple[float, ...] = ()
     checkpoint: Checkpoint | None = None
     evaluation: Evaluation | None = None
     failed_gates: tuple[str, ...] | None = None
@@ -101,6 +102,7 @@ def reduce(view: RunView, events: Iterable[Event]) -> RunView:
     steps, losses = array("d"), array("d")
     measurements: list[Measurement] = []
     warnings: list[Warning] = []
+    warning_times: list[float] = []
     next_seq = view.next_seq
     changes: dict[str, object] = {}
     first_step = view.first_step
@@ -121,6 +123,7 @@ def reduce(view: RunView, events: Iterable[Event]) -> RunView:
                 measurements.append(_safe(measurement))
             case Warning() as warning:
                 warnings.append(replace(warning, message=sanitize_line(warning.message)))
+                warning_times.append(event.t)
             case body:
                 changes |= _changes(body)
                 if isinstance(body, Stage) and body.name not in ("evaluate", "seal"):
@@ -133,6 +136,7 @@ def reduce(view: RunView, events: Iterable[Event]) -> RunView:
         changes["measurements"] = (*view.measurements, *measurements)
     if warnings:
         changes["warnings"] = (*view.warnings, *warnings)[-MAX_WARNINGS:]
+        changes["warning_times"] = (*view.warning_times, *warning_times)[-MAX_WARNINGS:]
     return replace(view, next_seq=next_seq, first_step=first_step, **changes)
 
 

@@ -34,6 +34,7 @@ Scope = Literal[
     "launch",
     "conditions",
     "settings",
+    "warnings",
     "help",
 ]
 
@@ -78,6 +79,7 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
             for number, (name, title) in enumerate(VIEWS, start=1)
         ),
         Action("help", ("question_mark", "f1"), "help", "Show every key"),
+        Action("warnings", ("exclamation_mark",), "", "Show all warnings of all runs, with their meaning"),
         Action("command_palette", ("ctrl+p",), "", "Search for an action by name"),
         Action("quit", ("q",), "quit", "Leave the console; runs continue on the host"),
         Action("interrupt", ("ctrl+c",), "", "Copy the selected text, or leave if none is selected", priority=True),
@@ -303,6 +305,16 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("move(-1)", ("up",), "", "The completion above", name="up"),
         Action("move(1)", ("down",), "", "The completion below", name="down"),
         Action("complete", ("enter",), "", "Take the selected completion"),
+    ),
+    "warnings": (
+        Action("move(-1)", ("up",), "", "The warning above", name="up"),
+        Action("move(1)", ("down",), "", "The warning below", name="down"),
+        Action("page(-1)", ("pageup",), "", "A page of warnings up", name="page_up"),
+        Action("page(1)", ("pagedown",), "", "A page of warnings down", name="page_down"),
+        Action("move(-1000000)", ("home",), "", "The newest warning", name="home"),
+        Action("move(1000000)", ("end",), "", "The oldest warning", name="end"),
+        Action("open", ("enter",), "", "Follow the warning's run in view 3"),
+        Action("close", ("escape", "exclamation_mark", "q"), "", "Close the warnings"),
     ),
     "help": (Action("close", ("escape", "q", "question_mark", "f1"), "", "Close the help", name="close_help"),),
 }

@@ -183,6 +183,17 @@ class ConsoleApp(LaunchCommands, PreflightCommands, SyncCommands, ResultCommands
             if worker.name in ("verify", "repair"):
                 worker.cancel()
 
+    def action_warnings(self) -> None:
+        from console.ui.runs.warnings import WarningsDialog
+
+        if isinstance(self.screen, MainScreen):
+            self.push_screen(WarningsDialog(lambda: self.main.snapshot), self._show_live)
+
+    def _show_live(self, run: RunId | None) -> None:
+        if run is not None:
+            self.main.selected = run
+            self.main.view = "live"
+
     def action_help(self) -> None:
         from console.ui.dialogs import HelpScreen
 

@@ -33,6 +33,7 @@ _HELP_SECTIONS: tuple[tuple[str, tuple[Scope, ...]], ...] = (
     ("Items", ("items", "table", "item_search")),
     ("Filters of items", ("filters",)),
     ("One item", ("item",)),
+    ("Warnings", ("warnings",)),
     ("This page", ("page", "help")),
     ("When the console asks", ("confirm",)),
     ("When a connection needs input", ("prompt", "answer")),

@@ -30,6 +30,7 @@ from console.ui.results.decision import DecisionDialog
 from console.ui.results.next_step import ChangeDialog, NextStepsDialog
 from console.ui.results.pane import ResultsPane
 from console.ui.runs.pane import RunsPane
+from console.ui.runs.warnings import WarningsDialog
 from tests.console.ui.driving import LARGE, SMALL, console, screen, until, until_shown
 from tests.console.ui.fake_session import FakeSession
 
@@ -56,6 +57,7 @@ OWNERS: dict[Scope, type[DOMNode]] = {
     "launch": LaunchForm,
     "conditions": ConditionList,
     "settings": SettingsInput,
+    "warnings": WarningsDialog,
     "help": HelpScreen,
 }
 # What is pressed in a dialog is written on it, and nothing under it can be reached meanwhile.
@@ -71,6 +73,7 @@ DIALOGS: tuple[Scope, ...] = (
     "conditions",
     "settings",
     "item",
+    "warnings",
     "help",
 )
 # As every pager has it: the next match in the log. Elsewhere what is new: the launch form, the next step. Neither launches.
