@@ -7,7 +7,7 @@ import gc
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,12 +17,15 @@ from console.commands.context import Context
 from console.commands.host_options import add_host_commands
 from console.commands.output import report_error
 from console.commands.parser import Parser, host_options, json_option, shared_options
-from console.commands.result_options import add_result_commands
+from console.commands.result_options import add_result_commands, add_view
 from engine.contract.bad_input import BadInput
 
 if TYPE_CHECKING:
     from console.hosts.ssh.prompts import Prompter
+    from console.local_session import LocalSession
     from console.session import Session
+    from console.ui.session_protocol import SessionProtocol
+    from engine.contract.experiment import Experiment
 
 
 class _Version(argparse.Action):
@@ -80,6 +83,7 @@ def parser() -> Parser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     add_host_commands(commands, [shared, as_json, host_options()])
     add_result_commands(commands, [shared, as_json])
+    add_view(commands)
     return top
 
 
@@ -89,7 +93,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     Raises:
         BadInput: they are wrong.
     """
-    if _COMMANDS.keys().isdisjoint(arguments):  # making the parsers of all commands takes 10 ms before the first paint
+    if {*_COMMANDS, "view"}.isdisjoint(arguments):  # making the parsers of all commands takes 10 ms before the first paint
         with suppress(BadInput):  # the complete parser says what is wrong, and knows --help
             return shared_options().parse_args(arguments, argparse.Namespace(**DEFAULTS))
     return parser().parse_args(arguments, argparse.Namespace(**DEFAULTS))
@@ -99,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with one of ``exit_codes``."""
     try:
         options = parse(sys.argv[1:] if arguments is None else arguments)
-        sys.exit(_command(Context(options)))
+        sys.exit(_view(options) if options.command == "view" else _command(Context(options)))
     except BadInput as error:
         report_error(error)
         sys.exit(exit_codes.BAD_INPUT)
@@ -120,6 +124,33 @@ def _command(context: Context) -> int:
 
 
 def _open_console(context: Context) -> int:
+    _prepare_terminal()
+
+    def open_session(prompter: Prompter) -> Session:
+        return context.session(prompter)
+
+    return _run_console(
+        open_session, context.experiment, context.profile, context.host.title, read_only=context.options.read_only
+    )
+
+
+def _view(options: argparse.Namespace) -> int:
+    """Open the console on local copies alone."""
+    from console.local_experiment import find_experiment
+
+    found = find_experiment(options.folder, options.experiment)
+    _prepare_terminal()
+
+    def open_session(_: Prompter) -> LocalSession:
+        from console.local_session import LocalSession
+
+        return LocalSession(found)
+
+    return _run_console(open_session, found.experiment, found.profile, "local copy", has_host=False)
+
+
+def _prepare_terminal() -> None:
+    """Make the process ready to draw; raises BadInput where there is no terminal."""
     streams = (sys.stdin, sys.stdout, sys.stderr)  # Textual draws on stderr
     if not all(stream is not None and stream.isatty() for stream in streams):
         raise BadInput("the console needs a terminal; `qllm-console run`, `status` and `results` do not")
@@ -129,16 +160,26 @@ def _open_console(context: Context) -> int:
     )  # ms to wait after Esc for the rest of an arrow key; Textual's 100 ms are noticeable
     sys.setswitchinterval(0.001)  # a thread that computes delays keys and screen by 1 ms, not by 5
     gc.disable()  # there is no garbage yet, and looking for it takes 7% of the time to the first paint
+
+
+def _run_console(
+    open_session: Callable[[Prompter], SessionProtocol],
+    experiment: Experiment,
+    profile: str,
+    host_title: str,
+    *,
+    read_only: bool = False,
+    has_host: bool = True,
+) -> int:
+    """Run the console; ``open_session`` is called in a thread, after the first paint."""
     from console.ui.app import ConsoleApp
 
-    def open_session(prompter: Prompter) -> Session:
+    def open_after_paint(prompter: Prompter) -> SessionProtocol:
         gc.freeze()
         gc.enable()
-        return context.session(prompter)
+        return open_session(prompter)
 
-    app = ConsoleApp(
-        open_session, context.experiment, context.profile, context.host.title, read_only=context.options.read_only
-    )
+    app = ConsoleApp(open_after_paint, experiment, profile, host_title, read_only=read_only, has_host=has_host)
     app.run()
     return app.return_code or exit_codes.DONE
 

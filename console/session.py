@@ -212,12 +212,14 @@ class Session:
         return outcomes
 
     async def _keep_plan(self) -> None:
-        """Write what is to be compared, as the experiment states it at its first launch, if this console is the writer."""
+        """Write what is to be compared, as stated at the first launch, and the experiment, if this console is the writer."""
+        from console.local_experiment import keep_experiment
         from console.results.analysis.plan import plan_of, write_plan
 
         if self._link.local.writable:
             with suppress(OSError):  # a launch does not fail for it; the report says that no plan was kept
                 await asyncio.to_thread(write_plan, self._runs_dir, plan_of(self.experiment, self._profile))
+                await asyncio.to_thread(keep_experiment, self._runs_dir, self.experiment)
 
     async def _experiment_arguments(self, connection: HostConnection) -> tuple[str, ...]:
         """Arguments for the engine's check of an experiment that names files; sends these files first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from console.commands.host_options import Commands
@@ -14,6 +15,21 @@ def add_result_commands(commands: Commands, parents: list[Parser]) -> None:
     _add_items(commands, parents)
     _add_decisions(commands, parents)
     _add_schema(commands, parents[0])
+
+
+def add_view(commands: Commands) -> None:
+    """Add the command that opens the console on local copies alone."""
+    view = commands.add_parser("view", help="open the console on local copies alone; asks no host")
+    view.add_argument(
+        "folder", metavar="DIR", type=Path, help="a runs folder, the folder of an experiment in it, or a copy of one"
+    )
+    view.add_argument(
+        "--experiment",
+        metavar="FILE",
+        type=Path,
+        default=argparse.SUPPRESS,
+        help="experiment file (default: what is kept in DIR)",
+    )
 
 
 def _add_results(commands: Commands, parents: list[Parser]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -32,8 +32,14 @@ def read_experiment(path: Path, inputs: Path | None = None) -> Experiment:
     return parse_experiment(read_experiment_text(path), inputs)
 
 
-def parse_experiment(text: ExperimentText, inputs: Path | None = None) -> Experiment:
-    """The experiment of ``text``; as ``read_experiment``."""
+def parse_experiment(
+    text: ExperimentText, inputs: Path | None = None, known_files: Mapping[str, HashedFile] | None = None
+) -> Experiment:
+    """The experiment of ``text``; as ``read_experiment``.
+
+    Args:
+        known_files: the user's own files by name, which are then not looked for; one that it lacks counts as empty.
+    """
     experiment = text.parse(ExperimentFile)
     for field, message in _mistakes(experiment):
         raise text.error_at(field, message)
@@ -48,6 +54,9 @@ def parse_experiment(text: ExperimentText, inputs: Path | None = None) -> Experi
     _check_contingency(experiment, text)
     files: dict[str, HashedFile] = {}
     for field, name in _named_files(experiment):
+        if known_files is not None:
+            files[name] = known_files.get(name) or HashedFile(text.file.parent / name, "", 0)
+            continue
         try:
             files[name] = files.get(name) or find_file(name, text.file, inputs)
         except BadInput as error:

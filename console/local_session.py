@@ -1,0 +1,188 @@
+"""LocalSession: what is synced of one experiment, shown without a host."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from msgspec.structs import replace
+
+from console.hosts.pull.local_runs import LocalRun
+from console.hosts.pull.verify import VerifyResult, verify_runs
+from console.local_experiment import LocalExperiment
+from console.results.local_results import LocalResults
+from console.results.records import Results
+from console.runs.launch_plan import AbortPlan, LaunchPlan
+from console.runs.log_buffer import LogBuffer
+from console.runs.snapshot import HostView, Link, Snapshot, SyncState
+from console.runs.staleness import POLL_WAIT_S
+from engine.contract.bad_input import BadInput
+from engine.contract.settings import RunId
+from engine.contract.state import RunState
+
+if TYPE_CHECKING:
+    from console.hosts.preflight.checks import Check, Repair
+    from console.results.experiment_report import ExperimentReport
+    from console.results.items.detail import ItemDetail
+    from console.results.items.items import ItemTable
+    from console.results.next_steps.decisions import Decision
+    from console.results.next_steps.derive import Addition
+    from console.runs.launch_attempts import Outcome
+    from console.runs.set_aside import SetAside
+
+NO_HOST = "only local copies are shown: no host is asked, and nothing is launched, aborted or repaired"
+
+
+class LocalSession:
+    """A session without a host: the runs of one local folder, read again as another console syncs into it.
+
+    What needs a host raises BadInput.
+
+    Attributes:
+        experiment, experiment_file: what was run, and where its text is if that was kept.
+        ready: set once all runs have been read.
+        stopped: never set.
+    """
+
+    LINK: Link = "local"
+
+    def __init__(self, found: LocalExperiment) -> None:
+        self.experiment = found.experiment
+        self.experiment_file = found.experiment_file
+        self.ready = asyncio.Event()
+        self.stopped = asyncio.Event()
+        self._found = found
+        self._runs = {run: LocalRun(found.folder, run) for run in found.runs}
+        self._results = LocalResults(found.folder, found.experiment, found.profile)
+        self._damaged: dict[RunId, tuple[str, str]] = {}
+        self._version = 0
+        self._snapshot = self._new_snapshot()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """All that is known now."""
+        return self._snapshot
+
+    def _host(self) -> HostView:
+        found = self._found
+        return HostView("", "local copy", "", "", self.LINK, str(found.folder), unnamed_runs=found.unnamed)
+
+    def _new_snapshot(self) -> Snapshot:
+        views = {run: local.view for run, local in self._runs.items()}
+        syncs = {run: self._sync_state(local) for run, local in self._runs.items()}
+        return Snapshot(self._host(), self._found.folder.name, self._found.profile, views, syncs, self._version)
+
+    def _sync_state(self, local: LocalRun) -> SyncState:
+        key, why = self._damaged.get(local.run, ("", ""))
+        return replace(local.sync, status="damaged", note=why) if key and local.sync.key == key else local.sync
+
+    def _notify(self) -> None:
+        self._version += 1
+        self._snapshot = self._new_snapshot()
+
+    def log(self, run: RunId) -> LogBuffer:
+        """The last lines of a run's log."""
+        return self._runs[run].log
+
+    async def run(self) -> None:
+        """Read the runs, then look every other second for what another console has synced, until cancelled."""
+        for local in self._runs.values():
+            await asyncio.to_thread(local.refresh)
+            self._notify()
+        self.ready.set()
+        while True:
+            await asyncio.sleep(POLL_WAIT_S)
+            if await asyncio.to_thread(self._refresh):
+                self._notify()
+
+    def _refresh(self) -> bool:
+        """Read what is new of all runs; True if there was anything. Blocks."""
+        return any([local.refresh() for local in self._runs.values()])
+
+    def reconnect(self) -> None:
+        """Nothing: there is no link."""
+
+    async def close(self) -> None:
+        """Nothing: there is no link."""
+
+    def plan_launch(self, wanted: Iterable[RunId], *, restart: bool = False) -> LaunchPlan:
+        """A plan of no launch."""
+        return LaunchPlan((), tuple((run, "there is no host") for run in wanted))
+
+    def plan_abort(self, wanted: Iterable[RunId]) -> AbortPlan:
+        """A plan of no abort."""
+        return AbortPlan(())
+
+    async def launch(self, plan: LaunchPlan) -> Sequence[Outcome]:
+        """Refused."""
+        raise BadInput(NO_HOST)
+
+    async def abort(self, plan: AbortPlan) -> Sequence[Outcome]:
+        """Refused."""
+        raise BadInput(NO_HOST)
+
+    async def list_set_aside(self, run: RunId) -> SetAside:
+        """Refused."""
+        raise BadInput(NO_HOST)
+
+    async def restore(self, run: RunId, key: str, replaces: str) -> Outcome:
+        """Refused."""
+        raise BadInput(NO_HOST)
+
+    async def take_over(self) -> None:
+        """Refused."""
+        raise BadInput(NO_HOST)
+
+    async def preflight(self) -> tuple[Check, ...]:
+        """Refused."""
+        raise BadInput(NO_HOST)
+
+    def repair(self, what: Repair) -> NoReturn:
+        """Refused."""
+        raise BadInput(NO_HOST)
+
+    def pull_again(self) -> tuple[RunId, ...]:
+        """Refused."""
+        raise BadInput(NO_HOST)
+
+    async def add(self, addition: Addition) -> tuple[RunId, ...]:
+        """Refused."""
+        raise BadInput(NO_HOST)
+
+    async def verify_synced(self) -> AsyncIterator[VerifyResult]:
+        """Hash the synced files again and compare them with their manifests; yields the progress."""
+        synced = [run for run, local in self._runs.items() if local.sync.status == "synced"]
+        steps = verify_runs(self._found.folder, synced)
+        result = VerifyResult(0)
+        while (step := await asyncio.to_thread(next, steps, None)) is not None:
+            yield (result := step)
+        self._damaged = {file.run: (file.key, f"{file.path}: {file.why}") for file in result.differing}
+        self._notify()
+
+    def results(self) -> Results:
+        """The results of the local copies; damaged ones are not counted. Blocks while it reads files."""
+        return self._results.results(*self._known_of_runs())
+
+    def report(self) -> ExperimentReport:
+        """The results with the decision on them. Blocks while it reads files and computes."""
+        return self._results.report(*self._known_of_runs())
+
+    def items(self) -> ItemTable:
+        """The evaluation items of all counted runs. Blocks while it reads files."""
+        return self._results.items(*self._known_of_runs())
+
+    def item_detail(self, run: RunId, kind: str, item_id: str) -> ItemDetail:
+        """One item as ``run`` saved it. Blocks while it reads the file; raises UnusableCapsule."""
+        return self._results.item_detail(run, kind, item_id)
+
+    def record_decision(self, decision: Decision) -> None:
+        """Record ``decision`` in the folder. Blocks; raises BadInput if it cannot be written."""
+        self._results.record_decision(decision)
+
+    def _known_of_runs(self) -> tuple[dict[RunId, RunState | None], dict[RunId, str]]:
+        """States of the runs, and why local copies are damaged."""
+        snapshot = self._snapshot
+        damaged = {run: sync.note for run, sync in snapshot.sync_states.items() if sync.status == "damaged"}
+        return {run: view.state for run, view in snapshot.runs.items()}, damaged
+
