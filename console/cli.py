@@ -93,7 +93,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     Raises:
         BadInput: they are wrong.
     """
-    if {*_COMMANDS, "view"}.isdisjoint(arguments):  # making the parsers of all commands takes 10 ms before the first paint
+    if {*_COMMANDS, "view"}.isdisjoint(
+        arguments
+    ):  # making the parsers of all commands takes 10 ms before the first paint
         with suppress(BadInput):  # the complete parser says what is wrong, and knows --help
             return shared_options().parse_args(arguments, argparse.Namespace(**DEFAULTS))
     return parser().parse_args(arguments, argparse.Namespace(**DEFAULTS))

@@ -61,9 +61,7 @@ def find_experiment(path: Path, file: Path | None = None) -> LocalExperiment:
     if file is not None:
         experiment = read_experiment(file)
     elif kept.is_file():
-        experiment = parse_experiment(
-            read_experiment_text(kept), known_files=recorded_files(folder, recorded.values())
-        )
+        experiment = parse_experiment(read_experiment_text(kept), known_files=recorded_files(folder, recorded.values()))
     else:
         plan, _ = read_plan(folder)
         name = _most_common([one.experiment for one in recorded.values()]) or folder.name

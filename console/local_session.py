@@ -66,7 +66,8 @@ class LocalSession:
 
     def _host(self) -> HostView:
         found = self._found
-        return HostView("", "local copy", "", "", self.LINK, str(found.folder), unnamed_runs=found.unnamed)
+        detail = "" if self.ready.is_set() else "Reading the local copies."
+        return HostView("", "local copy", "", str(found.folder), self.LINK, detail, unnamed_runs=found.unnamed)
 
     def _new_snapshot(self) -> Snapshot:
         views = {run: local.view for run, local in self._runs.items()}
@@ -91,6 +92,7 @@ class LocalSession:
             await asyncio.to_thread(local.refresh)
             self._notify()
         self.ready.set()
+        self._notify()
         while True:
             await asyncio.sleep(POLL_WAIT_S)
             if await asyncio.to_thread(self._refresh):
@@ -98,7 +100,8 @@ class LocalSession:
 
     def _refresh(self) -> bool:
         """Read what is new of all runs; True if there was anything. Blocks."""
-        return any([local.refresh() for local in self._runs.values()])
+        changed = [local.refresh() for local in self._runs.values()]
+        return any(changed)
 
     def reconnect(self) -> None:
         """Nothing: there is no link."""
@@ -185,4 +188,3 @@ class LocalSession:
         snapshot = self._snapshot
         damaged = {run: sync.note for run, sync in snapshot.sync_states.items() if sync.status == "damaged"}
         return {run: view.state for run, view in snapshot.runs.items()}, damaged
-

@@ -44,7 +44,7 @@ def recorded_experiment(
     base = known[0] if known else None
     curricula: dict[str, Curriculum] = {}
     made = {condition: _condition(one, base, curricula) for condition, one in settings.items()}
-    seeds = tuple(dict.fromkeys(run.seed for run in runs))
+    seeds = tuple(sorted({run.seed for run in runs}))
     planned_seeds = tuple(seed for seed in plan.seeds if seed in seeds) if plan else seeds
     if plan:
         made = {one: _derived(one, condition, profile, plan, made) for one, condition in made.items()}
@@ -91,10 +91,14 @@ def _condition(settings: Settings | None, base: Settings | None, curricula: dict
     if settings is None or base is None:
         curricula.setdefault("uniform", Curriculum())
         return Condition(NOT_RECORDED, "uniform")
-    files = {role: tuple(file.name for file in settings.inputs if file.role == role) for role in ("bundles", "dev")}
-    overrides: dict[str, Any] = {name: _changes(getattr(base, name), getattr(settings, name)) for name in TABLES}
+    changes: dict[str, Any] = {name: _changes(getattr(base, name), getattr(settings, name)) for name in TABLES}
     return Condition(
-        "as its runs recorded it", _curriculum(settings.curriculum, curricula), settings.edition, **files, **overrides
+        "as its runs recorded it",
+        _curriculum(settings.curriculum, curricula),
+        settings.edition,
+        bundles=tuple(file.name for file in settings.inputs if file.role == "bundles"),
+        dev=tuple(file.name for file in settings.inputs if file.role == "dev"),
+        **changes,
     )
 
 
@@ -140,11 +144,12 @@ def _evaluation(inputs: Sequence[InputFile]) -> dict[str, Any]:
 
 
 def _analysis(plan: Plan, conditions: tuple[str, ...]) -> AnalysisSettings:
+    guarded: tuple[Any, ...] = plan.must_not_regress  # a file that is kept: names that are unknown now stay
     return AnalysisSettings(
         metric=plan.metric,
         comparisons=tuple(pair for pair in plan.comparisons if {*pair} <= {*conditions}),
         control=plan.control if plan.control in conditions else None,
-        must_not_regress=plan.must_not_regress,
+        must_not_regress=guarded,
         margin_points=plan.margin_points,
         level=plan.level,
         gate_level=plan.gate_level,

@@ -49,6 +49,7 @@ class Action(Struct, frozen=True):
         help: one line for the help screen and the palette.
         destructive: it can destroy something, so it asks first and its own key never answers.
         changes_host: it is off in read-only mode, and its keys mean nothing else in any view.
+        asks_host: it needs a host, so it is off where there is none, as is what changes one.
         priority: it works whatever has the focus, even where text is typed.
         keys_label: the keys as the key bar shows them, where the first key alone says too little.
         short: keys and label in a narrow key bar, where they differ; empty where another action's label covers it.
@@ -61,6 +62,7 @@ class Action(Struct, frozen=True):
     help: str
     destructive: bool = False
     changes_host: bool = False
+    asks_host: bool = False
     priority: bool = False
     keys_label: str = ""
     short: tuple[str, str] | None = None

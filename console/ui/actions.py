@@ -51,10 +51,17 @@ _ABORT = Action(
     "abort", ("x",), "abort", "Abort the selected run and every process of it", destructive=True, changes_host=True
 )
 _SYNC_NOW = Action(
-    "app.sync_now", ("s",), "sync now", "Pull runs that are damaged or not synced yet", short=("s", "sync")
+    "app.sync_now",
+    ("s",),
+    "sync now",
+    "Pull runs that are damaged or not synced yet",
+    asks_host=True,
+    short=("s", "sync"),
 )
 _VERIFY = Action("app.verify", ("v",), "verify", "Hash the local copy again and compare with its manifests")
-_CONNECT = Action("app.reconnect", ("R",), "connect", "Connect now instead of waiting for the next retry")
+_CONNECT = Action(
+    "app.reconnect", ("R",), "connect", "Connect now instead of waiting for the next retry", asks_host=True
+)
 _STOP = Action("app.stop", ("escape",), "", "Stop verifying, or waiting for a repair, which continues")
 _PAGING = (
     Action("page_up", ("pageup",), "", "A page up"),
@@ -89,7 +96,9 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
         ),
     ),
     "host": (
-        Action("app.check_again", ("p",), "check again", "Check again whether the host has what runs need"),
+        Action(
+            "app.check_again", ("p",), "check again", "Check again whether the host has what runs need", asks_host=True
+        ),
         Action("repair", ("enter",), "repair", "Do what the selected check advises", changes_host=True),
         _CONNECT,
         _STOP,

@@ -16,7 +16,7 @@ from textual.worker import Worker, WorkerState
 from console.format import counted, full_disk
 from console.glyphs import next_glyphs
 from console.runs.run_view import RunView
-from console.runs.snapshot import HostView, Snapshot, SyncState, sync_status
+from console.runs.snapshot import HostView, Link, Snapshot, SyncState, sync_status
 from console.ui.action import key_label
 from console.ui.actions import Scope, ViewName, actions_in, bindings, key_of
 from console.ui.host.preflight import PreflightCommands
@@ -45,6 +45,7 @@ class ConsoleApp(LaunchCommands, PreflightCommands, SyncCommands, ResultCommands
         experiment, profile: what is run.
         host_title: the host's name for people, shown until the session knows more.
         read_only: launch, abort and repair are off.
+        has_host: the session has a host; without one, whatever would ask it is off, too.
     """
 
     TITLE = "qllm-console"
@@ -59,23 +60,27 @@ class ConsoleApp(LaunchCommands, PreflightCommands, SyncCommands, ResultCommands
         profile: str,
         host_title: str,
         read_only: bool,
+        *,
+        has_host: bool = True,
     ) -> None:
         super().__init__()
         self.animation_level = "none"  # an animation is a burst of redraws over a slow link
         self.read_only = read_only
+        self.has_host = has_host
         self._make_session = make_session
         self._needs_input = False
         self._disk_full = False
         self._follower: Worker[None] | None = None
         runs = run_ids(experiment, profile)
+        link: Link = "starting" if has_host else "local"
         initial = Snapshot(
-            host=HostView(name=host_title, title=host_title, launcher="", address="", detail="Starting."),
+            host=HostView(name=host_title, title=host_title, launcher="", address="", detail="Starting.", link=link),
             folder=folder_name(experiment, profile),
             profile=profile,
             runs={run: RunView(run) for run in runs},
             sync_states={run: SyncState() for run in runs},
         )
-        self.main = MainScreen(experiment, profile, initial, read_only=read_only)
+        self.main = MainScreen(experiment, profile, initial, read_only=read_only, has_host=has_host)
 
     def get_default_screen(self) -> Screen[None]:
         """The only screen."""
@@ -140,7 +145,7 @@ class ConsoleApp(LaunchCommands, PreflightCommands, SyncCommands, ResultCommands
 
     def action_reconnect(self) -> None:
         """Connect now; follow the host again if following ended with an error."""
-        if self.session is not None:
+        if self.asks_host() and self.session is not None:
             self.session.reconnect()
             if self._follower is not None and self._follower.is_finished:
                 self._follow(self.session)

@@ -37,6 +37,10 @@ def link_text(host: HostView, now: float, needs_input: bool) -> Content:
         text = f"up, {silence} ago"
     elif host.link == "lost":
         text = f"{f'lost {silence}' if silence else 'not reached'}, {'needs input' if needs_input else 'retrying'}"
+    elif host.link == "local":
+        text = "no host"
+    elif host.link == "replay":
+        text = host.detail
     return Content.styled(f"{sign} {text}", style)
 
 
@@ -148,13 +152,14 @@ class KeyBar(Widget):
 
     scope: reactive[Scope] = reactive[Scope]("runs")
 
-    def __init__(self, *, read_only: bool, id: str | None = None) -> None:
+    def __init__(self, *, read_only: bool, has_host: bool = True, id: str | None = None) -> None:
         super().__init__(id=id)
         self._read_only = read_only
+        self._has_host = has_host
 
     def render(self) -> Content:
         """Full labels if they fit, else short labels closer together, as many as fit."""
-        actions = [action for action in actions_in(self.scope) if not (self._read_only and action.changes_host)]
+        actions = [action for action in actions_in(self.scope) if self._is_on(action)]
         always = actions_in("app")
         full = _key_parts([*actions, *always], lambda action: (action.keys_shown, f"{action.label} "))
         if sum(part.cell_length for part in full) <= self.size.width:
@@ -167,6 +172,11 @@ class KeyBar(Widget):
                 break
             shown.append(part)
         return Content("").join([*shown, *last])
+
+    def _is_on(self, action: Action) -> bool:
+        if not self._has_host:
+            return not (action.changes_host or action.asks_host)
+        return not (self._read_only and action.changes_host)
 
 
 def _key_parts(actions: Iterable[Action], text: Callable[[Action], tuple[str, str]]) -> list[Content]:

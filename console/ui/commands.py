@@ -11,6 +11,7 @@ from textual.app import App
 from textual.worker import Worker, WorkerState
 
 from console.format import counted
+from console.runs.snapshot import HostView
 from console.ui.actions import key_of
 from console.ui.messages import ENDED, AbortRequested, LaunchRequested, RestoreRequested
 from console.ui.session_protocol import SessionProtocol
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 Severity = Literal["information", "warning", "error"]
 Notice = tuple[str, Severity]
 Command = Literal["launch", "abort", "restore", "take over", "repair", "sync", "add", "decide"]
+_OVER_THE_LINK: tuple[Command, ...] = ("launch", "abort", "restore", "take over", "repair")
+NO_HOST = "local copies are only shown; start qllm-console without view to launch, abort or sync"
 _NOTICE_SECONDS: dict[Severity, float] = {"information": 3.0, "warning": 4.0, "error": 5.0}
 
 
@@ -31,6 +34,7 @@ class CommandApp(App[None], inherit_bindings=False):
 
     session: SessionProtocol | None = None
     read_only = False
+    has_host = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -143,8 +147,16 @@ class CommandApp(App[None], inherit_bindings=False):
             self.show_notice("The console is still starting; try again in a moment.", "warning")
         return self.session
 
+    def asks_host(self) -> bool:
+        """Whether there is a host to ask; False with a notice if there is none."""
+        if not self.has_host:
+            self.show_notice(f"No host here: {NO_HOST}.", "warning")
+        return self.has_host
+
     def session_for(self, command: Command) -> SessionProtocol | None:
         """The session if ``command`` can be sent now; else None with a notice that says why not."""
+        if not self.asks_host():
+            return None
         if self.read_only:
             self.show_notice("Read-only: start the console without --read-only to change the host.", "warning")
             return None
@@ -157,6 +169,8 @@ class CommandApp(App[None], inherit_bindings=False):
         elif holder and command != "take over":
             key = key_of("take_over")
             self.show_notice(f"{holder} has the lease of this host; {key} takes over.", "warning")
+        elif command in _OVER_THE_LINK and (reason := _no_link_reason(session.snapshot.host)):
+            self.show_notice(f"Cannot {command}: {reason}", "warning")
         else:
             return session
         return None
@@ -177,6 +191,15 @@ class CommandApp(App[None], inherit_bindings=False):
             self.show_notice(f"Could not {event.worker.name}: {event.worker.error}", "error")
         elif event.worker.result is not None:
             self.show_notice(*event.worker.result)
+
+
+def _no_link_reason(host: HostView) -> str:
+    """Why nothing can be asked of the host now, and what helps; "" if it can."""
+    if host.link == "up":
+        return ""
+    state = "the link to the host is lost" if host.last_reply_at else "the host is not reached"
+    detail = f" ({host.detail})" if host.detail else ""
+    return f"{state}{detail}; {key_of('app.reconnect')} in view 1 connects now."
 
 
 def outcome_notice(verb: str, outcomes: Sequence[Outcome]) -> Notice:

@@ -39,12 +39,15 @@ class MainScreen(Screen[None], inherit_bindings=False):
     glyphs: reactive[Glyphs] = reactive(BRAILLE, init=False)
     view: reactive[ViewName] = reactive[ViewName]("runs", init=False)
 
-    def __init__(self, experiment: Experiment, profile: str, initial: Snapshot, *, read_only: bool) -> None:
+    def __init__(
+        self, experiment: Experiment, profile: str, initial: Snapshot, *, read_only: bool, has_host: bool = True
+    ) -> None:
         super().__init__()
         self._profile = profile
         self._title = f"{experiment.name}, {profile}"
         self._initial = initial
         self._read_only = read_only
+        self._has_host = has_host
         self._session: SessionProtocol | None = None
         self._clock = StageClock()
         self._visible: ViewName = "runs"  # follows ``view`` once that pane is mounted and has its widgets
@@ -55,7 +58,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         yield StatusBar(self._title, read_only=self._read_only, id="status-bar")
         yield TabBar(id="tab-bar")
         yield self._panes["runs"]
-        yield KeyBar(read_only=self._read_only, id="key-bar")
+        yield KeyBar(read_only=self._read_only, has_host=self._has_host, id="key-bar")
 
     def on_mount(self) -> None:
         """Show the runs before anything is known of them."""

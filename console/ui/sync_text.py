@@ -18,7 +18,8 @@ _LABEL_WIDTH = 13
 def sync_text(snapshot: Snapshot, verify_state: VerifyState, now: float, width: int) -> Content:
     """The sync section of view 1; ``now`` is ``time.monotonic()``, no line is longer than ``width`` cells."""
     status = sync_status(snapshot)
-    lines = [_totals(snapshot, status, now), *_not_synced_lines(snapshot, status, now)]
+    not_synced = _unverified_lines if snapshot.host.link in ("local", "replay") else _not_synced_lines
+    lines = [_totals(snapshot, status, now), *not_synced(snapshot, status, now)]
     verify_lines = list(_verify_lines(verify_state, status, now))
     return Content("\n").join(_labelled("Local copy", lines, width) + _labelled("Verified", verify_lines, width))
 
@@ -35,6 +36,8 @@ def sync_text_short(snapshot: Snapshot) -> Content:
 
 
 def _short_status(snapshot: Snapshot, status: SyncStatus) -> Content:
+    if snapshot.host.link in ("local", "replay") and not status.damaged:
+        return Content(f"local copy of {counted(len(status.due), 'run')}" if status.due else "")
     if not status.due:
         return Content(f"syncing {size(status.growing_bytes)}" if status.growing else "")
     if status.full:
@@ -69,6 +72,8 @@ def damaged_text(state: SyncState) -> Content:
 
 def _totals(snapshot: Snapshot, status: SyncStatus, now: float) -> Content:
     files = f"{counted(status.files, 'file')}, {size(status.bytes)}"
+    if snapshot.host.link in ("local", "replay"):
+        return Content(f"{counted(len(status.synced), 'run')} synced, {files}")
     if not status.host_answered:
         synced = f"{counted(len(status.synced), 'run')} synced, {files}; " if status.synced else ""
         return Content(f"{synced}the host has not answered yet, it may have more")
@@ -79,6 +84,17 @@ def _totals(snapshot: Snapshot, status: SyncStatus, now: float) -> Content:
     if status.full:
         return Content.assemble(("✓ synced", "bold $text-success"), f": {runs}, {files}, checksums match{as_of}")
     return Content.assemble((f"{runs} synced", "bold $text-warning"), f", {files}{as_of}")
+
+
+def _unverified_lines(snapshot: Snapshot, status: SyncStatus, now: float) -> Iterator[Content]:
+    """What of the local copies cannot be relied on, where no host is asked."""
+    for run in status.damaged[:MAX_NAMED]:
+        note = snapshot.sync_states[run].note
+        yield Content.styled(f"✗ {run.label} damaged", "bold $text-error") + f": {note}"
+    if (more := len(status.damaged) - MAX_NAMED) > 0:
+        yield Content(f"and {more} more damaged")
+    if left := len(status.waiting):
+        yield Content(f"{counted(left, 'ended run')} without a manifest: there is nothing to verify them with")
 
 
 def _not_synced_lines(snapshot: Snapshot, status: SyncStatus, now: float) -> Iterator[Content]:

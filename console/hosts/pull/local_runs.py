@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -17,7 +16,7 @@ from engine.contract.manifest import Manifest
 from engine.contract.run_folder import EVENTS, LOG, MANIFEST, STATE
 from engine.contract.settings import RunId
 
-NO_MANIFEST = "a local copy without a manifest, so it cannot be verified"
+NO_MANIFEST = "Local copy without a manifest, so it cannot be verified"
 _WATCHED = (MANIFEST, STATE, EVENTS, LOG)
 
 
@@ -110,7 +109,7 @@ class LocalRun:
 def _stamp(path: Path) -> tuple[int, int, int] | None:
     """Inode, size and modification time, which tell whether a file has grown or is another one; None without one."""
     try:
-        status = os.stat(path, follow_symlinks=False)
+        status = path.stat(follow_symlinks=False)
     except OSError:
         return None
     return status.st_ino, status.st_size, status.st_mtime_ns

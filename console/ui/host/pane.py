@@ -63,7 +63,8 @@ class HostPane(Pane, inherit_bindings=False):
         if not self.size.width:  # not laid out yet: text wrapped to a guessed width would move everything below it
             return
         now = time.monotonic()
-        self._preflight.set_text(preflight_text(self.preflight_state, now))
+        if self.snapshot is None or self.snapshot.host.link not in ("local", "replay"):  # there a host to check
+            self._preflight.set_text(preflight_text(self.preflight_state, now))
         self.checklist.tick()
         old_height, self._selected_height = self._selected_height, self.checklist.selected_height
         grown = self.preflight_state.repairing and self._selected_height > old_height
@@ -102,6 +103,14 @@ class HostPane(Pane, inherit_bindings=False):
 
 def host_text(host: HostView, now: float, needs_input: bool) -> Content:
     """The host and the link to it; ``now`` is ``time.monotonic()``, ``needs_input``: the link is not retried by itself."""
+    if host.link in ("local", "replay"):
+        lines = [
+            Content.styled("Local copies, no host", "bold"),
+            _line("Folder", host.address),
+            _line("Replay", host.detail),
+            _line("Keys", "nothing is launched, aborted or repaired here"),
+        ]
+        return Content("\n").join(line for line in lines if line is not None)
     link = link_text(host, now, needs_input)
     if host.link == "lost":
         link += Content.assemble("; ", (key_of("app.reconnect"), "bold $text-accent"), " connects now")
@@ -109,7 +118,7 @@ def host_text(host: HostView, now: float, needs_input: bool) -> Content:
     disk = Content.styled(
         f"{full_disk(host.disk_free)}: queued runs wait for room, running ones may fail", "$text-error"
     )
-    lines: list[Content | None] = [
+    lines = [
         Content.styled(f"{host.title} ({host.name})", "bold"),
         _line("Link", link),
         _line("Status", host.detail),
@@ -132,7 +141,9 @@ def facts_text(snapshot: Snapshot) -> Content:
             snapshot.folder + (f"; {others} there that this experiment does not name" if host.unnamed_runs else ""),
         ),
     ]
-    if host.facts is None:
+    if host.link in ("local", "replay"):
+        pass
+    elif host.facts is None:
         lines.append(Content("Facts about the host appear once it is connected."))
     else:
         lines += _facts(host.facts)

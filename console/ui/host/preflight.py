@@ -63,7 +63,7 @@ class PreflightCommands(CommandApp, inherit_bindings=False):
             self._start_preflight(self.session)
 
     def action_check_again(self) -> None:
-        session = self.open_session()
+        session = self.open_session() if self.asks_host() else None
         if session is not None:
             if not self.preflight_state.repairing:
                 self.preflight_state = replace(self.preflight_state, repair=None)  # its result was read by now

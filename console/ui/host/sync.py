@@ -34,7 +34,7 @@ class SyncCommands(CommandApp, inherit_bindings=False):
     verify_state = var(VerifyState(), init=False)
 
     def action_sync_now(self) -> None:
-        session = self.open_session()
+        session = self.open_session() if self.asks_host() else None
         if session is None:
             return
         result = self.verify_state.result

@@ -184,6 +184,8 @@ def details_text(
 
 
 def _first_step_text(snapshot: Snapshot) -> Content:
+    if snapshot.host.link in ("local", "replay"):
+        return Content(snapshot.host.detail or "No run is local here.")
     if snapshot.host.link == "up" and not snapshot.host.runs_reported:
         return Content("The host is connected, and reports its runs in a moment.")
     if snapshot.host.link == "up" and snapshot.host.disk_full:
