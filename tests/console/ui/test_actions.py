@@ -240,7 +240,7 @@ async def test_a_key_pressed_before_the_view_has_the_focus_acts_once_in_the_view
 
 
 async def test_help_lists_every_action_and_escape_leaves_it() -> None:
-    async with console(FakeSession(), (100, 200)) as pilot:
+    async with console(FakeSession(), (100, 400)) as pilot:
         await pilot.press("question_mark")
         await until(pilot, lambda: isinstance(pilot.app.screen, HelpScreen))
         text = await until_shown(pilot, "Everywhere")
