@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from console import exit_codes
 from console.commands.context import Context
 from console.commands.host_options import add_host_commands
-from console.commands.output import report_error
+from console.commands.output import progress_as_ndjson, report_error
 from console.commands.parser import Parser, host_options, json_option, shared_options
 from console.commands.result_options import add_result_commands, add_view
 from engine.contract.bad_input import BadInput
@@ -41,6 +41,8 @@ class _Version(argparse.Action):
 _COMMANDS = {
     "run": "run",
     "status": "status",
+    "watch": "watch",
+    "wait": "wait",
     "abort": "abort",
     "restore": "restore",
     "preflight": "preflight",
@@ -103,8 +105,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with one of ``exit_codes``."""
+    progress_as_ndjson(None)
     try:
         options = parse(sys.argv[1:] if arguments is None else arguments)
+        if options.progress == "ndjson":
+            from console.commands.progress import use_ndjson
+
+            use_ndjson(options.command)
         sys.exit(_view(options) if options.command == "view" else _command(Context(options)))
     except BadInput as error:
         report_error(error)

@@ -10,12 +10,13 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from console.commands.output import print_line
+from console.commands.output import ProgressKind, print_line
 from console.hosts.preflight.checks import Check, Status
 from console.hosts.transfer.plan import PathProblem
 from console.runs.launch_attempts import Outcome
 from console.runs.set_aside import SetAsideLaunch
-from engine.contract.settings import Difference
+from console.runs.transitions import TransitionKind
+from engine.contract.settings import Difference, RunId
 
 SCHEMA_VERSIONS = {
     "status": 1,
@@ -32,6 +33,9 @@ SCHEMA_VERSIONS = {
     "items": 1,
     "decisions": 1,
     "decision": 1,
+    "wait": 1,
+    "transition": 1,
+    "progress": 1,
 }
 """Version of each schema; it changes when a field is renamed, removed or means something else, not when one is added."""
 
@@ -96,6 +100,55 @@ class StatusAnswer(Struct, frozen=True):
     disk_free: int | None
     disk_full: bool
     unnamed_runs: int
+
+
+class WaitAnswer(Struct, frozen=True):
+    """Whether the runs have become as ``until`` says, and how they are; ``waited_s`` seconds were waited."""
+
+    until: str
+    reached: bool
+    waited_s: float
+    runs: tuple[RunStatus, ...]
+
+
+class TransitionLine(Struct, frozen=True):
+    """One thing that happened.
+
+    Attributes:
+        at: Unix time of this machine in seconds.
+        text: what happened, for people.
+        run: the run it happened to; null for the host and for all runs together.
+    """
+
+    at: float
+    kind: TransitionKind
+    text: str
+    run: RunId | None
+
+
+class TransferProgress(Struct, frozen=True):
+    """Progress of a transfer of ``files``; ``left_s``: seconds left at the mean pace, null where it is not known."""
+
+    files: int
+    bytes: int
+    bytes_done: int
+    left_s: float | None
+
+
+class ProgressLine(Struct, frozen=True):
+    """A line of progress or an error, on stderr.
+
+    Attributes:
+        at: Unix time of this machine in seconds.
+        kind: ``error``: the command ends with it. ``run``: a run changed or proceeded, see ``run``. ``transfer``: see
+            ``transfer``. ``link``: the link to the host is lost or up again. ``message``: anything else, see ``text``.
+    """
+
+    at: float
+    kind: ProgressKind
+    text: str
+    run: RunStatus | None = None
+    transfer: TransferProgress | None = None
 
 
 class OutcomesAnswer(Struct, frozen=True):

@@ -34,7 +34,7 @@ def command(function: Callable[[Context], Coroutine[Any, Any, int]]) -> Callable
         try:
             return asyncio.run(_limited(function(context), context.options.timeout))
         except LinkDown as error:
-            report(f"qllm-console: {error}")
+            report(f"qllm-console: {error}", "error")
             return exit_codes.UNREACHABLE
 
     return run
@@ -48,7 +48,7 @@ async def _limited(work: Coroutine[Any, Any, int], seconds: float | None) -> int
     except TimeoutError:
         if not limit.expired():
             raise
-    report(f"qllm-console: timed out after {seconds:g} s; what was launched or queued on the host continues")
+    report(f"qllm-console: timed out after {seconds:g} s; what was launched or queued on the host continues", "error")
     return exit_codes.TIMED_OUT
 
 
@@ -149,7 +149,7 @@ class _LinkReporter:
         link = snapshot.host.link
         if link != self._link and link in ("up", "lost"):
             self._link = link
-            report(f"link: {link}" + (f" ({snapshot.host.detail})" if snapshot.host.detail else ""))
+            report(f"link: {link}" + (f" ({snapshot.host.detail})" if snapshot.host.detail else ""), "link")
         if snapshot.local_writer and snapshot.local_writer != self._writer:
             report(f"the local runs folder is read-only here: {snapshot.local_writer} writes it")
         self._writer = snapshot.local_writer

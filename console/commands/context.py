@@ -51,7 +51,9 @@ class Context:
         if prompter is None and command is not None:
             prompter = TerminalPrompter()
         lists = command == "restore" and self.options.key is None
-        reads_only = command == "status" or lists or (command == "preflight" and not self.options.repair)
+        reads_only = (
+            command in ("status", "watch", "wait") or lists or (command == "preflight" and not self.options.repair)
+        )
         return Session(
             self.host,
             self.experiment,

@@ -16,6 +16,14 @@ def add_host_commands(commands: Commands, parents: list[Parser]) -> None:
     chosen = chosen_options()
     _add_run(commands, [*parents, condition_option()])
     commands.add_parser("status", parents=parents, help="print the state of every run on the host")
+    commands.add_parser("watch", parents=parents, help="show the runs as they change, until interrupted")
+    wait = commands.add_parser("wait", parents=[*parents, chosen], help="wait until runs have ended")
+    wait.add_argument(
+        "--until",
+        metavar="WHAT",
+        default="all-ended",
+        help="finished, failed, all-ended (default), or RUN=STATE such as A/42=running",
+    )
     abort = commands.add_parser("abort", parents=[*parents, chosen], help="end runs with all their processes")
     abort.add_argument("--all", action="store_true", help="every run of the profile")
     _add_take_over(abort)

@@ -36,7 +36,7 @@ def schemas() -> tuple[Schema, ...]:
     from console.results.report.pair import PairReport
 
     return (
-        Schema("status", answers.StatusAnswer, ("status",)),
+        Schema("status", answers.StatusAnswer, ("status", "watch")),
         Schema("outcomes", answers.OutcomesAnswer, ("abort", "run --detach")),
         Schema("launch-choice", answers.LaunchChoiceAnswer, ("run --dry-run",)),
         Schema("set-aside", answers.SetAsideAnswer, ("restore RUN",)),
@@ -49,6 +49,9 @@ def schemas() -> tuple[Schema, ...]:
         Schema("report", answers.ReportAnswer, ("report --html FILE",)),
         Schema("items", ItemsAnswer, ("items",)),
         Schema("decisions", DecisionsAnswer, ("decisions",)),
+        Schema("wait", answers.WaitAnswer, ("wait",)),
+        Schema("transition", answers.TransitionLine, ("watch",), is_line=True),
+        Schema("progress", answers.ProgressLine, ("run --progress ndjson", "sync --progress ndjson"), is_line=True),
         Schema("decision", Decision, ("decide DECISION --reason TEXT",)),
     )
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TextIO
+from typing import Any, Literal, TextIO
 
 from console.sanitize import sanitize_line
+
+REPORT_EVERY_S = 2.0  # how often a transfer or a running run is reported
+ProgressKind = Literal["message", "error", "link", "run", "transfer"]
 
 
 def print_line(text: str) -> None:
@@ -20,23 +23,49 @@ def print_line(text: str) -> None:
     _write(sys.stdout, text)
 
 
-def report(text: str) -> None:
-    """Write a line of progress or an error to stderr; stdout holds only the result."""
-    _write(sys.stderr, text)
+def report(text: str, kind: ProgressKind = "message", **fields: Any) -> None:
+    """Write a line of progress or an error to stderr; stdout holds only the result.
+
+    Args:
+        fields: what a program is told beside the text, where stderr is NDJSON: fields of ``ProgressLine``.
+    """
+    line = _Progress.as_line
+    _write(sys.stderr, text if line is None else line(text, kind, fields))
 
 
 def report_error(error: Exception) -> None:
     """Write ``error`` to stderr as one line that is safe to show, whatever was typed or read."""
-    report(f"qllm-console: error: {sanitize_line(str(error))}")
+    report(f"qllm-console: error: {sanitize_line(str(error))}", "error")
+
+
+class _Progress:
+    """How progress is written, for the whole process as its streams are; None: as text."""
+
+    as_line: Callable[[str, ProgressKind, dict[str, Any]], str] | None = None
+
+
+def progress_as_ndjson(as_line: Callable[[str, ProgressKind, dict[str, Any]], str] | None) -> None:
+    """Write progress with ``as_line`` from now on; None: as text."""
+    _Progress.as_line = as_line
+
+
+def is_progress_ndjson() -> bool:
+    """Whether progress is written for programs."""
+    return _Progress.as_line is not None
 
 
 def _write(stream: TextIO | None, text: str) -> None:
+    """Write a line; characters that the stream cannot encode become ``?``."""
+    write(stream, text + "\n")
+
+
+def write(stream: TextIO | None, text: str) -> None:
     """Write and flush; characters that the stream cannot encode become ``?``."""
     if stream is None:  # the parent process closed it
         return
     encoding = stream.encoding or "utf-8"
     with suppress(BrokenPipeError):
-        stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+        stream.write(text.encode(encoding, "replace").decode(encoding))
         stream.flush()
 
 

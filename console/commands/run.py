@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 from console import exit_codes
@@ -9,14 +10,15 @@ from console.commands.answers import LaunchChoiceAnswer, OutcomesAnswer, print_j
 from console.commands.connect import command, connected, follow_launches, launch_key, next_poll
 from console.commands.context import Context
 from console.commands.limits import WaitLimit
-from console.commands.output import print_line, report, table
+from console.commands.output import REPORT_EVERY_S, is_progress_ndjson, print_line, report, table
 from console.commands.results import print_report
+from console.commands.status import run_status
 from console.format import counted
 from console.hosts.ssh.errors import LinkDown
 from console.results.next_steps.launch_choice import LaunchChoice
 from console.runs.launch_attempts import Outcome
 from console.runs.launch_plan import LaunchPlan
-from console.runs.run_view import RunView
+from console.runs.run_view import RunView, fraction_done
 from console.runs.snapshot import Snapshot, SyncState
 from console.session import Session
 from engine.contract.bad_input import BadInput
@@ -155,10 +157,11 @@ def _exit_code_of(view: RunView, sync: SyncState) -> int:
 
 
 class _RunReporter:
-    """Reports a line when a run changes its state or its stage."""
+    """Reports a line when a run changes its state or its stage; for programs also how far it is, every two seconds."""
 
     def __init__(self, runs: Iterable[RunId]) -> None:
         self._lines: dict[RunId, str] = dict.fromkeys(runs, "")
+        self._reported: dict[RunId, tuple[float | None, float]] = {}
 
     def update(self, snapshot: Snapshot) -> None:
         for run, before in self._lines.items():
@@ -170,6 +173,14 @@ class _RunReporter:
                 line += "; waiting, since it may be taken back"
             elif view.lost_processes:
                 line += "; its job still runs: abort it"
-            if line != before and view.state is not None:
+            if view.state is not None and (line != before or self._has_proceeded(view)):
                 self._lines[run] = line
-                report(f"{run.label}: {line}")
+                self._reported[run] = fraction_done(view), time.monotonic()
+                report(f"{run.label}: {line}", "run", run=run_status(view, snapshot))
+
+    def _has_proceeded(self, view: RunView) -> bool:
+        """Whether a program is to be told how far a running run is."""
+        if not is_progress_ndjson() or view.run not in self._reported:
+            return False
+        done, at = self._reported[view.run]
+        return fraction_done(view) != done and time.monotonic() - at >= REPORT_EVERY_S

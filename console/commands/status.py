@@ -21,16 +21,17 @@ async def status(context: Context) -> int:
     session = context.session()
     async with connected(session):
         snapshot = session.snapshot
-    views = snapshot.runs.values()
     if context.options.json:
-        host, runs = snapshot.host, tuple(run_status(view, snapshot) for view in views)
-        answer = StatusAnswer(
-            host.name, conditions_of(context), runs, host.disk_free, host.disk_full, host.unnamed_runs
-        )
-        print_json("status", "status", answer)
+        print_json("status", "status", status_answer(context, snapshot))
     else:
         print_line(status_table(snapshot))
     return exit_codes.DONE
+
+
+def status_answer(context: Context, snapshot: Snapshot) -> StatusAnswer:
+    """The runs in ``snapshot`` as JSON has them."""
+    host, runs = snapshot.host, tuple(run_status(view, snapshot) for view in snapshot.runs.values())
+    return StatusAnswer(host.name, conditions_of(context), runs, host.disk_free, host.disk_full, host.unnamed_runs)
 
 
 def status_table(snapshot: Snapshot) -> str:

@@ -9,11 +9,12 @@ from pathlib import Path
 from msgspec import structs
 
 from console import exit_codes
-from console.commands.answers import SyncFolderAnswer, SyncRunsAnswer, print_json
+from console.commands.answers import SyncFolderAnswer, SyncRunsAnswer, TransferProgress, print_json
 from console.commands.connect import command, connected
 from console.commands.context import Context, absolute
 from console.commands.limits import WaitLimit, not_synced_reason
-from console.commands.output import print_line, report
+from console.commands.output import REPORT_EVERY_S, is_progress_ndjson, print_line, report
+from console.commands.status import run_status
 from console.hosts.ssh.access import Access
 from console.hosts.ssh.connection import open_connection
 from console.hosts.ssh.prompts import OperatorUnavailable, Question, TerminalPrompter
@@ -28,7 +29,6 @@ from console.session import Session
 from engine.contract.bad_input import BadInput
 from engine.contract.settings import RunId
 
-REPORT_EVERY_S = 2.0
 MAX_LISTED = 20  # paths printed of a longer list
 
 
@@ -151,17 +151,29 @@ async def _verify(session: Session) -> None:
 
 
 class _WaitReporter:
-    """Reports why a run is not synced yet, once for each reason."""
+    """Reports why a run is not synced yet, once for each reason; for programs also how far the pull of one is."""
 
     def __init__(self) -> None:
         self._notes: dict[RunId, str] = {}
+        self._pulled: tuple[RunId | None, int, float] = None, 0, 0.0
 
     def update(self, snapshot: Snapshot, verdict: SyncStatus) -> None:
+        if is_progress_ndjson() and (run := verdict.pulling) is not None:
+            self._report_pull(run, snapshot)
         for run in verdict.waiting:
             note = snapshot.sync_states[run].note
             if note and self._notes.get(run) != note:
-                report(f"{run.label}: {note}")
+                report(f"{run.label}: {note}", "run", run=run_status(snapshot.runs[run], snapshot))
                 self._notes[run] = note
+
+    def _report_pull(self, run: RunId, snapshot: Snapshot) -> None:
+        sync = snapshot.sync_states[run]
+        before, done, at = self._pulled
+        now = time.monotonic()
+        if run != before or (sync.bytes_done != done and now - at >= REPORT_EVERY_S):
+            self._pulled = run, sync.bytes_done, now
+            transfer = TransferProgress(sync.files_total, sync.bytes_total, sync.bytes_done, sync.left)
+            report(f"{run.label}: pulling", "transfer", run=run_status(snapshot.runs[run], snapshot), transfer=transfer)
 
 
 async def _ask(plan: SyncPlan) -> bool:
@@ -213,5 +225,8 @@ class _ProgressReporter:
             return
         self._reported = now
         rate = (progress.bytes_done - self._first) / max(now - self._started, 1e-6)
-        left = f", {(progress.bytes - progress.bytes_done) / rate:,.0f} s left" if rate else ""
-        report(f"{progress.bytes_done:,} of {progress.bytes:,} bytes of {progress.files:,} files{left}")
+        left_s = (progress.bytes - progress.bytes_done) / rate if rate else None
+        left = "" if left_s is None else f", {left_s:,.0f} s left"
+        text = f"{progress.bytes_done:,} of {progress.bytes:,} bytes of {progress.files:,} files{left}"
+        transfer = TransferProgress(progress.files, progress.bytes, progress.bytes_done, left_s)
+        report(text, "transfer", transfer=transfer)
