@@ -18,6 +18,8 @@ from console.commands.host_options import add_host_commands
 from console.commands.output import progress_as_ndjson, report_error
 from console.commands.parser import Parser, host_options, json_option, shared_options
 from console.commands.result_options import add_result_commands, add_view
+from console.glyphs import glyphs_for
+from console.user_settings import read_settings, settings_folder
 from engine.contract.bad_input import BadInput
 
 if TYPE_CHECKING:
@@ -167,6 +169,8 @@ def _prepare_terminal() -> None:
     os.environ.setdefault(
         "ESCDELAY", "25"
     )  # ms to wait after Esc for the rest of an arrow key; Textual's 100 ms are noticeable
+    if not os.environ.get("NO_COLOR"):
+        os.environ.pop("NO_COLOR", None)  # empty, it asks for nothing; Textual takes it for a request
     sys.setswitchinterval(0.001)  # a thread that computes delays keys and screen by 1 ms, not by 5
     gc.disable()  # there is no garbage yet, and looking for it takes 7% of the time to the first paint
 
@@ -181,14 +185,30 @@ def _run_console(
     has_host: bool = True,
 ) -> int:
     """Run the console; ``open_session`` is called in a thread, after the first paint."""
+    folder = settings_folder()
+    settings = read_settings(folder)
+    glyphs = glyphs_for(sys.stderr.encoding, os.environ.get("TERM", ""), settings.glyphs)
     from console.ui.app import ConsoleApp
+    from console.ui.keymap import read_keys
+
+    moved_keys = read_keys(folder, vim_keys=settings.vim_keys)
 
     def open_after_paint(prompter: Prompter) -> SessionProtocol:
         gc.freeze()
         gc.enable()
         return open_session(prompter)
 
-    app = ConsoleApp(open_after_paint, experiment, profile, host_title, read_only=read_only, has_host=has_host)
+    app = ConsoleApp(
+        open_after_paint,
+        experiment,
+        profile,
+        host_title,
+        read_only=read_only,
+        has_host=has_host,
+        settings=settings,
+        moved_keys=moved_keys,
+        glyphs=glyphs,
+    )
     app.run()
     return app.return_code or exit_codes.DONE
 

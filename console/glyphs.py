@@ -178,7 +178,10 @@ _REPLACED = {
 }
 _ASCII = {ord(sign): text for text, signs in _REPLACED.items() for sign in signs}
 _ASCII |= dict(zip(map(ord, BRAILLE.levels), ASCII.levels, strict=True))
-_ASCII |= dict.fromkeys(range(10241, 10496), "*") | {0x2800: " "}
+_ASCII |= dict.fromkeys(range(10241, 10496), "*") | {
+    0x2800: " ",
+    ord("🔎"): "/ ",
+}  # of Textual's palette; two cells wide
 
 
 def to_ascii(text: str) -> str:

@@ -89,6 +89,11 @@ class Action(Struct, frozen=True):
         return self.destructive or (self.changes_host and self.keys != ("enter",))
 
 
+def named_keys() -> dict[str, str]:
+    """Textual's name of each key that has a name, by that name and by its label, in small letters."""
+    return {name: key for key, label in _LABELS.items() for name in (key, label.lower())}
+
+
 def key_label(key: str) -> str:
     """``key`` as printed on a keyboard: ``Ctrl+P``, ``?``, ``PgUp``."""
     if key in _LABELS:

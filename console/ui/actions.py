@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 from msgspec.structs import replace
 from textual.binding import Binding, BindingType
@@ -38,6 +38,22 @@ Scope = Literal[
     "help",
 ]
 
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+TOGETHER: tuple[tuple[Scope, ...], ...] = (
+    ("app", "page"),
+    ("app", "host"),
+    ("app", "runs"),
+    ("app", "live", "log"),
+    ("app", "results"),
+    ("app", "items", "table"),
+    ("item", "page"),
+    ("help", "page"),
+    ("prompt", "answer"),
+    ("launch", "conditions"),
+    ("launch", "settings"),
+    *((scope,) for scope in SCOPES),
+)
+"""Scopes in which one key is looked for, so that it may mean one thing in all of them."""
 VIEWS: tuple[tuple[ViewName, str], ...] = (
     ("host", "Host"),
     ("runs", "Runs"),
@@ -347,6 +363,11 @@ def _on_keys(action: Action, keys: tuple[str, ...] | None) -> Action:
         one_key = action.short[0] and " " not in action.short[0]
         action = replace(action, short=(action.keys_shown, action.short[1]) if one_key else None)
     return action
+
+
+def default_actions(scope: Scope) -> tuple[Action, ...]:
+    """The actions that work in ``scope``, on the keys of the registry."""
+    return _ACTIONS[scope]
 
 
 def actions_in(scope: Scope) -> tuple[Action, ...]:

@@ -3,30 +3,46 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import on, work
-from textual.app import SystemCommand
+from textual.app import App, SystemCommand
 from textual.dom import DOMNode
+from textual.driver import Driver
+from textual.filter import LineFilter
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.worker import Worker, WorkerState
 
 from console.format import counted, full_disk
-from console.glyphs import next_glyphs
+from console.glyphs import BRAILLE, Glyphs, next_glyphs
 from console.runs.run_view import RunView
 from console.runs.snapshot import HostView, Link, Snapshot, SyncState, sync_status
 from console.ui.action import key_label
-from console.ui.actions import Scope, ViewName, actions_in, bindings, key_of
+from console.ui.actions import Scope, ViewName, actions_in, bindings, key_of, move_keys
 from console.ui.host.preflight import PreflightCommands
 from console.ui.host.sync import SyncCommands
+from console.ui.keymap import KeyMap
 from console.ui.launch.commands import LaunchCommands
 from console.ui.main_screen import TICK_SECONDS, MainScreen
 from console.ui.prompts import PromptQueue
 from console.ui.results.commands import ResultCommands
 from console.ui.session_protocol import SessionProtocol
 from console.ui.state import PreflightState, VerifyState
+from console.ui.terminal import (
+    AsciiFilter,
+    BackgroundReported,
+    ConsoleDriver,
+    answers_queries,
+    ask_background,
+    is_awaited,
+)
+from console.ui.themes import is_dark_by_environment, is_dark_colour, theme_name, themes
+from console.user_settings import UserSettings
 from engine.contract.experiment import Experiment, folder_name
 from engine.contract.settings import RunId, run_ids
 
@@ -46,6 +62,9 @@ class ConsoleApp(LaunchCommands, PreflightCommands, SyncCommands, ResultCommands
         host_title: the host's name for people, shown until the session knows more.
         read_only: launch, abort and repair are off.
         has_host: the session has a host; without one, whatever would ask it is off, too.
+        settings: the operator's own.
+        moved_keys: the keys of actions that are not on those of the registry.
+        glyphs: the signs to draw with.
     """
 
     TITLE = "qllm-console"
@@ -62,8 +81,18 @@ class ConsoleApp(LaunchCommands, PreflightCommands, SyncCommands, ResultCommands
         read_only: bool,
         *,
         has_host: bool = True,
+        settings: UserSettings | None = None,
+        moved_keys: KeyMap | None = None,
+        glyphs: Glyphs = BRAILLE,
     ) -> None:
         super().__init__()
+        self.settings = settings or UserSettings()
+        self._ascii_filter = AsciiFilter(getattr(sys.__stderr__, "encoding", None) or "utf-8")  # drawn on by Textual
+        for theme in themes():
+            self.register_theme(theme)
+        self.set_reactive(App.theme, self._theme_for(is_dark_by_environment(os.environ.get("COLORFGBG", ""))))
+        move_keys(moved_keys or {})
+        self.set_keymap({name: ",".join(keys) for name, keys in (moved_keys or {}).items()})
         self.animation_level = "none"  # an animation is a burst of redraws over a slow link
         self.read_only = read_only
         self.has_host = has_host
@@ -81,6 +110,7 @@ class ConsoleApp(LaunchCommands, PreflightCommands, SyncCommands, ResultCommands
             sync_states={run: SyncState() for run in runs},
         )
         self.main = MainScreen(experiment, profile, initial, read_only=read_only, has_host=has_host)
+        self.main.set_reactive(MainScreen.glyphs, glyphs)
 
     def get_default_screen(self) -> Screen[None]:
         """The only screen."""
@@ -88,9 +118,34 @@ class ConsoleApp(LaunchCommands, PreflightCommands, SyncCommands, ResultCommands
 
     def on_mount(self) -> None:
         """Open the session after the first paint."""
-        self.theme = "textual-dark"
         self.set_interval(TICK_SECONDS, self._show_newest)
         self.call_after_refresh(self.start_session)
+        self.call_after_refresh(self._ask_background)
+
+    def get_driver_class(self) -> type[Driver]:
+        """Textual's driver of this platform, with a parser that knows the terminal's replies."""
+        found = super().get_driver_class()
+        return ConsoleDriver if issubclass(ConsoleDriver, found) else found
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Textual's filters, and that which draws in ASCII if this is wanted."""
+        filters = super().get_line_filters()
+        return [*filters, self._ascii_filter] if self.main.glyphs.is_ascii else filters
+
+    def _theme_for(self, is_dark: bool) -> str:
+        return theme_name(self.settings.theme, is_dark)
+
+    def _ask_background(self) -> None:
+        """Ask the terminal for its background, after the first paint; a theme that was chosen in full needs no answer."""
+        follows = self._theme_for(True) != self._theme_for(False)
+        if follows and isinstance(self._driver, ConsoleDriver) and answers_queries(os.environ.get("TERM", "")):
+            ask_background(self._driver.write)
+
+    @on(BackgroundReported)
+    def _follow_background(self, message: BackgroundReported) -> None:
+        is_dark = is_dark_colour(message.colour)
+        if is_dark is not None and is_awaited():
+            self.theme = self._theme_for(is_dark)
 
     def show_busy(self, text: str) -> None:
         """Show the commands under way."""
@@ -181,6 +236,10 @@ class ConsoleApp(LaunchCommands, PreflightCommands, SyncCommands, ResultCommands
     def action_cycle_glyphs(self) -> None:
         """Draw with the next set of signs."""
         self.main.glyphs = next_glyphs(self.main.glyphs)
+        for screen in self.screen_stack:
+            for widget in (screen, *screen.walk_children(Widget)):  # frames and scrollbars too are drawn again
+                widget.notify_style_update()
+                widget.refresh()
         self.show_notice(f"Signs: {self.main.glyphs.name}.")
 
     def action_stop(self) -> None:

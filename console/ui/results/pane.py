@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from bisect import bisect_right
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -179,6 +178,10 @@ class ResultsPane(LocalCopyPane, inherit_bindings=False):
                 self.report = report
                 self._show_page()
 
+    def watch_glyphs(self) -> None:
+        """Lay the page out again with the new signs."""
+        self._show_page()
+
     def on_resize(self) -> None:
         """Lay the page out again in the new width."""
         self._show_page()
@@ -189,13 +192,15 @@ class ResultsPane(LocalCopyPane, inherit_bindings=False):
             return
         note, width = self._problem or COMPUTING, max(LEAST_WIDTH, self.outer_size.width - 4)
         if len(self._results.runs) > MOST_RUNS_AT_ONCE:
-            self._lay_out(self._results, self.report, note, width)
+            self._lay_out(self._results, self.report, note, width, self.glyphs.is_ascii)
         else:
-            self._show_layout(_layout(self._results, self.report, note, width))
+            self._show_layout(_layout(self._results, self.report, note, width, self.glyphs.is_ascii))
 
     @work(thread=True, exit_on_error=False, exclusive=True, group="layout")
-    def _lay_out(self, results: Results, report: ExperimentReport | None, note: str, width: int) -> _Layout:
-        return _layout(results, report, note, width)
+    def _lay_out(
+        self, results: Results, report: ExperimentReport | None, note: str, width: int, ascii_only: bool
+    ) -> _Layout:
+        return _layout(results, report, note, width, ascii_only)
 
     @on(Worker.StateChanged)
     def _finish_layout(self, event: Worker.StateChanged) -> None:
@@ -240,24 +245,22 @@ class ResultsPane(LocalCopyPane, inherit_bindings=False):
             self.scroll_to(y=lines[0] if step > 0 else lines[-1], animate=False, immediate=True)
 
 
-def _layout(results: Results, report: ExperimentReport | None, note: str, width: int) -> _Layout:
+def _layout(results: Results, report: ExperimentReport | None, note: str, width: int, ascii_only: bool) -> _Layout:
     sections = page(results, report, note)
-    return _Layout(sections, *page_content(sections, width))
+    return _Layout(sections, *page_content(sections, width, ascii_only))
 
 
-def page_content(sections: Sequence[Section], width: int = LINE_WIDTH) -> tuple[Content, list[int]]:
+def page_content(
+    sections: Sequence[Section], width: int = LINE_WIDTH, ascii_only: bool = False
+) -> tuple[Content, list[int]]:
     """The sections with styles, and the number of the line at which each begins."""
     lines: list[Line] = []
     starts: list[int] = []
     for section in sections:
         starts.append(len(lines))
-        lines += [*section_lines(section, width, ascii_only=not _has_unicode()), []]
+        lines += [*section_lines(section, width, ascii_only=ascii_only), []]
     return Content("\n").join(_line_content(line) for line in lines[:-1]), starts
 
 
 def _line_content(line: Line) -> Content:
     return Content.assemble(*((part.text, _STYLES.get(part.role, "")) for part in line))
-
-
-def _has_unicode() -> bool:
-    return "utf" in (getattr(sys.stderr, "encoding", None) or "utf-8").lower()  # Textual draws on stderr

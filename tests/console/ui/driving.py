@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import pytest
@@ -55,10 +56,12 @@ def asked(pilot: Pilot[None]) -> bool:
 
 @asynccontextmanager
 async def console(
-    session: FakeSession, size: tuple[int, int] = SMALL, *, read_only: bool = False
+    session: FakeSession, size: tuple[int, int] = SMALL, *, read_only: bool = False, **appearance: Any
 ) -> AsyncIterator[Pilot[None]]:
-    """A console over ``session``, past its start."""
-    app = ConsoleApp(lambda _: session, session.experiment, session.snapshot.profile, "this machine", read_only)
+    """A console over ``session``, past its start; ``appearance`` as the app takes it: settings, moved_keys, glyphs."""
+    app = ConsoleApp(
+        lambda _: session, session.experiment, session.snapshot.profile, "this machine", read_only, **appearance
+    )
     record_notices(app)
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: app.main.snapshot is not None and app.main.snapshot.host.link != "starting")

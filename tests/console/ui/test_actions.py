@@ -11,7 +11,7 @@ import pytest
 from textual.dom import DOMNode
 
 from console import ui
-from console.ui.actions import ACTIONS, VIEWS, Scope, actions_in, bindings, key_of, move_keys
+from console.ui.actions import ACTIONS, TOGETHER, VIEWS, Scope, actions_in, bindings, key_of, move_keys
 from console.ui.app import ConsoleApp
 from console.ui.bars import KeyBar
 from console.ui.dialogs import AnswerInput, ConfirmDialog, HelpScreen, PromptDialog
@@ -78,18 +78,6 @@ DIALOGS: tuple[Scope, ...] = (
 )
 # As every pager has it: the next match in the log. Elsewhere what is new: the launch form, the next step. Neither launches.
 TWO_MEANINGS = {"n": {"next_step", "new_runs"}}
-TOGETHER: tuple[tuple[Scope, ...], ...] = (
-    ("app", "page"),
-    ("app", "host"),
-    ("app", "runs"),
-    ("app", "live", "log"),
-    ("app", "results"),
-    ("app", "items", "table"),
-    ("item", "page"),
-    ("prompt", "answer"),
-    ("launch", "conditions"),
-    ("launch", "settings"),
-)
 
 
 @pytest.mark.parametrize("scope", OWNERS)
