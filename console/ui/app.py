@@ -261,7 +261,7 @@ class ConsoleApp(LaunchCommands, PreflightCommands, SyncCommands, ResultCommands
     def action_help(self) -> None:
         from console.ui.dialogs import HelpScreen
 
-        self.push_screen(HelpScreen())
+        self.push_screen(HelpScreen(self.main.pane.SCOPE))
 
     async def action_quit(self) -> None:
         """Leave; asks first if runs are active or not synced yet."""

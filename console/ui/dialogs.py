@@ -19,8 +19,10 @@ from console.hosts.ssh.prompts import Question
 from console.ui.action import key_label
 from console.ui.actions import Scope, actions_in, bindings
 from console.ui.pane import ScrollPage
+from console.user_settings import KEYS_FILE
 
 _MAX_LINES = 200  # a server may send as many as it likes
+_KEYS_WIDTH = 13
 _HELP_SECTIONS: tuple[tuple[str, tuple[Scope, ...]], ...] = (
     ("Everywhere", ("app",)),
     ("Host", ("host",)),
@@ -64,28 +66,40 @@ class ConfirmDialog(ModalScreen[bool], inherit_bindings=False):
 
 
 class HelpScreen(ModalScreen[None], inherit_bindings=False):
-    """Every key by view, from the registry; scrolls."""
+    """Every key by view, from the registry, those of the view ``scope`` first; scrolls."""
 
     BINDINGS = bindings("help")
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__()
+        self._scope = scope
 
     def compose(self) -> ComposeResult:
         with ScrollPage(id="help") as page:
             page.border_title = "Keys"
-            page.border_subtitle = "Esc closes"
-            yield Static(_help_text())
+            page.border_subtitle = f"Esc closes   move keys by their names at the right in {KEYS_FILE}"
+            yield Static("", id="help-text", markup=False)
+
+    def on_resize(self) -> None:
+        """Fit the names of actions beside what they do."""
+        page = self.query_one(ScrollPage)
+        self.query_one("#help-text", Static).update(help_text(self._scope, page.scrollable_content_region.width))
 
     def action_close(self) -> None:
         self.dismiss(None)
 
 
-def _help_text() -> Content:
+def help_text(first: Scope, width: int) -> Content:
+    """Keys, what they do and, where ``width`` columns hold it, the name of the action; the section of ``first`` first."""
     lines: list[Content] = []
-    for title, scopes in _HELP_SECTIONS:
+    for title, scopes in sorted(_HELP_SECTIONS, key=lambda section: first not in section[1]):
         lines += [Content("")] if lines else []
         lines.append(Content.styled(title, "bold underline"))
         for action in dict.fromkeys(action for scope in scopes for action in actions_in(scope)):
             keys = " ".join(map(key_label, action.keys))
-            lines.append(Content.assemble((f"{keys:>12}", "bold"), f"  {action.help}"))
+            line = Content.assemble((f"{keys:>{_KEYS_WIDTH}}", "bold"), f"  {action.help}")
+            room = width - line.cell_length - len(action.id)
+            lines.append(line + Content.styled(" " * room + action.id, "$foreground-muted") if room >= 2 else line)
     return Content("\n").join(lines)
 
 

@@ -33,7 +33,7 @@ async def test_in_ascii_no_sign_of_ours_is_beyond_it_in_any_view_or_dialog(size:
             await pilot.press(key)
             assert (await until_shown(pilot, *texts)).isascii(), screen(pilot)
         for opening, text in (
-            ("question_mark", "Everywhere"),
+            ("question_mark", "Esc closes"),
             ("ctrl+p", "Search for commands"),
             ("F", "Only items of"),
         ):
