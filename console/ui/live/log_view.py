@@ -1,196 +1,278 @@
-"""The log of one run: a filtered, scrolled window over its bounded buffer, rendered line by line and never as markup."""
+"""The lines of a log: a scrolled window that reads what it shows from the log's file, rendered line by line, never as markup."""
 
 from __future__ import annotations
 
-import re
-from collections import deque
-from itertools import islice
+import time
+from functools import lru_cache
 
-from msgspec import Struct
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
+from textual import events
 from textual.geometry import Size
+from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from console.runs.log_buffer import MAX_LINES, LogBuffer
-from console.ui.actions import bindings
+from console.runs.log_rows import AllRows, FoldedRows, LogRows
+from console.runs.log_search import LogSearch
+from console.runs.log_store import LogStore
+from console.runs.log_text import LogLine
 
+_WIDEST = 4200  # columns: a line is cut before
 _SIDEWAYS = 20  # columns
 _EMPTY = "No log yet: it begins when the run does."
 _NO_MATCH = "No line passes the filter; Esc shows every line."
-
-
-class LogFilter(Struct, frozen=True):
-    """Accepts lines that contain every text of ``include`` and none of ``exclude``, ignoring case."""
-
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-
-    @classmethod
-    def parse(cls, text: str) -> LogFilter:
-        """``loss !nan`` shows lines with "loss" and without "nan"; a lone ``!`` is ignored."""
-        terms = text.lower().split()
-        exclude = tuple(term[1:] for term in terms if term.startswith("!") and len(term) > 1)
-        return cls(tuple(term for term in terms if not term.startswith("!")), exclude)
-
-    def __bool__(self) -> bool:
-        return bool(self.include or self.exclude)
-
-    def accepts(self, line: str) -> bool:
-        """Whether ``line`` passes."""
-        lowered = line.lower()
-        return all(text in lowered for text in self.include) and not any(text in lowered for text in self.exclude)
-
-
-class FilteredLines:
-    """Lines of a buffer that pass a filter, oldest first, each with its number in the whole log; updated by new lines only."""
-
-    def __init__(self, buffer: LogBuffer, line_filter: LogFilter) -> None:
-        self.lines: deque[tuple[int, str]] = deque(maxlen=MAX_LINES)
-        self.widest = 0
-        self._buffer = buffer
-        self._filter = line_filter
-        self._seen = 0
-        self._cleared = buffer.cleared
-
-    def update(self) -> tuple[bool, int]:
-        """Add the lines that the buffer has received since the last update.
-
-        Returns:
-            Whether anything changed, and how many lines were dropped from the front.
-        """
-        dropped = 0
-        cleared = self._buffer.cleared != self._cleared
-        if cleared:  # it may hold more lines of another launch than it held before
-            self._cleared = self._buffer.cleared
-            dropped = len(self.lines)
-            self.lines.clear()
-            self.widest = self._seen = 0
-        kept = self._buffer.lines
-        first = self._buffer.total - len(kept)
-        while self.lines and self.lines[0][0] < first:
-            self.lines.popleft()
-            dropped += 1
-        start = max(self._seen, first)
-        changed = cleared or dropped > 0 or start < self._buffer.total
-        for number, line in enumerate(islice(kept, start - first, None), start=start):
-            if self._filter.accepts(line):
-                self.lines.append((number, line))
-                self.widest = max(self.widest, len(line) if line.isascii() else cell_len(line))
-        self._seen = self._buffer.total
-        return changed, dropped
+_SEARCHING = "Searching…"
 
 
 class LogView(ScrollView, inherit_bindings=False):
-    """Scrollable log that follows its end until the operator scrolls up; then its lines stay in place while new ones arrive."""
+    """Scrollable log that follows its end until the operator moves up; then its lines stay in place while new ones arrive.
 
-    BINDINGS = bindings("log")
+    Attributes:
+        following: the end is shown, and whatever comes after it.
+        cursor: number of the selected line while it does not follow.
+        filtering: rows are the lines that the search accepts; else these are highlighted.
+        folding: progress takes one row, while nothing is searched.
+    """
+
+    COMPONENT_CLASSES = {
+        "log--time", "log--debug", "log--warning", "log--error", "log--match", "log--cursor", "log--folded",
+    }  # fmt: skip
     can_focus = True
+
+    class Moved(Message):
+        """The selected line changed, or whether the end is followed."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
+        self.store = LogStore()
+        self.search: LogSearch | None = None
         self.following = True
-        self.filter = LogFilter()
-        self._buffer = LogBuffer()
-        self._shown = FilteredLines(self._buffer, self.filter)
-        self._matches: re.Pattern[str] | None = None
+        self.filtering = True
+        self.folding = True
+        self.cursor = 0
+        self._rows: LogRows = FoldedRows(self.store)
+        self._opened = 0
+        self._anchor = (0, 0)  # line, and in which line of the window it is shown
 
-    @property
-    def counts(self) -> tuple[int, int]:
-        """Lines that pass the filter, and lines of the whole log."""
-        return len(self._shown.lines), self._buffer.total
-
-    def show(self, buffer: LogBuffer) -> None:
+    def show(self, store: LogStore) -> None:
         """Show another log and follow it."""
-        self._buffer = buffer
-        self._restart()
+        self.store, self._opened = store, store.opened
+        self.cursor = 0
+        self._choose_rows()
         self.follow(True)
 
-    def set_filter(self, line_filter: LogFilter) -> None:
-        """Show only the lines that ``line_filter`` accepts."""
-        self.filter = line_filter
-        texts = "|".join(re.escape(text) for text in line_filter.include)
-        self._matches = re.compile(texts, re.IGNORECASE) if texts else None
-        self._restart()
+    def set_search(self, search: LogSearch | None) -> None:
+        """Show or highlight what ``search`` accepts."""
+        self.search = search
+        self._choose_rows()
+
+    def set_filtering(self, filtering: bool) -> None:
+        """Show accepted lines only, or highlight them among all."""
+        self.filtering = filtering
+        self._choose_rows()
+
+    def set_folding(self, folding: bool) -> None:
+        """Show one row for each progress, or each of its lines."""
+        self.folding = folding
+        self._choose_rows()
 
     def follow(self, following: bool) -> None:
-        """Follow the end from now on, or pause."""
+        """Follow the end from now on, or pause at the last visible line."""
+        if self.following and not following:
+            self.cursor = self._rows.line(max(0, min(self._rows.count - 1, self._top + self.size.height - 1)))
         self.following = following
         if following:
             self._to_end()
+        self._remember_place()
+        self.refresh()
+        self.post_message(self.Moved())
 
-    def poll(self) -> bool:
-        """Show the lines that arrived since the last call; returns whether anything changed."""
-        changed, dropped = self._shown.update()
-        if changed:
-            self._resize()
-            if self.following:
-                self._to_end()
-            elif dropped:
-                self.scroll_to(y=max(0, self.scroll_offset.y - dropped), animate=False, immediate=True)
-            self.refresh()
-        elif self.following and self.scroll_offset.y < self.max_scroll_y:
-            self._to_end()  # the widget shrank, or has just got its size
-        return changed
-
-    def _restart(self) -> None:
-        self._shown = FilteredLines(self._buffer, self.filter)
-        self._shown.update()
+    def sync(self) -> None:
+        """Show the log as it is known now; lines that are shown stay in place unless the end is followed."""
+        if self._opened != self.store.opened:  # another launch's log took its place
+            self._opened = self.store.opened
+            self.cursor, self._anchor = 0, (0, 0)
+            self.following = True
+        line, y = self._anchor
         self._resize()
         if self.following:
             self._to_end()
+        elif self.search is not None and self.filtering:  # rows may have come in above
+            self._scroll(self._rows.row(line) - y)
         self.refresh()
 
+    def select(self, line: int, *, centre: bool = True) -> None:
+        """Pause and put the cursor on ``line``."""
+        self.following = False
+        self.cursor = line
+        row, height = self._rows.row(line), max(1, self.size.height)
+        if not self._top <= row < self._top + height:
+            self._scroll(row - height // 2 if centre else (row if row < self._top else row - height + 1))
+        self._remember_place()
+        self.refresh()
+        self.post_message(self.Moved())
+
+    @property
+    def current_line(self) -> int:
+        """The selected line; the last one while the end is followed."""
+        return self._rows.line(max(0, self._rows.count - 1)) if self.following else self.cursor
+
+    @property
+    def row_count(self) -> int:
+        """Rows that there are to scroll through."""
+        return self._rows.count
+
+    def move_cursor(self, rows: int) -> None:
+        """Move the cursor; down from the last row follows the end."""
+        last = self._rows.count - 1
+        if last < 0:
+            return
+        if self.following:
+            if rows >= 0:
+                return
+            row = last + rows + 1 if rows < -1 else last
+        else:
+            row = self._rows.row(self.cursor)
+            if rows > 0 and row == last:
+                self.follow(True)
+                return
+            if not self._top <= row < self._top + self.size.height:  # it was scrolled out of sight
+                row = self._top if rows > 0 else self._top + self.size.height - 1
+            else:
+                row += rows
+        self.select(self._rows.line(max(0, min(last, row))), centre=False)
+
+    def move_page(self, pages: int) -> None:
+        """Move the cursor by what the window holds, and the window with it."""
+        self.move_cursor(pages * max(1, self.size.height - 1))
+
+    def scroll_sideways(self, by: int) -> None:
+        """Show another part of long lines."""
+        self.scroll_relative(x=by * _SIDEWAYS, animate=False)
+
+    def to_first(self) -> None:
+        """Select the first line."""
+        if self._rows.count:
+            self.select(self._rows.line(0))
+
+    def _choose_rows(self) -> None:
+        line = self.current_line if self.store.total else 0
+        if self.search is not None and self.filtering:
+            self._rows = self.search
+        elif self.search is not None or not self.folding:
+            self._rows = AllRows(self.store)
+        else:
+            self._rows = FoldedRows(self.store)
+        self._resize()
+        if self.following:
+            self._to_end()
+        else:
+            self._scroll(self._rows.row(line) - self.size.height // 2)
+            self._remember_place()
+        self.refresh()
+
+    @property
+    def _top(self) -> int:
+        return self.scroll_offset.y
+
     def _resize(self) -> None:
-        self.virtual_size = Size(self._shown.widest + 1, len(self._shown.lines))
+        self.virtual_size = Size(_WIDEST, self._rows.count)
+
+    def _scroll(self, y: int) -> None:
+        self.scroll_to(y=max(0, y), animate=False, immediate=True)
 
     def _to_end(self) -> None:
-        self.scroll_to(y=max(0, len(self._shown.lines) - self.size.height), animate=False, immediate=True)
+        self._scroll(self._rows.count - self.size.height)
+
+    def _remember_place(self) -> None:
+        row = self._rows.row(self.cursor)
+        if self._top <= row < self._top + self.size.height:
+            self._anchor = (self.cursor, row - self._top)
+        elif self._top < self._rows.count:
+            self._anchor = (self._rows.line(self._top), 0)
 
     def on_resize(self) -> None:
         """Keep the end visible, once the new size applies."""
         if self.following:
             self.call_after_refresh(self._to_end)
 
-    def action_scroll_left(self) -> None:
-        self.scroll_relative(x=-_SIDEWAYS, animate=False)
-
-    def action_scroll_right(self) -> None:
-        self.scroll_relative(x=_SIDEWAYS, animate=False)
-
-    def action_scroll_end(self) -> None:
-        """Scroll to the end and follow it."""
-        self.follow(True)
-
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Reaching the end follows again, leaving it pauses."""
+        """Scrolling up pauses, reaching the end with the wheel or the scrollbar follows again."""
         super().watch_scroll_y(old_value, new_value)
-        if new_value < old_value:
-            self.following = new_value >= self.max_scroll_y
-        elif self.max_scroll_y and new_value >= self.max_scroll_y:
-            self.following = True
+        if new_value < old_value and self.following and new_value < self.max_scroll_y:
+            self.follow(False)
+
+    async def _on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        await super()._on_mouse_scroll_down(event)
+        if not self.following and self.max_scroll_y and self.scroll_target_y >= self.max_scroll_y:
+            self.follow(True)
+
+    def on_click(self, event: events.Click) -> None:
+        """Select the line under the mouse."""
+        row = self._top + event.get_content_offset_capture(self).y
+        if 0 <= row < self._rows.count:
+            self.select(self._rows.line(row))
 
     def render_line(self, y: int) -> Strip:
-        """Line ``y`` of the visible window; the cost does not grow with the log."""
-        x, top = self.scroll_offset
+        """Line ``y`` of the window; the cost does not grow with the log."""
         width, base = self.size.width, self.rich_style
-        lines = self._shown.lines
-        index = top + y
-        if index >= len(lines):
-            text = (_NO_MATCH if self.filter and self._buffer.total else _EMPTY) if y == 0 and not lines else ""
+        row = self._top + y
+        if row >= self._rows.count:
+            text = self._empty_text() if y == 0 and not self._rows.count else ""
             return Strip([Segment(text, base + Style(italic=True))]).adjust_cell_length(width, base)
-        line = lines[index][1]
-        strip = Strip(self._segments(line, base), cell_len(line))
-        return strip.crop_extend(x, x + width, base)
+        line = self.store.line(self._rows.line(row))
+        folded = self._rows.folded(row) if isinstance(self._rows, FoldedRows) else 0
+        is_cursor = not self.following and self._rows.row(self.cursor) == row
+        if is_cursor:
+            base += self.get_component_rich_style("log--cursor")
+        gutter = [Segment(_clock(line.time), base + self.get_component_rich_style("log--time", partial=True))]
+        if not self.store.has_times:
+            gutter = []
+        if folded:
+            gutter.append(Segment(f"+{folded:,} ", base + self.get_component_rich_style("log--folded", partial=True)))
+        room = max(0, width - sum(map(len, (part.text for part in gutter))))
+        strip = Strip(self._segments(line, base)).crop_extend(self.scroll_offset.x, self.scroll_offset.x + room, base)
+        return Strip([*gutter, *strip], width).adjust_cell_length(width, base)
 
-    def _segments(self, line: str, base: Style) -> list[Segment]:
-        """``line`` with the texts of the filter in reverse video."""
-        if self._matches is None:
-            return [Segment(line, base)]
+    def _empty_text(self) -> str:
+        if self.search is None or not self.store.total:
+            return _EMPTY if not self.store.error else self.store.error
+        return _SEARCHING if self.search.behind else _NO_MATCH
+
+    def _segments(self, line: LogLine, base: Style) -> list[Segment]:
+        """``line`` in the style of its level, matches of the search in their own."""
+        style = base
+        if line.level in ("debug", "warning", "error"):
+            style += self.get_component_rich_style(f"log--{line.level}", partial=True)
+        spans = self.search.spans(line) if self.search is not None else []
+        parts = _cut_info(line, base, style, self.get_component_rich_style("log--time", partial=True))
+        if not spans:
+            return parts
+        match = self.get_component_rich_style("log--match", partial=True)
         segments, end = [], 0
-        for match in self._matches.finditer(line):
-            segments += [Segment(line[end : match.start()], base), Segment(match[0], base + Style(reverse=True))]
-            end = match.end()
-        return [*segments, Segment(line[end:], base)]
+        for start, stop in spans:
+            if stop > end:
+                start = max(start, end)
+                segments += [Segment(line.text[end:start], style), Segment(line.text[start:stop], style + match)]
+                end = stop
+        return [*segments, Segment(line.text[end:], style)]
+
+
+def _cut_info(line: LogLine, base: Style, style: Style, dim: Style) -> list[Segment]:
+    """The word INFO is dim, the text after it is not."""
+    if line.level == "info" and line.text.startswith("INFO"):
+        return [Segment("INFO", base + dim), Segment(line.text[4:], style)]
+    return [Segment(line.text, style)]
+
+
+@lru_cache(maxsize=1024)
+def _clock(at: float | None) -> str:
+    """Time of day here of a host's Unix time."""
+    if at is None:
+        return " " * 9
+    try:
+        return time.strftime("%H:%M:%S ", time.localtime(at))
+    except (ValueError, OverflowError, OSError):
+        return " " * 9

@@ -1,0 +1,262 @@
+"""The log of the selected run with its search: reads the log's file in a thread, moves through it by line, error and step."""
+
+from __future__ import annotations
+
+import asyncio
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widgets import Input, Label
+
+from console.format import counted
+from console.runs.log_query import LogQuery
+from console.runs.log_search import LogSearch
+from console.runs.log_store import LogStore
+from console.ui.actions import bindings
+from console.ui.live.log_view import LogView
+from console.ui.messages import StepChosen
+
+_READ_AT_ONCE = 1 << 20  # bytes
+_SEARCH_AT_ONCE_S = 0.03
+
+
+class LogSearchInput(Input):
+    """Input line of the log's search."""
+
+    BINDINGS = bindings("search")
+
+
+class LogPanel(Vertical):
+    """A log, and under it the search bar while something is searched."""
+
+    BINDINGS = bindings("log")
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._typed: LogSearch | None = None  # is shown once it is known to be usable
+        self._reading = False
+        self._changed = False
+
+    def compose(self) -> ComposeResult:
+        yield LogView(id="log-view")
+        with Horizontal(id="log-search"):
+            yield Label(id="log-search-mode", markup=False)
+            yield LogSearchInput(placeholder='text  !without  "two words"  /regex/', id="search")
+            yield Label(id="log-search-result", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one("#log-search").display = False
+        self._show_mode()
+
+    @property
+    def view(self) -> LogView:
+        """The widget that shows the lines."""
+        return self.query_one(LogView)
+
+    @property
+    def store(self) -> LogStore:
+        """The log that is shown."""
+        return self.view.store
+
+    def focus_log(self) -> None:
+        """Focus the lines, so that the log's keys work."""
+        self.view.focus(scroll_visible=False)
+
+    def show(self, log: LogStore) -> None:
+        """Show another log from its end, with the search that there is."""
+        view = self.view
+        search = view.search
+        view.set_search(None)
+        view.show(log)
+        if search is not None:
+            search.close()
+            view.set_search(LogSearch(log, search.query, log.total))
+        self._typed = None
+        self.poll()
+
+    def poll(self) -> bool:
+        """Have new lines read and searched, if there are any; returns whether anything changed since the last call."""
+        if not self._reading and self._behind:
+            self._reading = True
+            self._read_on()
+        elif self.view.following:
+            self.view.keep_end()
+        changed, self._changed = self._changed, False
+        return changed
+
+    @property
+    def _behind(self) -> bool:
+        searches = (self.view.search, self._typed)
+        return (
+            self.store.behind
+            or self.view.is_outdated
+            or any(search is not None and search.behind for search in searches)
+        )
+
+    @work(group="log")
+    async def _read_on(self) -> None:
+        """Read and search in short parts, in a thread, until there is nothing new."""
+        try:
+            while self._behind:
+                await asyncio.to_thread(_read_some, self.store, self._typed or self.view.search)
+                self._take_typed()
+                self.view.sync()
+                self._show_result()
+                self._changed = True
+        finally:
+            self._reading = False
+
+    def status_text(self) -> str:
+        """How long the log is and whether it is followed, for a status line."""
+        view, store = self.view, self.store
+        shown = f"{view.search.count:,} of " if view.search is not None and view.filtering else ""
+        errors = f", {counted(store.errors, 'error')}" if store.errors else ""
+        return f"log: {shown}{counted(store.total, 'line')}{errors}, {'following' if view.following else 'paused'}"
+
+    def go_to_step(self, step: int) -> None:
+        """Select the line that names ``step``, or the step nearest below it."""
+        if (line := self.store.line_of_step(step)) is not None:
+            self.view.select(line)
+
+    def action_toggle_follow(self) -> None:
+        self.view.follow(not self.view.following)
+
+    def action_cursor(self, rows: int) -> None:
+        """Select another line."""
+        self.view.move_cursor(rows)
+
+    def action_page(self, pages: int) -> None:
+        """Select a line a page away."""
+        self.view.move_page(pages)
+
+    def action_first(self) -> None:
+        self.view.to_first()
+
+    def action_last(self) -> None:
+        """Go to the end and follow it."""
+        self.view.follow(True)
+
+    def action_sideways(self, by: int) -> None:
+        """Show another part of long lines."""
+        self.view.scroll_sideways(by)
+
+    def action_toggle_fold(self) -> None:
+        self.view.set_folding(not self.view.folding)
+
+    def action_choose_step(self) -> None:
+        """Tell the charts the step of the selected line."""
+        if (step := self.store.step_of_line(self.view.current_line)) is not None:
+            self.post_message(StepChosen(step))
+
+    def action_next_error(self, by: int) -> None:
+        """Select the next line that begins an error, or the previous one."""
+        if (line := self.store.next_error(self.view.current_line, by)) is not None:
+            self.view.select(line)
+        else:
+            self._say("no error " + ("below" if by > 0 else "above"))
+
+    @work(group="log-find", exclusive=True)
+    async def action_next_match(self, by: int) -> None:
+        """Select the next line that the search accepts, or the previous one."""
+        search = self.view.search
+        if search is None:
+            self._say("nothing is searched")
+            return
+        line = await asyncio.to_thread(search.find, self.view.current_line, by)
+        if search is not self.view.search:
+            return
+        if line is not None:
+            self.view.select(line)
+        else:
+            self._say("no match " + ("below" if by > 0 else "above"))
+
+    def action_search(self) -> None:
+        self.query_one("#log-search").display = True
+        self.query_one(LogSearchInput).focus(scroll_visible=False)
+
+    def action_toggle_filter(self) -> None:
+        """Show matching lines only, or highlight them among all."""
+        self.view.set_filtering(not self.view.filtering)
+        self._show_mode()
+        self._show_result()
+
+    def action_clear_search(self) -> None:
+        """Show every line again."""
+        self.query_one(LogSearchInput).value = ""
+        self._search("")
+        self.query_one("#log-search").display = False
+        self.focus_log()
+
+    @on(Input.Changed)
+    def _typing(self, event: Input.Changed) -> None:
+        event.stop()
+        self._search(event.value)
+
+    @on(Input.Submitted)
+    def _keep_search(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.query_one("#log-search").display = bool(event.value)
+        self.focus_log()
+
+    @on(LogView.Moved)
+    def _note_move(self, event: LogView.Moved) -> None:
+        event.stop()
+        self._changed = True
+
+    def _search(self, text: str) -> None:
+        """Search what was typed; until it is known to be usable, the search before it stays."""
+        query, view = LogQuery.parse(text), self.view
+        if self._typed is not None:
+            self._typed.close()
+            self._typed = None
+        if view.search is not None and query == view.search.query:
+            self._show_result()
+            return
+        if not query:
+            if view.search is not None:
+                view.search.close()
+            view.set_search(None)
+        else:
+            self._typed = LogSearch(self.store, query, view.current_line)
+            if not query.has_regex:
+                self._take_typed()
+        self._changed = True
+        self._show_result()
+        self.poll()
+
+    def _take_typed(self) -> None:
+        """Show what the typed query accepts, once it is known to be usable."""
+        typed, view = self._typed, self.view
+        if typed is None or typed.error or not typed.usable:
+            return
+        if view.search is not None:
+            view.search.close()
+        self._typed = None
+        view.set_search(typed)
+
+    def _show_mode(self) -> None:
+        mode = "filter" if self.view.filtering else "highlight"
+        self.query_one("#log-search-mode", Label).update(Content.styled(f" {mode} ", "reverse"))
+
+    def _show_result(self) -> None:
+        """What the search has found so far, or why it cannot be used."""
+        search = self._typed or self.view.search
+        if search is None:
+            text = Content("")
+        elif search.error:
+            text = Content.styled(f" {search.error}", "bold $text-error")
+        else:
+            searching = "" if not search.behind else f", searched {search.searched:.0%}"
+            text = Content(f" {counted(search.count, 'match', 'matches')}{searching}  Tab mode")
+        self.query_one("#log-search-result", Label).update(text)
+
+    def _say(self, text: str) -> None:
+        self.app.show_notice(text)  # type: ignore[attr-defined]
+
+
+def _read_some(store: LogStore, search: LogSearch | None) -> None:
+    store.refresh(_READ_AT_ONCE)
+    if search is not None:
+        search.advance(_SEARCH_AT_ONCE_S)
