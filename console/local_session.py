@@ -14,7 +14,7 @@ from console.local_experiment import LocalExperiment
 from console.results.local_results import LocalResults
 from console.results.records import Results
 from console.runs.launch_plan import AbortPlan, LaunchPlan
-from console.runs.log_buffer import LogBuffer
+from console.runs.log_store import LogStore
 from console.runs.snapshot import HostView, Link, Snapshot, SyncState
 from console.runs.staleness import POLL_WAIT_S
 from engine.contract.bad_input import BadInput
@@ -82,8 +82,8 @@ class LocalSession:
         self._version += 1
         self._snapshot = self._new_snapshot()
 
-    def log(self, run: RunId) -> LogBuffer:
-        """The last lines of a run's log."""
+    def log(self, run: RunId) -> LogStore:
+        """The log of a run, read from its local file when it is looked at."""
         return self._runs[run].log
 
     async def run(self) -> None:

@@ -28,7 +28,7 @@ from console.results.next_steps.derive import Addition, with_addition, write_add
 from console.results.records import Results
 from console.runs.launch_attempts import LaunchAttempts, Outcome
 from console.runs.launch_plan import AbortPlan, LaunchPlan, plan_abort, plan_launch
-from console.runs.log_buffer import LogBuffer
+from console.runs.log_store import LogStore
 from console.runs.set_aside import SetAside
 from console.runs.snapshot import Snapshot
 from console.sanitize import sanitize_line
@@ -124,8 +124,8 @@ class Session:
         """Call ``callback`` on the event loop after each change."""
         self._listeners.append(callback)
 
-    def log(self, run: RunId) -> LogBuffer:
-        """The last lines of a run's log."""
+    def log(self, run: RunId) -> LogStore:
+        """The log of a run, read from its local file when it is looked at."""
         return self._link.follower.logs[run]
 
     async def run(self) -> None:

@@ -62,6 +62,11 @@ class LogIndex:
     def __len__(self) -> int:
         return len(self.errors)
 
+    @property
+    def has_times(self) -> bool:
+        """Whether some line has a timestamp."""
+        return not math.isnan(self._time)
+
     def block_of_line(self, number: int) -> int:
         """Block with line ``number``."""
         return max(0, bisect_right(self.lines, number, 0, len(self)) - 1)

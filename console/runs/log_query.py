@@ -54,6 +54,11 @@ class LogQuery(Struct, frozen=True):
         return bool(self.include or self.exclude)
 
     @property
+    def has_regex(self) -> bool:
+        """Whether it has a regular expression, which may turn out to be unusable."""
+        return any(term.regex for term in (*self.include, *self.exclude))
+
+    @property
     def needles(self) -> list[str]:
         """Texts in lower case that a block of lines must contain for a line of it to be accepted."""
         return [term.text for term in self.include if not term.regex]

@@ -55,6 +55,15 @@ class LogSearch:
         self.closed = True
 
     @property
+    def usable(self) -> bool:
+        """Whether the query is known to be one that can be matched."""
+        return self.matcher is not None and not self.error
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where the included terms are in a line, for highlighting; nowhere until the query is known to be usable."""
+        return self.matcher.spans(text) if self.matcher is not None and not self.error else []
+
+    @property
     def count(self) -> int:
         """Accepted lines found so far."""
         return self._totals()[-1]
@@ -103,9 +112,9 @@ class LogSearch:
         index = self.store.index
         blocks = len(index)
         last = self._down - 1
-        if 0 <= last < blocks and self._counts_of(last) >= 0:  # it may have grown
-            if index.lines[self._down] - index.lines[last] != self._lines_of_last:
-                return last
+        known = 0 <= last < blocks and self._counts_of(last) >= 0
+        if known and index.lines[self._down] - index.lines[last] != self._lines_of_last:
+            return last  # it has grown
         if self._down < blocks and (self._up < 0 or blocks - self._down >= self._up):
             return self._down
         if self._up >= 0:

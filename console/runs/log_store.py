@@ -89,6 +89,11 @@ class LogStore:
         return self.index.warning_total
 
     @property
+    def has_times(self) -> bool:
+        """Whether some line has a timestamp."""
+        return self.index.has_times
+
+    @property
     def overwriting(self) -> bool:
         """Whether the line that is being written takes the place of the last one, as a progress bar does."""
         return self.index.overwriting
@@ -307,9 +312,12 @@ class LogStore:
             index, below = self.index, None
             named = [at for at in range(len(index)) if index.first_step[at] >= 0]
             for at in reversed(named):  # of a run that was resumed, the later attempt
-                if index.first_step[at] <= step <= index.last_step[at]:
-                    return self._step_line(at, step)
-                if below is None and index.first_step[at] <= step:
+                first, last = index.first_step[at], index.last_step[at]
+                resumed = first > last and (step >= first or step <= last)
+                found = self._step_line(at, step) if first <= step <= last or resumed else None
+                if found is not None and (not resumed or self.line(found).step == step):
+                    return found
+                if below is None and first <= step:
                     below = at
             if below is not None:
                 return self._step_line(below, step)

@@ -8,6 +8,7 @@ _LABELS = {
     "question_mark": "?",
     "exclamation_mark": "!",
     "slash": "/",
+    "ampersand": "&",
     "left_square_bracket": "[",
     "right_square_bracket": "]",
     "left_curly_bracket": "{",

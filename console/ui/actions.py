@@ -200,15 +200,15 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
         _ABORT,
         Action("select_run(-1)", ("left_square_bracket",), "", "Select the previous run", name="previous"),
         Action("select_run(1)", ("right_square_bracket",), "run", "Select the next run", keys_label="[ ]", name="next"),
-        Action("toggle_follow", ("f", "space"), "follow", "Follow the log, or pause it"),
-        Action("search", ("slash",), "filter", "Only log lines with a text; !text leaves lines out"),
         Action("cycle_charts", ("z",), "charts", "Both charts, loss alone, development alone, or none"),
         Action("cycle_scores", ("m",), "score", "Next development score: top-1, loss, coherence of each set"),
         Action("toggle_smooth", ("w",), "smooth", "Smooth the loss; the selected run's raw line stays"),
         Action("toggle_log_scale", ("g",), "log scale", "Loss on a logarithmic scale", short=("g", "log")),
-        Action("clear_search", ("escape",), "", "Show every log line again"),
     ),
-    "search": (Action("submit", ("enter",), "", "Keep the filter and go back to the log"),),
+    "search": (
+        Action("submit", ("enter",), "", "Keep the search and go back to the log"),
+        Action("toggle_mode", ("ctrl+t",), "", "Show matching lines only, or highlight them", name="search_mode"),
+    ),
     "items": (
         Action("open_item", ("enter",), "item", "The selected item in full: every candidate, attention"),
         Action("search", ("slash",), "filter", "Items with words in query, lemma or reason; !word: without"),
@@ -279,6 +279,16 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
     ),
     "page": _SCROLLING,
     "log": (
+        Action("toggle_follow", ("f", "space"), "follow", "Follow the log, or pause it"),
+        Action("search", ("slash",), "search", "Search the log: text, !without, /regular expression/"),
+        Action("next_match(1)", ("n",), "", "The next match of the search", name="next_match"),
+        Action("next_match(-1)", ("N",), "", "The previous match of the search", name="previous_match"),
+        Action("next_error(1)", ("e",), "error", "The next error in the log", keys_label="e E", name="next_error"),
+        Action("next_error(-1)", ("E",), "", "The previous error in the log", name="previous_error"),
+        Action("choose_step", ("i",), "", "Put the crosshair of the charts at the step of the line", name="inspect"),
+        Action("toggle_filter", ("ampersand",), "", "Only the lines that match, or all with matches marked"),
+        Action("toggle_fold", ("Z",), "", "Show progress as one row that changes, or each of its lines"),
+        Action("clear_search", ("escape",), "", "Show every log line again"),
         *_SCROLLING,
         Action("scroll_left", ("left",), "", "To the left of long lines", name="left"),
         Action("scroll_right", ("right",), "", "To the right of long lines", name="right"),
@@ -343,6 +353,8 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
     ),
     "help": (Action("close", ("escape", "q", "question_mark", "f1"), "", "Close the help", name="close_help"),),
 }
+# What works in a view while a part of it has the focus, as it has when the view is opened; shown with the view's own.
+INNER_SCOPES: dict[Scope, tuple[Scope, ...]] = {"live": ("log",)}
 ACTIONS = tuple(dict.fromkeys(action for actions in _ACTIONS.values() for action in actions))
 
 _present: dict[Scope, tuple[Action, ...]] = dict(_ACTIONS)
@@ -373,6 +385,11 @@ def default_actions(scope: Scope) -> tuple[Action, ...]:
 def actions_in(scope: Scope) -> tuple[Action, ...]:
     """The actions that work in ``scope``, on the keys where they are now, in the order of the registry."""
     return _present[scope]
+
+
+def actions_of_view(scope: Scope) -> tuple[Action, ...]:
+    """The actions of a view, those of the part that has the focus when it is opened included."""
+    return tuple(action for one in (scope, *INNER_SCOPES.get(scope, ())) for action in actions_in(one))
 
 
 def bindings(scope: Scope) -> list[BindingType]:

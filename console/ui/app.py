@@ -295,7 +295,7 @@ class ConsoleApp(LaunchCommands, PreflightCommands, SyncCommands, ResultCommands
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: actions of the visible view, and those that work everywhere."""
         pane = self.main.pane
-        owners: tuple[tuple[DOMNode, Scope], ...] = ((pane, pane.SCOPE), (self, "app"))
+        owners: tuple[tuple[DOMNode, Scope], ...] = (*pane.scope_owners(), (self, "app"))
         for owner, scope in owners:
             for action in actions_in(scope):
                 if action.method != "action_command_palette":

@@ -14,7 +14,7 @@ from textual.widget import Widget
 from console.format import age, whole_age
 from console.runs.snapshot import HostView, Snapshot
 from console.ui.action import Action
-from console.ui.actions import VIEWS, Scope, ViewName, actions_in
+from console.ui.actions import VIEWS, Scope, ViewName, actions_in, actions_of_view
 from console.ui.runs.run_text import MARKS
 
 _LINK_MARKS = {
@@ -159,7 +159,7 @@ class KeyBar(Widget):
 
     def render(self) -> Content:
         """Full labels if they fit, else short labels closer together, as many as fit."""
-        actions = [action for action in actions_in(self.scope) if self._is_on(action)]
+        actions = [action for action in actions_of_view(self.scope) if self._is_on(action)]
         always = actions_in("app")
         full = _key_parts([*actions, *always], lambda action: (action.keys_shown, f"{action.label} "))
         if sum(part.cell_length for part in full) <= self.size.width:

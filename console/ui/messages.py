@@ -34,6 +34,13 @@ class RunOpened(Message):
 
 
 @dataclass
+class StepChosen(Message):
+    """The operator chose a training step, such as that of a line of the log."""
+
+    step: int
+
+
+@dataclass
 class LaunchRequested(Message):
     """The operator asked to launch runs; with ``restart`` from the start, even those that finished.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.dom import DOMNode
 from textual.reactive import reactive
 from textual.widgets import Static
 
@@ -123,6 +124,10 @@ class Pane(ScrollPage):
     def needs_input(self) -> bool:
         """The link is lost and is not retried until the operator asks for it."""
         return self.session is not None and self.session.stopped.is_set()
+
+    def scope_owners(self) -> tuple[tuple[DOMNode, Scope], ...]:
+        """The widgets in which actions of the view work, for the palette, each with its scope."""
+        return ((self, self.SCOPE),)
 
     def focus_content(self) -> None:
         """Focus the widget in which the view's keys work."""

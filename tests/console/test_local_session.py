@@ -19,6 +19,7 @@ from engine.contract.experiment_reader import read_experiment
 from engine.contract.run_folder import MANIFEST
 from engine.contract.settings import RunId
 from engine.contract.toml_file import find_config
+from tests.console.fed_log import texts
 from tests.console.local_folder import write_run
 from tests.console.results.capsules import row, write_capsule
 from tests.console.ui.scenes import training
@@ -56,8 +57,8 @@ async def test_states_curves_logs_and_sync_states_are_those_of_the_folder(folder
         assert [snapshot.runs[run].state_name for run in (A, B)] == ["finished", "running"]
         assert [len(snapshot.runs[run].losses) for run in (A, B)] == [20, 5]
         assert [snapshot.sync_states[run].status for run in (A, B)] == ["synced", "syncing"]
-        assert list(session.log(A).lines) == ["first", "last"]
-        assert list(session.log(B).lines) == ["begun"]
+        assert texts(session.log(A)) == ["first", "last"]
+        assert texts(session.log(B)) == ["begun"]
 
 
 async def test_nothing_is_written_and_nothing_is_asked_of_a_host(folder: Path) -> None:
@@ -78,7 +79,7 @@ async def test_what_another_console_syncs_meanwhile_is_read(folder: Path) -> Non
         session._notify()
         view, sync = session.snapshot.runs[B], session.snapshot.sync_states[B]
         assert (view.state_name, len(view.losses), sync.status) == ("finished", 20, "synced")
-        assert list(session.log(B).lines) == ["begun", "ended"]
+        assert texts(session.log(B)) == ["begun", "ended"]
         assert not session._refresh(), "what has not changed is not read again"
 
 
@@ -88,7 +89,7 @@ async def test_a_growing_copy_is_read_on_from_where_it_stopped(folder: Path) -> 
         assert session._refresh()
         session._notify()
         assert len(session.snapshot.runs[B].losses) == 9
-        assert list(session.log(B).lines) == ["begun", "more"]
+        assert texts(session.log(B)) == ["begun", "more"]
 
 
 async def test_a_capsule_without_a_manifest_is_shown_and_said_to_be_unverified(folder: Path) -> None:

@@ -25,6 +25,7 @@ from engine.contract.experiment_reader import read_experiment
 from engine.contract.run_folder import StateName
 from engine.contract.settings import RunId
 from engine.contract.state import RunState
+from tests.console.fed_log import texts
 from tests.console.results.capsules import opened_files, row, write_capsule
 from tests.console.tiny import PROFILE, write_experiment
 
@@ -114,8 +115,8 @@ async def test_without_a_host_everything_synced_is_shown_and_nothing_is_decided_
     views = session.snapshot.runs
     assert [views[run].state_name for run in (sealed, growing, absent)] == ["finished", "running", "none"]
     assert [len(views[run].losses) for run in (sealed, growing, absent)] == [9, 4, 0]
-    assert list(session.log(sealed).lines)[-2:] == ["step 8", "no newline"]
-    assert list(session.log(growing).lines)[-1] == "step 3", "a line that still runs is not complete"
+    assert texts(session.log(sealed))[-2:] == ["step 8", "no newline"]
+    assert texts(session.log(growing))[-1] == "step 3", "a line that still runs is not complete"
     states = session.snapshot.sync_states
     assert (states[sealed].status, states[absent].status) == ("synced", "not synced")
     assert states[growing] == SyncState("syncing", bytes_done=session._link.local.live_size(growing, "b" * 32) or 0)
@@ -137,7 +138,7 @@ async def test_the_hosts_reply_replaces_the_last_known_state(tmp_path: Path) -> 
     await session.ready.wait()
     views = session.snapshot.runs
     assert (views[gone].state, views[newer].state_name, len(views[newer].losses)) == (None, "failed", 2)
-    assert session.log(newer).lines[1] == "step 1" and session.plan_launch([gone, newer]).launch == (gone, newer)
+    assert texts(session.log(newer))[1] == "step 1" and session.plan_launch([gone, newer]).launch == (gone, newer)
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
 

@@ -1,7 +1,7 @@
 """Follows runs: new bytes of the host go to the local copies, and views and logs are made of the local copies alone.
 
-One way: poll reply -> ``GrowingFile.append`` -> ``RunReader.read``: ``reduce`` and ``LogBuffer`` -> snapshot. What is
-local is therefore shown without a host, and every byte crosses the link once.
+One way: poll reply -> ``GrowingFile.append`` -> ``RunReader.read``: ``reduce`` -> snapshot; ``LogStore`` reads the log's
+file when it is looked at. What is local is therefore shown without a host, and every byte crosses the link once.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from console.hosts.pull.local_copy import GROWING, GrowingFile, RunReader, RunsF
 from console.hosts.pull.verify import local_manifest
 from console.hosts.ssh.errors import LinkDown
 from console.hosts.transfer.errors import NoRoom
-from console.runs.log_buffer import LogBuffer
+from console.runs.log_store import LogStore
 from console.runs.run_view import RunView
 from console.sanitize import sanitize_line
+from engine.contract.run_folder import LOG
 from engine.contract.settings import RunId
 from engine.contract.state import RunState
 
@@ -99,7 +100,7 @@ class RunFollower:
 
     def __init__(self, folder: RunsFolder, runs: tuple[RunId, ...], *, keep_logs: bool = True) -> None:
         self.views: dict[RunId, RunView] = {}
-        self.logs: dict[RunId, LogBuffer] = {}
+        self.logs: dict[RunId, LogStore] = {}
         self.host_states: dict[RunId, RunState] | None = None
         self.sealed: dict[RunId, str] = {}
         self.unnamed = 0
@@ -120,7 +121,7 @@ class RunFollower:
         """Follow ``runs`` in this order, those that are followed already among them; new ones are read by ``load``."""
         # new dictionaries: a loop over the present ones may be waiting for a file
         self.views = {run: self.views.get(run) or RunView(run) for run in runs}
-        self.logs = {run: self.logs.get(run) or LogBuffer() for run in runs}
+        self.logs = {run: self.logs.get(run) or LogStore() for run in runs}
         self._followed = {run: self._followed.get(run) or _FollowedRun(run) for run in runs}
         self._by_name = {str(run): followed for run, followed in self._followed.items()}
 
@@ -161,7 +162,7 @@ class RunFollower:
         Raises:
             LinkDown: the reply has not the shape of one.
         """
-        before = dict(self.views), [log.total for log in self.logs.values()]
+        before = dict(self.views), self._log_sizes()
         try:
             if "states" in reply:  # left out where nothing has changed
                 self._take_states(reply["states"])
@@ -183,7 +184,11 @@ class RunFollower:
         except (KeyError, TypeError, ValueError, AttributeError, msgspec.MsgspecError) as error:
             raise LinkDown(f"the agent's reply cannot be understood: {sanitize_line(str(error))}") from error
         self._end_logs()
-        return before != (self.views, [log.total for log in self.logs.values()])
+        return before != (self.views, self._log_sizes())
+
+    def _log_sizes(self) -> list[int]:
+        """Bytes of each log that grows."""
+        return [followed.files["log"].size for followed in self._followed.values() if "log" in followed.files]
 
     def host_views(self) -> dict[RunId, RunView]:
         """Views with the states that the host reported in this session; empty before that. Launches are decided by them."""
@@ -231,6 +236,7 @@ class RunFollower:
             if followed.key == key and followed.files and followed.reader is not None:
                 followed.files = {}
                 followed.reader.folder = self._folder.path / str(run)
+                self.logs[run].move(followed.reader.folder / LOG)
                 await run_to_end(self._read(followed, self.views[run]))
         self._end_logs()
 
@@ -280,9 +286,9 @@ class RunFollower:
             opened = "", self._folder.path, {}, None  # tried again at the next reply
         followed.key, folder, followed.files, followed.state = opened
         followed.pulled = False
-        log = self.logs[followed.run]
-        log.clear()
-        followed.reader = RunReader(folder, log, self._names) if followed.key else None
+        has_log = followed.key and "log" in self._names
+        self.logs[followed.run].open(folder / LOG if has_log else None)
+        followed.reader = RunReader(folder) if followed.key else None
         await self._read(followed, RunView(followed.run))
         followed.loaded = True
         self._end_logs()
@@ -337,11 +343,11 @@ class RunFollower:
             raise ValueError(f"{name} of {followed.run} at byte {offset} in place of {file.size}")
         if offset == 0 and file.size:  # as Slurm does with a requeued job: another stream of the same launch
             await asyncio.to_thread(file.start_over)
-            followed.reader.start_over(name)
             if name == "events":
+                followed.reader.start_over()
                 self.views[followed.run] = RunView(followed.run, state=self.views[followed.run].state)
             else:
-                self.logs[followed.run].clear()
+                self.logs[followed.run].open(file.path)
         await asyncio.to_thread(file.append, content)
 
     async def _write_states(self) -> None:
@@ -360,15 +366,14 @@ class RunFollower:
                 followed.state = state
 
     async def _read(self, followed: _FollowedRun, view: RunView) -> None:
-        """Show ``view`` with what is new in the local files, and add the log's new lines: in parts, off the event loop."""
+        """Show ``view`` with what is new in the local files: in parts, off the event loop."""
         reader, more = followed.reader, True
         while reader is not None and more:
             try:
-                view, lines, more = await asyncio.to_thread(reader.read, view)
+                view, more = await asyncio.to_thread(reader.read, view)
             except OSError as error:
                 self._note_error(followed, error)
                 break
-            self.logs[followed.run].extend(lines)
         self._show(followed, view)
 
     def _end_logs(self) -> None:

@@ -21,7 +21,6 @@ from msgspec.structs import replace
 
 from console.hosts.agent.disk import FULL_ERRNOS
 from console.hosts.agent.workspace import KEY
-from console.runs.log_buffer import LogBuffer
 from console.runs.run_view import RunView, reduce
 from console.sanitize import sanitize_line
 from engine.contract import events
@@ -37,7 +36,6 @@ GROWING = {"events": EVENTS, "log": LOG}
 READ_SIZE = 2 << 20
 MAX_STATE = 1 << 20  # bytes of the file
 MAX_EVENT_LINE = 1 << 20
-MAX_LOG_READ = 4 << 20  # of a longer log only the end is read: the buffer would drop the rest anyway
 PRIVATE_PREFIX = "qllm-console-"
 APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -262,27 +260,19 @@ def read_state(folder: Path) -> RunState | None:
 
 
 class RunReader:
-    """Reads the events and the log of one launch from its local folder, each time from where it stopped.
+    """Reads the events of one launch from its local folder, each time from where it stopped."""
 
-    Args:
-        log: cuts the log into lines; its own lines are for the caller to add.
-        names: which of ``GROWING`` to read.
-    """
-
-    def __init__(self, folder: Path, log: LogBuffer, names: Iterable[str] = GROWING) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._log = log
-        self._offsets = dict.fromkeys(names, 0)
+        self._offset = 0
         self._skipping = False  # within an event line that is too long to be one
 
-    def start_over(self, name: str) -> None:
-        """Read that file from its beginning next time: it is another file now."""
-        self._offsets[name] = 0
-        if name == "events":
-            self._skipping = False
+    def start_over(self) -> None:
+        """Read the file from its beginning next time: it is another file now."""
+        self._offset, self._skipping = 0, False
 
-    def read(self, view: RunView) -> tuple[RunView, list[str], bool]:
-        """``view`` with the next complete event lines, at most 2 MiB of them; new lines of the log; whether there are more.
+    def read(self, view: RunView) -> tuple[RunView, bool]:
+        """``view`` with the next complete event lines, at most 2 MiB of them, and whether there are more.
 
         Blocks.
 
@@ -293,13 +283,13 @@ class RunReader:
         view = reduce(view, found)
         if rejected:
             view = replace(view, rejected=view.rejected + rejected)
-        return view, self._read_log() if "log" in self._offsets else [], more
+        return view, more
 
     def _read_events(self) -> tuple[list[Event], int, bool]:
         """Only whole lines are read: the next read begins with the line that is not whole yet."""
         content = b""
         with suppress(FileNotFoundError), open_regular(self.folder / EVENTS) as file:
-            file.seek(self._offsets["events"])
+            file.seek(self._offset)
             content = file.read(READ_SIZE)
         end = content.rfind(b"\n") + 1
         more = len(content) == READ_SIZE
@@ -307,9 +297,9 @@ class RunReader:
             too_long = len(content) > MAX_EVENT_LINE or self._skipping
             rejected = int(too_long and not self._skipping)
             self._skipping = too_long
-            self._offsets["events"] += len(content) if too_long else 0
+            self._offset += len(content) if too_long else 0
             return [], rejected, more
-        self._offsets["events"] += end
+        self._offset += end
         lines = content[: end - 1].split(b"\n")
         if self._skipping:
             self._skipping = False
@@ -321,16 +311,3 @@ class RunReader:
             except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
                 rejected += 1
         return found, rejected, more
-
-    def _read_log(self) -> list[str]:
-        lines: list[str] = []
-        with suppress(FileNotFoundError), open_regular(self.folder / LOG) as file:
-            left_out = os.fstat(file.fileno()).st_size - MAX_LOG_READ - self._offsets["log"]
-            if left_out > 0:
-                lines += self._log.skip(left_out)
-                self._offsets["log"] += left_out
-            file.seek(self._offsets["log"])
-            content = file.read(MAX_LOG_READ)
-            self._offsets["log"] += len(content)
-            lines += self._log.split(content)
-        return lines

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from console.hosts.pull.local_copy import RunReader, RunsFolder, read_state
 from console.hosts.pull.verify import local_manifest
-from console.runs.log_buffer import LogBuffer
+from console.runs.log_store import LogStore
 from console.runs.run_view import RunView
 from console.runs.snapshot import SyncState
 from console.sanitize import sanitize_line
@@ -34,7 +34,7 @@ class LocalRun:
         self.run = run
         self.folder: Path | None = None
         self.view = RunView(run)
-        self.log = LogBuffer()
+        self.log = LogStore()
         self.sync = SyncState()
         self.error = ""
         self._runs = RunsFolder(runs_folder, may_write=False)
@@ -49,9 +49,9 @@ class LocalRun:
         if folder == self.folder and version == self._version:
             return False
         if folder != self.folder or self._was_replaced(version):
-            self.log.clear()
+            self.log.open(folder / LOG if folder else None)
             self.view = RunView(self.run)
-            self._reader = RunReader(folder, self.log) if folder else None
+            self._reader = RunReader(folder) if folder else None
         self.folder, self._version = folder, version
         self._read()
         self.sync = self._sync_state(manifest)
@@ -82,11 +82,10 @@ class LocalRun:
         more, self.error = self._reader is not None, ""
         while more and self._reader is not None:
             try:
-                self.view, lines, more = self._reader.read(self.view)
+                self.view, more = self._reader.read(self.view)
             except OSError as error:
                 self.error = sanitize_line(f"{error.filename or self.folder}: {error.strerror}")
                 break
-            self.log.extend(lines)
         state = read_state(self.folder) if self.folder else None
         if state is not None:
             state = replace(state, reason=sanitize_line(state.reason), heartbeat=0)

@@ -8,6 +8,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import Input, Label
 
 from console.format import counted
@@ -26,6 +27,12 @@ class LogSearchInput(Input):
     """Input line of the log's search."""
 
     BINDINGS = bindings("search")
+
+    class ModeToggled(Message):
+        """The operator wants matching lines only, or highlighted."""
+
+    def action_toggle_mode(self) -> None:
+        self.post_message(self.ModeToggled())
 
 
 class LogPanel(Vertical):
@@ -123,24 +130,34 @@ class LogPanel(Vertical):
     def action_toggle_follow(self) -> None:
         self.view.follow(not self.view.following)
 
-    def action_cursor(self, rows: int) -> None:
-        """Select another line."""
-        self.view.move_cursor(rows)
+    def action_scroll_up(self) -> None:
+        """Select the line above."""
+        self.view.move_cursor(-1)
 
-    def action_page(self, pages: int) -> None:
-        """Select a line a page away."""
-        self.view.move_page(pages)
+    def action_scroll_down(self) -> None:
+        """Select the line below."""
+        self.view.move_cursor(1)
 
-    def action_first(self) -> None:
+    def action_page_up(self) -> None:
+        self.view.move_page(-1)
+
+    def action_page_down(self) -> None:
+        self.view.move_page(1)
+
+    def action_scroll_home(self) -> None:
         self.view.to_first()
 
-    def action_last(self) -> None:
+    def action_scroll_end(self) -> None:
         """Go to the end and follow it."""
         self.view.follow(True)
 
-    def action_sideways(self, by: int) -> None:
-        """Show another part of long lines."""
-        self.view.scroll_sideways(by)
+    def action_scroll_left(self) -> None:
+        """Show the left of long lines."""
+        self.view.scroll_sideways(-1)
+
+    def action_scroll_right(self) -> None:
+        """Show the right of long lines."""
+        self.view.scroll_sideways(1)
 
     def action_toggle_fold(self) -> None:
         self.view.set_folding(not self.view.folding)
@@ -176,6 +193,7 @@ class LogPanel(Vertical):
         self.query_one("#log-search").display = True
         self.query_one(LogSearchInput).focus(scroll_visible=False)
 
+    @on(LogSearchInput.ModeToggled)
     def action_toggle_filter(self) -> None:
         """Show matching lines only, or highlight them among all."""
         self.view.set_filtering(not self.view.filtering)
@@ -249,7 +267,8 @@ class LogPanel(Vertical):
             text = Content.styled(f" {search.error}", "bold $text-error")
         else:
             searching = "" if not search.behind else f", searched {search.searched:.0%}"
-            text = Content(f" {counted(search.count, 'match', 'matches')}{searching}  Tab mode")
+            other = "highlight" if self.view.filtering else "filter"
+            text = Content(f" {_matches(search.count)}{searching}, Ctrl+T: {other}")
         self.query_one("#log-search-result", Label).update(text)
 
     def _say(self, text: str) -> None:
@@ -260,3 +279,7 @@ def _read_some(store: LogStore, search: LogSearch | None) -> None:
     store.refresh(_READ_AT_ONCE)
     if search is not None:
         search.advance(_SEARCH_AT_ONCE_S)
+
+
+def _matches(count: int) -> str:
+    return "1 match" if count == 1 else f"{count:,} matches"

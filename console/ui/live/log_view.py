@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from functools import lru_cache
+from typing import ClassVar
 
-from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -24,6 +24,7 @@ _SIDEWAYS = 20  # columns
 _EMPTY = "No log yet: it begins when the run does."
 _NO_MATCH = "No line passes the filter; Esc shows every line."
 _SEARCHING = "Searching…"
+_STYLES = ("time", "debug", "warning", "error", "match", "cursor", "folded")
 
 
 class LogView(ScrollView, inherit_bindings=False):
@@ -36,9 +37,7 @@ class LogView(ScrollView, inherit_bindings=False):
         folding: progress takes one row, while nothing is searched.
     """
 
-    COMPONENT_CLASSES = {
-        "log--time", "log--debug", "log--warning", "log--error", "log--match", "log--cursor", "log--folded",
-    }  # fmt: skip
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"log--{name}" for name in _STYLES}
     can_focus = True
 
     class Moved(Message):
@@ -113,6 +112,16 @@ class LogView(ScrollView, inherit_bindings=False):
         self._remember_place()
         self.refresh()
         self.post_message(self.Moved())
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the rows are not those of the log as it is known now."""
+        return self._opened != self.store.opened or self.virtual_size.height != self._rows.count
+
+    def keep_end(self) -> None:
+        """Show the end after the widget shrank, or has just got its size."""
+        if self.following and self._top < self.max_scroll_y:
+            self._to_end()
 
     @property
     def current_line(self) -> int:
@@ -204,8 +213,8 @@ class LogView(ScrollView, inherit_bindings=False):
         if new_value < old_value and self.following and new_value < self.max_scroll_y:
             self.follow(False)
 
-    async def _on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        await super()._on_mouse_scroll_down(event)
+    def _on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        super()._on_mouse_scroll_down(event)
         if not self.following and self.max_scroll_y and self.scroll_target_y >= self.max_scroll_y:
             self.follow(True)
 
@@ -246,7 +255,7 @@ class LogView(ScrollView, inherit_bindings=False):
         style = base
         if line.level in ("debug", "warning", "error"):
             style += self.get_component_rich_style(f"log--{line.level}", partial=True)
-        spans = self.search.spans(line) if self.search is not None else []
+        spans = self.search.spans(line.text) if self.search is not None else []
         parts = _cut_info(line, base, style, self.get_component_rich_style("log--time", partial=True))
         if not spans:
             return parts
@@ -254,8 +263,8 @@ class LogView(ScrollView, inherit_bindings=False):
         segments, end = [], 0
         for start, stop in spans:
             if stop > end:
-                start = max(start, end)
-                segments += [Segment(line.text[end:start], style), Segment(line.text[start:stop], style + match)]
+                segments.append(Segment(line.text[end:start], style))
+                segments.append(Segment(line.text[max(start, end) : stop], style + match))
                 end = stop
         return [*segments, Segment(line.text[end:], style)]
 

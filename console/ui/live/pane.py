@@ -5,16 +5,14 @@ from __future__ import annotations
 import time
 from functools import partial
 
-from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.css.query import NoMatches
-from textual.widgets import Input
+from textual.dom import DOMNode
 
-from console.format import counted, duration, run_label
+from console.format import duration, run_label
 from console.runs.run_view import fraction_done, training_seconds_left
-from console.ui.actions import bindings
+from console.ui.actions import Scope, bindings
 from console.ui.live.chart import MIN_WIDTH, ChartOptions, ChartPanel
 from console.ui.live.curves import (
     DevelopmentScore,
@@ -25,7 +23,7 @@ from console.ui.live.curves import (
     loss_curves,
     mean_pool_level,
 )
-from console.ui.live.log_view import LogFilter, LogView
+from console.ui.live.log_panel import LogPanel
 from console.ui.messages import RunSelected
 from console.ui.pane import Pane, UpdatingText
 from console.ui.runs.run_text import mark_text, stage_text
@@ -34,12 +32,6 @@ from engine.contract.settings import RunId
 _LAYOUTS = ("both", "loss", "development", "none")
 _TWO_CHARTS = 2 * (MIN_WIDTH + 1)  # columns that hold both side by side
 _TICKS_PER_DRAWING = 2  # a tick is a quarter of a second, so charts follow at 2 Hz
-
-
-class LogSearch(Input):
-    """Input line of the log filter."""
-
-    BINDINGS = bindings("search")
 
 
 class LivePane(Pane, inherit_bindings=False):
@@ -62,16 +54,20 @@ class LivePane(Pane, inherit_bindings=False):
             yield ChartPanel("No training step yet: the curves begin when a run trains.", id="loss")
             yield ChartPanel("No measurement yet: the first comes before the first step.", id="development")
         yield UpdatingText(id="live-status")
-        yield LogView(id="log")
+        yield LogPanel(id="log")
 
     @property
-    def log_view(self) -> LogView:
+    def log_panel(self) -> LogPanel:
         """The widget that shows the log of the selected run."""
-        return self.query_one(LogView)
+        return self.query_one(LogPanel)
+
+    def scope_owners(self) -> tuple[tuple[DOMNode, Scope], ...]:
+        """The view itself and its log."""
+        return ((self, "live"), (self.log_panel, "log"))
 
     def focus_content(self) -> None:
         """Focus the log: it has the scroll keys."""
-        self.log_view.focus(scroll_visible=False)
+        self.log_panel.focus_log()
 
     def watch_snapshot(self) -> None:
         """Show the log of the run's present launch; the charts follow on the next tick."""
@@ -87,7 +83,7 @@ class LivePane(Pane, inherit_bindings=False):
     def tick(self) -> None:
         """Show new log lines at every tick, new curves at every other."""
         self._ticks += 1
-        self.log_view.poll()
+        self.log_panel.poll()
         self._show_status()
         if self._ticks % _TICKS_PER_DRAWING == 0:
             self._request_drawings()
@@ -103,7 +99,7 @@ class LivePane(Pane, inherit_bindings=False):
         shown_log = (self.selected, state.key if state else "")
         if shown_log != self._shown_log:
             self._shown_log = shown_log
-            self.log_view.show(self.session.log(self.selected))
+            self.log_panel.show(self.session.log(self.selected))
 
     def _request_drawings(self) -> None:
         """Bring the visible charts up to date."""
@@ -161,7 +157,7 @@ class LivePane(Pane, inherit_bindings=False):
         """Update the status line: state and progress of the selected run, length of its log."""
         if self.snapshot is None or self.selected is None:
             return
-        view, log = self.snapshot.runs[self.selected], self.log_view
+        view, log = self.snapshot.runs[self.selected], self.log_panel
         done, left = fraction_done(view), training_seconds_left(view)
         details = []
         if view.state_name == "running":
@@ -173,9 +169,7 @@ class LivePane(Pane, inherit_bindings=False):
         elif view.state and view.state.reason:
             details = [view.state.reason]
         state = Content("  ") + mark_text(view) + ("  " + "  ".join(details))
-        shown, total = log.counts
-        lines = (f"{shown:,} of " if log.filter else "") + counted(total, "line")
-        tail = Content.assemble(f"log: {lines}, ", ("following" if log.following else "paused", "bold"))
+        tail = Content.styled(log.status_text(), "bold")
         room = max(0, self.size.width - tail.cell_length - 2)
         head = Content.styled(run_label(self.selected, room - state.cell_length), "bold") + state
         head = head.truncate(room, ellipsis=True).pad_right(max(0, room - head.cell_length))
@@ -222,38 +216,3 @@ class LivePane(Pane, inherit_bindings=False):
         self.query_one("#development").display = visible in ("both", "development")
         self.query_one("#charts").display = visible != "none"
         self.call_after_refresh(self._request_drawings)
-
-    def action_toggle_follow(self) -> None:
-        self.log_view.follow(not self.log_view.following)
-        self._show_status()
-
-    def action_search(self) -> None:
-        try:
-            search = self.query_one(LogSearch)
-        except NoMatches:
-            search = LogSearch(
-                placeholder="text to show, !text to leave out; Enter keeps it, Esc shows all", id="search"
-            )
-            self.mount(search)
-        search.display = True
-        search.focus()
-
-    def action_clear_search(self) -> None:
-        for search in self.query(LogSearch):
-            search.value = ""
-            search.display = False
-        self.log_view.set_filter(LogFilter())
-        self.focus_content()
-        self._show_status()
-
-    @on(Input.Changed)
-    def _filter(self, event: Input.Changed) -> None:
-        event.stop()
-        self.log_view.set_filter(LogFilter.parse(event.value))
-        self._show_status()
-
-    @on(Input.Submitted)
-    def _keep_filter(self, event: Input.Submitted) -> None:
-        event.stop()
-        event.input.display = bool(event.value)
-        self.focus_content()

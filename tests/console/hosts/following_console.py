@@ -28,9 +28,11 @@ async def main(experiment: Path, runs: Path) -> None:
         await changed.wait()
         changed.clear()
     following.cancel()
+    session.log(RUN).catch_up()
     peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert peak is not None
-    print(peak.group(1), session.log(RUN).total, len(session.log(RUN).lines[-1]))
+    log = session.log(RUN)
+    print(peak.group(1), log.total, len(log.line(log.total - 1).text))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ from console.results.records import Results
 from console.runs.host_facts import Gpu, HostFacts
 from console.runs.launch_attempts import Outcome
 from console.runs.launch_plan import AbortPlan, LaunchPlan, plan_abort, plan_launch
-from console.runs.log_buffer import LogBuffer
 from console.runs.run_view import RunView
 from console.runs.set_aside import SetAside
 from console.runs.snapshot import HostView, Snapshot, SyncState
@@ -30,6 +29,7 @@ from engine.contract.experiment_reader import read_experiment
 from engine.contract.items import ItemRow
 from engine.contract.settings import RunId, run_ids
 from engine.contract.state import RunState
+from tests.console.fed_log import FedLog
 from tests.console.ui.scenes import detail_of, items_of, results_of
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class FakeSession:
         self.repair_steps: asyncio.Queue[str | Exception | None] = asyncio.Queue()
         self.sync_requests: list[tuple[RunId, ...]] = []
         self.verify_results: asyncio.Queue[VerifyResult | None] = asyncio.Queue()
-        self._logs: dict[RunId, LogBuffer] = {}
+        self._logs: dict[RunId, FedLog] = {}
 
     def show(self, *views: RunView, sync_states: dict[RunId, SyncState] | None = None, **host: object) -> None:
         """Make a new snapshot with these views, sync states and host fields."""
@@ -153,9 +153,9 @@ class FakeSession:
         """Record it."""
         self.closed = True
 
-    def log(self, run: RunId, /) -> LogBuffer:
+    def log(self, run: RunId, /) -> FedLog:
         """Its log."""
-        return self._logs.setdefault(run, LogBuffer())
+        return self._logs.setdefault(run, FedLog())
 
     def plan_launch(self, wanted: Iterable[RunId], /, *, restart: bool = False) -> LaunchPlan:
         """As the session does; every finished run has the same settings."""

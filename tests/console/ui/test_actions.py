@@ -22,8 +22,8 @@ from console.ui.items.item_list import ItemList
 from console.ui.items.pane import ItemSearch, ItemsPane
 from console.ui.launch.fields import ConditionList, SettingsInput
 from console.ui.launch.form import LaunchForm
-from console.ui.live.log_view import LogView
-from console.ui.live.pane import LivePane, LogSearch
+from console.ui.live.log_panel import LogPanel, LogSearchInput
+from console.ui.live.pane import LivePane
 from console.ui.main_screen import MainScreen
 from console.ui.pane import ScrollPage
 from console.ui.results.decision import DecisionDialog
@@ -40,8 +40,8 @@ OWNERS: dict[Scope, type[DOMNode]] = {
     "page": ScrollPage,
     "runs": RunsPane,
     "live": LivePane,
-    "log": LogView,
-    "search": LogSearch,
+    "log": LogPanel,
+    "search": LogSearchInput,
     "results": ResultsPane,
     "items": ItemsPane,
     "table": ItemList,
@@ -77,7 +77,7 @@ DIALOGS: tuple[Scope, ...] = (
     "help",
 )
 # As every pager has it: the next match in the log. Elsewhere what is new: the launch form, the next step. Neither launches.
-TWO_MEANINGS = {"n": {"next_step", "new_runs"}}
+TWO_MEANINGS = {"n": {"next_step", "new_runs", "next_match"}}
 
 
 @pytest.mark.parametrize("scope", OWNERS)
@@ -192,7 +192,7 @@ async def test_the_footer_shows_the_keys_of_the_view(size: tuple[int, int]) -> N
         last = screen(pilot).splitlines()[-1].strip()
         assert last == "a l L launch x abort X all ↵ live r restart n new s sync v verify ? help q quit"
         await pilot.press("3")
-        whole = await until_shown(pilot, "x abort", "[ ] run", "f follow", "/ filter", "z charts", "w smooth", "? help")
+        whole = await until_shown(pilot, "x abort", "[ ] run", "f follow", "/ search", "z charts", "w smooth", "? help")
         assert ("m score  w smooth  g log scale" if size == LARGE else "m score w smooth g log") in whole
         await pilot.press("1")
         await until_shown(pilot, "p check again  Enter repair  R connect  s sync now  v verify  ? help  q quit")

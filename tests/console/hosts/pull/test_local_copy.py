@@ -14,7 +14,6 @@ import pytest
 
 from console.hosts.pull import local_copy
 from console.hosts.pull.local_copy import GrowingFile, RunReader, RunsFolder
-from console.runs.log_buffer import LogBuffer
 from console.runs.run_view import RunView, reduce
 from engine.contract import events
 from engine.contract.settings import RunId
@@ -55,7 +54,7 @@ def test_a_full_disk_leaves_a_copy_as_it_was(small_disk: Path) -> None:
 
 
 def test_only_whole_lines_of_events_are_read_and_each_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    reader, path, content = RunReader(tmp_path, LogBuffer()), tmp_path / "events.jsonl", b"".join(LINES)
+    reader, path, content = RunReader(tmp_path), tmp_path / "events.jsonl", b"".join(LINES)
     view = RunView(RUN)
     reduced: list[events.Event] = []
 
@@ -66,31 +65,19 @@ def test_only_whole_lines_of_events_are_read_and_each_once(tmp_path: Path, monke
     monkeypatch.setattr(local_copy, "reduce", counting_reduce)
     for end in range(0, len(content) + 1, 7):
         path.write_bytes(content[:end])
-        view, _, _ = reader.read(view)
+        view, _ = reader.read(view)
         assert view.next_seq == len(reduced) == content[:end].count(b"\n")
     assert [event.seq for event in reduced] == [*range(len(reduced))]
 
 
 def test_many_events_are_read_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local_copy, "READ_SIZE", 2 * len(LINES[0]) + 5)
-    reader, view, more, parts = RunReader(tmp_path, LogBuffer()), RunView(RUN), True, [0]
+    reader, view, more, parts = RunReader(tmp_path), RunView(RUN), True, [0]
     (tmp_path / "events.jsonl").write_bytes(b"".join(LINES))
     while more:
-        view, _, more = reader.read(view)
+        view, more = reader.read(view)
         parts.append(view.next_seq)
     assert parts == [0, 2, 4, 6, 8, 9]
-
-
-def test_of_a_long_log_the_end_is_read_and_the_gap_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_copy, "MAX_LOG_READ", 100)
-    log, path = LogBuffer(), tmp_path / "log.txt"
-    reader = RunReader(tmp_path, log)
-    path.write_bytes(b"a beginning\n" + b"x" * 1000 + b"\nthe end\n")
-    log.extend(reader.read(RunView(RUN))[1])
-    assert log.lines[0] == "… 921 bytes of the log are left out here …" and log.lines[-1] == "the end"
-    with path.open("ab") as file:
-        file.write(b"more\n")
-    assert reader.read(RunView(RUN))[1] == ["more"]
 
 
 def test_one_console_writes_and_another_does_once_the_first_is_closed(tmp_path: Path) -> None:

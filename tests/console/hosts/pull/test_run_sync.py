@@ -19,6 +19,7 @@ from console.hosts.ssh.access import Timeouts
 from console.runs.snapshot import SyncState
 from engine.contract.settings import RunId
 from engine.contract.state import RunState
+from tests.console.fed_log import texts
 from tests.console.hosts.agent import odd_files
 from tests.console.hosts.conftest import Host, in_state, launch, states_when
 from tests.console.hosts.folder_pair import tree
@@ -70,7 +71,8 @@ async def test_every_byte_of_events_and_log_crosses_the_link_once(host: Host, ss
             await one.synced()
             await steered.until_cleaned_up()
             log = one.link.follower.logs[RUN]
-            assert (log.total, log.lines[-1]) == (lines, f"line {lines:08d}"), "the view continues from the capsule"
+            shown = texts(log)
+            assert (len(shown), shown[-1]) == (lines, f"line {lines:08d}"), "the view continues from the capsule"
     steered.assert_synced()
     growing = sum((steered.local / name).stat().st_size for name in GROWING)
     base64, connections = 4 / 3, 3
@@ -276,7 +278,7 @@ async def test_what_a_lost_run_left_is_copied_and_not_pulled(host: Host, tmp_pat
         await one.synced_to(len("the last line"))
         view = one.link.follower.views[RUN]
         assert view.state is not None and view.state.state == "lost"
-        assert list(one.link.follower.logs[RUN].lines) == ["the last line"]
+        assert texts(one.link.follower.logs[RUN]) == ["the last line"]
     assert steered.live(key)["log.txt"] == b"the last line"
 
 

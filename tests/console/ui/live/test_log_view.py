@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
-from console.runs.log_buffer import MAX_LINES, LogBuffer
-from console.ui.live.log_view import FilteredLines, LogFilter, LogView
 from engine.contract.settings import RunId
-from tests.console.ui.driving import console, screen, until, until_shown
+from tests.console.ui.driving import console, screen, until_shown
 from tests.console.ui.fake_session import FakeSession
 from tests.console.ui.scenes import training, view_of
 
@@ -45,19 +39,6 @@ async def test_new_lines_are_followed_until_the_operator_scrolls_up() -> None:
         assert log_lines(pilot) == shown
         await pilot.press("end")
         await until_shown(pilot, "unseen", "following")
-
-
-async def test_lines_held_stay_in_place_while_the_oldest_go() -> None:
-    session = session_with(20_000)
-    async with console(session) as pilot:
-        await pilot.press("3")
-        await until_shown(pilot, "line 19999")
-        await pilot.press("pageup")
-        await until_shown(pilot, "paused")
-        shown = log_lines(pilot)
-        session.log(RUN).feed(b"more\n" * 1000)
-        await until_shown(pilot, "21,000 lines")
-        await until(pilot, lambda: log_lines(pilot) == shown, "the same lines in the same place")
 
 
 async def test_space_pauses_and_follows_again() -> None:
@@ -123,76 +104,3 @@ async def test_wide_and_long_lines_are_cut_at_the_edge_and_reached_sideways() ->
         await until_shown(pilot, "日本")
         await pilot.press(*["right"] * 9)
         await until_shown(pilot, "|end")
-
-
-class OnlyLog(App[None]):
-    def compose(self) -> ComposeResult:
-        yield LogView()
-
-
-async def test_twenty_thousand_lines_at_once_are_all_filtered_and_the_newest_is_shown() -> None:
-    async with OnlyLog().run_test(size=(80, 24)) as pilot:
-        view, buffer = pilot.app.query_one(LogView), LogBuffer()
-        view.show(buffer)
-        view.set_filter(LogFilter.parse("loss !nan"))
-        buffer.feed(b"".join(b"loss 0.1234 at step %d\nloss nan\n" % step for step in range(10_000)))
-        view.poll()
-        assert view.counts == (10_000, 20_000)
-        await until_shown(pilot, "at step 9999")
-
-
-@pytest.mark.parametrize(
-    ("text", "line", "accepted"),
-    [
-        ("", "anything", True),
-        ("loss", "epoch 1 LOSS 0.3", True),
-        ("loss", "epoch 1", False),
-        ("loss !nan", "loss nan", False),
-        ("loss !nan", "loss 0.3", True),
-        ("!", "anything", True),
-        ("a b", "b a", True),
-        ("[bold", "[bold]x", True),
-    ],
-)
-def test_a_filter_includes_and_excludes_texts(text: str, line: str, accepted: bool) -> None:
-    assert LogFilter.parse(text).accepts(line) is accepted
-
-
-def test_new_lines_come_and_old_lines_go() -> None:
-    buffer = LogBuffer()
-    shown = FilteredLines(buffer, LogFilter())
-    assert shown.update() == (False, 0)
-    buffer.feed(b"one\ntwo\nthr")
-    assert shown.update() == (True, 0)
-    assert [line for _, line in shown.lines] == ["one", "two"]
-    buffer.feed(b"ee\n" + b"x\n" * MAX_LINES)
-    changed, gone = shown.update()
-    assert changed
-    assert gone == 2
-    assert len(shown.lines) == MAX_LINES
-    assert shown.lines[0][0] == 3
-
-
-def test_a_cleared_log_is_shown_from_its_start() -> None:
-    buffer = LogBuffer()
-    shown = FilteredLines(buffer, LogFilter())
-    buffer.feed(b"old\nold\n")
-    shown.update()
-    buffer.clear()
-    assert shown.update() == (True, 2)
-    buffer.feed(b"new\n")
-    shown.update()
-    buffer.clear()
-    buffer.feed(b"newer\nand longer\n")  # before the first update
-    assert shown.update() == (True, 1)
-    assert [line for _, line in shown.lines] == ["newer", "and longer"]
-
-
-@given(st.lists(st.lists(st.sampled_from(["loss 1", "nan", "loss nan", "x"]), max_size=30), max_size=8))
-def test_filtering_as_it_comes_equals_filtering_at_the_end(chunks: list[list[str]]) -> None:
-    buffer, line_filter = LogBuffer(), LogFilter.parse("loss !nan")
-    shown = FilteredLines(buffer, line_filter)
-    for chunk in chunks:
-        buffer.feed("".join(f"{line}\n" for line in chunk).encode())
-        shown.update()
-    assert [line for _, line in shown.lines] == [line for line in buffer.lines if line_filter.accepts(line)]
