@@ -8,6 +8,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# bytecode is kept whatever the environment says: tests start Python hundreds of times
+unexport PYTHONDONTWRITEBYTECODE
 INSTALLED := $(VENV)/.installed
 WORDNET := $(VENV)/.wordnet
 
@@ -18,10 +20,10 @@ console: $(INSTALLED) $(WORDNET)
 	@$(BIN)/qllm-console --profile demo
 
 test: lint types $(WORDNET)
-	@$(BIN)/pytest -n 4 --dist loadgroup
+	@$(BIN)/pytest -n 4 --dist loadgroup --no-loadscope-reorder
 
 check: lint types $(WORDNET)
-	@$(BIN)/pytest -n 4 --dist loadgroup -m 'not server'
+	@$(BIN)/pytest -n 4 --dist loadgroup --no-loadscope-reorder -m 'not server'
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff check .

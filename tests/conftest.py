@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import pytest
 
+pytest_plugins = ("tests.timeouts",)
+
 
 class FaultRow(NamedTuple):
     """One row of the table: the injected fault, the requirement, whether it held, seconds, measurements, seed."""
@@ -45,18 +47,57 @@ def pytest_configure(config: pytest.Config) -> None:
 COSTLY = frozenset({"built", "embedded", "finished", "host", "lexicon", "slurm", "sshd", "wordnet", "workspace"})
 
 
+GROUPS = (
+    ("slurm", {"slurm"}),
+    ("engine runs", {"workspace"}),
+    ("finished", {"finished"}),
+    ("wordnet", {"built", "lexicon", "wordnet"}),
+    ("encoder", {"tiny_encoder"}),
+)
+"""Tests that share something costly: they run on one worker, so that it is made once, and begin first, in this order."""
+
+LONGEST = ("test_whatever_happens_in_whatever_order", "test_life_of_launches")
+
+
+def group_of(item: pytest.Item, fixtures: set[str]) -> str | None:
+    """Name of the first group that a test belongs to."""
+    if marker := item.get_closest_marker("xdist_group"):
+        return str(marker.args[0])
+    callspec = getattr(item, "callspec", None)
+    if callspec is not None and callspec.params.get("host") == "slurm":
+        return "slurm"
+    return next((name for name, shared in GROUPS if fixtures & shared), None)
+
+
 @pytest.hookimpl(tryfirst=True)  # before xdist, which reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark costly tests, which `make check` leaves out; those that share a costly fixture stay on one worker."""
+    """Mark costly tests, which `make check` leaves out; group them by what they share; put the longest first.
+
+    The others alternate between those that wait for servers and those that compute, so that both go on all the time.
+    """
+    order = [name for name, _ in GROUPS]
+    first: list[tuple[int, pytest.Item]] = []
+    waiting: list[pytest.Item] = []
+    computing: list[pytest.Item] = []
     for item in items:
-        fixtures = COSTLY.intersection(getattr(item, "fixturenames", ()))
-        if fixtures:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if fixtures & COSTLY:
             item.add_marker("server")
-        callspec = getattr(item, "callspec", None)
-        if "slurm" in fixtures or (callspec is not None and callspec.params.get("host") == "slurm"):
-            item.add_marker(pytest.mark.xdist_group("slurm"))
-        elif "finished" in fixtures:
-            item.add_marker(pytest.mark.xdist_group("finished"))
+        if group := group_of(item, fixtures):
+            item.add_marker(pytest.mark.xdist_group(group))
+            first.append((order.index(group), item))
+        elif item.name in LONGEST:
+            first.append((0, item))
+        else:
+            (waiting if item.get_closest_marker("server") else computing).append(item)
+    first.sort(key=lambda one: one[0])
+    items[:] = [item for _, item in first] + alternated(waiting, computing)
+
+
+def alternated(one: list[pytest.Item], other: list[pytest.Item]) -> list[pytest.Item]:
+    """Both lists as one, each in its own order and evenly spread."""
+    places = [((at + 0.5) / len(each), item) for each in (one, other) for at, item in enumerate(each)]
+    return [item for _, item in sorted(places, key=lambda place: place[0])]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

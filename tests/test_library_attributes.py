@@ -8,6 +8,7 @@ import inspect
 import pkgutil
 import textwrap
 from collections.abc import Iterator
+from functools import cache
 
 import console
 import engine
@@ -44,6 +45,7 @@ def library_bases(one: type) -> list[type]:
     return [base for base in one.__mro__ if not base.__module__.startswith(OURS) and base.__module__ not in skipped]
 
 
+@cache
 def attributes(one: type) -> set[str]:
     """Names that the body of a class defines, and those that its methods set on ``self``."""
     try:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 
+from tests.engine import wordnet_once
 from tests.engine.tiny_encoder import write_tiny_encoder
 
 hypothesis.settings.register_profile("shared machine", deadline=None)
 hypothesis.settings.load_profile("shared machine")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def wordnet_is_read_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        wordnet_once.share(patch)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ from engine.pipeline.run import run_pipeline
 from tests.engine.data.formats import sample_lines as samples
 from tests.engine.user_experiment import paths_of, user_settings, write_user_experiment
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("engine runs")]
 
 
 def prepared(path: Path, workspace: Path, condition: str = "A") -> tuple[Dataset, Path, Settings]:

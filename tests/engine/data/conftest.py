@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from engine.contract.experiment import DataSlice, Verification
 from engine.data.build import build_all
-from engine.data.wordnet.database import WordNet, find_wordnet, read_wordnet
-from engine.data.wordnet.usage_events import Lexicon, read_lexicon
+from engine.data.wordnet.database import WordNet, find_wordnet
+from engine.data.wordnet.usage_events import Lexicon
+from tests.engine.wordnet_once import lexicon_of, wordnet_of
 
 SMALL = DataSlice(
     train_lemmas=60,
@@ -48,12 +49,12 @@ def wordnet_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def wordnet(wordnet_folder: Path) -> WordNet:
-    return read_wordnet(wordnet_folder)
+    return wordnet_of(wordnet_folder)
 
 
 @pytest.fixture(scope="session")
 def lexicon(wordnet: WordNet) -> Lexicon:
-    return read_lexicon(wordnet)
+    return lexicon_of(wordnet)
 
 
 @pytest.fixture(scope="session")

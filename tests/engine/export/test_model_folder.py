@@ -18,7 +18,6 @@ from engine.data.bundles.encoder_text import gloss_encoder_input
 from engine.data.records import Pos
 from engine.encoder.encoder_input import EncoderInput
 from engine.encoder.token_cache import TokenCache
-from engine.export import sense_encoder
 from engine.export.model_folder import gloss_format, hub_reference, module_sources, read_run, write_model_folder
 from engine.model import architecture
 from engine.model.embedding import embed_rows
@@ -172,6 +171,8 @@ def test_the_code_in_the_folder_imports_nothing_of_the_engine_and_little_else() 
 
 
 def test_every_architecture_can_be_exported() -> None:
+    from engine.export import sense_encoder  # here, since Sentence Transformers takes seconds to import
+
     assert sense_encoder.HEADS == architecture.HEADS
 
 

@@ -18,10 +18,27 @@ from engine.pipeline import prepare as prepare_module
 from engine.pipeline.prepare import prepare_dataset, progress_of, reference_cache
 from tests.engine.tiny_experiment import tiny_settings, write_experiment
 
+pytestmark = pytest.mark.xdist_group("engine runs")
+
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return tiny_settings(write_experiment(tmp_path / "experiment.toml"))
+def experiment(tmp_path: Path, tiny_encoder: Path) -> Path:
+    """The tiny experiment with a tiny encoder: what is prepared when does not depend on which one it is."""
+    path = write_experiment(tmp_path / "experiment.toml")
+    text = path.read_text().replace('model = "minilm"', f'model = "{tiny_encoder}"')
+    path.write_text(text.replace("layers = [6]", "layers = [2]").replace("layers = [3, 6]", "layers = [1, 2]"))
+    return path
+
+
+@pytest.fixture
+def settings(experiment: Path) -> Settings:
+    return tiny_settings(experiment)
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Filled by whoever runs first."""
+    return tmp_path_factory.mktemp("workspace")
 
 
 def prepared(settings: Settings, workspace: Path) -> tuple[Path, list[Progress]]:
@@ -92,11 +109,10 @@ for progress in prepare_dataset(settings, workspace, reference_cache(settings, w
 
 
 def test_a_build_that_is_killed_in_the_middle_continues_with_its_encoded_texts(
-    settings: Settings, tmp_path: Path, workspace: Path
+    settings: Settings, experiment: Path, tmp_path: Path, workspace: Path
 ) -> None:
     expected, _ = prepared(settings, workspace)
     other_workspace = tmp_path / "killed"
-    experiment = write_experiment(tmp_path / "again.toml")
     command = [sys.executable, "-c", KILLED, str(experiment), str(other_workspace)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -18,6 +18,8 @@ from tests.engine.pipeline.finished_run import FinishedRun
 from tests.engine.tiny_encoder import write_tiny_encoder
 from tests.engine.tiny_experiment import write_experiment
 
+pytestmark = pytest.mark.xdist_group("engine runs")
+
 CONDITIONS = """
 [conditions.D]
 title = "layers 3 and 6"
