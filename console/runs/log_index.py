@@ -88,7 +88,7 @@ class LogIndex:
         self.plain[-1] = self.plain[-1] and is_plain(raw)
         self._count_levels(lines, keys)
         self._note_steps(raw)
-        if (time := last_time([line.decode("ascii", "replace") for line in lines[-8:]])) is not None:
+        if (time := last_time(lines)) is not None:
             self._time = time
 
     def _is_full(self, lines: int, size: int) -> bool:

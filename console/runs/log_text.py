@@ -22,6 +22,7 @@ _STAMP = re.compile(
     r"[\[(]?(?P<day>\d{4}-\d\d-\d\d)[T ](?P<clock>\d\d:\d\d:\d\d)(?P<part>[.,]\d{1,9})?(?P<zone>Z|[+-]\d\d:?\d\d)?[\])]?"
     r"(?: ?[|:-] | )?"
 )
+_BEGINS_WITH_DAY = re.compile(rb"[\[(]?\d{4}-\d\d-")
 _STAMPS = re.compile(
     r"^[\[(]?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?[\])]?(?: ?[|:-] | )?", re.MULTILINE
 )
@@ -150,10 +151,11 @@ def stamp_time(stamp: re.Match[str]) -> float | None:
         return None
 
 
-def last_time(texts: Sequence[str]) -> float | None:
-    """Time of the last timestamp among the last lines of ``texts``."""
-    for text in texts[:-9:-1]:
-        if (stamp := _STAMP.match(text)) and (time := stamp_time(stamp)) is not None:
+def last_time(lines: Sequence[bytes]) -> float | None:
+    """Time of the last timestamp of ``lines``; None if they have none."""
+    for line in reversed(lines):
+        stamp = _STAMP.match(line[:60].decode("ascii", "replace")) if _BEGINS_WITH_DAY.match(line) else None
+        if stamp is not None and (time := stamp_time(stamp)) is not None:
             return time
     return None
 

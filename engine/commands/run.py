@@ -88,17 +88,17 @@ def device_for(settings: Settings, output: RunFolder, options: argparse.Namespac
 
 
 def follow(events: Iterable[Body], output: RunFolder, *, strict: bool) -> int:
-    """Write each event to ``events.jsonl`` and as a line of text to standard output; returns the exit code."""
+    """Write each event to ``events.jsonl`` and as a line of the log to standard output; returns the exit code."""
     from engine.contract.events import End
-    from engine.pipeline.event_log import EventWriter, line_of
+    from engine.pipeline.event_log import EventWriter, log_line
     from engine.training.loop import TrainingFailed
 
     writer = EventWriter(output.events)
     failed_gates: tuple[str, ...] = ()
     try:
         for body in events:
-            writer.write(body)
-            if line := line_of(body):
+            event = writer.write(body)
+            if line := log_line(event):
                 print(line, flush=True)
             if isinstance(body, End):
                 failed_gates = body.failed_gates

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -54,6 +55,17 @@ def line_of(body: Body) -> str | None:
             return "end: every ship blocker passed"
         case End(failed_gates):
             return f"end: failed ship blockers: {', '.join(failed_gates)}"
+
+
+def log_line(event: Event) -> str | None:
+    """The event as a line of the run's log: host's time in UTC, level, text; None where ``line_of`` has none."""
+    text = line_of(event.body)
+    if text is None:
+        return None
+    failed = isinstance(event.body, End) and event.body.failed_gates
+    level = "WARNING" if failed or isinstance(event.body, Warning) else "INFO"
+    at = datetime.fromtimestamp(event.t, UTC)
+    return f"{at:%Y-%m-%dT%H:%M:%SZ} {level} {text.removeprefix('warning: ')}"
 
 
 def _measurement_line(it: Measurement) -> str:

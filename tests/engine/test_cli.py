@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -111,7 +112,7 @@ def test_a_run_writes_its_events_and_log_and_strict_turns_a_failed_gate_into_an_
     assert events[-1].body.failed_gates[-1] == "coherence_accuracy"
     assert json.loads((output / "metrics.json").read_text())["gates"][2]["passed"] is False
     printed = capsys.readouterr().out
-    assert printed.startswith("[data] ")
+    assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ INFO \[data\] ", printed)
     assert printed.endswith("coherence_accuracy\n")
 
     assert "holds a run already" in error_line(arguments, capsys)

@@ -12,6 +12,7 @@ from console.hosts.agent.disk import FULL_ERRNOS, mount_point
 from engine.contract.durable import write_durably
 from engine.contract.run_folder import MANIFEST, build_manifest, open_regular
 
+_STAMP = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ (?:INFO|WARNING|ERROR) ")  # the engine's
 KEY = re.compile(r"[0-9a-f]{32}\Z")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
 MAX_JSON = 64 << 20  # bytes of a file that the agent keeps; a manifest is the longest
@@ -141,14 +142,15 @@ def load_json(path: Path, limit: int = MAX_JSON) -> dict[str, Any]:
 
 
 def last_line(log: Path) -> str:
-    """The last line of a log that is not blank, cut to 400 characters; "" if there is none."""
+    """The last line of a log that is not blank, without time and level, cut to 400 characters; "" if there is none."""
     try:
         with open_regular(log) as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
             lines = file.read().decode("utf-8", "replace").splitlines()
     except OSError:
         return ""
-    return next((line.strip()[:400] for line in reversed(lines) if line.strip()), "")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return _STAMP.sub("", last)[:400]
 
 
 def seal(run_folder: Path, key: str) -> None:

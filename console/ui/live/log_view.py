@@ -201,6 +201,8 @@ class LogView(ScrollView, inherit_bindings=False):
             self._anchor = (self.cursor, row - self._top)
         elif self._top < self._rows.count:
             self._anchor = (self._rows.line(self._top), 0)
+        else:
+            self._anchor = (self.cursor, max(0, self.size.height // 2))
 
     def on_resize(self) -> None:
         """Keep the end visible, once the new size applies."""

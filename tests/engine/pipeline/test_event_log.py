@@ -10,8 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.contract.events import Body, Checkpoint, End, Evaluation, Progress, SetScores, Stage, Step, Warning, decode
-from engine.pipeline.event_log import EventWriter, line_of
+from engine.contract.events import (
+    Body,
+    Checkpoint,
+    End,
+    Evaluation,
+    Event,
+    Progress,
+    SetScores,
+    Stage,
+    Step,
+    Warning,
+    decode,
+)
+from engine.pipeline.event_log import EventWriter, line_of, log_line
 from tests.measurements import measurement
 
 
@@ -103,6 +115,20 @@ def step(number: int) -> Step:
 )
 def test_each_event_is_one_line_and_most_steps_are_none(body: Body, expected: str | None) -> None:
     assert line_of(body) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (Stage("data", "edition v2.2"), "2026-11-27T10:00:02Z INFO [data] edition v2.2"),
+        (Warning("dilution", "too thin"), "2026-11-27T10:00:02Z WARNING dilution: too thin"),
+        (End(("retrieval_top1",)), "2026-11-27T10:00:02Z WARNING end: failed ship blockers: retrieval_top1"),
+        (End(), "2026-11-27T10:00:02Z INFO end: every ship blocker passed"),
+        (step(21), None),
+    ],
+)
+def test_the_log_has_the_time_of_the_event_and_a_level(body: Body, expected: str | None) -> None:
+    assert log_line(Event(0, 1795773602.5, body)) == expected
 
 
 def test_lines_show_mean_pooling_beside_the_head() -> None:
