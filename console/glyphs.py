@@ -6,6 +6,7 @@ Texts are written with the signs of braille; ``to_ascii`` replaces them, one cel
 from __future__ import annotations
 
 import codecs
+import unicodedata
 from typing import Literal
 
 from msgspec import Struct
@@ -176,12 +177,23 @@ _REPLACED = {
     "_": "▂",
     "d": "Δ",
 }
-_ASCII = {ord(sign): text for text, signs in _REPLACED.items() for sign in signs}
-_ASCII |= dict(zip(map(ord, BRAILLE.levels), ASCII.levels, strict=True))
-_ASCII |= dict.fromkeys(range(10241, 10496), "*") | {
-    0x2800: " ",
-    ord("🔎"): "/ ",
-}  # of Textual's palette; two cells wide
+
+
+class _Replacements(dict[int, str]):
+    """What stands for each code point; of a symbol that is in no list, ``*``, in as many cells."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        is_symbol = code > 127 and unicodedata.category(char) in ("So", "Sm", "Sk", "Pd", "Po", "Pi", "Pf")
+        text = "*" * (1 + (unicodedata.east_asian_width(char) in "WF")) if is_symbol else char
+        self[code] = text
+        return text
+
+
+_ASCII = _Replacements({ord(sign): text for text, signs in _REPLACED.items() for sign in signs})
+_ASCII.update(zip(map(ord, BRAILLE.levels), ASCII.levels, strict=True))
+_ASCII.update(dict.fromkeys(range(10241, 10496), "*") | {0x2800: " "})
+_ASCII[ord("🔎")] = "/ "  # of Textual's palette
 
 
 def to_ascii(text: str) -> str:

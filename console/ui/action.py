@@ -89,6 +89,10 @@ class Action(Struct, frozen=True):
         """Whether its keys mean nothing else anywhere: it launches, aborts or replaces, so that no slip may do it."""
         return self.destructive or (self.changes_host and self.keys != ("enter",))
 
+    def is_on(self, *, read_only: bool, has_host: bool) -> bool:
+        """Whether it can do anything on this host."""
+        return not (self.changes_host and read_only) and (has_host or not (self.changes_host or self.asks_host))
+
 
 def named_keys() -> dict[str, str]:
     """Textual's name of each key that has a name, by that name and by its label, in small letters."""

@@ -39,13 +39,17 @@ Scope = Literal[
 ]
 
 SCOPES: tuple[Scope, ...] = get_args(Scope)
+VIEW_SCOPES: dict[ViewName, tuple[Scope, ...]] = {
+    "host": ("host",),
+    "runs": ("runs",),
+    "live": ("live", "log"),
+    "results": ("results",),
+    "items": ("items", "table"),
+}
+"""The scopes of each view: its own, and those of the parts that have the focus in it."""
 TOGETHER: tuple[tuple[Scope, ...], ...] = (
     ("app", "page"),
-    ("app", "host"),
-    ("app", "runs"),
-    ("app", "live", "log"),
-    ("app", "results"),
-    ("app", "items", "table"),
+    *(("app", *scopes) for scopes in VIEW_SCOPES.values()),
     ("item", "page"),
     ("help", "page"),
     ("prompt", "answer"),
@@ -353,8 +357,6 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
     ),
     "help": (Action("close", ("escape", "q", "question_mark", "f1"), "", "Close the help", name="close_help"),),
 }
-# What works in a view while a part of it has the focus, as it has when the view is opened; shown with the view's own.
-INNER_SCOPES: dict[Scope, tuple[Scope, ...]] = {"live": ("log",)}
 ACTIONS = tuple(dict.fromkeys(action for actions in _ACTIONS.values() for action in actions))
 
 _present: dict[Scope, tuple[Action, ...]] = dict(_ACTIONS)
@@ -389,7 +391,12 @@ def actions_in(scope: Scope) -> tuple[Action, ...]:
 
 def actions_of_view(scope: Scope) -> tuple[Action, ...]:
     """The actions of a view, those of the part that has the focus when it is opened included."""
-    return tuple(action for one in (scope, *INNER_SCOPES.get(scope, ())) for action in actions_in(one))
+    return tuple(action for one in scopes_of_view(scope) for action in actions_in(one))
+
+
+def scopes_of_view(scope: Scope) -> tuple[Scope, ...]:
+    """The scopes of the view whose own is ``scope``, that first; ``scope`` alone if it is of no view."""
+    return next((scopes for scopes in VIEW_SCOPES.values() if scopes[0] == scope), (scope,))
 
 
 def bindings(scope: Scope) -> list[BindingType]:

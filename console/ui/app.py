@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
 from textual import on, work
-from textual.app import App, SystemCommand
-from textual.dom import DOMNode
+from textual.app import App
 from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.screen import Screen
@@ -22,13 +22,15 @@ from console.format import counted, full_disk
 from console.glyphs import BRAILLE, Glyphs, next_glyphs
 from console.runs.run_view import RunView
 from console.runs.snapshot import HostView, Link, Snapshot, SyncState, sync_status
-from console.ui.action import key_label
-from console.ui.actions import Scope, ViewName, actions_in, bindings, key_of, move_keys
+from console.ui.action import Action
+from console.ui.actions import Scope, ViewName, bindings, key_of, move_keys
 from console.ui.host.preflight import PreflightCommands
 from console.ui.host.sync import SyncCommands
 from console.ui.keymap import KeyMap
 from console.ui.launch.commands import LaunchCommands
 from console.ui.main_screen import TICK_SECONDS, MainScreen
+from console.ui.messages import ActionClicked
+from console.ui.palette import ActionPalette
 from console.ui.prompts import PromptQueue
 from console.ui.results.commands import ResultCommands
 from console.ui.session_protocol import SessionProtocol
@@ -70,6 +72,7 @@ class ConsoleApp(LaunchCommands, PreflightCommands, SyncCommands, ResultCommands
     TITLE = "qllm-console"
     CSS_PATH = "console.tcss"
     BINDINGS = bindings("app")
+    COMMANDS = {ActionPalette}  # noqa: RUF012 (Textual's way)
     COMMAND_PALETTE_BINDING = "ctrl+p"
 
     def __init__(
@@ -292,12 +295,29 @@ class ConsoleApp(LaunchCommands, PreflightCommands, SyncCommands, ResultCommands
         elif not isinstance(self.screen, ConfirmDialog):
             await self.action_quit()
 
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The palette: actions of the visible view, and those that work everywhere."""
-        pane = self.main.pane
-        owners: tuple[tuple[DOMNode, Scope], ...] = (*pane.scope_owners(), (self, "app"))
-        for owner, scope in owners:
-            for action in actions_in(scope):
-                if action.method != "action_command_palette":
-                    key = key_label(action.keys[0])
-                    yield SystemCommand(action.help, f"key {key}", partial(self.run_action, action.call, owner))
+    def is_on(self, action: Action) -> bool:
+        """Whether ``action`` can do anything: not where it needs a host that is not there, or may not change it."""
+        return action.is_on(read_only=self.read_only, has_host=self.has_host)
+
+    async def run_in_view(self, view: ViewName | None, scope: Scope, call: str) -> None:
+        """Do what the action ``call`` of ``scope`` does, in its view; None: it works everywhere."""
+        if view is not None and view != self.main.view:
+            self.main.when_shown = partial(self.run_in_view, view, scope, call)
+            self.main.view = view
+            return
+        owners = {name: owner for owner, name in self.main.pane.scope_owners()}
+        await self.run_action(call, owners.get(scope, self))
+
+    @on(ActionClicked)
+    async def _run_clicked(self, message: ActionClicked) -> None:
+        await self.run_in_view(None, message.scope, message.call)
+
+    @property
+    def own_themes(self) -> list[str]:
+        """The names of the console's themes."""
+        return [theme.name for theme in themes()]
+
+    def use_theme(self, name: str) -> None:
+        """Use a theme until the console is closed, whatever the terminal says."""
+        self.settings = replace(self.settings, theme=name.removeprefix("normal-"))
+        self.theme = name

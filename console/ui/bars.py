@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 
+from rich.cells import cell_len
 from textual import events
 from textual.content import Content
 from textual.reactive import reactive
@@ -13,8 +14,9 @@ from textual.widget import Widget
 
 from console.format import age, whole_age
 from console.runs.snapshot import HostView, Snapshot
-from console.ui.action import Action
-from console.ui.actions import VIEWS, Scope, ViewName, actions_in, actions_of_view
+from console.ui.action import Action, key_label
+from console.ui.actions import VIEWS, Scope, ViewName, actions_in, actions_of_view, scopes_of_view
+from console.ui.messages import ActionClicked
 from console.ui.runs.run_text import MARKS
 
 _LINK_MARKS = {
@@ -158,35 +160,67 @@ class KeyBar(Widget):
         self._has_host = has_host
 
     def render(self) -> Content:
-        """Full labels if they fit, else short labels closer together, as many as fit."""
-        actions = [action for action in actions_of_view(self.scope) if self._is_on(action)]
+        """The keys, each with its label."""
+        parts = [Content.assemble((f" {keys}", "bold $text-accent"), f" {label}") for keys, label in self._parts()]
+        return Content("").join(parts)
+
+    def _parts(self) -> list[tuple[str, str]]:
+        """Keys and label of what is shown: full labels if they fit, else short ones closer together, as many as fit."""
+        actions = [
+            action
+            for action in actions_of_view(self.scope)
+            if action.is_on(read_only=self._read_only, has_host=self._has_host)
+        ]
         always = actions_in("app")
         full = _key_parts([*actions, *always], lambda action: (action.keys_shown, f"{action.label} "))
-        if sum(part.cell_length for part in full) <= self.size.width:
-            return Content("").join(full)
+        if sum(map(_part_width, full)) <= self.size.width:
+            return full
         shown, last = [], _key_parts(always, _short_label)
-        room = self.size.width - sum(part.cell_length for part in last)
+        room = self.size.width - sum(map(_part_width, last))
         for part in _key_parts(actions, _short_label):
-            room -= part.cell_length
+            room -= _part_width(part)
             if room < 0:
                 break
             shown.append(part)
-        return Content("").join([*shown, *last])
+        return [*shown, *last]
 
-    def _is_on(self, action: Action) -> bool:
-        if not self._has_host:
-            return not (action.changes_host or action.asks_host)
-        return not (self._read_only and action.changes_host)
+    def on_click(self, event: events.Click) -> None:
+        """Do what the action under the pointer does; of several keys beside one label, that of the key under it."""
+        x = event.x
+        for keys, label in self._parts():
+            width = _part_width((keys, label))
+            if x < width:
+                self._run(_word_at(keys, x - 1) if " " in keys else keys)
+                return
+            x -= width
+
+    def _run(self, key: str) -> None:
+        """Post the action of the key that is shown as ``key``; nothing if it is none."""
+        scopes: tuple[Scope, ...] = (*scopes_of_view(self.scope), "app")
+        for scope in scopes:
+            for action in actions_in(scope):
+                if key and key in (*map(key_label, action.keys), _short_label(action)[0]):
+                    self.post_message(ActionClicked(action.call, scope))
+                    return
 
 
-def _key_parts(actions: Iterable[Action], text: Callable[[Action], tuple[str, str]]) -> list[Content]:
-    """Each action that has a label, with its keys and label as ``text`` gives them."""
-    parts = []
-    for action in actions:
-        keys, label = text(action)
-        if label.strip():
-            parts.append(Content.assemble((f" {keys}", "bold $text-accent"), f" {label}"))
-    return parts
+def _part_width(part: tuple[str, str]) -> int:
+    return cell_len(f" {part[0]} {part[1]}")
+
+
+def _word_at(text: str, x: int) -> str:
+    """The word of ``text`` at column ``x``; "" between words and beyond the last."""
+    start = 0
+    for word in text.split(" "):
+        if start <= x < start + len(word):
+            return word
+        start += len(word) + 1
+    return ""
+
+
+def _key_parts(actions: Iterable[Action], text: Callable[[Action], tuple[str, str]]) -> list[tuple[str, str]]:
+    """Keys and label, as ``text`` gives them, of each action that has a label."""
+    return [(keys, label) for keys, label in map(text, actions) if label.strip()]
 
 
 def _short_label(action: Action) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import time
+from collections.abc import Callable
 
 from textual import on
 from textual.app import ComposeResult
@@ -50,6 +51,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self._has_host = has_host
         self._session: SessionProtocol | None = None
         self._clock = StageClock()
+        self.when_shown: Callable[[], object] | None = None  # called once the view that was asked for is shown
         self._visible: ViewName = "runs"  # follows ``view`` once that pane is mounted and has its widgets
         self._panes: dict[ViewName, Pane] = {"runs": RunsPane(experiment, profile, tuple(initial.runs), id="runs")}
         self.pane.clock = self._clock
@@ -161,6 +163,9 @@ class MainScreen(Screen[None], inherit_bindings=False):
         pane.focus_content()
         self.query_one(TabBar).current = new
         self.query_one(KeyBar).scope = pane.SCOPE
+        if self.when_shown is not None:
+            self.call_after_refresh(self.when_shown)
+            self.when_shown = None
 
     @on(RunSelected)
     def _select_run(self, message: RunSelected) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from console.hosts.preflight.checks import Check
     from console.hosts.ssh.prompts import Question
     from console.results.experiment_report import ExperimentReport
+    from console.ui.actions import Scope
 
 # To compare with the state of an event: the worker itself may be further than an event that is handled late.
 ENDED = (WorkerState.SUCCESS, WorkerState.ERROR, WorkerState.CANCELLED)
@@ -38,6 +39,14 @@ class StepChosen(Message):
     """The operator chose a training step, such as that of a line of the log."""
 
     step: int
+
+
+@dataclass
+class ActionClicked(Message):
+    """An action was clicked in the key bar."""
+
+    call: str
+    scope: Scope
 
 
 @dataclass

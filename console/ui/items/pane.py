@@ -9,12 +9,13 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.dom import DOMNode
 from textual.widgets import Input, Static
 
 from console.results.items.filter import ANY_RUN, DIFFERENCE, ItemFilter, select, sort_rows
 from console.results.items.items import Change, ItemTable
 from console.results.statistics.estimates import Integers
-from console.ui.actions import bindings
+from console.ui.actions import Scope, bindings
 from console.ui.items.columns import SortColumn
 from console.ui.items.detail import ItemScreen
 from console.ui.items.filter_dialog import FilterDialog
@@ -67,6 +68,10 @@ class ItemsPane(LocalCopyPane, inherit_bindings=False):
     def watch_glyphs(self) -> None:
         """Draw outcomes with the new signs."""
         self._fill()
+
+    def scope_owners(self) -> tuple[tuple[DOMNode, Scope], ...]:
+        """The view itself and its table."""
+        return ((self, "items"), (self.item_list, "table"))
 
     def focus_content(self) -> None:
         """Focus the table: it has the keys that move."""

@@ -11,7 +11,7 @@ import pytest
 from textual.dom import DOMNode
 
 from console import ui
-from console.ui.actions import ACTIONS, TOGETHER, VIEWS, Scope, actions_in, bindings, key_of, move_keys
+from console.ui.actions import ACTIONS, TOGETHER, VIEW_SCOPES, VIEWS, Scope, actions_in, bindings, key_of, move_keys
 from console.ui.app import ConsoleApp
 from console.ui.bars import KeyBar
 from console.ui.dialogs import AnswerInput, ConfirmDialog, HelpScreen, PromptDialog, help_text
@@ -25,6 +25,7 @@ from console.ui.launch.form import LaunchForm
 from console.ui.live.log_panel import LogPanel, LogSearchInput
 from console.ui.live.pane import LivePane
 from console.ui.main_screen import MainScreen
+from console.ui.palette import commands
 from console.ui.pane import ScrollPage
 from console.ui.results.decision import DecisionDialog
 from console.ui.results.next_step import ChangeDialog, NextStepsDialog
@@ -245,15 +246,49 @@ async def test_help_lists_every_action_and_escape_leaves_it() -> None:
         await until(pilot, lambda: not isinstance(pilot.app.screen, HelpScreen))
 
 
-async def test_the_palette_offers_the_actions_of_the_view_and_carries_them_out() -> None:
-    session = FakeSession()
-    async with console(session, LARGE) as pilot:
+async def test_the_palette_has_every_action_of_every_view_likely_ones_first_and_what_destroys_last() -> None:
+    async with console(FakeSession(), LARGE) as pilot:
         app = pilot.app
         assert isinstance(app, ConsoleApp)
-        offered = {command.title: command.callback for command in app.get_system_commands(app.screen)}
-        launch = next(action for action in actions_in("runs") if action.method == "action_launch_all")
-        assert launch.help in offered
-        await offered[launch.help]()
-        await until(pilot, lambda: session.launched)
+        offered = commands(app)
+        for scopes in (("app",), *VIEW_SCOPES.values()):
+            for action in (action for scope in scopes for action in actions_in(scope)):
+                titles = [one.title for one in offered if one.title.endswith(action.help)]
+                assert titles or action.id == "command_palette", action
+        assert [one.title for one in offered[:2]] == [one.help for one in actions_in("runs") if one.label][:2]
+        first_destructive = next(at for at, one in enumerate(offered) if one.destructive)
+        assert all(one.destructive for one in offered[first_destructive:])
+        assert {"Abort every queued and running run"} <= {one.title for one in offered[first_destructive:]}
+
+
+async def test_the_palette_carries_out_an_action_of_this_view_and_of_another() -> None:
+    session = FakeSession()
+    async with console(session, LARGE) as pilot:
         await pilot.press("ctrl+p")
-        await until_shown(pilot, "Go to Live")
+        await until_shown(pilot, "Search for commands", "Launch every run of the profile")
+        await pilot.press(*"every run of")
+        await until(pilot, lambda: "Go to Live" not in screen(pilot))
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: session.launched)
+        app = pilot.app
+        assert isinstance(app, ConsoleApp)
+        title = "Live: Loss on a logarithmic scale"
+        await next(one for one in commands(app) if one.title == title).run()  # type: ignore[misc]
+        await until_shown(pilot, ">3 Live<", "smooth, log")
+
+
+async def test_a_click_in_the_key_bar_does_what_stands_there() -> None:
+    session = FakeSession()
+    async with console(session) as pilot:
+        line = screen(pilot).splitlines()[-1]
+        assert "a l L launch" in line
+        await pilot.click(KeyBar, offset=(line.index("launch") + 2, 0))  # beside three keys: of none of them
+        await pilot.click(KeyBar, offset=(line.index("a l L launch") + 2, 0))
+        await until(pilot, lambda: session.launched)
+        assert [plan.launch for plan in session.launched] == [(next(iter(session.snapshot.runs)),)]
+        await pilot.click(KeyBar, offset=(line.index("? help") + 3, 0))
+        await until(pilot, lambda: isinstance(pilot.app.screen, HelpScreen))
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(pilot.app.screen, HelpScreen))
+        await pilot.click(KeyBar, offset=(line.index("live"), 0))
+        await until_shown(pilot, ">3 Live<")

@@ -1,0 +1,74 @@
+"""The terminal's replies: none becomes a key, however it is cut; Esc stays Esc. Letters that it cannot write."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from functools import partial
+
+import pytest
+from rich.segment import Segment
+from textual.color import Color
+from textual.message import Message
+
+from console.ui.terminal import AsciiFilter, ReplyParser, answers_queries, ask_background
+
+REPLIES = ("\x1b]11;rgb:aaaa/bbbb/ffff\x07", "\x1b]11;rgb:aaaa/bbbb/ffff\x1b\\")
+
+
+def parsed(*pieces: str) -> list[str]:
+    """The keys and colours that a parser makes of ``pieces``."""
+    parser = ReplyParser()
+    return names(message for piece in pieces for message in (*parser.feed(piece), *parser.tick()))
+
+
+def names(messages: Iterable[Message]) -> list[str]:
+    """The keys and the colours of ``messages``."""
+    found = (getattr(one, "colour", getattr(one, "key", None)) for one in messages)
+    return [one for one in found if one is not None]
+
+
+@pytest.mark.parametrize("reply", REPLIES)
+def test_a_reply_is_no_key_wherever_it_is_cut(reply: str) -> None:
+    ask_background(lambda _: None)
+    for at in range(1, len(reply)):
+        assert parsed(f"x{reply[:at]}", f"{reply[at:]}r") == ["x", "rgb:aaaa/bbbb/ffff", "r"], at
+
+
+@pytest.mark.parametrize("reply", REPLIES)
+def test_a_reply_that_comes_unasked_is_no_key_either(reply: str) -> None:
+    ReplyParser.asked_at = float("-inf")
+    assert parsed(f"a{reply}b") == ["rgb:aaaa/bbbb/ffff", "a", "b"]
+
+
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_escape_and_arrows_stay_what_they_are(is_asked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if is_asked:
+        ask_background(lambda _: None)
+    else:
+        ReplyParser.asked_at = float("-inf")
+    assert parsed("\x1b[A", "x") == ["up", "x"]
+    parser, now = ReplyParser(), time.monotonic()
+    found = list(parser.feed("\x1b"))
+    for _ in range(3):  # as the driver does, ten times a second
+        now += 0.1
+        monkeypatch.setattr(time, "monotonic", partial(float, now))
+        monkeypatch.setattr("textual._parser.get_time", partial(float, now))
+        found += parser.tick()
+    assert names(found) == ["escape"]
+
+
+def test_terminals_that_would_print_the_question_are_not_asked() -> None:
+    assert answers_queries("xterm-256color") and answers_queries("tmux-256color")
+    assert not any(map(answers_queries, ("linux", "dumb", "vt100", "")))
+
+
+def written(text: str, encoding: str) -> str:
+    """``text`` as the filter draws it."""
+    return "".join(segment.text for segment in AsciiFilter(encoding).apply([Segment(text)], Color(0, 0, 0)))
+
+
+def test_signs_become_ascii_and_letters_stay_where_the_terminal_can_write_them() -> None:
+    assert written("│ ✓ Gerät 東 │", "utf-8") == "| + Gerät 東 |"
+    assert written("│ ✓ Gerät 東 │", "iso8859-1") == "| + Gerät ?? |"
+    assert written("│ ✓ Gerät 東 │", "ascii") == "| + Ger?t ?? |"
