@@ -56,6 +56,7 @@ _COMMANDS = {
     "decisions": "decisions",
     "decide": "decisions",
     "schema": "json_schemas",
+    "serve": "serve",
 }
 """Module in ``console/commands`` of each command; the function there has the command's name."""
 
@@ -97,9 +98,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     Raises:
         BadInput: they are wrong.
     """
-    if {*_COMMANDS, "view"}.isdisjoint(
-        arguments
-    ):  # making the parsers of all commands takes 10 ms before the first paint
+    # making the parsers of all commands takes 10 ms before the first paint
+    if {*_COMMANDS, "view"}.isdisjoint(arguments):
         with suppress(BadInput):  # the complete parser says what is wrong, and knows --help
             return shared_options().parse_args(arguments, argparse.Namespace(**DEFAULTS))
     return parser().parse_args(arguments, argparse.Namespace(**DEFAULTS))
@@ -162,6 +162,8 @@ def _view(options: argparse.Namespace) -> int:
 
 def _prepare_terminal() -> None:
     """Make the process ready to draw; raises BadInput where there is no terminal."""
+    if _is_served():
+        return
     streams = (sys.stdin, sys.stdout, sys.stderr)  # Textual draws on stderr
     if not all(stream is not None and stream.isatty() for stream in streams):
         raise BadInput("the console needs a terminal; `qllm-console run`, `status` and `results` do not")
@@ -173,6 +175,16 @@ def _prepare_terminal() -> None:
         os.environ.pop("NO_COLOR", None)  # empty, it asks for nothing; Textual takes it for a request
     sys.setswitchinterval(0.001)  # a thread that computes delays keys and screen by 1 ms, not by 5
     gc.disable()  # there is no garbage yet, and looking for it takes 7% of the time to the first paint
+
+
+def _is_served() -> bool:
+    """Whether a web page shows this console, so that its streams are pipes to the server."""
+    driver = os.environ.get("TEXTUAL_DRIVER")
+    if driver is None:
+        return False
+    from console.commands.serve import SERVED_DRIVER
+
+    return driver == SERVED_DRIVER
 
 
 def _run_console(

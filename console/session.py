@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from console.results.next_steps.decisions import Decision
 
 LAUNCH_S = 30.0  # for each run of a launch: a cluster is slow to answer
-READ_ONLY = "the console is read-only: it launches, aborts and repairs nothing"
+READ_ONLY = "the console is read-only: it launches, aborts, repairs, adds and decides nothing"
 
 
 class Session:
@@ -57,7 +57,7 @@ class Session:
         host, host_name: the host's entry in ``hosts.toml``, and its name there.
         experiment, experiment_file, profile: what to run; the file's text is sent with each launch.
         runs_dir: folder of all experiments; runs are synced to ``runs_dir/<experiment>/<condition>_seed<seed>``.
-        read_only: refuse launches, aborts and repairs, and leave the host's lease to others.
+        read_only: refuse launches, aborts, repairs, additions and decisions, and leave the host's lease to others.
         take_over: take the lease from another console that holds it.
         strict: a failed ship blocker fails a run; None: as the profile says.
         access: with whose files the host is reached, and who asks the operator; nobody by default.
@@ -346,7 +346,9 @@ class Session:
         return self._local.item_detail(run, kind, item_id)
 
     def record_decision(self, decision: Decision) -> None:
-        """Record ``decision`` in the runs folder. Blocks; raises BadInput if it cannot be written."""
+        """Record ``decision`` in the runs folder. Blocks; raises BadInput if read-only, or if it cannot be written."""
+        if self._read_only:
+            raise BadInput(READ_ONLY)
         self._local.record_decision(decision)
 
     def _known_of_runs(self) -> tuple[dict[RunId, RunState | None], dict[RunId, str]]:
@@ -360,8 +362,10 @@ class Session:
         """Add a derived condition or seeds to the experiment, for good, and follow their runs from now on; returns these.
 
         Raises:
-            BadInput: it cannot be written, or the experiment's file was changed since it was read.
+            BadInput: read-only, it cannot be written, or the experiment's file was changed since it was read.
         """
+        if self._read_only:
+            raise BadInput(READ_ONLY)
         profile = self._profile
         _, planned = await asyncio.to_thread(with_addition, self.experiment_file, addition, profile)
         if any(resolve(planned, profile, run) != settings for run, settings in self._settings.items()):

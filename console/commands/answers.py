@@ -36,6 +36,7 @@ SCHEMA_VERSIONS = {
     "wait": 1,
     "transition": 1,
     "progress": 1,
+    "served": 1,
 }
 """Version of each schema; it changes when a field is renamed, removed or means something else, not when one is added."""
 
@@ -245,3 +246,10 @@ class ReportAnswer(Struct, frozen=True):
     """The page that was written."""
 
     file: str
+
+
+class ServedAnswer(Struct, frozen=True):
+    """The page that shows the console; whoever knows its address can open it."""
+
+    url: str
+    read_only: bool

@@ -9,6 +9,7 @@ from console.commands.answers import print_json
 from console.commands.context import Context
 from console.commands.output import print_line, report
 from console.commands.results import local_results
+from engine.contract.bad_input import BadInput
 from engine.contract.experiment import folder_name
 
 
@@ -44,6 +45,8 @@ def decide(context: Context) -> int:
     from console.results.next_steps.decisions import decide_now
 
     options, local = context.options, local_results(context)
+    if options.read_only:
+        raise BadInput("no decision is recorded", field="--read-only")
     found = local.report()
     kind = options.decision.replace("-", " ")
     decision = decide_now(found.results, found.analysis, kind, options.decided_condition, options.why)

@@ -6,7 +6,7 @@ from argparse import _SubParsersAction
 from pathlib import Path
 from typing import TypeAlias
 
-from console.commands.parser import Parser, chosen_options, condition_option
+from console.commands.parser import Parser, chosen_options, condition_option, port
 
 Commands: TypeAlias = "_SubParsersAction[Parser]"
 
@@ -31,6 +31,7 @@ def add_host_commands(commands: Commands, parents: list[Parser]) -> None:
     preflight = commands.add_parser("preflight", parents=parents, help="check that the host has what a run needs")
     preflight.add_argument("--repair", action="store_true", help="carry out the repairs that the checks advise")
     _add_sync(commands, parents)
+    _add_serve(commands, parents)
 
 
 def _add_run(commands: Commands, parents: list[Parser]) -> None:
@@ -95,3 +96,11 @@ def _add_sync(commands: Commands, parents: list[Parser]) -> None:
         direction.add_argument("--no-excludes", action="store_true", help="exclude nothing but what --exclude names")
         direction.add_argument("--rehash", action="store_true", help="hash every file again at both ends")
         direction.add_argument("--dry-run", action="store_true", help="only print what would be done")
+
+
+def _add_serve(commands: Commands, parents: list[Parser]) -> None:
+    serve = commands.add_parser("serve", parents=parents, help="show the console in a browser, read-only")
+    serve.add_argument("--read-write", action="store_true", help="let the page launch and abort runs")
+    serve.add_argument("--port", type=port, metavar="N", default=0, help="port (default: any free one)")
+    serve.add_argument("--address", metavar="IP", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    serve.add_argument("--allow-remote", action="store_true", help="allow an address that other machines can reach")

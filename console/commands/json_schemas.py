@@ -52,6 +52,7 @@ def schemas() -> tuple[Schema, ...]:
         Schema("wait", answers.WaitAnswer, ("wait",)),
         Schema("transition", answers.TransitionLine, ("watch",), is_line=True),
         Schema("progress", answers.ProgressLine, ("run --progress ndjson", "sync --progress ndjson"), is_line=True),
+        Schema("served", answers.ServedAnswer, ("serve",)),
         Schema("decision", Decision, ("decide DECISION --reason TEXT",)),
     )
 

@@ -48,7 +48,7 @@ def shared_options() -> Parser:
     shared.add_argument("--hosts", metavar="FILE", type=Path, help="hosts file (default: configs/hosts.toml)")
     shared.add_argument("--profile", metavar="NAME", help="full, smoke or demo (default: full)")
     shared.add_argument("--runs", metavar="DIR", type=Path, help="folder that runs are synced to (default: runs)")
-    shared.add_argument("--read-only", action="store_true", help="change nothing on the host")
+    shared.add_argument("--read-only", action="store_true", help="change nothing but the synced runs")
     return shared
 
 
@@ -112,3 +112,10 @@ def seconds(text: str) -> float:
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
     return value
+
+
+def port(text: str) -> int:
+    """A TCP port as typed; 0 is any free one."""
+    if not 0 <= (number := whole(text)) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not a port, 0 to 65535")
+    return number

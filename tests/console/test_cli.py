@@ -81,7 +81,7 @@ def test_abort_wants_to_be_told_what(place: Path, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ("statu", "COMMAND: 'statu' is not one of: run, status, abort, "),
+        ("statu", "COMMAND: 'statu' is not one of: run, status, watch, "),
         ("abort --seed x", "--seed: 'x' is not a whole number; see qllm-console abort --help"),
         ("run --profile", "--profile: needs a value; "),
         ("restore", "missing: RUN; see qllm-console restore --help"),

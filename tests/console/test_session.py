@@ -8,6 +8,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import psutil
@@ -17,6 +18,8 @@ from console.hosts.agent.workspace import seal
 from console.hosts.host_config import HostConfig
 from console.hosts.preflight.checks import Repair
 from console.hosts.ssh.errors import LinkDown
+from console.results.next_steps.decisions import Decision
+from console.results.next_steps.derive import Addition
 from console.runs.snapshot import Snapshot, SyncState
 from console.session import Session
 from engine.contract import events
@@ -170,6 +173,15 @@ def fail_to_link(*_: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
+async def test_a_read_only_session_adds_and_decides_nothing(tmp_path: Path) -> None:
+    session = make_session(tmp_path, read_only=True)
+    with pytest.raises(BadInput, match="read-only"):
+        await session.add(cast(Addition, None))
+    with pytest.raises(BadInput, match="read-only"):
+        session.record_decision(cast(Decision, None))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["experiment.toml"]
+
+
 async def test_a_read_only_session_launches_and_aborts_nothing(tmp_path: Path) -> None:
     session = make_session(tmp_path, read_only=True)
     following = asyncio.create_task(session.run())
@@ -183,7 +195,7 @@ async def test_a_read_only_session_launches_and_aborts_nothing(tmp_path: Path) -
 @pytest.mark.parametrize("what", ["environment", "wordnet"])
 async def test_a_session_that_may_not_write_repairs_nothing(tmp_path: Path, what: Repair) -> None:
     session = make_session(tmp_path, read_only=True)
-    with pytest.raises(BadInput, match="read-only: it launches, aborts and repairs nothing"):
+    with pytest.raises(BadInput, match="read-only: it launches, aborts, repairs, adds and decides nothing"):
         await anext(session.repair(what))
     holder, session = make_session(tmp_path), make_session(tmp_path)
     following = []
