@@ -313,6 +313,11 @@ class ConsoleApp(LaunchCommands, PreflightCommands, SyncCommands, ResultCommands
         await self.run_in_view(None, message.scope, message.call)
 
     @property
+    def present_view(self) -> ViewName:
+        """The view that is shown."""
+        return self.main.view
+
+    @property
     def own_themes(self) -> list[str]:
         """The names of the console's themes."""
         return [theme.name for theme in themes()]

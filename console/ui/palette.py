@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
 from console.ui.action import Action, key_label
 from console.ui.actions import VIEW_SCOPES, VIEWS, Scope, ViewName, actions_in
-
-if TYPE_CHECKING:
-    from console.ui.app import ConsoleApp
 
 _DESTRUCTIVE_SCORE = 0.01
 """By how much of its score an action that destroys is kept when one searches: so it stands below all others."""
@@ -33,9 +30,21 @@ class Command(NamedTuple):
         return Content.styled(f"! {self.title}", "$text-error") if self.destructive else Content(self.title)
 
 
-def commands(app: ConsoleApp) -> list[Command]:
+class ActionApp(Protocol):
+    """What the palette needs of the app."""
+
+    @property
+    def present_view(self) -> ViewName: ...
+    @property
+    def own_themes(self) -> list[str]: ...
+    def is_on(self, action: Action, /) -> bool: ...
+    def use_theme(self, name: str, /) -> None: ...
+    async def run_in_view(self, view: ViewName | None, scope: Scope, call: str, /) -> None: ...
+
+
+def commands(app: ActionApp) -> list[Command]:
     """Every action of the views, likely ones first: of the present view with a label, everywhere, the rest, other views."""
-    present = app.main.view
+    present = app.present_view
     found: list[tuple[int, Command]] = []
     seen: set[Action] = set()
     for view, scope, action in _actions(present):
@@ -67,21 +76,15 @@ def _actions(present: ViewName) -> Iterator[tuple[ViewName | None, Scope, Action
 class ActionPalette(Provider):
     """What Textual's palette shows and searches."""
 
-    @property
-    def _commands(self) -> list[Command]:
-        from console.ui.app import ConsoleApp
-
-        return commands(self.app) if isinstance(self.app, ConsoleApp) else []
-
     async def discover(self) -> Hits:
         """All, in their order."""
-        for command in self._commands:
+        for command in commands(cast(ActionApp, self.app)):
             yield DiscoveryHit(command.shown, command.run, command.title, command.note)
 
     async def search(self, query: str) -> Hits:
         """Those that match ``query``, the best first, but what destroys last."""
         matcher = self.matcher(query)
-        for command in self._commands:
+        for command in commands(cast(ActionApp, self.app)):
             if (score := matcher.match(command.title)) > 0:
                 shown = matcher.highlight(command.title)
                 if command.destructive:
