@@ -53,13 +53,16 @@ class Staleness(Struct, frozen=True):
         return f"{whole_age(self.seconds)} ago" if self.kind == "silent" else "local copy" if self else ""
 
 
+FRESH = Staleness("fresh")
+
+
 def staleness(host: HostView, now: float) -> Staleness:
     """Staleness of all that is known of ``host`` at ``now``, by ``time.monotonic()``."""
     if host.link == "local":
         return Staleness("no host")
     if host.link == "replay":  # shown as it was at a moment that is named beside it
-        return Staleness("fresh")
+        return FRESH
     if not host.runs_reported:
         return Staleness("not reached" if host.link in ("lost", "closed") else "connecting")
     silence = now - host.last_reply_at
-    return Staleness("silent", silence) if silence > STALE_AFTER_S else Staleness("fresh")
+    return Staleness("silent", silence) if silence > STALE_AFTER_S else FRESH

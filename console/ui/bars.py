@@ -14,6 +14,7 @@ from textual.widget import Widget
 
 from console.format import age, whole_age
 from console.runs.snapshot import HostView, Snapshot
+from console.runs.staleness import staleness
 from console.ui.action import Action, key_label
 from console.ui.actions import VIEWS, Scope, ViewName, actions_in, actions_of_view, scopes_of_view
 from console.ui.messages import ActionClicked
@@ -94,9 +95,11 @@ class StatusBar(Widget):
             middle += Content.styled("  host's disk full", "bold $text-error")
         middle += Content(f"  {self._title}")
         room = self.size.width - left.cell_length
-        right = run_counts_text(snapshot)
+        stale = staleness(host, time.monotonic())
+        mark = f"{stale.note}:  " if stale.kind in ("silent", "not reached") else ""
+        right = mark + run_counts_text(snapshot)
         if len(right) + middle.cell_length + 2 > room:
-            right = run_counts_text(snapshot, short=True)
+            right = (f"{stale.short}: " if mark else "") + run_counts_text(snapshot, short=True)
         room = max(0, room - len(right) - 2)
         middle = middle.truncate(room, ellipsis=True)
         return left + middle.pad_right(max(0, room - middle.cell_length)) + Content(f"  {right}")

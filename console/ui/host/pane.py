@@ -11,6 +11,7 @@ from textual.geometry import Region
 from console.format import age, bar, counted, full_disk, size
 from console.runs.host_facts import Gpu, HostFacts
 from console.runs.snapshot import HostView, Snapshot
+from console.runs.staleness import staleness
 from console.ui.actions import bindings, key_of
 from console.ui.bars import link_text
 from console.ui.host.checklist import Checklist, preflight_text
@@ -76,7 +77,7 @@ class HostPane(Pane, inherit_bindings=False):
             self._link.set_text(host_text(host, now, self.needs_input))
             width = self.scrollable_content_region.width  # less than the view's own beside a scrollbar
             self._sync.set_text(sync_text(self.snapshot, self.verify_state, now, width))
-            self._facts.set_text(facts_text(self.snapshot))
+            self._facts.set_text(facts_text(self.snapshot, now))
             updated = f"{age(now - host.last_reply_at)} ago" if host.facts else ""
             self._facts_age.set_text(_line("Updated", updated) or Content(""))
 
@@ -130,7 +131,7 @@ def host_text(host: HostView, now: float, needs_input: bool) -> Content:
     return Content("\n").join(line for line in lines if line is not None)
 
 
-def facts_text(snapshot: Snapshot) -> Content:
+def facts_text(snapshot: Snapshot, now: float) -> Content:
     """Launcher, hardware and software of the host."""
     host = snapshot.host
     others = counted(host.unnamed_runs, "run")
@@ -146,6 +147,9 @@ def facts_text(snapshot: Snapshot) -> Content:
     elif host.facts is None:
         lines.append(Content("Facts about the host appear once it is connected."))
     else:
+        if stale := staleness(host, now):
+            mark = Content.styled(f"{stale.note}: the host is not heard from", "$text-warning")
+            lines.append(_line("! Stale", mark))
         lines += _facts(host.facts)
     return Content("\n").join(line for line in lines if line is not None)
 

@@ -15,6 +15,7 @@ from textual.widgets import Static
 
 from console.runs.run_view import RunView
 from console.runs.snapshot import Snapshot, SyncState
+from console.runs.staleness import FRESH, Staleness, staleness
 from console.ui.messages import RunOpened, RunSelected
 from console.ui.pane import StageClock
 from console.ui.runs.run_text import cell_text
@@ -34,12 +35,15 @@ class RunCard(Widget):
         self.run = run
         self.border_title = Content(run.label)
         self._shown: tuple[RunView, SyncState, float | None] = (RunView(run), SyncState(), None)
+        self._stale = FRESH
 
-    def show(self, view: RunView, sync: SyncState, stage_seconds: float | None) -> None:
-        """Show the state of ``view``."""
+    def show(self, view: RunView, sync: SyncState, stage_seconds: float | None, stale: Staleness) -> None:
+        """Show the state of ``view``, which is as of ``stale``."""
         known_view, known_sync, known_seconds = self._shown
-        if view is known_view and sync is known_sync and stage_seconds == known_seconds:
+        same = view is known_view and sync is known_sync and stage_seconds == known_seconds
+        if same and (stale.kind, stale.short) == (self._stale.kind, self._stale.short):
             return
+        self._stale = stale
         self._shown = (view, sync, stage_seconds)
         count = len(view.warnings)
         self.border_subtitle = Content.styled(f"! {count}", "$text-warning") if count else Content("")
@@ -47,7 +51,7 @@ class RunCard(Widget):
 
     def on_resize(self) -> None:
         """Fit the text to the width."""
-        self.text = cell_text(*self._shown, self.size.width)
+        self.text = cell_text(*self._shown, self.size.width, self._stale)
 
     def on_click(self, event: events.Click) -> None:
         event.stop()
@@ -108,9 +112,10 @@ class RunCards(VerticalScroll, can_focus=False):
     def show(self, snapshot: Snapshot, clock: StageClock) -> None:
         """Show the runs of ``snapshot``; a card whose text stays the same is not drawn again."""
         now = time.monotonic()
+        stale = staleness(snapshot.host, now)
         for run, card in self._cards.items():
             view = snapshot.runs[run]
-            card.show(view, snapshot.sync_states[run], clock.seconds(view, now))
+            card.show(view, snapshot.sync_states[run], None if stale else clock.seconds(view, now), stale)
 
     def select(self, run: RunId) -> None:
         """Move the cursor to ``run`` and keep it visible."""

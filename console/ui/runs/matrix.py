@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from rich.cells import cell_len, set_cell_size
@@ -15,6 +16,7 @@ from textual.strip import Strip
 from console.runs.matrix import MatrixRow, MeanSpread, OrderKey, matrix_row, ordered, queue_places, short_text
 from console.runs.run_view import RunView
 from console.runs.snapshot import Snapshot
+from console.runs.staleness import staleness
 from console.ui.messages import RunOpened, RunSelected
 from console.ui.pane import StageClock
 from console.ui.runs.run_text import MARKS
@@ -62,6 +64,7 @@ class RunMatrix(ScrollView, can_focus=False):
         self._rows: dict[str, tuple[tuple[RunView, ...], MatrixRow]] = {}  # with the views that it was made of
         self._order: tuple[OrderKey, bool] = ("plan", False)
         self._lines: list[tuple[MatrixRow, bool]] = []  # a row, and whether the line is that of its note
+        self._is_stale = False
         self._selected: RunId | None = None
         self._first = 0
         self._styles: dict[str, Style] = {}
@@ -85,6 +88,7 @@ class RunMatrix(ScrollView, can_focus=False):
         """Show the runs of ``snapshot``; a row is made again only if one of its views changed."""
         views = snapshot.runs
         self._views, self._places = views, queue_places(views.values())
+        self._is_stale = bool(staleness(snapshot.host, time.monotonic()))
         for name in self._conditions:
             of_row = tuple(views[run] for seed in self._seeds if (run := RunId(name, seed)) in views)
             known = self._rows.get(name)
@@ -249,6 +253,8 @@ class RunMatrix(ScrollView, can_focus=False):
         name = view.state_name
         style = base + self._style(name)
         text = f"{MARKS[name].sign} {short_text(view, self._places.get(run))}"
+        if self._is_stale and view.active:  # as of an earlier time, which the status bar tells
+            text += "?"
         warned = "!" if view.warnings or view.rejected else ""
         if run == self._selected:
             return [Segment(_fit(text + warned, CELL_WIDTH - 1), self._style("cursor")), Segment(" ", base)]

@@ -9,6 +9,7 @@ from textual import events, on
 from textual.app import ComposeResult
 
 from console.runs.snapshot import Snapshot
+from console.runs.staleness import staleness
 from console.ui.actions import bindings
 from console.ui.messages import (
     AbortRequested,
@@ -113,7 +114,8 @@ class RunsPane(Pane, inherit_bindings=False):
     def _show_total(self, snapshot: Snapshot) -> None:
         from console.ui.runs.total_text import total_text
 
-        self._total.set_text(total_text(self._estimate(snapshot), time.time()))
+        stale = staleness(snapshot.host, time.monotonic())
+        self._total.set_text(total_text(self._estimate(snapshot), time.time(), stale))
 
     def _estimate(self, snapshot: Snapshot) -> Estimate:
         """When the runs are expected to end; their times are measured again for a new snapshot only."""

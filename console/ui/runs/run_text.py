@@ -22,6 +22,7 @@ from console.format import (
 )
 from console.runs.run_view import RunView, fraction_done, training_seconds_left
 from console.runs.snapshot import NOT_SEALED, Snapshot, SyncState
+from console.runs.staleness import FRESH, Staleness, staleness
 from console.ui.actions import key_of
 from console.ui.sync_text import damaged_text, pull_text
 from engine.contract.settings import Difference, RunId
@@ -67,20 +68,24 @@ def stage_text(view: RunView) -> str:
     return _STAGES.get(view.stage, view.stage or "starting")
 
 
-def cell_text(view: RunView, sync: SyncState, stage_seconds: float | None, width: int) -> Content:
+def cell_text(
+    view: RunView, sync: SyncState, stage_seconds: float | None, width: int, stale: Staleness = FRESH
+) -> Content:
     """A run in three lines of at most ``width`` cells; ``stage_seconds`` is the time in its stage, None if unknown."""
     aside = stage_text(view) if view.state_name == "running" else _sync_label(sync)
-    lines = [mark_text(view) + (f"  {aside}" if aside else ""), *_cell_lines(view, stage_seconds, width)]
+    if stale and view.state is not None and (view.active or stale.kind == "not reached"):
+        aside = stale.short  # where the host is not heard from, that says more than the stage
+    lines = [mark_text(view) + (f"  {aside}" if aside else ""), *_cell_lines(view, stage_seconds, width, stale)]
     return Content("\n").join(line.truncate(width, ellipsis=True) for line in lines[:3])
 
 
-def _cell_lines(view: RunView, stage_seconds: float | None, width: int) -> list[Content]:
+def _cell_lines(view: RunView, stage_seconds: float | None, width: int, stale: Staleness) -> list[Content]:
     match view.state_name:
         case "none":
             return []
         case "running":
             # a remark, such as that a signal has stopped it, matters more than a pace that is not true then
-            return [_progress_bar(view, width), Content(_remark(view) or _pace_text(view, stage_seconds))]
+            return [_progress_bar(view, width), Content(_remark(view) or _pace_text(view, stage_seconds, stale, width))]
         case "queued":
             return [Content(_remark(view) or "waiting for a slot")]
         case "finished":
@@ -102,8 +107,11 @@ def _progress_bar(view: RunView, width: int) -> Content:
     return Content.assemble((bar(fraction, max(4, width - 5)), "$text-accent"), f" {100 * fraction:3.0f}%")
 
 
-def _pace_text(view: RunView, stage_seconds: float | None) -> str:
+def _pace_text(view: RunView, stage_seconds: float | None, stale: Staleness, width: int) -> str:
     left = training_seconds_left(view)
+    if left is not None and stale:
+        whole = eta_text(left, stale)
+        return whole if len(whole) <= width else f"ETA {duration(left)}, {stale.short}"
     if left is not None:
         loss = f"  loss {number(view.losses.last_y)}" if view.losses else ""
         return f"ETA {duration(left)}{loss}"
@@ -111,6 +119,13 @@ def _pace_text(view: RunView, stage_seconds: float | None) -> str:
     if view.progress:
         return ", ".join(filter(None, (_progress_text(view), elapsed)))
     return f"for {elapsed}" if elapsed else ""
+
+
+def eta_text(seconds: float, stale: Staleness) -> str:
+    """``ETA 0:12``, of a host that is not heard from ``ETA 0:12 as of 5 min ago``."""
+    return f"ETA {duration(seconds)}" + (
+        f" {stale.note}" if stale.kind == "silent" else f", {stale.note}" * bool(stale)
+    )
 
 
 def _progress_text(view: RunView) -> str:
@@ -160,7 +175,9 @@ def details_text(
     settings that its condition overrides.
     """
     view, sync = snapshot.runs[run], snapshot.sync_states[run]
+    stale = staleness(snapshot.host, now) if view.state is not None else FRESH
     head = Content.assemble((run_label(run, _NAME_WIDTH), "bold"), "  ") + mark_text(view)
+    head += Content.styled(f", {stale.note}", "$text-warning") if stale else Content("")
     facts = [fact for fact in (_took_text(view), _sync_details(view, sync, now)) if fact]
     lines = [head + Content("  " + ". ".join(facts)) if facts else head]
     if all(other.state_name == "none" for other in snapshot.runs.values()):
@@ -171,7 +188,7 @@ def details_text(
         still = "Its job still runs" if view.lost_processes else "Its supervisor exists, so it may go on"
         key = (key_of("abort"), "bold $text-accent")
         lines.append(Content.assemble((f"! {still}", "$text-warning"), "; ", key, " aborts it"))
-    lines += [Content(line) for line in (_reason_text(view), _running_text(view, stage_seconds)) if line]
+    lines += [Content(line) for line in (_reason_text(view), _running_text(view, stage_seconds, stale)) if line]
     if view.warnings:
         warning = f"! {counted(len(view.warnings), 'warning')}: {view.warnings[-1].message}"
         lines.append(Content.styled(warning, "$text-warning"))
@@ -213,7 +230,7 @@ def _took_text(view: RunView) -> str:
     return f"Took {duration(view.state.ended_at - view.state.started_at)}"
 
 
-def _running_text(view: RunView, stage_seconds: float | None) -> str:
+def _running_text(view: RunView, stage_seconds: float | None, stale: Staleness) -> str:
     if view.state_name != "running":
         return ""
     parts = [stage_text(view) + (f" ({view.stage_note})" if view.stage_note else "")]
@@ -225,8 +242,8 @@ def _running_text(view: RunView, stage_seconds: float | None) -> str:
         parts += [f"loss {number(view.losses.last_y)}", f"learning rate {view.learning_rate:.1e}"]
     left = training_seconds_left(view)
     if left is not None:
-        parts.append(f"{duration(left)} left")
-    if stage_seconds is not None:
+        parts.append(f"{duration(left)} left" if not stale else eta_text(left, stale))
+    if stage_seconds is not None and not stale:
         parts.append(f"for {duration(stage_seconds)}")
     return ", ".join(parts)
 

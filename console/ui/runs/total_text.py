@@ -8,11 +8,12 @@ from textual.content import Content
 
 from console.format import rough_duration
 from console.runs.estimates import Estimate
+from console.runs.staleness import FRESH, Staleness
 
 _DAY_S = 86_400
 
 
-def total_text(found: Estimate, now: float) -> Content:
+def total_text(found: Estimate, now: float, stale: Staleness = FRESH) -> Content:
     """``total 6 of 15, about 41 min left, done by 02:14, 1.10 of about 2.30 EUR``; only what is known.
 
     ``now`` is our Unix time in s.
@@ -31,7 +32,8 @@ def total_text(found: Estimate, now: float) -> Content:
         if found.active and found.cost is not None:
             cost += f" of {'at least' if found.at_least else 'about'} {found.cost:.2f}"
         parts.append(f"{cost} {found.currency}")
-    return Content.assemble(("total ", "$foreground-muted"), ", ".join(parts))
+    note = (f", {stale.note}", "$text-warning") if stale else ""
+    return Content.assemble(("total ", "$foreground-muted"), ", ".join(parts), note)
 
 
 def clock_text(at: float, now: float) -> str:

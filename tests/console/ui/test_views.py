@@ -341,9 +341,9 @@ async def test_a_click_selects_a_run_and_goes_to_a_view() -> None:
 async def test_a_new_snapshot_draws_only_what_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reply of the host that brings nothing new costs no drawing of the whole screen."""
     session = FakeSession()
-    session.show(*(finished(run) for run in session.snapshot.runs), last_reply_at=time.monotonic())
+    session.show(*(finished(run) for run in session.snapshot.runs), last_reply_at=time.monotonic() - 190)
     async with console(session, LARGE) as pilot:
-        await until_shown(pilot, "9 finished")
+        await until_shown(pilot, "9 finished", "up, 3 min")
         await pilot.pause()
         drawn: list[object] = []
         draw = Compositor.render_full_update
@@ -353,7 +353,7 @@ async def test_a_new_snapshot_draws_only_what_it_changes(monkeypatch: pytest.Mon
             return draw(compositor, *arguments)
 
         monkeypatch.setattr(Compositor, "render_full_update", counted)
-        for silence in (20, 40, 60):
-            session.show(last_reply_at=time.monotonic() - silence)
-            await until_shown(pilot, f"up, {silence}")
+        for minutes in (4, 5, 6):
+            session.show(last_reply_at=time.monotonic() - 60 * minutes - 10)
+            await until_shown(pilot, f"up, {minutes} min")
         assert not drawn
