@@ -26,15 +26,23 @@ from console.hosts.transfer.uploads import send_inputs
 from console.results.local_results import LocalResults
 from console.results.next_steps.derive import Addition, with_addition, write_addition
 from console.results.records import Results
+from console.runs.experiment_watch import (
+    ExperimentChange,
+    ExperimentWatch,
+    change_text,
+    check_same_experiment,
+    settings_of,
+)
 from console.runs.launch_attempts import LaunchAttempts, Outcome
 from console.runs.launch_plan import AbortPlan, LaunchPlan, plan_abort, plan_launch
 from console.runs.log_store import LogStore
+from console.runs.run_view import RunView
 from console.runs.set_aside import SetAside
 from console.runs.snapshot import Snapshot
 from console.sanitize import sanitize_line
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import Experiment, folder_name, profile_of
-from engine.contract.settings import RunId, resolve, run_ids
+from engine.contract.settings import RunId
 from engine.contract.state import RunState
 
 if TYPE_CHECKING:
@@ -91,8 +99,10 @@ class Session:
         self._folder = folder_name(experiment, profile)
         self._runs_dir = runs_dir / self._folder
         self._read_only = read_only
-        self._runs = run_ids(experiment, profile)
-        self._settings = {run: resolve(experiment, profile, run) for run in self._runs}
+        self._settings = settings_of(experiment, profile)
+        self._fingerprints = {run: settings.fingerprint() for run, settings in self._settings.items()}
+        self._watch = ExperimentWatch(experiment_file, experiment)
+        self._changing = asyncio.Lock()  # the experiment: one change at a time
         self._attempts = LaunchAttempts()
         self._listeners: list[Callable[[Snapshot], None]] = []
         self._version = 0
@@ -102,7 +112,7 @@ class Session:
             host,
             self._folder,
             runs_dir,
-            self._runs,
+            tuple(self._settings),
             wants_lease=not read_only,
             take_over=take_over,
             on_change=self._notify,
@@ -118,7 +128,14 @@ class Session:
         link = self._link
         views, sync_states = dict(link.follower.views), dict(link.run_sync.sync_states)
         writer = link.local.other_writer
-        return Snapshot(link.view, self._folder, self._profile, views, sync_states, self._version, writer, link.history)
+        changed = frozenset(run for run, view in views.items() if self._was_changed(view))
+        version, history = self._version, link.history
+        return Snapshot(link.view, self._folder, self._profile, views, sync_states, version, writer, history, changed)
+
+    def _was_changed(self, view: RunView) -> bool:
+        """Whether the run was launched with other settings than the experiment states now."""
+        own = view.state.settings if view.state else ""
+        return bool(own) and own != self._fingerprints.get(view.run, own)
 
     def subscribe(self, callback: Callable[[Snapshot], None]) -> None:
         """Call ``callback`` on the event loop after each change."""
@@ -149,9 +166,7 @@ class Session:
         """What launching ``wanted`` would do, by the states that the host reported in this session."""
         views = self._link.follower.host_views()
         same = frozenset(
-            run
-            for run, view in views.items()
-            if view.state and view.state.settings == self._settings[run].fingerprint()
+            run for run, view in views.items() if view.state and view.state.settings == self._fingerprints[run]
         )
         follower = self._link.follower
         unread = frozenset(
@@ -293,7 +308,7 @@ class Session:
     async def preflight(self) -> tuple[Check, ...]:
         """Check whether the host has what a run needs."""
         connection, agent = self._link.connected()
-        return checklist(await examine_host(self._link.host, connection, agent), self._link.host, len(self._runs))
+        return checklist(await examine_host(self._link.host, connection, agent), self._link.host, len(self._settings))
 
     async def repair(self, what: Repair) -> AsyncIterator[str]:
         """Do what a check advises; yields a line for each step.
@@ -359,25 +374,44 @@ class Session:
         return {run: view.state for run, view in snapshot.runs.items()}, damaged
 
     async def add(self, addition: Addition) -> tuple[RunId, ...]:
-        """Add a derived condition or seeds to the experiment, for good, and follow their runs from now on; returns these.
+        """Add derived conditions or seeds to the experiment, for good, and follow their runs from now on; returns these.
+
+        What else has changed in the experiment's file is in force from then on too.
 
         Raises:
-            BadInput: read-only, it cannot be written, or the experiment's file was changed since it was read.
+            BadInput: read-only, it cannot be written, or the file no longer has what is followed.
         """
         if self._read_only:
             raise BadInput(READ_ONLY)
-        profile = self._profile
-        _, planned = await asyncio.to_thread(with_addition, self.experiment_file, addition, profile)
-        if any(resolve(planned, profile, run) != settings for run, settings in self._settings.items()):
-            raise BadInput("was changed since it was read; open the console again", file=self.experiment_file)
-        experiment = await asyncio.to_thread(write_addition, self.experiment_file, addition, profile)
-        runs = run_ids(experiment, profile)
-        new = tuple(run for run in runs if run not in self._settings and addition.has(run))
-        self._settings = {run: resolve(experiment, profile, run) for run in runs}
-        self.experiment = self._local.experiment = experiment
-        self._runs = runs
-        await self._link.follow(runs)
-        return new
+        file, profile = self.experiment_file, self._profile
+        async with self._changing:
+            _, planned = await asyncio.to_thread(with_addition, file, addition, profile)
+            check_same_experiment(self.experiment, planned, profile, file)
+            experiment = await asyncio.to_thread(write_addition, file, addition, profile)
+            known = set(self._settings)
+            await self._use(experiment)
+        return tuple(run for run in self._settings if run not in known and addition.has(run))
+
+    async def check_experiment(self) -> ExperimentChange | None:
+        """Read the experiment's file again if it has changed, and use it from now on if it is valid; None: no change."""
+        async with self._changing:
+            try:
+                experiment = await asyncio.to_thread(self._watch.check)
+                if experiment is None:
+                    return None
+                check_same_experiment(self.experiment, experiment, self._profile, self.experiment_file)
+            except BadInput as error:
+                return ExperimentChange(f"{error}; what was read before stays in force", applied=False)
+            before = self._settings
+            await self._use(experiment)
+            return ExperimentChange(change_text(self.experiment_file, before, self._settings), applied=True)
+
+    async def _use(self, experiment: Experiment) -> None:
+        """Have ``experiment`` in force, and follow its runs."""
+        self._settings = settings_of(experiment, self._profile)
+        self._fingerprints = {run: settings.fingerprint() for run, settings in self._settings.items()}
+        self.experiment = self._local.experiment = self._watch.experiment = experiment
+        await self._link.follow(tuple(self._settings))
 
     def _connected_to_change(self) -> tuple[HostConnection, AgentClient]:
         """The connection and the agent, for what changes something on the host."""

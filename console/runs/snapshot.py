@@ -90,6 +90,7 @@ class Snapshot(Struct, frozen=True):
         version: counts changes.
         local_writer: who else writes the local runs folder, so that this console does not; "" if this one may.
         host_history: of the host's GPUs, load and memory, as far as this console was connected.
+        changed_settings: runs whose last launch had other settings than the experiment states now.
     """
 
     host: HostView
@@ -100,6 +101,7 @@ class Snapshot(Struct, frozen=True):
     version: int = 0
     local_writer: str = ""
     host_history: HostHistory = HostHistory()
+    changed_settings: frozenset[RunId] = frozenset()
 
 
 class SyncStatus(Struct, frozen=True):

@@ -122,6 +122,7 @@ class ConsoleApp(LaunchCommands, PreflightCommands, SyncCommands, ResultCommands
     def on_mount(self) -> None:
         """Open the session after the first paint."""
         self.set_interval(TICK_SECONDS, self._show_newest)
+        self.run_worker(self.watch_experiment(), group="experiment", exit_on_error=False)
         self.call_after_refresh(self.start_session)
         self.call_after_refresh(self._ask_background)
 
@@ -156,6 +157,11 @@ class ConsoleApp(LaunchCommands, PreflightCommands, SyncCommands, ResultCommands
 
     def watch_preflight_state(self, preflight_state: PreflightState) -> None:
         self.main.preflight_state = preflight_state
+
+    async def use_experiment(self, experiment: Experiment) -> None:
+        """Show ``experiment``, whose file was changed, in the same view and with the same run selected."""
+        self._show_newest()
+        await self.main.show_experiment(experiment)
 
     async def show_experiment(self, experiment: Experiment, run: RunId) -> None:
         """Show the runs of ``experiment``, to which some were added, in view 2 with ``run`` selected."""

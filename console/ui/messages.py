@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from console.hosts.ssh.prompts import Question
     from console.results.experiment_report import ExperimentReport
     from console.ui.actions import Scope
+    from engine.contract.experiment import Experiment
 
 # To compare with the state of an event: the worker itself may be further than an event that is handled late.
 ENDED = (WorkerState.SUCCESS, WorkerState.ERROR, WorkerState.CANCELLED)
@@ -66,6 +67,13 @@ class NewRunsRequested(Message):
     """The operator asked for the launch form, with ``condition`` ticked; "": none."""
 
     condition: str
+
+
+@dataclass
+class ExperimentChanged(Message):
+    """The experiment's file was changed and read again."""
+
+    experiment: Experiment
 
 
 @dataclass

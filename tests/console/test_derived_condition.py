@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from console import session as session_module
 from console.hosts.host_config import HostConfig
 from console.hosts.remote.launch_request import launch_request
 from console.results.next_steps.derive import added_seeds, derive, origin
+from console.runs.experiment_watch import ExperimentChange
 from console.session import Session
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment_reader import read_experiment
+from engine.contract.experiment_text import derived_path
 from engine.contract.settings import RunId, resolve, run_ids
 from tests.console.commands.json_checker import checked
 from tests.console.commands.quick_engine import command, run_folders, use_job
@@ -27,6 +30,7 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from engine.contract.experiment_reader import read_experiment
+from engine.contract.experiment_text import derived_path
 from engine.contract.settings import RunId, resolve
 experiment = read_experiment(Path(sys.argv[2]))
 settings = resolve(experiment, sys.argv[4], RunId(sys.argv[5], int(sys.argv[6])))
@@ -85,14 +89,60 @@ async def test_a_derived_condition_and_an_added_seed_run_on_the_host_and_end_und
         assert resolve(now, PROFILE, run).fingerprint() == resolve(before, PROFILE, run).fingerprint()
 
 
-async def test_an_experiment_that_was_edited_meanwhile_is_not_added_to(tmp_path: Path) -> None:
+async def test_an_experiment_that_was_edited_meanwhile_is_read_again_when_something_is_added(tmp_path: Path) -> None:
     file = write_experiment(tmp_path)
     session = Session(HostConfig("here", "embedded"), read_experiment(file), file, PROFILE, tmp_path / "runs")
     addition = derive(session.experiment, PROFILE, "B", LESS, origin("r", PROFILE, ""))
     file.write_text(file.read_text().replace("batch_size = 128", "batch_size = 64"))
-    with pytest.raises(BadInput, match=r"experiment\.toml: was changed since it was read"):
-        await session.add(addition)
-    assert list(tmp_path.glob("*.derived.toml")) == []
+    assert await session.add(addition) == (RunId("B.2", 42), RunId("B.2", 123))
+    assert resolve(session.experiment, PROFILE, RunId("B.2", 42)).training.batch_size == 64
+    file.write_text(file.read_text().replace('conditions = ["A", "B"]', 'conditions = ["B"]'))
+    before, derived = session.experiment, derived_path(file).read_text()
+    with pytest.raises(BadInput, match=r"A/42, A/123 are no longer in it; H and Enter open"):
+        await session.add(derive(session.experiment, PROFILE, "A", LESS, origin("r", PROFILE, "")))
+    assert session.experiment is before and derived_path(file).read_text() == derived
+
+
+async def changed(session: Session) -> ExperimentChange:
+    """The next change of the file: a file is read once it stays the same."""
+    while (change := await session.check_experiment()) is None:
+        await asyncio.sleep(0)
+    return change
+
+
+async def test_a_changed_file_is_in_force_if_it_is_valid_and_has_all_runs_that_are_followed(tmp_path: Path) -> None:
+    file = write_experiment(tmp_path)
+    text = file.read_text()
+    session = Session(HostConfig("here", "embedded"), read_experiment(file), file, PROFILE, tmp_path / "runs")
+    assert await session.check_experiment() is None
+    async with asyncio.timeout(20):
+        file.write_text(
+            text.replace("seeds = [42, 123]\n", "seeds = [42, 123, 7]\n").replace("batch_size = 128", "batch_size = 64")
+        )
+        change = await changed(session)
+        assert change.applied and change.text == (
+            "experiment.toml was read again: adds A/7, B/7; other settings for A/42, A/123, B/42, B/123."
+        )
+        assert (
+            list(session.snapshot.runs)
+            == list(session.snapshot.sync_states)
+            == list(run_ids(session.experiment, PROFILE))
+        )
+        assert RunId("A", 7) in session.snapshot.runs
+        in_force = session.experiment
+        for wrong, expected in (
+            (
+                text.replace("batch_size = 128", "batch_size = 0"),
+                r"experiment.toml:\d+: training.batch_size: .*stays in force",
+            ),
+            (text, r"A/7, B/7 are no longer in it; H and Enter open the file again"),
+            (text.replace('name = "tiny"', 'name = "other"'), r"name: it is the experiment other now"),
+            (text.replace("[profiles.tiny", "[profiles.new"), r"there is no profile tiny any more"),
+        ):
+            file.write_text(wrong)
+            change = await changed(session)
+            assert not change.applied and re.search(expected, change.text), change.text
+            assert session.experiment is in_force and await session.check_experiment() is None
 
 
 @pytest.mark.server

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -10,8 +11,8 @@ from textual import on
 
 from console.format import counted
 from console.runs.launch_plan import LaunchPlan, plan_launch
-from console.ui.commands import CommandApp, Notice, outcome_notice
-from console.ui.messages import LaunchRequested, NewRunsRequested
+from console.ui.commands import CommandApp, Notice, Severity, outcome_notice
+from console.ui.messages import ExperimentChanged, LaunchRequested, NewRunsRequested
 from console.ui.session_protocol import SessionProtocol
 from engine.contract.experiment import Experiment
 from engine.contract.experiment_text import derived_path
@@ -21,12 +22,40 @@ if TYPE_CHECKING:
     from console.results.next_steps.launch_choice import LaunchChoice
 
 
+_FILE_NOTICE_SECONDS = 20.0  # who has just edited a file may look at it, not at the console
+_CHECK_FILE_SECONDS = 1.0
+FORM_ID = "launch-form"
+
+
 class LaunchCommands(CommandApp, inherit_bindings=False):
-    """App mixin with the launch form."""
+    """App mixin with the launch form, which also has the experiment's file read again when it changes."""
 
     async def show_experiment(self, experiment: Experiment, run: RunId) -> None:
         """Show the runs of an experiment to which some were added, with ``run`` selected."""
         raise NotImplementedError
+
+    async def use_experiment(self, experiment: Experiment) -> None:
+        """Show ``experiment`` in place of the one before, whose file was changed."""
+        raise NotImplementedError
+
+    async def watch_experiment(self) -> None:
+        """Have the session read the experiment's file again whenever it has changed; until cancelled."""
+        while True:  # one worker for all checks, since starting one costs more than a check
+            await asyncio.sleep(_CHECK_FILE_SECONDS)
+            if self.session is not None:
+                await self._check_experiment(self.session)
+
+    async def _check_experiment(self, session: SessionProtocol) -> None:
+        change = await session.check_experiment()
+        if change is None or session is not self.session:
+            return
+        severity: Severity = "information" if change.applied else "error"
+        self.notify(change.text, severity=severity, markup=False, timeout=_FILE_NOTICE_SECONDS)
+        if change.applied:
+            await self.use_experiment(session.experiment)
+            for screen in self.screen_stack:
+                if screen.id == FORM_ID:
+                    screen.post_message(ExperimentChanged(session.experiment))
 
     @on(NewRunsRequested)
     def _open_form(self, message: NewRunsRequested) -> None:
@@ -45,7 +74,9 @@ class LaunchCommands(CommandApp, inherit_bindings=False):
             else:
                 self.show_notice(plan.question)
 
-        form = LaunchForm(session.experiment, profile, ticked, lambda choice: _expected(session, choice), confirm)
+        form = LaunchForm(
+            session.experiment, profile, ticked, lambda choice: _expected(session, choice), confirm, id=FORM_ID
+        )
         self.push_screen(form, self._launch_choice)
 
     def _launch_choice(self, choice: LaunchChoice | None) -> None:

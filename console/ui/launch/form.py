@@ -26,6 +26,7 @@ from console.results.next_steps.launch_choice import (
 from console.results.next_steps.setting_names import present_values
 from console.ui.actions import bindings
 from console.ui.launch.fields import ConditionList, SettingsField
+from console.ui.messages import ExperimentChanged
 from engine.contract.experiment import Experiment
 from engine.contract.settings import seeds_of
 
@@ -53,8 +54,10 @@ class LaunchForm(ModalScreen[LaunchChoice | None], inherit_bindings=False):
         ticked: Iterable[str],
         expected: Callable[[LaunchChoice], str],
         confirm: Callable[[LaunchChoice, Callable[[], object]], None],
+        *,
+        id: str,
     ) -> None:
-        super().__init__()
+        super().__init__(id=id)
         self._experiment = experiment
         self._profile = profile
         self._ticked = tuple(ticked)
@@ -107,9 +110,17 @@ class LaunchForm(ModalScreen[LaunchChoice | None], inherit_bindings=False):
         fields = {_EPOCHS: "#launch-epochs"} | {name: f"#launch-{tier}" for tier, name in _OVERSAMPLING.items()}
         return [(name, self.query_one(field, Input).value.strip()) for name, field in fields.items()]
 
-    def use_experiment(self, experiment: Experiment) -> None:
-        """Go on with ``experiment``, whose file has changed; the conditions are those from before."""
-        self._experiment = experiment
+    @on(ExperimentChanged)
+    async def _use_experiment(self, message: ExperimentChanged) -> None:
+        """Go on with the experiment as its file has it now; what is typed stays."""
+        self._experiment = message.experiment
+        old = self.query_one(ConditionList)
+        conditions = ConditionList(self._experiment, self._profile, old.names, id="launch-conditions")
+        had_focus = old.has_focus
+        await old.remove()
+        await self.query_one("#launch").mount(conditions, after=0)
+        if had_focus:
+            conditions.focus()
         self._show_present()
         self._check()
 

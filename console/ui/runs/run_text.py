@@ -188,6 +188,8 @@ def details_text(
         still = "Its job still runs" if view.lost_processes else "Its supervisor exists, so it may go on"
         key = (key_of("abort"), "bold $text-accent")
         lines.append(Content.assemble((f"! {still}", "$text-warning"), "; ", key, " aborts it"))
+    if run in snapshot.changed_settings:
+        lines.append(_changed_settings_text(view))
     lines += [Content(line) for line in (_reason_text(view), _running_text(view, stage_seconds, stale)) if line]
     if view.warnings:
         warning = f"! {counted(len(view.warnings), 'warning')}: {view.warnings[-1].message}"
@@ -198,6 +200,15 @@ def details_text(
     scores = (_scores_text(view), _measurement_text(view), _best_text(view))
     lines += [Content(line) for line in (*scores, differences_text(different)) if line]
     return Content("\n").join(lines)
+
+
+def _changed_settings_text(view: RunView) -> Content:
+    if view.active:
+        text = "! Its settings in the experiment's file were changed since its launch; it runs with those from then"
+        return Content.styled(text, "$text-warning")
+    key = (key_of("launch"), "bold $text-accent")
+    text = "! Its settings were changed since its launch"
+    return Content.assemble((text, "$text-warning"), "; ", key, " launches it with the present ones")
 
 
 def _first_step_text(snapshot: Snapshot) -> Content:

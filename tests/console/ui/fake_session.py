@@ -18,6 +18,7 @@ from console.results.items.items import ItemTable
 from console.results.next_steps.decisions import Decision
 from console.results.next_steps.derive import Addition, write_addition
 from console.results.records import Results
+from console.runs.experiment_watch import ExperimentChange
 from console.runs.host_facts import Gpu, HostFacts
 from console.runs.launch_attempts import Outcome
 from console.runs.launch_plan import AbortPlan, LaunchPlan, plan_abort, plan_launch
@@ -127,6 +128,7 @@ class FakeSession:
         self.repair_steps: asyncio.Queue[str | Exception | None] = asyncio.Queue()
         self.sync_requests: list[tuple[RunId, ...]] = []
         self.verify_results: asyncio.Queue[VerifyResult | None] = asyncio.Queue()
+        self.experiment_change: tuple[str, Experiment | None] | None = None
         self._logs: dict[RunId, FedLog] = {}
 
     def show(self, *views: RunView, sync_states: dict[RunId, SyncState] | None = None, **host: object) -> None:
@@ -259,17 +261,31 @@ class FakeSession:
             raise self.report_error
         return self.fixed_report or report_on(results)
 
+    async def check_experiment(self) -> ExperimentChange | None:
+        """What a test put there; with an experiment, that one is in force and its runs are followed."""
+        change, self.experiment_change = self.experiment_change, None
+        if change is None:
+            return None
+        text, experiment = change
+        if experiment is not None:
+            self.use(experiment)
+        return ExperimentChange(text, experiment is not None)
+
     async def add(self, addition: Addition, /) -> tuple[RunId, ...]:
         """Add it to the experiment's file, as the session does, unless a test set ``error``."""
         await self._pass()
-        profile, known = self.snapshot.profile, self.snapshot.runs
-        self.experiment = write_addition(self.experiment_file, addition, profile)
-        runs = run_ids(self.experiment, profile)
+        known = self.snapshot.runs
+        self.use(write_addition(self.experiment_file, addition, self.snapshot.profile))
+        return tuple(run for run in self.snapshot.runs if run not in known and addition.has(run))
+
+    def use(self, experiment: Experiment) -> None:
+        """Have ``experiment`` in force, and a snapshot of its runs."""
+        self.experiment, known = experiment, self.snapshot.runs
+        runs = run_ids(experiment, self.snapshot.profile)
         views = {run: known.get(run) or RunView(run) for run in runs}
         states = {run: self.snapshot.sync_states.get(run) or SyncState() for run in runs}
         version = self.snapshot.version + 1
         self.snapshot = replace(self.snapshot, runs=views, sync_states=states, version=version)
-        return tuple(run for run in runs if run not in known and addition.has(run))
 
     def record_decision(self, decision: Decision, /) -> None:
         """Record it, unless a test set ``error``."""

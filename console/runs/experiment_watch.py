@@ -1,0 +1,101 @@
+"""Notices when an experiment's file, or the one of its derived conditions, has changed, and reads both again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec import Struct
+
+from engine.contract.bad_input import BadInput
+from engine.contract.experiment import Experiment
+from engine.contract.experiment_reader import read_experiment
+from engine.contract.experiment_text import derived_path
+from engine.contract.settings import RunId, Settings, resolve, run_ids
+
+_Stamp = tuple[tuple[int, int, int] | None, ...]
+_MAX_NAMED = 6  # runs in one line
+
+
+class ExperimentChange(Struct, frozen=True):
+    """What a change of the file means, in one line; only if ``applied`` it is in force."""
+
+    text: str
+    applied: bool
+
+
+class ExperimentWatch:
+    """Whether the files of an experiment have changed since they were read last.
+
+    Args:
+        file: the experiment's file.
+        experiment: as it was read from there.
+
+    Attributes:
+        experiment: what is in force; a file with the same text is no change.
+    """
+
+    def __init__(self, file: Path, experiment: Experiment) -> None:
+        self.experiment = experiment
+        self._file = file
+        self._seen = self._read = self._stamp()
+
+    def check(self) -> Experiment | None:
+        """The experiment if its files have changed; None if not, or if they are still being written. Blocks shortly.
+
+        A change is read once the files are the same in two calls: an editor may write them in several steps.
+
+        Raises:
+            BadInput: what was written is not valid; once for each change.
+        """
+        stamp = self._stamp()
+        if stamp == self._read:
+            return None
+        if stamp != self._seen:
+            self._seen = stamp
+            return None
+        self._read = stamp
+        experiment = read_experiment(self._file)
+        return None if experiment == self.experiment else experiment
+
+    def _stamp(self) -> _Stamp:
+        return tuple(_stamp(path) for path in (self._file, derived_path(self._file)))
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def check_same_experiment(old: Experiment, new: Experiment, profile: str, file: Path) -> None:
+    """Raise BadInput if ``new`` cannot take the place of ``old`` while its runs are followed: it lacks some of them."""
+    reopen = "H and Enter open the file again as it is"
+    if new.name != old.name:
+        raise BadInput(f"it is the experiment {new.name} now; {reopen}", file=file, field="name")
+    if profile not in new.profiles:
+        raise BadInput(f"there is no profile {profile} any more; {reopen}", file=file, field="profiles")
+    present = set(run_ids(new, profile))
+    gone = [run for run in run_ids(old, profile) if run not in present]
+    if gone:
+        raise BadInput(f"{_runs_text(gone)} {'is' if len(gone) == 1 else 'are'} no longer in it; {reopen}", file=file)
+
+
+def change_text(file: Path, old: dict[RunId, Settings], new: dict[RunId, Settings]) -> str:
+    """``scaling.toml was read again: adds B.2/42; other settings for A/42 and A/123.``"""
+    added = [run for run in new if run not in old]
+    changed = [run for run, settings in new.items() if run in old and old[run] != settings]
+    parts = [f"adds {_runs_text(added)}"] if added else []
+    parts += [f"other settings for {_runs_text(changed)}"] if changed else []
+    return f"{file.name} was read again: {'; '.join(parts) or 'no run differs'}."
+
+
+def settings_of(experiment: Experiment, profile: str) -> dict[RunId, Settings]:
+    """Settings of every run of ``profile``, in matrix order."""
+    return {run: resolve(experiment, profile, run) for run in run_ids(experiment, profile)}
+
+
+def _runs_text(runs: list[RunId]) -> str:
+    shown = ", ".join(run.label for run in runs[:_MAX_NAMED])
+    return shown + (f" and {len(runs) - _MAX_NAMED} more" if len(runs) > _MAX_NAMED else "")
