@@ -149,6 +149,9 @@ class LocalSession:
         """Refused."""
         raise BadInput(NO_HOST)
 
+    async def check_experiment(self) -> None:
+        """Nothing: what was recorded beside the runs does not change."""
+
     async def add(self, addition: Addition) -> tuple[RunId, ...]:
         """Refused."""
         raise BadInput(NO_HOST)
