@@ -110,9 +110,9 @@ async def test_a_step_is_chosen_its_change_edited_and_the_derived_condition_laun
         await until_shown(pilot, "B.2", "from B: tier3")
         assert pilot.app.main.selected == RunId("B.2", 42) and pilot.app.main.view == "runs"  # type: ignore[attr-defined]
         await pilot.press("up")  # the view that was made again works on
-        await until_shown(pilot, "B/42  ")
+        await until(pilot, lambda: pilot.app.main.selected == RunId("C", 42))  # type: ignore[attr-defined]
         await pilot.press("1", "2", "down")
-        await until_shown(pilot, "B.2/42  ")
+        await until(pilot, lambda: pilot.app.main.selected == RunId("B.2", 42))  # type: ignore[attr-defined]
     derived = read_experiment(session.experiment_file).conditions["B.2"].derived
     assert derived is not None and (derived.reason, derived.profiles) == ("tier1 regressed", ("demo",))
     weights = resolve(session.experiment, "demo", RunId("B.2", 1)).curriculum
