@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Iterable
 
@@ -9,25 +10,37 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from console.format import seconds_left
-from console.runs.series import Series
+from console.runs.series import Columns, Series
 from console.sanitize import sanitize_line
 from engine.contract.events import Checkpoint, End, Evaluation, Event, Measurement, Progress, Stage, Step, Warning
+from engine.contract.experiment import TIERS
 from engine.contract.settings import RunId
 from engine.contract.state import RunState
 
 MAX_WARNINGS = 100
+STEP, LOSS, LEARNING_RATE, ELAPSED, FIRST_TIER = range(5)
+"""Columns of ``RunView.steps``; the share of each tier of ``TIERS`` in percent follows from ``FIRST_TIER`` on."""
+_TYPES = "ddfd" + "f" * len(TIERS)
+
+
+def _no_rows() -> tuple[array[float], ...]:
+    return tuple(array("d") if code == "d" else array("f") for code in _TYPES)
+
+
+_NO_STEPS = Columns(*_no_rows())
 
 
 class RunView(Struct, frozen=True):
     """Everything known of one run.
 
-    A view costs 17 bytes of memory a training step, shared with the views before and after it.
+    A view costs 43 bytes of memory a training step, shared with the views before and after it.
 
     Attributes:
         state: the run's state file on the host; None when the host does not know the run.
         next_seq: sequence number of the next event; an event with a lower one was seen already and is ignored.
         stage, stage_note, progress: the present stage of the pipeline and how far it is.
-        losses: training loss (y) by step (x); steps count from 1.
+        steps: a row for each training step, counted from 1: its number, loss, learning rate, seconds of training until
+            then (time between two processes of a resumed run is left out), and the share of each tier in its batch.
         first_step, last_step: (step, host's Unix time in s) of the first step since training began or resumed and of the
             last step, for the ETA and for how long runs of its kind take.
         measurements: of the head on development data, that of step 0 first.
@@ -43,7 +56,7 @@ class RunView(Struct, frozen=True):
     stage: str = ""
     stage_note: str = ""
     progress: Progress | None = None
-    losses: Series = Series()
+    steps: Columns = _NO_STEPS
     total_steps: int = 0
     learning_rate: float = 0.0
     first_step: tuple[int, float] | None = None
@@ -56,6 +69,11 @@ class RunView(Struct, frozen=True):
     failed_gates: tuple[str, ...] | None = None
     last_event: float = 0.0
     rejected: int = 0
+
+    @property
+    def losses(self) -> Series:
+        """Training loss (y) by step (x)."""
+        return Series.of(self.steps, STEP, LOSS)
 
     @property
     def state_name(self) -> str:
@@ -99,13 +117,14 @@ def reduce(view: RunView, events: Iterable[Event]) -> RunView:
     Pure: ``view`` itself never changes. Events that were reduced already are ignored. Every text in the result is safe to
     show.
     """
-    steps, losses = array("d"), array("d")
+    rows = _no_rows()
+    elapsed = view.steps.last(ELAPSED) if view.steps else 0.0
     measurements: list[Measurement] = []
     warnings: list[Warning] = []
     warning_times: list[float] = []
     next_seq = view.next_seq
     changes: dict[str, object] = {}
-    first_step = view.first_step
+    first_step, last_step = view.first_step, view.last_step
     for event in events:
         if event.seq < next_seq:
             continue
@@ -113,10 +132,11 @@ def reduce(view: RunView, events: Iterable[Event]) -> RunView:
         changes["last_event"] = event.t
         match event.body:
             case Step() as step:
-                steps.append(step.step)
-                losses.append(step.loss)
-                last = changes["last_step"] = (step.step, event.t)
-                first_step = first_step or last
+                if first_step is not None and last_step is not None:
+                    elapsed += max(0.0, event.t - last_step[1])
+                last_step = changes["last_step"] = (step.step, event.t)
+                first_step = first_step or last_step
+                _add_row(rows, step, elapsed)
                 changes["total_steps"] = step.total_steps
                 changes["learning_rate"] = step.learning_rate
             case Measurement() as measurement:
@@ -130,14 +150,22 @@ def reduce(view: RunView, events: Iterable[Event]) -> RunView:
                     first_step = None  # a resumed run has another process, with another clock
     if next_seq == view.next_seq:
         return view
-    if steps:
-        changes["losses"] = view.losses.extended(steps, losses)
+    if rows[STEP]:
+        changes["steps"] = view.steps.extended(*rows)
     if measurements:
         changes["measurements"] = (*view.measurements, *measurements)
     if warnings:
         changes["warnings"] = (*view.warnings, *warnings)[-MAX_WARNINGS:]
         changes["warning_times"] = (*view.warning_times, *warning_times)[-MAX_WARNINGS:]
     return replace(view, next_seq=next_seq, first_step=first_step, **changes)
+
+
+def _add_row(rows: tuple[array[float], ...], step: Step, elapsed: float) -> None:
+    """Add ``step`` to the columns of ``RunView.steps``."""
+    drawn = sum(step.tiers.values())
+    shares = (100 * step.tiers.get(tier, 0) / drawn if drawn else math.nan for tier in TIERS)
+    for row, value in zip(rows, (step.step, step.loss, step.learning_rate, elapsed, *shares), strict=True):
+        row.append(value)
 
 
 def _safe(measurement: Measurement) -> Measurement:

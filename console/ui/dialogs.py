@@ -28,7 +28,7 @@ _HELP_SECTIONS: tuple[tuple[str, tuple[Scope, ...]], ...] = (
     ("Host", ("host",)),
     ("Runs", ("runs",)),
     ("New runs: the form, its conditions, its line of settings", ("launch", "conditions", "settings")),
-    ("Live", ("live", "log", "search")),
+    ("Live", ("live", "chart", "log", "search")),
     ("Results", ("results",)),
     ("Next steps: the list, the change of one", ("steps", "change")),
     ("Recording a decision", ("decide",)),

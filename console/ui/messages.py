@@ -37,9 +37,9 @@ class RunOpened(Message):
 
 @dataclass
 class StepChosen(Message):
-    """The operator chose a training step, such as that of a line of the log."""
+    """The operator chose the training step of a line of the log; None if it names none."""
 
-    step: int
+    step: int | None
 
 
 @dataclass

@@ -27,6 +27,7 @@ BENCHES = (
     first_paint.measure,
     run_view.measure,
     chart_redraw.measure,
+    chart_redraw.cold,
     ragged_head.measure,
     training_step.sense_head,
     training_step.residual_head,

@@ -164,8 +164,7 @@ class LogPanel(Vertical):
 
     def action_choose_step(self) -> None:
         """Tell the charts the step of the selected line."""
-        if (step := self.store.step_of_line(self.view.current_line)) is not None:
-            self.post_message(StepChosen(step))
+        self.post_message(StepChosen(self.store.step_of_line(self.view.current_line)))
 
     def action_next_error(self, by: int) -> None:
         """Select the next line that begins an error, or the previous one."""

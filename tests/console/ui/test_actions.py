@@ -22,6 +22,7 @@ from console.ui.items.item_list import ItemList
 from console.ui.items.pane import ItemSearch, ItemsPane
 from console.ui.launch.fields import ConditionList, SettingsInput
 from console.ui.launch.form import LaunchForm
+from console.ui.live.chart_panel import ChartPanel
 from console.ui.live.log_panel import LogPanel, LogSearchInput
 from console.ui.live.pane import LivePane
 from console.ui.main_screen import MainScreen
@@ -41,6 +42,7 @@ OWNERS: dict[Scope, type[DOMNode]] = {
     "page": ScrollPage,
     "runs": RunsPane,
     "live": LivePane,
+    "chart": ChartPanel,
     "log": LogPanel,
     "search": LogSearchInput,
     "results": ResultsPane,
@@ -193,8 +195,8 @@ async def test_the_footer_shows_the_keys_of_the_view(size: tuple[int, int]) -> N
         last = screen(pilot).splitlines()[-1].strip()
         assert last == "a l L launch x abort X all ↵ live r restart n new s sync v verify ? help q quit"
         await pilot.press("3")
-        whole = await until_shown(pilot, "x abort", "[ ] run", "f follow", "/ search", "z charts", "w smooth", "? help")
-        assert ("m score  w smooth  g log scale" if size == LARGE else "m score w smooth g log") in whole
+        whole = await until_shown(pilot, "x abort", "[ ] run", "m metric", "b mean", "f follow", "/ search", "? help")
+        assert ("z layout" in whole) == (size == LARGE)
         await pilot.press("1")
         await until_shown(pilot, "p check again  Enter repair  R connect  s sync now  v verify  ? help  q quit")
 

@@ -94,35 +94,6 @@ async def test_the_top_line_always_has_link_age_and_counts(size: tuple[int, int]
         assert ("▶2" if size == SMALL else "2 running") in top
 
 
-@SIZES
-async def test_live_shows_curves_the_level_of_mean_pooling_and_the_log(size: tuple[int, int]) -> None:
-    session = busy_session()
-    session.log(RunId("B", 42)).feed(b"".join(b"step %d\n" % step for step in range(300)))
-    async with console(session, size) as pilot:
-        await pilot.press("down", "enter")
-        title = "  - mean pooling 45.2  best at epoch " if size == LARGE else " - pooling 45.2 best at 2.0"
-        text = await until_shown(pilot, "Loss", f"Dev top-1 %{title}", "B/42", "following", "step 299", "50%")
-        assert "step 200" not in text.split("following")[1] or size == LARGE
-        await until(pilot, lambda: "▄" in screen(pilot) or "▀" in screen(pilot), "a curve in blocks")
-        await pilot.press("G", "G")
-        await until(pilot, lambda: "BBB" in screen(pilot), "a curve in letters")
-        await pilot.press("g")
-        await until_shown(pilot, "smooth, log")
-
-
-async def test_live_turns_to_other_scores_on_development_data() -> None:
-    async with console(busy_session()) as pilot:
-        await pilot.press("3")
-        await until_shown(pilot, "Dev top-1 % - pooling 45.2 best at 4.0")
-        for title in ("Dev loss", "Dev score % - pooling 58.2 best at 4.0", "wordnet top-1 %  - mean pooling 45.2"):
-            await pilot.press("m")
-            await until_shown(pilot, title)
-        await pilot.press("m")
-        await until_shown(pilot, "wordnet coherence % - pooling 71.2")
-        await pilot.press("m")
-        await until_shown(pilot, "Dev top-1 %")
-
-
 async def test_live_turns_to_other_runs_and_their_logs() -> None:
     session = busy_session()
     session.log(RunId("A", 42)).feed(b"log of the first\n")
@@ -151,39 +122,6 @@ async def test_a_long_name_gives_way_to_state_progress_and_log() -> None:
         await pilot.press("3")
         text = await until_shown(pilot, "…/42  ▶ running  training  50%  ETA ", "log: 0 lines, following")
         assert name not in text
-
-
-async def test_at_40_columns_one_chart_is_shown_and_both_where_there_is_room_again() -> None:
-    async with console(busy_session(), (40, 24)) as pilot:
-        await pilot.press("3")
-        await until(pilot, lambda: "▄" in screen(pilot) or "▀" in screen(pilot), "a curve")
-        assert "Dev top-1" not in screen(pilot) and "no room" not in screen(pilot)
-        await pilot.press("z")
-        await until(pilot, lambda: "Dev top-1" in screen(pilot) and "Loss" not in screen(pilot))
-        await pilot.press("z", "z")
-        await until(pilot, lambda: "Loss" in screen(pilot) and "Dev top-1" not in screen(pilot))
-        await pilot.resize_terminal(80, 24)
-        await until(pilot, lambda: "Loss" in screen(pilot))
-        await pilot.press("z", "z", "z")
-        await until_shown(pilot, "Loss", "Dev top-1")
-        await pilot.resize_terminal(40, 24)
-        await until(pilot, lambda: "Loss" in screen(pilot) and "Dev top-1" not in screen(pilot))
-        await pilot.resize_terminal(80, 24)
-        await until_shown(pilot, "Loss", "Dev top-1")
-
-
-async def test_charts_can_give_their_room_to_the_log() -> None:
-    async with console(busy_session()) as pilot:
-        await pilot.press("3")
-        await until_shown(pilot, "Loss", "Dev top-1")
-        await pilot.press("z")
-        await until(pilot, lambda: "Dev top-1" not in screen(pilot) and "Loss" in screen(pilot))
-        await pilot.press("z")
-        await until(pilot, lambda: "Dev top-1" in screen(pilot) and "Loss" not in screen(pilot))
-        await pilot.press("z")
-        await until(pilot, lambda: "Dev top-1" not in screen(pilot) and "Loss" not in screen(pilot))
-        await pilot.press("z")
-        await until_shown(pilot, "Loss", "Dev top-1")
 
 
 @SIZES

@@ -1,0 +1,1 @@
+"""Charts of runs: metrics, their reduction to what a chart can show, drawing as text, export as SVG and PNG."""
