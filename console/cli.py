@@ -60,6 +60,7 @@ _COMMANDS = {
 }
 """Module in ``console/commands`` of each command; the function there has the command's name."""
 
+SHELLS = ("bash", "zsh", "tcsh", "fish")
 DEFAULTS = {
     "command": None,
     "host": "local",
@@ -76,6 +77,16 @@ DEFAULTS = {
 }
 
 
+class _PrintCompletion(argparse.Action):
+    """Prints a completion script. What makes it is imported only here."""
+
+    def __call__(self, parser: argparse.ArgumentParser, _: object, shell: object, option: str | None = None) -> None:
+        from console.commands.completion import completion_script
+
+        print(completion_script(parser, str(shell)))
+        parser.exit()
+
+
 def parser() -> Parser:
     """Parser of the command line; the shared options may stand before or after the command."""
     shared, as_json = shared_options(), json_option()
@@ -85,6 +96,13 @@ def parser() -> Parser:
         description="Control console for controlled scaling experiments. Without a command, it opens on the terminal.",
     )
     top.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    top.add_argument(
+        "--print-completion",
+        action=_PrintCompletion,
+        choices=SHELLS,
+        metavar="SHELL",
+        help="print the completion script for bash, zsh, tcsh or fish, and exit",
+    )
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     add_host_commands(commands, [shared, as_json, host_options()])
     add_result_commands(commands, [shared, as_json])

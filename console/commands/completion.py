@@ -1,0 +1,32 @@
+"""Completion scripts for shells, made by shtab from the parser of the command line."""
+
+from __future__ import annotations
+
+from argparse import Action, ArgumentParser
+from collections.abc import Iterator
+
+import shtab
+
+PROFILES = ("full", "smoke", "demo")
+_KINDS = {"FILE": shtab.FILE, "DIR": shtab.DIRECTORY, "FOLDER": shtab.DIRECTORY}
+"""What completes a value, by its name in the help."""
+
+
+def completion_script(parser: ArgumentParser, shell: str) -> str:
+    """The script for ``shell``: commands, options, their values where these are few, files and folders."""
+    for action in _actions(parser):
+        kind = _KINDS.get(str(action.metavar))
+        if kind is not None:
+            action.complete = kind  # type: ignore[attr-defined]  # where shtab looks
+        elif "--profile" in action.option_strings:
+            action.choices = PROFILES
+    return shtab.complete(parser, shell)
+
+
+def _actions(parser: ArgumentParser) -> Iterator[Action]:
+    """The arguments of the parser and of all its commands."""
+    for action in parser._actions:
+        yield action
+        if isinstance(action.choices, dict):
+            for command in action.choices.values():
+                yield from _actions(command)
