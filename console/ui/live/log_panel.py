@@ -36,7 +36,11 @@ class LogSearchInput(Input):
 
 
 class LogPanel(Vertical):
-    """A log, and under it the search bar while something is searched."""
+    """A log, and under it the search bar while something is searched.
+
+    Attributes:
+        view: the widget that shows the lines.
+    """
 
     BINDINGS = bindings("log")
 
@@ -46,21 +50,19 @@ class LogPanel(Vertical):
         self._reading = False
         self._changed = False
 
+        self.view = LogView(id="log-view")
+        self._mode = Label(id="log-search-mode", markup=False)
+        self._input = LogSearchInput(placeholder='text  !without  "two words"  /regex/', id="search")
+        self._result = Label(id="log-search-result", markup=False)
+        self._bar = Horizontal(self._mode, self._input, self._result, id="log-search")
+        self._bar.display = False
+
     def compose(self) -> ComposeResult:
-        yield LogView(id="log-view")
-        with Horizontal(id="log-search"):
-            yield Label(id="log-search-mode", markup=False)
-            yield LogSearchInput(placeholder='text  !without  "two words"  /regex/', id="search")
-            yield Label(id="log-search-result", markup=False)
+        yield self.view
+        yield self._bar
 
     def on_mount(self) -> None:
-        self.query_one("#log-search").display = False
         self._show_mode()
-
-    @property
-    def view(self) -> LogView:
-        """The widget that shows the lines."""
-        return self.query_one(LogView)
 
     @property
     def store(self) -> LogStore:
@@ -85,7 +87,7 @@ class LogPanel(Vertical):
 
     def poll(self) -> bool:
         """Have new lines read and searched, if there are any; returns whether anything changed since the last call."""
-        if not self._reading and self._behind:
+        if not self._reading and self.is_mounted and self._behind:
             self._reading = True
             self._read_on()
         elif self.view.following:
@@ -189,8 +191,8 @@ class LogPanel(Vertical):
             self._say("no match " + ("below" if by > 0 else "above"))
 
     def action_search(self) -> None:
-        self.query_one("#log-search").display = True
-        self.query_one(LogSearchInput).focus(scroll_visible=False)
+        self._bar.display = True
+        self._input.focus(scroll_visible=False)
 
     @on(LogSearchInput.ModeToggled)
     def action_toggle_filter(self) -> None:
@@ -201,9 +203,9 @@ class LogPanel(Vertical):
 
     def action_clear_search(self) -> None:
         """Show every line again."""
-        self.query_one(LogSearchInput).value = ""
+        self._input.value = ""
         self._search("")
-        self.query_one("#log-search").display = False
+        self._bar.display = False
         self.focus_log()
 
     @on(Input.Changed)
@@ -214,7 +216,7 @@ class LogPanel(Vertical):
     @on(Input.Submitted)
     def _keep_search(self, event: Input.Submitted) -> None:
         event.stop()
-        self.query_one("#log-search").display = bool(event.value)
+        self._bar.display = bool(event.value)
         self.focus_log()
 
     @on(LogView.Moved)
@@ -255,7 +257,7 @@ class LogPanel(Vertical):
 
     def _show_mode(self) -> None:
         mode = "filter" if self.view.filtering else "highlight"
-        self.query_one("#log-search-mode", Label).update(Content.styled(f" {mode} ", "reverse"))
+        self._mode.update(Content.styled(f" {mode} ", "reverse"))
 
     def _show_result(self) -> None:
         """What the search has found so far, or why it cannot be used."""
@@ -268,7 +270,7 @@ class LogPanel(Vertical):
             searching = "" if not search.behind else f", searched {search.searched:.0%}"
             other = "highlight" if self.view.filtering else "filter"
             text = Content(f" {_matches(search.count)}{searching}, Ctrl+T: {other}")
-        self.query_one("#log-search-result", Label).update(text)
+        self._result.update(text)
 
     def _say(self, text: str) -> None:
         self.app.show_notice(text)  # type: ignore[attr-defined]

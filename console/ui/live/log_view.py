@@ -190,7 +190,8 @@ class LogView(ScrollView, inherit_bindings=False):
         self.virtual_size = Size(_WIDEST, self._rows.count)
 
     def _scroll(self, y: int) -> None:
-        self.scroll_to(y=max(0, y), animate=False, immediate=True)
+        # forced: a window that was too small for the lines a moment ago has no scrollbar yet
+        self.scroll_to(y=max(0, y), animate=False, immediate=True, force=True)
 
     def _to_end(self) -> None:
         self._scroll(self._rows.count - self.size.height)
@@ -206,8 +207,7 @@ class LogView(ScrollView, inherit_bindings=False):
 
     def on_resize(self) -> None:
         """Keep the end visible, once the new size applies."""
-        if self.following:
-            self.call_after_refresh(self._to_end)
+        self.call_after_refresh(self.keep_end)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Scrolling up pauses, reaching the end with the wheel or the scrollbar follows again."""
