@@ -30,7 +30,7 @@ class PanelApp(App[None]):
     def __init__(self, log: FedLog) -> None:
         super().__init__()
         self.log_file = log
-        self.steps: list[int] = []
+        self.steps: list[int | None] = []
         self.notices: list[str] = []
 
     def compose(self) -> ComposeResult:
