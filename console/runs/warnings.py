@@ -83,9 +83,15 @@ def all_warnings(views: Iterable[RunView]) -> tuple[RunWarning, ...]:
     """Every warning of every run, the newest first; those of one moment in the order of the runs."""
     found = []
     for view in views:
-        for warning, at in zip(view.warnings, view.warning_times, strict=True):
+        for warning, at in zip(view.warnings, _times(view), strict=True):
             found.append(RunWarning(view.run, warning.kind, warning.message, warning.step, at))
         if view.rejected:
             message = f"{counted(view.rejected, 'line')} of its events could not be read"
             found.append(RunWarning(view.run, UNREAD, message, 0, view.last_event))
     return tuple(sorted(found, key=lambda one: (-one.at, -one.step)))
+
+
+def _times(view: RunView) -> tuple[float, ...]:
+    """The time of each warning, that of the newest event where it was not kept."""
+    missing = len(view.warnings) - len(view.warning_times)
+    return (*view.warning_times, *[view.last_event] * missing)

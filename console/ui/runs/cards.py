@@ -23,6 +23,7 @@ from engine.contract.settings import RunId
 
 _CARD_WIDTH = 22  # as in console.tcss
 _CARD_HEIGHT = 5
+CONDITION_HEIGHT = 1 + _CARD_HEIGHT
 
 
 class RunCard(Widget):
@@ -83,7 +84,7 @@ class RunCards(VerticalScroll, can_focus=False):
     @property
     def line_count(self) -> int:
         """Lines of all cards with their titles, where a condition's cards fit beside each other."""
-        return len(self._rows) * (1 + _CARD_HEIGHT)
+        return len(self._rows) * CONDITION_HEIGHT
 
     def compose(self) -> ComposeResult:
         """Per condition a title and a row of cards."""

@@ -20,7 +20,8 @@ from console.ui.messages import (
     RunSelected,
 )
 from console.ui.pane import Pane, UpdatingText
-from console.ui.runs.cards import RunCards
+from console.ui.runs.cards import CONDITION_HEIGHT, RunCards
+from console.ui.runs.overview import LEAST_HEIGHT, Overview
 from console.ui.runs.run_text import details_text
 from engine.contract.experiment import USER_BUNDLES, Experiment
 from engine.contract.settings import RunId, Settings, differences, resolve
@@ -31,6 +32,9 @@ if TYPE_CHECKING:  # what is not needed for the first paint is imported after it
 
 _FRAME = 3  # lines of the screen around the view
 _TALL = 26  # lines of the view that hold three rows of cards and more than three lines of details
+_DETAILS, _TALL_DETAILS = 3, 9  # lines of details at most, as in console.tcss
+_REST = 1 + _TALL_DETAILS + LEAST_HEIGHT  # lines below the matrix on a tall screen: totals, details and an overview
+_OVERVIEW = 12  # lines of the overview that a matrix leaves free on a tall screen rather than to show more rows
 _MAX_CARDS = 3  # beside each other at 80 columns, and below each other at 24 lines
 
 
@@ -50,6 +54,7 @@ class RunsPane(Pane, inherit_bindings=False):
         self._body: RunCards | RunMatrix | None = None
         self._total = UpdatingText(id="total")
         self._details = UpdatingText(id="details")  # kept, not queried: updates come while the console closes
+        self._overview = Overview(id="overview")
         self._settings: dict[RunId, Settings] | None = None  # resolved after the first paint
         self._expected: tuple[Snapshot | None, dict[RunId, RunTimes]] = (None, {})
         if runs:  # selected before anything is styled
@@ -58,15 +63,18 @@ class RunsPane(Pane, inherit_bindings=False):
     def compose(self) -> ComposeResult:
         """The matrix, its totals, and the details below."""
         size = self.app.size
+        self._make_body(self._wants_cards(size.height - _FRAME))
         self._fit(size.height - _FRAME)  # else the first layout would be done twice
-        yield self._make_body(self._wants_cards(size.height - _FRAME))
+        if self._body is not None:
+            yield self._body
         yield self._total
         yield self._details
+        yield self._overview
 
     def _wants_cards(self, height: int) -> bool:
-        """Cards while at most three seeds fit beside each other, and all conditions below each other."""
+        """Cards while at most three seeds fit beside each other, and all conditions below each other with the rest."""
         seeds = len(self._runs) // max(1, len(self._conditions))
-        return seeds <= _MAX_CARDS and len(self._conditions) <= max(_MAX_CARDS, (height - 4) // 6)
+        return seeds <= _MAX_CARDS and len(self._conditions) <= max(_MAX_CARDS, (height - _REST) // CONDITION_HEIGHT)
 
     def _make_body(self, cards: bool) -> RunCards | RunMatrix:
         if cards:
@@ -91,13 +99,24 @@ class RunsPane(Pane, inherit_bindings=False):
         if self._body is not None and self._wants_cards(height) != isinstance(self._body, RunCards):
             await self._body.remove()
             await self.mount(self._make_body(self._wants_cards(height)), before=self._total)
-            self.tick()
         self._fit(height)
+        self.tick()
 
     def _fit(self, height: int) -> None:
         """Set what a view of ``height`` lines has room for."""
-        self.set_class(height >= _TALL, "tall")
-        self._total.display = height >= _TALL or not self._wants_cards(height)
+        tall, cards = height >= _TALL, isinstance(self._body, RunCards)
+        self.set_class(tall, "tall")
+        self._total.display = tall or not cards
+        if self._body is None:
+            return
+        below = self._total.display + (_TALL_DETAILS if tall else _DETAILS)
+        lines = self._body.line_count
+        if tall and not cards:
+            lines = min(lines, max(_OVERVIEW, height - below - _OVERVIEW))
+        self._overview.display = height - lines - below >= LEAST_HEIGHT
+        # without an overview the matrix has all that is left, as console.tcss says
+        self._body.styles.height = lines if self._overview.display else None
+        self._body.styles.max_height = lines if self._overview.display else None
 
     def watch_snapshot(self) -> None:
         self.tick()
@@ -107,15 +126,19 @@ class RunsPane(Pane, inherit_bindings=False):
         if self.snapshot is None or self._body is None:
             return
         self._body.show(self.snapshot, self.clock)
-        if self._total.display:
-            self._show_total(self.snapshot)
+        if self._total.display or self._overview.display:
+            self._show_totals(self.snapshot)
         self._show_details()
 
-    def _show_total(self, snapshot: Snapshot) -> None:
+    def _show_totals(self, snapshot: Snapshot) -> None:
+        from console.ui.runs.overview_text import OverviewData
         from console.ui.runs.total_text import total_text
 
+        found, now = self._estimate(snapshot), time.time()
         stale = staleness(snapshot.host, time.monotonic())
-        self._total.set_text(total_text(self._estimate(snapshot), time.time(), stale))
+        self._total.set_text(total_text(found, now, stale))
+        if self._overview.display and self.selected is not None:
+            self._overview.show(OverviewData(snapshot, self.selected, found, now, self.glyphs))
 
     def _estimate(self, snapshot: Snapshot) -> Estimate:
         """When the runs are expected to end; their times are measured again for a new snapshot only."""
@@ -131,7 +154,7 @@ class RunsPane(Pane, inherit_bindings=False):
     def watch_selected(self, old: RunId | None, new: RunId | None) -> None:
         if self._body is not None and new in self._runs and old is not None:
             self._body.select(new)
-            self._show_details()
+            self.tick()
 
     def _show_details(self) -> None:
         if self.snapshot is None or self.selected is None:

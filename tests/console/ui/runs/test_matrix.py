@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec.structs import replace
 from textual.pilot import Pilot
 
+from console.runs.host_facts import Gpu, HostHistory
 from console.ui.messages import RunSelected
 from console.ui.runs.matrix import RunMatrix
 from engine.contract.derived import Derivation
@@ -12,7 +14,7 @@ from engine.contract.events import Warning
 from engine.contract.settings import RunId
 from engine.contract.state import RunState
 from tests.console.ui.driving import HOSTILE, LARGE, SIZES, SMALL, console, screen, until, until_shown
-from tests.console.ui.fake_session import SCALING, FakeSession
+from tests.console.ui.fake_session import FACTS, SCALING, FakeSession
 from tests.console.ui.scenes import finished, training, view_of
 
 SEEDS = (42, 123, 456, 789, 1011, 1213, 1415, 1617, 1819, 2021)
@@ -162,9 +164,9 @@ async def test_the_matrix_is_kept_up_to_date_and_enter_opens_the_selected_run() 
 
 
 async def test_four_conditions_of_three_seeds_are_cards_where_there_is_room() -> None:
-    session = session_of(4, 3)
+    session, tall = session_of(4, 3), (120, 44)
     fill(session)
-    async with console(session, LARGE) as pilot:
+    async with console(session, tall) as pilot:
         await until_shown(pilot, "✓ finished", "A/42")
         await pilot.press("down", "right")
         await until_shown(pilot, "B/123  ✗ failed")
@@ -172,9 +174,27 @@ async def test_four_conditions_of_three_seeds_are_cards_where_there_is_room() ->
         await until_shown(pilot, "▸ B", "✗ oom", "total 3 of 12")
         await pilot.press("left")
         await until_shown(pilot, "B/42  ✓ finished")
-        await pilot.resize_terminal(*LARGE)
+        await pilot.resize_terminal(*tall)
         await until(pilot, lambda: pilot.app.screen.query("#cell-B-42.selected"))
         await until_shown(pilot, "top-1 52.4, pooling 45.2")
+
+
+@pytest.mark.parametrize("size", [LARGE, (200, 60)])
+async def test_below_the_matrix_is_an_overview_of_the_selected_run_the_host_the_queue_and_the_warnings(
+    size: tuple[int, int],
+) -> None:
+    session = session_of(3, 3)
+    fill(session)
+    gpu = Gpu("L40S", 46_068, 12_000, 87, "5", 71, 284.3)
+    history = HostHistory().with_facts(replace(FACTS, gpus=(gpu,), gpu_processes=()), 1.0)
+    session.snapshot = replace(session.snapshot, host_history=history)
+    async with console(session, size) as pilot:
+        await until_shown(pilot, "A/42  loss and top-1", "71 °C", "284 W", "used by nobody", "Queue", "! lists all")
+        await pilot.press("right")
+        await until_shown(pilot, "A/123  loss and top-1")
+        session.snapshot = replace(session.snapshot, host_history=history.with_facts(FACTS, 6.0))
+        session.show(last_reply_at=session.snapshot.host.last_reply_at + 1)
+        await until_shown(pilot, "GPU: L40S, last 10 s")
 
 
 async def test_narrow_and_short_screens_show_what_fits() -> None:
