@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from itertools import islice
 
 from msgspec import Struct
 from textual.content import Content
 
+from console.charts.sparkline import sparkline
 from console.format import counted, number, percent, rough_duration, run_label, size
 from console.glyphs import Glyphs
 from console.runs.estimates import Estimate
@@ -94,7 +94,7 @@ def _title(text: str) -> Content:
 def _spark(name: str, values: Sequence[float], value: str, width: int, glyphs: Glyphs) -> Content:
     """``use      ▁▃▇█▆  87%``."""
     room = max(4, width - _NAME_WIDTH - _VALUE_WIDTH)
-    drawn = sparkline(values, room, glyphs.name)
+    drawn = sparkline(values, room, "ascii" if glyphs.is_ascii else "blocks")
     return Content.assemble(
         (name.ljust(_NAME_WIDTH), "$foreground-muted"), (drawn, "$text-accent"), (f"  {value}", "bold")
     )
@@ -221,22 +221,3 @@ def _warnings(data: OverviewData, _width: int, height: int) -> list[Content]:
         head = f"! {run_label(one.run, _LABEL_WIDTH)}{step}  "
         lines.append(Content.assemble((head, "$text-warning"), Content(one.message)))
     return lines
-
-
-def sparkline(values: Sequence[float], width: int, glyphs: str) -> str:
-    from console.glyphs import SETS
-
-    levels = next(one.levels for one in SETS if one.name == glyphs)
-    columns = min(width, len(values))
-    means = [
-        sum(part) / len(part)
-        for i in range(columns)
-        if (
-            part := [
-                v for v in values[i * len(values) // columns : (i + 1) * len(values) // columns] if math.isfinite(v)
-            ]
-        )
-    ]
-    low, high = min(means, default=0.0), max(means, default=0.0)
-    top = len(levels) - 1
-    return "".join(levels[round((v - low) / (high - low) * top) if high > low else top // 2] for v in means)
