@@ -57,6 +57,7 @@ _COMMANDS = {
     "decide": "decisions",
     "schema": "json_schemas",
     "serve": "serve",
+    "logs": "logs",
 }
 """Module in ``console/commands`` of each command; the function there has the command's name."""
 

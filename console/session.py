@@ -70,6 +70,7 @@ class Session:
         strict: a failed ship blocker fails a run; None: as the profile says.
         access: with whose files the host is reached, and who asks the operator; nobody by default.
         syncs_runs: write the local runs folder, unless another console does.
+        keeps_logs: follow logs, too, where it does not.
 
     Attributes:
         experiment, experiment_file: what is run, also what was added to it since; its file.
@@ -91,6 +92,7 @@ class Session:
         host_name: str = "local",
         access: Access | None = None,
         syncs_runs: bool = True,
+        keeps_logs: bool = False,
     ) -> None:
         self.experiment = experiment
         self.experiment_file = experiment_file
@@ -118,6 +120,7 @@ class Session:
             on_change=self._notify,
             access=access,
             syncs_runs=syncs_runs,
+            keeps_logs=keeps_logs,
         )
         self.ready = self._link.ready
         self.stopped = self._link.retry.stopped

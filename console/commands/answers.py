@@ -37,6 +37,7 @@ SCHEMA_VERSIONS = {
     "transition": 1,
     "progress": 1,
     "served": 1,
+    "log-line": 1,
 }
 """Version of each schema; it changes when a field is renamed, removed or means something else, not when one is added."""
 
@@ -253,3 +254,21 @@ class ServedAnswer(Struct, frozen=True):
 
     url: str
     read_only: bool
+
+
+class LogLineAnswer(Struct, frozen=True):
+    """One line of a run's log.
+
+    Attributes:
+        number: from 0, in the whole log.
+        time: Unix time that the host wrote, in seconds; that of the line above for one without; null if there is none.
+        level: ``debug``, ``info``, ``warning`` or ``error``; empty where the line names none.
+        step: the training step that the line names.
+    """
+
+    run: RunId
+    number: int
+    time: float | None
+    level: str
+    step: int | None
+    text: str

@@ -52,7 +52,9 @@ class Context:
             prompter = TerminalPrompter()
         lists = command == "restore" and self.options.key is None
         reads_only = (
-            command in ("status", "watch", "wait") or lists or (command == "preflight" and not self.options.repair)
+            command in ("status", "watch", "wait", "logs")
+            or lists
+            or (command == "preflight" and not self.options.repair)
         )
         return Session(
             self.host,
@@ -66,6 +68,7 @@ class Context:
             host_name=self.host_name,
             access=Access(prompter=prompter),
             syncs_runs=command in (None, "run", "sync", "restore") and not lists,
+            keeps_logs=command == "logs",
         )
 
     def launch_choice(self) -> LaunchChoice:

@@ -6,7 +6,7 @@ from argparse import _SubParsersAction
 from pathlib import Path
 from typing import TypeAlias
 
-from console.commands.parser import Parser, chosen_options, condition_option, port
+from console.commands.parser import Parser, chosen_options, condition_option, count, port
 
 Commands: TypeAlias = "_SubParsersAction[Parser]"
 
@@ -24,6 +24,7 @@ def add_host_commands(commands: Commands, parents: list[Parser]) -> None:
         default="all-ended",
         help="finished, failed, all-ended (default), or RUN=STATE such as A/42=running",
     )
+    _add_logs(commands, [*parents, chosen])
     abort = commands.add_parser("abort", parents=[*parents, chosen], help="end runs with all their processes")
     abort.add_argument("--all", action="store_true", help="every run of the profile")
     _add_take_over(abort)
@@ -60,6 +61,22 @@ def _add_run(commands: Commands, parents: list[Parser]) -> None:
     strict.add_argument("--no-strict", dest="strict", action="store_false", help="ship blockers are only reported")
     run.add_argument("--detach", action="store_true", help="return once the runs are queued")
     _add_take_over(run)
+
+
+def _add_logs(commands: Commands, parents: list[Parser]) -> None:
+    logs = commands.add_parser("logs", parents=parents, help="print the logs of runs, or follow them on the host")
+    logs.add_argument("run", nargs="?", metavar="RUN", help="the run, such as A/42 (default: all chosen ones)")
+    logs.add_argument("-f", "--follow", action="store_true", help="follow the host's logs until the runs have ended")
+    logs.add_argument(
+        "--grep",
+        metavar="QUERY",
+        default="",
+        help="only lines with these words: text, /regular expression/, !word to exclude, as in view 3",
+    )
+    logs.add_argument(
+        "--level", choices=("debug", "info", "warning", "error"), help="only lines of this level or above"
+    )
+    logs.add_argument("--tail", type=count, metavar="N", help="only the last N lines of each log (with -f: 20)")
 
 
 def _add_take_over(command: Parser) -> None:

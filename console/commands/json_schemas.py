@@ -53,6 +53,7 @@ def schemas() -> tuple[Schema, ...]:
         Schema("transition", answers.TransitionLine, ("watch",), is_line=True),
         Schema("progress", answers.ProgressLine, ("run --progress ndjson", "sync --progress ndjson"), is_line=True),
         Schema("served", answers.ServedAnswer, ("serve",)),
+        Schema("log-line", answers.LogLineAnswer, ("logs",), is_line=True),
         Schema("decision", Decision, ("decide DECISION --reason TEXT",)),
     )
 

@@ -53,6 +53,7 @@ class HostLink:
         on_change: called on the event loop after each change.
         access: with whose files the host is reached, and who asks the operator.
         syncs_runs: write the local runs folder and pull sealed runs, unless another console does; else runs are only read.
+        keeps_logs: read logs, too, where runs are only read.
 
     Attributes:
         view: the host as it is known now.
@@ -74,6 +75,7 @@ class HostLink:
         on_change: Callable[[], None],
         access: Access | None = None,
         syncs_runs: bool = True,
+        keeps_logs: bool = False,
     ) -> None:
         self.host = host
         self.view = HostView(
@@ -87,7 +89,7 @@ class HostLink:
         )
         self.history = HostHistory()
         self.local = RunsFolder(runs_dir / folder, may_write=syncs_runs)
-        self.follower = RunFollower(self.local, runs, keep_logs=syncs_runs)
+        self.follower = RunFollower(self.local, runs, keep_logs=syncs_runs or keeps_logs)
         self.run_sync = RunSync(self.local, PurePosixPath("runs") / folder, runs, self.follower, on_change)
         self.ready = asyncio.Event()
         self.access = access or Access()
