@@ -13,11 +13,10 @@ from console.glyphs import BRAILLE
 from console.runs.estimates import Estimate, RunTimes, estimate
 from console.runs.host_facts import Gpu, GpuProcess, HostHistory
 from console.runs.run_view import RunView
-from console.runs.series import Series
 from console.runs.snapshot import Snapshot
 from console.ui.runs.overview_text import OverviewData, overview_lines
 from console.ui.runs.total_text import total_text
-from engine.contract.events import Warning
+from engine.contract.events import Step, Warning
 from engine.contract.settings import RunId
 from engine.contract.state import Identity, RunState
 from tests.console.ui.driving import HOSTILE
@@ -128,11 +127,10 @@ def test_the_queue_comes_in_its_order_with_the_end_of_each() -> None:
 
 
 def test_hostile_names_numbers_and_clocks_leave_every_line_in_its_place() -> None:
-    view = view_of(
-        A, "running", [*training(20), Warning("loss_spike", f"\x1b[31m\u202e{HOSTILE} 損失が急に大きく" * 9, 2**53)]
-    )
-    values = [math.nan, math.inf, -math.inf, 1e308, 0.5, *range(9000)]
-    view = replace(view, losses=Series(range(len(values)), map(float, values)))
+    values = [math.nan, math.inf, -math.inf, 1e38, 0.5, *map(float, range(9000))]
+    steps = [Step(at, len(values), 1, value, 0.1, {}) for at, value in enumerate(values, 1)]
+    spike = Warning("loss_spike", f"\x1b[31m\u202e{HOSTILE} 損失が急に大きく" * 9, 2**53)
+    view = view_of(A, "running", [*training(20), *steps, spike])
     held = (GpuProcess(2**22, HOSTILE + "名前" * 40, 2**40, "名前" * 20, 0),)
     made = history(Gpu(HOSTILE + "名" * 90, 0, 2**40, 10**6, "5", 10**6, 1e6), processes=held)
     made = made.with_facts(replace(FACTS, time=-5.0), 1.0)  # our clock went back, and the GPUs are gone
