@@ -274,9 +274,9 @@ async def test_the_palette_carries_out_an_action_of_this_view_and_of_another() -
         await until(pilot, lambda: session.launched)
         app = pilot.app
         assert isinstance(app, ConsoleApp)
-        title = "Live: Loss on a logarithmic scale"
+        title = "Live: Logarithmic scale of the selected chart"
         await next(one for one in commands(app) if one.title == title).run()  # type: ignore[misc]
-        await until_shown(pilot, ">3 Live<", "smooth, log")
+        await until_shown(pilot, ">3 Live<", "smooth 0.90, log")
 
 
 async def test_a_click_in_the_key_bar_does_what_stands_there() -> None:

@@ -25,7 +25,7 @@ async def test_every_view_can_be_left_and_read_while_the_link_is_lost() -> None:
         await until(pilot, lambda: age_of_the_loss(pilot) >= 12, "the age of the loss")
         for key, text in (
             ("1", "connection reset"),
-            ("3", "Loss"),
+            ("3", "training loss"),
             ("4", "DO NOT SHIP"),
             ("5", "2 items"),
             ("2", "finished"),

@@ -54,7 +54,7 @@ async def test_every_view_shows_what_is_local(folder: Path, size: tuple[int, int
     async with view(folder, size) as pilot:
         await until_shown(pilot, "no host", "finished", "running")
         await pilot.press("3")
-        await until_shown(pilot, "Loss", "the last line")
+        await until_shown(pilot, "training loss", "the last line")
         await pilot.press("4")
         await until_shown(pilot, "1 of 2 runs evaluated")
         await pilot.press("5")
