@@ -44,13 +44,12 @@ calibration: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("qllm-console needs Python 3.11 or newer; this is %d.%d: set PYTHON=/path/to/python3" % v[:2])' || exit 2
-	@echo "Setting up $(VENV) (once, some minutes: torch is large) ..."
-	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "qllm-console needs Python's venv module (on Debian: apt-get install python3-venv)" >&2; exit 2; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[engine,dev]'
+	@$(PYTHON) tools/set_up.py $(VENV) '.[engine,dev]' constraints.txt
 	@touch $@
 
 $(WORDNET): $(INSTALLED)
-	@$(BIN)/qllm-engine data obtain
+	@$(PYTHON) tools/set_up.py --wordnet
+	@$(BIN)/qllm-engine data obtain >/dev/null
 	@touch $@
 
 clean:

@@ -73,7 +73,7 @@ class Console:
     def sync_state(self) -> SyncState:
         return self.link.run_sync.sync_states[RUN]
 
-    async def until(self, condition: Callable[[SyncState], bool], seconds: float = 20.0) -> None:
+    async def until(self, condition: Callable[[SyncState], bool], seconds: float = 60.0) -> None:
         await until(lambda: condition(self.sync_state), self._changed, seconds)
 
     async def synced_to(self, size: int) -> None:

@@ -31,7 +31,9 @@ async def test_of_two_consoles_one_writes_and_the_other_follows_with_private_cop
             steered.steer(str(lines))
             await asyncio.gather(*(one.synced_to(FIRST + lines * LINE) for one in (writer, reader)))
         async with asyncio.timeout(10):
-            while reader.link.follower.logs[RUN].total < 2000:
+            log = reader.link.follower.logs[RUN]
+            while log.total < 2000:
+                log.catch_up()
                 await asyncio.sleep(0.01)
         await steered.end(link)
         await asyncio.gather(writer.synced(), reader.synced())
@@ -66,6 +68,7 @@ async def test_when_the_writer_leaves_the_reader_becomes_the_writer_and_its_view
             await reader.until(lambda _: reader.link.local.writable)
             await reader.synced_to(FIRST + 7 * LINE)
             assert steered.live(key)["log.txt"] == (steered.remote / "log.txt").read_bytes()
+            reader.link.follower.logs[RUN].catch_up()
             assert reader.link.follower.logs[RUN].total == 7 and not reader.link.local.other_writer
             await steered.end(link)
             await reader.synced()

@@ -1,0 +1,1 @@
+"""Programs for people who set the project up or work on it; nothing here is installed."""
