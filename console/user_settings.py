@@ -30,7 +30,8 @@ class NotifySettings(Struct, frozen=True, forbid_unknown_fields=True):
     """How the console tells that a run has ended or a host was lost, beside a line on its own screen.
 
     Attributes:
-        command: a program and its arguments, run without a shell; the text is added as its last argument.
+        command: a program and its arguments, run without a shell; ``{title}`` and ``{text}`` in them are replaced, and
+            without a ``{text}`` the text is added as the last argument.
         bell: ring the terminal's bell.
         osc9: send the text to the terminal as a desktop notification (OSC 9), which not every terminal has.
     """

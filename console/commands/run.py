@@ -20,6 +20,7 @@ from console.runs.launch_attempts import Outcome
 from console.runs.launch_plan import LaunchPlan
 from console.runs.run_view import RunView, fraction_done
 from console.runs.snapshot import Snapshot, SyncState
+from console.runs.transitions import all_ended_text
 from console.session import Session
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment_text import derived_path
@@ -73,6 +74,8 @@ async def run(context: Context) -> int:
                 report(f"{outcome.run.label}: another launch has replaced the one of this command")
                 launched = exit_codes.FAILED
         snapshot = session.snapshot
+    if not any(view.active for view in snapshot.runs.values()):
+        report(f"{all_ended_text(snapshot)}: the verdict follows; the console shows it in view 4")
     print_report(session.report(), context.options)
     return _exit_code(snapshot, chosen) or launched
 

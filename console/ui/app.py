@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ from console.ui.keymap import KeyMap
 from console.ui.launch.commands import LaunchCommands
 from console.ui.main_screen import TICK_SECONDS, MainScreen
 from console.ui.messages import ActionClicked
+from console.ui.notifications import Notifier, TerminalSignals, in_tmux
 from console.ui.palette import ActionPalette
 from console.ui.prompts import PromptQueue
 from console.ui.results.commands import ResultCommands
@@ -102,6 +104,7 @@ class ConsoleApp(LaunchCommands, PreflightCommands, SyncCommands, ResultCommands
         self._make_session = make_session
         self._needs_input = False
         self._disk_full = False
+        self._notifier: Notifier | None = None
         self._follower: Worker[None] | None = None
         runs = run_ids(experiment, profile)
         link: Link = "starting" if has_host else "local"
@@ -221,6 +224,9 @@ class ConsoleApp(LaunchCommands, PreflightCommands, SyncCommands, ResultCommands
             newest, shown = self.session.snapshot, self.main.snapshot
             if shown is None or newest.version != shown.version or newest.host is not shown.host:
                 self.main.snapshot = newest
+            if self._notifier is None:
+                self._notifier = self._make_notifier()
+            self._notifier.update(newest, self.own_aborts, time.monotonic())
             self.update_link(newest.host.link)
             if newest.host.disk_full and not self._disk_full:
                 text = full_disk(newest.host.disk_free)
@@ -231,8 +237,22 @@ class ConsoleApp(LaunchCommands, PreflightCommands, SyncCommands, ResultCommands
                 self.show_notice(f"{newest.host.detail}; {key_of('app.reconnect')} in view 1 connects again.", "error")
             self._needs_input = needs_input
 
+    def _make_notifier(self) -> Notifier:
+        signals = None
+        if (write := self.terminal_writer()) is not None:
+            signals = TerminalSignals(write, in_tmux=in_tmux())
+        start = partial(self.run_worker, group="notify", exit_on_error=False)
+        return Notifier(self.settings.notify, self.show_notice, signals, start)
+
+    def terminal_writer(self) -> Callable[[str], object] | None:
+        """Writes to the terminal; None where there is none, or a browser is in its place."""
+        is_terminal = self._driver is not None and not self.is_headless and not self.is_web
+        return self._driver.write if is_terminal and self._driver is not None else None
+
     async def on_unmount(self) -> None:
         """Close the link; runs continue on the host."""
+        if self._notifier is not None:
+            self._notifier.close()
         if self.session is not None:
             try:
                 await asyncio.wait_for(self.session.close(), _CLOSING_SECONDS)
@@ -274,7 +294,7 @@ class ConsoleApp(LaunchCommands, PreflightCommands, SyncCommands, ResultCommands
 
     async def action_quit(self) -> None:
         """Leave; asks first if runs are active or not synced yet."""
-        snapshot = self.main.snapshot
+        snapshot = self.main.snapshot if self.has_host else None
         active = sum(view.active for view in snapshot.runs.values()) if snapshot else 0
         unsynced = len(sync_status(snapshot).not_synced) if snapshot else 0
         parts = []

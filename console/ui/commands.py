@@ -39,14 +39,16 @@ class CommandApp(App[None], inherit_bindings=False):
     def __init__(self) -> None:
         super().__init__()
         self._pending: dict[str, str] = {}
+        self.own_aborts: set[RunId] = set()
 
     def show_busy(self, text: str) -> None:
         """Show the commands under way; none if ``text`` is empty."""
         raise NotImplementedError
 
-    def show_notice(self, text: str, severity: Severity = "information") -> None:
-        """Show a short notice; never as markup, because it may quote the host."""
-        self.notify(text, severity=severity, markup=False, timeout=_NOTICE_SECONDS[severity])
+    def show_notice(self, text: str, severity: Severity = "information", seconds: float | None = None) -> None:
+        """Show a short notice; never as markup, because it may quote the host. ``seconds``: None goes by ``severity``."""
+        timeout = _NOTICE_SECONDS[severity] if seconds is None else seconds
+        self.notify(text, severity=severity, markup=False, timeout=timeout)
 
     def confirm(self, question: str, yes_label: str, on_yes: Callable[[], object]) -> None:
         """Ask ``question``; call ``on_yes`` if it is answered with y."""
@@ -90,6 +92,7 @@ class CommandApp(App[None], inherit_bindings=False):
             return
 
         async def abort() -> Notice:
+            self.own_aborts.update(plan.abort)  # their end is no news
             return outcome_notice("aborted", await session.abort(plan))
 
         busy_text = f"aborting {counted(len(plan.abort), 'run')}"

@@ -59,6 +59,16 @@ class Terminal:
                 shown = CONTROL.sub(b"", self._painted)[-4000:].decode("utf-8", "replace")
                 raise AssertionError(f"never painted: {text!r}\n{shown}")
 
+    def wait_for_bytes(self, sequence: bytes, seconds: float) -> None:
+        """Wait until ``sequence`` has come since the last key, control sequences included.
+
+        Raises:
+            AssertionError: it did not within ``seconds``.
+        """
+        with self._more:
+            if not self._more.wait_for(lambda: sequence in self._painted, seconds):
+                raise AssertionError(f"never came: {sequence!r}")
+
     def press(self, key: str, text: str, seconds: float = 10.0) -> float:
         """Press ``key``; returns how long it took until ``text`` was painted after it."""
         with self._more:

@@ -72,9 +72,9 @@ def record_notices(app: ConsoleApp) -> None:
     """Record every notice, however soon it leaves the screen."""
     show, texts = app.show_notice, _notices.setdefault(app, [])
 
-    def keep(text: str, severity: Severity = "information") -> None:
+    def keep(text: str, severity: Severity = "information", seconds: float | None = None) -> None:
         texts.append(text)
-        show(text, severity)
+        show(text, severity, seconds)
 
     app.show_notice = keep  # type: ignore[method-assign]
 
