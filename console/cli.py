@@ -58,6 +58,7 @@ _COMMANDS = {
     "schema": "json_schemas",
     "serve": "serve",
     "logs": "logs",
+    "curves": "curves",
 }
 """Module in ``console/commands`` of each command; the function there has the command's name."""
 

@@ -38,6 +38,7 @@ SCHEMA_VERSIONS = {
     "progress": 1,
     "served": 1,
     "log-line": 1,
+    "curves": 1,
 }
 """Version of each schema; it changes when a field is renamed, removed or means something else, not when one is added."""
 
@@ -272,3 +273,46 @@ class LogLineAnswer(Struct, frozen=True):
     level: str
     step: int | None
     text: str
+
+
+class RunCurveAnswer(Struct, frozen=True):
+    """A metric of one run; null where a value was not finite."""
+
+    condition: str
+    seed: int
+    x: tuple[float, ...]
+    values: tuple[float | None, ...]
+
+
+class ConditionCurve(Struct, frozen=True):
+    """A metric of one condition: the mean of ``seeds`` seeds at each x, and the edges of its band."""
+
+    condition: str
+    seeds: tuple[int, ...]
+    x: tuple[float, ...]
+    means: tuple[float, ...]
+    lows: tuple[float, ...]
+    highs: tuple[float, ...]
+
+
+class MetricCurves(Struct, frozen=True):
+    """A metric over time: of each run, or with ``--mean`` of each condition."""
+
+    metric: str
+    label: str
+    unit: str
+    runs: tuple[RunCurveAnswer, ...]
+    means: tuple[ConditionCurve, ...]
+
+
+class CurvesAnswer(Struct, frozen=True):
+    """What runs reported over time.
+
+    Attributes:
+        x: what ``x`` counts: ``step``, ``epoch``, or ``elapsed`` seconds of training.
+    """
+
+    experiment: str
+    profile: str
+    x: str
+    metrics: tuple[MetricCurves, ...]

@@ -54,6 +54,7 @@ def schemas() -> tuple[Schema, ...]:
         Schema("progress", answers.ProgressLine, ("run --progress ndjson", "sync --progress ndjson"), is_line=True),
         Schema("served", answers.ServedAnswer, ("serve",)),
         Schema("log-line", answers.LogLineAnswer, ("logs",), is_line=True),
+        Schema("curves", answers.CurvesAnswer, ("curves",)),
         Schema("decision", Decision, ("decide DECISION --reason TEXT",)),
     )
 

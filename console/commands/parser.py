@@ -119,3 +119,14 @@ def port(text: str) -> int:
     if not 0 <= (number := whole(text)) <= 65535:
         raise argparse.ArgumentTypeError(f"{text} is not a port, 0 to 65535")
     return number
+
+
+def fraction(text: str) -> float:
+    """A number from 0 to 0.99 as typed."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 0.99:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 0.99")
+    return value

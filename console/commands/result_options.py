@@ -6,12 +6,13 @@ import argparse
 from pathlib import Path
 
 from console.commands.host_options import Commands
-from console.commands.parser import Parser
+from console.commands.parser import Parser, chosen_options, fraction
 
 
 def add_result_commands(commands: Commands, parents: list[Parser]) -> None:
     """Add the commands; ``parents`` are the options that all of them have."""
     _add_results(commands, parents)
+    _add_curves(commands, [*parents, chosen_options()])
     _add_items(commands, parents)
     _add_decisions(commands, parents)
     _add_schema(commands, parents[0])
@@ -50,6 +51,19 @@ def _add_results(commands: Commands, parents: list[Parser]) -> None:
     compare.add_argument("theirs", metavar="THEIRS", help="the condition it is compared with, or mean_pool")
     page = commands.add_parser("report", parents=parents, help="write the results as one HTML page without network")
     page.add_argument("--html", metavar="FILE", type=Path, required=True, help="the page, replaced if it exists")
+
+
+def _add_curves(commands: Commands, parents: list[Parser]) -> None:
+    curves = commands.add_parser("curves", parents=parents, help="print what the synced runs reported over time")
+    formats = curves.add_mutually_exclusive_group()
+    formats.add_argument("--metrics", action="store_true", help="only list the metrics that there are")
+    formats.add_argument("--csv", action="store_true", help="print CSV, a row for each point")
+    curves.add_argument("--metric", action="append", metavar="NAME", help="a metric (default: loss); may be repeated")
+    curves.add_argument("--x", choices=("step", "epoch", "elapsed"), default="step", help="x axis (default: step)")
+    curves.add_argument("--mean", action="store_true", help="mean over seeds of each condition, with its band")
+    curves.add_argument("--spread", choices=("sd", "range"), default="sd", help="the band (default: sd)")
+    curves.add_argument("--smoothing", type=fraction, metavar="W", default=0.0, help="weight of the average, 0 to 0.99")
+    curves.add_argument("--log", action="store_true", help="logarithmic scale of the chart")
 
 
 def _add_items(commands: Commands, parents: list[Parser]) -> None:
