@@ -18,6 +18,7 @@ from console.commands.host_options import add_host_commands
 from console.commands.output import progress_as_ndjson, report_error
 from console.commands.parser import Parser, host_options, json_option, shared_options
 from console.commands.result_options import add_result_commands, add_view
+from console.commands.switch import ContextSwitcher
 from console.glyphs import glyphs_for
 from console.user_settings import read_settings, settings_folder
 from engine.contract.bad_input import BadInput
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from console.hosts.ssh.prompts import Prompter
     from console.local_session import LocalSession
     from console.session import Session
+    from console.ui.launch.switch import Switcher
     from console.ui.session_protocol import SessionProtocol
     from engine.contract.experiment import Experiment
 
@@ -161,7 +163,12 @@ def _open_console(context: Context) -> int:
         return context.session(prompter)
 
     return _run_console(
-        open_session, context.experiment, context.profile, context.host.title, read_only=context.options.read_only
+        open_session,
+        context.experiment,
+        context.profile,
+        context.host_title,
+        read_only=context.options.read_only,
+        switcher=ContextSwitcher(context),
     )
 
 
@@ -215,6 +222,7 @@ def _run_console(
     *,
     read_only: bool = False,
     has_host: bool = True,
+    switcher: Switcher | None = None,
 ) -> int:
     """Run the console; ``open_session`` is called in a thread, after the first paint."""
     folder = settings_folder()
@@ -240,6 +248,7 @@ def _run_console(
         settings=settings,
         moved_keys=moved_keys,
         glyphs=glyphs,
+        switcher=switcher,
     )
     app.run()
     return app.return_code or exit_codes.DONE

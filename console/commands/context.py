@@ -37,6 +37,11 @@ class Context:
         self.host_name: str = options.host
         self.host = read_host(options.hosts or find_config("hosts.toml"), self.host_name)
 
+    @property
+    def host_title(self) -> str:
+        """The host's name for people."""
+        return self.host.title
+
     def session(self, prompter: Prompter | None = None) -> Session:
         """A session on the host. Its import takes most of a second, so it happens here and not earlier.
 

@@ -67,13 +67,18 @@ class _Hosts(Struct, frozen=True, forbid_unknown_fields=True):
     hosts: dict[str, HostConfig]
 
 
+def read_hosts(path: Path) -> dict[str, HostConfig]:
+    """Every host of the file, by name, as far as its types go; raises BadInput."""
+    return read_toml(path, _Hosts).hosts
+
+
 def read_host(path: Path, name: str) -> HostConfig:
     """The host called ``name``.
 
     Raises:
         BadInput: the file is unusable, or has no such host.
     """
-    hosts = read_toml(path, _Hosts).hosts
+    hosts = read_hosts(path)
     if name not in hosts:
         raise BadInput(f"no host {name!r}; known: {', '.join(hosts)}", file=path, field="--host")
     host = hosts[name]

@@ -35,6 +35,8 @@ Scope = Literal[
     "launch",
     "conditions",
     "settings",
+    "switch",
+    "choices",
     "warnings",
     "help",
 ]
@@ -109,6 +111,7 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
         ),
         Action("help", ("question_mark", "f1"), "help", "Show every key"),
         Action("warnings", ("exclamation_mark",), "", "Show all warnings of all runs, with their meaning"),
+        Action("switch", ("H",), "", "Open another host, profile or experiment; runs continue"),
         Action("command_palette", ("ctrl+p",), "", "Search for an action by name"),
         Action("quit", ("q",), "quit", "Leave the console; runs continue on the host"),
         Action("interrupt", ("ctrl+c",), "", "Copy the selected text, or leave if none is selected", priority=True),
@@ -380,6 +383,17 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("move(-1)", ("up",), "", "The completion above", name="up"),
         Action("move(1)", ("down",), "", "The completion below", name="down"),
         Action("complete", ("enter",), "", "Take the selected completion"),
+    ),
+    "switch": (
+        *_FIELDS,
+        Action("open", ("enter",), "", "Open what is chosen in place of what is open"),
+        Action("cancel", ("escape",), "", "Stay with what is open"),
+    ),
+    "choices": (
+        Action("cursor_up", ("up",), "", "The choice above", name="up"),
+        Action("cursor_down", ("down",), "", "The choice below", name="down"),
+        Action("first", ("home",), "", "The first choice", name="home"),
+        Action("last", ("end",), "", "The last choice", name="end"),
     ),
     "warnings": (
         Action("move(-1)", ("up",), "", "The warning above", name="up"),

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.worker import Worker, WorkerState
+from textual.worker import Worker, WorkerCancelled, WorkerFailed, WorkerState
 
 from console.format import counted, full_disk
 from console.glyphs import BRAILLE, Glyphs, next_glyphs
@@ -29,6 +30,7 @@ from console.ui.host.preflight import PreflightCommands
 from console.ui.host.sync import SyncCommands
 from console.ui.keymap import KeyMap
 from console.ui.launch.commands import LaunchCommands
+from console.ui.launch.switch import Opened, SwitchCommands, Switcher
 from console.ui.main_screen import TICK_SECONDS, MainScreen
 from console.ui.messages import ActionClicked
 from console.ui.notifications import Notifier, TerminalSignals, in_tmux
@@ -56,7 +58,15 @@ if TYPE_CHECKING:
 _CLOSING_SECONDS = 5.0
 
 
-class ConsoleApp(LaunchCommands, PreflightCommands, SyncCommands, ResultCommands, PromptQueue, inherit_bindings=False):
+class ConsoleApp(
+    SwitchCommands,
+    LaunchCommands,
+    PreflightCommands,
+    SyncCommands,
+    ResultCommands,
+    PromptQueue,
+    inherit_bindings=False,
+):
     """The application.
 
     Args:
@@ -69,6 +79,7 @@ class ConsoleApp(LaunchCommands, PreflightCommands, SyncCommands, ResultCommands
         settings: the operator's own.
         moved_keys: the keys of actions that are not on those of the registry.
         glyphs: the signs to draw with.
+        switcher: other hosts, profiles and experiments that can be opened instead.
     """
 
     TITLE = "qllm-console"
@@ -89,8 +100,10 @@ class ConsoleApp(LaunchCommands, PreflightCommands, SyncCommands, ResultCommands
         settings: UserSettings | None = None,
         moved_keys: KeyMap | None = None,
         glyphs: Glyphs = BRAILLE,
+        switcher: Switcher | None = None,
     ) -> None:
         super().__init__()
+        self.switcher = switcher
         self.settings = settings or UserSettings()
         self._ascii_filter = AsciiFilter(getattr(sys.__stderr__, "encoding", None) or "utf-8")  # drawn on by Textual
         for theme in themes():
@@ -106,17 +119,21 @@ class ConsoleApp(LaunchCommands, PreflightCommands, SyncCommands, ResultCommands
         self._disk_full = False
         self._notifier: Notifier | None = None
         self._follower: Worker[None] | None = None
+        initial = self._initial(experiment, profile, host_title)
+        self.main = MainScreen(experiment, profile, initial, read_only=read_only, has_host=has_host)
+        self.main.set_reactive(MainScreen.glyphs, glyphs)
+
+    def _initial(self, experiment: Experiment, profile: str, host_title: str) -> Snapshot:
+        """The snapshot before anything is known of the runs."""
         runs = run_ids(experiment, profile)
-        link: Link = "starting" if has_host else "local"
-        initial = Snapshot(
+        link: Link = "starting" if self.has_host else "local"
+        return Snapshot(
             host=HostView(name=host_title, title=host_title, launcher="", address="", detail="Starting.", link=link),
             folder=folder_name(experiment, profile),
             profile=profile,
             runs={run: RunView(run) for run in runs},
             sync_states={run: SyncState() for run in runs},
         )
-        self.main = MainScreen(experiment, profile, initial, read_only=read_only, has_host=has_host)
-        self.main.set_reactive(MainScreen.glyphs, glyphs)
 
     def get_default_screen(self) -> Screen[None]:
         """The only screen."""
@@ -195,10 +212,7 @@ class ConsoleApp(LaunchCommands, PreflightCommands, SyncCommands, ResultCommands
             return
         error, opening = event.worker.error, event.worker.name == "open"
         if event.state is WorkerState.SUCCESS and opening and (session := event.worker.result) is not None:
-            self.session = session
-            self.main.set_session(session)
-            self._show_newest()
-            self._follow(session)
+            self._use_session(session)
         elif event.state is WorkerState.ERROR and opening:
             self.exit(return_code=2, message=str(error))
         elif event.state is WorkerState.ERROR:
@@ -206,6 +220,47 @@ class ConsoleApp(LaunchCommands, PreflightCommands, SyncCommands, ResultCommands
                 f"The console stopped following the host: {error}; {key_of('app.reconnect')} in view 1 connects again."
             )
             self.show_notice(text, "error")
+
+    def _use_session(self, session: SessionProtocol) -> None:
+        self.session = session
+        self.main.set_session(session)
+        self._show_newest()
+        self._follow(session)
+
+    def prompter_for_session(self) -> Prompter:
+        """The app's own."""
+        return self.prompter
+
+    async def leave_session(self) -> None:
+        """End what works for the session, the newest dialogs first, and close it; its runs continue."""
+        for dialog in reversed(self.screen_stack[1:]):
+            dialog.dismiss(None)
+        session, self.session = self.session, None
+        workers = [worker for worker in self.workers if worker.group in ("session", "preflight", "verify", "commands")]
+        for worker in workers:
+            worker.cancel()
+        for worker in workers:
+            with suppress(WorkerCancelled, WorkerFailed):
+                await worker.wait()
+        if session is not None:
+            await self._close(session)
+
+    async def show_session(self, session: SessionProtocol, opened: Opened) -> None:
+        """Show and follow ``session`` from the beginning, in the same view."""
+        view = self.main.view
+        self.update_link("starting")
+        self.preflight_state, self.verify_state = PreflightState(), VerifyState()
+        self._needs_input = self._disk_full = False
+        initial = self._initial(opened.experiment, opened.profile, opened.host_title)
+        await self.main.open_experiment(opened.experiment, opened.profile, initial)
+        self._use_session(session)
+        self.main.view = view
+
+    async def _close(self, session: SessionProtocol) -> None:
+        try:
+            await asyncio.wait_for(session.close(), _CLOSING_SECONDS)
+        except TimeoutError:
+            self.log.warning("the link did not close in time")
 
     def _follow(self, session: SessionProtocol) -> None:
         self._follower = self.run_worker(session.run(), group="session", name="follow", exit_on_error=False)
@@ -254,10 +309,7 @@ class ConsoleApp(LaunchCommands, PreflightCommands, SyncCommands, ResultCommands
         if self._notifier is not None:
             self._notifier.close()
         if self.session is not None:
-            try:
-                await asyncio.wait_for(self.session.close(), _CLOSING_SECONDS)
-            except TimeoutError:
-                self.log.warning("the link did not close in time")
+            await self._close(self.session)
 
     def action_show_view(self, view: ViewName) -> None:
         self.main.view = view

@@ -66,7 +66,7 @@ class StatusBar(Widget):
 
     def __init__(self, title: str, *, read_only: bool, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._title = title
+        self.experiment_title = title
         self._read_only = read_only
         self.needs_input = False
 
@@ -93,7 +93,7 @@ class StatusBar(Widget):
             middle += Content.styled(f"  view only ({host.lease} has the lease)", "bold $text-warning")
         if host.disk_full:
             middle += Content.styled("  host's disk full", "bold $text-error")
-        middle += Content(f"  {self._title}")
+        middle += Content(f"  {self.experiment_title}")
         room = self.size.width - left.cell_length
         stale = staleness(host, time.monotonic())
         mark = f"{stale.note}:  " if stale.kind in ("silent", "not reached") else ""

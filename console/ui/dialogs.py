@@ -28,6 +28,7 @@ _HELP_SECTIONS: tuple[tuple[str, tuple[Scope, ...]], ...] = (
     ("Host", ("host",)),
     ("Runs", ("runs",)),
     ("New runs: the form, its conditions, its line of settings", ("launch", "conditions", "settings")),
+    ("Another host, profile or experiment", ("switch", "choices")),
     ("Live", ("live", "chart", "log", "search")),
     ("Results", ("results",)),
     ("Next steps: the list, the change of one", ("steps", "change")),

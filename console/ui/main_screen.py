@@ -45,7 +45,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
     ) -> None:
         super().__init__()
         self._profile = profile
-        self._title = f"{experiment.name}, {profile}"
+        self._title = _title(experiment, profile)
         self._initial = initial
         self._read_only = read_only
         self._has_host = has_host
@@ -92,12 +92,30 @@ class MainScreen(Screen[None], inherit_bindings=False):
         # in a thread, as importing data frames when view 5 is first shown would block the screen for a third of a second
         self.run_worker(_import_data_frames, thread=True, exit_on_error=False, group="imports")
 
+    async def open_experiment(self, experiment: Experiment, profile: str, initial: Snapshot) -> None:
+        """Show another experiment, profile or host from the beginning, in view 2, before anything is known of its runs."""
+        old, self._profile, self._initial, self._session = tuple(self._panes.values()), profile, initial, None
+        self._clock = StageClock()
+        pane = RunsPane(experiment, profile, tuple(initial.runs), id="runs")
+        pane.clock, pane.glyphs = self._clock, self.glyphs
+        self._panes, self._visible = {"runs": pane}, "runs"
+        self.set_reactive(MainScreen.view, "runs")
+        for one in old:
+            await one.remove()
+        await self.mount(pane, before="#key-bar")
+        self.query_one(StatusBar).experiment_title = _title(experiment, profile)
+        self.query_one(TabBar).current = "runs"
+        self.query_one(KeyBar).scope = pane.SCOPE
+        self.selected = next(iter(initial.runs), None)
+        self.snapshot = initial
+        pane.focus_content()
+
     async def show_experiment(self, experiment: Experiment) -> None:
         """Make the view of runs again, for an experiment to which runs were added."""
         runs = tuple(self.snapshot.runs if self.snapshot else self._initial.runs)
         await self._panes["runs"].remove()
         pane = self._panes["runs"] = RunsPane(experiment, self._profile, runs, id="runs")
-        pane.clock, pane.session = self._clock, self._session
+        pane.clock, pane.session, pane.glyphs = self._clock, self._session, self.glyphs
         pane.display = self._visible == "runs"
         await self.mount(pane, before="#key-bar")
         if pane.display:
@@ -171,6 +189,10 @@ class MainScreen(Screen[None], inherit_bindings=False):
     def _select_run(self, message: RunSelected) -> None:
         message.stop()
         self.selected = message.run
+
+
+def _title(experiment: Experiment, profile: str) -> str:
+    return f"{experiment.name}, {profile}"
 
 
 def _import_data_frames() -> None:

@@ -22,6 +22,7 @@ from console.ui.items.item_list import ItemList
 from console.ui.items.pane import ItemSearch, ItemsPane
 from console.ui.launch.fields import ConditionList, SettingsInput
 from console.ui.launch.form import LaunchForm
+from console.ui.launch.switch_dialog import ChoiceList, SwitchDialog
 from console.ui.live.chart_panel import ChartPanel
 from console.ui.live.log_panel import LogPanel, LogSearchInput
 from console.ui.live.pane import LivePane
@@ -60,6 +61,8 @@ OWNERS: dict[Scope, type[DOMNode]] = {
     "launch": LaunchForm,
     "conditions": ConditionList,
     "settings": SettingsInput,
+    "switch": SwitchDialog,
+    "choices": ChoiceList,
     "warnings": WarningsDialog,
     "help": HelpScreen,
 }
@@ -75,6 +78,8 @@ DIALOGS: tuple[Scope, ...] = (
     "launch",
     "conditions",
     "settings",
+    "switch",
+    "choices",
     "item",
     "warnings",
     "help",

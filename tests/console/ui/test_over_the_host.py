@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,11 +10,16 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from console.cli import DEFAULTS
+from console.commands.context import Context
+from console.commands.switch import ContextSwitcher
 from console.hosts.host_config import HostConfig
 from console.session import Session
 from console.ui.app import ConsoleApp
+from console.ui.launch.switch_dialog import ChoiceList
 from engine.contract.experiment_reader import read_experiment
 from engine.contract.settings import RunId
+from tests.console.commands.quick_engine import use_job
 from tests.console.conftest import FinishedExperiment
 from tests.console.tiny import LONG, PROFILE, warm, write_experiment
 from tests.console.ui.driving import LARGE, screen, until, until_shown
@@ -82,3 +88,46 @@ async def test_one_key_launches_all_curves_move_and_all_are_aborted(
         await pilot.press("y")
         await until(pilot, lambda: snapshot_names(pilot) == {"aborted"}, "all are aborted")
         await until_shown(pilot, "4 aborted")
+
+
+async def test_another_profile_and_back_while_a_run_goes_on_with_the_lease_and_the_local_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_job(monkeypatch, "import time; time.sleep(600)")
+    file = write_experiment(tmp_path)
+    options = Namespace(**DEFAULTS | {"experiment": file, "profile": PROFILE, "runs": tmp_path / "runs"})
+    context = Context(options)
+    app = ConsoleApp(context.session, context.experiment, PROFILE, "here", False, switcher=ContextSwitcher(context))
+    async with app.run_test(size=LARGE, notifications=True) as pilot:
+
+        async def switch_to(profile: str) -> None:
+            await pilot.press("H")
+            await until_shown(pilot, "▸ experiment.toml", "smoke  condition A")
+            profiles = app.screen.query_one("#switch-profiles", ChoiceList)
+            names = [name for name, _ in context.experiment.profiles.items()]
+            profiles.highlighted = names.index(profile)
+            await until_shown(pilot, f"▸ {profile}")
+            await pilot.press("enter")
+            await until_shown(pilot, "● up, ", f"tiny, {profile}")
+            await until(pilot, lambda: app.session is not None and app.session.snapshot.host.runs_reported)
+
+        await until_shown(pilot, "● up, ", "press a to launch all four")
+        await pilot.press("l")
+        await until_shown(pilot, "1 running")
+        assert app.main.snapshot is not None
+        before = app.main.snapshot.runs[RunId("A", 42)].state
+        await switch_to("smoke")
+        snapshot = app.main.snapshot
+        assert snapshot is not None and snapshot.folder == "tiny-smoke" and not snapshot.local_writer
+        await switch_to(PROFILE)
+        await until_shown(pilot, "1 running")
+        after = app.main.snapshot.runs[RunId("A", 42)].state
+        assert (
+            before is not None
+            and after is not None
+            and (after.key, after.started_at) == (before.key, before.started_at)
+        )
+        await pilot.press("X")
+        await until_shown(pilot, "in mid-run")
+        await pilot.press("y")  # this console still has the lease
+        await until_shown(pilot, "1 aborted")

@@ -1,0 +1,93 @@
+"""Switches to another host, profile or experiment: a new session takes the place of the old one, whose runs continue."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Protocol
+
+from console.hosts.ssh.prompts import Prompter
+from console.ui.commands import CommandApp
+from console.ui.session_protocol import SessionProtocol
+from engine.contract.bad_input import BadInput
+from engine.contract.experiment import Experiment
+
+Target = tuple[str, str, Path]
+"""Host, profile, experiment file."""
+
+
+class Opened(Protocol):
+    """An experiment that was read, on a host whose session is still to be made."""
+
+    @property
+    def experiment(self) -> Experiment: ...
+    @property
+    def profile(self) -> str: ...
+    @property
+    def host_title(self) -> str: ...
+    def session(self, prompter: Prompter | None = None, /) -> SessionProtocol: ...
+
+
+class Switcher(Protocol):
+    """What can be switched to; all but ``present`` reads files, and may raise BadInput."""
+
+    @property
+    def present(self) -> Target: ...
+    def hosts(self) -> tuple[tuple[str, str], ...]: ...
+    def files(self) -> tuple[Path, ...]: ...
+    def profiles(self, file: Path, /) -> tuple[tuple[str, str], ...]: ...
+    def open(self, host: str, profile: str, file: Path, /) -> Opened: ...
+    def note_opened(self, host: str, profile: str, file: Path, /) -> None: ...
+
+
+class SwitchCommands(CommandApp, inherit_bindings=False):
+    """App mixin that switches to another host, profile or experiment."""
+
+    switcher: Switcher | None = None
+
+    def action_switch(self) -> None:
+        """Choose what to switch to."""
+        from console.ui.launch.switch_dialog import SwitchDialog
+
+        if self.switcher is None:
+            self.show_notice(
+                "This console shows local copies alone: open it without `view` to choose a host.", "warning"
+            )
+        elif self.may_leave_session():
+            self.push_screen(SwitchDialog(self.switcher), self._switch_to)
+
+    def may_leave_session(self) -> bool:
+        """Whether no command waits for the host's answer; else a notice says so."""
+        if self._pending:
+            self.show_notice(f"Still {', '.join(self._pending.values())}; wait for the host's answer.", "warning")
+        return not self._pending
+
+    def _switch_to(self, target: Target | None) -> None:
+        if target is not None and self.may_leave_session():
+            self.run_worker(self._switch(*target), group="switch", exclusive=True, exit_on_error=False)
+
+    async def _switch(self, host: str, profile: str, file: Path) -> None:
+        """Open the new session; only if that succeeds, end the old one and show the new one."""
+        assert self.switcher is not None
+        try:
+            opened = await asyncio.to_thread(self.switcher.open, host, profile, file)
+            session = await asyncio.to_thread(opened.session, self.prompter_for_session())
+        except (BadInput, OSError) as error:
+            self.show_notice(f"Not switched: {error}", "error")
+            return
+        await self.leave_session()
+        await self.show_session(session, opened)
+        self.switcher.note_opened(host, profile, file)
+        self.show_notice(f"Switched to {opened.host_title}, {opened.experiment.name}, {opened.profile}.")
+
+    def prompter_for_session(self) -> Prompter:
+        """Who asks the operator what a connection needs."""
+        raise NotImplementedError
+
+    async def leave_session(self) -> None:
+        """End what works for the present session, and close it."""
+        raise NotImplementedError
+
+    async def show_session(self, session: SessionProtocol, opened: Opened) -> None:
+        """Show and follow ``session`` in place of the one before."""
+        raise NotImplementedError
