@@ -39,7 +39,7 @@ async def test_new_runs_appear_in_the_same_view_also_in_an_open_form(session: Fa
         await until_shown(pilot, "[ ] D  fourth", "scaling.toml was read again: adds D/42.", "[x] B")
         assert isinstance(pilot.app.screen, LaunchForm)
         await pilot.press("escape")
-        await until_shown(pilot, "D  fourth: v2.2 bundles", "D/42")
+        await until_shown(pilot, "12 to launch", "B/42  · not launched")
         assert pilot.app.main.selected == RunId("B", 42)
         await pilot.press("down", "down")
         await until(pilot, lambda: pilot.app.main.selected == RunId("D", 42))  # type: ignore[attr-defined]
