@@ -202,12 +202,12 @@ def _right_end(options: ChartOptions) -> float:
 
 def _diverged(curve: RunCurve, chart: Chart) -> bool:
     """Whether a seed is to stay visible beside the mean: it has values that cannot be drawn, or ended far from the others."""
-    xs, ys = curve.series.points()
-    if any(abs(x) <= LIMIT and not abs(y) <= LIMIT for x, y in zip(xs, ys, strict=True)):
+    xs, ys = (np.array(axis, float) for axis in curve.series.points())
+    if np.any((np.abs(xs) <= LIMIT) & ~(np.abs(ys) <= LIMIT)):
         return True
     same = [one.series.last_y for one in chart.curves if one.run.condition == curve.run.condition and len(one.series)]
     ends = np.array([end for end in same if abs(end) <= LIMIT])
-    if len(ends) < 3 or not ys:
+    if len(ends) < 3 or not len(ys):
         return False
     middle = float(np.median(ends))
-    return abs(ys[-1] - middle) > max(10 * float(np.median(np.abs(ends - middle))), 0.5 * abs(middle))
+    return bool(abs(ys[-1] - middle) > max(10 * float(np.median(np.abs(ends - middle))), 0.5 * abs(middle)))

@@ -98,6 +98,8 @@ def _with_sentence(title: Text, sentence: str, width: int, height: int) -> Text:
 
 
 def _why_empty(chart: Chart) -> str:
+    if chart.metric.of_host:
+        return "No sample of the host yet."
     if not chart.metric.per_step:
         return "No measurement yet: the first comes before the first step."
     if chart.options.x == "epoch":

@@ -42,6 +42,11 @@ class Metric(Struct, frozen=True):
         return f"{self.label} {self.unit}".rstrip()
 
     @property
+    def of_host(self) -> bool:
+        """Whether it is of a host's GPUs, not of runs."""
+        return self.name.startswith("gpu.")
+
+    @property
     def per_step(self) -> bool:
         """Whether it has a value for each training step, rather than for each measurement."""
         return self.name in _STEP_COLUMNS
@@ -69,9 +74,15 @@ _OF_STEPS = (
     Metric("learning_rate", "learning rate"),
     *(Metric(f"mix.{tier}", tier, "% of batch") for tier in TIERS),
 )
+HOST_METRICS = (
+    Metric("gpu.utilization", "GPU use", "%"),
+    Metric("gpu.memory_used", "GPU memory", "GiB"),
+    Metric("gpu.temperature", "GPU temperature", "degrees C"),
+    Metric("gpu.power", "GPU power", "W"),
+)
 
 
-def metrics_of(views: Mapping[RunId, RunView], host_history: object = None) -> tuple[Metric, ...]:
+def metrics_of(views: Mapping[RunId, RunView]) -> tuple[Metric, ...]:
     """Every metric that can be drawn of ``views``: those that every run has, then each tier and development set measured."""
     last = [view.measurements[-1] for view in views.values() if view.measurements]
     tiers = [tier for tier in dict.fromkeys((*TIERS, *(t for one in last for t in one.tiers))) if _has_tier(last, tier)]

@@ -28,6 +28,7 @@ BENCHES = (
     run_view.measure,
     chart_redraw.measure,
     chart_redraw.cold,
+    chart_redraw.unchanged,
     ragged_head.measure,
     training_step.sense_head,
     training_step.residual_head,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from array import array
@@ -13,14 +14,17 @@ from console.charts.metrics import LOSS_METRIC
 from console.charts.palette import styles
 from console.runs.run_view import RunView, reduce
 from console.runs.series import Series
+from console.ui.live.pane import LivePane
 from engine.contract.settings import RunId
 from tests.bench.row import Row, row
 from tests.bench.run_view import RUN, long_against_short, steps
+from tests.console.ui.driving import console, until
+from tests.console.ui.fake_session import FakeSession
 
 REDRAWS = 5
 PAIRS = 9
 POINTS = 20_000
-COLD_S = 0.060
+COLD_S, UNCHANGED_S = 0.060, 0.005
 SMOOTHED = ChartOptions(smoothing=0.9)
 RUNS = tuple(RunId(condition, seed) for condition in "ABC" for seed in (42, 123, 456))
 
@@ -53,6 +57,28 @@ def nine_series() -> dict[RunId, Series]:
         run: Series(xs, (0.4 + at / 10 + 2 * math.exp(-4 * x / POINTS) + 0.1 * math.sin(x * 1.7) for x in xs))
         for at, run in enumerate(RUNS)
     }
+
+
+def unchanged() -> Row:
+    """What a tick of the UI costs for six charts of nine runs that have no new values, on the UI's path, against its goal."""
+    return asyncio.run(_unchanged())
+
+
+async def _unchanged() -> Row:
+    session = FakeSession()
+    session.show(*(reduce(RunView(run), steps(0, POINTS)) for run in session.snapshot.runs))
+    async with console(session, (200, 60)) as pilot:
+        await pilot.press("3")
+        await until(pilot, lambda: pilot.app.screen.query(LivePane))
+        pane = pilot.app.screen.query_one(LivePane)
+        await until(pilot, lambda: len(pane.visible_panels) == 6 and pane.panel.drawn.x_limits is not None)
+        pairs = []
+        for _ in range(PAIRS):
+            started = time.perf_counter()
+            for _ in range(REDRAWS):
+                pane.request_drawings()
+            pairs.append(((time.perf_counter() - started) / REDRAWS, UNCHANGED_S))
+    return row(f"6 charts of 9 x {POINTS:,} points, unchanged", pairs, 1.0, "ours: a tick on the UI's path; peer: 5 ms")
 
 
 def cold() -> Row:

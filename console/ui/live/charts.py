@@ -11,6 +11,7 @@ from textual.containers import Container
 from textual.widget import Widget
 
 from console.charts.chart import MODES, Y_MODES, Chart, ChartOptions, chart_of
+from console.charts.host_chart import host_chart, host_metrics
 from console.charts.metrics import LOSS_METRIC, X_AXES, Metric, XAxis, metrics_of, step_at_x, x_at_step
 from console.ui.live.chart_panel import ChartPanel, PanelState
 from console.ui.live.values import values_table
@@ -43,6 +44,7 @@ class ChartCommands(Pane):
         self._layout = 0
         self._full_screen = False
         self._chosen = 0
+        self._values_key: object = None
         known = {metric.name: metric for metric in metrics_of({})}
         self._panels = [
             ChartPanel(_state_of(known.get(name, LOSS_METRIC)), id=f"chart-{at}")
@@ -84,9 +86,16 @@ class ChartCommands(Pane):
         ]
         for panel in self.visible_panels:
             options = self._options_of(panel)
-            make = partial(chart_of, views, panel.state.metric, options, selected=self.selected, gates=gates)
-            panel.request((panel.state.metric, options, self.selected), data, make, self.glyphs.name)
-        self._show_values()
+            metric, history = panel.state.metric, self.snapshot.host_history
+            if metric.of_host:
+                newest = history.samples[-1:]
+                panel.request(
+                    (metric, options), newest, partial(host_chart, history, metric, options), self.glyphs.name
+                )
+                continue
+            make = partial(chart_of, views, metric, options, selected=self.selected, gates=gates)
+            panel.request((metric, options, self.selected), data, make, self.glyphs.name)
+        self._show_values(data)
 
     def watch_glyphs(self) -> None:
         """Draw the charts with the new signs."""
@@ -131,7 +140,8 @@ class ChartCommands(Pane):
 
     def action_cycle_metric(self, by: int) -> None:
         """Show the next or previous metric in the selected chart."""
-        metrics = metrics_of(self.snapshot.runs if self.snapshot else {})
+        snapshot = self.snapshot
+        metrics = (*metrics_of(snapshot.runs), *host_metrics(snapshot.host_history)) if snapshot else metrics_of({})
         names = [metric.name for metric in metrics]
         name = self.panel.state.metric.name
         at = names.index(name) if name in names else -1
@@ -283,15 +293,22 @@ class ChartCommands(Pane):
             self._put_crosshair(message.x)
         self._choose(message.panel)
 
-    def _show_values(self) -> None:
-        """Show the values of all visible charts at the crosshair, as many lines as leave room for the log."""
+    def _show_values(self, data: object) -> None:
+        """Show the values of all visible charts at the crosshair, as many lines as leave room for the log.
+
+        Args:
+            data: equal while the runs have the same values.
+        """
         values, crosshair = self.query_one("#values", UpdatingText), self._options.crosshair
         values.display = crosshair is not None and bool(self.visible_panels)
-        if values.display and self.snapshot is not None and crosshair is not None:
-            metrics = [panel.state.metric for panel in self.visible_panels]
-            rows = max(_VALUES_LEAST, self.size.height - self.query_one("#charts").size.height - 1 - _LOG_LEAST)
-            table = values_table(self.snapshot.runs, metrics, self._options, self.selected, self.size.width, rows)
-            values.set_text(table)
+        metrics = [panel.state.metric for panel in self.visible_panels if not panel.state.metric.of_host]
+        key = (data, metrics, self._options, self.selected, self.size)
+        if not values.display or self.snapshot is None or key == self._values_key:
+            return
+        self._values_key = key
+        rows = max(_VALUES_LEAST, self.size.height - self.query_one("#charts").size.height - 1 - _LOG_LEAST)
+        options = replace(self._options, colour=not self.app.no_color)
+        values.set_text(values_table(self.snapshot.runs, metrics, options, self.selected, self.size.width, rows))
 
     def action_cycle_layout(self) -> None:
         """Charts and log, charts alone, or the log alone."""

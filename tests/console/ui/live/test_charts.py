@@ -7,15 +7,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from msgspec.structs import replace
 from textual.pilot import Pilot
 from textual.widget import Widget
 
 from console.charts import drawing
+from console.runs.host_facts import HostHistory
 from console.ui.live.chart_panel import ChartPanel
 from console.ui.live.pane import LivePane
 from engine.contract.settings import RunId
 from tests.console.ui.driving import LARGE, SIZES, SMALL, console, screen, until, until_shown
-from tests.console.ui.fake_session import FakeSession
+from tests.console.ui.fake_session import FACTS, FakeSession
 from tests.console.ui.scenes import finished, training, view_of
 
 A, B = RunId("A", 42), RunId("B", 42)
@@ -101,6 +103,31 @@ async def test_m_goes_through_every_metric_and_back(size: tuple[int, int]) -> No
         await press_until(pilot, "M", "training loss")
         await press_until(pilot, "M", "tier3_adversarial % of batch")
         await press_until(pilot, "M", "tier2_robust % of batch")
+
+
+async def test_gpu_use_is_a_metric_where_the_host_reports_it() -> None:
+    made = session()
+    made.snapshot = replace(made.snapshot, host_history=HostHistory().with_facts(FACTS, 5.0).with_facts(FACTS, 10.0))
+    async with live(made=made) as pilot:
+        await press_until(pilot, "M", "GPU memory GiB")
+        await press_until(pilot, "M", "GPU use %")
+        assert "GPU/0 87.0" in first(pilot)
+
+
+async def test_the_crosshair_and_the_line_of_the_log_go_together() -> None:
+    made = session()
+    made.log(A).feed(b"".join(b"step %d of 200, loss 0.5\n" % number for number in range(1, 201)))
+    async with live(made=made) as pilot:
+        log = pane(pilot).log_panel
+        await until(pilot, lambda: log.store.line_of_step(150) is not None)
+        log.go_to_step(150)
+        await until(pilot, lambda: log.store.step_of_line(log.view.current_line) == 150)
+        await press_until(pilot, "i", "at step 150")
+        await pilot.press("tab")
+        await until(pilot, lambda: pilot.app.screen.focused is pane(pilot).panel)
+        await press_until(pilot, "home", "at step 0")
+        await press_until(pilot, "end", "at step 200")
+        await until(pilot, lambda: log.store.step_of_line(log.view.current_line) == 200)
 
 
 @SIZES
