@@ -57,6 +57,8 @@ if TYPE_CHECKING:
 
 _CLOSING_SECONDS = 5.0
 
+_SWITCH_S = 0.001  # after which a thread that reads events or searches a log lets a key be handled; 5 ms by default
+
 
 class ConsoleApp(
     SwitchCommands,
@@ -141,6 +143,7 @@ class ConsoleApp(
 
     def on_mount(self) -> None:
         """Open the session after the first paint."""
+        sys.setswitchinterval(_SWITCH_S)
         self.set_interval(TICK_SECONDS, self._show_newest)
         self.run_worker(self.watch_experiment(), group="experiment", exit_on_error=False)
         self.call_after_refresh(self.start_session)

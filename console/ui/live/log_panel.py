@@ -220,8 +220,7 @@ class LogPanel(Vertical):
         self.focus_log()
 
     @on(LogView.Moved)
-    def _note_move(self, event: LogView.Moved) -> None:
-        event.stop()
+    def _note_move(self) -> None:
         self._changed = True
 
     def _search(self, text: str) -> None:

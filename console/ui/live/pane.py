@@ -14,6 +14,7 @@ from console.runs.run_view import fraction_done, training_seconds_left
 from console.ui.actions import Scope, bindings
 from console.ui.live.charts import ChartCommands
 from console.ui.live.log_panel import LogPanel
+from console.ui.live.log_view import LogView
 from console.ui.messages import RunSelected, StepChosen
 from console.ui.pane import UpdatingText
 from console.ui.runs.run_text import mark_text, stage_text
@@ -85,6 +86,11 @@ class LivePane(ChartCommands, inherit_bindings=False):
     def _choose_step(self, message: StepChosen) -> None:
         message.stop()
         self.choose_step(message.step)
+
+    @on(LogView.Moved)
+    def _note_move(self, message: LogView.Moved) -> None:
+        message.stop()
+        self._show_status()
 
     def _show_log(self) -> None:
         if self.session is None or self.snapshot is None or self.selected is None:
