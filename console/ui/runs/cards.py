@@ -79,6 +79,8 @@ class RunCards(VerticalScroll, can_focus=False):
         for run in runs:
             self._rows.setdefault(run.condition, []).append(run)
         self._cards = {run: RunCard(run) for run in runs}
+        self._headings = {name: Static(self._heading(name), classes="condition") for name in self._rows}
+        self._time_left = Content("")
         self._selected: RunId | None = None
 
     @property
@@ -89,7 +91,7 @@ class RunCards(VerticalScroll, can_focus=False):
     def compose(self) -> ComposeResult:
         """Per condition a title and a row of cards."""
         for name, runs in self._rows.items():
-            yield Static(Content.assemble((name, "bold"), f"  {self._titles[name]}"), classes="condition")
+            yield self._headings[name]
             with Horizontal(classes="cells") as cells:
                 self._fit_row(cells, len(runs), self.app.size.width)
                 yield from (self._cards[run] for run in runs)
@@ -98,6 +100,7 @@ class RunCards(VerticalScroll, can_focus=False):
         """Let cards that do not fit beside each other go on in further rows."""
         for cells, runs in zip(self.query(".cells"), self._rows.values(), strict=True):
             self._fit_row(cells, len(runs), event.size.width)
+        self._draw_time_left(event.size.width)
 
     @staticmethod
     def _fit_row(cells: Widget, count: int, width: int) -> None:
@@ -117,6 +120,22 @@ class RunCards(VerticalScroll, can_focus=False):
         for run, card in self._cards.items():
             view = snapshot.runs[run]
             card.show(view, snapshot.sync_states[run], None if stale else clock.seconds(view, now), stale)
+
+    def show_time_left(self, text: Content) -> None:
+        """Show ``text`` at the right of the first line, if it has room there."""
+        if not text.is_same(self._time_left):
+            self._time_left = text
+            self._draw_time_left(self.size.width)
+
+    def _draw_time_left(self, width: int) -> None:
+        name = next(iter(self._rows), None)
+        if name is not None:
+            heading, text = self._heading(name), self._time_left
+            room = width - heading.cell_length - text.cell_length - 2  # with the padding at both sides
+            self._headings[name].update(heading.pad_right(room) + text if room > 1 else heading, layout=False)
+
+    def _heading(self, name: str) -> Content:
+        return Content.assemble((name, "bold"), f"  {self._titles[name]}")
 
     def select(self, run: RunId) -> None:
         """Move the cursor to ``run`` and keep it visible."""

@@ -86,9 +86,10 @@ class RunMatrix(ScrollView, can_focus=False):
 
     def show(self, snapshot: Snapshot, _clock: StageClock) -> None:
         """Show the runs of ``snapshot``; a row is made again only if one of its views changed."""
-        views = snapshot.runs
-        self._views, self._places = views, queue_places(views.values())
-        self._is_stale = bool(staleness(snapshot.host, time.monotonic()))
+        views, is_stale = snapshot.runs, bool(staleness(snapshot.host, time.monotonic()))
+        if views is self._views and is_stale == self._is_stale:
+            return
+        self._views, self._places, self._is_stale = views, queue_places(views.values()), is_stale
         for name in self._conditions:
             of_row = tuple(views[run] for seed in self._seeds if (run := RunId(name, seed)) in views)
             known = self._rows.get(name)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from textual import events, on
 from textual.app import ComposeResult
+from textual.content import Content
 
 from console.runs.snapshot import Snapshot
 from console.runs.staleness import staleness
@@ -54,6 +55,7 @@ class RunsPane(Pane, inherit_bindings=False):
         self._body: RunCards | RunMatrix | None = None
         self._total = UpdatingText(id="total")
         self._details = UpdatingText(id="details")  # kept, not queried: updates come while the console closes
+        self._totals_of: tuple[object, ...] = ()
         self._overview = Overview(id="overview")
         self._settings: dict[RunId, Settings] | None = None  # resolved after the first paint
         self._expected: tuple[Snapshot | None, dict[RunId, RunTimes]] = (None, {})
@@ -126,17 +128,25 @@ class RunsPane(Pane, inherit_bindings=False):
         if self.snapshot is None or self._body is None:
             return
         self._body.show(self.snapshot, self.clock)
-        if self._total.display or self._overview.display:
-            self._show_totals(self.snapshot)
+        self._show_totals(self.snapshot)
         self._show_details()
 
     def _show_totals(self, snapshot: Snapshot) -> None:
+        """Show times that are expected; without news once a second, as they are counted in minutes."""
         from console.ui.runs.overview_text import OverviewData
-        from console.ui.runs.total_text import total_text
+        from console.ui.runs.total_text import time_left_text, total_text
 
-        found, now = self._estimate(snapshot), time.time()
+        now = time.time()
+        layout = id(self._body), self._overview.display, self._total.display
+        shown = (id(snapshot), self.selected, layout, self.glyphs.name, int(now))
+        if shown == self._totals_of:
+            return
+        self._totals_of = shown
+        found = self._estimate(snapshot)
         stale = staleness(snapshot.host, time.monotonic())
         self._total.set_text(total_text(found, now, stale))
+        if isinstance(self._body, RunCards):
+            self._body.show_time_left(Content("") if self._total.display else time_left_text(found, stale))
         if self._overview.display and self.selected is not None:
             self._overview.show(OverviewData(snapshot, self.selected, found, now, self.glyphs))
 

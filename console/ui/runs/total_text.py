@@ -36,6 +36,16 @@ def total_text(found: Estimate, now: float, stale: Staleness = FRESH) -> Content
     return Content.assemble(("total ", "$foreground-muted"), ", ".join(parts), note)
 
 
+def time_left_text(found: Estimate, stale: Staleness = FRESH) -> Content:
+    """``about 41 min left``, for a screen without a line of totals; "" where nothing is active or known."""
+    if not found.active or found.seconds is None:
+        return Content("")
+    text = f"{'over' if found.at_least else 'about'} {rough_duration(found.seconds)} left"
+    return Content.styled(
+        f"{text}, {stale.short}" if stale else text, "$text-warning" if stale else "$foreground-muted"
+    )
+
+
 def clock_text(at: float, now: float) -> str:
     """Local time of day of ``at``: ``02:14``; with the date where that is a day away or more: ``Sat 28 Nov 02:14``."""
     local = time.localtime(at)

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from console.runs.host_facts import Gpu, HostHistory
+from console.runs.run_view import RunView
 from console.ui.messages import RunSelected
 from console.ui.runs.matrix import RunMatrix
 from engine.contract.derived import Derivation
@@ -195,6 +196,23 @@ async def test_below_the_matrix_is_an_overview_of_the_selected_run_the_host_the_
         session.snapshot = replace(session.snapshot, host_history=history.with_facts(FACTS, 6.0))
         session.show(last_reply_at=session.snapshot.host.last_reply_at + 1)
         await until_shown(pilot, "GPU: L40S, last 10 s")
+
+
+async def test_cards_on_a_small_screen_say_how_long_in_their_first_line() -> None:
+    session = FakeSession()
+    session.show(timed(finished(RunId("A", 42))), view_of(RunId("A", 123), "running", training(100)))
+    async with console(session, SMALL) as pilot:
+        await until_shown(pilot, "uniform curriculum  about 2 min left")
+        await pilot.resize_terminal(*LARGE)
+        await until_shown(pilot, "total 1 of 9, about 2 min left, done by")
+        assert "curriculum  about" not in screen(pilot)
+
+
+def timed(view: RunView) -> RunView:
+    """``view``, 20 s evaluated after its last step."""
+    assert view.state and view.last_step and view.first_step
+    state = replace(view.state, started_at=view.first_step[1] - 5, ended_at=view.last_step[1] + 20)
+    return replace(view, state=state)
 
 
 async def test_narrow_and_short_screens_show_what_fits() -> None:

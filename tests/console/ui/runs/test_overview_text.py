@@ -15,7 +15,7 @@ from console.runs.host_facts import Gpu, GpuProcess, HostHistory
 from console.runs.run_view import RunView
 from console.runs.snapshot import Snapshot
 from console.ui.runs.overview_text import OverviewData, overview_lines
-from console.ui.runs.total_text import total_text
+from console.ui.runs.total_text import time_left_text, total_text
 from engine.contract.events import Step, Warning
 from engine.contract.settings import RunId
 from engine.contract.state import Identity, RunState
@@ -69,6 +69,12 @@ def history(*gpus: Gpu, processes: tuple[GpuProcess, ...] | None = None) -> Host
 def test_the_totals_say_what_is_known(monkeypatch: pytest.MonkeyPatch, found: Estimate, text: str) -> None:
     monkeypatch.setattr("time.localtime", time.gmtime)
     assert total_text(found, NOON).plain == text
+
+
+def test_a_screen_without_totals_still_says_how_long() -> None:
+    assert time_left_text(Estimate(6, 15, 9, 41 * 60.0)).plain == "about 41 min left"
+    assert time_left_text(Estimate(6, 15, 9, 41 * 60.0, at_least=True)).plain == "over 41 min left"
+    assert time_left_text(Estimate(6, 15, 9)).plain == time_left_text(Estimate(9, 9, 0, 0.0)).plain == ""
 
 
 def test_the_panels_stand_below_each_other_in_two_or_in_three_columns() -> None:
