@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from console.hosts.ssh.prompts import Prompter
     from console.local_session import LocalSession
     from console.session import Session
-    from console.ui.launch.switch import Switcher
+    from console.ui.launch.switcher import Switcher
     from console.ui.session_protocol import SessionProtocol
     from engine.contract.experiment import Experiment
 

@@ -30,7 +30,8 @@ from console.ui.host.preflight import PreflightCommands
 from console.ui.host.sync import SyncCommands
 from console.ui.keymap import KeyMap
 from console.ui.launch.commands import LaunchCommands
-from console.ui.launch.switch import Opened, SwitchCommands, Switcher
+from console.ui.launch.switch import SwitchCommands
+from console.ui.launch.switcher import Opened, Switcher
 from console.ui.main_screen import TICK_SECONDS, MainScreen
 from console.ui.messages import ActionClicked
 from console.ui.notifications import Notifier, TerminalSignals, in_tmux
