@@ -117,8 +117,10 @@ def shared_server() -> Iterator[SharedServer]:
 
 
 @pytest.fixture(autouse=True)
-def _use_shared_server(shared_server: SharedServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded_host, "embedded_server", shared_server.open)
+def _use_shared_server(shared_server: SharedServer) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:  # of its own, so that the order of other fixtures stays what it is
+        patch.setattr(embedded_host, "embedded_server", shared_server.open)
+        yield
 
 
 @pytest.fixture
