@@ -82,30 +82,53 @@ class LogSearch:
         return self._basis != (self.store.opened, self.store.index.merges) or self._next_block() is not None
 
     def advance(self, seconds: float) -> bool:
-        """Search for about ``seconds``; returns whether there is more."""
+        """Search for about ``seconds``; returns whether there is more. Of several calls at once, one has to wait."""
         deadline = time.monotonic() + seconds
         while self.behind:
-            with self._lock:
-                if not self._prepared():
-                    return False
-                block = self._next_block()
-                if block is not None:
-                    self._search(block)
+            if not self._prepare() or not self._search_next():
+                return False
             if time.monotonic() > deadline:
                 return self.behind
         return False
 
-    def _prepared(self) -> bool:
-        """Be ready to match with the log as it is now; False if the query cannot be used."""
-        if self._basis != (self.store.opened, self.store.index.merges):
-            self._near = 0 if self._basis[0] != self.store.opened else self._near
-            self._restart()
+    def _prepare(self) -> bool:
+        """Be ready to match; False if the query cannot be used. No lock is held: it may load polars."""
         try:
             self.matcher = self.matcher or LogMatcher(self.query)
         except BadPattern as error:
             self.error = str(error)
+        return not self.error
+
+    def _search_next(self) -> bool:
+        """Search a block, or several at once that have nothing; False if an expression turns out to be too slow.
+
+        No lock is held while lines are matched, so that what is known already can be asked for meanwhile.
+        """
+        with self._lock, self.store.lock:
+            index = self.store.index
+            if self._basis != (self.store.opened, index.merges):
+                self._near = 0 if self._basis[0] != self.store.opened else self._near
+                self._restart()
+            if (block := self._next_block()) is None:
+                return True
+            basis, several, text = self._basis, self._several(block), None
+            if not self._lacks_a_needle(several[0], len(several)):
+                several = range(block, block + 1)
+                text = None if self._lacks_a_needle(block, 1) else self.store.block_text(block)
+            lines = index.lines[several[-1] + 1] - index.lines[several[-1]]
+        try:
+            found = self._matching(text)
+        except BadPattern as error:
+            self.error = str(error)
             return False
+        with self._lock:
+            if self._basis == basis:
+                self._note(block, several, found, lines)
         return True
+
+    def _matching(self, text: str | None) -> array[int]:
+        """Indexes of the accepted lines of a text; none of None."""
+        return array("l", self.matcher.matching(text) if text is not None and self.matcher is not None else ())
 
     def _next_block(self) -> int | None:
         """Blocks below and above in turn, from the one that is searched first."""
@@ -124,19 +147,12 @@ class LogSearch:
     def _counts_of(self, block: int) -> int:
         return self._counts[block] if block < len(self._counts) else _NOT_SEARCHED
 
-    def _search(self, block: int) -> None:
-        """Search a block, or several at once that have nothing."""
-        with self.store.lock:
-            index = self.store.index
-            several = self._several(block)
-            if len(several) > 1 and self._lacks_a_needle(several[0], len(several)):
-                found = array("l")
-            else:
-                several, found = range(block, block + 1), self._matching(block)
-            lines = index.lines[several[-1] + 1] - index.lines[several[-1]]
+    def _note(self, block: int, several: range, found: array[int], lines: int) -> None:
+        """Keep what was found in ``block``, or that ``several`` have nothing; ``lines``: how many the last of them has."""
         self._counts.extend([_NOT_SEARCHED] * (several[-1] + 1 - len(self._counts)))
         for one in several:
             self._counts[one] = len(found)
+        self._matches.pop(block, None)
         if found:
             self._keep(block, found)
         self._sums_known = False
@@ -159,17 +175,6 @@ class LogSearch:
         while len(self._matches) > _KEPT_BLOCKS:
             self._matches.popitem(last=False)
 
-    def _matching(self, block: int) -> array[int]:
-        """Indexes of the accepted lines of a block."""
-        assert self.matcher is not None
-        if self._lacks_a_needle(block, 1):
-            return array("l")
-        try:
-            return array("l", self.matcher.matching(self.store.block_text(block)))
-        except BadPattern as error:
-            self.error = str(error)
-            return array("l")
-
     def _lacks_a_needle(self, block: int, count: int) -> bool:
         """Whether blocks lack a text that an accepted line has, which is seen without cutting them into lines."""
         if not (needles := self._needles) or not all(self.store.index.plain[block : block + count]):
@@ -178,11 +183,11 @@ class LogSearch:
         return not all(needle in lowered for needle in needles)
 
     def _of_block(self, block: int) -> array[int]:
-        found = self._matches.get(block)
+        """Matches of a block that was searched; those of a block that was dropped are searched again."""
         if not self._counts_of(block):
             return array("l")
-        if found is None:
-            found = self._matching(block)
+        if (found := self._matches.get(block)) is None:
+            found = self._matching(self.store.block_text(block))
             self._keep(block, found)
         return found
 
@@ -216,20 +221,17 @@ class LogSearch:
         """The next accepted line below ``number``, or above it for ``by`` -1; None if there is none."""
         index = self.store.index
         block = index.block_of_line(number)
-        while 0 <= block < len(index) and not self.closed:
-            with self._lock:
-                if not self._prepared() or self.error:
-                    return None
-                with self.store.lock:
-                    found, first = self._found_in(block), index.lines[block]
+        while 0 <= block < len(index) and not self.closed and self._prepare():
+            with self.store.lock:
+                first = index.lines[block]
+                text = None if self._lacks_a_needle(block, 1) else self.store.block_text(block)
+            try:
+                found = self._matching(text)
+            except BadPattern as error:
+                self.error = str(error)
+                return None
             at = bisect_right(found, number - first) if by > 0 else bisect_left(found, number - first) - 1
             if 0 <= at < len(found):
                 return first + found[at]
             block += by
         return None
-
-    def _found_in(self, block: int) -> array[int]:
-        """Indexes of the accepted lines of a block, whether it was searched before or not."""
-        if self._counts_of(block) >= 0 and block < self._down - 1:
-            return self._of_block(block)
-        return self._matching(block)
