@@ -169,7 +169,15 @@ def _open_console(context: Context) -> int:
         context.host_title,
         read_only=context.options.read_only,
         switcher=ContextSwitcher(context),
+        cli_options=_file_options(context.options),
     )
+
+
+def _file_options(options: argparse.Namespace) -> tuple[str, ...]:
+    """The options that name files, as far as they were given, for the commands that the console shows to be copied."""
+    chosen = {name: getattr(options, name) for name in ("experiment", "hosts", "runs")}
+    given = {name: path for name, path in chosen.items() if path not in (None, DEFAULTS[name])}
+    return tuple(word for name, path in given.items() for word in (f"--{name}", str(path)))
 
 
 def _view(options: argparse.Namespace) -> int:
@@ -223,11 +231,13 @@ def _run_console(
     read_only: bool = False,
     has_host: bool = True,
     switcher: Switcher | None = None,
+    cli_options: tuple[str, ...] = (),
 ) -> int:
     """Run the console; ``open_session`` is called in a thread, after the first paint."""
     folder = settings_folder()
     settings = read_settings(folder)
-    glyphs = glyphs_for(sys.stderr.encoding, os.environ.get("TERM", ""), settings.glyphs)
+    term = "xterm" if _is_served() else os.environ.get("TERM", "")
+    glyphs = glyphs_for(sys.stderr.encoding, term, settings.glyphs)
     from console.ui.app import ConsoleApp
     from console.ui.keymap import read_keys
 
@@ -249,6 +259,7 @@ def _run_console(
         moved_keys=moved_keys,
         glyphs=glyphs,
         switcher=switcher,
+        cli_options=cli_options,
     )
     app.run()
     return app.return_code or exit_codes.DONE

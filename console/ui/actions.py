@@ -38,6 +38,8 @@ Scope = Literal[
     "switch",
     "choices",
     "warnings",
+    "copying",
+    "exporting",
     "help",
 ]
 
@@ -115,6 +117,8 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("command_palette", ("ctrl+p",), "", "Search for an action by name"),
         Action("quit", ("q",), "quit", "Leave the console; runs continue on the host"),
         Action("interrupt", ("ctrl+c",), "", "Copy the selected text, or leave if none is selected", priority=True),
+        Action("copy", ("c",), "", "Copy the selected row, its run, or the equivalent command"),
+        Action("export", ("ctrl+e",), "", "Write the table, the chart or the screen to a file"),
         Action("cycle_glyphs", ("G",), "", "Draw with braille, with blocks, or in ASCII", name="glyphs"),
         Action(
             "take_over", ("T",), "", "Take the host's lease from another console", destructive=True, changes_host=True
@@ -404,6 +408,17 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("move(1000000)", ("end",), "", "The oldest warning", name="end"),
         Action("open", ("enter",), "", "Follow the warning's run in view 3"),
         Action("close", ("escape", "exclamation_mark", "q"), "", "Close the warnings"),
+    ),
+    "copying": (
+        Action("move(-1)", ("up",), "", "The text above", name="up"),
+        Action("move(1)", ("down",), "", "The text below", name="down"),
+        Action("choose", ("enter",), "", "Copy the text", name="choose_text"),
+        Action("cancel", ("escape",), "", "Copy nothing"),
+    ),
+    "exporting": (
+        Action("move(-1)", ("up",), "", "What stands above", name="up"),
+        Action("move(1)", ("down",), "", "What stands below", name="down"),
+        Action("cancel", ("escape",), "", "Write nothing"),
     ),
     "help": (Action("close", ("escape", "q", "question_mark", "f1"), "", "Close the help", name="close_help"),),
 }

@@ -36,9 +36,11 @@ from console.ui.main_screen import TICK_SECONDS, MainScreen
 from console.ui.messages import ActionClicked
 from console.ui.notifications import Notifier, TerminalSignals, in_tmux
 from console.ui.palette import ActionPalette
+from console.ui.pane import Pane
 from console.ui.prompts import PromptQueue
 from console.ui.results.commands import ResultCommands
 from console.ui.session_protocol import SessionProtocol
+from console.ui.sharing_commands import SharingCommands
 from console.ui.state import PreflightState, VerifyState
 from console.ui.terminal import (
     AsciiFilter,
@@ -67,6 +69,7 @@ class ConsoleApp(
     PreflightCommands,
     SyncCommands,
     ResultCommands,
+    SharingCommands,
     PromptQueue,
     inherit_bindings=False,
 ):
@@ -83,6 +86,7 @@ class ConsoleApp(
         moved_keys: the keys of actions that are not on those of the registry.
         glyphs: the signs to draw with.
         switcher: other hosts, profiles and experiments that can be opened instead.
+        cli_options: options that commands shown to be copied need, such as ``--runs``.
     """
 
     TITLE = "qllm-console"
@@ -104,9 +108,11 @@ class ConsoleApp(
         moved_keys: KeyMap | None = None,
         glyphs: Glyphs = BRAILLE,
         switcher: Switcher | None = None,
+        cli_options: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
         self.switcher = switcher
+        self.cli_options = cli_options
         self.settings = settings or UserSettings()
         self._ascii_filter = AsciiFilter(getattr(sys.__stderr__, "encoding", None) or "utf-8")  # drawn on by Textual
         for theme in themes():
@@ -393,6 +399,11 @@ class ConsoleApp(
     @on(ActionClicked)
     async def _run_clicked(self, message: ActionClicked) -> None:
         await self.run_in_view(None, message.scope, message.call)
+
+    @property
+    def present_pane(self) -> Pane:
+        """The view that is shown."""
+        return self.main.pane
 
     @property
     def present_view(self) -> ViewName:

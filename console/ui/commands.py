@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Severity = Literal["information", "warning", "error"]
 Notice = tuple[str, Severity]
-Command = Literal["launch", "abort", "restore", "take over", "repair", "sync", "add", "decide"]
+Command = Literal["launch", "abort", "restore", "take over", "repair", "sync", "add", "decide", "export"]
 _OVER_THE_LINK: tuple[Command, ...] = ("launch", "abort", "restore", "take over", "repair")
 NO_HOST = "local copies are only shown; start qllm-console without view to launch, abort or sync"
 _NOTICE_SECONDS: dict[Severity, float] = {"information": 3.0, "warning": 4.0, "error": 5.0}

@@ -6,11 +6,13 @@ Imported on first use: what it needs of Textual would delay the first paint.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
+from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
@@ -37,6 +39,8 @@ _HELP_SECTIONS: tuple[tuple[str, tuple[Scope, ...]], ...] = (
     ("Filters of items", ("filters",)),
     ("One item", ("item",)),
     ("Warnings", ("warnings",)),
+    ("Copying", ("copying",)),
+    ("Exporting", ("exporting",)),
     ("This page", ("page", "help")),
     ("When the console asks", ("confirm",)),
     ("When a connection needs input", ("prompt", "answer")),
@@ -208,17 +212,44 @@ class Choices(Static):
     def __init__(self, lines: Sequence[Content], *, height: int, id: str, selected: int = 0) -> None:
         super().__init__("", id=id, markup=False)
         self.selected = selected
+        self._first = 0
         self._lines = lines
         self._height = height
+
+    @dataclass
+    class Clicked(Message):
+        """A line was clicked, and is selected now."""
+
+    @dataclass
+    class DoubleClicked(Message):
+        """The selected line was clicked twice."""
 
     def on_resize(self) -> None:
         """Truncate the choices to the new width."""
         self.move(0)
 
+    def on_click(self, event: events.Click) -> None:
+        """Select the line under the pointer."""
+        self.move(self._first + event.y - self.selected)
+        self.post_message(self.DoubleClicked() if event.chain == 2 else self.Clicked())
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Select the line below, as the wheel scrolls a list."""
+        event.stop()
+        self.move(1)
+        self.post_message(self.Clicked())
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Select the line above."""
+        event.stop()
+        self.move(-1)
+        self.post_message(self.Clicked())
+
     def move(self, by: int) -> None:
         """Select the line ``by`` lines below; the selection stops at the ends."""
         self.selected = min(max(0, self.selected + by), len(self._lines) - 1)
         first = min(max(0, self.selected - self._height // 2), max(0, len(self._lines) - self._height))
+        self._first = first
         shown = range(first, min(len(self._lines), first + self._height))
         marks = ((("▸ ", "bold $text-accent") if at == self.selected else "  ") for at in shown)
         lines = [Content.assemble(mark, self._lines[at]) for mark, at in zip(marks, shown, strict=True)]

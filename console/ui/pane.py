@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from textual.containers import VerticalScroll
 from textual.content import Content
@@ -18,6 +19,9 @@ from console.ui.messages import AbortRequested
 from console.ui.session_protocol import SessionProtocol
 from console.ui.state import PreflightState, VerifyState
 from engine.contract.settings import RunId
+
+if TYPE_CHECKING:
+    from console.ui.exports import Export
 
 _LATEST_CLOCK = 1e11  # Unix time in seconds; no working clock shows more
 
@@ -138,6 +142,22 @@ class Pane(ScrollPage):
 
     def show_decisions(self) -> None:
         """Show the decisions again, in a view that has them: one was recorded."""
+
+    def row_text(self) -> str:
+        """The selected row as one line, for the clipboard: the selected run unless the view has other rows."""
+        if self.snapshot is None or self.selected is None:
+            return ""
+        from console.runs.run_table import run_text
+
+        return run_text(self.snapshot, self.selected)
+
+    def command(self) -> tuple[str, ...]:
+        """The command, with its options, that does without the console what the view is for."""
+        return ("status",)
+
+    def exports(self) -> tuple[Export, ...]:
+        """What the view can write to a file."""
+        return ()
 
     def action_abort(self) -> None:
         if self.selected is not None:

@@ -9,11 +9,13 @@ from textual.content import Content
 from textual.geometry import Region
 
 from console.format import age, bar, counted, full_disk, size
+from console.plain_table import PlainTable
 from console.runs.host_facts import Gpu, HostFacts
 from console.runs.snapshot import HostView, Snapshot
 from console.runs.staleness import staleness
 from console.ui.actions import bindings, key_of
 from console.ui.bars import link_text
+from console.ui.exports import Export, table_exports
 from console.ui.host.checklist import Checklist, preflight_text
 from console.ui.messages import RepairRequested
 from console.ui.pane import Pane, UpdatingText
@@ -96,6 +98,22 @@ class HostPane(Pane, inherit_bindings=False):
             self.scroll_to_region(Region(0, checks.y + top, 1, self.checklist.selected_height), animate=False)
         else:
             self.scroll_home(animate=False)
+
+    def row_text(self) -> str:
+        """The selected check."""
+        check = self.checklist.selected
+        return f"{check.name}: {check.status}. {check.found} {check.advice}".strip() if check is not None else ""
+
+    def command(self) -> tuple[str, ...]:
+        """The preflight."""
+        return ("preflight",)
+
+    def exports(self) -> tuple[Export, ...]:
+        """The checks as a table, once there are any."""
+        checks = self.preflight_state.checks
+        rows = tuple((check.name, check.status, check.found, check.advice) for check in checks)
+        table = PlainTable(("check", "status", "found", "advice"), rows)
+        return table_exports("the checks", "preflight", lambda: table) if checks else ()
 
     def action_repair(self) -> None:
         if self.checklist.selected is not None:

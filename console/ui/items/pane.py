@@ -12,10 +12,13 @@ from textual.content import Content
 from textual.dom import DOMNode
 from textual.widgets import Input, Static
 
+from console.format import counted
 from console.results.items.filter import ANY_RUN, DIFFERENCE, ItemFilter, select, sort_rows
 from console.results.items.items import Change, ItemTable
+from console.results.items.plain_items import plain_items
 from console.results.statistics.estimates import Integers
 from console.ui.actions import Scope, bindings
+from console.ui.exports import Export, table_exports
 from console.ui.items.columns import SortColumn
 from console.ui.items.detail import ItemScreen
 from console.ui.items.filter_dialog import FilterDialog
@@ -150,6 +153,29 @@ class ItemsPane(LocalCopyPane, inherit_bindings=False):
     def _set(self, **changes: object) -> None:
         self._filter = replace(self._filter, **changes)
         self._fill()
+
+    def row_text(self) -> str:
+        """The selected item with its query, the right answer and what was chosen."""
+        row = self.item_list.row
+        if self._table is None or row is None:
+            return ""
+        item = self._table.frame.row(row, named=True)
+        return f"{item['lemma']}  {item['query']}  right: {item['answer']}  chosen: {item['chosen'] or '-'}"
+
+    def command(self) -> tuple[str, ...]:
+        """The items that are shown, as far as the command has their filters."""
+        which = self._filter
+        chosen = [("--kind", which.kind), ("--tier", which.tier), ("--reason", which.reason)]
+        if which.change:
+            chosen += [(f"--{which.change}-by", which.ours), ("--over", which.theirs), ("--by", which.basis)]
+        return ("items", *(word for option, value in chosen if value for word in (option, value)))
+
+    def exports(self) -> tuple[Export, ...]:
+        """The items that are shown, in their order."""
+        table, rows = self._table, self.item_list.rows
+        if table is None or not len(rows):
+            return ()
+        return table_exports(counted(len(rows), "item"), "items", lambda: plain_items(table, rows))
 
     def action_filters(self) -> None:
         """Choose the value of each facet in a dialog; the table follows at once."""

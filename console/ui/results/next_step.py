@@ -73,6 +73,10 @@ class NextStepsDialog(ModalScreen[NextStep | None], inherit_bindings=False):
         enter = "Enter opens the change     " if step.changes else "nothing to launch for it     "
         self.query_one("#step-keys", Static).update(Content(f"{enter}Esc closes"))
 
+    @on(Choices.Clicked)
+    def _show_clicked(self) -> None:
+        self._show()
+
     def action_move(self, by: int) -> None:
         self.query_one(Choices).move(by)
         self._show()
@@ -80,6 +84,7 @@ class NextStepsDialog(ModalScreen[NextStep | None], inherit_bindings=False):
     def action_scroll_text(self, by: int) -> None:
         self.query_one("#step-evidence").scroll_relative(y=4 * by, animate=False)
 
+    @on(Choices.DoubleClicked)
     def action_choose(self) -> None:
         if self.step.changes:
             self.dismiss(self.step)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from textual import on, work
@@ -14,11 +15,13 @@ from textual.worker import Worker, WorkerState
 
 from console.results.records import Results
 from console.results.report.layout import section_lines
+from console.results.report.markup import as_csv, as_markdown
 from console.results.report.page import COMPUTING, page
 from console.results.tables import LINE_WIDTH, Line, Section
 from console.runs.snapshot import Snapshot
 from console.sanitize import sanitize_line
 from console.ui.actions import bindings
+from console.ui.exports import Export
 from console.ui.messages import ENDED, DecisionRequested, NextStepRequested
 from console.ui.pane import Pane
 from console.ui.session_protocol import SessionProtocol
@@ -226,6 +229,24 @@ class ResultsPane(LocalCopyPane, inherit_bindings=False):
         at = bisect_right(self._starts, top) - 1
         return (self._page[at].key, top - self._starts[at]) if at >= 0 else ("", 0)
 
+    def row_text(self) -> str:
+        """The sentence of the verdict."""
+        return self.report.analysis.summary if self.report is not None else ""
+
+    def command(self) -> tuple[str, ...]:
+        """The results as text."""
+        return ("results",)
+
+    def exports(self) -> tuple[Export, ...]:
+        """The page, with every number as CSV."""
+        sections = self._page
+        if not sections:
+            return ()
+        return (
+            Export("every number as CSV", "results.csv", partial(_bytes, as_csv, sections)),
+            Export("the page as Markdown", "results.md", partial(_bytes, as_markdown, sections)),
+        )
+
     def show_decisions(self) -> None:
         self.compute_report()
 
@@ -248,6 +269,10 @@ class ResultsPane(LocalCopyPane, inherit_bindings=False):
 def _layout(results: Results, report: ExperimentReport | None, note: str, width: int, ascii_only: bool) -> _Layout:
     sections = page(results, report, note)
     return _Layout(sections, *page_content(sections, width, ascii_only))
+
+
+def _bytes(write: Callable[[Sequence[Section]], str], sections: Sequence[Section]) -> bytes:
+    return f"{write(sections)}\n".encode()
 
 
 def page_content(

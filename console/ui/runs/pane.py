@@ -29,6 +29,7 @@ from engine.contract.settings import RunId, Settings, differences, resolve
 
 if TYPE_CHECKING:  # what is not needed for the first paint is imported after it
     from console.runs.estimates import Estimate, RunTimes
+    from console.ui.exports import Export
     from console.ui.runs.matrix import RunMatrix
 
 _FRAME = 3  # lines of the screen around the view
@@ -119,6 +120,20 @@ class RunsPane(Pane, inherit_bindings=False):
         # without an overview the matrix has all that is left, as console.tcss says
         self._body.styles.height = lines if self._overview.display else None
         self._body.styles.max_height = lines if self._overview.display else None
+
+    def command(self) -> tuple[str, ...]:
+        """The launch of the selected run."""
+        if self.selected is None:
+            return ("status",)
+        return ("run", "--condition", self.selected.condition, "--seed", str(self.selected.seed))
+
+    def exports(self) -> tuple[Export, ...]:
+        """The runs as a table."""
+        from console.runs.run_table import run_table
+        from console.ui.exports import table_exports
+
+        snapshot = self.snapshot
+        return table_exports("the runs", "runs", lambda: run_table(snapshot)) if snapshot is not None else ()
 
     def watch_snapshot(self) -> None:
         self.tick()

@@ -34,6 +34,7 @@ from console.ui.results.next_step import ChangeDialog, NextStepsDialog
 from console.ui.results.pane import ResultsPane
 from console.ui.runs.pane import RunsPane
 from console.ui.runs.warnings import WarningsDialog
+from console.ui.sharing import CopyDialog, ExportDialog
 from tests.console.ui.driving import LARGE, SMALL, console, screen, until, until_shown
 from tests.console.ui.fake_session import FakeSession
 
@@ -64,6 +65,8 @@ OWNERS: dict[Scope, type[DOMNode]] = {
     "switch": SwitchDialog,
     "choices": ChoiceList,
     "warnings": WarningsDialog,
+    "copying": CopyDialog,
+    "exporting": ExportDialog,
     "help": HelpScreen,
 }
 # What is pressed in a dialog is written on it, and nothing under it can be reached meanwhile.
@@ -82,6 +85,8 @@ DIALOGS: tuple[Scope, ...] = (
     "choices",
     "item",
     "warnings",
+    "copying",
+    "exporting",
     "help",
 )
 # As every pager has it: the next match in the log. Elsewhere what is new: the launch form, the next step. Neither launches.

@@ -6,7 +6,7 @@ import pytest
 from textual.app import App
 from textual.pilot import Pilot
 
-from console.glyphs import ASCII
+from console.glyphs import ASCII, to_ascii
 from console.ui.actions import move_keys
 from console.ui.keymap import VIM_KEYS
 from console.ui.terminal import BackgroundReported, ReplyParser, ask_background
@@ -14,16 +14,13 @@ from console.user_settings import UserSettings
 from engine.contract.settings import RunId
 from tests.console.ui.driving import LARGE, SIZES, asked, console, screen, until, until_shown
 from tests.console.ui.fake_session import FakeSession
-from tests.console.ui.test_views import busy_session
+from tests.console.ui.test_views import SHOWN_ONCE_COMPLETE, busy_session
 
 # What each view shows once it is complete, in ASCII and else.
 SHOWN = {
-    "1": (("Host key", "ok  "), ("Host key", "✓ ok")),
-    "2": (("> running", "+ finished"), ("▶ running", "✓ finished")),
-    "3": (("following", "Dev top-1"), ("following", "Dev top-1")),
-    "4": (("DO NOT SHIP", ">= 80"), ("DO NOT SHIP", "≥ 80")),
-    "5": (("showing 2 of 2", "# all"), ("showing 2 of 2", "● all")),
-}
+    view: (tuple(text.replace("≥", ">=") if "≥" in text else to_ascii(text) for text in texts), texts)
+    for view, texts in SHOWN_ONCE_COMPLETE.items()
+} | {"5": (("showing 2 of 2", "# all"), SHOWN_ONCE_COMPLETE["5"])}
 
 
 @SIZES
@@ -36,6 +33,8 @@ async def test_in_ascii_no_sign_of_ours_is_beyond_it_in_any_view_or_dialog(size:
             ("question_mark", "Esc closes"),
             ("ctrl+p", "Search for commands"),
             ("F", "Only items of"),
+            ("c", "Enter copies"),
+            ("ctrl+e", "Enter writes"),
         ):
             await pilot.press(opening)
             assert (await until_shown(pilot, text)).isascii(), screen(pilot)

@@ -17,6 +17,15 @@ from tests.console.ui.driving import HOSTILE, LARGE, SIZES, SMALL, console, noti
 from tests.console.ui.fake_session import SCALING, FakeSession
 from tests.console.ui.scenes import finished, item, training, view_of
 
+# What each view of ``busy_session`` shows once it is complete.
+SHOWN_ONCE_COMPLETE = {
+    "1": ("Host key", "✓ ok"),
+    "2": ("▶ running", "✓ finished"),
+    "3": ("following", "Dev top-1"),
+    "4": ("DO NOT SHIP", "≥ 80"),
+    "5": ("showing 2 of 2", "● all"),
+}
+
 
 def busy_session() -> FakeSession:
     """A run in every state."""
