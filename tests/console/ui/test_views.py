@@ -21,7 +21,7 @@ from tests.console.ui.scenes import finished, item, training, view_of
 SHOWN_ONCE_COMPLETE = {
     "1": ("Host key", "✓ ok"),
     "2": ("▶ running", "✓ finished"),
-    "3": ("following", "Dev top-1"),
+    "3": ("following", "training loss"),
     "4": ("DO NOT SHIP", "≥ 80"),
     "5": ("showing 2 of 2", "● all"),
 }
