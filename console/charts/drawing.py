@@ -32,6 +32,7 @@ from console.glyphs import GlyphName
 
 MIN_WIDTH, MIN_HEIGHT = 20, 6
 _LABELS_FROM = 34  # columns from which there is room for names at the lines' ends
+_LABEL_WIDTH = 22  # columns of a label where there is room
 _NEAR = 0.5  # a reference that is further away than this part of the values' span does not stretch the axis
 _SIGNS = {
     "braille": {"level": "┄", "vertical": "│", "warning": "▲", "bad": "✕", "above": "↑", "below": "↓", "selected": "▸"},
@@ -80,7 +81,7 @@ def drawing_of(chart: Chart, width: int, height: int, glyphs: GlyphName) -> Draw
         return Drawing(_with_sentence(title, sentence, width, height))
     limits = (x_limits(chart, lines), y_limits(chart, lines))
     labels = _labels(chart, lines, glyphs, width) if width >= _LABELS_FROM else []
-    gutter = max((len(text) + 1 for text, _ in labels), default=0)
+    gutter = _stable(max((len(text) + 1 for text, _ in labels), default=0))
     plot = frame(
         width - gutter, height - 1, limits, _ticks(chart, limits, width - gutter, height), ascii_only=glyphs == "ascii"
     )
@@ -90,6 +91,11 @@ def drawing_of(chart: Chart, width: int, height: int, glyphs: GlyphName) -> Draw
     canvas.draw(lines)
     text = _assembled(title, plot, canvas, _placed(labels, limits[1], plot.rows), chart.x_title, width)
     return Drawing(text, *limits, plot.left, plot.columns)
+
+
+def _stable(gutter: int) -> int:
+    """``gutter`` with room for a character more or less in a value, which would move the whole canvas."""
+    return gutter + -gutter % 3
 
 
 def _with_sentence(title: Text, sentence: str, width: int, height: int) -> Text:
@@ -202,7 +208,7 @@ def _whole(chart: Chart, limits: Limits) -> bool:
 
 def _labels(chart: Chart, lines: Sequence[Line], glyphs: GlyphName, width: int) -> list[tuple[str, Line]]:
     """Name, value and spread at the end of each line, as much of it as a third of the width holds."""
-    room = width // 3 - 1
+    room = max(width // 3, min(_LABEL_WIDTH, width // 2 - 8)) - 1
     labels = []
     for line in lines:
         if not line.name or not (len(line.xs) or line.bad):

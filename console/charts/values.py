@@ -49,7 +49,7 @@ def _mean_text(views: Sequence[RunView], metric: Metric, x: XAxis, at: float) ->
     values = [value for value in found if value is not None and math.isfinite(value)]
     if not values:
         return "-"
-    spread = f" +-{_text(metric, stdev(values))}" if len(values) > 1 else ""
+    spread = f" ±{_text(metric, stdev(values))}" if len(values) > 1 else ""
     return f"{_text(metric, fmean(values))}{spread} n{len(values)}"
 
 

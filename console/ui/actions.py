@@ -238,6 +238,7 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
     ),
     "chart": (
         Action("toggle_crosshair", ("i",), "", "Read the values of every chart at a crosshair", name="inspect"),
+        Action("leave", ("escape",), "", "Leave the full screen, or the crosshair", name="leave_chart"),
         Action("move_crosshair(-1)", ("left",), "", "Move the crosshair to the left", name="left"),
         Action("move_crosshair(1)", ("right",), "", "Move the crosshair to the right", name="right"),
         Action("move_crosshair(-10)", ("pageup",), "", "Move the crosshair far to the left", name="page_up"),

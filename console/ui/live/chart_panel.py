@@ -67,6 +67,16 @@ class ChartPanel(Widget, can_focus=True):
         panel: ChartPanel
         x: float | None
 
+    class Left(Message):
+        """The operator wants to leave the full screen, or the crosshair."""
+
+    @dataclass
+    class Scrolled(Message):
+        """The operator turned the wheel over a chart: up is 1, down is -1."""
+
+        panel: ChartPanel
+        by: int
+
     class CrosshairToggled(Message):
         """The operator wants a crosshair, or no more."""
 
@@ -146,6 +156,17 @@ class ChartPanel(Widget, can_focus=True):
             low, high = drawn.x_limits
             x = low + (high - low) * column / max(1, drawn.columns - 1)
         self.post_message(self.Clicked(self, x))
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        event.stop()
+        self.post_message(self.Scrolled(self, 1))
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        event.stop()
+        self.post_message(self.Scrolled(self, -1))
+
+    def action_leave(self) -> None:
+        self.post_message(self.Left())
 
     def action_toggle_crosshair(self) -> None:
         self.post_message(self.CrosshairToggled())

@@ -293,6 +293,21 @@ class ChartCommands(Pane):
             self._put_crosshair(message.x)
         self._choose(message.panel)
 
+    @on(ChartPanel.Scrolled)
+    def _scroll_chart(self, message: ChartPanel.Scrolled) -> None:
+        """Zoom by the wheel."""
+        message.stop()
+        self._choose(message.panel)
+        self.action_zoom(message.by)
+
+    @on(ChartPanel.Left)
+    def _leave(self, message: ChartPanel.Left) -> None:
+        message.stop()
+        if self._full_screen:
+            self.action_toggle_full_screen()
+        else:
+            self._change(crosshair=None)
+
     def _show_values(self, data: object) -> None:
         """Show the values of all visible charts at the crosshair, as many lines as leave room for the log.
 

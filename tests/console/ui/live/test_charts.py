@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from msgspec.structs import replace
+from textual.events import MouseScrollDown, MouseScrollUp
 from textual.pilot import Pilot
 from textual.widget import Widget
 
@@ -258,6 +259,17 @@ async def test_enter_shows_the_selected_chart_alone_and_all_again(size: tuple[in
         await until_shown(pilot, "line 299", "training loss")
 
 
+async def test_escape_leaves_the_full_screen_then_the_crosshair() -> None:
+    async with live() as pilot:
+        await press_until(pilot, "i", "at step 200")
+        await pilot.press("enter")
+        await until(pilot, lambda: pilot.app.screen.focused is pane(pilot).panel)
+        await pilot.press("escape")
+        await until_shown(pilot, "line 299", "at step 200")
+        await pilot.press("escape")
+        await until(pilot, lambda: "at step" not in first(pilot))
+
+
 @SIZES
 async def test_z_gives_the_room_to_the_charts_then_to_the_log(size: tuple[int, int]) -> None:
     async with live(size) as pilot:
@@ -277,6 +289,15 @@ async def test_a_click_selects_a_chart_and_then_puts_the_crosshair_there() -> No
         assert "at step" not in first(pilot)
         await pilot.click(two, offset=(20, 5))
         await until(pilot, lambda: "at step" in first(pilot))
+
+
+async def test_the_wheel_zooms() -> None:
+    async with live() as pilot:
+        panel = pane(pilot).panel
+        panel.post_message(MouseScrollUp(panel, 20, 5, 0, 1, 0, False, False, False))
+        await until(pilot, lambda: panel.drawn.x_limits == (50, 150))
+        panel.post_message(MouseScrollDown(panel, 20, 5, 0, 1, 0, False, False, False))
+        await until(pilot, lambda: panel.drawn.x_limits == (0, 200))
 
 
 async def test_g_turns_the_curves_into_letters() -> None:
