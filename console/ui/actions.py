@@ -101,8 +101,9 @@ _SCROLLING = (
     *_PAGING,
 )
 _FIELDS = (
-    Action("app.focus_next", ("tab",), "", "The next field"),
-    Action("app.focus_previous", ("shift+tab",), "", "The field before"),
+    # with priority: what is typed right after Tab belongs to the next field, also before this one has handled the key
+    Action("app.focus_next", ("tab",), "", "The next field", priority=True),
+    Action("app.focus_previous", ("shift+tab",), "", "The field before", priority=True),
 )
 # By scope: a view, a part of one, or a dialog; ``app`` is everywhere, ``page`` is any long text.
 _ACTIONS: dict[Scope, tuple[Action, ...]] = {

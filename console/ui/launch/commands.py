@@ -70,12 +70,12 @@ class LaunchCommands(CommandApp, inherit_bindings=False):
         def confirm(choice: LaunchChoice, on_yes: Callable[[], object]) -> None:
             plan = session.plan_launch(choice.run_ids)
             if plan.launch:
-                self.confirm(_question(session, choice, plan, _expected(session, choice)), "launch", on_yes)
+                self.confirm(_question(session, choice, plan), "launch", on_yes)
             else:
                 self.show_notice(plan.question)
 
         form = LaunchForm(
-            session.experiment, profile, ticked, lambda choice: _expected(session, choice), confirm, id=FORM_ID
+            session.experiment, profile, ticked, lambda choice: _outlook(session, choice), confirm, id=FORM_ID
         )
         self.push_screen(form, self._launch_choice)
 
@@ -111,19 +111,18 @@ def _changed(session: SessionProtocol, choice: LaunchChoice) -> int:
     )
 
 
-def _question(session: SessionProtocol, choice: LaunchChoice, plan: LaunchPlan, expected: str) -> str:
+def _question(session: SessionProtocol, choice: LaunchChoice, plan: LaunchPlan) -> str:
     """What is added and launched, where, and what it is expected to take."""
     lines = []
     if choice.addition is not None:
         lines = [f"Adds to {derived_path(session.experiment_file).name}, for good:", *choice.lines, ""]
     lines.append(f"{plan.question.removesuffix('.')}, on {session.snapshot.host.title}.")
-    if expected:
-        lines.append(f"Expected: {expected}.")
-    return "\n".join(lines)
+    _, *expected = _outlook(session, choice)
+    return "\n".join((*lines, *expected))
 
 
-def _expected(session: SessionProtocol, choice: LaunchChoice) -> str:
-    """What the runs that would be launched are expected to take; "" where that is not known."""
+def _outlook(session: SessionProtocol, choice: LaunchChoice) -> tuple[str, ...]:
+    """What a launch would do by the states known now, and what it is expected to take, if that is known; a line each."""
     from console.ui.launch.expected import expected_text
 
     snapshot = session.snapshot  # this is called in a thread: it reads frozen values only
@@ -133,4 +132,5 @@ def _expected(session: SessionProtocol, choice: LaunchChoice) -> str:
     same = frozenset(run for run, own in hashes.items() if (state := states.get(run)) and state.settings == own)
     plan = plan_launch(snapshot.runs, hashes, same_settings=same)
     planned = {run: resolve(choice.experiment, snapshot.profile, run) for run in plan.launch}
-    return expected_text(snapshot, known, planned, snapshot.host_history.host_time(time.monotonic()))
+    expected = expected_text(snapshot, known, planned, snapshot.host_history.host_time(time.monotonic()))
+    return (plan.question, f"Expected: {expected}.") if expected else (plan.question,)

@@ -41,7 +41,7 @@ class LaunchForm(ModalScreen[LaunchChoice | None], inherit_bindings=False):
 
     Args:
         ticked: the conditions that are ticked at first.
-        expected: what the runs of a choice take, in words; "" where that is not known. Called in a thread.
+        outlook: what a choice would do and take, in lines; called in a thread.
         confirm: asks what a choice means, and calls the second argument if it is confirmed.
     """
 
@@ -52,7 +52,7 @@ class LaunchForm(ModalScreen[LaunchChoice | None], inherit_bindings=False):
         experiment: Experiment,
         profile: str,
         ticked: Iterable[str],
-        expected: Callable[[LaunchChoice], str],
+        outlook: Callable[[LaunchChoice], tuple[str, ...]],
         confirm: Callable[[LaunchChoice, Callable[[], object]], None],
         *,
         id: str,
@@ -61,7 +61,7 @@ class LaunchForm(ModalScreen[LaunchChoice | None], inherit_bindings=False):
         self._experiment = experiment
         self._profile = profile
         self._ticked = tuple(ticked)
-        self._expected = expected
+        self._outlook = outlook
         self._confirm = confirm
 
     def compose(self) -> ComposeResult:
@@ -164,12 +164,12 @@ class LaunchForm(ModalScreen[LaunchChoice | None], inherit_bindings=False):
     def _check_typed(self, typed: Typed) -> None:
         """Check ``typed`` in a thread: with many runs it takes longer than a key press may."""
         choice = self.choice(typed)
-        expected = "" if choice.errors else self._expected(choice)
-        self.app.call_from_thread(self._show_choice, typed, choice, expected)
+        outlook = () if choice.errors else self._outlook(choice)
+        self.app.call_from_thread(self._show_choice, typed, choice, outlook)
 
-    def _show_choice(self, typed: Typed, choice: LaunchChoice, expected: str) -> None:
+    def _show_choice(self, typed: Typed, choice: LaunchChoice, outlook: tuple[str, ...]) -> None:
         if self.is_attached and typed == self.typed:  # else something else has been typed meanwhile
-            self._show(_preview(choice, expected))
+            self._show(_preview(choice, outlook))
 
     def _show(self, text: Content) -> None:
         self.query_one("#launch-text", Static).update(text)
@@ -206,14 +206,14 @@ def _present(experiment: Experiment, profile: str, conditions: Iterable[str]) ->
     return shown
 
 
-def _preview(choice: LaunchChoice, expected: str) -> Content:
+def _preview(choice: LaunchChoice, outlook: tuple[str, ...]) -> Content:
     """What ``choice`` would launch, or what is wrong with it."""
     if choice.errors:
         return Content("\n").join(Content.styled(line, "$text-error") for line in error_lines(choice))
     lines = [Content.styled(line, "$text-success") for line in choice.lines]
     new = sum(one.is_new for one in choice.runs)
     total = counted(len(choice.runs), "run") + (f", {new} of them new" if new else "")
-    lines.append(Content.assemble((total, "bold"), f"; expected {expected}" if expected else ""))
+    lines += [Content.styled(total, "bold"), *map(Content, outlook)]
     lines += [
         Content.assemble(f"{one.run.label}  ", ("settings ", "$foreground-muted"), one.settings_hash[:_HASH_DIGITS])
         for one in choice.runs[:_MAX_LISTED]
