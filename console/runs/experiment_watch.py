@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
+from console.runs.launch_plan import runs_text
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import Experiment
 from engine.contract.experiment_reader import read_experiment
 from engine.contract.experiment_text import derived_path
+from engine.contract.overrides import flatten
 from engine.contract.settings import RunId, Settings, resolve, run_ids
 
 _Stamp = tuple[tuple[int, int, int] | None, ...]
-_MAX_NAMED = 6  # runs in one line
+_MAX_NAMED = 3  # settings in one line
 
 
 class ExperimentChange(Struct, frozen=True):
@@ -79,23 +82,30 @@ def check_same_experiment(old: Experiment, new: Experiment, profile: str, file: 
     present = set(run_ids(new, profile))
     gone = [run for run in run_ids(old, profile) if run not in present]
     if gone:
-        raise BadInput(f"{_runs_text(gone)} {'is' if len(gone) == 1 else 'are'} no longer in it; {reopen}", file=file)
+        raise BadInput(
+            f"{runs_text(tuple(gone))} {'is' if len(gone) == 1 else 'are'} no longer in it; {reopen}", file=file
+        )
 
 
 def change_text(file: Path, old: dict[RunId, Settings], new: dict[RunId, Settings]) -> str:
-    """``scaling.toml was read again: adds B.2/42; other settings for A/42 and A/123.``"""
-    added = [run for run in new if run not in old]
-    changed = [run for run, settings in new.items() if run in old and old[run] != settings]
-    parts = [f"adds {_runs_text(added)}"] if added else []
-    parts += [f"other settings for {_runs_text(changed)}"] if changed else []
+    """``scaling.toml was read again: adds B/7; training.batch_size differs for A/42 and A/123.``"""
+    added = tuple(run for run in new if run not in old)
+    changed = tuple(run for run, settings in new.items() if run in old and old[run] != settings)
+    parts = [f"adds {runs_text(added)}"] if added else []
+    if changed:
+        names = list(dict.fromkeys(name for run in changed for name in _changed_names(old[run], new[run])))
+        more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+        verb = "differs" if len(names) == 1 else "differ"
+        parts.append(f"{', '.join(names[:_MAX_NAMED])}{more} {verb} for {runs_text(changed)}")
     return f"{file.name} was read again: {'; '.join(parts) or 'no run differs'}."
+
+
+def _changed_names(old: Settings, new: Settings) -> list[str]:
+    """Dotted names of the settings that differ."""
+    before, now = (flatten(msgspec.to_builtins(one)) for one in (old, new))
+    return [name for name in before | now if before.get(name) != now.get(name)]
 
 
 def settings_of(experiment: Experiment, profile: str) -> dict[RunId, Settings]:
     """Settings of every run of ``profile``, in matrix order."""
     return {run: resolve(experiment, profile, run) for run in run_ids(experiment, profile)}
-
-
-def _runs_text(runs: list[RunId]) -> str:
-    shown = ", ".join(run.label for run in runs[:_MAX_NAMED])
-    return shown + (f" and {len(runs) - _MAX_NAMED} more" if len(runs) > _MAX_NAMED else "")

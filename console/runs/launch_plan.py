@@ -35,9 +35,9 @@ class LaunchPlan(Struct, frozen=True):
         """What would be set aside, which is never done without asking; "" if nothing is."""
         parts = []
         if self.results_aside:
-            parts.append(f"the results and checkpoint of {_labels(self.results_aside)}")
+            parts.append(f"the results and checkpoint of {runs_text(self.results_aside)}")
         if self.checkpoints_aside:
-            parts.append(f"the checkpoint of {_labels(self.checkpoints_aside)}")
+            parts.append(f"the checkpoint of {runs_text(self.checkpoints_aside)}")
         return " and ".join(parts)
 
     @property
@@ -45,11 +45,11 @@ class LaunchPlan(Struct, frozen=True):
         """What would happen, in one line."""
         if not self.launch:
             return "Nothing to launch: " + _counted(reason for _, reason in self.leave)
-        text = f"Launch {_labels(self.launch)}"
+        text = f"Launch {runs_text(self.launch)}"
         if self.aside_text:
             text += f"; sets aside {self.aside_text}, to be restored if wanted"
         if self.resumes:
-            text += f"; {_labels(self.resumes)} {'resumes' if len(self.resumes) == 1 else 'resume'} from the last checkpoint"
+            text += f"; {runs_text(self.resumes)} {'resumes' if len(self.resumes) == 1 else 'resume'} from the last checkpoint"
         if self.leave:
             text += f"; leave {len(self.leave)} ({_counted(reason for _, reason in self.leave)})"
         return text + "."
@@ -78,13 +78,13 @@ class AbortPlan(Struct, frozen=True):
             return "Nothing to abort: no run is queued or running."
         parts = []
         if self.running:
-            parts.append(f"end {_labels(self.running)} in mid-run (their progress since the last checkpoint is lost)")
+            parts.append(f"end {runs_text(self.running)} in mid-run (their progress since the last checkpoint is lost)")
         if self.lost:
             parts.append(
-                f"end what still runs of {_labels(self.lost)}, which {'is' if len(self.lost) == 1 else 'are'} lost"
+                f"end what still runs of {runs_text(self.lost)}, which {'is' if len(self.lost) == 1 else 'are'} lost"
             )
         if self.queued:
-            parts.append(f"take {_labels(self.queued)} out of the queue")
+            parts.append(f"take {runs_text(self.queued)} out of the queue")
         text = " and ".join(parts)
         return text[0].upper() + text[1:] + "."
 
@@ -142,7 +142,7 @@ def plan_abort(views: Mapping[RunId, RunView], wanted: Iterable[RunId]) -> Abort
     return AbortPlan(tuple(view.run for view in chosen), in_state("running"), in_state("lost"))
 
 
-def _labels(runs: tuple[RunId, ...]) -> str:
+def runs_text(runs: tuple[RunId, ...]) -> str:
     """``A/42``, ``A/42 and B/42``, ``A/42, A/123 and B/42``, or ``9 runs (A, B, C)``."""
     if len(runs) <= 3:
         *first, last = (run.label for run in runs)

@@ -243,6 +243,7 @@ class ConsoleApp(
 
     async def leave_session(self) -> None:
         """End what works for the session, the newest dialogs first, and close it; its runs continue."""
+        self.clear_notifications()
         for dialog in reversed(self.screen_stack[1:]):
             dialog.dismiss(None)
         session, self.session = self.session, None
@@ -254,6 +255,9 @@ class ConsoleApp(
                 await worker.wait()
         if session is not None:
             await self._close(session)
+        self.own_aborts.clear()
+        if self._notifier is not None:
+            self._notifier.begin_again()
 
     async def show_session(self, session: SessionProtocol, opened: Opened) -> None:
         """Show and follow ``session`` from the beginning, in the same view."""

@@ -190,6 +190,10 @@ class Notifier:
         self._command = NotifyCommand(settings.command, lambda text: show(text, "warning", None))
         self._last: Snapshot | None = None
 
+    def begin_again(self) -> None:
+        """Take the next snapshot as the first: it is of another host, profile or experiment."""
+        self._last = None
+
     def update(self, snapshot: Snapshot, own_aborts: set[RunId], now: float) -> None:
         """Tell what is new in ``snapshot``; of ``own_aborts``, those that ended are taken out."""
         if self._signals is not None:

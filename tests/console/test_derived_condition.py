@@ -98,7 +98,7 @@ async def test_an_experiment_that_was_edited_meanwhile_is_read_again_when_someth
     assert resolve(session.experiment, PROFILE, RunId("B.2", 42)).training.batch_size == 64
     file.write_text(file.read_text().replace('conditions = ["A", "B"]', 'conditions = ["B"]'))
     before, derived = session.experiment, derived_path(file).read_text()
-    with pytest.raises(BadInput, match=r"A/42, A/123 are no longer in it; H and Enter open"):
+    with pytest.raises(BadInput, match=r"A/42 and A/123 are no longer in it; H and Enter open"):
         await session.add(derive(session.experiment, PROFILE, "A", LESS, origin("r", PROFILE, "")))
     assert session.experiment is before and derived_path(file).read_text() == derived
 
@@ -121,7 +121,7 @@ async def test_a_changed_file_is_in_force_if_it_is_valid_and_has_all_runs_that_a
         )
         change = await changed(session)
         assert change.applied and change.text == (
-            "experiment.toml was read again: adds A/7, B/7; other settings for A/42, A/123, B/42, B/123."
+            "experiment.toml was read again: adds A/7 and B/7; training.batch_size differs for 4 runs (A, B)."
         )
         assert (
             list(session.snapshot.runs)
@@ -135,7 +135,7 @@ async def test_a_changed_file_is_in_force_if_it_is_valid_and_has_all_runs_that_a
                 text.replace("batch_size = 128", "batch_size = 0"),
                 r"experiment.toml:\d+: training.batch_size: .*stays in force",
             ),
-            (text, r"A/7, B/7 are no longer in it; H and Enter open the file again"),
+            (text, r"A/7 and B/7 are no longer in it; H and Enter open the file again"),
             (text.replace('name = "tiny"', 'name = "other"'), r"name: it is the experiment other now"),
             (text.replace("[profiles.tiny", "[profiles.new"), r"there is no profile tiny any more"),
         ):

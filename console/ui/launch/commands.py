@@ -50,7 +50,7 @@ class LaunchCommands(CommandApp, inherit_bindings=False):
         if change is None or session is not self.session:
             return
         severity: Severity = "information" if change.applied else "error"
-        self.notify(change.text, severity=severity, markup=False, timeout=_FILE_NOTICE_SECONDS)
+        self.show_notice(change.text, severity, _FILE_NOTICE_SECONDS)
         if change.applied:
             await self.use_experiment(session.experiment)
             for screen in self.screen_stack:

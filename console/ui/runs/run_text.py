@@ -204,10 +204,10 @@ def details_text(
 
 def _changed_settings_text(view: RunView) -> Content:
     if view.active:
-        text = "! Its settings in the experiment's file were changed since its launch; it runs with those from then"
+        text = "! Settings changed since its launch: it runs with those from before"
         return Content.styled(text, "$text-warning")
     key = (key_of("launch"), "bold $text-accent")
-    text = "! Its settings were changed since its launch"
+    text = "! Settings changed since its launch"
     return Content.assemble((text, "$text-warning"), "; ", key, " launches it with the present ones")
 
 

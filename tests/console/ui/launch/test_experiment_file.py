@@ -56,8 +56,6 @@ async def test_a_run_whose_settings_were_changed_since_its_launch_says_so(sessio
     session.show(finished(RunId("A", 42)))
     session.snapshot = replace(session.snapshot, changed_settings=frozenset({RunId("A", 42)}))
     async with console(session, LARGE) as pilot:
-        await until_shown(pilot, "Its settings were changed since its launch; l launches it with the present ones")
+        await until_shown(pilot, "Settings changed since its launch; l launches it with the present ones")
         await pilot.press("right")
-        await until(
-            pilot, lambda: "Its settings were changed" not in str(pilot.app.screen.query_one("#details").render())
-        )
+        await until(pilot, lambda: "Settings changed" not in str(pilot.app.screen.query_one("#details").render()))

@@ -12,6 +12,7 @@ from msgspec import Struct
 from textual.pilot import Pilot
 
 from console.hosts.ssh.prompts import Prompter
+from console.runs.run_view import RunView
 from console.ui.app import ConsoleApp
 from console.ui.launch.switch_dialog import ChoiceList, SwitchDialog
 from console.ui.messages import LaunchRequested
@@ -19,9 +20,9 @@ from engine.contract.bad_input import BadInput
 from engine.contract.experiment import Experiment, profile_of
 from engine.contract.experiment_reader import read_experiment
 from engine.contract.settings import RunId
+from engine.contract.state import RunState
 from tests.console.ui.driving import SIZES, SMALL, notices, record_notices, until, until_shown
 from tests.console.ui.fake_session import SCALING_FILE, FakeSession
-from tests.console.ui.scenes import finished
 
 CAPACITY = SCALING_FILE.with_name("capacity.toml")
 
@@ -91,7 +92,7 @@ def focused(pilot: Pilot[None]) -> str | None:
 @SIZES
 async def test_another_host_profile_and_experiment_take_the_place_of_the_old_ones(size: tuple[int, int]) -> None:
     old, switcher = FakeSession(), FakeSwitcher()
-    old.show(finished(RunId("A", 42)))
+    old.show(RunView(RunId("A", 42), RunState("running", "k1")))
     async with console_with(old, switcher, size) as pilot:
         await open_dialog(pilot)
         await pilot.press("down")
@@ -113,6 +114,7 @@ async def test_another_host_profile_and_experiment_take_the_place_of_the_old_one
         await until(pilot, lambda: new.launched)
         await pilot.press("3", "1", "4", "5", "2", "right")
         await until(pilot, lambda: app.main.selected == RunId("A", 123))
+        assert not any("ended" in text for text in notices(pilot))  # the old session's runs go on
     assert not old.launched and new.closed
 
 
