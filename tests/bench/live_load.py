@@ -32,23 +32,24 @@ _TOTAL = re.compile(rb"log: ([\d,]+) lines")
 def write(folder: Path, seconds: float) -> None:
     """Append events and log lines at their rates, each beat what has come due; then a last line in both."""
     total = int(EVENTS_S * seconds)
-    events, lines = 0, 1
+    written, lines = 0, 1
     started = time.monotonic()
     with (folder / "events.jsonl").open("ab") as event_file, (folder / "log.txt").open("ab") as log_file:
         first = sum(1 for _ in (folder / "events.jsonl").open("rb"))
-        while events < total:
-            time.sleep(max(0.0, started + events / EVENTS_S + BEAT_S - time.monotonic()))
+        while written < total:
+            time.sleep(max(0.0, started + written / EVENTS_S + BEAT_S - time.monotonic()))
             due = min(total, int((time.monotonic() - started) * EVENTS_S))
-            event_file.write(b"".join(_events(first, events, due, total)))
+            event_file.write(b"".join(events(first, written, due, total)))
             event_file.flush()
             lines_due = due * LINES_S // EVENTS_S
             log_file.write("".join(log_lines(lines, lines_due - lines)).encode())
             log_file.flush()
-            events, lines = due, max(lines, lines_due)
+            written, lines = due, max(lines, lines_due)
     print(lines)
 
 
-def _events(first: int, start: int, stop: int, total: int) -> Iterator[bytes]:
+def events(first: int, start: int, stop: int, total: int) -> Iterator[bytes]:
+    """Lines of events: steps ``start`` to ``stop``; ``first``: number of the event of step 0."""
     for at in range(start, stop):
         yield (
             b'{"seq":%d,"t":%d.5,"body":{"type":"step","step":%d,"total_steps":%d,"epoch":1,"loss":%d.%03d,'
