@@ -44,6 +44,7 @@ from engine.contract.bad_input import BadInput
 from engine.contract.experiment import Experiment, folder_name, profile_of
 from engine.contract.settings import RunId
 from engine.contract.state import RunState
+from engine.contract.validation_words import error_in_words
 
 if TYPE_CHECKING:
     from console.results.experiment_report import ExperimentReport
@@ -284,7 +285,7 @@ class Session:
         except AgentRefused as refusal:
             raise BadInput(str(refusal)) from refusal
         except msgspec.ValidationError as error:
-            raise LinkDown(f"the agent's reply cannot be understood: {sanitize_line(str(error))}") from error
+            raise LinkDown(f"the agent's reply cannot be understood: {sanitize_line(error_in_words(error))}") from error
         launches = tuple(
             replace(one, key=sanitize_line(one.key), state=sanitize_line(one.state), reason=sanitize_line(one.reason))
             for one in found.launches

@@ -32,6 +32,7 @@ from console.runs.host_facts import HostFacts, HostHistory
 from console.runs.snapshot import HostView
 from console.sanitize import sanitize_line
 from engine.contract.settings import RunId
+from engine.contract.validation_words import error_in_words
 
 POLL_WAIT_S = staleness.POLL_WAIT_S
 FACTS_EVERY_S = 5.0
@@ -261,7 +262,7 @@ class HostLink:
                 self.history = self.history.with_facts(facts, time.monotonic())
                 self.note(facts=facts, detail="")
             except (AgentRefused, msgspec.ValidationError) as error:
-                self.note(detail=f"the host's facts cannot be read: {sanitize_line(str(error))}")
+                self.note(detail=f"the host's facts cannot be read: {sanitize_line(error_in_words(error))}")
             await asyncio.sleep(FACTS_EVERY_S)
 
 

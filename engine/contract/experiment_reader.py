@@ -48,7 +48,9 @@ def parse_experiment(
             try:
                 override(base, changes)
             except msgspec.ValidationError as error:
-                raise text.located(unfit_table(error, f"conditions.{name}.{table}", text.text, text.file)) from error
+                raise text.located(
+                    unfit_table(error, f"conditions.{name}.{table}", text.text, text.file, type(base))
+                ) from error
         for field, message in block_weight_mistakes(experiment, name):
             raise text.error_at(field, message)
     _check_contingency(experiment, text)
@@ -130,9 +132,11 @@ def _check_contingency(experiment: ExperimentFile, text: ExperimentText) -> None
             recipe = base_recipe(experiment, experiment.conditions[name])
             for table, changes in step.changes.items():
                 try:
-                    override(getattr(recipe, table), changes)
+                    override(base := getattr(recipe, table), changes)
                 except msgspec.ValidationError as error:
-                    raise text.located(unfit_table(error, f"{field}.changes.{table}", text.text, text.file)) from error
+                    raise text.located(
+                        unfit_table(error, f"{field}.changes.{table}", text.text, text.file, type(base))
+                    ) from error
 
 
 def _repeated(field: str, values: tuple[object, ...]) -> Iterator[tuple[str, str]]:

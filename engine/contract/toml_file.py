@@ -12,6 +12,7 @@ import msgspec
 
 import engine
 from engine.contract.bad_input import BadInput
+from engine.contract.validation_words import in_words
 
 
 def find_config(name: str) -> Path:
@@ -53,8 +54,12 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise BadInput("no such file", file=path) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"cannot be read: {error}", file=path) from error
+    except IsADirectoryError:
+        raise BadInput("is a folder, not a file", file=path) from None
+    except UnicodeDecodeError as error:
+        raise BadInput(f"is not UTF-8 text (byte {error.start:,})", file=path) from error
+    except (OSError, ValueError) as error:
+        raise BadInput(f"cannot be read: {getattr(error, 'strerror', None) or error}", file=path) from error
 
 
 def parse_toml(text: str, shape: type[T], path: Path) -> T:
@@ -84,14 +89,12 @@ def convert_toml(tree: dict[str, Any], shape: type[T], text: str, path: Path) ->
     except msgspec.ValidationError as error:
         message = str(error)
         field = _with_keys(tree, shape, message, _field_of(message))
-        raise _unfit(message, field, text, path) from error
+        raise _unfit(message, field, text, path, shape) from error
 
 
-def unfit_table(error: msgspec.ValidationError, table: str, text: str, path: Path) -> BadInput:
-    """The error for dotted ``table`` in ``text`` of the file ``path``, which ``error`` says does not fit its shape."""
-    message = str(error)
-    field = ".".join(filter(None, (table, _field_of(message))))
-    return _unfit(message, field, text, path)
+def unfit_table(error: msgspec.ValidationError, table: str, text: str, path: Path, shape: type) -> BadInput:
+    """The error for dotted ``table`` in ``text`` of the file ``path``, which ``error`` says does not fit ``shape``."""
+    return _unfit(str(error), _field_of(str(error)), text, path, shape, f"{table}.")
 
 
 def _field_of(message: str) -> str:
@@ -104,11 +107,13 @@ def _field_of(message: str) -> str:
     return field.lstrip(".")
 
 
-def _unfit(message: str, field: str, text: str, path: Path) -> BadInput:
+def _unfit(message: str, field: str, text: str, path: Path, shape: type, prefix: str = "") -> BadInput:
+    """The error for dotted ``field`` of a value of ``shape``, which is at ``prefix`` in the file."""
     if named := _UNKNOWN_OR_MISSING.search(message):
         field = f"{field}.{named.group(1)}" if field else named.group(1)
     message = _AT_PATH.sub("", message).replace(" | null`", "`")  # TOML has no null
-    return BadInput(message, file=path, line=line_of(text, field), field=field or None)
+    whole = (prefix + field).rstrip(".")
+    return BadInput(in_words(message, shape, field), file=path, line=line_of(text, whole), field=whole or None)
 
 
 def line_of(text: str, field: str) -> int | None:

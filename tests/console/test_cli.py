@@ -118,18 +118,18 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     ("old", "new", "expected"),
     [
         ("[gates] ", "[gates", "not valid TOML"),
-        ("epochs = 2", 'epochs = "five"', "training.epochs: Expected `int`, got `str`"),
-        ("epochs = 2", "epochs = 0", "training.epochs: Expected `int` >= 1"),
-        ("epochs = 2", "epocs = 2", "training.epocs: Object contains unknown field `epocs`"),
-        ('edition = "v2.3"', 'edition = "v9"', "conditions.B.edition: Invalid enum value 'v9'"),
+        ("epochs = 2", 'epochs = "five"', "training.epochs: must be a whole number, not text"),
+        ("epochs = 2", "epochs = 0", "training.epochs: must be a whole number of at least 1"),
+        ("epochs = 2", "epocs = 2", "training.epocs: there is no such setting"),
+        ('edition = "v2.3"', 'edition = "v9"', "conditions.B.edition: 'v9' is not one of: "),
         ('curriculum = "uniform"', 'curriculum = "x"', "conditions.A.curriculum: no curriculum 'x'"),
-        ("retrieval_top1 = 0.30", "retrieval_top1 = 30", "gates.retrieval_top1: Expected `float` <= 1.0"),
-        ("seeds = [42, 123, 456]", "seeds = []", "seeds: Expected `array` of length >= 1"),
-        ("seeds = [42, 123, 456]", "seeds = [42, -1, 456]", "seeds: Expected `int` >= 0"),
+        ("retrieval_top1 = 0.30", "retrieval_top1 = 30", "gates.retrieval_top1: must be a number of at most 1"),
+        ("seeds = [42, 123, 456]", "seeds = []", "seeds: must not be empty"),
+        ("seeds = [42, 123, 456]", "seeds = [42, -1, 456]", "seeds: must be a whole number of at least 0"),
         ("seeds = [42, 123, 456]", "seeds = [42, 123, 42]", "seeds: 42 is named 2 times"),
         ("seeds = [42, 123]\n", "seeds = [42, 42]\n", "profiles.tiny.seeds: 42 is named 2 times"),
         ('conditions = ["A", "B"]\n', 'conditions = ["B", "B"]\n', "profiles.tiny.conditions: 'B' is named 2 times"),
-        ('name = "tiny"', 'name = "../evil"', "name: Expected `str` matching regex"),
+        ('name = "tiny"', 'name = "../evil"', "name: must be up to 64 letters"),
     ],
 )
 def test_a_malformed_experiment_names_file_line_and_field(
@@ -146,7 +146,7 @@ def test_a_malformed_experiment_names_file_line_and_field(
 def test_an_experiment_that_is_not_text(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = place / "experiment.toml"
     path.write_bytes(b"\xff\xfe\x00")
-    assert refused(capsys, "results", "--experiment", str(path)).startswith(f"{path}: cannot be read")
+    assert refused(capsys, "results", "--experiment", str(path)).startswith(f"{path}: is not UTF-8 text (byte 0)")
 
 
 def test_without_a_terminal_the_console_says_what_does_without(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -156,7 +156,7 @@ def test_a_wrong_file_is_refused_before_wordnet_is_read(tmp_path: Path, monkeypa
     monkeypatch.setattr(prepare_module, "read_wordnet", never)
     with pytest.raises(
         BadInput,
-        match=r"^killers.jsonl:4: evaluation.killers: 1 of 4 .*; the first: margin: Expected `float`, got `str`$",
+        match=r"^killers.jsonl:4: evaluation.killers: 1 of 4 .*; the first: margin: must be a number, not text$",
     ):
         prepared(path, tmp_path / "workspace", "B")
 

@@ -25,6 +25,7 @@ from console.hosts.ssh.remote_python import command_error
 from console.runs.host_facts import HostFacts
 from console.sanitize import sanitize_line
 from engine.contract.toml_file import find_config
+from engine.contract.validation_words import error_in_words
 
 CHECK_TIMEOUT_S = 60.0
 OBTAIN_TIMEOUT_S = 600.0
@@ -85,7 +86,7 @@ async def _request(agent: AgentClient, kind: type[Reply], verb: str, **arguments
     try:
         return msgspec.convert(await agent.request(verb, **arguments), kind)
     except (AgentRefused, msgspec.ValidationError) as error:
-        raise LinkDown(f"the host's reply cannot be read: {sanitize_line(str(error))}") from error
+        raise LinkDown(f"the host's reply cannot be read: {sanitize_line(error_in_words(error))}") from error
 
 
 async def make_environment(

@@ -30,6 +30,7 @@ from console.sanitize import sanitize_line
 from engine.contract.run_folder import LOG
 from engine.contract.settings import RunId
 from engine.contract.state import RunState
+from engine.contract.validation_words import error_in_words
 
 RETRY_S = 30.0  # after a full disk, or a local file that cannot be used
 ONE_FILE = frozenset((errno.EACCES, errno.EINVAL, errno.EISDIR, errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.EPERM))
@@ -182,7 +183,7 @@ class RunFollower:
             async with self._files_in_use:
                 await run_to_end(self._store(chunks, sizes))
         except (KeyError, TypeError, ValueError, AttributeError, msgspec.MsgspecError) as error:
-            raise LinkDown(f"the agent's reply cannot be understood: {sanitize_line(str(error))}") from error
+            raise LinkDown(f"the agent's reply cannot be understood: {sanitize_line(error_in_words(error))}") from error
         self._end_logs()
         return before != (self.views, self._log_sizes())
 
@@ -409,7 +410,9 @@ def _reported_state(reported: object) -> RunState:
     try:
         state = _sanitized(msgspec.convert(reported, RunState))
     except (msgspec.ValidationError, ValueError, OverflowError, RecursionError) as error:
-        return RunState("lost", "", reason=f"its state on the host cannot be understood: {sanitize_line(str(error))}")
+        return RunState(
+            "lost", "", reason=f"its state on the host cannot be understood: {sanitize_line(error_in_words(error))}"
+        )
     if not KEY.match(state.key) and (state.key or state.state != "lost"):  # it becomes the name of a folder
         return RunState("lost", "", reason="its state on the host cannot be understood: not a launch key")
     return state

@@ -22,6 +22,7 @@ from console.hosts.transfer.plan import SyncPlan
 from console.hosts.transfer.request import SyncRequest
 from console.hosts.transfer.verdict import Progress, Report
 from console.sanitize import sanitize_line
+from engine.contract.validation_words import error_in_words
 
 
 class TransferResult(Struct, frozen=True):
@@ -110,7 +111,7 @@ async def send(
     try:
         return msgspec.convert(reply, TransferResult)
     except msgspec.ValidationError as error:
-        raise SyncFailed(f"the host's reply cannot be read: {sanitize_line(str(error))}") from error
+        raise SyncFailed(f"the host's reply cannot be read: {sanitize_line(error_in_words(error))}") from error
 
 
 async def read_host_file(channel: TransferChannel, root: str, path: str, limit: int) -> bytes:

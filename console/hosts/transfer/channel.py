@@ -25,6 +25,7 @@ from console.hosts.ssh.errors import LinkDown
 from console.hosts.transfer.errors import NoRoom, RetryLater, Stalled, SyncFailed
 from console.hosts.transfer.pace import MAX_WINDOW, Pace
 from console.sanitize import sanitize_line
+from engine.contract.validation_words import error_in_words
 
 STALL_S = 30.0  # without a byte from a process that sends a heartbeat each second
 MAX_STALLS = 3  # processes in a row that stand still: then somebody must look at the host
@@ -79,7 +80,9 @@ class TransferChannel:
         try:
             return msgspec.convert(reply, HostFolder)
         except msgspec.ValidationError as error:
-            raise SyncFailed(f"the host's list of files cannot be read: {sanitize_line(str(error))}") from error
+            raise SyncFailed(
+                f"the host's list of files cannot be read: {sanitize_line(error_in_words(error))}"
+            ) from error
 
     def send_request(self, request: dict[str, Any]) -> None:
         """Send a request, whose reply ``read_reply`` reads before the next one is sent."""
@@ -236,7 +239,7 @@ class TransferChannel:
                     else:
                         raise BadFrame("frames of files that were not requested")
         except BadFrame as error:
-            raise LinkDown(f"the host's reply cannot be read: {sanitize_line(str(error))}") from error
+            raise LinkDown(f"the host's reply cannot be read: {sanitize_line(error_in_words(error))}") from error
 
     def _take_message(self, message: dict[str, Any]) -> None:
         received = message.get("received")

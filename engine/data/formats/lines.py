@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 import msgspec
 
 from engine.contract.bad_input import BadInput
+from engine.contract.validation_words import in_words
 from engine.data.formats.reasons import Quarantined, Reason
 from engine.data.formats.schemas import SCHEMAS, Format, Id, Schema, detect_format
 
@@ -125,7 +126,7 @@ def decode_line(content: bytes) -> tuple[Format, Schema]:
     except UnicodeDecodeError as error:
         raise Quarantined(Reason.NOT_UTF8, f"byte {error.start} of a text") from None
     except msgspec.ValidationError as error:
-        raise Quarantined(Reason.BAD_NUMBER, str(error)) from None
+        raise Quarantined(Reason.BAD_NUMBER, in_words(str(error))) from None
     except msgspec.DecodeError as error:
         raise _decode_error(content, error) from None
     _check_unique_keys(content, record)
@@ -153,12 +154,12 @@ def item_id_of(content: bytes) -> str | None:
 
 
 def _field_error(message: str) -> str:
-    """msgspec's message with the field before it: ``candidates[2].text: missing``, ``query.text: Expected ...``."""
+    """msgspec's message with the field before it: ``candidates[2].text: missing``, ``query.text: must be text, not a number``."""
     found = _AT_FIELD.search(message)
     problem, field = (message[: found.start()], found[1]) if found else (message, "")
     if missing := _MISSING.fullmatch(problem):
         return f"{field}.{missing[1]}".removeprefix(".") + ": missing"
-    return f"{field}: {problem}" if field else problem
+    return f"{field}: {in_words(problem)}" if field else in_words(problem)
 
 
 def _check_depth(content: bytes) -> None:

@@ -178,21 +178,21 @@ def test_an_override_that_states_the_bases_value_is_no_difference(tmp_path: Path
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("epochs = 3\n", 'epochs = "three"\n', "conditions.D.training.epochs: Expected `int`, got `str`"),
-        ("epochs = 3\n", "epocs = 3\n", "conditions.D.training.epocs: Object contains unknown field `epocs`"),
+        ("epochs = 3\n", 'epochs = "three"\n', "conditions.D.training.epochs: must be a whole number, not text"),
+        ("epochs = 3\n", "epocs = 3\n", "conditions.D.training.epocs: there is no such setting; did you mean epochs?"),
         (
             "epochs = 3\n",
             "epochs = 3\nsteps = 9\n",
             "conditions.D.training: a budget is in epochs or in steps, not in both",
         ),
-        ("= 64\n", "= 0\n", "conditions.D.model.embedding_size: Expected `int` >= 1"),
-        ("[2, 6]", "[]", "conditions.D.encoder.layers: Expected `array` of length >= 1"),
-        ("[2, 6]", "[3, -6]", "conditions.D.encoder.layers: Expected `int` >= 0"),
-        ("gap = 0.1", "gap = 2", "conditions.D.synthetics.least_gap: Expected `float` <= 1.0"),
+        ("= 64\n", "= 0\n", "conditions.D.model.embedding_size: must be a whole number of at least 1"),
+        ("[2, 6]", "[]", "conditions.D.encoder.layers: must not be empty"),
+        ("[2, 6]", "[3, -6]", "conditions.D.encoder.layers: must be a whole number of at least 0"),
+        ("gap = 0.1", "gap = 2", "conditions.D.synthetics.least_gap: must be a number of at most 1"),
         (
             "adversarial = 8.0",
             "adversarial = 0.0",
-            "conditions.D.curriculum_weights.tier3_adversarial: Expected `float` > 0.0",
+            "conditions.D.curriculum_weights.tier3_adversarial: must be a number above 0",
         ),
     ],
 )
@@ -225,7 +225,7 @@ def test_trained_encoder_layers_begin_with_the_cached_states_of_the_layer_below(
     ("settings", "message"),
     [
         ("layers = [0, 1]\ntrained_layers = 2", "there are no 2 layers to train up to layer 1"),
-        ("trained_layers = 4", "Expected `int` <= 3"),
+        ("trained_layers = 4", "must be a whole number of at most 3"),
         ("lora_rank = 4", "lora_rank is of trained layers, and there are none"),
     ],
 )

@@ -111,8 +111,8 @@ def test_an_uploaded_file_that_does_not_match_the_listing_is_refused(experiment_
         ("grouped.jsonl", "missing.jsonl", r"conditions.A.bundles: .*missing.jsonl: no such file"),
         ("grouped.jsonl", ".", r"conditions.A.bundles: .*is a folder"),
         ("killers.jsonl", "pipe", r"evaluation.killers: .*pipe: is not a regular file"),
-        ('retrieval = "retrieval.jsonl"\n', "", "evaluation.retrieval: Object missing required field"),
-        ('killers = "', 'killer = "', "evaluation.killer: Object contains unknown field"),
+        ('retrieval = "retrieval.jsonl"\n', "", "evaluation.retrieval: is missing"),
+        ('killers = "', 'killer = "', "evaluation.killer: there is no such setting"),
         ("[evaluation]", "[development.mine]\n[evaluation]", "development.mine: a development set has a file of"),
         (
             "[evaluation]",
@@ -124,7 +124,7 @@ def test_an_uploaded_file_that_does_not_match_the_listing_is_refused(experiment_
             '[development.mine]\nretrieval = "none.jsonl"\n[evaluation]',
             "development.mine.retrieval: .*none.jsonl: no such file",
         ),
-        (EVALUATION, 'files = { "x" = {} }\n', "files: Object contains unknown field"),
+        (EVALUATION, 'files = { "x" = {} }\n', "files: there is no such setting"),
     ],
 )
 def test_a_bad_file_entry_is_refused_with_line_and_field(

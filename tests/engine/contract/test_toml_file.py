@@ -37,7 +37,7 @@ def test_toml_is_converted_to_structs() -> None:
 
 def test_the_key_of_a_mapping_is_found_among_good_ones() -> None:
     text = "[leaves.a]\nsize = 1\n[leaves.b]\nsize = 2\nnames = [3]\n[leaves.c]\nsize = 3\n"
-    assert error_of(text).startswith("x.toml:5: leaves.b.names: Expected `str`, got `int`")
+    assert error_of(text).startswith("x.toml:5: leaves.b.names: must be text, not a whole number")
 
 
 def test_a_missing_field_is_shown_at_its_table() -> None:

@@ -109,14 +109,17 @@ def test_a_budget_that_the_profile_replaces_in_the_parent_is_not_the_derived_con
         ("", "nothing differs from B"),
         ('title = "x"', "nothing differs from B"),
         ("[curriculum_weights]\ntier2_robust = 2.0\n", "it would have the settings of B in profile full"),
-        ("[curriculum_weights]\n\ntier_two = 2.0\n", "line 3: curriculum_weights.tier_two: Object contains unknown"),
+        (
+            "[curriculum_weights]\n\ntier_two = 2.0\n",
+            "line 3: curriculum_weights.tier_two: there is no such setting; did you mean",
+        ),
         ("[training]\nsteps = 4\nepochs = 2\n", "line 1: training: a budget is in epochs or in steps, not in both"),
-        ("[training]\nlearning_rate = inf\n", "line 2: training.learning_rate: Expected `float` <= 1000000.0"),
+        ("[training]\nlearning_rate = inf\n", "line 2: training.learning_rate: must be a number of at most 1000000"),
         ('curriculum = "none"', "line 1: curriculum: no curriculum 'none'; known: uniform, oversample"),
         ("[derived]\nparent = 'A'", "line 1: derived: a condition can differ in title, edition"),
         ("training = 3", "line 1: training: a condition can differ in title, edition"),
         ("edition =", "line 1: not valid TOML"),
-        ("title = 3\nedition = 'v2.2'", "line 1: title: Expected `str`, got `int`"),
+        ("title = 3\nedition = 'v2.2'", "line 1: title: must be text, not a whole number"),
     ],
 )
 def test_a_wrong_difference_is_refused_with_its_line_and_nothing_is_written(
