@@ -206,8 +206,16 @@ class LogView(ScrollView, inherit_bindings=False):
             self._anchor = (self.cursor, max(0, self.size.height // 2))
 
     def on_resize(self) -> None:
-        """Keep the end visible, once the new size applies."""
-        self.call_after_refresh(self.keep_end)
+        """Keep the end, or the cursor if it was visible, in the window once the new size applies."""
+        self.call_after_refresh(self._keep_place)
+
+    def _keep_place(self) -> None:
+        row, height = self._rows.row(self.cursor), max(1, self.size.height)
+        if self.following:
+            self._to_end()
+        elif self._anchor[0] == self.cursor and not self._top <= row < self._top + height:
+            self._scroll(row - height + 1)
+            self._remember_place()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Scrolling up pauses, reaching the end with the wheel or the scrollbar follows again."""
