@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from textual import on, work
 from textual.app import App
 from textual.driver import Driver
+from textual.events import Event, InputEvent
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.widget import Widget
@@ -26,13 +27,14 @@ from console.runs.run_view import RunView
 from console.runs.snapshot import HostView, Link, Snapshot, SyncState, sync_status
 from console.ui.action import Action
 from console.ui.actions import Scope, ViewName, bindings, key_of, move_keys
+from console.ui.draw_pace import TICK_SECONDS, DrawPace
 from console.ui.host.preflight import PreflightCommands
 from console.ui.host.sync import SyncCommands
 from console.ui.keymap import KeyMap
 from console.ui.launch.commands import LaunchCommands
 from console.ui.launch.switch import SwitchCommands
 from console.ui.launch.switcher import Opened, Switcher
-from console.ui.main_screen import TICK_SECONDS, MainScreen
+from console.ui.main_screen import MainScreen
 from console.ui.messages import ActionClicked
 from console.ui.notifications import Notifier, TerminalSignals, in_tmux
 from console.ui.palette import ActionPalette
@@ -128,6 +130,7 @@ class ConsoleApp(
         self._disk_full = False
         self._notifier: Notifier | None = None
         self._follower: Worker[None] | None = None
+        self._pace = DrawPace()
         initial = self._initial(experiment, profile, host_title)
         self.main = MainScreen(experiment, profile, initial, read_only=read_only, has_host=has_host)
         self.main.set_reactive(MainScreen.glyphs, glyphs)
@@ -151,7 +154,7 @@ class ConsoleApp(
     def on_mount(self) -> None:
         """Open the session after the first paint."""
         sys.setswitchinterval(_SWITCH_S)
-        self.set_interval(TICK_SECONDS, self._show_newest)
+        self.set_interval(TICK_SECONDS, self._tick)
         self.run_worker(self.watch_experiment(), group="experiment", exit_on_error=False)
         self.call_after_refresh(self.start_session)
         self.call_after_refresh(self._ask_background)
@@ -285,6 +288,19 @@ class ConsoleApp(
             self.session.reconnect()
             if self._follower is not None and self._follower.is_finished:
                 self._follow(self.session)
+
+    async def on_event(self, event: Event) -> None:
+        """Note that somebody is there."""
+        if isinstance(event, InputEvent):
+            self._pace.note_input()
+        await super().on_event(event)
+
+    def _tick(self) -> None:
+        self.show_next_prompt()
+        following = self.main.snapshot is not None and self.main.snapshot.host.link == "up"
+        if self._pace.is_due(moving=self.main.view == "live" or not following):
+            self._show_newest()
+            self.main.tick()
 
     def _show_newest(self) -> None:
         """Show the newest snapshot if it changed, skipping those in between, and the next prompt."""

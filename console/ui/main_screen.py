@@ -25,8 +25,6 @@ from console.ui.sync_text import sync_text_short
 from engine.contract.experiment import Experiment
 from engine.contract.settings import RunId
 
-TICK_SECONDS = 0.25  # snapshots are shown and ages updated at 4 Hz, which a slow link can carry
-
 
 class MainScreen(Screen[None], inherit_bindings=False):
     """The five views, each made when it is first shown, and the state that they are drawn from."""
@@ -67,7 +65,6 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self.selected = next(iter(self._initial.runs), None)
         self.snapshot = self._initial
         self.call_after_refresh(self._focus_pane)  # not earlier: a focus styles every widget again
-        self.set_interval(TICK_SECONDS, self._tick)
 
     def _focus_pane(self) -> None:
         self.pane.focus_content()
@@ -132,7 +129,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
         if self.app.is_running:
             self.query_one(TabBar).busy_text = text
 
-    def _tick(self) -> None:
+    def tick(self) -> None:
+        """Update what changes with time."""
         if not self.app.is_running:  # the console is closing and has removed widgets already
             return
         status = self.query_one(StatusBar)
