@@ -13,6 +13,7 @@ from tests.bench import (
     crossed_bootstrap,
     evaluator,
     first_paint,
+    idle_cost,
     live_load,
     live_memory,
     log_line,
@@ -29,6 +30,8 @@ from tests.bench import (
 
 BENCHES = (
     first_paint.measure,
+    idle_cost.finished,
+    idle_cost.active,
     run_view.measure,
     chart_redraw.measure,
     chart_redraw.cold,
