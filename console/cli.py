@@ -189,10 +189,13 @@ def _view(options: argparse.Namespace) -> int:
 
     def open_session(_: Prompter) -> LocalSession:
         from console.local_session import LocalSession
+        from console.replay_session import ReplaySession
 
-        return LocalSession(found)
+        return ReplaySession(found, options.speed) if options.replay else LocalSession(found)
 
-    return _run_console(open_session, found.experiment, found.profile, "local copy", has_host=False)
+    return _run_console(
+        open_session, found.experiment, found.profile, "local copy", has_host=False, in_replay=options.replay
+    )
 
 
 def _prepare_terminal() -> None:
@@ -230,6 +233,7 @@ def _run_console(
     *,
     read_only: bool = False,
     has_host: bool = True,
+    in_replay: bool = False,
     switcher: Switcher | None = None,
     cli_options: tuple[str, ...] = (),
 ) -> int:
@@ -255,6 +259,7 @@ def _run_console(
         host_title,
         read_only=read_only,
         has_host=has_host,
+        in_replay=in_replay,
         settings=settings,
         moved_keys=moved_keys,
         glyphs=glyphs,

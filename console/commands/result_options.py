@@ -8,6 +8,8 @@ from pathlib import Path
 from console.commands.host_options import Commands
 from console.commands.parser import Parser, chosen_options, fraction
 
+MAX_SPEED = 100_000
+
 
 def add_result_commands(commands: Commands, parents: list[Parser]) -> None:
     """Add the commands; ``parents`` are the options that all of them have."""
@@ -31,6 +33,21 @@ def add_view(commands: Commands) -> None:
         default=argparse.SUPPRESS,
         help="experiment file (default: what is kept in DIR)",
     )
+    view.add_argument("--replay", action="store_true", help="show the runs as they went on, from their first launch on")
+    view.add_argument(
+        "--speed", metavar="X", type=_speed, default=60.0, help="of a replay: seconds that pass in one (default: 60)"
+    )
+
+
+def _speed(text: str) -> float:
+    """A speed of at most 100,000; raises ArgumentTypeError."""
+    try:
+        speed = float(text.removesuffix("x"))
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed <= MAX_SPEED:
+        raise argparse.ArgumentTypeError(f"not a number above 0, at most {MAX_SPEED:,}: {text!r}")
+    return speed
 
 
 def _add_results(commands: Commands, parents: list[Parser]) -> None:

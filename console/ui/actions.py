@@ -13,6 +13,7 @@ from console.ui.action import Action, key_label
 ViewName = Literal["host", "runs", "live", "results", "items"]
 Scope = Literal[
     "app",
+    "replay",
     "host",
     "page",
     "runs",
@@ -56,6 +57,8 @@ TOGETHER: tuple[tuple[Scope, ...], ...] = (
     ("app", "page"),
     *(("app", *scopes) for scopes in VIEW_SCOPES.values()),
     ("app", "live", "chart"),
+    *(("app", "replay", *scopes) for view, scopes in VIEW_SCOPES.items() if view != "live"),
+    ("app", "replay", "live", "chart"),
     ("item", "page"),
     ("help", "page"),
     ("prompt", "answer"),
@@ -123,6 +126,27 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("cycle_glyphs", ("G",), "", "Draw with braille, with blocks, or in ASCII", name="glyphs"),
         Action(
             "take_over", ("T",), "", "Take the host's lease from another console", destructive=True, changes_host=True
+        ),
+    ),
+    "replay": (  # of the screen, before the log, whose key to pause this has
+        Action("replay_pause", ("space",), "pause", "Replay: pause, or go on", priority=True),
+        Action("replay_skip(-1)", ("comma",), "", "Replay: ten seconds back, at the present speed", name="replay_back"),
+        Action(
+            "replay_skip(1)",
+            ("full_stop",),
+            "back/on",
+            "Replay: ten seconds on, at the present speed",
+            keys_label=", .",
+            name="replay_on",
+        ),
+        Action("replay_speed(-1)", ("left_curly_bracket",), "", "Replay: slower", name="replay_slower"),
+        Action(
+            "replay_speed(1)",
+            ("right_curly_bracket",),
+            "speed",
+            "Replay: faster",
+            keys_label="{ }",
+            name="replay_faster",
         ),
     ),
     "host": (
@@ -201,6 +225,7 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
             ("n",),
             "new runs",
             "New runs: conditions, seeds, epochs, any setting by name",
+            asks_host=True,
             short=("n", "new"),
         ),
         _SYNC_NOW,

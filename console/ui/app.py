@@ -84,6 +84,7 @@ class ConsoleApp(
         host_title: the host's name for people, shown until the session knows more.
         read_only: launch, abort and repair are off.
         has_host: the session has a host; without one, whatever would ask it is off, too.
+        in_replay: the session replays local copies.
         settings: the operator's own.
         moved_keys: the keys of actions that are not on those of the registry.
         glyphs: the signs to draw with.
@@ -106,6 +107,7 @@ class ConsoleApp(
         read_only: bool,
         *,
         has_host: bool = True,
+        in_replay: bool = False,
         settings: UserSettings | None = None,
         moved_keys: KeyMap | None = None,
         glyphs: Glyphs = BRAILLE,
@@ -125,6 +127,7 @@ class ConsoleApp(
         self.animation_level = "none"  # an animation is a burst of redraws over a slow link
         self.read_only = read_only
         self.has_host = has_host
+        self._in_replay = in_replay
         self._make_session = make_session
         self._needs_input = False
         self._disk_full = False
@@ -138,7 +141,7 @@ class ConsoleApp(
     def _initial(self, experiment: Experiment, profile: str, host_title: str) -> Snapshot:
         """The snapshot before anything is known of the runs."""
         runs = run_ids(experiment, profile)
-        link: Link = "starting" if self.has_host else "local"
+        link: Link = "replay" if self._in_replay else "starting" if self.has_host else "local"
         return Snapshot(
             host=HostView(name=host_title, title=host_title, launcher="", address="", detail="Starting.", link=link),
             folder=folder_name(experiment, profile),
@@ -414,7 +417,7 @@ class ConsoleApp(
             self.main.view = view
             return
         owners = {name: owner for owner, name in self.main.pane.scope_owners()}
-        await self.run_action(call, owners.get(scope, self))
+        await self.run_action(call, self.main if scope == "replay" else owners.get(scope, self))
 
     @on(ActionClicked)
     async def _run_clicked(self, message: ActionClicked) -> None:
@@ -429,6 +432,11 @@ class ConsoleApp(
     def present_view(self) -> ViewName:
         """The view that is shown."""
         return self.main.view
+
+    @property
+    def scopes_everywhere(self) -> tuple[Scope, ...]:
+        """The scopes of actions that work in every view."""
+        return ("app", "replay") if self._in_replay else ("app",)
 
     @property
     def own_themes(self) -> list[str]:

@@ -157,10 +157,13 @@ class KeyBar(Widget):
 
     scope: reactive[Scope] = reactive[Scope]("runs")
 
-    def __init__(self, *, read_only: bool, has_host: bool = True, id: str | None = None) -> None:
+    def __init__(
+        self, *, read_only: bool, has_host: bool = True, in_replay: bool = False, id: str | None = None
+    ) -> None:
         super().__init__(id=id)
         self._read_only = read_only
         self._has_host = has_host
+        self._scopes: tuple[Scope, ...] = ("replay",) if in_replay else ()
 
     def render(self) -> Content:
         """The keys, each with its label."""
@@ -171,7 +174,7 @@ class KeyBar(Widget):
         """Keys and label of what is shown: full labels if they fit, else short ones closer together, as many as fit."""
         actions = [
             action
-            for action in actions_of_view(self.scope)
+            for action in (*(one for scope in self._scopes for one in actions_in(scope)), *actions_of_view(self.scope))
             if action.is_on(read_only=self._read_only, has_host=self._has_host)
         ]
         always = actions_in("app")
@@ -199,7 +202,7 @@ class KeyBar(Widget):
 
     def _run(self, key: str) -> None:
         """Post the action of the key that is shown as ``key``; nothing if it is none."""
-        scopes: tuple[Scope, ...] = (*scopes_of_view(self.scope), "app")
+        scopes: tuple[Scope, ...] = (*self._scopes, *scopes_of_view(self.scope), "app")
         for scope in scopes:
             for action in actions_in(scope):
                 if key and key in (*map(key_label, action.keys), _short_label(action)[0]):

@@ -27,6 +27,7 @@ _MAX_LINES = 200  # a server may send as many as it likes
 _KEYS_WIDTH = 13
 _HELP_SECTIONS: tuple[tuple[str, tuple[Scope, ...]], ...] = (
     ("Everywhere", ("app",)),
+    ("Replay: qllm-console view DIR --replay", ("replay",)),
     ("Host", ("host",)),
     ("Runs", ("runs",)),
     ("New runs: the form, its conditions, its line of settings", ("launch", "conditions", "settings")),

@@ -5,21 +5,23 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Callable
+from typing import cast
 
 from textual import on
 from textual.app import ComposeResult
 from textual.events import Key
 from textual.reactive import reactive
 from textual.screen import Screen
+from textual.widgets import Input
 
 from console.glyphs import BRAILLE, Glyphs
 from console.runs.snapshot import Snapshot
-from console.ui.actions import ViewName
+from console.ui.actions import ViewName, bindings
 from console.ui.bars import KeyBar, StatusBar, TabBar
 from console.ui.messages import RunSelected
 from console.ui.pane import Pane, StageClock
 from console.ui.runs.pane import RunsPane
-from console.ui.session_protocol import SessionProtocol
+from console.ui.session_protocol import ReplayControls, SessionProtocol
 from console.ui.state import PreflightState, VerifyState
 from console.ui.sync_text import sync_text_short
 from engine.contract.experiment import Experiment
@@ -29,6 +31,7 @@ from engine.contract.settings import RunId
 class MainScreen(Screen[None], inherit_bindings=False):
     """The five views, each made when it is first shown, and the state that they are drawn from."""
 
+    BINDINGS = bindings("replay")
     AUTO_FOCUS = ""  # the visible view takes the focus itself, after the first paint
 
     snapshot: reactive[Snapshot | None] = reactive(None, init=False, repaint=False, always_update=True)
@@ -47,6 +50,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self._initial = initial
         self._read_only = read_only
         self._has_host = has_host
+        self._in_replay = initial.host.link == "replay"
         self._session: SessionProtocol | None = None
         self._clock = StageClock()
         self.when_shown: Callable[[], object] | None = None  # called once the view that was asked for is shown
@@ -58,13 +62,35 @@ class MainScreen(Screen[None], inherit_bindings=False):
         yield StatusBar(self._title, read_only=self._read_only, id="status-bar")
         yield TabBar(id="tab-bar")
         yield self._panes["runs"]
-        yield KeyBar(read_only=self._read_only, has_host=self._has_host, id="key-bar")
+        yield KeyBar(read_only=self._read_only, has_host=self._has_host, in_replay=self._in_replay, id="key-bar")
 
     def on_mount(self) -> None:
         """Show the runs before anything is known of them."""
         self.selected = next(iter(self._initial.runs), None)
         self.snapshot = self._initial
         self.call_after_refresh(self._focus_pane)  # not earlier: a focus styles every widget again
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The keys of a replay work in one alone, and not where text is typed."""
+        if action.startswith("replay_"):
+            return self._in_replay and not isinstance(self.focused, Input)
+        return super().check_action(action, parameters)
+
+    @property
+    def _replay(self) -> ReplayControls | None:
+        return cast(ReplayControls, self._session) if self._in_replay and self._session is not None else None
+
+    def action_replay_pause(self) -> None:
+        if self._replay is not None:
+            self._replay.toggle_pause()
+
+    def action_replay_skip(self, by: int) -> None:
+        if self._replay is not None:
+            self._replay.skip(by)
+
+    def action_replay_speed(self, by: int) -> None:
+        if self._replay is not None:
+            self._replay.change_speed(by)
 
     def _focus_pane(self) -> None:
         self.pane.focus_content()

@@ -36,6 +36,8 @@ class ActionApp(Protocol):
     @property
     def present_view(self) -> ViewName: ...
     @property
+    def scopes_everywhere(self) -> tuple[Scope, ...]: ...
+    @property
     def own_themes(self) -> list[str]: ...
     def is_on(self, action: Action, /) -> bool: ...
     def use_theme(self, name: str, /) -> None: ...
@@ -47,7 +49,7 @@ def commands(app: ActionApp) -> list[Command]:
     present = app.present_view
     found: list[tuple[int, Command]] = []
     seen: set[Action] = set()
-    for view, scope, action in _actions(present):
+    for view, scope, action in _actions(present, app.scopes_everywhere):
         if action in seen or not app.is_on(action) or action.id == "command_palette":
             continue
         seen.add(action)
@@ -63,10 +65,11 @@ def commands(app: ActionApp) -> list[Command]:
     return [command for _, command in sorted(found, key=lambda one: one[0])]
 
 
-def _actions(present: ViewName) -> Iterator[tuple[ViewName | None, Scope, Action]]:
+def _actions(present: ViewName, everywhere: tuple[Scope, ...]) -> Iterator[tuple[ViewName | None, Scope, Action]]:
     """Every action of every view, those of the present one first, with its view (None: everywhere) and its scope."""
-    for action in actions_in("app"):
-        yield None, "app", action
+    for scope in everywhere:
+        for action in actions_in(scope):
+            yield None, scope, action
     for view in sorted(VIEW_SCOPES, key=lambda one: one != present):
         for scope in VIEW_SCOPES[view]:
             for action in actions_in(scope):

@@ -73,7 +73,7 @@ class StageClock:
             if not 0 < event_time < _LATEST_CLOCK:
                 continue
             known = self._runs.get(view.run)
-            if known is None or known.key != view.state.key:
+            if known is None or known.key != view.state.key or event_time < known.last_event:  # a replay goes back
                 known = self._runs[view.run] = _RunClock(view.state.key, event_time, now)
             known.update(view.stage, event_time, now)
 

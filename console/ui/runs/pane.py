@@ -159,7 +159,7 @@ class RunsPane(Pane, inherit_bindings=False):
         self._totals_of = shown
         found = self._estimate(snapshot)
         stale = staleness(snapshot.host, time.monotonic())
-        self._total.set_text(total_text(found, now, stale))
+        self._total.set_text(total_text(found, None if snapshot.host.link == "replay" else now, stale))
         if isinstance(self._body, RunCards):
             self._body.show_time_left(Content("") if self._total.display else time_left_text(found, stale))
         if self._overview.display and self.selected is not None:

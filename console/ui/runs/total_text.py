@@ -13,10 +13,10 @@ from console.runs.staleness import FRESH, Staleness
 _DAY_S = 86_400
 
 
-def total_text(found: Estimate, now: float, stale: Staleness = FRESH) -> Content:
+def total_text(found: Estimate, now: float | None, stale: Staleness = FRESH) -> Content:
     """``total 6 of 15, about 41 min left, done by 02:14, 1.10 of about 2.30 EUR``; only what is known.
 
-    ``now`` is our Unix time in s.
+    ``now`` is our Unix time in s; None: what is shown is of another time, so no time of day follows.
     """
     parts = [f"{found.finished} of {found.total}"]
     if found.active:
@@ -25,7 +25,7 @@ def total_text(found: Estimate, now: float, stale: Staleness = FRESH) -> Content
             parts.append(f"{found.active} active, time left not known yet")
         else:
             parts.append(f"{about} {rough_duration(found.seconds)} left")
-            if not found.at_least:
+            if not found.at_least and not stale and now is not None:
                 parts.append(f"done by {clock_text(now + found.seconds, now)}")
     if found.spent is not None:
         cost = f"{found.spent:.2f}"

@@ -40,6 +40,7 @@ from tests.console.ui.fake_session import FakeSession
 
 OWNERS: dict[Scope, type[DOMNode]] = {
     "app": ConsoleApp,
+    "replay": MainScreen,
     "host": HostPane,
     "page": ScrollPage,
     "runs": RunsPane,
@@ -90,7 +91,8 @@ DIALOGS: tuple[Scope, ...] = (
     "help",
 )
 # As every pager has it: the next match in the log. Elsewhere what is new: the launch form, the next step. Neither launches.
-TWO_MEANINGS = {"n": {"next_step", "new_runs", "next_match"}}
+# A replay is paused as the log of a run that goes on is.
+TWO_MEANINGS = {"n": {"next_step", "new_runs", "next_match"}, "space": {"toggle_follow", "replay_pause"}}
 
 
 @pytest.mark.parametrize("scope", OWNERS)
