@@ -59,18 +59,18 @@ def rough_duration(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes in decimal units: ``512 B``, ``1.4 MB``, ``84 GB``; a dash for a size that makes no sense."""
+    """Bytes in units of 1024, as GPUs count them: ``512 B``, ``1.4 MiB``, ``84.0 GiB``; a dash for no sensible size."""
     if not abs(count) < 1e18:
         return "-"
-    for unit in ("B", "kB", "MB", "GB"):
+    for unit in ("B", "KiB", "MiB", "GiB"):
         if abs(count) < 999.5:
             return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
+        count /= 1024
+    return f"{count:.1f} TiB"
 
 
 def full_disk(free: int | None) -> str:
-    """``the host's disk is full (12 kB free)``."""
+    """``the host's disk is full (11.7 KiB free)``."""
     return "the host's disk is full" + ("" if free is None else f" ({size(free)} free)")
 
 

@@ -43,7 +43,7 @@ class HostConfig(Struct, frozen=True, forbid_unknown_fields=True):
         python: the host's Python, which runs the agent and creates the engine's environment.
         price_per_hour, currency: what an hour of the host costs, such as 1.2 and ``EUR``; runs are then shown with their
             cost.
-        gpu_memory_gb: expected memory of each GPU, which preflight checks.
+        gpu_memory_gib: expected memory of each GPU in GiB, which preflight checks.
     """
 
     title: str
@@ -57,7 +57,7 @@ class HostConfig(Struct, frozen=True, forbid_unknown_fields=True):
     identity: str | None = None
     jump: str | None = None
     python: str = "python3"
-    gpu_memory_gb: Annotated[float, Meta(gt=0)] | None = None
+    gpu_memory_gib: Annotated[float, Meta(gt=0)] | None = None
     price_per_hour: Annotated[float, Meta(ge=0, le=1e6)] | None = None
     currency: Annotated[str, Meta(pattern=r"^([A-Z]{3})?$")] = ""
     slurm: SlurmSettings | None = None

@@ -53,7 +53,7 @@ def _short_status(snapshot: Snapshot, status: SyncStatus) -> Content:
 
 
 def pull_text(state: SyncState, *, short: bool = False) -> str:
-    """``pulling 63%, 7.8 MB of 12.4 MB, 0:04 left``, short ``pulling 63%, 0:04``; ``pulling`` before the first byte."""
+    """``pulling 63%, 7.8 MiB of 12.4 MiB, 0:04 left``, short ``pulling 63%, 0:04``; ``pulling`` before the first byte."""
     if not state.bytes_total:
         return "pulling"
     text = f"pulling {100 * state.bytes_done / state.bytes_total:.0f}%"

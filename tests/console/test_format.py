@@ -29,7 +29,7 @@ def test_age(seconds: float, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(0, "0 B"), (512, "512 B"), (1400, "1.4 kB"), (84e9, "84.0 GB"), (5e11, "500 GB"), (2e12, "2.0 TB")],
+    [(0, "0 B"), (512, "512 B"), (1434, "1.4 KiB"), (1e6, "977 KiB"), (84 * 2**30, "84.0 GiB"), (2e12, "1.8 TiB")],
 )
 def test_size(count: float, text: str) -> None:
     assert size(count) == text

@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from console.format import size
 from console.hosts.host_config import HostConfig
 from console.runs.host_facts import HostFacts
 
@@ -92,13 +93,14 @@ def worst_status(checks: tuple[Check, ...]) -> Status:
 
 
 GIB = 2**30
+MIB = 2**20
 MIN_PYTHON = (3, 11)
 MIN_MEMORY = 4 * GIB  # one run holds the token states of the whole data set and the encoder
 ENVIRONMENT_CPU, ENVIRONMENT_CUDA = 2 * GIB, 8 * GIB  # PyTorch's builds, measured after installation, rounded up
 DATA_BYTES = 2 * GIB  # data and token cache of the full profile
 RUN_FOLDER_BYTES = 16 * 2**20
 MAX_CLOCK_OFFSET_S = 2.0
-MEMORY_TOLERANCE = 0.9  # a "48 GB" card reports 45 to 48 GiB, depending on ECC and on the unit
+MEMORY_TOLERANCE = 0.9  # a card sold as 48 GB reports 45 to 48 GiB, depending on ECC
 
 
 def checklist(found: Findings, host: HostConfig, runs: int) -> tuple[Check, ...]:
@@ -118,7 +120,7 @@ def checklist(found: Findings, host: HostConfig, runs: int) -> tuple[Check, ...]
 def _gpu(found: Findings, host: HostConfig) -> Iterator[Check]:
     gpus = found.facts.gpus
     if not gpus:
-        needed = host.device == "cuda" or host.gpu_memory_gb is not None
+        needed = host.device == "cuda" or host.gpu_memory_gib is not None
         advice = "Check the driver with nvidia-smi on the host." if needed else "Runs will use the processors."
         yield Check("GPU", "blocker" if needed else "ok", found.facts.gpu_note or "none", advice if needed else "")
         return
@@ -128,11 +130,14 @@ def _gpu(found: Findings, host: HostConfig) -> Iterator[Check]:
             advice = "nvidia-smi does not report its memory: it may be failing or be a MIG slice."
         else:
             memory = f"{gpu.memory_total / 1024:.0f} GiB"
-            if host.gpu_memory_gb and gpu.memory_total / 1024 < host.gpu_memory_gb * MEMORY_TOLERANCE:
-                advice = f"hosts.toml expects {host.gpu_memory_gb:g} GB."
+            if host.gpu_memory_gib and gpu.memory_total / 1024 < host.gpu_memory_gib * MEMORY_TOLERANCE:
+                advice = f"hosts.toml expects {host.gpu_memory_gib:g} GiB."
         yield Check("GPU", "warning" if advice else "ok", f"{gpu.name}, {memory}, driver {gpu.driver}", advice)
     if users := found.preflight_facts.gpu_users:
-        names = ", ".join(f"{user.name} ({user.pid}, {user.memory or '?'} MiB)" for user in users)
+        names = ", ".join(
+            f"{user.name} ({user.pid}, {size(user.memory * MIB) if user.memory else 'memory unknown'})"
+            for user in users
+        )
         yield Check("GPU users", "warning", names, "Other processes use the GPU: runs will be slower, or may not fit.")
 
 

@@ -12,7 +12,9 @@ from textual.dom import DOMNode
 from console.format import duration, run_label
 from console.runs.run_view import fraction_done, training_seconds_left
 from console.ui.actions import Scope, bindings
+from console.ui.exports import Export
 from console.ui.live.charts import ChartCommands
+from console.ui.live.exports import chart_exports
 from console.ui.live.log_panel import LogPanel
 from console.ui.live.log_view import LogView
 from console.ui.messages import RunSelected, StepChosen
@@ -44,6 +46,15 @@ class LivePane(ChartCommands, inherit_bindings=False):
     def scope_owners(self) -> tuple[tuple[DOMNode, Scope], ...]:
         """The view itself, the selected chart and the log."""
         return ((self, "live"), (self.panel, "chart"), (self.log_panel, "log"))
+
+    def command(self) -> tuple[str, ...]:
+        """The log of the selected run, followed."""
+        return ("logs", self.selected.label, "--follow") if self.selected is not None else ("status",)
+
+    def exports(self) -> tuple[Export, ...]:
+        """The selected chart."""
+        chart = self.chart()
+        return chart_exports(chart) if chart is not None else ()
 
     @property
     def log_widget(self) -> LogPanel:

@@ -164,7 +164,7 @@ def _gpu_lines(data: OverviewData, at: int, width: int) -> list[Content]:
 
 
 def _gpu_users(data: OverviewData) -> Content | None:
-    """``used by  ann A/42 11.8 GB, bob python 150 MB``; a process of a run of ours is named as the run."""
+    """``used by  ann A/42 11.8 GiB, bob python 150 MiB``; a process of a run of ours is named as the run."""
     processes = data.snapshot.host_history.gpu_processes
     if processes is None:
         return None

@@ -61,7 +61,7 @@ ILL = (
     Check("login", "ok", "ann at 127.0.0.1:2222, host key SHA256:" + "k" * 43),
     Check("GPU", "ok", "NVIDIA L40S, 45 GiB, driver 550.54"),
     Check(
-        "GPU users", "warning", "python (4711, 12000 MiB)", "Others use the GPU: runs will be slower, or may not fit."
+        "GPU users", "warning", "python (4711, 11.7 GiB)", "Others use the GPU: runs will be slower, or may not fit."
     ),
     Check("processors and memory", "ok", "8 processors, 37 of 60 GiB memory free"),
     Check("disk", "blocker", "1.5 of 466 GiB free in /srv/qllm, 10.1 needed", "Free some, or name another workspace."),

@@ -22,10 +22,17 @@ from tests.console.ui.test_views import SHOWN_ONCE_COMPLETE, busy_session
 COMMANDS = {
     "1": "qllm-console preflight --profile demo",
     "2": "qllm-console run --condition A --seed 42 --profile demo",
+    "3": "qllm-console logs A/42 --follow --profile demo",
     "4": "qllm-console results --profile demo",
     "5": "qllm-console items --profile demo",
 }
-ROWS = {"1": "login: ok. ann at", "2": "A/42  finished  loss 0.5", "4": "Coherence fails", "5": "spring  They sat"}
+ROWS = {
+    "1": "login: ok. ann at",
+    "2": "A/42  finished  loss 0.5",
+    "3": "A/42  finished  loss",
+    "4": "Coherence fails",
+    "5": "spring  They sat",
+}
 
 
 @SIZES
@@ -81,6 +88,9 @@ def test_the_clipboard_is_reached_through_tmux_and_screen() -> None:
         ("2", 0, "scaling-demo-runs.csv", b"run,state,stage,"),
         ("2", 1, "scaling-demo-runs.md", b"| run"),
         ("2", 2, "scaling-demo-runs-screen.svg", b"<svg"),
+        ("3", 0, "scaling-demo-chart.svg", b"<?xml"),
+        ("3", 1, "scaling-demo-chart.png", b"\x89PNG"),
+        ("3", 2, "scaling-demo-chart.csv", b"run,step,training loss\n"),
         ("4", 0, "scaling-demo-results.csv", b"section,"),
         ("5", 0, "scaling-demo-items.csv", b"kind,item,lemma,"),
     ],

@@ -127,7 +127,7 @@ async def test_a_long_name_gives_way_to_state_progress_and_log() -> None:
     session, run = FakeSession(experiment), RunId(name, 42)
     session.show(view_of(run, "running", training(100)), sync_states={run: SyncState("syncing", bytes_done=1200)})
     async with console(session) as pilot:
-        text = await until_shown(pilot, "aaa…/42  ▶ running  Syncing: 1.2 kB", name)
+        text = await until_shown(pilot, "aaa…/42  ▶ running  Syncing: 1.2 KiB", name)
         await pilot.press("3")
         text = await until_shown(pilot, "…/42  ▶ running  training  50%  ETA ", "log: 0 lines, following")
         assert name not in text
@@ -184,7 +184,7 @@ async def test_host_shows_key_facts_and_age(size: tuple[int, int]) -> None:
     async with console(busy_session(), size) as pilot:
         await pilot.press("1")
         await until_shown(pilot, "● up, ", "SHA256:abcdef0123456789 (verified)")
-        texts = ("L40S, 87% busy", "380 GB of 500 GB", "old")
+        texts = ("L40S, 87% busy", "354 GiB of 466 GiB", "old")
         # the page may still grow after a key press, as its parts get their heights
         while not all(text in screen(pilot) for text in texts):
             await pilot.press("end")
@@ -197,11 +197,11 @@ async def test_a_full_disk_of_the_host_is_shown_and_launching_is_not_advised(siz
     async with console(session, size) as pilot:
         await until_shown(pilot, "press a to launch all nine")
         session.show(disk_free=12_000, disk_full=True)
-        await until_shown(pilot, "host's disk full", "the host's disk is full (12.0 kB free)", "No runs yet")
+        await until_shown(pilot, "host's disk full", "the host's disk is full (11.7 KiB free)", "No runs yet")
         assert "press a" not in screen(pilot)
-        assert notices(pilot) == ["The host's disk is full (12.0 kB free); queued runs wait until there is room."]
+        assert notices(pilot) == ["The host's disk is full (11.7 KiB free); queued runs wait until there is room."]
         await pilot.press("1")
-        await until_shown(pilot, "Disk full", "the host's disk is full (12.0 kB free)")
+        await until_shown(pilot, "Disk full", "the host's disk is full (11.7 KiB free)")
         session.show(disk_free=10**9, disk_full=False)
         await until(pilot, lambda: "disk full" not in screen(pilot).lower())
 

@@ -18,7 +18,7 @@ from console.hosts.preflight.checks import (
 )
 from console.runs.host_facts import Gpu, HostFacts
 
-RAMP = HostConfig("RAMP", "ssh", address="ramp", workspace="/w", gpu_memory_gb=48)
+RAMP = HostConfig("RAMP", "ssh", address="ramp", workspace="/w", gpu_memory_gib=48)
 FACTS = HostFacts(
     "ramp",
     "Linux",
@@ -60,7 +60,12 @@ def test_a_good_host_is_all_ok() -> None:
         (with_facts(gpus=(), gpu_note="Driver/library version mismatch"), "GPU", "blocker", "mismatch"),
         (with_facts(gpus=(Gpu("A10", 23028, 1, 0, "550"),)), "GPU", "warning", "22 GiB"),
         (with_facts(gpus=(Gpu("X", None, None, None, "550"),)), "GPU", "warning", "memory unknown"),
-        (with_preflight_facts(gpu_users=(GpuUser(7, "other", None),)), "GPU users", "warning", "other (7, ? MiB)"),
+        (
+            with_preflight_facts(gpu_users=(GpuUser(7, "other", None),)),
+            "GPU users",
+            "warning",
+            "other (7, memory unknown)",
+        ),
         (with_facts(memory_available=2 * GIB), "processors and memory", "warning", "2 of 64 GiB"),
         (with_facts(disk_free=GIB), "disk", "blocker", "1.0 of 500 GiB"),
         (with_preflight_facts(writable=False), "disk", "blocker", "400.0"),
@@ -90,7 +95,7 @@ def test_a_slow_link_is_no_clock_problem() -> None:
 
 
 def test_no_gpu_is_fine_if_none_is_expected() -> None:
-    host = msgspec.structs.replace(RAMP, gpu_memory_gb=None)
+    host = msgspec.structs.replace(RAMP, gpu_memory_gib=None)
     assert checks_of(with_facts(gpus=(), gpu_note="none"), host)["GPU"].status == "ok"
     assert checks_of(with_facts(gpus=()), msgspec.structs.replace(host, device="cuda"))["GPU"].status == "blocker"
 

@@ -201,7 +201,7 @@ async def test_a_repair_names_what_it_makes_and_where_and_only_y_starts_it(size:
         await select_check(pilot, "engine")
         await pilot.press("enter")
         await until_shown(
-            pilot, "Make the engine's environment on this machine", "127.0.0.1:2222", "/srv/qllm/env", "GB"
+            pilot, "Make the engine's environment on this machine", "127.0.0.1:2222", "/srv/qllm/env", "GiB"
         )
         for key in ("enter", "e", "space", "p"):
             await pilot.press(key)

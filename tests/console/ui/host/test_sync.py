@@ -36,9 +36,9 @@ def two_ended(**sync_states: SyncState) -> FakeSession:
 
 def test_all_is_synced_once_every_ended_run_is() -> None:
     text = sync_lines(two_ended())
-    assert text.splitlines()[0] == ("Local copy   ✓ synced: 2 of 2 ended runs, 18 files, 2.4 MB, checksums match")
+    assert text.splitlines()[0] == ("Local copy   ✓ synced: 2 of 2 ended runs, 18 files, 2.3 MiB, checksums match")
     assert text.splitlines()[1] == "Verified     when pulled; v verifies again"
-    assert sync_text_short(two_ended().snapshot).plain == "synced 2 runs, 2.4 MB"
+    assert sync_text_short(two_ended().snapshot).plain == "synced 2 runs, 2.3 MiB"
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_all_is_synced_once_every_ended_run_is() -> None:
     [
         (
             SyncState("pulling", 0, 9, 630_000, 1_000_000, left=4.0),
-            "A/123 pulling 63%, 630 kB of 1.0 MB, 0:04 left",
+            "A/123 pulling 63%, 615 KiB of 977 KiB, 0:04 left",
             "synced 1/2, pulling 63%, 0:04",
         ),
         (SyncState(), "1 run not synced yet", "synced 1/2, 1 not synced yet"),
@@ -71,7 +71,7 @@ def test_all_is_synced_once_every_ended_run_is() -> None:
 def test_runs_not_synced_are_named_with_the_key_that_helps(second: SyncState, line: str, short: str) -> None:
     session = two_ended(second=second)
     text = sync_lines(session)
-    assert text.splitlines()[0] == "Local copy   1 of 2 ended runs synced, 9 files, 1.2 MB"
+    assert text.splitlines()[0] == "Local copy   1 of 2 ended runs synced, 9 files, 1.1 MiB"
     assert text.splitlines()[1] == f"             {line}"
     assert sync_text_short(session.snapshot).plain == short
 
@@ -84,14 +84,14 @@ def test_running_and_lost_runs_have_lines_of_their_own() -> None:
     )
     lines = sync_lines(session, now=100.0).splitlines()
     assert "synced: 2 of 2" in lines[0]
-    assert lines[1].strip() == "1 running run: syncing 34.0 kB of events and logs, 1.0 s old"
-    assert lines[2].strip() == "1 lost run: 34.0 kB of events and logs, without a manifest to verify"
+    assert lines[1].strip() == "1 running run: syncing 33.2 KiB of events and logs, 1.0 s old"
+    assert lines[2].strip() == "1 lost run: 33.2 KiB of events and logs, without a manifest to verify"
 
 
 def test_before_the_host_answers_the_totals_do_not_claim_all() -> None:
     session = two_ended()
     session.show(last_reply_at=0.0, runs_reported=False)
-    assert "2 runs synced, 18 files, 2.4 MB; the host has not answered yet, it may have more" in sync_lines(session)
+    assert "2 runs synced, 18 files, 2.3 MiB; the host has not answered yet, it may have more" in sync_lines(session)
     assert sync_text_short(session.snapshot).plain == "synced 2/2"
 
 
@@ -100,7 +100,7 @@ async def test_a_runs_folder_that_another_console_writes_is_shown_as_read_only(s
     session = two_ended()
     session.snapshot = replace(session.snapshot, local_writer="another console (ann, pid 7)")
     async with console(session, size) as pilot:
-        await until_shown(pilot, "read-only: synced 2 runs, 2.4 MB")
+        await until_shown(pilot, "read-only: synced 2 runs, 2.3 MiB")
         await pilot.press("1")
         await until_shown(pilot, "read-only here: another console (ann, pid 7)")
 
@@ -162,9 +162,9 @@ async def test_every_view_shows_the_short_sync_status(size: tuple[int, int]) -> 
             await pilot.press(key)
             await until(pilot, lambda: "synced 1/2, pulling 50%, 0:04" in screen(pilot).splitlines()[1])
         session.show(sync_states={A123: HERE})
-        await until(pilot, lambda: "synced 2 runs, 2.4 MB" in screen(pilot).splitlines()[1])
+        await until(pilot, lambda: "synced 2 runs, 2.3 MiB" in screen(pilot).splitlines()[1])
         await pilot.press("1")
-        await until_shown(pilot, "✓ synced: 2 of 2 ended runs, 18 files, 2.4 MB")
+        await until_shown(pilot, "✓ synced: 2 of 2 ended runs, 18 files, 2.3 MiB")
 
 
 @SIZES
@@ -202,12 +202,12 @@ async def test_a_verification_shows_its_progress_and_ends_with_numbers(size: tup
         await pilot.press("1", "v")
         await until_shown(pilot, "starting; Esc stops")
         session.verify_results.put_nowait(step(1_200_000, 9))
-        await until_shown(pilot, "9 of 18 files, 1.2 MB of 2.4 MB read, 0:0", "left; Esc stops")
+        await until_shown(pilot, "9 of 18 files, 1.1 MiB of 2.3 MiB read, 0:0", "left; Esc stops")
         await pilot.press("2", "v", "1")
         session.verify_results.put_nowait(step(2_400_000, 18))
         session.verify_results.put_nowait(None)
-        await until_shown(pilot, "18 files, 2.4 MB match, ", " s ago; v verifies again")
-        assert "Verified: 18 files, 2.4 MB, all match their manifests." in notices(pilot)
+        await until_shown(pilot, "18 files, 2.3 MiB match, ", " s ago; v verifies again")
+        assert "Verified: 18 files, 2.3 MiB, all match their manifests." in notices(pilot)
 
 
 async def test_a_verification_names_the_files_that_differ() -> None:
@@ -228,7 +228,7 @@ async def test_a_verification_can_be_stopped_and_started_again() -> None:
     async with console(session, LARGE) as pilot:
         await pilot.press("1", "v")
         session.verify_results.put_nowait(step(10, 1))
-        await until_shown(pilot, "10 B of 2.4 MB read")
+        await until_shown(pilot, "10 B of 2.3 MiB read")
         await pilot.press("escape")
         await until_shown(pilot, "stopped, ", "ago; v verifies again")
         await pilot.press("v")

@@ -105,9 +105,9 @@ def test_a_gpu_shows_use_memory_temperature_power_and_who_holds_it() -> None:
     held = (GpuProcess(501, "/env/bin/python3", 11_000, "ann", 500), GpuProcess(9, "/usr/bin/blender", None, "bob", 9))
     of = snapshot(ours, history=history(Gpu("L40S", 46_068, 12_000, 87, "5", 71, 284.3), processes=held))
     text = "\n".join(shown(of, 80))
-    for part in ("GPU: L40S, last 4 min", "87%", "12.6 GB of 48.3 GB", "71 °C", "284 W"):
+    for part in ("GPU: L40S, last 4 min", "87%", "11.7 GiB of 45.0 GiB", "71 °C", "284 W"):
         assert part in text, part
-    assert "used by ann A/42 11.5 GB, bob blender" in text
+    assert "used by ann A/42 10.7 GiB, bob blender" in text
     assert "used by nobody" in "\n".join(shown(snapshot(history=history(Gpu("X", 1, 1, 1, "5"), processes=())), 80))
 
 

@@ -31,11 +31,11 @@ def details(view: RunView, sync: SyncState | None = None, stage_seconds: float |
 @pytest.mark.parametrize(
     ("sync", "words"),
     [
-        (SyncState("pulling", 0, 11, 2_100_000, 2_900_000, left=4.2), "Pulling 72%, 2.1 MB of 2.9 MB, 0:04 left"),
-        (SyncState("pulling", 0, 11, 0, 2_900_000), "Pulling 0%, 0 B of 2.9 MB"),
-        (SyncState("syncing", bytes_done=1_200_000, as_of=99.2), "Syncing: 1.2 MB, 0.8 s old"),
+        (SyncState("pulling", 0, 11, 2_100_000, 2_900_000, left=4.2), "Pulling 72%, 2.0 MiB of 2.8 MiB, 0:04 left"),
+        (SyncState("pulling", 0, 11, 0, 2_900_000), "Pulling 0%, 0 B of 2.8 MiB"),
+        (SyncState("syncing", bytes_done=1_200_000, as_of=99.2), "Syncing: 1.1 MiB, 0.8 s old"),
         (SyncState("syncing", bytes_done=900), "Syncing: 900 B"),
-        (SyncState("synced", 11, 11, 2_900_000, 2_900_000), "Synced: 11 files, 2.9 MB, checksums match"),
+        (SyncState("synced", 11, 11, 2_900_000, 2_900_000), "Synced: 11 files, 2.8 MiB, checksums match"),
         (SyncState("synced", 1, 1, 512, 512), "Synced: 1 file, 512 B, checksums match"),
         (SyncState(), "Not synced yet"),
     ],
