@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -13,21 +13,15 @@ from console.format import seconds_left
 from console.runs.series import Columns, Series
 from console.sanitize import sanitize_line
 from engine.contract.events import Checkpoint, End, Evaluation, Event, Measurement, Progress, Stage, Step, Warning
-from engine.contract.experiment import TIERS
+from engine.contract.experiment import ADVERSARIAL, EASY, ROBUST, TIERS
 from engine.contract.settings import RunId
 from engine.contract.state import RunState
 
 MAX_WARNINGS = 100
 STEP, LOSS, LEARNING_RATE, ELAPSED, FIRST_TIER = range(5)
 """Columns of ``RunView.steps``; the share of each tier of ``TIERS`` in percent follows from ``FIRST_TIER`` on."""
-_TYPES = "ddfd" + "f" * len(TIERS)
-
-
-def _no_rows() -> tuple[array[float], ...]:
-    return tuple(array("d") if code == "d" else array("f") for code in _TYPES)
-
-
-_NO_STEPS = Columns(*_no_rows())
+_NO_STEPS = Columns(array("d"), array("d"), array("f"), array("d"), *(array("f") for _ in TIERS))
+_NO_SHARES = (math.nan,) * len(TIERS)
 
 
 class RunView(Struct, frozen=True):
@@ -117,8 +111,9 @@ def reduce(view: RunView, events: Iterable[Event]) -> RunView:
     Pure: ``view`` itself never changes. Events that were reduced already are ignored. Every text in the result is safe to
     show.
     """
-    rows = _no_rows()
-    elapsed = view.steps.last(ELAPSED) if view.steps else 0.0
+    steps: list[Step] = []
+    elapsed: list[float] = []
+    trained = view.steps.last(ELAPSED) if view.steps else 0.0
     measurements: list[Measurement] = []
     warnings: list[Warning] = []
     warning_times: list[float] = []
@@ -133,10 +128,12 @@ def reduce(view: RunView, events: Iterable[Event]) -> RunView:
         match event.body:
             case Step() as step:
                 if first_step is not None and last_step is not None:
-                    elapsed += max(0.0, event.t - last_step[1])
+                    passed = event.t - last_step[1]
+                    trained += passed if passed > 0 else 0.0
                 last_step = changes["last_step"] = (step.step, event.t)
                 first_step = first_step or last_step
-                _add_row(rows, step, elapsed)
+                steps.append(step)
+                elapsed.append(trained)
                 changes["total_steps"] = step.total_steps
                 changes["learning_rate"] = step.learning_rate
             case Measurement() as measurement:
@@ -150,8 +147,8 @@ def reduce(view: RunView, events: Iterable[Event]) -> RunView:
                     first_step = None  # a resumed run has another process, with another clock
     if next_seq == view.next_seq:
         return view
-    if rows[STEP]:
-        changes["steps"] = view.steps.extended(*rows)
+    if steps:
+        changes["steps"] = view.steps.extended(*_columns_of(steps, elapsed))
     if measurements:
         changes["measurements"] = (*view.measurements, *measurements)
     if warnings:
@@ -160,12 +157,25 @@ def reduce(view: RunView, events: Iterable[Event]) -> RunView:
     return replace(view, next_seq=next_seq, first_step=first_step, **changes)
 
 
-def _add_row(rows: tuple[array[float], ...], step: Step, elapsed: float) -> None:
-    """Add ``step`` to the columns of ``RunView.steps``."""
-    drawn = sum(step.tiers.values())
-    shares = (100 * step.tiers.get(tier, 0) / drawn if drawn else math.nan for tier in TIERS)
-    for row, value in zip(rows, (step.step, step.loss, step.learning_rate, elapsed, *shares), strict=True):
-        row.append(value)
+def _columns_of(steps: Sequence[Step], elapsed: Sequence[float]) -> tuple[array[float], ...]:
+    """The rows of ``RunView.steps`` for ``steps``."""
+    shares = [_shares(step.tiers) for step in steps]
+    return (
+        array("d", [step.step for step in steps]),
+        array("d", [step.loss for step in steps]),
+        array("f", [step.learning_rate for step in steps]),
+        array("d", elapsed),
+        *(array("f", column) for column in zip(*shares, strict=True)),
+    )
+
+
+def _shares(tiers: dict[str, int]) -> tuple[float, ...]:
+    """Percent of a batch that each tier of ``TIERS`` has."""
+    drawn = sum(tiers.values())
+    if not drawn:
+        return _NO_SHARES
+    percent, get = 100 / drawn, tiers.get
+    return (percent * get(EASY, 0), percent * get(ROBUST, 0), percent * get(ADVERSARIAL, 0))
 
 
 def _safe(measurement: Measurement) -> Measurement:

@@ -43,16 +43,17 @@ class Columns:
 
     def extended(self, *columns: array[float]) -> Columns:
         """This table and, behind its rows, those of ``columns``, which have the same types."""
-        longer = Columns(*columns)
-        if not self or not longer:
-            return longer or self
+        added = len(columns[0])
+        if not added or not self._length:
+            return Columns(*columns) if added else self
+        longer = Columns.__new__(Columns)
         with _extending:  # else two threads that extend one version would both find it the newest
-            newest = all(len(column) == self._length for column in self.storage.columns)
+            newest = len(self.storage.columns[-1]) == self._length  # the last one is extended last
             storage = self.storage if newest else ColumnStorage(self.rows())
             for column, more in zip(storage.columns, columns, strict=True):
                 column.extend(more)
         longer.storage = storage
-        longer._length += self._length
+        longer._length = self._length + added
         return longer
 
     def column(self, at: int, start: int = 0) -> array[float]:

@@ -22,7 +22,7 @@ from console.glyphs import GlyphName
 from console.ui.actions import bindings
 from console.ui.messages import ENDED
 
-_SHARE = 0.02  # of a core, at most, for new data of one chart: an expensive chart follows less often
+_SHARE = 0.015  # of a core, at most, to draw new data of all visible charts: expensive ones follow less often
 _SECONDS = 1.0  # between two drawings of new data, at least
 
 
@@ -91,6 +91,7 @@ class ChartPanel(Widget, can_focus=True):
         super().__init__(id=id, classes="chart")
         self.state = state
         self.chart: Chart | None = None
+        self.charts = 1  # that are visible beside it, this one included
         self._busy = False
         self._request: tuple[Callable[[], Chart], GlyphName] | None = None
         self._key: object = None
@@ -127,7 +128,8 @@ class ChartPanel(Widget, can_focus=True):
         made = chart()
         drawing = drawing_of(made, width, height, glyphs)
         content = Content.from_rich_text(drawing.text, console=self.app.console)
-        self._not_before = time.monotonic() + max(_SECONDS, (time.thread_time() - started) / _SHARE)
+        cost = (time.thread_time() - started) * self.charts / _SHARE
+        self._not_before = time.monotonic() + max(_SECONDS, cost)
         return made, Drawn(content, drawing.x_limits, drawing.y_limits, drawing.left, drawing.columns)
 
     @on(Worker.StateChanged)

@@ -352,6 +352,7 @@ class ChartCommands(Pane):
         charts.styles.grid_size_columns, charts.styles.grid_size_rows = columns, rows
         for at, panel in enumerate(self._panels):
             panel.display = first <= at < first + columns * rows
+            panel.charts = columns * rows
         charts.display = layout != "log"
         with_log = layout != "charts" and not self._full_screen
         charts.styles.height = "55%" if with_log else "1fr"
