@@ -160,6 +160,14 @@ def parse_value(setting: SettingName, typed: str, experiment: Experiment) -> Any
     return msgspec.to_builtins(value)
 
 
+def possible_values(setting: SettingName, typed: str, experiment: Experiment) -> tuple[str, ...]:
+    """The values that begin with ``typed`` of a setting that has only some; none of any other."""
+    kind = _types()[setting.name]
+    values = map(str, kind.values) if isinstance(kind, inspect.LiteralType) else ()
+    known = experiment.curricula if setting.name == "curriculum" else sorted(values)
+    return tuple(value for value in known if value.startswith(typed.strip()))
+
+
 def present_values(experiment: Experiment, profile: str, condition: str) -> Mapping[str, Any]:
     """Value of every setting of ``condition`` under ``profile``, by its name."""
     settings = resolve(experiment, profile, RunId(condition, 0))

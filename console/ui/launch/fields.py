@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from msgspec import Struct
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -13,14 +14,14 @@ from textual.message import Message
 from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
-from console.results.next_steps.setting_names import SettingName, find_setting, matching_settings
+from console.results.next_steps.setting_names import SettingName, find_setting, matching_settings, possible_values
 from console.ui.actions import bindings
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import USER_BUNDLES, Experiment
 from engine.contract.settings import conditions_of
 
 _NAME = re.compile(r"[^;,=\s]*$")
-_SETTING = re.compile(r"([\w.\-]+)\s*=[^=]*$")
+_SETTING = re.compile(r"([\w.\-]+)\s*=\s*([^=;]*)$")
 _VALUE_WIDTH = 14
 
 
@@ -85,17 +86,28 @@ class SettingsInput(Input):
         self.post_message(self.CompletionRequested())
 
 
-class SettingsField(Vertical):
-    """A line such as ``training.epochs=3; curriculum.tier3=2.0``, with completions by name below while it is typed in.
+class Completion(Struct, frozen=True):
+    """What the end of a line may be completed to, from character ``start`` on; "" if it only tells what is typed there."""
 
-    Args:
+    setting: SettingName
+    start: int = 0
+    text: str = ""
+    value: str = ""
+
+
+class SettingsField(Vertical):
+    """A line such as ``training.epochs=3; curriculum.tier3=2.0``, with completions below while it is typed in.
+
+    Attributes:
         present: text of the value that the ticked conditions have, by the setting's name.
+        experiment: whose curricula can be chosen.
     """
 
-    def __init__(self, *, id: str) -> None:
+    def __init__(self, experiment: Experiment, *, id: str) -> None:
         super().__init__(id=id)
         self.present: dict[str, str] = {}
-        self._names: tuple[SettingName, ...] = ()
+        self.experiment = experiment
+        self._shown: tuple[Completion, ...] = ()
 
     def compose(self) -> ComposeResult:
         yield SettingsInput(
@@ -114,38 +126,26 @@ class SettingsField(Vertical):
     def show_completions(self) -> None:
         """Show what the name at the cursor may be, or what a value of the setting at the cursor is."""
         completions, line = self.query_one(OptionList), self.input
-        typed = line.value[: line.cursor_position]
-        self._names = self._at(typed)
-        completions.display = line.has_focus and bool(self._names)
+        self._shown = completions_of(line.value[: line.cursor_position], self.experiment)
+        completions.display = line.has_focus and bool(self._shown)
         completions.clear_options()
-        completions.add_options(Option(self._line(one)) for one in self._names)
-        if self._names:
+        completions.add_options(Option(self._line(one)) for one in self._shown)
+        if self._shown and line.value:  # Enter in an empty line takes none
             completions.highlighted = 0
 
-    def _at(self, typed: str) -> tuple[SettingName, ...]:
-        name = _NAME.search(typed)
-        assert name is not None
-        if name.group() or not typed.strip() or typed.rstrip()[-1] in ";,":
-            before = typed[: name.start()].rstrip()
-            if not before.endswith("="):
-                return matching_settings(name.group())
-        if setting := _SETTING.search(typed):
-            try:
-                return (find_setting(setting.group(1)),)
-            except BadInput:
-                return ()
-        return ()
-
-    def _line(self, one: SettingName) -> Content:
-        """Name, present value and help on one line; a single one may take more."""
-        width = max(len(other.name) for other in self._names) + 2
-        present = self.present.get(one.name, "")[: _VALUE_WIDTH - 1]
+    def _line(self, one: Completion) -> Content:
+        """Name or value, present value and help on one line; a single one may take more."""
+        if one.value:
+            return Content.assemble(one.value, "  ", (f"{one.setting.name}: {one.setting.help}", "$foreground-muted"))
+        setting = one.setting
+        width = max(len(other.setting.name) for other in self._shown) + 2
+        present = self.present.get(setting.name, "")[: _VALUE_WIDTH - 1]
         line = Content.assemble(
-            one.name.ljust(width),
+            setting.name.ljust(width),
             (present.ljust(_VALUE_WIDTH), "$text-accent"),
-            (f"{one.help}: {one.value}", "$foreground-muted"),
+            (f"{setting.help}: {setting.value}", "$foreground-muted"),
         )
-        return line if len(self._names) == 1 else line.truncate(max(30, self.size.width - 2), ellipsis=True)
+        return line if len(self._shown) == 1 else line.truncate(max(30, self.size.width - 2), ellipsis=True)
 
     @on(SettingsInput.MoveRequested)
     def _move(self, message: SettingsInput.MoveRequested) -> None:
@@ -170,13 +170,30 @@ class SettingsField(Vertical):
         self._take(event.option_index)
 
     def _take(self, index: int) -> None:
-        """Put the name of a completion in place of what is typed of it."""
-        line, name = self.input, self._names[index].name
-        typed, rest = line.value[: line.cursor_position], line.value[line.cursor_position :]
-        start = _NAME.search(typed)
-        assert start is not None
-        if typed[: start.start()].rstrip().endswith("="):
-            return  # a value is being typed
-        line.value = f"{typed[: start.start()]}{name}={rest}"
-        line.cursor_position = start.start() + len(name) + 1
+        """Put a completion in place of what is typed of it."""
+        line, one = self.input, self._shown[index]
+        if one.text:
+            rest = line.value[line.cursor_position :]
+            line.value = f"{line.value[: one.start]}{one.text}{rest}"
+            line.cursor_position = one.start + len(one.text)
         line.focus()
+
+
+def completions_of(typed: str, experiment: Experiment) -> tuple[Completion, ...]:
+    """What the line ``typed`` may go on with at its end: names of settings, values of one, or what a value of it is."""
+    told: tuple[Completion, ...] = ()
+    if setting := _SETTING.search(typed):
+        try:
+            named = find_setting(setting.group(1))
+        except BadInput:
+            return ()
+        value = setting.group(2)
+        values = possible_values(named, value, experiment)
+        if values and value.strip() not in values:
+            return tuple(Completion(named, setting.start(2), one, one) for one in values)
+        told = (Completion(named),)
+        if " " not in value:  # a space may be the end of the value
+            return told
+    name = _NAME.search(typed)
+    assert name is not None
+    return tuple(Completion(one, name.start(), f"{one.name}=") for one in matching_settings(name.group())) or told

@@ -81,7 +81,7 @@ class LaunchForm(ModalScreen[LaunchChoice | None], inherit_bindings=False):
                 yield Input(id="launch-tier3")
             with Horizontal(classes="field"):
                 yield Static("Settings")
-                yield SettingsField(id="launch-any")
+                yield SettingsField(self._experiment, id="launch-any")
             with Horizontal(classes="field"):
                 yield Static("Why")
                 yield Input(placeholder="kept with what is added; else what is changed", id="launch-why")
@@ -90,6 +90,7 @@ class LaunchForm(ModalScreen[LaunchChoice | None], inherit_bindings=False):
             with Horizontal(id="launch-buttons"):
                 yield Button("Launch, Ctrl+S", id="launch-go", compact=True, action="screen.launch_chosen")
                 yield Button("Cancel, Esc", id="launch-cancel", compact=True, action="screen.cancel")
+                yield Static("Tab next   Space ticks   Enter completes", markup=False)
 
     def on_mount(self) -> None:
         self._show_present()
@@ -113,7 +114,7 @@ class LaunchForm(ModalScreen[LaunchChoice | None], inherit_bindings=False):
     @on(ExperimentChanged)
     async def _use_experiment(self, message: ExperimentChanged) -> None:
         """Go on with the experiment as its file has it now; what is typed stays."""
-        self._experiment = message.experiment
+        self._experiment = self.query_one(SettingsField).experiment = message.experiment
         old = self.query_one(ConditionList)
         conditions = ConditionList(self._experiment, self._profile, old.names, id="launch-conditions")
         had_focus = old.has_focus
