@@ -34,6 +34,8 @@ class Context:
         self.profile: str = options.profile
         profile_of(self.experiment, self.profile)
         self.runs_dir: Path = absolute(options.runs, "--runs")
+        if self.runs_dir.exists() and not self.runs_dir.is_dir():
+            raise BadInput(f"{self.runs_dir} is a file, not a folder", field="--runs")
         self.host_name: str = options.host
         self.host = read_host(options.hosts or find_config("hosts.toml"), self.host_name)
 
@@ -140,3 +142,19 @@ def absolute(folder: Path, field: str) -> Path:
         return folder.expanduser().absolute()
     except RuntimeError as error:
         raise BadInput(f"{folder}: no such user", field=field) from error
+
+
+def output_file(path: Path, field: str) -> Path:
+    """``path`` as an absolute path of a file that may be written: new, or a file already.
+
+    Raises:
+        BadInput: it is a folder or a device, or in no folder; the error names ``field``.
+    """
+    whole = absolute(path, field)
+    if whole.is_dir():
+        raise BadInput(f"{whole} is a folder, not a file", field=field)
+    if whole.exists() and not whole.is_file():
+        raise BadInput(f"{whole} is a device, which would be replaced", field=field)
+    if not whole.parent.is_dir():
+        raise BadInput(f"there is no folder {whole.parent}", field=field)
+    return whole

@@ -1,4 +1,4 @@
-"""``qllm-console curves``: what runs reported over time, as charts of text, as CSV or JSON. Reads local copies."""
+"""``qllm-console curves``: what runs reported over time, as charts of text, as CSV, JSON or SVG. Reads local copies."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -15,12 +16,13 @@ from console import exit_codes
 from console.charts.chart import Chart, ChartOptions, chart_of
 from console.charts.metrics import LOSS_METRIC, Metric, metrics_of
 from console.commands.answers import ConditionCurve, CurvesAnswer, MetricCurves, RunCurveAnswer, print_json
-from console.commands.context import Context
+from console.commands.context import Context, output_file
 from console.commands.output import output_width, print_line, prints_ascii, report, table
 from console.hosts.pull.local_runs import LocalRun
 from console.runs.run_view import RunView
 from console.runs.series import Series
 from engine.contract.bad_input import BadInput
+from engine.contract.durable import write_durably
 from engine.contract.experiment import folder_name
 from engine.contract.settings import RunId
 
@@ -33,6 +35,7 @@ def curves(context: Context) -> int:
 
     Raises:
         BadInput: no run has such a metric.
+        OSError: the picture cannot be written.
     """
     options = context.options
     views = _views(context)
@@ -55,6 +58,8 @@ def curves(context: Context) -> int:
         print_json("curves", "curves", answer)
     elif options.csv:
         print_line(_csv(charts))
+    elif options.svg is not None:
+        _write_svg(charts, output_file(options.svg, "--svg"))
     else:
         print_line("\n\n".join(_text(chart) for chart in charts))
     return exit_codes.DONE
@@ -112,6 +117,20 @@ def _text(chart: Chart) -> str:
     with painted.capture() as captured:
         painted.print(drawn, end="")
     return captured.get()
+
+
+def _write_svg(charts: Sequence[Chart], path: Path) -> None:
+    """Write the one chart to ``path``.
+
+    Raises:
+        BadInput: there are several, or what draws pictures is not installed.
+    """
+    if len(charts) > 1:
+        raise BadInput("one metric at a time", field="--svg")
+    from console.charts.export import chart_svg
+
+    write_durably(path, chart_svg(charts[0]).encode())
+    report(f"written: {path}")
 
 
 def _csv(charts: Sequence[Chart]) -> str:

@@ -35,7 +35,10 @@ def report(text: str, kind: ProgressKind = "message", **fields: Any) -> None:
 
 def report_error(error: Exception) -> None:
     """Write ``error`` to stderr as one line that is safe to show, whatever was typed or read."""
-    report(f"qllm-console: error: {sanitize_line(str(error))}", "error")
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{name}: {error.strerror}" if (name := error.filename2 or error.filename) else error.strerror
+    report(f"qllm-console: error: {sanitize_line(text)}", "error")
 
 
 class _Progress:

@@ -75,6 +75,7 @@ def _add_curves(commands: Commands, parents: list[Parser]) -> None:
     formats = curves.add_mutually_exclusive_group()
     formats.add_argument("--metrics", action="store_true", help="only list the metrics that there are")
     formats.add_argument("--csv", action="store_true", help="print CSV, a row for each point")
+    formats.add_argument("--svg", metavar="FILE", type=Path, help="write the chart as a picture, replaced if it exists")
     curves.add_argument("--metric", action="append", metavar="NAME", help="a metric (default: loss); may be repeated")
     curves.add_argument("--x", choices=("step", "epoch", "elapsed"), default="step", help="x axis (default: step)")
     curves.add_argument("--mean", action="store_true", help="mean over seeds of each condition, with its band")

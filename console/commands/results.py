@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from console import exit_codes
 from console.commands.answers import ReportAnswer, print_json
-from console.commands.context import Context, absolute
+from console.commands.context import Context, output_file
 from console.commands.output import output_width, print_line, prints_ascii
 from console.commands.output import report as report_line
 from console.results.local_results import LocalResults
@@ -93,7 +93,7 @@ def report(context: Context) -> int:
     """
     from console.results.report.html import as_html
 
-    path = absolute(context.options.html, "--html")
+    path = output_file(context.options.html, "--html")
     title = f"Results of {context.experiment.name}, {context.profile}"
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     write_durably(path, as_html(local_results(context).report(), title, now).encode())

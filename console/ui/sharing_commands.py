@@ -63,6 +63,9 @@ class SharingCommands(CommandApp, inherit_bindings=False):
         from console.ui.exports import Export
         from console.ui.sharing import ExportDialog
 
+        if self.is_web and self.read_only:  # whoever has the page's address could write files of this machine
+            self.show_notice("A read-only page writes no files.", "warning")
+            return
         pane = self.present_pane
         screen = self.export_screenshot(title=f"{self.title} {pane.SCOPE}")
         exports = [*pane.exports(), Export("the screen as SVG", f"{pane.SCOPE}-screen.svg", screen.encode)]

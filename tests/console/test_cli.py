@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -147,6 +148,42 @@ def test_an_experiment_that_is_not_text(place: Path, capsys: pytest.CaptureFixtu
     path = place / "experiment.toml"
     path.write_bytes(b"\xff\xfe\x00")
     assert refused(capsys, "results", "--experiment", str(path)).startswith(f"{path}: is not UTF-8 text (byte 0)")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("results --experiment folder", "folder: is a folder, not a file"),
+        ("results --experiment file/x", "file/x: cannot be read: Not a directory"),
+        ("results --experiment empty", "empty: name: is missing"),
+        ("status --hosts folder", "folder: is a folder, not a file"),
+        ("status --hosts empty", "empty: hosts: is missing"),
+        (
+            "status --hosts hosts.toml --host a",
+            "hosts.toml:3: hosts.a.launcher: 'x' is not one of: embedded, slurm, ssh",
+        ),
+        ("results --runs file", "--runs: {place}/file is a file, not a folder"),
+        ("logs --runs file", "--runs: {place}/file is a file, not a folder"),
+        ("report --html folder", "--html: {place}/folder is a folder, not a file"),
+        ("report --html none/x.html", "--html: there is no folder {place}/none"),
+        ("report --html pipe", "--html: {place}/pipe is a device, which would be replaced"),
+        ("curves --svg folder", "--svg: {place}/folder is a folder, not a file"),
+        ("curves --smoothing nan", "--smoothing: 'nan' is not a number from 0 to 0.99"),
+        ("run --set training.epochs=nan", "--set: training.epochs: nan is not a whole number above 0"),
+        ("sync push file", "FOLDER: {place}/file is not a folder"),
+    ],
+)
+def test_garbage_is_one_line_in_words_and_nothing_is_written(
+    place: Path, capsys: pytest.CaptureFixture[str], arguments: str, expected: str
+) -> None:
+    (place / "folder").mkdir()
+    (place / "file").write_bytes(b"x")
+    (place / "empty").touch()
+    (place / "hosts.toml").write_text('[hosts.a]\ntitle = "a"\nlauncher = "x"\n')
+    os.mkfifo(place / "pipe")
+    before = sorted(place.rglob("*"))
+    assert refused(capsys, *arguments.split()).startswith(expected.format(place=place))
+    assert sorted(place.rglob("*")) == before and (place / "pipe").is_fifo()
 
 
 def test_without_a_terminal_the_console_says_what_does_without(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

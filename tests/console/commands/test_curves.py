@@ -79,6 +79,17 @@ def test_the_chart_is_plain_text_in_a_pipe(runs: Path, capsys: pytest.CaptureFix
     assert max(map(len, text.splitlines())) <= 100
 
 
+def test_the_chart_is_written_as_a_picture_of_one_metric(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib")
+    assert printed(capsys, runs, "--svg", str(tmp_path / "loss.svg")) == ""
+    assert "training loss" in (tmp_path / "loss.svg").read_text()
+    with pytest.raises(SystemExit) as end:
+        main(["curves", "--runs", str(runs), "--svg", str(tmp_path), "--metric", "loss", "--metric", "dev.top1"])
+    assert end.value.code == 2 and "--svg: one metric at a time" in capsys.readouterr().err
+
+
 def test_metrics_are_listed_and_an_unknown_one_is_one_line(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "dev.top1" in printed(capsys, runs, "--metrics")
     assert "dev.top1" in [one["metric"] for one in metrics(capsys, runs, "--metrics")]
