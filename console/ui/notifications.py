@@ -201,6 +201,11 @@ class Notifier:
         last, self._last = self._last, snapshot
         if last is None or last is snapshot or snapshot.host.link == "replay":
             return
+        if (last.folder, last.host.name) != (
+            snapshot.folder,
+            snapshot.host.name,
+        ):  # another host or experiment is shown
+            return
         found = transitions(last, snapshot)
         made = messages(found, frozenset(own_aborts))
         own_aborts.difference_update(one.run for one in found if one.kind == "aborted" and one.run is not None)

@@ -11,6 +11,7 @@ from textual.dom import DOMNode
 
 from console.format import duration, run_label
 from console.runs.run_view import fraction_done, training_seconds_left
+from console.runs.staleness import staleness
 from console.ui.actions import Scope, bindings
 from console.ui.exports import Export
 from console.ui.live.charts import ChartCommands
@@ -19,7 +20,7 @@ from console.ui.live.log_panel import LogPanel
 from console.ui.live.log_view import LogView
 from console.ui.messages import RunSelected, StepChosen
 from console.ui.pane import UpdatingText
-from console.ui.runs.run_text import mark_text, stage_text
+from console.ui.runs.run_text import eta_text, mark_text, stage_text
 from engine.contract.settings import RunId
 
 
@@ -118,13 +119,14 @@ class LivePane(ChartCommands, inherit_bindings=False):
             return
         view, log = self.snapshot.runs[self.selected], self.log_panel
         done, left = fraction_done(view), training_seconds_left(view)
-        details = []
+        details, now = [], time.monotonic()
+        stale = staleness(self.snapshot.host, now)
         if view.state_name == "running":
-            in_stage = self.clock.seconds(view, time.monotonic())
-            details = [stage_text(view)]
+            in_stage = None if stale else self.clock.seconds(view, now)
+            details = [] if stale else [stage_text(view)]  # as of when this is needs the room
             details += [f"for {duration(in_stage)}"] if in_stage is not None else []
             details += [f"{100 * done:.0f}%"] if done is not None else []
-            details += [f"ETA {duration(left)}"] if left is not None else []
+            details += [eta_text(left, stale)] if left is not None else [stale.note] if stale else []
         elif view.state and view.state.reason:
             details = [view.state.reason]
         state = Content("  ") + mark_text(view) + ("  " + "  ".join(details))

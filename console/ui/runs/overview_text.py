@@ -123,7 +123,9 @@ def _gpu_count(history: HostHistory) -> int:
 def _gpus(data: OverviewData, width: int, height: int) -> list[Content]:
     history = data.snapshot.host_history
     if not history.samples:
-        return [_title("GPU"), Content.styled("the host has not reported any yet", "$foreground-muted")]
+        has_host = data.snapshot.host.link not in ("local", "replay")
+        text = "the host has not reported any yet" if has_host else "not recorded with the runs"
+        return [_title("GPU"), Content.styled(text, "$foreground-muted")]
     last = history.samples[-1]
     period = rough_duration(last.at - history.samples[0].at)
     if not last.gpus:

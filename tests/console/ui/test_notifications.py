@@ -63,6 +63,19 @@ async def test_a_lost_host_is_told_once_and_so_is_its_return() -> None:
         await until(pilot, lambda: notices(pilot)[1:] == ["this machine: the link is back."])
 
 
+async def test_another_experiment_that_is_shown_has_no_news() -> None:
+    session = FakeSession()
+    run, *_ = runs_of(session)
+    session.show(view_of(run, "running"))
+    async with console(session) as pilot:
+        await until_shown(pilot, "1 running")
+        session.snapshot = replace(session.snapshot, folder="scaling")
+        session.show(finished(run))
+        await until_shown(pilot, "1 finished")
+        session.show(view_of(run, "failed", key="other"))
+        await until(pilot, lambda: notices(pilot) == [f"{run.label} failed."])
+
+
 async def test_an_abort_of_this_console_is_told_by_its_outcome_alone() -> None:
     session = FakeSession()
     run, *_ = runs_of(session)

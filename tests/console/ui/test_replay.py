@@ -48,11 +48,11 @@ async def replay(folder: Path, size: tuple[int, int]) -> AsyncIterator[tuple[Pil
 @SIZES
 async def test_keys_go_on_back_faster_slower_and_pause(folder: Path, size: tuple[int, int]) -> None:
     async with replay(folder, size) as (pilot, session):
-        await until_shown(pilot, "1 queued")
+        await until_shown(pilot, "◦ queued")
         await pilot.press("full_stop")
-        await until_shown(pilot, "replay 00:01:40 of 5:04, paused", "2 running")
+        await until_shown(pilot, "replay 00:01:40 of 5:04, paused", "▶ running")
         await pilot.press("comma")
-        await until_shown(pilot, "replay 00:00:00 of", "1 queued")
+        await until_shown(pilot, "replay 00:00:00 of", "◦ queued")
         await pilot.press("right_curly_bracket")
         await until(pilot, lambda: session.speed == 30.0)
         await pilot.press("left_curly_bracket")
@@ -69,7 +69,7 @@ async def test_keys_go_on_back_faster_slower_and_pause(folder: Path, size: tuple
 async def test_the_live_view_and_its_log_go_back_too(folder: Path, size: tuple[int, int]) -> None:
     async with replay(folder, size) as (pilot, session):
         session.go_to(session.length)
-        await until_shown(pilot, "1 finished", "1 failed")
+        await until_shown(pilot, "✓ finished", "✗ failed")
         await pilot.press("3")
         await until_shown(pilot, ">3 Live<", "A/42  ✓ finished", "step 200/200", "log: 200 lines")
         session.go_to(60.0)
@@ -82,7 +82,7 @@ async def test_the_live_view_and_its_log_go_back_too(folder: Path, size: tuple[i
 async def test_a_space_that_is_typed_is_no_pause(folder: Path) -> None:
     async with replay(folder, (120, 40)) as (pilot, session):
         session.go_to(session.length)
-        await until_shown(pilot, "1 finished")
+        await until_shown(pilot, "✓ finished")
         await pilot.press("3")
         await until_shown(pilot, ">3 Live<", "step 200/200")
         await pilot.press("slash")

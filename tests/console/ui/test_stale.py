@@ -46,6 +46,11 @@ async def test_the_details_of_a_running_run_say_as_of_when_its_eta_is(size: tupl
         await until_shown(pilot, "lost 5 min")
         pilot.app.main.selected = running  # type: ignore[attr-defined]
         await until_shown(pilot, f"{running.label}  ▶ running, as of 5 min ago")
+        await pilot.press("3")
+        await until_shown(pilot, ">3 Live<", "ETA 1:4")
+        await until(
+            pilot, lambda: " as of 5 min ago" in screen(pilot).split("ETA 1:4")[1][:30], "as of when the ETA is"
+        )
 
 
 async def test_an_unreachable_host_shows_everything_synced_and_keys_say_why_they_do_nothing(tmp_path: Path) -> None:
