@@ -38,6 +38,7 @@ def curves(context: Context) -> int:
         OSError: the picture cannot be written.
     """
     options = context.options
+    picture = _picture_file(context)
     views = _views(context)
     known = metrics_of(views)
     if options.metrics:
@@ -58,8 +59,11 @@ def curves(context: Context) -> int:
         print_json("curves", "curves", answer)
     elif options.csv:
         print_line(_csv(charts))
-    elif options.svg is not None:
-        _write_svg(charts, output_file(options.svg, "--svg"))
+    elif picture is not None:
+        from console.charts.export import chart_svg
+
+        write_durably(picture, chart_svg(charts[0]).encode())
+        report(f"written: {picture}")
     else:
         print_line("\n\n".join(_text(chart) for chart in charts))
     return exit_codes.DONE
@@ -119,18 +123,17 @@ def _text(chart: Chart) -> str:
     return captured.get()
 
 
-def _write_svg(charts: Sequence[Chart], path: Path) -> None:
-    """Write the one chart to ``path``.
+def _picture_file(context: Context) -> Path | None:
+    """Where the picture of the one metric is to be written; None if none is.
 
     Raises:
-        BadInput: there are several, or what draws pictures is not installed.
+        BadInput: there are several metrics, or it cannot be written there.
     """
-    if len(charts) > 1:
+    if context.options.svg is None:
+        return None
+    if len(context.options.metric or ()) > 1:
         raise BadInput("one metric at a time", field="--svg")
-    from console.charts.export import chart_svg
-
-    write_durably(path, chart_svg(charts[0]).encode())
-    report(f"written: {path}")
+    return output_file(context.options.svg, "--svg")
 
 
 def _csv(charts: Sequence[Chart]) -> str:
