@@ -69,6 +69,16 @@ class Terminal:
             if not self._more.wait_for(lambda: sequence in self._painted, seconds):
                 raise AssertionError(f"never came: {sequence!r}")
 
+    @property
+    def painted(self) -> bytes:
+        """What was written since the last key."""
+        with self._more:
+            return self._painted
+
+    def write(self, text: str) -> None:
+        """Send ``text`` as the terminal would."""
+        os.write(self._operator, text.encode())
+
     def press(self, key: str, text: str, seconds: float = 10.0) -> float:
         """Press ``key``; returns how long it took until ``text`` was painted after it."""
         with self._more:

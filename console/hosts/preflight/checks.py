@@ -134,10 +134,8 @@ def _gpu(found: Findings, host: HostConfig) -> Iterator[Check]:
                 advice = f"hosts.toml expects {host.gpu_memory_gib:g} GiB."
         yield Check("GPU", "warning" if advice else "ok", f"{gpu.name}, {memory}, driver {gpu.driver}", advice)
     if users := found.preflight_facts.gpu_users:
-        names = ", ".join(
-            f"{user.name} ({user.pid}, {size(user.memory * MIB) if user.memory else 'memory unknown'})"
-            for user in users
-        )
+        memory_of = {user.pid: size(user.memory * MIB) if user.memory else "memory unknown" for user in users}
+        names = ", ".join(f"{user.name} ({user.pid}, {memory_of[user.pid]})" for user in users)
         yield Check("GPU users", "warning", names, "Other processes use the GPU: runs will be slower, or may not fit.")
 
 

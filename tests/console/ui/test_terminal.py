@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Iterable
 from functools import partial
@@ -12,6 +14,7 @@ from textual.color import Color
 from textual.message import Message
 
 from console.ui.terminal import AsciiFilter, ReplyParser, answers_queries, ask_background
+from tests.console.terminal import Terminal
 
 REPLIES = ("\x1b]11;rgb:aaaa/bbbb/ffff\x07", "\x1b]11;rgb:aaaa/bbbb/ffff\x1b\\")
 
@@ -72,3 +75,24 @@ def test_signs_become_ascii_and_letters_stay_where_the_terminal_can_write_them()
     assert written("│ ✓ Gerät 東 │", "utf-8") == "| + Gerät 東 |"
     assert written("│ ✓ Gerät 東 │", "iso8859-1") == "| + Gerät ?? |"
     assert written("│ ✓ Gerät 東 │", "ascii") == "| + Ger?t ?? |"
+
+
+CONSOLE = """
+import threading
+from console.ui.app import ConsoleApp
+from engine.contract.experiment_reader import read_experiment
+from engine.contract.toml_file import find_config
+
+ConsoleApp(lambda _: threading.Event().wait(), read_experiment(find_config("scaling.toml")), "demo", "box", False).run()
+"""
+
+
+def test_the_real_console_asks_its_terminal_after_the_first_paint_and_follows_the_answer() -> None:
+    environ = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    with Terminal([sys.executable, "-c", CONSOLE], environ) as terminal:
+        terminal.wait_for("to launch", 30)
+        terminal.wait_for_bytes(b"\x1b]11;?\x07", 30)
+        terminal.write("\x1b]11;rgb:ffff/ffff/aaaa\x1b\\")
+        terminal.wait_for_bytes(b"48;2;246;246;244", 30)  # the background of the light theme
+        terminal.press("5", ">5 Items<", 30)
+        assert b"still starting" not in terminal.painted  # as the a of the colour would have it
