@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import asyncssh
+import psutil
+import pytest
+
+from console.hosts import host_link
 from console.hosts.host_config import HostConfig
+from console.hosts.ssh import embedded_host
 from console.hosts.ssh.access import Access, Timeouts
+from console.hosts.ssh.errors import LinkDown
+from console.runs import staleness
 from console.session import Session
 from console.ui.app import ConsoleApp
 from engine.contract.experiment_reader import read_experiment
@@ -73,3 +83,48 @@ async def test_an_unreachable_host_shows_everything_synced_and_keys_say_why_they
         assert notices(pilot)[0].endswith("R in view 1 connects now.")
         await pilot.press("3")
         await until_shown(pilot, ">3 Live<", "the last line")
+
+
+@pytest.mark.server
+async def test_a_host_that_is_killed_is_marked_and_told_and_so_is_its_return(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real session on the real embedded host, whose server is killed and does not start for a while."""
+    file = find_config("scaling.toml")
+    experiment, runs = read_experiment(file), tmp_path / "runs"
+    write_run(runs / "scaling-demo", experiment, "demo", RunId("A", 42), training(20))
+    monkeypatch.setattr(host_link, "POLL_WAIT_S", 0.1)
+    monkeypatch.setattr(staleness, "STALE_AFTER_S", 0.6)
+    start_server = embedded_host.embedded_server
+
+    @asynccontextmanager
+    async def down() -> AsyncIterator[tuple[int, str, asyncssh.SSHKey]]:
+        raise LinkDown("the host is down")
+        yield
+
+    others = set(psutil.Process().children())
+    here = HostConfig("here", "embedded")
+    app = ConsoleApp(
+        lambda _: Session(here, experiment, file, "demo", runs, access=Access(timeouts=QUICK)),
+        experiment,
+        "demo",
+        "here",
+        False,
+    )
+    record_notices(app)
+    async with app.run_test(size=LARGE, notifications=True) as pilot:
+        await until(pilot, lambda: app.session and app.session.snapshot.host.history_known, "the host reports its runs")
+        monkeypatch.setattr(embedded_host, "embedded_server", down)
+        (server,) = set(psutil.Process().children()) - others
+        server.kill()
+        await until_shown(pilot, "○ lost", "A/42  ✓ finished, as of ")
+        await until(pilot, lambda: any("here: the link is lost" in text for text in notices(pilot)))
+        await pilot.press("l")
+        await until(pilot, lambda: any(text.startswith("Cannot launch: the link") for text in notices(pilot)))
+        monkeypatch.setattr(embedded_host, "embedded_server", start_server)
+        await pilot.press("1")
+        await until_shown(pilot, ">1 Host<")
+        await pilot.press("R", "2")
+        await until_shown(pilot, ">2 Runs<", "● up")
+        await until(pilot, lambda: ", as of " not in screen(pilot), "the mark is gone")
+        await until(pilot, lambda: "here: the link is back." in notices(pilot))
