@@ -66,6 +66,7 @@ class LogStore:
         self.lock = RLock()
         self._scanned = 0
         self._ended = False
+        self._partial: tuple[tuple[int, int, int], str] = ((0, 0, 0), "")
         self._blocks: OrderedDict[tuple[int, int, int, int], LogBlock] = OrderedDict()
 
     @property
@@ -206,8 +207,11 @@ class LogStore:
         """The line that is being written, as far as it is known."""
         with self.lock:
             start = self.index.offsets[-1]
-            raw = self._read(start, min(self._scanned - start, _KEPT))
-        return clean_lines([raw.rstrip(b"\r\n").rpartition(b"\r")[2]])[0] if raw else ""
+            version = (self.opened, start, self._scanned)
+            if version != self._partial[0]:  # it is asked for at each tick
+                raw = self._read(start, min(self._scanned - start, _KEPT))
+                self._partial = version, clean_lines([raw.rstrip(b"\r\n").rpartition(b"\r")[2]])[0] if raw else ""
+            return self._partial[1]
 
     def lines(self, start: int = 0, stop: int | None = None) -> Iterator[LogLine]:
         """Lines ``start`` to ``stop``, all that are complete by default."""

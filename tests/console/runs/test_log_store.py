@@ -136,6 +136,14 @@ def test_a_line_of_megabytes_is_cut_and_what_follows_is_in_its_place() -> None:
     assert shown[1].startswith("x" * MAX_LINE_BYTES) and shown[1].endswith("(cut after 4,000 bytes)")
 
 
+def test_a_carriage_return_that_comes_after_a_long_line_is_not_lost() -> None:
+    log = FedLog()
+    for part in (b"y" * 20_000, b"\r", b"done\n"):
+        log.feed(part)
+        log.catch_up()
+    assert [line[-4:] for line in texts(log)] == ["tes)", "done"] and log.rows == 1
+
+
 def test_hostile_lines_are_safe_to_show() -> None:
     log = FedLog()
     log.feed(
