@@ -159,7 +159,10 @@ def _command(context: Context) -> int:
 def _open_console(context: Context) -> int:
     _prepare_terminal()
 
+    switcher = ContextSwitcher(context)
+
     def open_session(prompter: Prompter) -> Session:
+        switcher.remember()
         return context.session(prompter)
 
     return _run_console(
@@ -168,7 +171,7 @@ def _open_console(context: Context) -> int:
         context.profile,
         context.host_title,
         read_only=context.options.read_only,
-        switcher=ContextSwitcher(context),
+        switcher=switcher,
         cli_options=_file_options(context.options),
     )
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from console.commands.context import Context
 from console.hosts.host_config import read_hosts
 from console.sanitize import sanitize_line
+from engine.contract.durable import write_durably
 from engine.contract.experiment_reader import read_experiment
 from engine.contract.experiment_text import DERIVED_SUFFIX
 from engine.contract.toml_file import find_config
 
 _MAX_FILES = 50
+_MAX_RECENT = 20
 _HEAD_BYTES = 100_000  # of a file, to see whether it is an experiment's
 
 
@@ -27,7 +31,6 @@ class ContextSwitcher:
     def __init__(self, context: Context) -> None:
         self.present = (context.host_name, context.profile, context.experiment_file.absolute())
         self._options = context.options
-        self._opened = [self.present[2]]
 
     def hosts(self) -> tuple[tuple[str, str], ...]:
         """Name of each host of ``hosts.toml``, and what it is; raises BadInput."""
@@ -39,10 +42,12 @@ class ContextSwitcher:
         return tuple(found)
 
     def files(self) -> tuple[Path, ...]:
-        """Experiment files: those opened so far, newest first, then others in their folders and in ``./configs``."""
-        folders = dict.fromkeys((*(file.parent for file in self._opened), Path("configs").absolute()))
-        beside = (file for folder in folders for file in _experiment_files(folder))
-        return tuple(dict.fromkeys((*reversed(self._opened), *beside)))[:_MAX_FILES]
+        """Experiment files: what is open, those opened before, newest first, then others beside it and in ``./configs``."""
+        file = self.present[2]
+        folders = dict.fromkeys((file.parent, Path("configs").absolute()))
+        beside = (one for folder in folders for one in _experiment_files(folder))
+        recent = (one for one in _read_recent() if _looks_like_experiment(one))
+        return tuple(dict.fromkeys((file, *recent, *beside)))[:_MAX_FILES]
 
     def profiles(self, file: Path) -> tuple[tuple[str, str], ...]:
         """Name and title of each profile of the experiment in ``file``; raises BadInput."""
@@ -57,7 +62,34 @@ class ContextSwitcher:
     def note_opened(self, host: str, profile: str, file: Path) -> None:
         """These are open from now on."""
         self.present = (host, profile, file)
-        self._opened = [one for one in self._opened if one != file] + [file]
+        self.remember()
+
+    def remember(self) -> None:
+        """Keep the file that is open among those opened before, for this and later consoles; without room for it, not."""
+        file, path = self.present[2], _recent_file()
+        recent = dict.fromkeys((file, *_read_recent()))
+        text = "".join(f"{one}\n" for one in list(recent)[:_MAX_RECENT] if "\n" not in str(one))
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_durably(path, text.encode("utf-8", "surrogateescape"))
+
+
+def _recent_file() -> Path:
+    """``$XDG_STATE_HOME/qllm-console/recent-experiments``, or where this system keeps what programs remember."""
+    if folder := os.environ.get("XDG_STATE_HOME"):
+        return Path(folder) / "qllm-console" / "recent-experiments"
+    from platformdirs import user_state_path  # not at the top: the first paint needs it not
+
+    return user_state_path("qllm-console") / "recent-experiments"
+
+
+def _read_recent() -> list[Path]:
+    """The files opened before, newest first; none where that cannot be read."""
+    try:
+        lines = _recent_file().read_bytes().decode("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return []
+    return [Path(line) for line in lines if line.startswith("/")][:_MAX_RECENT]
 
 
 def _experiment_files(folder: Path) -> Iterator[Path]:

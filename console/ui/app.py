@@ -32,7 +32,7 @@ from console.ui.host.preflight import PreflightCommands
 from console.ui.host.sync import SyncCommands
 from console.ui.keymap import KeyMap
 from console.ui.launch.commands import LaunchCommands
-from console.ui.launch.switch import SwitchCommands
+from console.ui.launch.switch import SwitchCommands, options_for
 from console.ui.launch.switcher import Opened, Switcher
 from console.ui.main_screen import MainScreen
 from console.ui.messages import ActionClicked
@@ -271,6 +271,7 @@ class ConsoleApp(
         self.update_link("starting")
         self.preflight_state, self.verify_state = PreflightState(), VerifyState()
         self._needs_input = self._disk_full = False
+        self.cli_options = options_for(self.cli_options, session.experiment_file)
         initial = self._initial(opened.experiment, opened.profile, opened.host_title)
         await self.main.open_experiment(opened.experiment, opened.profile, initial)
         self._use_session(session)

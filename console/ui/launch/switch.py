@@ -52,7 +52,7 @@ class SwitchCommands(CommandApp, inherit_bindings=False):
             return
         await self.leave_session()
         await self.show_session(session, opened)
-        self.switcher.note_opened(host, profile, file)
+        await asyncio.to_thread(self.switcher.note_opened, host, profile, file)
         self.show_notice(f"Switched to {opened.host_title}, {opened.experiment.name}, {opened.profile}.")
 
     def prompter_for_session(self) -> Prompter:
@@ -66,3 +66,10 @@ class SwitchCommands(CommandApp, inherit_bindings=False):
     async def show_session(self, session: SessionProtocol, opened: Opened) -> None:
         """Show and follow ``session`` in place of the one before."""
         raise NotImplementedError
+
+
+def options_for(options: tuple[str, ...], file: Path) -> tuple[str, ...]:
+    """``options`` of a command line, of pairs of a name and a value, with ``file`` as the experiment's."""
+    pairs = list(zip(options[::2], options[1::2], strict=True))
+    others = [one for pair in pairs if pair[0] != "--experiment" for one in pair]
+    return ("--experiment", str(file), *others)

@@ -108,6 +108,7 @@ async def test_another_host_profile_and_experiment_take_the_place_of_the_old_one
         assert isinstance(app, ConsoleApp)
         (new,) = switcher.opened
         assert old.closed and not new.closed and new.follows == 1 and app.session is new
+        assert app.cli_options == ("--experiment", str(SCALING_FILE))  # of commands that are copied
         assert app.main.snapshot is not None and app.main.snapshot.profile == "full"
         await until(pilot, lambda: new.preflights == 1, "the new host is checked")
         app.post_message(LaunchRequested((RunId("A", 42),)))  # to the new one
