@@ -2,7 +2,43 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import Struct
+
+ViewName = Literal["host", "runs", "live", "results", "items"]
+Scope = Literal[
+    "app",
+    "replay",
+    "host",
+    "page",
+    "runs",
+    "live",
+    "chart",
+    "log",
+    "search",
+    "items",
+    "table",
+    "item_search",
+    "filters",
+    "item",
+    "results",
+    "confirm",
+    "prompt",
+    "answer",
+    "steps",
+    "change",
+    "decide",
+    "launch",
+    "conditions",
+    "settings",
+    "switch",
+    "choices",
+    "warnings",
+    "copying",
+    "exporting",
+    "help",
+]
 
 _LABELS = {
     "question_mark": "?",

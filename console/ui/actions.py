@@ -3,47 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import get_args
 
 from msgspec.structs import replace
 from textual.binding import Binding, BindingType
 
-from console.ui.action import Action, key_label
+from console.ui.action import Action, Scope, ViewName, key_label
+from console.ui.dialog_actions import DIALOG_ACTIONS
 
-ViewName = Literal["host", "runs", "live", "results", "items"]
-Scope = Literal[
-    "app",
-    "replay",
-    "host",
-    "page",
-    "runs",
-    "live",
-    "chart",
-    "log",
-    "search",
-    "items",
-    "table",
-    "item_search",
-    "filters",
-    "item",
-    "results",
-    "confirm",
-    "prompt",
-    "answer",
-    "steps",
-    "change",
-    "decide",
-    "launch",
-    "conditions",
-    "settings",
-    "switch",
-    "choices",
-    "warnings",
-    "copying",
-    "exporting",
-    "help",
+__all__ = [
+    "ACTIONS",
+    "SCOPES",
+    "TOGETHER",
+    "VIEWS",
+    "VIEW_SCOPES",
+    "Scope",
+    "ViewName",
+    "actions_in",
+    "actions_of_view",
+    "bindings",
+    "default_actions",
+    "key_of",
+    "move_keys",
+    "scopes_of_view",
 ]
-
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 VIEW_SCOPES: dict[ViewName, tuple[Scope, ...]] = {
     "host": ("host",),
@@ -102,11 +85,6 @@ _SCROLLING = (
     Action("scroll_up", ("up",), "", "A line up", name="up"),
     Action("scroll_down", ("down",), "", "A line down", name="down"),
     *_PAGING,
-)
-_FIELDS = (
-    # with priority: what is typed right after Tab belongs to the next field, also before this one has handled the key
-    Action("app.focus_next", ("tab",), "", "The next field", priority=True),
-    Action("app.focus_previous", ("shift+tab",), "", "The field before", priority=True),
 )
 # By scope: a view, a part of one, or a dialog; ``app`` is everywhere, ``page`` is any long text.
 _ACTIONS: dict[Scope, tuple[Action, ...]] = {
@@ -272,10 +250,6 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("move_crosshair(-10000)", ("home",), "", "Move the crosshair to the left edge", name="home"),
         Action("move_crosshair(10000)", ("end",), "", "Move the crosshair to the right edge", name="end"),
     ),
-    "search": (
-        Action("submit", ("enter",), "", "Keep the search and go back to the log"),
-        Action("toggle_mode", ("ctrl+t",), "", "Show matching lines only, or highlight them", name="search_mode"),
-    ),
     "items": (
         Action("open_item", ("enter",), "item", "The selected item in full: every candidate, attention"),
         Action("search", ("slash",), "filter", "Items with words in query, lemma or reason; !word: without"),
@@ -303,31 +277,6 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("scroll_conditions(-1)", ("left",), "", "Conditions further to the left", name="left"),
         Action("scroll_conditions(1)", ("right",), "", "Conditions further to the right", name="right"),
         Action("clear_filters", ("escape",), "", "Show every item again"),
-    ),
-    "item_search": (Action("submit", ("enter",), "", "Keep the filter and go back to the items"),),
-    "item": (
-        Action("select_run(-1)", ("left_square_bracket",), "", "The item under the previous run", name="previous"),
-        Action(
-            "select_run(1)",
-            ("right_square_bracket",),
-            "run",
-            "The item under the next run",
-            keys_label="[ ]",
-            name="next",
-        ),
-        Action("select_item(-1)", ("left",), "", "The previous item of the list", name="left"),
-        Action(
-            "select_item(1)", ("right",), "item", "The next item of the list", keys_label="Left Right", name="right"
-        ),
-        Action("close", ("escape", "enter", "q"), "back", "Back to the list of items", name="close_item"),
-    ),
-    "filters": (
-        Action("move(-1)", ("up",), "", "The filter above", name="up"),
-        Action("move(1)", ("down",), "", "The filter below", name="down"),
-        Action("change(-1)", ("left",), "", "Its previous value", name="left"),
-        Action("change(1)", ("right",), "", "Its next value", name="right"),
-        Action("clear", ("delete", "backspace"), "", "Any value for each", name="any_value"),
-        Action("close", ("enter", "escape", "F"), "", "Back to the items that pass", name="close_filters"),
     ),
     "results": (
         Action("jump(-1)", ("left_square_bracket",), "", "To the previous section", name="previous"),
@@ -367,87 +316,7 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("scroll_left", ("left",), "", "To the left of long lines", name="left"),
         Action("scroll_right", ("right",), "", "To the right of long lines", name="right"),
     ),
-    "confirm": (
-        Action("confirm", ("y",), "yes", "Do it", name="answer_yes"),
-        Action("cancel", ("n", "escape"), "no", "Leave everything as it is", name="answer_no"),
-    ),
-    "prompt": (
-        Action("refuse", ("escape",), "", "Refuse to answer"),
-        Action("scroll_text(-1)", ("up", "pageup"), "", "The text above", name="text_up"),
-        Action("scroll_text(1)", ("down", "pagedown"), "", "The text below", name="text_down"),
-    ),
-    "answer": (Action("submit", ("enter",), "", "Give the answer"),),
-    "steps": (
-        Action("move(-1)", ("up",), "", "The step above", name="up"),
-        Action("move(1)", ("down",), "", "The step below", name="down"),
-        Action("scroll_text(-1)", ("pageup",), "", "The evidence above", name="page_up"),
-        Action("scroll_text(1)", ("pagedown",), "", "The evidence below", name="page_down"),
-        Action("choose", ("enter",), "", "Open the change that the step means"),
-        Action("close", ("escape",), "", "Leave everything as it is", name="close_steps"),
-    ),
-    "change": (
-        *_FIELDS,
-        Action("add", ("ctrl+s",), "", "Add the condition or seeds, and launch them"),
-        Action("next_change", ("ctrl+t",), "", "The same change of the next condition"),
-        Action("cancel", ("escape",), "", "Add nothing"),
-    ),
-    "decide": (
-        Action("move(-1)", ("up",), "", "The decision above", name="up"),
-        Action("move(1)", ("down",), "", "The decision below", name="down"),
-        Action("cancel", ("escape",), "", "Record nothing"),
-    ),
-    "launch": (
-        *_FIELDS,
-        Action("launch_chosen", ("ctrl+s",), "", "Launch what is chosen, after a question"),
-        Action("scroll_text(-1)", ("pageup",), "", "What would be launched: above", name="page_up"),
-        Action("scroll_text(1)", ("pagedown",), "", "What would be launched: below", name="page_down"),
-        Action("cancel", ("escape",), "", "Launch nothing"),
-    ),
-    "conditions": (
-        Action("cursor_up", ("up",), "", "The condition above", name="up"),
-        Action("cursor_down", ("down",), "", "The condition below", name="down"),
-        Action("first", ("home",), "", "The first condition", name="home"),
-        Action("last", ("end",), "", "The last condition", name="end"),
-        Action("select", ("space", "enter"), "", "Tick the condition, or no longer", name="tick"),
-    ),
-    "settings": (
-        Action("move(-1)", ("up",), "", "The completion above", name="up"),
-        Action("move(1)", ("down",), "", "The completion below", name="down"),
-        Action("complete", ("enter",), "", "Take the selected completion"),
-    ),
-    "switch": (
-        *_FIELDS,
-        Action("open", ("enter",), "", "Open what is chosen in place of what is open"),
-        Action("cancel", ("escape",), "", "Stay with what is open"),
-    ),
-    "choices": (
-        Action("cursor_up", ("up",), "", "The choice above", name="up"),
-        Action("cursor_down", ("down",), "", "The choice below", name="down"),
-        Action("first", ("home",), "", "The first choice", name="home"),
-        Action("last", ("end",), "", "The last choice", name="end"),
-    ),
-    "warnings": (
-        Action("move(-1)", ("up",), "", "The warning above", name="up"),
-        Action("move(1)", ("down",), "", "The warning below", name="down"),
-        Action("page(-1)", ("pageup",), "", "A page of warnings up", name="page_up"),
-        Action("page(1)", ("pagedown",), "", "A page of warnings down", name="page_down"),
-        Action("move(-1000000)", ("home",), "", "The newest warning", name="home"),
-        Action("move(1000000)", ("end",), "", "The oldest warning", name="end"),
-        Action("open", ("enter",), "", "Follow the warning's run in view 3"),
-        Action("close", ("escape", "exclamation_mark", "q"), "", "Close the warnings"),
-    ),
-    "copying": (
-        Action("move(-1)", ("up",), "", "The text above", name="up"),
-        Action("move(1)", ("down",), "", "The text below", name="down"),
-        Action("choose", ("enter",), "", "Copy the text", name="choose_text"),
-        Action("cancel", ("escape",), "", "Copy nothing"),
-    ),
-    "exporting": (
-        Action("move(-1)", ("up",), "", "What stands above", name="up"),
-        Action("move(1)", ("down",), "", "What stands below", name="down"),
-        Action("cancel", ("escape",), "", "Write nothing"),
-    ),
-    "help": (Action("close", ("escape", "q", "question_mark", "f1"), "", "Close the help", name="close_help"),),
+    **DIALOG_ACTIONS,
 }
 ACTIONS = tuple(dict.fromkeys(action for actions in _ACTIONS.values() for action in actions))
 
