@@ -64,7 +64,7 @@ def lines_of(chart: Chart, width: int) -> list[Line]:
         return [*means, *diverged]
     lines = []
     for curve in curves:
-        if options.smoothing and curve.run == chart.selected:
+        if options.smoothing and options.colour and curve.run == chart.selected:  # dim is a colour, too
             lines.append(_run_line(chart, curve, width, raw=True))
         lines.append(_run_line(chart, curve, width))
     return [*lines, *means]

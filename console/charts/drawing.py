@@ -89,7 +89,8 @@ def drawing_of(chart: Chart, width: int, height: int, glyphs: GlyphName) -> Draw
         return Drawing(_with_sentence(title, "no room for a chart", width, height))
     canvas = _Canvas(chart, limits, plot, glyphs)
     canvas.draw(lines)
-    text = _assembled(title, plot, canvas, _placed(labels, limits[1], plot.rows), chart.x_title, width)
+    placed = _placed(labels, limits[1], plot.rows, log_scale=chart.options.log_scale)
+    text = _assembled(title, plot, canvas, placed, chart.x_title, width)
     return Drawing(text, *limits, plot.left, plot.columns)
 
 
@@ -222,8 +223,10 @@ def _labels(chart: Chart, lines: Sequence[Line], glyphs: GlyphName, width: int) 
     return labels
 
 
-def _placed(labels: Sequence[tuple[str, Line]], limits: Limits, rows: int) -> dict[int, tuple[str, Line]]:
-    """A row for each label near the end of its line; where there are too few rows, means and the selected run go first."""
+def _placed(
+    labels: Sequence[tuple[str, Line]], limits: Limits, rows: int, *, log_scale: bool
+) -> dict[int, tuple[str, Line]]:
+    """A row for each label near the value that it names; where there are too few rows, means and the selected run go first."""
     kept = list(labels)
     if len(kept) > rows:
         order = sorted(range(len(kept)), key=lambda at: (not kept[at][1].selected, not kept[at][1].mean, at))
@@ -231,7 +234,9 @@ def _placed(labels: Sequence[tuple[str, Line]], limits: Limits, rows: int) -> di
     low, high = limits
     wanted = []
     for _, line in kept:
-        share = (high - float(line.ys[-1])) / (high - low) if len(line.ys) else 0.0
+        value = line.value if line.value is not None else math.inf
+        y = math.log10(value) if log_scale and value > 0 else value
+        share = (high - y) / (high - low)
         wanted.append(round(min(1.0, max(0.0, share)) * (rows - 1)))
     return dict(zip(spread_rows(wanted, rows), kept, strict=True))
 

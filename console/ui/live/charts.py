@@ -80,6 +80,7 @@ class ChartCommands(Pane):
         """Bring the visible charts up to date."""
         if self.snapshot is None:
             return
+        glyphs = "ascii" if self.app.no_color else self.glyphs.name  # letters tell apart what colours cannot
         views, gates = self.snapshot.runs, self.session.experiment.gates if self.session else None
         data = [
             (len(view.steps), len(view.measurements), len(view.warnings), view.state_name) for view in views.values()
@@ -89,12 +90,10 @@ class ChartCommands(Pane):
             metric, history = panel.state.metric, self.snapshot.host_history
             if metric.of_host:
                 newest = history.samples[-1:]
-                panel.request(
-                    (metric, options), newest, partial(host_chart, history, metric, options), self.glyphs.name
-                )
+                panel.request((metric, options), newest, partial(host_chart, history, metric, options), glyphs)
                 continue
             make = partial(chart_of, views, metric, options, selected=self.selected, gates=gates)
-            panel.request((metric, options, self.selected), data, make, self.glyphs.name)
+            panel.request((metric, options, self.selected), data, make, glyphs)
         self._show_values(data)
 
     def watch_glyphs(self) -> None:

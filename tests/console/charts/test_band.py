@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from console.charts.band import Spread, band_of
@@ -17,6 +17,7 @@ def arrays(points: dict[int, float]) -> tuple[np.ndarray, np.ndarray]:
     return np.array(xs, float), np.array([points[x] for x in xs], float)
 
 
+@settings(max_examples=40, deadline=None)
 @given(seeds, st.sampled_from(["sd", "range"]))
 def test_the_band_is_the_plain_one_at_each_x(curves: list[dict[int, float]], spread: Spread) -> None:
     band = band_of([arrays(points) for points in curves], spread)

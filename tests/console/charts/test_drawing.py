@@ -228,6 +228,8 @@ def test_a_zoomed_part_is_drawn_at_full_resolution() -> None:
 def test_at_the_crosshair_the_names_have_the_values_there() -> None:
     text = "\n".join(lines(chart([1.0, 2.0, 3.0], options=ChartOptions(crosshair=2.0)), 70))
     assert "A/42 2.000" in text and "at step 2" in text
+    rows = lines(chart([1.0, 5.0, 9.0], [9.0, 4.0, 1.0], options=ChartOptions(crosshair=1.0)), 70)
+    assert [row.split("A/")[1] for row in rows if "A/" in row] == ["123 9.000", "42 1.000"]
 
 
 def test_a_longer_series_is_drawn_as_if_for_the_first_time_and_so_is_an_older_one() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from console.charts.limits import (
@@ -56,6 +56,7 @@ def test_labels_are_short(value: float, label: str) -> None:
     assert number_label(value) == label
 
 
+@settings(max_examples=50)
 @given(values, values)
 def test_automatic_limits_hold_the_values_and_are_their_own_limits(one: float, two: float) -> None:
     low, high = spread_apart(min(one, two), max(one, two))

@@ -306,6 +306,12 @@ async def test_g_turns_the_curves_into_letters() -> None:
         await until(pilot, lambda: "AAA" in first(pilot) and first(pilot).isascii(), "a curve in letters")
 
 
+async def test_without_colour_conditions_are_told_apart_by_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with live() as pilot:
+        assert "AAA" in first(pilot) and "c" in first(pilot)
+
+
 async def test_charts_are_drawn_in_another_thread_and_again_only_when_something_has_changed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
