@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 
 from console.cli import _COMMANDS, main, parse
+from engine.contract.experiment_reader import read_experiment
+from engine.contract.settings import RunId
+from engine.contract.toml_file import find_config
+from tests.console.local_folder import write_run
 from tests.console.tiny import write_experiment
 
 
@@ -210,3 +214,16 @@ def test_options_may_stand_before_or_after_the_command(place: Path, capsys: pyte
 def test_bad_input_leaves_nothing_behind(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     refused(capsys, "run", "--condition", "D")
     assert list(place.iterdir()) == []
+
+
+def test_view_names_what_is_wrong_with_its_folder_or_speed_and_needs_a_terminal(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "empty").mkdir()
+    (place / "file").write_text("")
+    for name, message in (("missing", "no such folder"), ("empty", "holds no run"), ("file", "is a file")):
+        assert refused(capsys, "view", name).startswith(f"{place / name}: DIR: {message}")
+    for speed in ("0", "fast", "1e9", "nan"):
+        assert refused(capsys, "view", "empty", "--replay", "--speed", speed).startswith("--speed: ")
+    write_run(place / "runs", read_experiment(find_config("scaling.toml")), "demo", RunId("A", 42))
+    assert refused(capsys, "view", "runs").startswith("the console needs a terminal")
