@@ -32,7 +32,7 @@ def add_host_commands(commands: Commands, parents: list[Parser]) -> None:
     preflight = commands.add_parser("preflight", parents=parents, help="check that the host has what a run needs")
     preflight.add_argument("--repair", action="store_true", help="carry out the repairs that the checks advise")
     _add_sync(commands, parents)
-    _add_serve(commands, parents)
+    _add_serve(commands, parents[:-1])  # it waits for no host
 
 
 def _add_run(commands: Commands, parents: list[Parser]) -> None:
