@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 import time
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
 
 _CLOSING_SECONDS = 5.0
 
+_SETTLED_S = 3.0  # after the first paint
 _SWITCH_S = 0.001  # after which a thread that reads events or searches a log lets a key be handled; 5 ms by default
 
 
@@ -160,7 +162,17 @@ class ConsoleApp(
         self.set_interval(TICK_SECONDS, self._tick)
         self.run_worker(self.watch_experiment(), group="experiment", exit_on_error=False)
         self.call_after_refresh(self.start_session)
+        self.set_timer(_SETTLED_S, self.spare_collector)
         self.call_after_refresh(self._ask_background)
+
+    def spare_collector(self) -> None:
+        """Have Python's collector of cycles leave out all objects that there are now.
+
+        Each of its full passes would stop keys and paints, by 30 ms with the views that are shown, and many events cause
+        many passes. Not in tests, where many apps come and go in one process.
+        """
+        if not self.is_headless:
+            gc.freeze()
 
     def get_driver_class(self) -> type[Driver]:
         """Textual's driver of this platform, with a parser that knows the terminal's replies."""
@@ -346,6 +358,8 @@ class ConsoleApp(
             await self._close(self.session)
 
     def action_show_view(self, view: ViewName) -> None:
+        if self.main.is_first_time(view):
+            self.set_timer(_SETTLED_S, self.spare_collector)
         self.main.view = view
 
     def action_cycle_glyphs(self) -> None:

@@ -150,6 +150,10 @@ class MainScreen(Screen[None], inherit_bindings=False):
         for pane in self._panes.values():
             pane.show_decisions()
 
+    def is_first_time(self, view: ViewName) -> bool:
+        """Whether a view was not shown yet."""
+        return view not in self._panes
+
     def show_busy(self, text: str) -> None:
         """Show the commands under way; none if ``text`` is empty."""
         if self.app.is_running:

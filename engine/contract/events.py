@@ -1,6 +1,7 @@
 """Events of a run: one JSON object per line of ``events.jsonl``.
 
 Numbers have bounds that no run comes near, so readers can count, divide and print them; a line beyond them is malformed.
+Python's collector of cycles leaves events out (``gc=False``): they refer to nothing that could refer back, and there are many.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ UnixTime = Annotated[float, Meta(ge=0.0, le=1e11)]
 StageName = Literal["data", "encode", "warm_start", "train", "evaluate", "seal"]
 
 
-class Stage(Struct, frozen=True, tag="stage"):
+class Stage(Struct, frozen=True, gc=False, tag="stage"):
     """A stage of the pipeline began; ``note`` describes its work."""
 
     name: StageName
     note: str = ""
 
 
-class Progress(Struct, frozen=True, tag="progress"):
+class Progress(Struct, frozen=True, gc=False, tag="progress"):
     """Progress of the current stage: ``done`` of ``total`` ``unit``."""
 
     done: Count
@@ -36,7 +37,7 @@ class Progress(Struct, frozen=True, tag="progress"):
     unit: str
 
 
-class Step(Struct, frozen=True, tag="step"):
+class Step(Struct, frozen=True, gc=False, tag="step"):
     """One optimizer step: mean loss of the batch, learning rate, and how many bundles of each tier it held.
 
     ``epoch`` is the one in progress, from 1.
@@ -50,7 +51,7 @@ class Step(Struct, frozen=True, tag="step"):
     tiers: dict[str, Count]
 
 
-class SetScores(Struct, frozen=True):
+class SetScores(Struct, frozen=True, gc=False):
     """Scores of one model on one development set, fractions of 1; None where the set has no items of that kind.
 
     ``top1`` and ``top3`` are of its retrieval items, ``coherence`` of the steps of its coherence items.
@@ -62,7 +63,7 @@ class SetScores(Struct, frozen=True):
     coherence: Fraction | None = None
 
 
-class Measurement(Struct, frozen=True, tag="measurement"):
+class Measurement(Struct, frozen=True, gc=False, tag="measurement"):
     """The head's scores on development data after ``step`` optimizer steps (0: after the warm start).
 
     Attributes:
@@ -94,7 +95,7 @@ class Measurement(Struct, frozen=True, tag="measurement"):
     tier3_exposures: EpochsDone | None = None
 
 
-class Warning(Struct, frozen=True, tag="warning"):
+class Warning(Struct, frozen=True, gc=False, tag="warning"):
     """Warning for a person; ``kind`` is for programs, ``message`` for reading."""
 
     kind: Literal["early_warning", "dilution", "loss_spike", "no_glosses", "non_finite"]
@@ -103,7 +104,7 @@ class Warning(Struct, frozen=True, tag="warning"):
     value: float = 0.0
 
 
-class Checkpoint(Struct, frozen=True, tag="checkpoint"):
+class Checkpoint(Struct, frozen=True, gc=False, tag="checkpoint"):
     """A checkpoint was written durably, ``epoch`` epochs done; ``sha256`` is of its safetensors file."""
 
     step: Count
@@ -111,7 +112,7 @@ class Checkpoint(Struct, frozen=True, tag="checkpoint"):
     sha256: str
 
 
-class Evaluation(Struct, frozen=True, tag="evaluation"):
+class Evaluation(Struct, frozen=True, gc=False, tag="evaluation"):
     """Scores of the frozen evaluation; ``mean_pool_*`` are those of frozen mean pooling on the same token states."""
 
     top1: Fraction
@@ -122,7 +123,7 @@ class Evaluation(Struct, frozen=True, tag="evaluation"):
     mean_pool_coherence: Fraction
 
 
-class End(Struct, frozen=True, tag="end"):
+class End(Struct, frozen=True, gc=False, tag="end"):
     """Last event: the pipeline finished; the ship blockers that failed."""
 
     failed_gates: tuple[str, ...] = ()
@@ -131,7 +132,7 @@ class End(Struct, frozen=True, tag="end"):
 Body: TypeAlias = Stage | Progress | Step | Measurement | Warning | Checkpoint | Evaluation | End
 
 
-class Event(Struct, frozen=True):
+class Event(Struct, frozen=True, gc=False):
     """An event with its number and time: ``seq`` counts from 0 without gaps.
 
     ``t`` is the host's Unix time in s as of the start of its process, advanced by a monotonic clock: the difference of two
