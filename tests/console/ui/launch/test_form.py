@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 from textual.pilot import Pilot
 from textual.widget import Widget
-from textual.widgets import Input, Static
+from textual.widgets import Button, Input, OptionList, Static
 
 from console.ui.app import ConsoleApp
 from console.ui.launch.fields import ConditionList
@@ -174,3 +174,44 @@ async def test_read_only_no_form_opens(session: FakeSession) -> None:
         await pilot.press("n")
         await until(pilot, lambda: any("Read-only" in text for text in notices(pilot)))
         assert isinstance(pilot.app, ConsoleApp) and len(pilot.app.screen_stack) == 1
+
+
+@SIZES
+async def test_every_other_key_of_the_form(session: FakeSession, size: tuple[int, int]) -> None:
+    async with console(session, size) as pilot:
+        await open_form(pilot)
+        conditions = pilot.app.screen.query_one(ConditionList)
+        await pilot.press("end")
+        await until(pilot, lambda: conditions.highlighted == 2)
+        await pilot.press("home")
+        await until(pilot, lambda: conditions.highlighted == 0)
+        await pilot.press("shift+tab")
+        await until(pilot, lambda: isinstance(pilot.app.screen.focused, Button))
+        await type_in(pilot, "seeds", "1-90")
+        await until_shown(pilot, "90 runs, 89 of them new", "A/1  settings ")
+        await go_to(pilot, "settings")
+        await until_shown(pilot, "edition ")
+        completions = pilot.app.screen.query_one("#launch-completions", OptionList)
+        await pilot.press("enter")  # nothing is chosen in an empty line
+        await pilot.press("down", "down", "up")
+        await until(pilot, lambda: completions.highlighted == 0)
+        await pilot.press("enter")
+        await until_shown(pilot, "edition=", "enriched  edition")
+        box = pilot.app.screen.query_one("#launch-settings", Input)
+        assert box.value == "edition="
+        box.value = ""
+        await go_to(pilot, "why")
+        preview = pilot.app.screen.query_one("#launch-preview")
+        await until(pilot, lambda: preview.max_scroll_y > 4)
+        await pilot.press("pagedown")
+        await until(pilot, lambda: preview.scroll_y == 4)
+        await pilot.press("pageup")
+        await until(pilot, lambda: preview.scroll_y == 0)
+        await type_in(pilot, "why", "more seeds")
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: asked(pilot))
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(pilot.app.screen, LaunchForm))
+        await pilot.press("escape")
+        await until(pilot, lambda: len(pilot.app.screen_stack) == 1)
+    assert not session.launched
