@@ -218,7 +218,8 @@ def _labels(chart: Chart, lines: Sequence[Line], glyphs: GlyphName, width: int) 
         value = value_text(chart, line.value)
         name = f"{sign}{line.name}"
         short = sign + (run_label(line.run, room - len(sign) - len(value) - 1) if line.run else line.name)
-        texts = [f"{name} {value} {_in(glyphs, line.spread_text)}".rstrip(), f"{name} {value}", f"{short} {value}"]
+        spread, count = _in(glyphs, line.spread_text), line.spread_text.rpartition(" ")[2]
+        texts = [f"{name} {value} {spread}".rstrip(), f"{name} {value} {count}".rstrip(), f"{short} {value}"]
         labels.append((next((text for text in texts if len(text) <= room), texts[-1][:room]), line))
     return labels
 

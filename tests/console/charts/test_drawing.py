@@ -114,6 +114,7 @@ def test_a_mean_has_its_spread_its_number_of_seeds_and_a_band() -> None:
     assert "A 4.000 +-1.4 n2" in text
     assert ":" in canvas(made) and "A" in canvas(made)
     assert "A/42" not in text
+    assert "A 4.000 n2" in "\n".join(lines(made, 40)), "how many there are goes last"
     both = "\n".join(lines(replace(made, options=ChartOptions(mode="both")), 70))
     assert "A/42 3.000" in both and "A 4.000" in both
 
