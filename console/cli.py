@@ -57,6 +57,7 @@ _COMMANDS = {
     "items": "items",
     "decisions": "decisions",
     "decide": "decisions",
+    "derive": "derive",
     "schema": "json_schemas",
     "serve": "serve",
     "logs": "logs",

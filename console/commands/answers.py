@@ -39,6 +39,8 @@ SCHEMA_VERSIONS = {
     "served": 1,
     "log-line": 1,
     "curves": 1,
+    "next-steps": 1,
+    "derived": 1,
 }
 """Version of each schema; it changes when a field is renamed, removed or means something else, not when one is added."""
 

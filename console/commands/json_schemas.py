@@ -31,7 +31,13 @@ class Schema(Struct, frozen=True):
 
 def schemas() -> tuple[Schema, ...]:
     """All schemas. Imports what the commands about results need, which takes a second."""
-    from console.commands.result_answers import DecisionsAnswer, ItemsAnswer, results_answer
+    from console.commands.result_answers import (
+        DecisionsAnswer,
+        DerivedAnswer,
+        ItemsAnswer,
+        NextStepsAnswer,
+        results_answer,
+    )
     from console.results.next_steps.decisions import Decision
     from console.results.report.pair import PairReport
 
@@ -55,6 +61,8 @@ def schemas() -> tuple[Schema, ...]:
         Schema("served", answers.ServedAnswer, ("serve",)),
         Schema("log-line", answers.LogLineAnswer, ("logs",), is_line=True),
         Schema("curves", answers.CurvesAnswer, ("curves",)),
+        Schema("next-steps", NextStepsAnswer, ("derive",)),
+        Schema("derived", DerivedAnswer, ("derive STEP",)),
         Schema("decision", Decision, ("decide DECISION --reason TEXT",)),
     )
 

@@ -12,6 +12,8 @@ from console.results.items.changes import ItemChanges
 from console.results.items.filter import ItemFilter
 from console.results.items.items import ItemRecord
 from console.results.next_steps.decisions import Decision
+from console.results.next_steps.derive import Addition
+from console.results.next_steps.records import NextStep
 from console.results.records import ModelScores, Results, RunResult
 
 
@@ -45,6 +47,19 @@ class DecisionsAnswer(Struct, frozen=True):
 
     decisions: tuple[RecordedDecision, ...]
     results_fingerprint: str
+
+
+class NextStepsAnswer(Struct, frozen=True):
+    """What could come next, with the evidence for and against each step."""
+
+    steps: tuple[NextStep, ...]
+
+
+class DerivedAnswer(Struct, frozen=True):
+    """What a step adds to the experiment; ``written``: it was added."""
+
+    addition: Addition
+    written: bool
 
 
 def results_answer() -> type[Struct]:

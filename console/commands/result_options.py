@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from console.commands.host_options import Commands
-from console.commands.parser import Parser, chosen_options, fraction
+from console.commands.parser import Parser, chosen_options, count, fraction
 
 MAX_SPEED = 100_000
 
@@ -17,6 +17,7 @@ def add_result_commands(commands: Commands, parents: list[Parser]) -> None:
     _add_curves(commands, [*parents, chosen_options()])
     _add_items(commands, parents)
     _add_decisions(commands, parents)
+    _add_derive(commands, parents)
     _add_schema(commands, parents[0])
 
 
@@ -100,6 +101,15 @@ def _add_items(commands: Commands, parents: list[Parser]) -> None:
     items.add_argument("--reason", metavar="CODE", default="", help="only killers with this reason code")
     items.add_argument("--tier", metavar="NAME", default="", help="only items of this tier")
     items.add_argument("--kind", choices=("retrieval", "coherence"), default="", help="only items of this kind")
+
+
+def _add_derive(commands: Commands, parents: list[Parser]) -> None:
+    derive = commands.add_parser("derive", parents=parents, help="list the next steps, or add what one of them means")
+    derive.add_argument("step", nargs="?", type=count, metavar="STEP", help="number of a step (default: list them)")
+    derive.add_argument("--write", action="store_true", help="add it to the experiment, for good (default: print it)")
+    derive.add_argument("--parent", metavar="NAME", default="", help="which condition it is derived from, of several")
+    derive.add_argument("--change", metavar="FILE", type=Path, help="TOML of what differs (default: as the step says)")
+    derive.add_argument("--reason", metavar="TEXT", default="", help="why (default: the title of the step)")
 
 
 def _add_schema(commands: Commands, shared: Parser) -> None:

@@ -83,6 +83,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "items": ("items --fixed-by B --over A", "items --kind retrieval --reason style_mismatch --json"),
     "decisions": ("decisions --json",),
     "decide": ('decide ship --condition B --reason "all gates pass"',),
+    "derive": ("derive", "derive 2", 'derive 2 --parent B --change edited.toml --reason "tier1 regressed" --write'),
     "schema": ("schema", "schema results"),
     "view": ("view runs", "view copies/scaling --experiment configs/scaling.toml"),
 }
