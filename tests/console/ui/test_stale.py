@@ -103,9 +103,9 @@ async def test_a_host_that_is_killed_is_marked_and_told_and_so_is_its_return(
         yield
 
     others = set(psutil.Process().children())
-    here = HostConfig("here", "embedded")
+    here, access = HostConfig("here", "embedded"), Access(timeouts=Timeouts(backoff=(0.05, 0.1)))
     app = ConsoleApp(
-        lambda _: Session(here, experiment, file, "demo", runs, access=Access(timeouts=QUICK)),
+        lambda _: Session(here, experiment, file, "demo", runs, access=access),
         experiment,
         "demo",
         "here",
@@ -113,10 +113,12 @@ async def test_a_host_that_is_killed_is_marked_and_told_and_so_is_its_return(
     )
     record_notices(app)
     async with app.run_test(size=LARGE, notifications=True) as pilot:
-        await until(pilot, lambda: app.session and app.session.snapshot.host.history_known, "the host reports its runs")
+        await until(
+            pilot, lambda: app.main.snapshot and app.main.snapshot.host.history_known, "the host's report is shown"
+        )
         monkeypatch.setattr(embedded_host, "embedded_server", down)
-        (server,) = set(psutil.Process().children()) - others
-        server.kill()
+        for server in set(psutil.Process().children()) - others:
+            server.kill()
         await until_shown(pilot, "○ lost", "A/42  ✓ finished, as of ")
         await until(pilot, lambda: any("here: the link is lost" in text for text in notices(pilot)))
         await pilot.press("l")
