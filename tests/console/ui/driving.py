@@ -21,7 +21,7 @@ from tests.console.ui.fake_session import FakeSession
 SMALL, LARGE = (80, 24), (120, 40)
 SIZES = pytest.mark.parametrize("size", [SMALL, LARGE])
 HOSTILE = "[bold red]x[/] [/] [link=http://a]b"  # markup, in texts that a host may send
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 _notices: WeakKeyDictionary[App[None], list[str]] = WeakKeyDictionary()
 
 

@@ -82,7 +82,7 @@ async def test_one_key_launches_all_curves_move_and_all_are_aborted(
 
         seen = steps()
         await until(pilot, lambda: steps() > seen, "the curve grows")
-        await until(pilot, lambda: "▄" in screen(pilot) or "▀" in screen(pilot), "the curve is drawn")
+        await until(pilot, lambda: any("⠁" <= sign <= "⣿" for sign in screen(pilot)), "the curve is drawn")
         await pilot.press("2", "X")
         await until_shown(pilot, "in mid-run")
         await pilot.press("y")
