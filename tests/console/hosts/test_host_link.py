@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from msgspec.structs import asdict
 
+from console.hosts import host_link
 from console.hosts.host_config import HostConfig
 from console.hosts.host_link import HostLink
 from console.hosts.remote.agent_client import AgentRefused
 from console.hosts.ssh.errors import LinkDown
+from console.runs.host_facts import GpuProcess
 from engine.contract.settings import RunId
 from tests.console.hosts.conftest import Host
 from tests.console.hosts.kept_link import RUN, kept_link
+from tests.console.ui.fake_session import FACTS
 
 
 async def test_a_lost_link_leaves_no_cancellation_that_later_timeouts_would_take_for_theirs(
@@ -86,3 +90,42 @@ async def test_a_lease_that_the_host_cannot_tell_forbids_nothing_here(tmp_path: 
     link = HostLink("host", host, "folder", tmp_path, runs, wants_lease=True, take_over=False, on_change=lambda: None)
     await link._request_lease(Agent())  # type: ignore[arg-type]
     assert link.view.lease == "" and "Input/output error" in link.view.detail
+
+
+async def test_facts_are_kept_as_a_history_and_who_uses_the_gpu_is_asked_for_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Agent:
+        """Answers with the facts of a GPU; the connection is cut after the last one."""
+
+        requests: ClassVar[list[bool]] = []
+
+        async def request(self, verb: str, *, gpu_processes: bool) -> dict[str, Any]:
+            if len(self.requests) == 13:
+                raise LinkDown("cut")
+            self.requests.append(gpu_processes)
+            used = {"pid": 7, "name": "\x1b[31mpython", "memory": 512, "user": "\u202eann", "session": 7}
+            facts = {**asdict(FACTS), "gpus": [asdict(gpu) for gpu in FACTS.gpus], "time": 1000.0 + len(self.requests)}
+            return facts | {"gpu_processes": [used] if gpu_processes else None}
+
+    host = HostConfig(title="a host", launcher="ssh", address="127.0.0.1", price_per_hour=1.5, currency="EUR")
+    link = HostLink(
+        "host",
+        host,
+        "folder",
+        tmp_path,
+        (RunId("A", 42),),
+        wants_lease=False,
+        take_over=False,
+        on_change=lambda: None,
+        syncs_runs=False,
+    )
+    monkeypatch.setattr(host_link, "FACTS_EVERY_S", 0)
+    agent = Agent()
+    with pytest.raises(LinkDown):
+        await link._refresh_facts(agent)  # type: ignore[arg-type]
+    assert [at for at, asked in enumerate(agent.requests) if asked] == [0, 6, 12]
+    assert [sample.time for sample in link.history.samples] == [1001.0 + at for at in range(13)]
+    assert link.history.gpu_processes == (GpuProcess(7, "python", 512, "ann", 7),)
+    assert link.view.facts and link.view.facts.gpus == FACTS.gpus
+    assert (link.view.price_per_hour, link.view.currency) == (1.5, "EUR")
