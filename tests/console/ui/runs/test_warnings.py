@@ -53,6 +53,7 @@ async def test_the_list_by_key(size: tuple[int, int]) -> None:
         await until_shown(pilot, "▸ B/123")
         await pilot.press("enter")
         await until_shown(pilot, ">3 Live<", "B/123")
+        assert pilot.app.main.selected == RunId("B", 123)  # type: ignore[attr-defined]
 
 
 async def test_a_new_warning_joins_while_the_list_is_open_and_the_cursor_stays_on_its_own() -> None:
@@ -67,6 +68,7 @@ async def test_a_new_warning_joins_while_the_list_is_open_and_the_cursor_stays_o
         assert "▸ A/42" in screen(pilot) and "A/42: adversarial" in screen(pilot)
         await pilot.double_click("#warning-list", offset=(4, 0))
         await until_shown(pilot, ">3 Live<", "C/456")
+        assert pilot.app.main.selected == RunId("C", 456)  # type: ignore[attr-defined]
 
 
 async def test_without_warnings_the_list_says_so_and_enter_changes_nothing() -> None:
