@@ -15,7 +15,7 @@ from console.format import counted
 from console.runs.log_query import LogQuery
 from console.runs.log_search import LogSearch
 from console.runs.log_store import LogStore
-from console.ui.actions import bindings
+from console.ui.actions import bindings, key_of
 from console.ui.live.log_view import LogView
 from console.ui.messages import StepChosen
 
@@ -268,7 +268,7 @@ class LogPanel(Vertical):
         else:
             searching = "" if not search.behind else f", searched {search.searched:.0%}"
             other = "highlight" if self.view.filtering else "filter"
-            text = Content(f" {_matches(search.count)}{searching}, Ctrl+T: {other}")
+            text = Content(f" {_matches(search.count)}{searching}, {key_of('toggle_mode')}: {other}")
         self._result.update(text)
 
     def _say(self, text: str) -> None:

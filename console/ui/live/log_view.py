@@ -18,11 +18,12 @@ from console.runs.log_rows import AllRows, FoldedRows, LogRows
 from console.runs.log_search import LogSearch
 from console.runs.log_store import LogStore
 from console.runs.log_text import LogLine
+from console.ui.actions import key_of
 
 _WIDEST = 4200  # columns: a line is cut before
 _SIDEWAYS = 20  # columns
 _EMPTY = "No log yet: it begins when the run does."
-_NO_MATCH = "No line passes the filter; Esc shows every line."
+_NO_MATCH = "No line passes the filter; {key} shows every line."
 _SEARCHING = "Searching…"
 _STYLES = ("time", "debug", "warning", "error", "match", "cursor", "folded")
 
@@ -258,7 +259,7 @@ class LogView(ScrollView, inherit_bindings=False):
     def _empty_text(self) -> str:
         if self.search is None or not self.store.total:
             return _EMPTY if not self.store.error else self.store.error
-        return _SEARCHING if self.search.behind else _NO_MATCH
+        return _SEARCHING if self.search.behind else _NO_MATCH.format(key=key_of("clear_search"))
 
     def _segments(self, line: LogLine, base: Style) -> list[Segment]:
         """``line`` in the style of its level, matches of the search in their own."""
