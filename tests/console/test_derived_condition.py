@@ -104,9 +104,10 @@ async def test_an_experiment_that_was_edited_meanwhile_is_read_again_when_someth
 
 
 async def changed(session: Session) -> ExperimentChange:
-    """The next change of the file: a file is read once it stays the same."""
-    while (change := await session.check_experiment()) is None:
-        await asyncio.sleep(0)
+    """The change of the file: it is read once it is the same in two checks."""
+    assert await session.check_experiment() is None
+    change = await session.check_experiment()
+    assert change is not None
     return change
 
 
