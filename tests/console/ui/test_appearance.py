@@ -125,6 +125,8 @@ async def test_the_keys_of_vim_move_and_launch_is_moved_out_of_their_way() -> No
             await until(pilot, lambda: session.launched)
             assert session.launched[0].launch == (RunId("C", 456),)
             await pilot.press("question_mark")
-            await until_shown(pilot, "Ctrl+L  Launch the selected run", "Left h  Select the run to the left")
+            text = await until_shown(pilot, "Ctrl+L  Launch the selected run", "Left h  Select the run to the left")
+            line = next(line for line in text.splitlines() if "Left h  Select" in line)
+            assert line.split("left", 1)[1].split()[0] == "left"  # the name of the action, on the same line
     finally:
         move_keys({})
