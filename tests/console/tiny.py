@@ -61,7 +61,7 @@ def console(
         arguments(command, experiment, runs, *more),
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=500,
         check=False,
         env={**os.environ, **(environ or {})},
     )
