@@ -415,7 +415,7 @@ class ConsoleApp(
 
         selected = self.screen.get_selected_text()
         if selected:
-            self.copy_to_clipboard(selected)
+            self.put_in_clipboard(selected)
             self.screen.clear_selection()
             self.show_notice("Copied.")
         elif not isinstance(self.screen, ConfirmDialog):

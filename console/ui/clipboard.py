@@ -30,7 +30,8 @@ def clipboard_sequences(text: str, environ: Mapping[str, str]) -> list[str]:
     return [plain]
 
 
-def write_to_clipboard(text: str, write: Callable[[str], object]) -> None:
-    """Put ``text`` into the clipboard of the terminal that ``write`` writes to."""
+def write_wrapped(text: str, write: Callable[[str], object]) -> None:
+    """Write what tmux or GNU Screen hands on to its own terminal, beside the plain sequence that Textual writes."""
     for sequence in clipboard_sequences(text, os.environ):
-        write(sequence)
+        if sequence.startswith("\x1bP"):
+            write(sequence)

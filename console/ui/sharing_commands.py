@@ -50,13 +50,17 @@ class SharingCommands(CommandApp, inherit_bindings=False):
         self.push_screen(CopyDialog([one for one in texts if one[1]]), self._copy)
 
     def _copy(self, text: str | None) -> None:
-        from console.ui.clipboard import write_to_clipboard
+        if text is not None:
+            self.put_in_clipboard(text)
+            self.show_notice(f"Copied: {text if len(text) <= _SHOWN else text[: _SHOWN - 3] + '...'}")
 
-        if text is None or self._driver is None:
-            return
-        self._clipboard = text  # of Textual, from which its inputs paste
-        write_to_clipboard(text, self._driver.write)
-        self.show_notice(f"Copied: {text if len(text) <= _SHOWN else text[: _SHOWN - 3] + '...'}")
+    def put_in_clipboard(self, text: str) -> None:
+        """Put ``text`` into the terminal's clipboard, and into that of Textual, from which inputs paste."""
+        from console.ui.clipboard import write_wrapped
+
+        self.copy_to_clipboard(text)
+        if self._driver is not None:
+            write_wrapped(text, self._driver.write)
 
     def action_export(self) -> None:
         """Choose what is written to which file: the table or the chart of the view, or the screen."""
