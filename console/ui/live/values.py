@@ -39,7 +39,7 @@ def values_table(
         chosen = [row for row in runs if row.run == selected]
         rows = [*condition_rows(views, metrics, options.x, at), *chosen][: max(0, height - 1)]
     colour_of = {run.condition: style.colour for run, style in styles(views).items()}
-    columns = [place, *(metric.title for metric in metrics)]
+    columns = [f"{place}, raw values", *(metric.title for metric in metrics)]
     widths = [
         max(map(cell_len, (column, *(row.name if place == 0 else row.values[place - 1] for row in rows))))
         for place, column in enumerate(columns)

@@ -204,7 +204,7 @@ async def test_zoom_pan_and_reset(size: tuple[int, int]) -> None:
 async def test_i_reads_the_values_of_every_chart_at_a_crosshair(size: tuple[int, int]) -> None:
     async with live(size) as pilot:
         await press_until(pilot, "i", "at step 200")
-        table = await until_shown(pilot, "step 200")
+        table = await until_shown(pilot, "step 200, raw values")
         assert "training loss" in table
         await pilot.press("tab")
         await until(pilot, lambda: pilot.app.screen.focused is pane(pilot).panel)
