@@ -12,10 +12,10 @@ class ServedDriver(WebDriver):
     """Reads keys from the server's pipe; its end is the end of the console, which nobody could see or end any more."""
 
     def start_application_mode(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._console_loop = asyncio.get_running_loop()
         super().start_application_mode()
 
     def run_input_thread(self) -> None:
         super().run_input_thread()
         if not self.exit_event.is_set():
-            self._loop.call_soon_threadsafe(self._app.post_message, messages.ExitApp())
+            self._console_loop.call_soon_threadsafe(self._app.post_message, messages.ExitApp())

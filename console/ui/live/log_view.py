@@ -224,8 +224,11 @@ class LogView(ScrollView, inherit_bindings=False):
         if new_value < old_value and self.following and new_value < self.max_scroll_y:
             self.follow(False)
 
-    def _on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        super()._on_mouse_scroll_down(event)
+    def on_mouse_scroll_down(self) -> None:
+        """Follow again once the wheel has reached the end."""
+        self.call_next(self._follow_at_end)  # after the base class has scrolled
+
+    def _follow_at_end(self) -> None:
         if not self.following and self.max_scroll_y and self.scroll_target_y >= self.max_scroll_y:
             self.follow(True)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from textual.events import MouseScrollDown, MouseScrollUp
 from textual.pilot import Pilot
 
+from console.ui.live.log_view import LogView
 from engine.contract.settings import RunId
 from tests.console.ui.driving import console, screen, until_shown
 from tests.console.ui.fake_session import FakeSession
@@ -39,6 +41,23 @@ async def test_new_lines_are_followed_until_the_operator_scrolls_up() -> None:
         assert log_lines(pilot) == shown
         await pilot.press("end")
         await until_shown(pilot, "unseen", "following")
+
+
+async def test_the_wheel_leaves_the_end_and_reaching_it_follows_again() -> None:
+    session = session_with(100)
+    async with console(session) as pilot:
+        await pilot.press("3")
+        await until_shown(pilot, "line 99", "following")
+        log = pilot.app.screen.query_one(LogView)
+
+        def wheel(event: type[MouseScrollUp | MouseScrollDown]) -> None:
+            log.post_message(event(log, 5, 1, 0, 1, 0, False, False, False))
+
+        wheel(MouseScrollUp)
+        await until_shown(pilot, "paused")
+        wheel(MouseScrollDown)
+        wheel(MouseScrollDown)
+        await until_shown(pilot, "line 99", "following")
 
 
 async def test_space_pauses_and_follows_again() -> None:
