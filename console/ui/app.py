@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
 from textual import on, work
-from textual.app import App
-from textual.driver import Driver
 from textual.events import Event, InputEvent
-from textual.filter import LineFilter
 from textual.screen import Screen
-from textual.widget import Widget
 from textual.worker import Worker, WorkerCancelled, WorkerFailed, WorkerState
 
 from console.format import counted, full_disk
-from console.glyphs import BRAILLE, Glyphs, next_glyphs
+from console.glyphs import BRAILLE, Glyphs
 from console.runs.run_view import RunView
 from console.runs.snapshot import HostView, Link, Snapshot, SyncState, sync_status
 from console.ui.action import Action
 from console.ui.actions import Scope, ViewName, bindings, key_of, move_keys
+from console.ui.appearance import Appearance
 from console.ui.draw_pace import TICK_SECONDS, DrawPace
 from console.ui.host.preflight import PreflightCommands
 from console.ui.host.sync import SyncCommands
@@ -45,15 +40,6 @@ from console.ui.results.commands import ResultCommands
 from console.ui.session_protocol import SessionProtocol
 from console.ui.sharing_commands import SharingCommands
 from console.ui.state import PreflightState, VerifyState
-from console.ui.terminal import (
-    AsciiFilter,
-    BackgroundReported,
-    ConsoleDriver,
-    answers_queries,
-    ask_background,
-    is_awaited,
-)
-from console.ui.themes import is_dark_by_environment, is_dark_colour, theme_name, themes
 from console.user_settings import UserSettings
 from engine.contract.experiment import Experiment, folder_name
 from engine.contract.settings import RunId, run_ids
@@ -74,6 +60,7 @@ class ConsoleApp(
     SyncCommands,
     ResultCommands,
     SharingCommands,
+    Appearance,
     PromptQueue,
     inherit_bindings=False,
 ):
@@ -119,11 +106,7 @@ class ConsoleApp(
         super().__init__()
         self.switcher = switcher
         self.cli_options = cli_options
-        self.settings = settings or UserSettings()
-        self._ascii_filter = AsciiFilter(getattr(sys.__stderr__, "encoding", None) or "utf-8")  # drawn on by Textual
-        for theme in themes():
-            self.register_theme(theme)
-        self.set_reactive(App.theme, self._theme_for(is_dark_by_environment(os.environ.get("COLORFGBG", ""))))
+        self.use_settings(settings or UserSettings())
         move_keys(moved_keys or {})
         self.set_keymap({name: ",".join(keys) for name, keys in (moved_keys or {}).items()})
         self.animation_level = "none"  # an animation is a burst of redraws over a slow link
@@ -163,7 +146,7 @@ class ConsoleApp(
         self.run_worker(self.watch_experiment(), group="experiment", exit_on_error=False)
         self.call_after_refresh(self.start_session)
         self.set_timer(_SETTLED_S, self.spare_collector)
-        self.call_after_refresh(self._ask_background)
+        self.call_after_refresh(self.ask_background)
 
     def spare_collector(self) -> None:
         """Have Python's collector of cycles leave out all objects that there are now.
@@ -173,31 +156,6 @@ class ConsoleApp(
         """
         if not self.is_headless:
             gc.freeze()
-
-    def get_driver_class(self) -> type[Driver]:
-        """Textual's driver of this platform, with a parser that knows the terminal's replies."""
-        found = super().get_driver_class()
-        return ConsoleDriver if issubclass(ConsoleDriver, found) else found
-
-    def get_line_filters(self) -> Sequence[LineFilter]:
-        """Textual's filters, and that which draws in ASCII if this is wanted."""
-        filters = super().get_line_filters()
-        return [*filters, self._ascii_filter] if self.main.glyphs.is_ascii else filters
-
-    def _theme_for(self, is_dark: bool) -> str:
-        return theme_name(self.settings.theme, is_dark)
-
-    def _ask_background(self) -> None:
-        """Ask the terminal for its background, after the first paint; a theme that was chosen in full needs no answer."""
-        follows = self._theme_for(True) != self._theme_for(False)
-        if follows and isinstance(self._driver, ConsoleDriver) and answers_queries(os.environ.get("TERM", "")):
-            ask_background(self._driver.write)
-
-    @on(BackgroundReported)
-    def _follow_background(self, message: BackgroundReported) -> None:
-        is_dark = is_dark_colour(message.colour)
-        if is_dark is not None and is_awaited():
-            self.theme = self._theme_for(is_dark)
 
     def show_busy(self, text: str) -> None:
         """Show the commands under way."""
@@ -362,15 +320,6 @@ class ConsoleApp(
             self.set_timer(_SETTLED_S, self.spare_collector)
         self.main.view = view
 
-    def action_cycle_glyphs(self) -> None:
-        """Draw with the next set of signs."""
-        self.main.glyphs = next_glyphs(self.main.glyphs)
-        for screen in self.screen_stack:
-            for widget in (screen, *screen.walk_children(Widget)):  # frames and scrollbars too are drawn again
-                widget.notify_style_update()
-                widget.refresh()
-        self.show_notice(f"Signs: {self.main.glyphs.name}.")
-
     def action_stop(self) -> None:
         for worker in self.workers:
             if worker.name in ("verify", "repair"):
@@ -452,13 +401,3 @@ class ConsoleApp(
     def scopes_everywhere(self) -> tuple[Scope, ...]:
         """The scopes of actions that work in every view."""
         return ("app", "replay") if self._in_replay else ("app",)
-
-    @property
-    def own_themes(self) -> list[str]:
-        """The names of the console's themes."""
-        return [theme.name for theme in themes()]
-
-    def use_theme(self, name: str) -> None:
-        """Use a theme until the console is closed, whatever the terminal says."""
-        self.settings = replace(self.settings, theme=name.removeprefix("normal-"))
-        self.theme = name
