@@ -41,10 +41,10 @@ def without_clock(printed: dict[str, Any]) -> dict[str, Any]:
     return {**printed, "runs": runs, "training": training, "analysis": analysis}
 
 
-def without_analysis_time(printed: dict[str, Any]) -> dict[str, Any]:
-    """Without the time that it took to compute what is printed."""
+def results_of(printed: dict[str, Any]) -> dict[str, Any]:
+    """Without the command that printed them, and the time that it took to compute what is printed."""
     timeline = [row for row in printed["training"]["timeline"] if row["part"] != "analysis"]
-    return {**printed, "training": {**printed["training"], "timeline": timeline}}
+    return {**printed, "command": "", "training": {**printed["training"], "timeline": timeline}}
 
 
 def test_the_printed_results_have_every_number_of_every_run(finished: FinishedExperiment) -> None:
@@ -69,7 +69,7 @@ def test_the_printed_results_have_every_number_of_every_run(finished: FinishedEx
 def test_results_reads_the_same_again_without_a_host(finished: FinishedExperiment) -> None:
     again = console("results", finished.experiment, finished.runs, "--json")
     assert again.returncode == 0
-    assert without_analysis_time(json.loads(again.stdout)) == without_analysis_time(finished.printed)
+    assert results_of(json.loads(again.stdout)) == results_of(finished.printed)
 
 
 def test_results_as_text_names_each_gate(finished: FinishedExperiment) -> None:
@@ -101,7 +101,7 @@ def test_local_capsules_match_their_manifests(finished: FinishedExperiment) -> N
 def test_running_again_keeps_what_finished_with_the_same_settings(finished: FinishedExperiment) -> None:
     again = console("run", finished.experiment, finished.runs, "--json")
     assert again.returncode == 0 and "4 finished with these settings" in again.stderr
-    assert without_analysis_time(json.loads(again.stdout)) == without_analysis_time(finished.printed)
+    assert results_of(json.loads(again.stdout)) == results_of(finished.printed)
 
 
 def test_another_invocation_elsewhere_gives_identical_metrics(finished: FinishedExperiment, tmp_path: Path) -> None:

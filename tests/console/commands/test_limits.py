@@ -101,7 +101,7 @@ def test_run_and_sync_pull_end_with_the_reason_at_a_run_that_is_never_sealed(
     assert "A/42: ended, not sealed" in capsys.readouterr().err
     assert command("sync", tmp_path, "pull", "--json")() == 1
     printed = json.loads(capsys.readouterr().out)
-    assert printed["full"] is False and printed["not_synced"]["A_seed42"].startswith("ended, not sealed")
+    assert printed["full"] is False and printed["not_synced"]["A/42"].startswith("ended, not sealed")
 
 
 @UNSEALED
