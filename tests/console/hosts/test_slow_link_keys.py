@@ -35,7 +35,7 @@ while True:
 }
 # a key, and what nothing but its answer paints
 KEYS = (
-    ("3", "dev top-1"),
+    ("3", ">3 Live<"),
     ("2", "bundles, "),
     ("\x1b[B", "B/42"),
     ("\x1b[A", "A/42"),
