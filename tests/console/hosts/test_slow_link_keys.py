@@ -39,7 +39,7 @@ KEYS = (
     ("2", "bundles, "),
     ("\x1b[B", "B/42"),
     ("\x1b[A", "A/42"),
-    ("?", "Go to Host"),
+    ("?", "Select the run below"),
     ("\x1b", "bundles, "),
     ("4", "No run has been evaluated yet"),
     ("1", "p check again"),
