@@ -25,7 +25,7 @@ from engine.contract.bad_input import BadInput
 
 if TYPE_CHECKING:
     from console.hosts.ssh.prompts import Prompter
-    from console.local_session import LocalSession
+    from console.local.session import LocalSession
     from console.session import Session
     from console.ui.launch.switcher import Switcher
     from console.ui.session_protocol import SessionProtocol
@@ -186,14 +186,14 @@ def _file_options(options: argparse.Namespace) -> tuple[str, ...]:
 
 def _view(options: argparse.Namespace) -> int:
     """Open the console on local copies alone."""
-    from console.local_experiment import find_experiment
+    from console.local.experiment import find_experiment
 
     found = find_experiment(options.folder, options.experiment)
     _prepare_terminal()
 
     def open_session(_: Prompter) -> LocalSession:
-        from console.local_session import LocalSession
-        from console.replay_session import ReplaySession
+        from console.local.replay import ReplaySession
+        from console.local.session import LocalSession
 
         return ReplaySession(found, options.speed) if options.replay else LocalSession(found)
 

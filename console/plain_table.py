@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -21,13 +22,13 @@ def table_csv(table: PlainTable) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(table.header)
-    writer.writerows([_inert(text) for text in row] for row in table.rows)
+    writer.writerows([formula_free(text) for text in row] for row in table.rows)
     return stream.getvalue()
 
 
 def table_markdown(table: PlainTable) -> str:
     """A table of GitHub's Markdown, its columns aligned for whoever reads the text itself."""
-    rows = [[_escaped(text) for text in row] for row in (table.header, *table.rows)]
+    rows = [[markdown_text(" ".join(text.split())) for text in row] for row in (table.header, *table.rows)]
     widths = [max(3, *map(len, column)) for column in zip(*rows, strict=True)]
     rows.insert(1, ["-" * width for width in widths])
     return "".join(f"| {' | '.join(_padded(row, widths))} |\n" for row in rows)
@@ -37,12 +38,13 @@ def _padded(row: Sequence[str], widths: Sequence[int]) -> list[str]:
     return [text.ljust(width) for text, width in zip(row, widths, strict=True)]
 
 
-def _escaped(text: str) -> str:
-    for char in "\\`*_[]<>|":
-        text = text.replace(char, f"\\{char}")
-    return " ".join(text.split())
+def markdown_text(text: str) -> str:
+    """``text``, of which Markdown takes no part for markup."""
+    escaped = re.sub(r"([\\`*_{}\[\]#|~])", r"\\\1", text)
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _inert(text: str) -> str:
+def formula_free(text: str) -> str:
+    """``text`` with an apostrophe before it where a spreadsheet would take it for a formula; numbers stay numbers."""
     is_number = text[:1] in "+-" and text[1:].replace(".", "", 1).replace(",", "").rstrip("%").isdigit()
     return f"'{text}" if text[:1] in "=+-@\t\r" and text not in ("", "-") and not is_number else text

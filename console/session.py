@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec.structs import replace
 
 from console.hosts.host_config import HostConfig
 from console.hosts.host_link import HostLink
@@ -23,21 +22,13 @@ from console.hosts.ssh.access import Access
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.errors import LinkDown
 from console.hosts.transfer.uploads import send_inputs
-from console.results.local_results import LocalResults
+from console.results.local_results import SessionResults
 from console.results.next_steps.derive import Addition, with_addition, write_addition
-from console.results.records import Results
-from console.runs.experiment_watch import (
-    ExperimentChange,
-    ExperimentWatch,
-    change_text,
-    check_same_experiment,
-    settings_of,
-)
+from console.runs.experiment_watch import ExperimentChange, WatchedExperiment
 from console.runs.launch_attempts import LaunchAttempts, Outcome
 from console.runs.launch_plan import AbortPlan, LaunchPlan, plan_abort, plan_launch
 from console.runs.log_store import LogStore
-from console.runs.run_view import RunView
-from console.runs.set_aside import SetAside
+from console.runs.set_aside import SetAside, decode_set_aside
 from console.runs.snapshot import Snapshot
 from console.sanitize import sanitize_line
 from engine.contract.bad_input import BadInput
@@ -47,16 +38,13 @@ from engine.contract.state import RunState
 from engine.contract.validation_words import error_in_words
 
 if TYPE_CHECKING:
-    from console.results.experiment_report import ExperimentReport
-    from console.results.items.detail import ItemDetail
-    from console.results.items.items import ItemTable
     from console.results.next_steps.decisions import Decision
 
 LAUNCH_S = 30.0  # for each run of a launch: a cluster is slow to answer
 READ_ONLY = "the console is read-only: it launches, aborts, repairs, adds and decides nothing"
 
 
-class Session:
+class Session(SessionResults):
     """One experiment and profile on one host.
 
     What needs the host raises LinkDown if there is no link or it breaks. What changes something there raises BadInput if
@@ -101,21 +89,19 @@ class Session:
         self._strict = profile_of(experiment, profile).strict if strict is None else strict
         self._folder = folder_name(experiment, profile)
         self._runs_dir = runs_dir / self._folder
+        super().__init__(self._runs_dir, experiment, profile)
         self._read_only = read_only
-        self._settings = settings_of(experiment, profile)
-        self._fingerprints = {run: settings.fingerprint() for run, settings in self._settings.items()}
-        self._watch = ExperimentWatch(experiment_file, experiment)
+        self._watched = WatchedExperiment(experiment_file, experiment, profile)
         self._changing = asyncio.Lock()  # the experiment: one change at a time
         self._attempts = LaunchAttempts()
         self._listeners: list[Callable[[Snapshot], None]] = []
         self._version = 0
-        self._local = LocalResults(self._runs_dir, experiment, profile)
         self._link = HostLink(
             host_name,
             host,
             self._folder,
             runs_dir,
-            tuple(self._settings),
+            tuple(self._watched.settings),
             wants_lease=not read_only,
             take_over=take_over,
             on_change=self._notify,
@@ -132,14 +118,10 @@ class Session:
         link = self._link
         views, sync_states = dict(link.follower.views), dict(link.run_sync.sync_states)
         writer = link.local.other_writer
-        changed = frozenset(run for run, view in views.items() if self._was_changed(view))
+        launched_with = {run: view.state.settings for run, view in views.items() if view.state}
+        changed = frozenset(run for run, own in launched_with.items() if self._watched.was_changed(run, own))
         version, history = self._version, link.history
         return Snapshot(link.view, self._folder, self._profile, views, sync_states, version, writer, history, changed)
-
-    def _was_changed(self, view: RunView) -> bool:
-        """Whether the run was launched with other settings than the experiment states now."""
-        own = view.state.settings if view.state else ""
-        return bool(own) and own != self._fingerprints.get(view.run, own)
 
     def subscribe(self, callback: Callable[[Snapshot], None]) -> None:
         """Call ``callback`` on the event loop after each change."""
@@ -170,7 +152,7 @@ class Session:
         """What launching ``wanted`` would do, by the states that the host reported in this session."""
         views = self._link.follower.host_views()
         same = frozenset(
-            run for run, view in views.items() if view.state and view.state.settings == self._fingerprints[run]
+            run for run, view in views.items() if view.state and view.state.settings == self._watched.fingerprints[run]
         )
         follower = self._link.follower
         unread = frozenset(
@@ -208,7 +190,7 @@ class Session:
             launch_request(
                 host,
                 python,
-                self._settings[run],
+                self._watched.settings[run],
                 folder,
                 text,
                 attempt.key,
@@ -232,8 +214,7 @@ class Session:
 
     async def _keep_plan(self) -> None:
         """Write what is to be compared, as stated at the first launch, and the experiment, if this console is the writer."""
-        from console.local_experiment import keep_experiment
-        from console.results.analysis.plan import plan_of, write_plan
+        from console.results.analysis.plan import keep_experiment, plan_of, write_plan
 
         if self._link.local.writable:
             with suppress(OSError):  # a launch does not fail for it; the report says that no plan was kept
@@ -281,16 +262,11 @@ class Session:
         """
         _, agent = self._link.connected()
         try:
-            found = msgspec.convert(await agent.request("list_set_aside", folder=self._folder, run=str(run)), SetAside)
+            return decode_set_aside(await agent.request("list_set_aside", folder=self._folder, run=str(run)))
         except AgentRefused as refusal:
             raise BadInput(str(refusal)) from refusal
         except msgspec.ValidationError as error:
             raise LinkDown(f"the agent's reply cannot be understood: {sanitize_line(error_in_words(error))}") from error
-        launches = tuple(
-            replace(one, key=sanitize_line(one.key), state=sanitize_line(one.state), reason=sanitize_line(one.reason))
-            for one in found.launches
-        )
-        return SetAside(sanitize_line(found.present), launches)
 
     async def restore(self, run: RunId, key: str, replaces: str) -> Outcome:
         """Put the launch that was set aside as ``key`` back in place of launch ``replaces``, which is set aside instead."""
@@ -312,7 +288,8 @@ class Session:
     async def preflight(self) -> tuple[Check, ...]:
         """Check whether the host has what a run needs."""
         connection, agent = self._link.connected()
-        return checklist(await examine_host(self._link.host, connection, agent), self._link.host, len(self._settings))
+        host, runs = self._link.host, len(self._watched.settings)
+        return checklist(await examine_host(host, connection, agent), host, runs)
 
     async def repair(self, what: Repair) -> AsyncIterator[str]:
         """Do what a check advises; yields a line for each step.
@@ -348,34 +325,15 @@ class Session:
         for file in result.differing:
             self._link.run_sync.mark_damaged(file.run, file.key, f"{file.path}: {file.why}")
 
-    def results(self) -> Results:
-        """The results of the local copies; damaged ones are not counted. Blocks while it reads files."""
-        return self._local.results(*self._known_of_runs())
-
-    def report(self) -> ExperimentReport:
-        """The results with the decision on them. Blocks while it reads files and computes."""
-        return self._local.report(*self._known_of_runs())
-
-    def items(self) -> ItemTable:
-        """The evaluation items of all counted runs. Blocks while it reads files."""
-        return self._local.items(*self._known_of_runs())
-
-    def item_detail(self, run: RunId, kind: str, item_id: str) -> ItemDetail:
-        """One item as ``run`` saved it. Blocks while it reads the file; raises UnusableCapsule."""
-        return self._local.item_detail(run, kind, item_id)
-
     def record_decision(self, decision: Decision) -> None:
         """Record ``decision`` in the runs folder. Blocks; raises BadInput if read-only, or if it cannot be written."""
         if self._read_only:
             raise BadInput(READ_ONLY)
-        self._local.record_decision(decision)
+        super().record_decision(decision)
 
     def _known_of_runs(self) -> tuple[dict[RunId, RunState | None], dict[RunId, str]]:
-        """What is known of the runs beside their local copies: states on the host, and why local copies are damaged."""
-        snapshot = self.snapshot
-        damaged = dict.fromkeys(self._link.run_sync.damaged_runs, "")
-        damaged |= {run: sync.note for run, sync in snapshot.sync_states.items() if sync.status == "damaged"}
-        return {run: view.state for run, view in snapshot.runs.items()}, damaged
+        states, damaged = super()._known_of_runs()
+        return states, dict.fromkeys(self._link.run_sync.damaged_runs, "") | damaged
 
     async def add(self, addition: Addition) -> tuple[RunId, ...]:
         """Add derived conditions or seeds to the experiment, for good, and follow their runs from now on; returns these.
@@ -390,32 +348,26 @@ class Session:
         file, profile = self.experiment_file, self._profile
         async with self._changing:
             _, planned = await asyncio.to_thread(with_addition, file, addition, profile)
-            check_same_experiment(self.experiment, planned, profile, file)
-            experiment = await asyncio.to_thread(write_addition, file, addition, profile)
-            known = set(self._settings)
-            await self._use(experiment)
-        return tuple(run for run in self._settings if run not in known and addition.has(run))
+            self._watched.check_same(planned)
+            known = set(self._watched.settings)
+            await self._use(await asyncio.to_thread(write_addition, file, addition, profile))
+        return tuple(run for run in self._watched.settings if run not in known and addition.has(run))
 
     async def check_experiment(self) -> ExperimentChange | None:
         """Read the experiment's file again if it has changed, and use it from now on if it is valid; None: no change."""
         async with self._changing:
             try:
-                experiment = await asyncio.to_thread(self._watch.check)
-                if experiment is None:
-                    return None
-                check_same_experiment(self.experiment, experiment, self._profile, self.experiment_file)
+                experiment = await asyncio.to_thread(self._watched.check)
             except BadInput as error:
                 return ExperimentChange(f"{error}; what was read before stays in force", applied=False)
-            before = self._settings
-            await self._use(experiment)
-            return ExperimentChange(change_text(self.experiment_file, before, self._settings), applied=True)
+            return None if experiment is None else ExperimentChange(await self._use(experiment), applied=True)
 
-    async def _use(self, experiment: Experiment) -> None:
-        """Have ``experiment`` in force, and follow its runs."""
-        self._settings = settings_of(experiment, self._profile)
-        self._fingerprints = {run: settings.fingerprint() for run, settings in self._settings.items()}
-        self.experiment = self._local.experiment = self._watch.experiment = experiment
-        await self._link.follow(tuple(self._settings))
+    async def _use(self, experiment: Experiment) -> str:
+        """Have ``experiment`` in force, and follow its runs; returns what differs, in one line."""
+        change = self._watched.use(experiment)
+        self.experiment = self._local.experiment = experiment
+        await self._link.follow(tuple(self._watched.settings))
+        return change
 
     def _connected_to_change(self) -> tuple[HostConnection, AgentClient]:
         """The connection and the agent, for what changes something on the host."""

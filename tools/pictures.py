@@ -20,8 +20,8 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 from console.glyphs import BRAILLE
-from console.local_experiment import find_experiment
-from console.local_session import LocalSession
+from console.local.experiment import find_experiment
+from console.local.session import LocalSession
 from console.ui.app import ConsoleApp
 
 SIZE = (120, 40)

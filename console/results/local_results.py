@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from console.results.records import Results, counted_runs
+from console.runs.snapshot import Snapshot
 from engine.contract.experiment import Experiment
 from engine.contract.run_folder import RunFolder
 from engine.contract.settings import RunId, run_ids
@@ -105,3 +107,41 @@ class LocalResults:
 
         loaded = self.load()
         return loaded, aggregate(self.experiment, self._profile, loaded, states, damaged)
+
+
+class SessionResults(ABC):
+    """What any session has of the results of its local copies; the base of sessions with and without a host."""
+
+    def __init__(self, folder: Path, experiment: Experiment, profile: str) -> None:
+        self._local = LocalResults(folder, experiment, profile)
+
+    @property
+    @abstractmethod
+    def snapshot(self) -> Snapshot:
+        """All that is known now."""
+
+    def results(self) -> Results:
+        """The results of the local copies; damaged ones are not counted. Blocks while it reads files."""
+        return self._local.results(*self._known_of_runs())
+
+    def report(self) -> ExperimentReport:
+        """The results with the decision on them. Blocks while it reads files and computes."""
+        return self._local.report(*self._known_of_runs())
+
+    def items(self) -> ItemTable:
+        """The evaluation items of all counted runs. Blocks while it reads files."""
+        return self._local.items(*self._known_of_runs())
+
+    def item_detail(self, run: RunId, kind: str, item_id: str) -> ItemDetail:
+        """One item as ``run`` saved it. Blocks while it reads the file; raises UnusableCapsule."""
+        return self._local.item_detail(run, kind, item_id)
+
+    def record_decision(self, decision: Decision) -> None:
+        """Record ``decision`` in the runs folder. Blocks; raises BadInput if it cannot be written."""
+        self._local.record_decision(decision)
+
+    def _known_of_runs(self) -> tuple[dict[RunId, RunState | None], dict[RunId, str]]:
+        """What is known of the runs beside their local copies: their states, and why local copies are damaged."""
+        snapshot = self.snapshot
+        damaged = {run: sync.note for run, sync in snapshot.sync_states.items() if sync.status == "damaged"}
+        return {run: view.state for run, view in snapshot.runs.items()}, damaged

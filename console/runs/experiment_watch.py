@@ -1,4 +1,4 @@
-"""Notices when an experiment's file, or the one of its derived conditions, has changed, and reads both again."""
+"""The experiment in force: notices when its file, or the one of its derived conditions, has changed, and reads both again."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class ExperimentChange(Struct, frozen=True):
     applied: bool
 
 
-class ExperimentWatch:
-    """Whether the files of an experiment have changed since they were read last.
+class WatchedExperiment:
+    """The experiment that is in force, with the settings of its runs; tells whether its files have changed since.
 
     Args:
         file: the experiment's file.
@@ -35,12 +35,28 @@ class ExperimentWatch:
 
     Attributes:
         experiment: what is in force; a file with the same text is no change.
+        settings: of every run of the profile, in matrix order.
+        fingerprints: SHA-256 of each run's settings.
     """
 
-    def __init__(self, file: Path, experiment: Experiment) -> None:
-        self.experiment = experiment
+    def __init__(self, file: Path, experiment: Experiment, profile: str) -> None:
         self._file = file
+        self._profile = profile
         self._seen = self._read = self._stamp()
+        self.settings: dict[RunId, Settings] = {}
+        self.use(experiment)
+
+    def use(self, experiment: Experiment) -> str:
+        """Have ``experiment`` in force; returns in one line what differs from the one before."""
+        before = self.settings
+        self.settings = {run: resolve(experiment, self._profile, run) for run in run_ids(experiment, self._profile)}
+        self.fingerprints = {run: settings.fingerprint() for run, settings in self.settings.items()}
+        self.experiment = experiment
+        return _change_text(self._file, before, self.settings)
+
+    def was_changed(self, run: RunId, fingerprint: str) -> bool:
+        """Whether a run that was launched with settings of this ``fingerprint`` would have others now."""
+        return bool(fingerprint) and fingerprint != self.fingerprints.get(run, fingerprint)
 
     def check(self) -> Experiment | None:
         """The experiment if its files have changed; None if not, or if they are still being written. Blocks shortly.
@@ -48,7 +64,7 @@ class ExperimentWatch:
         A change is read once the files are the same in two calls: an editor may write them in several steps.
 
         Raises:
-            BadInput: what was written is not valid; once for each change.
+            BadInput: what was written is not valid, or not the experiment that is followed; once for each change.
         """
         stamp = self._stamp()
         if stamp == self._read:
@@ -58,7 +74,22 @@ class ExperimentWatch:
             return None
         self._read = stamp
         experiment = read_experiment(self._file)
-        return None if experiment == self.experiment else experiment
+        if experiment == self.experiment:
+            return None
+        self.check_same(experiment)
+        return experiment
+
+    def check_same(self, new: Experiment) -> None:
+        """Raise BadInput if ``new`` cannot take the place of the present experiment: it lacks runs that are followed."""
+        file, reopen = self._file, "H and Enter open the file again as it is"
+        if new.name != self.experiment.name:
+            raise BadInput(f"it is the experiment {new.name} now; {reopen}", file=file, field="name")
+        if self._profile not in new.profiles:
+            raise BadInput(f"there is no profile {self._profile} any more; {reopen}", file=file, field="profiles")
+        present = set(run_ids(new, self._profile))
+        if gone := tuple(run for run in self.settings if run not in present):
+            verb = "is" if len(gone) == 1 else "are"
+            raise BadInput(f"{runs_text(gone)} {verb} no longer in it; {reopen}", file=file)
 
     def _stamp(self) -> _Stamp:
         return tuple(_stamp(path) for path in (self._file, derived_path(self._file)))
@@ -72,22 +103,7 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def check_same_experiment(old: Experiment, new: Experiment, profile: str, file: Path) -> None:
-    """Raise BadInput if ``new`` cannot take the place of ``old`` while its runs are followed: it lacks some of them."""
-    reopen = "H and Enter open the file again as it is"
-    if new.name != old.name:
-        raise BadInput(f"it is the experiment {new.name} now; {reopen}", file=file, field="name")
-    if profile not in new.profiles:
-        raise BadInput(f"there is no profile {profile} any more; {reopen}", file=file, field="profiles")
-    present = set(run_ids(new, profile))
-    gone = [run for run in run_ids(old, profile) if run not in present]
-    if gone:
-        raise BadInput(
-            f"{runs_text(tuple(gone))} {'is' if len(gone) == 1 else 'are'} no longer in it; {reopen}", file=file
-        )
-
-
-def change_text(file: Path, old: dict[RunId, Settings], new: dict[RunId, Settings]) -> str:
+def _change_text(file: Path, old: dict[RunId, Settings], new: dict[RunId, Settings]) -> str:
     """``scaling.toml was read again: adds B/7; training.batch_size differs for A/42 and A/123.``"""
     added = tuple(run for run in new if run not in old)
     changed = tuple(run for run, settings in new.items() if run in old and old[run] != settings)
@@ -104,8 +120,3 @@ def _changed_names(old: Settings, new: Settings) -> list[str]:
     """Dotted names of the settings that differ."""
     before, now = (flatten(msgspec.to_builtins(one)) for one in (old, new))
     return [name for name in before | now if before.get(name) != now.get(name)]
-
-
-def settings_of(experiment: Experiment, profile: str) -> dict[RunId, Settings]:
-    """Settings of every run of ``profile``, in matrix order."""
-    return {run: resolve(experiment, profile, run) for run in run_ids(experiment, profile)}

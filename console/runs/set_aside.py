@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
+
+from console.sanitize import sanitize_line
 
 
 class SetAsideLaunch(Struct, frozen=True):
@@ -33,3 +40,13 @@ class SetAside(Struct, frozen=True):
 
     present: str
     launches: tuple[SetAsideLaunch, ...]
+
+
+def decode_set_aside(reply: Mapping[str, Any]) -> SetAside:
+    """What the agent's ``reply`` lists, its texts made safe to show; raises ValidationError."""
+    found = msgspec.convert(reply, SetAside)
+    launches = tuple(
+        replace(one, key=sanitize_line(one.key), state=sanitize_line(one.state), reason=sanitize_line(one.reason))
+        for one in found.launches
+    )
+    return SetAside(sanitize_line(found.present), launches)

@@ -205,7 +205,7 @@ class Difference(Struct, frozen=True):
 
     def __str__(self) -> str:
         """As people read it: ``training.epochs 3 (base 5)``."""
-        return f"{self.setting} {_value_text(self.value)} (base {_value_text(self.base)})"
+        return f"{self.setting} {value_text(self.value)} (base {value_text(self.base)})"
 
 
 def differences(experiment: Experiment, condition: str, profile: str | None = None) -> tuple[Difference, ...]:
@@ -243,5 +243,8 @@ def profile_training(profile: Profile) -> dict[str, Any]:
     return {name: value for name in names if (value := getattr(profile, name)) is not None}
 
 
-def _value_text(value: object) -> str:
-    return "none" if value is None else f"[{', '.join(map(str, value))}]" if isinstance(value, tuple) else str(value)
+def value_text(value: object) -> str:
+    """A setting's value for people: ``2``, ``[3, 6]``, ``none``."""
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(str, value))}]"
+    return "none" if value is None else str(value)

@@ -28,4 +28,4 @@ def test_no_text_is_a_formula_and_numbers_stay_numbers(text: str, written: str) 
 def test_markdown_is_one_line_a_row_and_shows_texts_as_they_are() -> None:
     lines = table_markdown(PlainTable(("run", "text"), (("A/42", ODD),))).splitlines()
     assert lines[0].startswith("| run  | text") and set(lines[1]) <= set("| -")
-    assert lines[2].startswith(r'| A/42 | a "quoted", one of two lines \| \<b\> |') and len(lines) == 3
+    assert lines[2].startswith(r'| A/42 | a "quoted", one of two lines \| &lt;b&gt; |') and len(lines) == 3

@@ -22,11 +22,13 @@ from console.results.analysis.records import PlanStatus
 from console.results.records import Results, counted_runs
 from console.sanitize import sanitize_line
 from engine.contract.analysis_settings import ExpectedOutcome, Metric
-from engine.contract.durable import sync_folder
+from engine.contract.durable import sync_folder, write_durably
 from engine.contract.experiment import Experiment, Gates
 from engine.contract.settings import run_ids
 
 PLAN, LOOKS = "analysis_plan.json", "looks.jsonl"
+KEPT_EXPERIMENT = "experiment.toml"
+"""File in an experiment's runs folder with its text as of the last launch, derived conditions included."""
 MAX_FILE = 1 << 20
 _unwritten_looks: dict[Path, set[str]] = {}
 """Looks that could not be written, such as in a folder of another user, by experiment folder."""
@@ -127,6 +129,17 @@ def write_plan(folder: Path, plan: Plan, now: datetime | None = None) -> bool:
             temporary.unlink()
     sync_folder(folder)
     return True
+
+
+def keep_experiment(folder: Path, experiment: Experiment) -> None:
+    """Keep the text of ``experiment`` in its runs folder, so that the folder can be read without its file. Blocks.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path, text = folder / KEPT_EXPERIMENT, experiment.text.encode()
+    if not path.is_file() or path.read_bytes() != text:
+        write_durably(path, text)
 
 
 def read_plan(folder: Path) -> tuple[PlanFile | None, str]:

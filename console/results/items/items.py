@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 from msgspec import Struct
 
+from console.plain_table import PlainTable
 from console.results.load import LoadedRuns
 from console.results.statistics.estimates import Floats, Integers
 from console.sanitize import sanitize_line
@@ -200,3 +201,27 @@ def item_records(table: ItemTable, rows: Integers) -> list[ItemRecord]:
 def _outcomes(table: ItemTable, row: int) -> dict[str, ConditionOutcome]:
     counts = zip(table.conditions, table.right[row], table.seeds[row], table.margins[row], strict=True)
     return {name: ConditionOutcome(int(right), int(seeds), float(mean)) for name, right, seeds, mean in counts if seeds}
+
+
+_COLUMNS = ("kind", "item", "lemma", "pos", "tier", "item_class", "reason")
+_TEXTS = ("query", "answer", "chosen")
+
+
+def plain_items(table: ItemTable, rows: Integers) -> PlainTable:
+    """``rows`` of ``table`` as texts: what each item is, seeds right and mean margin by condition, failures, its texts."""
+    names = table.conditions
+    by_condition = [title for name in names for title in (f"{name} right", f"{name} seeds", f"{name} margin")]
+    header = (*_COLUMNS, *by_condition, "failed", "runs", "margin", *_TEXTS)
+    return PlainTable(header, tuple(_plain_row(table, int(row)) for row in rows))
+
+
+def _plain_row(table: ItemTable, row: int) -> tuple[str, ...]:
+    item = table.frame.row(row, named=True)
+    outcomes: list[str] = []
+    for at in range(len(table.conditions)):
+        seeds = int(table.seeds[row, at])
+        right, margin = (str(table.right[row, at]), f"{table.margins[row, at]:.4f}") if seeds else ("", "")
+        outcomes += [right, str(seeds) if seeds else "", margin]
+    counts = (str(item["failed"]), str(item["runs"]), f"{item['margin']:.4f}")
+    kinds, texts = ([str(item[name] or "") for name in columns] for columns in (_COLUMNS, _TEXTS))
+    return (*kinds, *outcomes, *counts, *texts)

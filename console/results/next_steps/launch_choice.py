@@ -15,7 +15,7 @@ from console.sanitize import sanitize_line
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import Experiment
 from engine.contract.experiment_reader import block_weight_mistakes
-from engine.contract.settings import RunId, Settings, conditions_of, resolve, seeds_of
+from engine.contract.settings import RunId, Settings, conditions_of, resolve, seeds_of, value_text
 
 MAX_SEEDS = 1000  # of one range: more are a typing mistake
 SEEDS_EXAMPLE = "seeds are whole numbers and ranges, such as 42, 700-705"
@@ -272,17 +272,6 @@ def _toml(changes: Mapping[str, Any]) -> str:
     for name, value in sorted(changes.items(), key=lambda one: "." in one[0]):  # what is in no table comes first
         lines.append(f"{name} = {toml_value(value)}")
     return "\n".join(lines) + "\n"
-
-
-def value_text(value: object) -> str:
-    """A setting's value for people: ``2``, ``[3, 6]``, ``none``."""
-    return (
-        "none"
-        if value is None
-        else f"[{', '.join(map(str, value))}]"
-        if isinstance(value, tuple | list)
-        else str(value)
-    )
 
 
 def error_lines(choice: LaunchChoice) -> Iterator[str]:

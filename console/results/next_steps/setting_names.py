@@ -193,7 +193,7 @@ def _nearest(name: str, known: Mapping[str, SettingName]) -> str:
 def _all_names() -> Iterator[SettingName]:
     for name, kind in _types().items():
         table, _, field = name.rpartition(".")
-        yield SettingName(name, table, field, _HELP[name], _words(kind))
+        yield SettingName(name, table, field, _HELP[name], _kind_text(kind))
 
 
 @functools.cache
@@ -241,7 +241,7 @@ def _literal(text: str, kind: inspect.Type) -> Any:
     return tomllib.loads(f"value = {text}")["value"]
 
 
-def _words(kind: inspect.Type) -> str:
+def _kind_text(kind: inspect.Type) -> str:
     """What a value of ``kind`` is, for people."""
     match kind:
         case inspect.IntType():
@@ -251,7 +251,7 @@ def _words(kind: inspect.Type) -> str:
         case inspect.LiteralType():
             return "one of " + ", ".join(sorted(map(str, kind.values)))
         case inspect.VarTupleType():
-            return f"a list such as [1, 2], each {_words(kind.item_type)}"
+            return f"a list such as [1, 2], each {_kind_text(kind.item_type)}"
         case _:
             return "text"
 

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from console.format import metric_label
-from console.results.report.analysis_sections import pair_label
+from console.results.report.comparison_sections import pair_label
 from engine.contract.bad_input import BadInput
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
+from console.plain_table import formula_free, markdown_text
 from console.results.tables import BLOCKS, Axis, Bar, Cell, Number, Range, Row, Section, Text, cell_text
 
 CSV_COLUMNS = ("section", "subject", "metric", "value", "low", "high", "sd", "n", "unit")
@@ -59,7 +60,7 @@ def as_markdown(sections: Sequence[Section]) -> str:
     """A heading and a table for each section; rows that span a table have their text in its first column."""
     blocks = []
     for section in map(without_bars, sections):
-        lines = [f"## {_markdown(section.title)}", ""] if section.title else []
+        lines = [f"## {markdown_text(section.title)}", ""] if section.title else []
         if len(section.header) > 1:
             columns = len(section.header)
             lines += [_markdown_row(section.header, columns), "|" + " --- |" * columns]
@@ -97,7 +98,7 @@ def as_csv(sections: Sequence[Section]) -> str:
             low, high = (part.low, part.high) if isinstance(part, Range) else (None, None)
             value, sd = (part.mean, None) if isinstance(part, Range) else (part.value, part.sd)
             unit = "fraction" if part.unit in _FRACTIONS else part.unit
-            labels = [_inert(text) for text in (section.key or section.title, subject, metric)]
+            labels = [formula_free(text) for text in (section.key or section.title, subject, metric)]
             writer.writerow([*labels, *map(_exact, (value, low, high, sd)), "" if part.n is None else part.n, unit])
     return stream.getvalue().rstrip("\n")
 
@@ -163,27 +164,17 @@ def _exact(value: float | None) -> str:
     return "" if value is None else repr(value)
 
 
-def _inert(text: str) -> str:
-    """``text`` that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in "=+-@\t" and text else text
-
-
 def _row_text(row: Row) -> str:
     return "  ".join(cell_text(cell) for cell in row)
 
 
-def _markdown(text: str) -> str:
-    escaped = re.sub(r"([\\`*_{}\[\]#|~])", r"\\\1", text)
-    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
 def _markdown_line(text: str) -> str:
     """A paragraph, or where the text is indented an item of a list: four spaces would make it code."""
-    return f"- {_markdown(text.strip())}" if text.startswith(" ") else _markdown(text)
+    return f"- {markdown_text(text.strip())}" if text.startswith(" ") else markdown_text(text)
 
 
 def _markdown_row(row: Row, columns: int) -> str:
-    cells = [_markdown(cell_text(cell).strip()) for cell in row]
+    cells = [markdown_text(cell_text(cell).strip()) for cell in row]
     return "| " + " | ".join([*cells, *[""] * (columns - len(cells))]) + " |"
 
 

@@ -65,11 +65,6 @@ def _run_fields(run: RunResult) -> dict[str, Any]:
     return {**fields, **head}
 
 
-def as_text(results: Results, report: ExperimentReport | None = None, width: int = LINE_WIDTH) -> str:
-    """The page that view 4 shows, without styles."""
-    return sections_text(result_sections(results) if report is None else page(results, report), width)
-
-
 def sections_text(sections: Sequence[Section], width: int = LINE_WIDTH, ascii_only: bool = False) -> str:
     """``sections`` as lines of at most ``width`` columns."""
     lines = page_lines(sections, width, ascii_only)

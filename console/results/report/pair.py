@@ -12,7 +12,7 @@ from console.results.items.changes import ItemChanges, item_changes, items_secti
 from console.results.items.items import item_table
 from console.results.load import LoadedRuns
 from console.results.records import counted_runs
-from console.results.report.analysis_sections import comparison_sections, pair_label
+from console.results.report.comparison_sections import comparison_sections, pair_label
 from console.results.tables import Section, text_cell
 from engine.contract.experiment import Experiment
 

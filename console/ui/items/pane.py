@@ -14,8 +14,7 @@ from textual.widgets import Input, Static
 
 from console.format import counted
 from console.results.items.filter import ANY_RUN, DIFFERENCE, ItemFilter, select, sort_rows
-from console.results.items.items import Change, ItemTable
-from console.results.items.plain_items import plain_items
+from console.results.items.items import Change, ItemTable, plain_items
 from console.results.statistics.estimates import Integers
 from console.ui.actions import Scope, bindings
 from console.ui.exports import Export, table_exports

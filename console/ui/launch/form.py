@@ -21,14 +21,13 @@ from console.results.next_steps.launch_choice import (
     error_lines,
     seeds_text,
     split_settings,
-    value_text,
 )
 from console.results.next_steps.setting_names import present_values
 from console.ui.actions import bindings
 from console.ui.launch.fields import ConditionList, SettingsField
 from console.ui.messages import ExperimentChanged
 from engine.contract.experiment import Experiment
-from engine.contract.settings import seeds_of
+from engine.contract.settings import seeds_of, value_text
 
 _OVERSAMPLING = {"tier2": "curriculum_weights.tier2_robust", "tier3": "curriculum_weights.tier3_adversarial"}
 _EPOCHS = "training.epochs"

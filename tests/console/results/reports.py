@@ -17,8 +17,10 @@ from console.results.analysis.records import (
 )
 from console.results.experiment_report import ExperimentReport
 from console.results.records import ConditionResult, Results
-from console.results.report.page import json_fields
+from console.results.report.page import json_fields, page, sections_text
+from console.results.report.result_sections import result_sections
 from console.results.statistics.estimates import Interval, LemmaTest, McNemar, Need, PairedT
+from console.results.tables import LINE_WIDTH
 
 NEED = Need(settled=False, resolvable=0.03, seeds_floor=0.019, items=1400)
 SUMMARY = "Do not ship. Coherence fails in every condition; no condition differs from another beyond noise."
@@ -121,3 +123,8 @@ def _comparisons(conditions: list[str]) -> tuple[Comparison, ...]:
 def as_printed(results: Results, report: ExperimentReport | None = None) -> Any:
     """The fields of the JSON that ``results --json`` prints, decoded."""
     return msgspec.json.decode(msgspec.json.encode(json_fields(results, report)))
+
+
+def as_text(results: Results, report: ExperimentReport | None = None, width: int = LINE_WIDTH) -> str:
+    """The page that view 4 shows, without styles."""
+    return sections_text(result_sections(results) if report is None else page(results, report), width)

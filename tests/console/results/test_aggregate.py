@@ -11,7 +11,6 @@ from msgspec.structs import replace
 
 from console.results.aggregate import settings_difference
 from console.results.records import ChosenHead
-from console.results.report.page import as_text
 from engine.contract.experiment import Experiment
 from engine.contract.experiment_reader import read_experiment
 from engine.contract.items import ItemRow
@@ -19,7 +18,7 @@ from engine.contract.settings import RunId, resolve
 from engine.contract.state import RunState
 from engine.contract.toml_file import find_config
 from tests.console.results.capsules import results_in, row, write_capsule
-from tests.console.results.reports import as_printed
+from tests.console.results.reports import as_printed, as_text
 
 GOOD = [row(f"r{n}", 1, margin=0.1 * n) for n in range(4)] + [row(f"c{n}", 1, kind="coherence") for n in range(5)]
 

@@ -15,7 +15,6 @@ import pytest
 from console.results.aggregate import aggregate
 from console.results.items.items import item_table
 from console.results.load import UnusableCapsule, load, read_capsule
-from console.results.report.page import as_text
 from engine.contract.experiment import Experiment
 from engine.contract.experiment_reader import read_experiment
 from engine.contract.items import ItemRow, column_types
@@ -24,7 +23,7 @@ from engine.contract.run_folder import RunFolder
 from engine.contract.settings import RunId
 from engine.contract.toml_file import find_config
 from tests.console.results.capsules import items_in, opened_files, results_in, row, write_capsule
-from tests.console.results.reports import as_printed
+from tests.console.results.reports import as_printed, as_text
 
 RUN = RunId("A", 42)
 ROWS = [row("r0", 1, margin=0.2), row("r1", 2, margin=-0.1, tier="tier2_robust"), row("c0", 1, kind="coherence")]

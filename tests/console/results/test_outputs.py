@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from console.results.experiment_report import ExperimentReport
 from console.results.report.layout import section_lines
 from console.results.report.markup import CSV_COLUMNS, as_csv, as_latex, as_markdown, latex_escaped
-from console.results.report.page import as_text, page
+from console.results.report.page import page
 from console.results.tables import Number, Range, Section, header_row, text_cell
 from console.ui.results.pane import page_content
-from tests.console.results.reports import as_printed, report_on
+from tests.console.results.reports import as_printed, as_text, report_on
 from tests.console.results.test_tables import Evaluation, evaluations, make_results, numbers_in, results_with, unwrapped
 
 HOSTILE = r"\input{/etc/passwd} $x^2$ 50% a_b & #1 ~ {[<b>|*x*`y`](http://a)"

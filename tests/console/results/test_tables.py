@@ -11,13 +11,12 @@ from msgspec.structs import replace
 
 from console.results.aggregate import condition_result
 from console.results.records import ModelScores, Results, RunResult
-from console.results.report.page import as_text
 from console.results.report.result_sections import result_sections
 from console.results.tables import Number
 from console.ui.results.pane import page_content
 from engine.contract.metrics import Margins, TierScore, judge
 from engine.contract.settings import RunId, run_ids
-from tests.console.results.reports import as_printed
+from tests.console.results.reports import as_printed, as_text
 from tests.console.ui.fake_session import SCALING, FakeSession
 from tests.console.ui.scenes import finished, results_of
 

@@ -10,8 +10,8 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from console.local_experiment import find_experiment
-from console.replay_session import ReplaySession
+from console.local.experiment import find_experiment
+from console.local.replay import ReplaySession
 from console.ui.app import ConsoleApp
 from engine.contract.experiment_reader import read_experiment
 from engine.contract.settings import RunId

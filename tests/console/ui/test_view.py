@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from console.local_experiment import find_experiment
-from console.local_session import LocalSession
+from console.local.experiment import find_experiment
+from console.local.session import LocalSession
 from console.ui.app import ConsoleApp
 from engine.contract.experiment_reader import read_experiment
 from engine.contract.run_folder import STATE

@@ -9,18 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from console.recorded_experiment import recorded_experiment, recorded_files
-from console.results.analysis.plan import read_plan
+from console.local.recorded_experiment import recorded_experiment, recorded_files
+from console.results.analysis.plan import KEPT_EXPERIMENT, read_plan
 from engine.contract.bad_input import BadInput
-from engine.contract.durable import write_durably
 from engine.contract.experiment import Experiment, profile_of
 from engine.contract.experiment_reader import parse_experiment, read_experiment
 from engine.contract.experiment_text import read_experiment_text
 from engine.contract.run_folder import MANIFEST, SPEC, STATE
 from engine.contract.settings import RunId, Settings, read_spec, run_ids
 
-KEPT_EXPERIMENT = "experiment.toml"
-"""File in an experiment's runs folder with its text as of the last launch, derived conditions included."""
 LIVE = ".live"  # folder with the copies of runs that are not sealed
 _RUN = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,63})_seed(0|[1-9]\d{0,9})")
 _FIELD = "DIR"
@@ -71,17 +68,6 @@ def find_experiment(path: Path, file: Path | None = None) -> LocalExperiment:
     runs = run_ids(experiment, profile)
     unnamed = len(set(found).difference(runs))
     return LocalExperiment(folder, experiment, file or kept, profile, runs, unnamed, tuple(others))
-
-
-def keep_experiment(folder: Path, experiment: Experiment) -> None:
-    """Keep the text of ``experiment`` in its runs folder, so that the folder can be read without its file. Blocks.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    path, text = folder / KEPT_EXPERIMENT, experiment.text.encode()
-    if not path.is_file() or path.read_bytes() != text:
-        write_durably(path, text)
 
 
 def local_runs(folder: Path) -> list[RunId]:

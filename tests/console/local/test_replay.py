@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from console.local_experiment import find_experiment
-from console.local_session import LocalSession
-from console.replay_session import SPEEDS, ReplaySession
+from console.local.experiment import find_experiment
+from console.local.replay import SPEEDS, ReplaySession
+from console.local.session import LocalSession
 from console.runs import event_index
 from console.runs.event_index import EventIndex
 from console.runs.log_times import LogTimes
@@ -169,6 +169,17 @@ async def test_results_are_those_of_the_runs_that_had_finished(tmp_path: Path) -
         session._notify()
         counts.append([one.evaluated for one in session.results().conditions])
     assert counts == [[0, 0], [1, 0], [1, 1]]
+
+
+async def test_a_file_that_cannot_be_read_costs_its_own_run_alone(folder: Path) -> None:
+    (folder / str(A) / EVENTS).unlink()
+    (folder / str(A) / EVENTS).mkdir()
+    session = await loaded(folder)
+    session.show_now(session.length)
+    session._notify()
+    states = {run: session.snapshot.runs[run].state_name for run in (A, B, C)}
+    assert states == {A: "none", B: "failed", C: "running"}
+    assert EVENTS in session.snapshot.sync_states[A].note
 
 
 async def test_the_line_that_says_where_it_is(folder: Path) -> None:

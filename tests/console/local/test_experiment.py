@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from console.local_experiment import KEPT_EXPERIMENT, find_experiment, keep_experiment, run_of_name
-from console.results.analysis.plan import plan_of, read_plan, write_plan
+from console.local.experiment import find_experiment, run_of_name
+from console.results.analysis.plan import KEPT_EXPERIMENT, keep_experiment, plan_of, read_plan, write_plan
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import Experiment
 from engine.contract.experiment_reader import read_experiment

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from console.local_experiment import find_experiment
-from console.local_session import LocalSession
+from console.local.experiment import find_experiment
+from console.local.session import LocalSession
 from console.runs.snapshot import sync_status
 from engine.contract.bad_input import BadInput
 from engine.contract.events import Stage

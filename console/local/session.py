@@ -10,23 +10,17 @@ from msgspec.structs import replace
 
 from console.hosts.pull.local_runs import LocalRun
 from console.hosts.pull.verify import VerifyResult, verify_runs
-from console.local_experiment import LocalExperiment
-from console.results.local_results import LocalResults
-from console.results.records import Results
+from console.local.experiment import LocalExperiment
+from console.results.local_results import SessionResults
 from console.runs.launch_plan import AbortPlan, LaunchPlan
 from console.runs.log_store import LogStore
 from console.runs.snapshot import HostView, Link, Snapshot, SyncState
 from console.runs.staleness import POLL_WAIT_S
 from engine.contract.bad_input import BadInput
 from engine.contract.settings import RunId
-from engine.contract.state import RunState
 
 if TYPE_CHECKING:
     from console.hosts.preflight.checks import Check, Repair
-    from console.results.experiment_report import ExperimentReport
-    from console.results.items.detail import ItemDetail
-    from console.results.items.items import ItemTable
-    from console.results.next_steps.decisions import Decision
     from console.results.next_steps.derive import Addition
     from console.runs.launch_attempts import Outcome
     from console.runs.set_aside import SetAside
@@ -34,7 +28,7 @@ if TYPE_CHECKING:
 NO_HOST = "only local copies are shown: no host is asked, and nothing is launched, aborted or repaired"
 
 
-class LocalSession:
+class LocalSession(SessionResults):
     """A session without a host: the runs of one local folder, read again as another console syncs into it.
 
     What needs a host raises BadInput.
@@ -48,13 +42,13 @@ class LocalSession:
     LINK: Link = "local"
 
     def __init__(self, found: LocalExperiment) -> None:
+        super().__init__(found.folder, found.experiment, found.profile)
         self.experiment = found.experiment
         self.experiment_file = found.experiment_file
         self.ready = asyncio.Event()
         self.stopped = asyncio.Event()
         self._found = found
         self._runs = {run: LocalRun(found.folder, run) for run in found.runs}
-        self._results = LocalResults(found.folder, found.experiment, found.profile)
         self._damaged: dict[RunId, tuple[str, str]] = {}
         self._version = 0
         self._snapshot = self._new_snapshot()
@@ -165,29 +159,3 @@ class LocalSession:
             yield (result := step)
         self._damaged = {file.run: (file.key, f"{file.path}: {file.why}") for file in result.differing}
         self._notify()
-
-    def results(self) -> Results:
-        """The results of the local copies; damaged ones are not counted. Blocks while it reads files."""
-        return self._results.results(*self._known_of_runs())
-
-    def report(self) -> ExperimentReport:
-        """The results with the decision on them. Blocks while it reads files and computes."""
-        return self._results.report(*self._known_of_runs())
-
-    def items(self) -> ItemTable:
-        """The evaluation items of all counted runs. Blocks while it reads files."""
-        return self._results.items(*self._known_of_runs())
-
-    def item_detail(self, run: RunId, kind: str, item_id: str) -> ItemDetail:
-        """One item as ``run`` saved it. Blocks while it reads the file; raises UnusableCapsule."""
-        return self._results.item_detail(run, kind, item_id)
-
-    def record_decision(self, decision: Decision) -> None:
-        """Record ``decision`` in the folder. Blocks; raises BadInput if it cannot be written."""
-        self._results.record_decision(decision)
-
-    def _known_of_runs(self) -> tuple[dict[RunId, RunState | None], dict[RunId, str]]:
-        """States of the runs, and why local copies are damaged."""
-        snapshot = self._snapshot
-        damaged = {run: sync.note for run, sync in snapshot.sync_states.items() if sync.status == "damaged"}
-        return {run: view.state for run, view in snapshot.runs.items()}, damaged

@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from console.format import duration
 from console.hosts.pull.local_runs import LocalRun
-from console.local_experiment import LocalExperiment
-from console.local_session import LocalSession
+from console.local.experiment import LocalExperiment
+from console.local.session import LocalSession
 from console.runs.event_index import EventIndex, decode_lines, whole_lines
 from console.runs.log_store import LogStore
 from console.runs.log_times import LogTimes
@@ -78,13 +78,16 @@ class ReplayRun:
         self._start = self._queued = self._end = 0.0
 
     def load(self) -> None:
-        """Read the local copy; raises OSError."""
+        """Read the local copy, but for files that cannot be read: the copy's sync state names them."""
         folder, self._state = self._local.folder, self._local.view.state
         if folder is None:
             return
-        self._events = EventIndex(folder / EVENTS, RunView(self.run))
-        self._log_times = LogTimes(folder / LOG, _events_in(folder / EVENTS))
-        self.log = ReplayLog(folder / LOG)
+        with suppress(OSError):
+            self._events = EventIndex(folder / EVENTS, RunView(self.run))
+            self._log_times = LogTimes(folder / LOG, _events_in(folder / EVENTS))
+            self.log = ReplayLog(folder / LOG)
+        if self._events is None:
+            return
         times, state = self._events.times, self._state
         earliest, latest = (times[0], times[-1]) if times else (0.0, 0.0)
         if state is not None:
@@ -131,7 +134,7 @@ class ReplayRun:
 
     def sync_state(self) -> SyncState:
         """That of the local copy once the run has ended."""
-        return self._local.sync if self.has_ended else SyncState()
+        return self._local.sync if self.has_ended else SyncState(note=self._local.error)
 
 
 class ReplaySession(LocalSession):
