@@ -39,7 +39,7 @@ def _padded(row: Sequence[str], widths: Sequence[int]) -> list[str]:
 
 
 def markdown_text(text: str) -> str:
-    """``text``, of which Markdown takes no part for markup."""
+    """``text`` with Markdown's markup characters escaped."""
     escaped = re.sub(r"([\\`*_{}\[\]#|~])", r"\\\1", text)
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 

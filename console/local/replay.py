@@ -33,7 +33,7 @@ _NOT_LAUNCHED = RunState("queued", "")
 
 
 class ReplayLog(LogStore):
-    """A log that ends where it ended at one moment."""
+    """Log store that shows a log file up to a given size, as the log was at one moment of a replay."""
 
     def __init__(self, path: Path | None) -> None:
         super().__init__(path)
@@ -78,7 +78,7 @@ class ReplayRun:
         self._start = self._queued = self._end = 0.0
 
     def load(self) -> None:
-        """Read the local copy, but for files that cannot be read: the copy's sync state names them."""
+        """Read the local copy as far as its files can be read; ``sync_state`` says why the events cannot."""
         folder, self._state = self._local.folder, self._local.view.state
         if folder is None:
             return

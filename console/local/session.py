@@ -104,11 +104,11 @@ class LocalSession(SessionResults):
         """Nothing: there is no link."""
 
     def plan_launch(self, wanted: Iterable[RunId], *, restart: bool = False) -> LaunchPlan:
-        """A plan of no launch."""
+        """Launch plan that launches nothing and skips every run: there is no host."""
         return LaunchPlan((), tuple((run, "there is no host") for run in wanted))
 
     def plan_abort(self, wanted: Iterable[RunId]) -> AbortPlan:
-        """A plan of no abort."""
+        """Abort plan without runs: there is no host."""
         return AbortPlan(())
 
     async def launch(self, plan: LaunchPlan) -> Sequence[Outcome]:

@@ -110,7 +110,7 @@ class LocalResults:
 
 
 class SessionResults(ABC):
-    """What any session has of the results of its local copies; the base of sessions with and without a host."""
+    """Base class of sessions, with a host or without: results, report, items and decisions of the local copies."""
 
     def __init__(self, folder: Path, experiment: Experiment, profile: str) -> None:
         self._local = LocalResults(folder, experiment, profile)

@@ -27,7 +27,7 @@ class ExperimentChange(Struct, frozen=True):
 
 
 class WatchedExperiment:
-    """The experiment that is in force, with the settings of its runs; tells whether its files have changed since.
+    """Experiment in force with the settings of its runs; tells whether its files have changed since they were read.
 
     Args:
         file: the experiment's file.

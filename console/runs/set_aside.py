@@ -43,7 +43,7 @@ class SetAside(Struct, frozen=True):
 
 
 def decode_set_aside(reply: Mapping[str, Any]) -> SetAside:
-    """What the agent's ``reply`` lists, its texts made safe to show; raises ValidationError."""
+    """Decode the agent's ``reply`` and sanitize its texts; raises ValidationError."""
     found = msgspec.convert(reply, SetAside)
     launches = tuple(
         replace(one, key=sanitize_line(one.key), state=sanitize_line(one.state), reason=sanitize_line(one.reason))
