@@ -7,6 +7,7 @@ import secrets
 import socket
 import sys
 from argparse import Namespace
+from contextlib import redirect_stdout
 
 from console import exit_codes
 from console.commands.answers import ServedAnswer, print_json
@@ -19,19 +20,19 @@ SERVED_DRIVER = "console.ui.served_driver:ServedDriver"
 
 
 def serve(context: Context) -> int:
-    """Serve until interrupted. Whoever has the printed address sees the console; with ``--read-write`` he drives it.
+    """Serve until interrupted. Whoever has the printed address sees the console, and with ``--read-write`` operates it.
 
     Raises:
         BadInput: the address is not allowed or cannot be used, or what serves it is not installed.
     """
     options = context.options
-    listening = _listen(options)
     try:
         from console.commands.web_server import run_server
     except ModuleNotFoundError as error:
         raise BadInput(
             f"serving needs {error.name}, which is not installed: pip install 'qllm-console[serve]'", field="serve"
         ) from error
+    listening = _listen(options)
     token = secrets.token_urlsafe(24)
     host, port = listening.getsockname()[:2]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}/{token}/"
@@ -41,7 +42,8 @@ def serve(context: Context) -> int:
         print_line(url)
     report("read-write: the page launches and aborts runs" if options.read_write else "read-only; Ctrl+C ends it")
     title = f"qllm-console: {context.experiment.name}, {context.profile}"
-    run_server(console_command(options), SERVED_DRIVER, listening, token, title)
+    with redirect_stdout(sys.stderr):  # textual-serve prints there what a console wrote before it failed
+        run_server(console_command(options), SERVED_DRIVER, listening, token, title)
     return exit_codes.DONE
 
 
@@ -54,7 +56,7 @@ def console_command(options: Namespace) -> list[str]:
 
 
 def _listen(options: Namespace) -> socket.socket:
-    """A socket that listens where the options say.
+    """Open the server's TCP socket on ``--address`` and ``--port``.
 
     Raises:
         BadInput: it is not on the loopback and that was not allowed, or cannot be used.

@@ -1,4 +1,4 @@
-"""What an open console can be switched to: hosts, profiles, experiment files; opened as if its options had named them."""
+"""Hosts, profiles and experiment files that an open console can be switched to."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _HEAD_BYTES = 100_000  # of a file, to see whether it is an experiment's
 
 
 class ContextSwitcher:
-    """The choices beside what the console was opened with. Its methods read files.
+    """Lists what the console can be switched to, and opens it as if the options had named it. Its methods read files.
 
     Attributes:
         present: host, profile and experiment file that are open.
@@ -55,17 +55,19 @@ class ContextSwitcher:
         return tuple((name, sanitize_line(one.title)) for name, one in profiles.items())
 
     def open(self, host: str, profile: str, file: Path) -> Context:
-        """What to open in place of what is open; raises BadInput."""
+        """Context of the choice, with the other options as they were; raises BadInput."""
         chosen = {"host": host, "profile": profile, "experiment": file}
         return Context(argparse.Namespace(**vars(self._options) | chosen))
 
     def note_opened(self, host: str, profile: str, file: Path) -> None:
-        """These are open from now on."""
+        """Note that these are open from now on."""
         self.present = (host, profile, file)
         self.remember()
 
     def remember(self) -> None:
-        """Keep the file that is open among those opened before, for this and later consoles; without room for it, not."""
+        """Add the open file to those opened before, unless read-only; an error of writing is ignored."""
+        if self._options.read_only:
+            return
         file, path = self.present[2], _recent_file()
         recent = dict.fromkeys((file, *_read_recent()))
         text = "".join(f"{one}\n" for one in list(recent)[:_MAX_RECENT] if "\n" not in str(one))

@@ -9,6 +9,7 @@ of its own, started without a shell.
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import re
 import secrets
@@ -74,6 +75,11 @@ class ConsoleService(AppService):
         self._stdin = process.stdin
         return process
 
+    async def run(self) -> None:
+        """Pass on what the console shows until it ends, then close its page, also where the console has failed."""
+        await super().run()
+        await self.remote_close()
+
     async def end(self) -> None:
         """End the console, by force if it does not end in time."""
         with suppress(TimeoutError):
@@ -93,7 +99,8 @@ class ConsoleServer(Server):
         self._argv = tuple(command)
         self._driver = driver
         self._token = token
-        self._is_loopback = listening.getsockname()[0] in ("127.0.0.1", "::1")
+        address = ipaddress.ip_address(listening.getsockname()[0])
+        self._own_hosts = (*LOOPBACK, str(address)) if address.is_loopback else None
         self._pages = 0
 
     def app(self) -> web.Application:
@@ -109,7 +116,8 @@ class ConsoleServer(Server):
         """Refuse what does not come from the page that this server delivered."""
         if not self._is_own_host(request.headers.get("Host", "")):
             raise web.HTTPForbidden(text="not this server's address\n")
-        if not secrets.compare_digest(request.path.split("/")[1].encode(), self._token.encode()):
+        first = request.path.removeprefix("/").partition("/")[0]  # of "*", a path without a slash, all of it
+        if not secrets.compare_digest(first.encode(errors="replace"), self._token.encode()):
             raise web.HTTPNotFound(text="the address is not complete: use the one that was printed\n")
         response = await handler(request)
         if not response.prepared:
@@ -120,7 +128,7 @@ class ConsoleServer(Server):
         """Whether ``host`` is a name of the loopback with any port, since a tunnel may have another one; if others may
         connect, any name that is well formed."""
         named = _HOST.fullmatch(host)
-        return named is not None and (not self._is_loopback or named.group(1).lower() in LOOPBACK)
+        return named is not None and (self._own_hosts is None or named.group(1).lower() in self._own_hosts)
 
     async def page(self, request: web.Request) -> web.Response:
         """The page with the terminal in it."""

@@ -1,4 +1,4 @@
-"""Driver of a console that a web page shows: Textual's, and the console ends when the server does, however that ends."""
+"""Textual driver of a console in a web page. A module of its own because Textual imports it by name, in that console only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from textual.drivers.web_driver import WebDriver
 
 
 class ServedDriver(WebDriver):
-    """Reads keys from the server's pipe; its end is the end of the console, which nobody could see or end any more."""
+    """Textual's driver, but the console ends with the server, however that ends: nobody could see or end it any more."""
 
     def start_application_mode(self) -> None:
         self._console_loop = asyncio.get_running_loop()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import shlex
 import socket
@@ -22,6 +21,7 @@ from console.commands import web_server
 from console.commands.serve import SERVED_DRIVER, console_command
 from console.commands.web_server import ConsoleServer
 from tests.console.browser import BROWSER, browser
+from tests.console.commands.json_checker import checked
 from tests.console.tiny import write_experiment
 
 TOKEN = "unguessable"  # noqa: S105
@@ -36,15 +36,15 @@ ARGUMENTS = ("--runs=a b", "$(touch shell-ran)", "'; true", '"')
 
 
 @asynccontextmanager
-async def served(*arguments: str) -> AsyncIterator[str]:
-    """The address of a server whose pages run ``PROGRAM``."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = ConsoleServer([sys.executable, "-c", PROGRAM, *arguments], "a driver", listening, TOKEN, "a <title>")
+async def served(*arguments: str, program: str = PROGRAM, ip: str = "127.0.0.1") -> AsyncIterator[str]:
+    """The address of a server whose pages run ``program``."""
+    listening = socket.create_server((ip, 0))
+    server = ConsoleServer([sys.executable, "-c", program, *arguments], "a driver", listening, TOKEN, "a <title>")
     runner = web.AppRunner(server.app())
     await runner.setup()
     try:
         await web.SockSite(runner, listening).start()
-        yield f"127.0.0.1:{listening.getsockname()[1]}"
+        yield f"{ip}:{listening.getsockname()[1]}"
     finally:
         await runner.cleanup()
 
@@ -64,6 +64,21 @@ async def test_only_the_whole_address_on_this_machine_is_answered() -> None:
             assert await status(wrong) == 404
         for host in ("evil.example", "127.0.0.1.evil.example", "localhost@evil.example", "evil.example/localhost"):
             assert await status(page, Host=host) == 403
+
+
+async def test_another_address_of_the_loopback_refuses_other_host_names_too() -> None:
+    async with served(ip="127.0.0.2") as address:
+        assert await status(f"http://{address}/{TOKEN}/") == 200
+        assert await status(f"http://{address}/{TOKEN}/", Host="evil.example") == 403
+
+
+@pytest.mark.parametrize("request_line", [b"OPTIONS * HTTP/1.1", b"GET /\xff/ HTTP/1.1"])
+async def test_a_request_without_a_path_is_refused(request_line: bytes) -> None:
+    async with served() as address:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(address.rpartition(":")[2]))
+        writer.write(request_line + b"\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        assert (await reader.readline()).split()[1] in (b"400", b"404")
+        writer.close()
 
 
 async def test_the_page_loads_nothing_from_elsewhere_and_is_in_no_frame() -> None:
@@ -97,6 +112,15 @@ async def test_a_page_runs_a_console_of_its_own_without_a_shell_and_ends_it(
         assert shown.splitlines() == [*ARGUMENTS, "driver=a driver"]
         await asyncio.to_thread(console.wait, 20)
     assert not (tmp_path / "shell-ran").exists()
+
+
+@pytest.mark.parametrize("program", ["raise SystemExit('broken')", PROGRAM.partition("while")[0]])
+async def test_a_console_that_fails_closes_its_page(program: str) -> None:
+    async with served("x", program=program) as address, aiohttp.ClientSession() as client, asyncio.timeout(60):
+        async with client.ws_connect(f"ws://{address}/{TOKEN}/ws", origin=f"http://{address}") as page:
+            async for message in page:  # ends with the socket
+                assert message.type is aiohttp.WSMsgType.BINARY
+        assert page.close_code == aiohttp.WSCloseCode.OK
 
 
 async def test_a_message_that_is_none_ends_its_page_alone() -> None:
@@ -155,7 +179,8 @@ def test_what_it_refuses(capsys: pytest.CaptureFixture[str], arguments: str, exp
 async def test_a_browser_shows_the_runs_and_another_view_after_a_key(tmp_path: Path) -> None:
     hosts = tmp_path / "hosts.toml"
     hosts.write_text(
-        '[hosts.away]\ntitle = "away"\nlauncher = "ssh"\naddress = "127.0.0.1"\nport = 9\nworkspace = "/tmp/x"\n'
+        '[hosts.away]\ntitle = "away"\nlauncher = "ssh"\naddress = "127.0.0.1"\nport = 9\n'
+        f'workspace = "{tmp_path}/workspace"\n'
     )
     command = [
         sys.executable, "-m", "console.cli", "serve", "--json", "--hosts", str(hosts), "--host", "away",
@@ -166,7 +191,7 @@ async def test_a_browser_shows_the_runs_and_another_view_after_a_key(tmp_path: P
     assert serving.stdout is not None
     try:
         async with asyncio.timeout(90):
-            url = json.loads(await serving.stdout.readuntil(b"}\n"))["url"]
+            url = checked((await serving.stdout.readuntil(b"}\n")).decode())["url"]
             async with browser(tmp_path) as page:
                 await page.open(url)
                 shown = await page.until_shown("2 Runs", "A/42", "read-only")

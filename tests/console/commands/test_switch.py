@@ -15,8 +15,8 @@ from engine.contract.toml_file import find_config
 from tests.console.tiny import PROFILE, write_experiment
 
 
-def switcher(file: Path) -> ContextSwitcher:
-    return ContextSwitcher(Context(Namespace(**DEFAULTS | {"experiment": file, "profile": PROFILE})))
+def switcher(file: Path, **options: bool) -> ContextSwitcher:
+    return ContextSwitcher(Context(Namespace(**DEFAULTS | {"experiment": file, "profile": PROFILE} | options)))
 
 
 @pytest.fixture
@@ -51,6 +51,12 @@ def test_what_cannot_be_remembered_is_not(file: Path, tmp_path: Path) -> None:
     found = switcher(file)
     found.remember()
     assert found.files() == (file,)
+
+
+def test_read_only_it_remembers_nothing(file: Path, tmp_path: Path) -> None:
+    found = switcher(file, read_only=True)
+    found.note_opened("ramp", "smoke", file)
+    assert found.present == ("ramp", "smoke", file) and not (tmp_path / "state").exists()
 
 
 def test_opening_is_as_if_the_options_had_named_it(file: Path) -> None:
