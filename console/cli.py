@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from console import exit_codes
+from console.commands.completion import SHELLS, PrintCompletion
 from console.commands.context import Context
 from console.commands.host_options import add_host_commands
 from console.commands.output import progress_as_ndjson, report_error
@@ -65,7 +66,6 @@ _COMMANDS = {
 }
 """Module in ``console/commands`` of each command; the function there has the command's name."""
 
-SHELLS = ("bash", "zsh", "tcsh", "fish")
 DEFAULTS = {
     "command": None,
     "host": "local",
@@ -82,16 +82,6 @@ DEFAULTS = {
 }
 
 
-class _PrintCompletion(argparse.Action):
-    """Prints a completion script. What makes it is imported only here."""
-
-    def __call__(self, parser: argparse.ArgumentParser, _: object, shell: object, option: str | None = None) -> None:
-        from console.commands.completion import completion_script
-
-        print(completion_script(parser, str(shell)))
-        parser.exit()
-
-
 def parser() -> Parser:
     """Parser of the command line; the shared options may stand before or after the command."""
     shared, as_json = shared_options(), json_option()
@@ -103,7 +93,7 @@ def parser() -> Parser:
     top.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     top.add_argument(
         "--print-completion",
-        action=_PrintCompletion,
+        action=PrintCompletion,
         choices=SHELLS,
         metavar="SHELL",
         help="print the completion script for bash, zsh, tcsh or fish, and exit",
@@ -134,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         options = parse(sys.argv[1:] if arguments is None else arguments)
         if options.progress == "ndjson":
-            from console.commands.progress import use_ndjson
+            from console.commands.answers import use_ndjson
 
             use_ndjson(options.command)
         sys.exit(_view(options) if options.command == "view" else _command(Context(options)))

@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from console.commands.output import ProgressKind, print_line
+from console.commands.output import ProgressKind, print_line, progress_as_ndjson
 from console.hosts.preflight.checks import Check, Status
-from console.hosts.transfer.plan import PathProblem
+from console.hosts.transfer.verdict import Verdict
 from console.runs.launch_attempts import Outcome
 from console.runs.set_aside import SetAsideLaunch
 from console.runs.transitions import TransitionKind
@@ -63,6 +64,15 @@ def json_line(schema: str, command: str, answer: object) -> str:
     return msgspec.json.encode(envelope(schema, command, answer)).decode()
 
 
+def use_ndjson(command: str) -> None:
+    """Write progress and errors of ``command`` to stderr as NDJSON from now on (``--progress ndjson``)."""
+
+    def as_line(text: str, kind: ProgressKind, fields: dict[str, Any]) -> str:
+        return json_line("progress", command, ProgressLine(round(time.time(), 3), kind, text, **fields))
+
+    progress_as_ndjson(as_line)
+
+
 class ConditionTitle(Struct, frozen=True):
     """Title of a condition, and where it differs from the experiment's base."""
 
@@ -71,7 +81,7 @@ class ConditionTitle(Struct, frozen=True):
 
 
 class RunStatus(Struct, frozen=True):
-    """One run of the profile.
+    """State, progress and sync status of one run.
 
     Attributes:
         state: ``none`` if it was never launched.
@@ -92,11 +102,11 @@ class RunStatus(Struct, frozen=True):
 
 
 class StatusAnswer(Struct, frozen=True):
-    """The runs as the host knows them, and how far they are synced.
+    """State and sync status of every run of the profile, as the host reported them.
 
     Attributes:
         disk_free: bytes left on the host's disk; null: not known. ``disk_full``: too few for a run to start.
-        unnamed_runs: in the experiment's folder there, of conditions or seeds that the experiment does not have.
+        unnamed_runs: how many run folders on the host are of conditions or seeds that the experiment does not have.
     """
 
     host: str
@@ -108,7 +118,7 @@ class StatusAnswer(Struct, frozen=True):
 
 
 class WaitAnswer(Struct, frozen=True):
-    """Whether the runs have become as ``until`` says, and how they are; ``waited_s`` seconds were waited."""
+    """Result of a wait of ``waited_s`` seconds: whether the condition ``until`` was reached, and the state of its runs."""
 
     until: str
     reached: bool
@@ -117,7 +127,7 @@ class WaitAnswer(Struct, frozen=True):
 
 
 class TransitionLine(Struct, frozen=True):
-    """One thing that happened.
+    """One change of a run, of the host or of all runs together.
 
     Attributes:
         at: Unix time of this machine in seconds.
@@ -132,7 +142,7 @@ class TransitionLine(Struct, frozen=True):
 
 
 class TransferProgress(Struct, frozen=True):
-    """Progress of a transfer of ``files``; ``left_s``: seconds left at the mean pace, null where it is not known."""
+    """Progress of a file transfer; ``left_s``: seconds left at the mean rate, null where it is not known."""
 
     files: int
     bytes: int
@@ -141,7 +151,7 @@ class TransferProgress(Struct, frozen=True):
 
 
 class ProgressLine(Struct, frozen=True):
-    """A line of progress or an error, on stderr.
+    """Progress message or error of a command, on stderr with ``--progress ndjson``.
 
     Attributes:
         at: Unix time of this machine in seconds.
@@ -157,13 +167,13 @@ class ProgressLine(Struct, frozen=True):
 
 
 class OutcomesAnswer(Struct, frozen=True):
-    """What became of each run that was to be launched or aborted."""
+    """Outcome of the launch or the abort of each run."""
 
     outcomes: tuple[Outcome, ...]
 
 
 class ChosenRun(Struct, frozen=True):
-    """A run that would be launched; ``new``: the experiment does not have it yet."""
+    """Run that would be launched; ``new``: the experiment does not have it yet."""
 
     condition: str
     seed: int
@@ -172,7 +182,7 @@ class ChosenRun(Struct, frozen=True):
 
 
 class ChosenCondition(Struct, frozen=True):
-    """A condition that would be launched, and where it differs from its parent, as people read it."""
+    """Condition that would be launched; ``differences``: from its parent, as people read them."""
 
     name: str
     parent: str | None
@@ -181,7 +191,7 @@ class ChosenCondition(Struct, frozen=True):
 
 
 class LaunchChoiceAnswer(Struct, frozen=True):
-    """What ``run --dry-run`` would launch, and the TOML that it would add to the experiment for that."""
+    """Runs that ``run`` would launch without ``--dry-run``, and the TOML that it would add to the experiment for them."""
 
     runs: tuple[ChosenRun, ...]
     conditions: tuple[ChosenCondition, ...]
@@ -190,7 +200,7 @@ class LaunchChoiceAnswer(Struct, frozen=True):
 
 
 class SetAsideAnswer(Struct, frozen=True):
-    """What later launches of a run have set aside; ``present``: key of the launch in place."""
+    """Launches of a run that later launches have set aside; ``present``: key of the current launch."""
 
     condition: str
     seed: int
@@ -199,7 +209,7 @@ class SetAsideAnswer(Struct, frozen=True):
 
 
 class PreflightAnswer(Struct, frozen=True):
-    """The checks of a host, and the worst status of them."""
+    """Preflight checks of a host, and the worst status among them."""
 
     host: str
     status: Status
@@ -221,7 +231,7 @@ class SyncRunsAnswer(Struct, frozen=True):
     not_synced: dict[str, str]
 
 
-class SyncFolderAnswer(Struct, frozen=True):
+class SyncFolderAnswer(Verdict, frozen=True, kw_only=True):
     """Result of a folder sync: what both ends hold equally, what was transferred, what differs and why.
 
     Attributes:
@@ -233,27 +243,16 @@ class SyncFolderAnswer(Struct, frozen=True):
     """
 
     full: bool
-    direction: str
-    files: int
-    bytes: int
-    fingerprint: str
-    transferred_files: int
-    transferred_bytes: int
-    removed: int
-    not_synced: tuple[PathProblem, ...]
-    refused: tuple[PathProblem, ...]
-    seconds: float
-    dry_run: bool
 
 
 class ReportAnswer(Struct, frozen=True):
-    """The page that was written."""
+    """Path of the HTML report that was written."""
 
     file: str
 
 
 class ServedAnswer(Struct, frozen=True):
-    """The page that shows the console; whoever knows its address can open it."""
+    """Address of a served console, with the token that opens it."""
 
     url: str
     read_only: bool
@@ -278,7 +277,7 @@ class LogLineAnswer(Struct, frozen=True):
 
 
 class RunCurveAnswer(Struct, frozen=True):
-    """A metric of one run; null where a value was not finite."""
+    """Values of one metric of one run; null where a value was not finite."""
 
     condition: str
     seed: int
@@ -287,7 +286,7 @@ class RunCurveAnswer(Struct, frozen=True):
 
 
 class ConditionCurve(Struct, frozen=True):
-    """A metric of one condition: the mean of ``seeds`` seeds at each x, and the edges of its band."""
+    """Mean of one metric over the seeds of a condition, at each x: how many seeds it is of, and the edges of its band."""
 
     condition: str
     seeds: tuple[int, ...]
@@ -298,7 +297,7 @@ class ConditionCurve(Struct, frozen=True):
 
 
 class MetricCurves(Struct, frozen=True):
-    """A metric over time: of each run, or with ``--mean`` of each condition."""
+    """Curves of one metric: of each run, or with ``--mean`` of each condition."""
 
     metric: str
     label: str
@@ -308,7 +307,7 @@ class MetricCurves(Struct, frozen=True):
 
 
 class CurvesAnswer(Struct, frozen=True):
-    """What runs reported over time.
+    """Training curves of the chosen runs.
 
     Attributes:
         x: what ``x`` counts: ``step``, ``epoch``, or ``elapsed`` seconds of training.

@@ -1,4 +1,4 @@
-"""Runs a command against a session without a screen, reporting on stderr what happens to the link."""
+"""Runs a command against a session without a screen: connection, polls and changes; stderr reports what happens to the link."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from console.commands.output import report
 from console.format import full_disk
 from console.hosts.ssh.errors import LinkDown
 from console.runs.snapshot import Snapshot
+from console.runs.transitions import Transition, transitions
 from console.session import Session
 from engine.contract.settings import RunId
 
@@ -100,6 +101,29 @@ def launch_key(session: Session, run: RunId) -> str | None:
     """Key of the run's launch that the host reported last."""
     state = session.snapshot.runs[run].state
     return state.key if state else None
+
+
+class Changes:
+    """Collects the transitions of ``session`` between any two of its snapshots, from now on."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._before = session.snapshot
+        self._found: list[Transition] = []
+        self._changed = asyncio.Event()
+        session.subscribe(self._update)
+
+    async def next(self) -> tuple[Snapshot, tuple[Transition, ...]]:
+        """Wait for the next change of the snapshot; the newest one, and the transitions since the last call."""
+        await self._changed.wait()
+        self._changed.clear()
+        found, self._found = tuple(self._found), []
+        return self._session.snapshot, found
+
+    def _update(self, snapshot: Snapshot) -> None:
+        self._found += transitions(self._before, snapshot)
+        self._before = snapshot
+        self._changed.set()
 
 
 async def _fail_when_over(following: asyncio.Task[None], stopped: asyncio.Task[Any], session: Session) -> None:

@@ -1,4 +1,4 @@
-"""``qllm-console curves``: what runs reported over time, as charts of text, as CSV, JSON or SVG. Reads local copies."""
+"""``qllm-console curves``: training curves as text charts, CSV, JSON or SVG. Reads local copies."""
 
 from __future__ import annotations
 
@@ -54,17 +54,17 @@ def curves(context: Context) -> int:
     charts = [chart_of(views, metric, how, gates=context.experiment.gates) for metric in chosen]
     if not any(len(curve.series) for chart in charts for curve in chart.curves):
         report(f"no local run has {', '.join(one.name for one in chosen)} yet")
+    if picture is not None:
+        from console.charts.export import chart_svg
+
+        write_durably(picture, chart_svg(charts[0]).encode())
+        report(f"written: {picture}")
     if options.json:
         answer = CurvesAnswer(context.experiment.name, context.profile, options.x, tuple(map(_answer, charts)))
         print_json("curves", "curves", answer)
     elif options.csv:
         print_line(_csv(charts))
-    elif picture is not None:
-        from console.charts.export import chart_svg
-
-        write_durably(picture, chart_svg(charts[0]).encode())
-        report(f"written: {picture}")
-    else:
+    elif picture is None:
         print_line("\n\n".join(_text(chart) for chart in charts))
     return exit_codes.DONE
 

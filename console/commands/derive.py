@@ -1,4 +1,4 @@
-"""``qllm-console derive``: the next steps that follow from the results, and the condition or seeds that one of them means."""
+"""``qllm-console derive``: next steps that follow from the results, and the conditions or seeds that one of them adds."""
 
 from __future__ import annotations
 

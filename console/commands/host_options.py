@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from argparse import _SubParsersAction
 from pathlib import Path
-from typing import TypeAlias
 
-from console.commands.parser import Parser, chosen_options, condition_option, count, port
-
-Commands: TypeAlias = "_SubParsersAction[Parser]"
+from console.commands.parser import Commands, Parser, chosen_options, condition_option, count, port
 
 
 def add_host_commands(commands: Commands, parents: list[Parser]) -> None:
@@ -17,7 +13,7 @@ def add_host_commands(commands: Commands, parents: list[Parser]) -> None:
     _add_run(commands, [*parents, condition_option()])
     commands.add_parser("status", parents=parents, help="print the state of every run on the host")
     commands.add_parser("watch", parents=parents, help="show the runs as they change, until interrupted")
-    wait = commands.add_parser("wait", parents=[*parents, chosen], help="wait until runs have ended")
+    wait = commands.add_parser("wait", parents=[*parents, chosen], help="wait until runs have ended or reached a state")
     wait.add_argument(
         "--until",
         metavar="WHAT",

@@ -27,7 +27,7 @@ def report(text: str, kind: ProgressKind = "message", **fields: Any) -> None:
     """Write a line of progress or an error to stderr; stdout holds only the result.
 
     Args:
-        fields: what a program is told beside the text, where stderr is NDJSON: fields of ``ProgressLine``.
+        fields: further fields of ``ProgressLine``, used where stderr is NDJSON.
     """
     line = _Progress.as_line
     _write(sys.stderr, text if line is None else line(text, kind, fields))
@@ -42,7 +42,7 @@ def report_error(error: Exception) -> None:
 
 
 class _Progress:
-    """How progress is written, for the whole process as its streams are; None: as text."""
+    """How this process writes progress: its function makes a line of NDJSON; None: as text."""
 
     as_line: Callable[[str, ProgressKind, dict[str, Any]], str] | None = None
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import math
 import re
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 from engine.contract.bad_input import BadInput
 
@@ -21,7 +23,7 @@ _WORDS = (  # argparse's own messages, in every version since 3.11
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose errors are BadInput in words, on one line without the usage text."""
+    """ArgumentParser whose errors are BadInput in words, on one line without the usage text."""
 
     def error(self, message: str) -> NoReturn:
         """Raise BadInput for a message of argparse."""
@@ -36,6 +38,9 @@ class Parser(argparse.ArgumentParser):
         if action.choices is not None and value not in action.choices:
             known = ", ".join(str(choice) for choice in action.choices)
             raise argparse.ArgumentError(action, f"{value!r} is not one of: {known}")
+
+
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 
 
 def shared_options() -> Parser:
@@ -89,7 +94,7 @@ def part() -> Parser:
 
 
 def whole(text: str) -> int:
-    """A whole number as typed."""
+    """Parse a whole number; as all of these, raises ArgumentTypeError."""
     try:
         return int(text)
     except ValueError:
@@ -97,36 +102,32 @@ def whole(text: str) -> int:
 
 
 def count(text: str) -> int:
-    """A whole number of at least 1 as typed."""
+    """Parse a whole number of at least 1."""
     if (number := whole(text)) < 1:
         raise argparse.ArgumentTypeError(f"{text} is less than 1")
     return number
 
 
+def decimal(text: str, wanted: str, fits: Callable[[float], bool]) -> float:
+    """Parse a number that ``fits``; the error says that ``wanted`` is."""
+    with suppress(ValueError):
+        if fits(value := float(text)):
+            return value
+    raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
+
+
 def seconds(text: str) -> float:
-    """A time in seconds as typed: finite and more than 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
-    return value
+    """Parse a finite time in seconds above 0."""
+    return decimal(text, "a number of seconds above 0", lambda value: 0 < value < math.inf)
 
 
 def port(text: str) -> int:
-    """A TCP port as typed; 0 is any free one."""
+    """Parse a TCP port number; 0 lets the system choose a free one."""
     if not 0 <= (number := whole(text)) <= 65535:
         raise argparse.ArgumentTypeError(f"{text} is not a port, 0 to 65535")
     return number
 
 
 def fraction(text: str) -> float:
-    """A number from 0 to 0.99 as typed."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value <= 0.99:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 0.99")
-    return value
+    """Parse the weight of an exponential average, 0 to 0.99."""
+    return decimal(text, "a number from 0 to 0.99", lambda value: 0 <= value <= 0.99)

@@ -50,13 +50,13 @@ class DecisionsAnswer(Struct, frozen=True):
 
 
 class NextStepsAnswer(Struct, frozen=True):
-    """What could come next, with the evidence for and against each step."""
+    """Next steps that follow from the results, each with the evidence for and against it."""
 
     steps: tuple[NextStep, ...]
 
 
 class DerivedAnswer(Struct, frozen=True):
-    """What a step adds to the experiment; ``written``: it was added."""
+    """Conditions and seeds that a next step adds to the experiment; ``written``: they were added."""
 
     addition: Addition
     written: bool

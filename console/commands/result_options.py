@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from console.commands.host_options import Commands
-from console.commands.parser import Parser, chosen_options, count, fraction
+from console.commands.parser import Commands, Parser, chosen_options, count, decimal, fraction
 
 MAX_SPEED = 100_000
 
@@ -34,27 +33,26 @@ def add_view(commands: Commands) -> None:
         default=argparse.SUPPRESS,
         help="experiment file (default: what is kept in DIR)",
     )
-    view.add_argument("--replay", action="store_true", help="show the runs as they went on, from their first launch on")
+    view.add_argument("--replay", action="store_true", help="replay the runs from their first launch on")
     view.add_argument(
-        "--speed", metavar="X", type=_speed, default=60.0, help="of a replay: seconds that pass in one (default: 60)"
+        "--speed", metavar="X", type=_speed, default=60.0, help="seconds of the replay in one second (default: 60)"
     )
 
 
 def _speed(text: str) -> float:
-    """A speed of at most 100,000; raises ArgumentTypeError."""
-    try:
-        speed = float(text.removesuffix("x"))
-    except ValueError:
-        speed = 0.0
-    if not 0 < speed <= MAX_SPEED:
-        raise argparse.ArgumentTypeError(f"not a number above 0, at most {MAX_SPEED:,}: {text!r}")
-    return speed
+    """Parse the speed of a replay: ``60`` or ``60x``."""
+    wanted = f"a number above 0, at most {MAX_SPEED:,}"
+    return decimal(text.removesuffix("x"), wanted, lambda speed: 0 < speed <= MAX_SPEED)
 
 
 def _add_results(commands: Commands, parents: list[Parser]) -> None:
     written = Parser(add_help=False)
     formats = written.add_mutually_exclusive_group()
-    for name, what in (("markdown", "Markdown"), ("latex", "a LaTeX document"), ("csv", "CSV, a row for each number")):
+    for name, what in (
+        ("markdown", "Markdown"),
+        ("latex", "a LaTeX document"),
+        ("csv", "CSV with a row for each number"),
+    ):
         formats.add_argument(f"--{name}", action="store_true", help=f"print {what} on stdout")
     results = commands.add_parser(
         "results",
@@ -67,7 +65,9 @@ def _add_results(commands: Commands, parents: list[Parser]) -> None:
     compare = commands.add_parser("compare", parents=[*parents, written], help="print one comparison in full")
     compare.add_argument("ours", metavar="OURS", help="a condition, such as B")
     compare.add_argument("theirs", metavar="THEIRS", help="the condition it is compared with, or mean_pool")
-    page = commands.add_parser("report", parents=parents, help="write the results as one HTML page without network")
+    page = commands.add_parser(
+        "report", parents=parents, help="write the results as one HTML page that needs no network"
+    )
     page.add_argument("--html", metavar="FILE", type=Path, required=True, help="the page, replaced if it exists")
 
 
@@ -80,7 +80,12 @@ def _add_curves(commands: Commands, parents: list[Parser]) -> None:
     curves.add_argument("--metric", action="append", metavar="NAME", help="a metric (default: loss); may be repeated")
     curves.add_argument("--x", choices=("step", "epoch", "elapsed"), default="step", help="x axis (default: step)")
     curves.add_argument("--mean", action="store_true", help="mean over seeds of each condition, with its band")
-    curves.add_argument("--spread", choices=("sd", "range"), default="sd", help="the band (default: sd)")
+    curves.add_argument(
+        "--spread",
+        choices=("sd", "range"),
+        default="sd",
+        help="what the band shows: sd (default) or range",
+    )
     curves.add_argument("--smoothing", type=fraction, metavar="W", default=0.0, help="weight of the average, 0 to 0.99")
     curves.add_argument("--log", action="store_true", help="logarithmic scale of the chart")
 
@@ -95,7 +100,7 @@ def _add_items(commands: Commands, parents: list[Parser]) -> None:
         "--by",
         choices=("majority", "margin"),
         default="majority",
-        help="of its seeds (default), or mean margin above 0",
+        help="what is right: most of its seeds (default), or a mean margin above 0",
     )
     items.add_argument("--lemma", metavar="WORD", default="", help="only items of this lemma")
     items.add_argument("--reason", metavar="CODE", default="", help="only killers with this reason code")
@@ -104,10 +109,14 @@ def _add_items(commands: Commands, parents: list[Parser]) -> None:
 
 
 def _add_derive(commands: Commands, parents: list[Parser]) -> None:
-    derive = commands.add_parser("derive", parents=parents, help="list the next steps, or add what one of them means")
+    derive = commands.add_parser(
+        "derive", parents=parents, help="list the next steps, or add the condition or the seeds of one"
+    )
     derive.add_argument("step", nargs="?", type=count, metavar="STEP", help="number of a step (default: list them)")
     derive.add_argument("--write", action="store_true", help="add it to the experiment, for good (default: print it)")
-    derive.add_argument("--parent", metavar="NAME", default="", help="which condition it is derived from, of several")
+    derive.add_argument(
+        "--parent", metavar="NAME", default="", help="condition to derive from, where the step names several"
+    )
     derive.add_argument("--change", metavar="FILE", type=Path, help="TOML of what differs (default: as the step says)")
     derive.add_argument("--reason", metavar="TEXT", default="", help="why (default: the title of the step)")
 
@@ -122,8 +131,8 @@ def _add_decisions(commands: Commands, parents: list[Parser]) -> None:
         "decisions", parents=parents, help="print what was decided on the results, by whom, when and why"
     )
     decide = commands.add_parser("decide", parents=parents, help="record a decision on the results as they are now")
-    decide.add_argument("decision", choices=("ship", "fall-back", "do-not-ship", "go-on"))
-    decide.add_argument("--reason", dest="why", metavar="TEXT", required=True, help="why it is decided so")
+    decide.add_argument("decision", choices=("ship", "fall-back", "do-not-ship", "go-on"), help="what is decided")
+    decide.add_argument("--reason", dest="why", metavar="TEXT", required=True, help="why")
     decide.add_argument(
         "--condition", dest="decided_condition", metavar="NAME", default="", help="what is shipped, or fallen back to"
     )

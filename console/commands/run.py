@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 
 from console import exit_codes
-from console.commands.answers import LaunchChoiceAnswer, OutcomesAnswer, print_json
+from console.commands.answers import ChosenCondition, ChosenRun, LaunchChoiceAnswer, OutcomesAnswer, print_json
 from console.commands.connect import command, connected, follow_launches, launch_key, next_poll
 from console.commands.context import Context
 from console.commands.limits import WaitLimit
@@ -83,7 +83,15 @@ async def run(context: Context) -> int:
 def _print_choice(choice: LaunchChoice, *, as_json: bool) -> None:
     """Print what would be launched, and what would be added to the experiment for it."""
     if as_json:
-        print_json("launch-choice", "run", LaunchChoiceAnswer(**choice.summary()))
+        answer = LaunchChoiceAnswer(
+            tuple(ChosenRun(one.run.condition, one.run.seed, one.settings_hash, one.is_new) for one in choice.runs),
+            tuple(
+                ChosenCondition(one.name, one.parent or None, one.differences, one.is_new) for one in choice.conditions
+            ),
+            choice.new_seeds,
+            choice.addition.toml if choice.addition else "",
+        )
+        print_json("launch-choice", "run", answer)
         return
     for line in choice.lines:
         report(line)

@@ -52,7 +52,7 @@ async def _sync_folder(context: Context) -> int:
         report(f"qllm-console: not synced: {error}")
         return exit_codes.FAILED
     if context.options.json:
-        print_json("sync-folder", "sync", SyncFolderAnswer(full=verdict.full, **structs.asdict(verdict)))
+        print_json("sync-folder", "sync", SyncFolderAnswer(**structs.asdict(verdict), full=verdict.full))
     else:
         _print_verdict(verdict)
     return exit_codes.DONE if verdict.full or verdict.dry_run else exit_codes.FAILED

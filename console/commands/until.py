@@ -19,7 +19,7 @@ Reached = Literal["yes", "not yet", "never"]
 
 
 class Until(Struct, frozen=True):
-    """What is waited for.
+    """Parsed ``--until`` option.
 
     Attributes:
         kind: ``finished``: all runs have finished. ``failed``: one of them has failed. ``all-ended``: none is queued or
@@ -32,7 +32,7 @@ class Until(Struct, frozen=True):
 
 
 def parse_until(typed: str, chosen: tuple[RunId, ...]) -> Until:
-    """``finished``, ``failed``, ``all-ended``, or ``RUN=STATE`` of one of the ``chosen`` runs.
+    """Parse ``finished``, ``failed``, ``all-ended``, or ``RUN=STATE`` of one of the ``chosen`` runs.
 
     Raises:
         BadInput: it is none of these.
@@ -54,7 +54,7 @@ def parse_until(typed: str, chosen: tuple[RunId, ...]) -> Until:
 
 
 def reached(until: Until, views: Mapping[RunId, RunView]) -> Reached:
-    """Whether the runs are as ``until`` says; ``never``: as they ended, they cannot become so without a new launch."""
+    """Whether ``until`` is reached; ``never``: as the runs ended, it cannot be without a new launch."""
     of = [views[run] for run in until.runs]
     ended = [has_ended(view) for view in of]
     match until.kind:
@@ -81,7 +81,7 @@ def has_ended(view: RunView) -> bool:
 
 
 def states_text(views: Iterable[RunView]) -> str:
-    """``A/42 finished, A/123 running``; beyond six runs only their number is told."""
+    """``A/42 finished, A/123 running``; beyond six runs only their number."""
     texts = [f"{view.run.label} {view.state_name if view.state else 'not launched'}" for view in views]
     more = len(texts) - 6
     return ", ".join(texts[:6]) + (f" and {counted(more, 'other run')}" if more > 0 else "")

@@ -1,4 +1,4 @@
-"""``qllm-console wait``: wait until runs are as a condition says."""
+"""``qllm-console wait``: wait until runs have reached a state."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import time
 
 from console import exit_codes
 from console.commands.answers import WaitAnswer, print_json
-from console.commands.changes import Changes
-from console.commands.connect import command, connected
+from console.commands.connect import Changes, command, connected
 from console.commands.context import Context
 from console.commands.output import print_line, report
 from console.commands.status import run_status
@@ -18,10 +17,10 @@ from console.session import Session
 
 @command
 async def wait(context: Context) -> int:
-    """Wait until the runs are as ``--until`` says, then print how they are.
+    """Wait for the condition of ``--until``, then print the state of the runs.
 
     Returns:
-        0 once they are; 3 once they have ended otherwise, so that they cannot become so.
+        0 once it is reached; 3 once the runs have ended otherwise, so that it cannot be reached any more.
     """
     until = parse_until(context.options.until, context.chosen_runs())
     session = context.session()
@@ -39,7 +38,7 @@ async def wait(context: Context) -> int:
 
 
 async def _until(session: Session, until: Until) -> bool:
-    """Wait for the end; reports on stderr what happens meanwhile. Whether ``until`` was reached."""
+    """Wait until ``until`` is reached (True) or cannot be any more (False); transitions are reported on stderr meanwhile."""
     changes = Changes(session)
     snapshot = session.snapshot
     while (answer := reached(until, snapshot.runs)) == "not yet":

@@ -1,4 +1,4 @@
-"""``qllm-console watch``: the runs as they change: one table that is drawn again on a terminal, else a line for each change."""
+"""``qllm-console watch``: the runs as they change, as a table that is redrawn on a terminal, else a line for each change."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import shutil
 import sys
 import time
 
-from console import exit_codes
 from console.commands.answers import TransitionLine, json_line
-from console.commands.changes import Changes
-from console.commands.connect import command, connected
+from console.commands.connect import Changes, command, connected
 from console.commands.context import Context
 from console.commands.output import print_line, write
 from console.commands.status import status_answer, status_table
@@ -38,7 +36,6 @@ async def watch(context: Context) -> int:
                 screen.draw(snapshot)
             for one in found if screen is None else ():
                 print_line(_line(one, as_json=context.options.json))
-    return exit_codes.DONE
 
 
 def _line(one: Transition, *, as_json: bool) -> str:
@@ -48,7 +45,7 @@ def _line(one: Transition, *, as_json: bool) -> str:
 
 
 class _Screen:
-    """The table on a terminal, drawn over the one before; it never takes more lines than there are."""
+    """Redraws the table of runs in place on a terminal, in at most as many lines as that has."""
 
     def __init__(self) -> None:
         self._lines = 0

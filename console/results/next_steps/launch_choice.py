@@ -54,7 +54,7 @@ class ChosenRun(Struct, frozen=True):
 
 
 class ChosenCondition(Struct, frozen=True):
-    """A condition to run.
+    """Condition chosen for a launch.
 
     Attributes:
         name: its name, the proposed one if ``is_new``.
@@ -96,16 +96,6 @@ class LaunchChoice(Struct, frozen=True):
     def run_ids(self) -> tuple[RunId, ...]:
         """The runs, condition by condition."""
         return tuple(one.run for one in self.runs)
-
-    def summary(self) -> dict[str, Any]:
-        """As JSON has it: runs, new conditions and seeds, and the TOML that is added for them."""
-        runs = [structs.asdict(one.run) | {"settings_hash": one.settings_hash, "new": one.is_new} for one in self.runs]
-        conditions = [
-            {"name": one.name, "parent": one.parent or None, "differences": one.differences, "new": one.is_new}
-            for one in self.conditions
-        ]
-        toml = self.addition.toml if self.addition else ""
-        return {"runs": runs, "conditions": conditions, "new_seeds": self.new_seeds, "added_toml": toml}
 
     @property
     def lines(self) -> tuple[str, ...]:

@@ -39,8 +39,8 @@ This page is made from the command line itself: `python -m tests.console.command
 ## In a browser
 
 `qllm-console serve` prints an address and shows the console there, read-only: it launches, aborts and repairs nothing, adds
-nothing to the experiment, records no decision and writes no file but the synced runs. `--read-write` lets the page do all
-that. It needs `pip install 'qllm-console[serve]'`.
+nothing to the experiment, records no decision and writes no file but the synced runs and host keys that are confirmed in the
+page. `--read-write` lets the page do all that. It needs `pip install 'qllm-console[serve]'`.
 
 It listens on 127.0.0.1 only. Another page in the same browser could send requests there, too; so every path begins with a
 token of 192 random bits that is in the printed address and nowhere else, requests by another host name are refused (a site
@@ -50,6 +50,8 @@ has the address has the console: do not pass it on. The page loads nothing from 
 
 From another machine, use a tunnel: `ssh -L 8000:127.0.0.1:8000 box`, and `serve --port 8000` on `box`. `--address` with
 `--allow-remote` listens for other machines without encryption: whoever reads the network has the address, and so the console.
+"""
+SHARED = """They stand before the command or after it, the last two before it; `view` takes `--experiment` only.
 """
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "run": (
@@ -92,7 +94,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 def page() -> str:
     """The page: what all commands share, then a section for each command."""
     top = parser()
-    parts = [INTRODUCTION, "## Options of every command\n", _options(_own(top, set())), "## Commands\n"]
+    parts = [INTRODUCTION, "## Options of every command\n", SHARED, _options(_own(top, set())), "## Commands\n"]
     shared = {option for action in _own(top, set()) for option in action.option_strings}
     for name, command in _commands(top).items():
         parts.append(f"### {name}\n\n{_help(top, name)}\n")

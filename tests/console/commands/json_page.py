@@ -1,4 +1,4 @@
-"""``docs/json.md`` from the schemas of what commands print. To write it anew: ``python -m tests.console.commands.json_page``."""
+"""``docs/json.md`` from the schemas of what commands print; ``python -m tests.console.commands.json_page`` writes it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from console.commands.json_schemas import json_schema, schemas
 PAGE = Path(__file__).parents[3] / "docs" / "json.md"
 INTRODUCTION = """# JSON
 
-Every command prints JSON with `--json`: one object on stdout, or one object a line (NDJSON) where that is said below. Errors and
-progress go to stderr; with `--progress ndjson` these are lines of JSON, too (schema `progress`).
+Every command but `view` and `schema` prints JSON with `--json`: one object on stdout, or one object a line (NDJSON) where that is
+said below. Errors and progress go to stderr; with `--progress ndjson` these are lines of JSON, too (schema `progress`).
 
 Each object begins with `schema` (such as `qllm-console.status`), `version` (of that schema) and `command`. The version changes
 when a field is renamed, removed or means something else. New fields may come without a new version: ignore what you do not know.

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from console.cli import SHELLS, main
+from console.cli import main
+from console.commands.completion import SHELLS
 from tests.console.terminal import Terminal
 
 # the prompt is written in two parts, so that the echo of this line is not taken for it

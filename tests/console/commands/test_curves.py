@@ -85,6 +85,7 @@ def test_the_chart_is_written_as_a_picture_of_one_metric(
     pytest.importorskip("matplotlib")
     assert printed(capsys, runs, "--svg", str(tmp_path / "loss.svg")) == ""
     assert "training loss" in (tmp_path / "loss.svg").read_text()
+    assert metrics(capsys, runs, "--svg", str(tmp_path / "beside.json.svg")) and (tmp_path / "beside.json.svg").exists()
     with pytest.raises(SystemExit) as end:
         main(["curves", "--runs", str(runs), "--svg", str(tmp_path), "--metric", "loss", "--metric", "dev.top1"])
     assert end.value.code == 2 and "--svg: one metric at a time" in capsys.readouterr().err
