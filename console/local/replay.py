@@ -57,7 +57,7 @@ class ReplayLog(LogStore):
 
 
 class ReplayRun:
-    """One run over time. Reading it blocks.
+    """Replay of one run: its state, events and log at any moment. Methods block.
 
     Attributes:
         first, last: the host's Unix time in s of the first and last thing known of it; 0.0 if nothing is.
@@ -99,7 +99,7 @@ class ReplayRun:
         self.last = max(latest, self._start, self._end if state is not None and state.ended else 0.0)
 
     def show(self, moment: float) -> bool:
-        """Have ``view`` and ``log`` as they were at ``moment``, host's Unix time in s; True if they changed."""
+        """Set ``view`` and ``log`` to what they were at ``moment``, host's Unix time in s; True if the view changed."""
         if self._events is None:
             return False
         count, state = self._events.count_at(moment), self.state_at(moment)
@@ -129,11 +129,11 @@ class ReplayRun:
 
     @property
     def has_ended(self) -> bool:
-        """Whether it has at the moment that is shown."""
+        """Whether the run has ended at the moment that is shown."""
         return self.view.state is not None and self.view.state.ended
 
     def sync_state(self) -> SyncState:
-        """That of the local copy once the run has ended."""
+        """Sync state of the local copy once the run has ended; before that only why a file cannot be read."""
         return self._local.sync if self.has_ended else SyncState(note=self._local.error)
 
 
@@ -211,7 +211,7 @@ class ReplaySession(LocalSession):
                     await self._wake.wait()
 
     async def show(self) -> None:
-        """Have the runs as they were at the moment, if that has changed."""
+        """Set the runs to what they were at ``moment``, if that has changed."""
         while self._shown != self.moment:
             moment = self.moment
             await asyncio.to_thread(self.show_now, moment)
@@ -220,7 +220,7 @@ class ReplaySession(LocalSession):
             self._notify()
 
     def show_now(self, moment: float) -> None:
-        """Have the runs as they were ``moment`` seconds after the beginning. Blocks."""
+        """Set the runs to what they were ``moment`` seconds after the beginning. Blocks."""
         at = self._finish if moment >= self.length else self._begin + moment  # a sum may round to before the end
         for one in self._replayed.values():
             one.show(at)

@@ -98,10 +98,10 @@ class LocalSession(SessionResults):
         return any(changed)
 
     def reconnect(self) -> None:
-        """Nothing: there is no link."""
+        """Do nothing: there is no link."""
 
     async def close(self) -> None:
-        """Nothing: there is no link."""
+        """Do nothing: there is no link."""
 
     def plan_launch(self, wanted: Iterable[RunId], *, restart: bool = False) -> LaunchPlan:
         """Launch plan that launches nothing and skips every run: there is no host."""
@@ -112,42 +112,42 @@ class LocalSession(SessionResults):
         return AbortPlan(())
 
     async def launch(self, plan: LaunchPlan) -> Sequence[Outcome]:
-        """Refused."""
+        """Raise BadInput: there is no host."""
         raise BadInput(NO_HOST)
 
     async def abort(self, plan: AbortPlan) -> Sequence[Outcome]:
-        """Refused."""
+        """Raise BadInput: there is no host."""
         raise BadInput(NO_HOST)
 
     async def list_set_aside(self, run: RunId) -> SetAside:
-        """Refused."""
+        """Raise BadInput: there is no host."""
         raise BadInput(NO_HOST)
 
     async def restore(self, run: RunId, key: str, replaces: str) -> Outcome:
-        """Refused."""
+        """Raise BadInput: there is no host."""
         raise BadInput(NO_HOST)
 
     async def take_over(self) -> None:
-        """Refused."""
+        """Raise BadInput: there is no host."""
         raise BadInput(NO_HOST)
 
     async def preflight(self) -> tuple[Check, ...]:
-        """Refused."""
+        """Raise BadInput: there is no host."""
         raise BadInput(NO_HOST)
 
     def repair(self, what: Repair) -> NoReturn:
-        """Refused."""
+        """Raise BadInput: there is no host."""
         raise BadInput(NO_HOST)
 
     def pull_again(self) -> tuple[RunId, ...]:
-        """Refused."""
+        """Raise BadInput: there is no host."""
         raise BadInput(NO_HOST)
 
     async def check_experiment(self) -> None:
-        """Nothing: what was recorded beside the runs does not change."""
+        """Do nothing: what was recorded beside the runs does not change."""
 
     async def add(self, addition: Addition) -> tuple[RunId, ...]:
-        """Refused."""
+        """Raise BadInput: there is no host."""
         raise BadInput(NO_HOST)
 
     async def verify_synced(self) -> AsyncIterator[VerifyResult]:

@@ -141,7 +141,7 @@ class SessionResults(ABC):
         self._local.record_decision(decision)
 
     def _known_of_runs(self) -> tuple[dict[RunId, RunState | None], dict[RunId, str]]:
-        """What is known of the runs beside their local copies: their states, and why local copies are damaged."""
+        """State of each run, and the reason for each damaged local copy."""
         snapshot = self.snapshot
         damaged = {run: sync.note for run, sync in snapshot.sync_states.items() if sync.status == "damaged"}
         return {run: view.state for run, view in snapshot.runs.items()}, damaged

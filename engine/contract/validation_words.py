@@ -38,7 +38,8 @@ _FORMS = {
     r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\+00:00|Z)$": "a time such as 2026-01-31T12:00:00+00:00",
     r"^([A-Z]{3})?$": "a currency such as EUR",
 }
-"""What the patterns of the project's types mean."""
+"""Description of each pattern of the project's types."""
+_SIZED = {"array": ("a list", "entries"), "str": ("text", "characters"), "object": ("a table", "entries")}
 _ARRAYS = (inspect.ListType, inspect.VarTupleType, inspect.SetType, inspect.FrozenSetType, inspect.CollectionType)
 
 
@@ -84,12 +85,11 @@ def _kind(types: str) -> str:
 
 
 def _length(kind: str, limit: str | None, low: str, high: str | None, got: str | None) -> str:
-    what, parts = {"array": ("a list", "entries"), "str": ("text", "characters"), "object": ("a table", "entries")}[
-        kind
-    ]
+    what, parts = _SIZED[kind]
     if limit == ">=" and low == "1":
         return "must not be empty"
-    number = f"{low} to {high}" if high else f"{ {'>=': 'at least ', '<=': 'at most '}.get(limit or '', '') }{low}"
+    bound = {">=": "at least ", "<=": "at most "}.get(limit or "", "")
+    number = f"{low} to {high}" if high else f"{bound}{low}"
     return f"must be {what} of {number} {parts}" + (f", not {got}" if got else "")
 
 

@@ -25,7 +25,7 @@ _AT_PATH = re.compile(r" - at `[^`]*`$")
 
 
 class Typed(Struct, frozen=True):
-    """What the operator typed.
+    """Conditions, seeds and settings of a launch as the operator typed them.
 
     Attributes:
         conditions: their names; none: all of the profile, with changed settings those that are not derived.
@@ -39,7 +39,7 @@ class Typed(Struct, frozen=True):
 
 
 class InputError(Struct, frozen=True):
-    """What is wrong in one field of ``Typed``."""
+    """Error in one field of ``Typed``."""
 
     field: str
     message: str
@@ -77,7 +77,7 @@ class ChosenCondition(Struct, frozen=True):
 
 
 class LaunchChoice(Struct, frozen=True):
-    """What was chosen; with ``errors`` nothing is.
+    """Runs chosen for a launch, and what has to be added to the experiment for them; no runs if there are ``errors``.
 
     Attributes:
         new_seeds: seeds that the profile does not have yet: it gets them for every condition.
@@ -148,7 +148,7 @@ def seeds_text(seeds: Iterable[int]) -> str:
 
 
 def choose(experiment: Experiment, profile: str, typed: Typed, origin: Origin) -> LaunchChoice:
-    """The runs that ``typed`` means.
+    """Turn ``typed`` into runs with their settings.
 
     Changed settings make a derived condition of each chosen one; where a condition has exactly these settings already,
     it is that one, so that choosing the same again adds nothing.

@@ -44,7 +44,7 @@ _TICK_STEPS = (0.01, 0.02, 0.04, 0.05, 0.1, 0.2, 0.25)
 
 
 def comparison_sections(comparisons: Sequence[Comparison]) -> tuple[Section, ...]:
-    """Everything about the comparisons of one pair of conditions."""
+    """Sections of the comparisons of one pair of conditions."""
     title = "Is this recipe better? 95% for new lemmas and new seeds (points; margin: cosine)"
     sections = (
         differences_section(comparisons, title, "differences"),
@@ -87,7 +87,7 @@ def needs_text(need: Need, unit: Unit) -> str:
 
 
 def differences_section(comparisons: Sequence[Comparison], title: str, key: str) -> Section:
-    """Recipes compared: difference with interval, what it says, and for planned ones what would settle it."""
+    """Differences between conditions: interval, reading, and for planned ones what would settle them."""
     limit, axis = _points_axis([one for one in comparisons if one.metric not in ("margin", *TIERS[1:])])
     rows: list[Row] = []
     for above, label, one in _labelled(comparisons):
@@ -179,7 +179,7 @@ def t_test_section(comparisons: Sequence[Comparison], title: str, key: str) -> S
 
 
 def _t_sentences(tests: Sequence[PairedT]) -> list[str]:
-    """What so few pairs can find, once for each number of them."""
+    """Sentences on the smallest effect that a t-test can find, one for each number of pairs."""
     found = {test.pairs: test.detectable for test in tests if test.detectable is not None}
     return [
         f"With {counted(pairs, 'pair')} of seeds this test finds an effect four times in five only where it is "
@@ -190,7 +190,7 @@ def _t_sentences(tests: Sequence[PairedT]) -> list[str]:
 
 
 def models_section(comparisons: Sequence[Comparison]) -> Section:
-    """The trained models themselves compared, which says nothing about other seeds."""
+    """Comparisons of the trained models themselves, which say nothing about other seeds."""
     rows: list[Row] = []
     for one in comparisons:
         if one.models is None:
