@@ -27,14 +27,13 @@ from console.hosts.ssh.connection import open_connection
 from console.hosts.ssh.errors import LinkDown
 from console.hosts.ssh.retry import Retry
 from console.hosts.ssh.route import Route
-from console.runs import staleness
 from console.runs.host_facts import HostFacts, HostHistory
 from console.runs.snapshot import HostView
+from console.runs.staleness import POLL_WAIT_S
 from console.sanitize import sanitize_line
 from engine.contract.settings import RunId
 from engine.contract.validation_words import error_in_words
 
-POLL_WAIT_S = staleness.POLL_WAIT_S
 FACTS_EVERY_S = 5.0
 GPU_PROCESSES_EVERY = 6  # facts: they cost the host a second nvidia-smi
 READY_AFTER_S = 10.0  # over a slow link a short command does not wait for all events of a long history

@@ -65,7 +65,7 @@ class EventIndex:
         for event in found:
             latest = max(latest, event.t) if event is not None else latest
             self.times.append(latest)
-        self.last = _reduced(self.last, found)
+        self.last = reduce_decoded(self.last, found)
         return latest
 
     def count_at(self, time: float) -> int:
@@ -92,7 +92,7 @@ class EventIndex:
         with open_regular(self._path) as file:
             file.seek(self._offsets[done])
             content = file.read(self._offsets[count] - self._offsets[done])
-        return _reduced(view, decode_lines(content.split(b"\n")[:-1]))
+        return reduce_decoded(view, decode_lines(content.split(b"\n")[:-1]))
 
 
 def whole_lines(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
@@ -116,7 +116,8 @@ def decode_lines(lines: Iterable[bytes]) -> list[Event | None]:
     return found
 
 
-def _reduced(view: RunView, found: list[Event | None]) -> RunView:
+def reduce_decoded(view: RunView, found: list[Event | None]) -> RunView:
+    """``view`` after the events of ``decode_lines``; lines that were none are counted."""
     view = reduce(view, (event for event in found if event is not None))
     rejected = sum(event is None for event in found)
     return msgspec.structs.replace(view, rejected=view.rejected + rejected) if rejected else view

@@ -7,20 +7,19 @@ file when it is looked at. What is local is therefore shown without a host, and 
 from __future__ import annotations
 
 import asyncio
-import base64
 import errno
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
 from console.hosts.agent.disk import disk_full_error
-from console.hosts.agent.workspace import KEY
 from console.hosts.pull.local_copy import GROWING, GrowingFile, RunReader, RunsFolder, read_state, write_state
+from console.hosts.pull.poll_reply import Chunk, FileSize, PollReply, reported_state, with_safe_reason
 from console.hosts.pull.verify import local_manifest
 from console.hosts.ssh.errors import LinkDown
 from console.hosts.transfer.errors import NoRoom
@@ -38,8 +37,6 @@ ONE_FILE = frozenset((errno.EACCES, errno.EINVAL, errno.EISDIR, errno.ELOOP, err
 REPLY_LIMIT = 256 << 10  # bytes of content: more would hold up the states on a slow link, less the events on a fast one
 
 T = TypeVar("T")
-Chunk: TypeAlias = "tuple[_FollowedRun, str, str, int, bytes]"
-"""Run, launch key, file (a key of ``GROWING``), offset and content."""
 
 
 async def run_to_end(work: Awaitable[T]) -> T:
@@ -165,24 +162,18 @@ class RunFollower:
         """
         before = dict(self.views), self._log_sizes()
         try:
-            if "states" in reply:  # left out where nothing has changed
-                self._take_states(reply["states"])
+            new = msgspec.convert(reply, PollReply)
+            if new.states is not None:
+                self._take_states(new.states)
                 self.sealed = {
-                    self._by_name[name].run: str(key) for name, key in reply["sealed"].items() if name in self._by_name
+                    self._by_name[name].run: key for name, key in new.sealed.items() if name in self._by_name
                 }
-                self.unnamed = int(reply.get("unnamed", 0))
-            free = reply.get("disk_free")
-            self.disk_free = None if free is None else int(free)
-            self.disk_full = reply.get("disk_full") is True
-            chunks = [
-                (self._by_name[name], str(key), str(file), int(offset), base64.b64decode(content, validate=True))
-                for name, key, file, offset, content in reply["chunks"]
-            ]
-            sizes = [(self._by_name[name], str(key), str(file), int(size)) for name, key, file, size in reply["sizes"]]
-            self._digest = str(reply["digest"])
+                self.unnamed = new.unnamed
+            self.disk_free, self.disk_full = new.disk_free, new.disk_full
+            self._digest = new.digest
             async with self._files_in_use:
-                await run_to_end(self._store(chunks, sizes))
-        except (KeyError, TypeError, ValueError, AttributeError, msgspec.MsgspecError) as error:
+                await run_to_end(self._store(new.chunks, new.sizes))
+        except (KeyError, ValueError, msgspec.MsgspecError) as error:
             raise LinkDown(f"the agent's reply cannot be understood: {sanitize_line(error_in_words(error))}") from error
         self._end_logs()
         return before != (self.views, self._log_sizes())
@@ -260,7 +251,7 @@ class RunFollower:
         return state.key if state is not None else ""
 
     def _take_states(self, states: dict[str, Any]) -> None:
-        self.host_states = {run: _reported_state(states[str(run)]) for run in self.views if str(run) in states}
+        self.host_states = {run: reported_state(states[str(run)]) for run in self.views if str(run) in states}
         for followed in self._followed.values():
             self._show(followed, self.views[followed.run])
 
@@ -303,9 +294,9 @@ class RunFollower:
             folder = self._folder.copy_folder(run, key, self._names)
             files = {name: GrowingFile(folder / GROWING[name]) for name in self._names}
         state = read_state(folder) if key else None
-        return key, folder, files, state and _sanitized(state)
+        return key, folder, files, state and with_safe_reason(state)
 
-    async def _store(self, chunks: list[Chunk], sizes: list[Any]) -> None:
+    async def _store(self, chunks: Sequence[Chunk], sizes: Sequence[FileSize]) -> None:
         """Follow the launches that the host reported, append ``chunks`` to their copies, then read what is new there."""
         for followed in self._followed.values():
             key = self._state_key(followed.run)
@@ -314,42 +305,45 @@ class RunFollower:
         failed: set[RunId] = set()
         if sizes:
             self.disk_error = ""  # noted again below if it lasts
-        for followed, key, name, offset, content in chunks:
+        for chunk in chunks:
+            followed = self._by_name[chunk.run]
             try:
-                await self._append(followed, key, name, offset, content)
+                await self._append(followed, chunk)
             except OSError as error:
                 self._note_error(followed, error)
                 failed.add(followed.run)
-        for followed, key, name, size in sizes:
-            if followed.key == key and followed.run not in failed and (file := followed.files.get(name)) is not None:
+        for name, key, kind, size in sizes:
+            followed = self._by_name[name]
+            if followed.key == key and followed.run not in failed and (file := followed.files.get(kind)) is not None:
                 file.readable = size >= 0
                 if file.readable:
                     file.confirmed, file.remote_size = True, size
                 self.file_errors.pop(followed.run, None)
         await self._write_states()
-        for run in dict.fromkeys(followed.run for followed, *_ in chunks):
-            await self._read(self._followed[run], self.views[run])
+        for name in dict.fromkeys(chunk.run for chunk in chunks):
+            followed = self._by_name[name]
+            await self._read(followed, self.views[followed.run])
 
-    async def _append(self, followed: _FollowedRun, key: str, name: str, offset: int, content: bytes) -> None:
+    async def _append(self, followed: _FollowedRun, chunk: Chunk) -> None:
         """Append a chunk to the copy; one at 0 replaces the copy's file.
 
         Raises:
             ValueError: it belongs somewhere else.
             OSError: it cannot be written; the file is as it was, or empty if it was to be replaced.
         """
-        if not followed.files or followed.reader is None or followed.pulled or followed.key != key:
+        if not followed.files or followed.reader is None or followed.pulled or followed.key != chunk.key:
             return
-        file = followed.files[name]
-        if offset not in (0, file.size):
-            raise ValueError(f"{name} of {followed.run} at byte {offset} in place of {file.size}")
-        if offset == 0 and file.size:  # as Slurm does with a requeued job: another stream of the same launch
+        file = followed.files[chunk.file]
+        if chunk.offset not in (0, file.size):
+            raise ValueError(f"{chunk.file} of {followed.run} at byte {chunk.offset} in place of {file.size}")
+        if chunk.offset == 0 and file.size:  # as Slurm does with a requeued job: another stream of the same launch
             await asyncio.to_thread(file.start_over)
-            if name == "events":
+            if chunk.file == "events":
                 followed.reader.start_over()
                 self.views[followed.run] = RunView(followed.run, state=self.views[followed.run].state)
             else:
                 self.logs[followed.run].open(file.path)
-        await asyncio.to_thread(file.append, content)
+        await asyncio.to_thread(file.append, chunk.content)
 
     async def _write_states(self) -> None:
         """Keep the last known states beside the copies, for the next start."""
@@ -403,20 +397,3 @@ class RunFollower:
         self.disk_error = sanitize_line(reason)
         self._retry_at = time.monotonic() + RETRY_S
         self.compare_again()  # a file that is replaced during the pause may be longer than its copy by then
-
-
-def _reported_state(reported: object) -> RunState:
-    """A state from a poll's reply; one that is none costs its own run alone."""
-    try:
-        state = _sanitized(msgspec.convert(reported, RunState))
-    except (msgspec.ValidationError, ValueError, OverflowError, RecursionError) as error:
-        return RunState(
-            "lost", "", reason=f"its state on the host cannot be understood: {sanitize_line(error_in_words(error))}"
-        )
-    if not KEY.match(state.key) and (state.key or state.state != "lost"):  # it becomes the name of a folder
-        return RunState("lost", "", reason="its state on the host cannot be understood: not a launch key")
-    return state
-
-
-def _sanitized(state: RunState) -> RunState:
-    return replace(state, reason=sanitize_line(state.reason))

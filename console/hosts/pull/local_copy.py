@@ -17,15 +17,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import msgspec
-from msgspec.structs import replace
 
 from console.hosts.agent.disk import FULL_ERRNOS
 from console.hosts.agent.workspace import KEY
-from console.runs.run_view import RunView, reduce
+from console.runs.event_index import MAX_EVENT_LINE, decode_lines, reduce_decoded
+from console.runs.run_view import RunView
 from console.sanitize import sanitize_line
-from engine.contract import events
 from engine.contract.durable import write_durably
-from engine.contract.events import Event
 from engine.contract.file_lock import is_locked, take_lock
 from engine.contract.run_folder import EVENTS, LOG, STATE, open_regular
 from engine.contract.settings import RunId
@@ -35,7 +33,6 @@ from engine.contract.state import decode as decode_state
 GROWING = {"events": EVENTS, "log": LOG}
 READ_SIZE = 2 << 20
 MAX_STATE = 1 << 20  # bytes of the file
-MAX_EVENT_LINE = 1 << 20
 PRIVATE_PREFIX = "qllm-console-"
 APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -279,14 +276,14 @@ class RunReader:
         Raises:
             OSError: a file cannot be read.
         """
-        found, rejected, more = self._read_events()
-        view = reduce(view, found)
-        if rejected:
-            view = replace(view, rejected=view.rejected + rejected)
-        return view, more
+        lines, more = self._read_lines()
+        return reduce_decoded(view, decode_lines(lines)), more
 
-    def _read_events(self) -> tuple[list[Event], int, bool]:
-        """Only whole lines are read: the next read begins with the line that is not whole yet."""
+    def _read_lines(self) -> tuple[list[bytes], bool]:
+        """The next whole lines, "" for one that is too long to be an event, and whether there are more.
+
+        The next read begins with the line that is not whole yet.
+        """
         content = b""
         with suppress(FileNotFoundError), open_regular(self.folder / EVENTS) as file:
             file.seek(self._offset)
@@ -294,20 +291,13 @@ class RunReader:
         end = content.rfind(b"\n") + 1
         more = len(content) == READ_SIZE
         if not end:
-            too_long = len(content) > MAX_EVENT_LINE or self._skipping
-            rejected = int(too_long and not self._skipping)
-            self._skipping = too_long
-            self._offset += len(content) if too_long else 0
-            return [], rejected, more
+            begins = len(content) > MAX_EVENT_LINE and not self._skipping
+            self._skipping |= begins
+            self._offset += len(content) if self._skipping else 0
+            return [b""] if begins else [], more
         self._offset += end
         lines = content[: end - 1].split(b"\n")
         if self._skipping:
             self._skipping = False
-            lines = lines[1:]
-        found, rejected = [], 0
-        for line in lines:
-            try:
-                found.append(events.decode(line))
-            except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-                rejected += 1
-        return found, rejected, more
+            del lines[0]
+        return lines, more

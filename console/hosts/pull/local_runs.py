@@ -25,8 +25,8 @@ class LocalRun:
 
     Attributes:
         folder: where its files are; None if there are none.
-        view, log: what they tell.
-        sync: what of it is local.
+        view, log: made of these files.
+        sync: whether they are a synced capsule, a copy of a run that goes on, or nothing.
         error: why a file of it cannot be read; "" if none is at fault.
     """
 

@@ -267,7 +267,7 @@ class _Console:
         agent_package.ENTRY = hook.encode() + agent_package.ENTRY
         agent_package.agent_file.cache_clear()
         embedded_host.embedded_server = self._running_server
-        host_link.POLL_WAIT_S = 0.3
+        host_link.POLL_WAIT_S = 0.3  # type: ignore[attr-defined]
         AgentClient.request.__defaults__ = (ANSWER_S,)
         session_module.launch_request = self._launch_request  # type: ignore[attr-defined]
         session_module.engine_error = self._no_error  # type: ignore[attr-defined, assignment]

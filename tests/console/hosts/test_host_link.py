@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from console.hosts import host_link
 from console.hosts.host_config import HostConfig
@@ -21,6 +21,23 @@ from tests.console.hosts.conftest import Host
 from tests.console.hosts.kept_link import RUN, kept_link
 from tests.console.ui.fake_session import FACTS
 
+HOST = HostConfig(title="a host", launcher="ssh", address="127.0.0.1")
+
+
+def link_to(host: HostConfig, runs_dir: Path, *, wants_lease: bool = False) -> HostLink:
+    """A link that is not opened, and writes nothing."""
+    return HostLink(
+        "host",
+        host,
+        "folder",
+        runs_dir,
+        (RunId("A", 42),),
+        wants_lease=wants_lease,
+        take_over=False,
+        on_change=lambda: None,
+        syncs_runs=False,
+    )
+
 
 async def test_a_lost_link_leaves_no_cancellation_that_later_timeouts_would_take_for_theirs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -32,18 +49,7 @@ async def test_a_lost_link_leaves_no_cancellation_that_later_timeouts_would_take
     async def waits(*_: Any) -> None:
         await asyncio.Event().wait()
 
-    host = HostConfig(title="a host", launcher="ssh", address="127.0.0.1")
-    link = HostLink(
-        "host",
-        host,
-        "folder",
-        tmp_path,
-        (RunId("A", 42),),
-        wants_lease=False,
-        take_over=False,
-        on_change=lambda: None,
-        syncs_runs=False,
-    )
+    link = link_to(HOST, tmp_path)
     monkeypatch.setattr(link, "_poll", lost)
     monkeypatch.setattr(link, "_refresh_facts", waits)
     with pytest.raises(LinkDown, match="cut"):
@@ -85,9 +91,7 @@ async def test_a_lease_that_the_host_cannot_tell_forbids_nothing_here(tmp_path: 
         async def request(self, *_: Any, **__: Any) -> dict[str, Any]:
             raise AgentRefused("OSError: [Errno 5] Input/output error")
 
-    host = HostConfig(title="a host", launcher="ssh", address="127.0.0.1")
-    runs = (RunId("A", 42),)
-    link = HostLink("host", host, "folder", tmp_path, runs, wants_lease=True, take_over=False, on_change=lambda: None)
+    link = link_to(HOST, tmp_path, wants_lease=True)
     await link._request_lease(Agent())  # type: ignore[arg-type]
     assert link.view.lease == "" and "Input/output error" in link.view.detail
 
@@ -108,18 +112,7 @@ async def test_facts_are_kept_as_a_history_and_who_uses_the_gpu_is_asked_for_now
             facts = {**asdict(FACTS), "gpus": [asdict(gpu) for gpu in FACTS.gpus], "time": 1000.0 + len(self.requests)}
             return facts | {"gpu_processes": [used] if gpu_processes else None}
 
-    host = HostConfig(title="a host", launcher="ssh", address="127.0.0.1", price_per_hour=1.5, currency="EUR")
-    link = HostLink(
-        "host",
-        host,
-        "folder",
-        tmp_path,
-        (RunId("A", 42),),
-        wants_lease=False,
-        take_over=False,
-        on_change=lambda: None,
-        syncs_runs=False,
-    )
+    link = link_to(replace(HOST, price_per_hour=1.5, currency="EUR"), tmp_path)
     monkeypatch.setattr(host_link, "FACTS_EVERY_S", 0)
     agent = Agent()
     with pytest.raises(LinkDown):

@@ -15,12 +15,13 @@ import psutil
 import pytest
 
 from console.hosts.host_config import HostConfig
-from console.hosts.host_link import POLL_WAIT_S, HostLink
+from console.hosts.host_link import HostLink
 from console.hosts.pull.follower import RunFollower
 from console.hosts.ssh.access import Access, Timeouts
 from console.hosts.ssh.connection import open_connection
 from console.hosts.ssh.errors import LinkDown
 from console.runs.snapshot import HostView
+from console.runs.staleness import POLL_WAIT_S
 from tests.conftest import Fault
 from tests.console.hosts.conftest import FOLDER, Host, launch
 from tests.console.hosts.kept_link import RUN, kept_link, until

@@ -1,4 +1,4 @@
-"""A console and a host whose agent, caretaker and supervisors run the product's code on ``simulated_host``.
+"""A console and a host whose agent, caretaker and supervisors run the product's code on a ``simulated_host``.
 
 The model decides nothing itself: it plans, keeps keys, claims, settles, supervises and aborts by the code of the product,
 and watches what that does.
@@ -6,16 +6,7 @@ and watches what that does.
 
 from __future__ import annotations
 
-import errno
-import os
-import select
-import shutil
-import signal
-import subprocess
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,153 +14,32 @@ from console.hosts.agent import (
     abort,
     caretaker,
     claims,
-    disk,
-    gpu,
-    job_processes,
     jobs,
-    launches,
-    process,
-    queue_lock,
     restore,
     run_states,
-    state_file,
     supervisor,
     workspace,
 )
-from console.hosts.pull.follower import _reported_state
+from console.hosts.pull.poll_reply import reported_state
 from console.runs.launch_attempts import LaunchAttempts
 from console.runs.launch_plan import LaunchPlan, plan_abort, plan_launch
 from console.runs.run_view import RunView
-from engine.contract import durable, file_lock, run_folder
-from engine.contract.run_folder import EXIT, MANIFEST, SEALED, STATE
+from engine.contract.run_folder import EXIT, MANIFEST, STATE
 from engine.contract.settings import RunId
-from tests.console.hosts.agent import simulated_host as simulated
+from tests.console.hosts.agent.simulated_files import SimPath
 from tests.console.hosts.agent.simulated_host import (
-    HOST,
+    ANY_STEPS,
     Broken,
     File,
     Folder,
     Process,
-    SimPath,
     Thread,
     new_host,
 )
 
-MODULES = (
-    abort,
-    caretaker,
-    claims,
-    job_processes,
-    jobs,
-    launches,
-    process,
-    queue_lock,
-    restore,
-    run_states,
-    state_file,
-    supervisor,
-    workspace,
-)
 ROOT, EXPERIMENT = "/w", "experiment"
 RUNS = (RunId("A", 1), RunId("A", 2), RunId("B", 1))
 ROUNDS = 700  # within which everything that was requested is over: the longest wait is 20 s in steps of 0.1 s
-RECORDED = run_states.RECORDED
-OWN: list[tuple[object, Callable[[], Any]]] = [
-    (caretaker.CARETAKER, caretaker.Caretaker),
-    (run_states.HEARTBEATS, run_states.HeartbeatWatch),
-    (run_states.RECORDED, lambda: state_file.Remembered(RECORDED._read, RECORDED._is_final)),
-    (job_processes.COUNTS, job_processes.ProcessCounts),
-    (launches.UNRECORDED, dict),
-]
-"""What each process has of its own."""
-
-
-def replacements() -> list[tuple[object, object]]:
-    """What the agent's modules use of the machine -> what the simulated host has instead."""
-    clock = simulated.Machine(
-        monotonic=lambda: simulated.HOST.now,
-        time=lambda: simulated.HOST.now + simulated.HOST.clock_offset,
-        time_ns=lambda: int(simulated.HOST.now * 1e9) + simulated.HOST.changes,
-        sleep=lambda seconds: simulated.HOST.sleep(seconds),  # noqa: PLW0108 - HOST is another one later
-    )
-    operating_system = simulated.Machine(
-        path=simulated.Machine(lexists=lambda path: path.exists(), realpath=str),
-        environ={},
-        open=simulated.open_file,
-        **{name: getattr(os, name) for name in dir(os) if name.startswith("O_")},
-        close=simulated.close,
-        getpid=lambda: simulated.here().pid,
-        pipe=lambda: (0, 0),
-        read=lambda *_: b"",
-        write=lambda *_: 0,
-        set_blocking=lambda *_: None,
-    )
-    signals = simulated.Machine(
-        **{name: getattr(signal, name) for name in dir(signal) if name.startswith("SIG") or name == "Signals"},
-        signal=lambda number, handler: simulated.here().handlers.__setitem__(number, handler),  # noqa: PLW0108
-        set_wakeup_fd=lambda *_, **__: None,
-    )
-    processes = simulated.Machine(Popen=simulated.Job, DEVNULL=0, STDOUT=0, SubprocessError=subprocess.SubprocessError)
-    return [
-        (Path, SimPath),
-        (workspace.read_json, simulated.read_json),
-        (workspace.load_json, simulated.load_json),
-        (workspace.write_json, simulated.write_json),
-        (workspace.last_line, lambda _: ""),
-        (restore.exchange, simulated.exchange),
-        (durable.write_durably, simulated.write_durably),
-        (durable.sync_folder, lambda _: None),
-        (file_lock.take_lock, simulated.take_lock),
-        (file_lock.is_locked, simulated.is_locked),
-        (file_lock.locked, simulated.locked),
-        (run_folder.build_manifest, manifest),
-        (process.read_stat, simulated.read_stat),
-        (process.boot_id, lambda: simulated.HOST.boot),
-        (process.send_signal, simulated.send_signal),
-        (process.ProcessTable, simulated.ProcessTable),
-        (process.lock_holders, simulated.lock_holders),
-        (process.start_detached, simulated.start_detached),
-        (process.detach, lambda _: None),
-        (process.become_subreaper, lambda: None),
-        (process.reap, lambda: None),
-        (process.read_strings, simulated.command_line),
-        (disk.disk_space, lambda _: simulated.Machine(is_full=simulated.HOST.full)),
-        (gpu, simulated.Machine(release_text=lambda _: "")),
-        (os, operating_system),
-        (time, clock),
-        (signal, signals),
-        (subprocess, processes),
-        (select, simulated.Machine(select=simulated.select)),
-        (shutil, simulated.Machine(rmtree=simulated.rmtree)),
-        (threading, simulated.Machine(Lock=simulated.Mutex)),
-    ]
-
-
-def manifest(folder: SimPath, key: str) -> dict[str, Any]:
-    simulated.HOST.step()
-    return {"key": key}
-
-
-@contextmanager
-def simulation() -> Iterator[None]:
-    """The agent's modules use the simulated host within the block."""
-    by_identity = {id(real): fake for real, fake in replacements()}
-    own = {id(value): simulated.PerProcess(make) for value, make in OWN}
-    before = [
-        (module, name, value) for module in MODULES for name, value in vars(module).items() if id(value) in by_identity
-    ]
-    for module, name, value in before:
-        setattr(module, name, by_identity[id(value)])
-    for module in MODULES:
-        for name, value in list(vars(module).items()):
-            if id(value) in own:
-                before.append((module, name, value))
-                setattr(module, name, own[id(value)])
-    try:
-        yield
-    finally:
-        for module, name, value in before:
-            setattr(module, name, value)
 
 
 class Model:
@@ -255,7 +125,7 @@ class Model:
     def poll(self) -> None:
         def answered(reply: dict[str, Any]) -> None:
             states = reply.get("ok", {})
-            known = {run: _reported_state(states[str(run)]) for run in RUNS if str(run) in states}
+            known = {run: reported_state(states[str(run)]) for run in RUNS if str(run) in states}
             self.views = {run: RunView(run, state=known.get(run)) for run in RUNS}
 
         names = [str(run) for run in RUNS]
@@ -336,7 +206,7 @@ class Model:
         if self.looking is None or self.looking.done or self.looking.process.dead:
             self.looking = Thread(self.connected(), "look", lambda: caretaker.CARETAKER.look(self.workspace))
 
-    def resume(self, thread: Thread, steps: int = simulated.ANY_STEPS, until_change: bool = False) -> None:
+    def resume(self, thread: Thread, steps: int = ANY_STEPS, until_change: bool = False) -> None:
         self.host.resume(thread, steps, until_change)
         if thread.done and not thread.process.dead and hasattr(thread, "deliver"):
             thread.deliver()
@@ -414,7 +284,3 @@ def key_in(folder: Folder) -> str:
     """Key of the launch whose run folder it is."""
     state = folder.get(STATE)
     return str(state.content["key"]) if isinstance(state, File) and isinstance(state.content, dict) else ""
-
-
-__all__ = ["ENOSPC", "EXPERIMENT", "HOST", "ROUNDS", "RUNS", "SEALED", "Model", "simulation"]
-ENOSPC = errno.ENOSPC

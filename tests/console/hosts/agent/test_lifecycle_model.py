@@ -13,8 +13,9 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from engine.contract.run_folder import MANIFEST, SEALED
 from engine.contract.settings import RunId
 from tests.conftest import Fault
-from tests.console.hosts.agent.lifecycle_model import EXPERIMENT, ROUNDS, RUNS, Model, simulation
+from tests.console.hosts.agent.lifecycle_model import EXPERIMENT, ROUNDS, RUNS, Model
 from tests.console.hosts.agent.simulated_host import ANY_STEPS, Folder, Process, Thread
+from tests.console.hosts.agent.simulation import simulation
 
 BURST = 10  # steps drawn at once: Hypothesis needs longer to choose one step than the host to make it
 BURSTS = 10  # in one life of a host

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from console.hosts.pull import follower as follower_module
 from console.hosts.pull.follower import RunFollower, run_to_end
-from console.hosts.pull.local_copy import MAX_EVENT_LINE, GrowingFile, RunsFolder
+from console.hosts.pull.local_copy import GrowingFile, RunsFolder
 from console.hosts.ssh.errors import LinkDown
+from console.runs.event_index import MAX_EVENT_LINE
 from engine.contract import events
 from engine.contract.settings import RunId
 from tests.conftest import Fault

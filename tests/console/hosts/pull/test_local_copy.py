@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from console.hosts.pull import local_copy
 from console.hosts.pull.local_copy import GrowingFile, RunReader, RunsFolder
+from console.runs import event_index
 from console.runs.run_view import RunView, reduce
 from engine.contract import events
 from engine.contract.settings import RunId
@@ -58,11 +60,11 @@ def test_only_whole_lines_of_events_are_read_and_each_once(tmp_path: Path, monke
     view = RunView(RUN)
     reduced: list[events.Event] = []
 
-    def counting_reduce(view: RunView, found: list[events.Event]) -> RunView:
-        reduced.extend(found)
-        return reduce(view, found)
+    def counting_reduce(view: RunView, found: Iterable[events.Event]) -> RunView:
+        reduced.extend(one := list(found))
+        return reduce(view, one)
 
-    monkeypatch.setattr(local_copy, "reduce", counting_reduce)
+    monkeypatch.setattr(event_index, "reduce", counting_reduce)
     for end in range(0, len(content) + 1, 7):
         path.write_bytes(content[:end])
         view, _ = reader.read(view)
