@@ -1,4 +1,4 @@
-"""Transitions between two snapshots: what became of runs, of the host and of all runs together. Pure."""
+"""Changes between two snapshots that people are notified of: a run's state or warning, the link, the end of all runs. Pure."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class Transition(Struct, frozen=True):
 def transitions(old: Snapshot, new: Snapshot) -> tuple[Transition, ...]:
     """What happened between ``old`` and ``new``: to the host, to each run in matrix order, then to all runs together.
 
-    Nothing of a run before ``old`` has the host's report of this session: what was so before the console opened did not
-    happen now. A run that passed through several states in between has only the last one.
+    Runs are compared once ``old`` has the host's report of this session: what happened before the console opened is no
+    news. A run that passed through several states in between has only the last one.
     """
     found = list(_of_host(old, new))
     if old.host.runs_reported:
@@ -95,8 +95,9 @@ def _of_run(old: RunView, new: RunView, *, history_known: bool) -> Iterator[Tran
         text = f"{new.run.label} {kind}" + (_because(state.reason) if state.ended else "")
         yield Transition(kind, text, new.run)
     if history_known:
-        same_launch = before is not None and state is not None and before.key == state.key
-        for warning in _new_warnings(old.warnings if same_launch else (), new.warnings):
+        # a state that is missing or cannot be read has no key: the warnings beside it are those of the last launch
+        launches = {one.key for one in (before, state) if one is not None and one.key}
+        for warning in _new_warnings(old.warnings if len(launches) < 2 else (), new.warnings):
             yield Transition("warning", f"{new.run.label}: {warning.message}", new.run)
 
 
@@ -115,8 +116,6 @@ def _because(reason: str) -> str:
 
 def _new_warnings(old: tuple[Warning, ...], new: tuple[Warning, ...]) -> tuple[Warning, ...]:
     """The warnings of ``new`` behind those that it shares with ``old``, whose first ones it may have dropped."""
-    if new is old:
-        return ()
     for dropped in range(len(old) + 1):
         kept = old[dropped:]
         if new[: len(kept)] == kept:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from msgspec.structs import replace
 
@@ -105,6 +107,21 @@ def test_warnings_of_a_history_that_still_arrives_are_not_new() -> None:
     new = snapshot(replace(running, warnings=(Warning("dilution", "old"),)))
     assert transitions(snapshot(running, host=reading), new) == ()
     assert kinds(snapshot(running), new) == [("warning", "A/42")]
+
+
+@pytest.mark.parametrize("state", [None, RunState("lost", "", reason="state.json is empty")])
+def test_known_warnings_beside_a_state_that_is_missing_or_unreadable_are_not_new(state: RunState | None) -> None:
+    running = replace(in_state(A, "running"), warnings=(Warning("dilution", "known"),))
+    stateless = replace(running, state=state)
+    shots = [snapshot(one) for one in (running, stateless, stateless, running)]
+    found = [one.kind for old, new in itertools.pairwise(shots) for one in transitions(old, new)]
+    assert "warning" not in found
+
+
+def test_the_same_warning_of_another_launch_is_new() -> None:
+    warned = replace(in_state(A, "running", "k1"), warnings=(Warning("dilution", "thin"),))
+    again = replace(warned, state=RunState("running", "k2"))
+    assert ("warning", "A/42") in kinds(snapshot(warned), snapshot(again))
 
 
 def test_runs_that_were_added_are_not_news() -> None:
