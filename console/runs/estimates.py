@@ -10,7 +10,7 @@ from statistics import median
 from msgspec import Struct
 from msgspec.structs import replace
 
-from console.runs.run_view import RunView
+from console.runs.run_view import RunView, queue_order
 from console.runs.snapshot import Snapshot
 from engine.contract.settings import RunId, Settings
 
@@ -65,7 +65,7 @@ class Estimate(Struct, frozen=True):
 
 
 def kind_of(settings: Settings) -> Hashable:
-    """What runs have in common that take equally long: all settings but seed, gates, curriculum weights and budget."""
+    """Key that is the same for runs that take equally long: all settings but seed, gates, curriculum weights and budget."""
     training = settings.training
     return (
         settings.edition,
@@ -83,7 +83,7 @@ def kind_of(settings: Settings) -> Hashable:
 
 
 def run_times(view: RunView, settings: Settings | None = None) -> RunTimes:
-    """What ``view`` itself tells; a clock that was set between two of its times makes their difference unknown."""
+    """Durations of the parts of a run by its own events; None where its clock was set in between."""
     state, first, last = view.state, view.first_step, view.last_step
     if state is None or first is None or last is None:
         return RunTimes()
@@ -98,7 +98,7 @@ def run_times(view: RunView, settings: Settings | None = None) -> RunTimes:
 
 
 class MeasuredRuns:
-    """What the runs of an experiment took, by kind.
+    """Measured durations of the runs of an experiment, by kind.
 
     Args:
         settings: of each run; views of other runs are not used.
@@ -161,12 +161,8 @@ def estimate(
     """
     views, host = snapshot.runs, snapshot.host
     running = [view for view in views.values() if view.state_name == "running"]
-    queued = sorted(
-        (view for view in views.values() if view.state_name == "queued"),
-        key=lambda view: view.state.ticket if view.state else 0,
-    )
     left = {view.run: seconds_left(view, expected.get(view.run, RunTimes()), host_time) for view in running}
-    later = [(view.run, _of_resumed(expected.get(view.run), view)) for view in queued]
+    later = [(view.run, _of_resumed(expected.get(view.run), view)) for view in queue_order(views.values())]
     later += [(run, expected.get(run)) for run in planned]
     finish_in = {run: seconds for run, seconds in left.items() if seconds is not None}
     if host.launcher != "slurm":  # whose order and slots are the cluster's

@@ -20,7 +20,7 @@ _MAX_NAMED = 3  # settings in one line
 
 
 class ExperimentChange(Struct, frozen=True):
-    """What a change of the file means, in one line; only if ``applied`` it is in force."""
+    """Message about a changed experiment file, in one line, and whether the change is in force."""
 
     text: str
     applied: bool

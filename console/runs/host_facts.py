@@ -62,7 +62,7 @@ class HostFacts(Struct, frozen=True):
 
 
 class HostSample(Struct, frozen=True):
-    """What varies of a host, at one moment or as a mean over some.
+    """Load, memory and GPU use of a host at one moment, or their mean over several replies.
 
     Attributes:
         at: ``time.monotonic()`` of the reply; of the last one of several.

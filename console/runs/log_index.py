@@ -8,7 +8,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
 
-from console.runs.log_text import clean_lines, folded_lines, is_plain, last_time, line_keys, parse_lines
+from console.runs.log_text import STEP, clean_lines, folded_lines, is_plain, last_time, line_keys, parse_lines
 
 BLOCK_BYTES = 64 << 10
 BLOCK_LINES = 2000
@@ -27,12 +27,12 @@ _HINTS = (
     b"Killed",
     b"Segm",
 )
-_STEP = re.compile(rb"(?<![A-Za-z])[Ss]tep[ =:]{0,2}(\d{1,12})(?!\d)")
+_STEP = re.compile(STEP.pattern.encode())
 _STEP_TRIES = 8
 
 
 class LogIndex:
-    """What is known of each block of a log: whole lines of about ``block_bytes``.
+    """Index of a log by blocks: whole lines of about ``block_bytes``.
 
     Attributes:
         offsets, lines, rows: by block, its first byte, line and row; one entry more at the end, for what comes next.

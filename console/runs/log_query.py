@@ -1,4 +1,4 @@
-"""What a search of a log accepts: texts and regular expressions to include and to exclude.
+"""Query of a log search: texts and regular expressions to include and to exclude.
 
 Regular expressions are matched by polars, whose engine (Rust's) takes time linear in the text: none of them can hang. One
 that is slow all the same is timed on a little text first, and given up if it needs more than ``MAX_SECONDS_PER_BLOCK``.
@@ -51,12 +51,17 @@ class LogQuery(Struct, frozen=True):
         return cls(tuple(include), tuple(exclude))
 
     def __bool__(self) -> bool:
-        return bool(self.include or self.exclude)
+        return bool(self.terms)
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """The included and the excluded ones."""
+        return (*self.include, *self.exclude)
 
     @property
     def has_regex(self) -> bool:
         """Whether it has a regular expression, which may turn out to be unusable."""
-        return any(term.regex for term in (*self.include, *self.exclude))
+        return any(term.regex for term in self.terms)
 
     @property
     def needles(self) -> list[str]:
@@ -74,7 +79,7 @@ class LogMatcher:
     def __init__(self, query: LogQuery) -> None:
         self.query = query
         self._seconds_per_character: dict[Term, float] = {}
-        for term in (*query.include, *query.exclude):
+        for term in query.terms:
             if term.regex:
                 if len(term.text) > MAX_PATTERN:
                     raise BadPattern(f"the pattern is longer than {MAX_PATTERN} characters")
@@ -90,7 +95,7 @@ class LogMatcher:
         """
         text = without_stamps(text)
         lines = text.split("\n")
-        lowered = text.lower().split("\n") if any(not term.regex for term in self._terms) else []
+        lowered = text.lower().split("\n") if any(not term.regex for term in self.query.terms) else []
         kept = list(range(len(lines)))
         for term in self.query.include:
             kept = self._with(term, lines, lowered, kept)
@@ -98,10 +103,6 @@ class LogMatcher:
             without = set(self._with(term, lines, lowered, kept))
             kept = [index for index in kept if index not in without]
         return kept
-
-    @property
-    def _terms(self) -> tuple[Term, ...]:
-        return (*self.query.include, *self.query.exclude)
 
     def _with(self, term: Term, lines: list[str], lowered: list[str], among: list[int]) -> list[int]:
         if not term.regex:

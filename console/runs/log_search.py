@@ -12,7 +12,7 @@ from threading import RLock
 from console.runs.log_query import BadPattern, LogMatcher, LogQuery
 from console.runs.log_store import LogStore
 
-_KEPT_BLOCKS = 4096  # whose matches are kept: 16 MB at most
+_KEPT_BLOCKS = 1024  # whose matches are kept: 8 bytes each, 16 MB if every line of every block is one
 _NOT_SEARCHED = -1
 _AT_ONCE = 8
 

@@ -48,7 +48,7 @@ class LogStore:
     """A log file that grows, as lines by number from 0. Whatever reads the file blocks; every method may run in any thread.
 
     Only ``refresh`` looks for new bytes. A carriage return ends a line, too: the line after it overwrites it. Progress that
-    is folded takes one row: its last line. Of the file an index is kept, less than 0.2% of its size and 5 MB at most.
+    is folded takes one row: its last line. Of the file an index is kept, some 0.1% of its size and 5 MB at most.
 
     Attributes:
         path: the local file; None if there is none.

@@ -23,20 +23,18 @@ _STAMP = re.compile(
     r"(?: ?[|:-] | )?"
 )
 _BEGINS_WITH_DAY = re.compile(rb"[\[(]?\d{4}-\d\d-")
-_STAMPS = re.compile(
-    r"^[\[(]?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?[\])]?(?: ?[|:-] | )?", re.MULTILINE
-)
+_STAMPS = re.compile("^" + re.sub(r"\?P<\w+>", "?:", _STAMP.pattern), re.MULTILINE)  # without groups, which cost time
 _LEVEL = re.compile(
     r"""
       \b(?P<debug>DEBUG)\b | \b(?P<info>INFO)\b
     | (?P<warning>\bWARN(?:ING)?\b | \b\w*[Ww]arning:)
-    | (?P<error>\b(?:ERROR|CRITICAL|FATAL)\b | \b[Ee]rror: | \bTraceback[ ]\(most[ ]recent
+    | (?P<error>\b(?:ERROR|CRITICAL|FATAL)\b | \b[Ee]rror:
       | ^[\w.]*(?:Error|Exception|KeyboardInterrupt)(?::|$) | ^Killed$ | ^Segmentation[ ]fault)
     """,
     re.VERBOSE,
 )
 _TRACEBACK = "Traceback (most recent"
-_STEP = re.compile(r"(?<![A-Za-z])[Ss]tep[ =:]{0,2}(\d{1,12})(?!\d)")
+STEP = re.compile(r"(?<![A-Za-z])[Ss]tep[ =:]{0,2}(\d{1,12})(?!\d)")
 _LEVEL_WITHIN = 160  # characters: a level stands at the beginning of a line
 
 # Deleted before two lines are compared: what changes from one progress line to the next, bars of block elements included.
@@ -126,7 +124,7 @@ def parse_lines(
             time = stamp_time(stamp) or time
             text = whole[stamp.end() :]
         level, continued, in_traceback = _level(text, in_traceback and not stamp)
-        found = _STEP.search(text) if "tep" in text else None
+        found = STEP.search(text) if "tep" in text else None
         lines.append(LogLine(number, text, time, level, continued, int(found[1]) if found else None))
         number += 1
     return lines, in_traceback

@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from console.runs.run_view import RunView, fraction_done
+from console.runs.run_view import RunView, fraction_done, queue_order
 from engine.contract.experiment import Experiment
 from engine.contract.settings import RunId, differences
 
@@ -105,9 +105,7 @@ def _order_value(row: MatrixRow, key: OrderKey, views: Mapping[RunId, RunView]) 
 
 def queue_places(views: Iterable[RunView]) -> dict[RunId, int]:
     """Place in the host's queue of each queued run, from 1, in that order."""
-    queued = [view for view in views if view.state_name == "queued"]
-    queued.sort(key=lambda view: view.state.ticket if view.state else 0)
-    return {view.run: place for place, view in enumerate(queued, 1)}
+    return {view.run: place for place, view in enumerate(queue_order(views), 1)}
 
 
 def short_text(view: RunView, place: int | None) -> str:

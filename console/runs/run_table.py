@@ -1,4 +1,4 @@
-"""The runs as a table of texts, for whoever copies or exports them."""
+"""The runs as a table of texts, for copying and export."""
 
 from __future__ import annotations
 

@@ -203,6 +203,12 @@ def _changes(body: Stage | Progress | Checkpoint | Evaluation | End) -> dict[str
             return {"failed_gates": tuple(map(sanitize_line, body.failed_gates))}
 
 
+def queue_order(views: Iterable[RunView]) -> list[RunView]:
+    """The queued ones of ``views`` in the order of the host's queue."""
+    queued = [(view.state.ticket, view) for view in views if view.state is not None and view.state.state == "queued"]
+    return [view for _, view in sorted(queued, key=lambda pair: pair[0])]
+
+
 def fraction_done(view: RunView) -> float | None:
     """How far the present stage is, 0 to 1; None where its total is not known."""
     if view.stage == "train" and view.total_steps and view.last_step:

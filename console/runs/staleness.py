@@ -18,7 +18,7 @@ Kind = Literal["fresh", "silent", "connecting", "not reached", "no host"]
 
 
 class Staleness(Struct, frozen=True):
-    """What the data of a host are as of.
+    """Age of what is shown of a host: as of now, of its last reply, or of the local copy.
 
     Attributes:
         kind: ``fresh``: as of now. ``silent``: as of its last reply. ``connecting``, ``not reached``: it has not reported

@@ -61,8 +61,6 @@ KINDS = {
 }
 """By ``Warning.kind``."""
 
-_UNKNOWN = WarningKind("warning", "A newer engine gives it; this console does not know its meaning.", "Not known.")
-
 
 class RunWarning(Struct, frozen=True):
     """One warning of one run; ``at`` is the host's Unix time in s of its event."""
@@ -76,7 +74,7 @@ class RunWarning(Struct, frozen=True):
     @property
     def about(self) -> WarningKind:
         """What its kind means."""
-        return KINDS.get(self.kind, _UNKNOWN)
+        return KINDS[self.kind]
 
 
 def all_warnings(views: Iterable[RunView]) -> tuple[RunWarning, ...]:

@@ -80,9 +80,10 @@ def gpu_processes(timeout: float = QUERY_TIMEOUT_S) -> list[dict[str, Any]]:
 
 
 def gpu_holders() -> list[dict[str, Any]] | None:
-    """As ``gpu_processes``, each with ``user`` and ``session``, whose id a job shares; None if nvidia-smi gives no answer.
+    """As ``gpu_processes``, each with ``user`` and ``session``, the id that all processes of a job share.
 
-    ``user`` is "" and ``session`` 0 of a process that this system does not see, as in a container.
+    None if nvidia-smi gives no answer. ``user`` is "" and ``session`` 0 of a process that this system does not see, as in
+    a container.
     """
     try:
         return [{**one, **_owner(one["pid"])} for one in gpu_processes()]

@@ -1,7 +1,8 @@
-"""Panels below the matrix as lines of text: curves of the selected run, the host's GPUs, the queue, the last warnings."""
+"""What stands below the matrix as text: the totals, and panels with curves of the selected run, GPUs, queue and warnings."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from itertools import islice
 
@@ -16,9 +17,9 @@ from console.runs.host_facts import Gpu, HostHistory
 from console.runs.matrix import queue_places, short_text
 from console.runs.run_view import RunView
 from console.runs.snapshot import Snapshot
+from console.runs.staleness import FRESH, Staleness
 from console.runs.warnings import all_warnings
 from console.ui.runs.run_text import MARKS
-from console.ui.runs.total_text import clock_text
 from engine.contract.settings import RunId
 
 _NAME_WIDTH = 8  # of what a line shows, such as "memory"
@@ -27,6 +28,46 @@ _LABEL_WIDTH = 14
 _MOST_POINTS = 4096  # of a curve, so that a long run costs no more than a short one
 _MIB = 1024**2
 _GAP = 2
+_DAY_S = 86_400
+
+
+def total_text(found: Estimate, now: float | None, stale: Staleness = FRESH) -> Content:
+    """``total 6 of 15, about 41 min left, done by 02:14, 1.10 of about 2.30 EUR``; only what is known.
+
+    ``now`` is our Unix time in s; None: what is shown is of another time, so no time of day follows.
+    """
+    parts = [f"{found.finished} of {found.total}"]
+    if found.active:
+        about = "at least" if found.at_least else "about"
+        if found.seconds is None:
+            parts.append(f"{found.active} active, time left not known yet")
+        else:
+            parts.append(f"{about} {rough_duration(found.seconds)} left")
+            if not found.at_least and not stale and now is not None:
+                parts.append(f"done by {clock_text(now + found.seconds, now)}")
+    if found.spent is not None:
+        cost = f"{found.spent:.2f}"
+        if found.active and found.cost is not None:
+            cost += f" of {'at least' if found.at_least else 'about'} {found.cost:.2f}"
+        parts.append(f"{cost} {found.currency}")
+    note = (f", {stale.note}", "$text-warning") if stale else ""
+    return Content.assemble(("total ", "$foreground-muted"), ", ".join(parts), note)
+
+
+def time_left_text(found: Estimate, stale: Staleness = FRESH) -> Content:
+    """``about 41 min left``, for a screen without a line of totals; "" where nothing is active or known."""
+    if not found.active or found.seconds is None:
+        return Content("")
+    text = f"{'over' if found.at_least else 'about'} {rough_duration(found.seconds)} left"
+    return Content.styled(
+        f"{text}, {stale.short}" if stale else text, "$text-warning" if stale else "$foreground-muted"
+    )
+
+
+def clock_text(at: float, now: float) -> str:
+    """Local time of day of ``at``: ``02:14``; with the date where that is a day away or more: ``Sat 28 Nov 02:14``."""
+    local = time.localtime(at)
+    return time.strftime("%H:%M" if at - now < _DAY_S else "%a %d %b %H:%M", local)
 
 
 class OverviewData(Struct, frozen=True):

@@ -148,8 +148,7 @@ class RunsPane(Pane, inherit_bindings=False):
 
     def _show_totals(self, snapshot: Snapshot) -> None:
         """Show times that are expected; without news once a second, as they are counted in minutes."""
-        from console.ui.runs.overview_text import OverviewData
-        from console.ui.runs.total_text import time_left_text, total_text
+        from console.ui.runs.overview_text import OverviewData, time_left_text, total_text
 
         now = time.time()
         layout = id(self._body), self._overview.display, self._total.display

@@ -78,7 +78,3 @@ def test_the_times_stay_beside_their_warnings_when_old_ones_are_dropped() -> Non
     view = reduce(reduce(RunView(RunId("A", 1)), events[:70]), events[70:])
     assert [warning.step for warning in view.warnings] == list(map(int, view.warning_times))
     assert len(view.warnings) == MAX_WARNINGS and view.warnings[-1].step == MAX_WARNINGS + 49
-
-
-def test_a_kind_that_is_not_known_yet_is_said_to_be_so() -> None:
-    assert "does not know" in RunWarning(RunId("A", 1), "later_kind", "x", 0, 0.0).about.meaning

@@ -14,8 +14,7 @@ from console.runs.estimates import Estimate, RunTimes, estimate
 from console.runs.host_facts import Gpu, GpuProcess, HostHistory
 from console.runs.run_view import RunView
 from console.runs.snapshot import Snapshot
-from console.ui.runs.overview_text import OverviewData, overview_lines
-from console.ui.runs.total_text import time_left_text, total_text
+from console.ui.runs.overview_text import OverviewData, overview_lines, time_left_text, total_text
 from engine.contract.events import Step, Warning
 from engine.contract.settings import RunId
 from engine.contract.state import Identity, RunState
