@@ -22,12 +22,12 @@ from textual.pilot import Pilot
 from console.glyphs import BRAILLE
 from console.local.experiment import find_experiment
 from console.local.session import LocalSession
+from console.results.report.page import COMPUTING
 from console.ui.app import ConsoleApp
 
 SIZE = (120, 40)
 STILL_S = 3.0  # a screen that stays the same for so long shows all that is computed in the background
 LIMIT_S = 120.0
-UNFINISHED = "computing ..."
 MOST_BYTES = 300_000
 PICTURES = {"runs": ("2",), "live": ("3", "b"), "results": ("4",)}
 """Keys that lead to each picture."""
@@ -39,7 +39,7 @@ async def wait_until_still(pilot: Pilot[None]) -> None:
     while time.monotonic() - since < STILL_S:
         await pilot.pause(0.1)
         now = "\n".join(strip.text for strip in pilot.app.screen._compositor.render_strips())
-        if now != shown or UNFINISHED in now:
+        if now != shown or COMPUTING in now:
             shown, since = now, time.monotonic()
         if time.monotonic() - begun > LIMIT_S:
             raise SystemExit("the screen does not come to rest")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
+from console.charts.chart import Spread
+
 Floats = npt.NDArray[np.float64]
-Spread = Literal["sd", "range"]
 
 
 class Band(Struct, frozen=True):

@@ -26,7 +26,7 @@ SMOOTHINGS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99)
 
 
 class ChartOptions(Struct, frozen=True):
-    """What a user chooses for a chart.
+    """Display options of a chart.
 
     Attributes:
         mode: each run, the mean of each condition with its band over seeds, or both.
@@ -51,12 +51,12 @@ class ChartOptions(Struct, frozen=True):
 
 
 class RunCurve(Struct, frozen=True):
-    """A metric of one run.
+    """The curve of one run in a chart.
 
     Attributes:
         end: where its x axis ends once it has finished; None if that is not known.
         warnings: the x of its guardrails' warnings.
-        failed: it has ended, but not with success.
+        failed: the run ended without success.
     """
 
     run: RunId
@@ -68,7 +68,7 @@ class RunCurve(Struct, frozen=True):
 
 
 class Chart(Struct, frozen=True):
-    """One metric of several runs, and how it is shown; ``note`` is said in the title."""
+    """One metric of several runs, and how it is shown; ``note`` is added to the title."""
 
     metric: Metric
     curves: tuple[RunCurve, ...]
@@ -89,7 +89,7 @@ class Chart(Struct, frozen=True):
 
     @property
     def details(self) -> tuple[str, ...]:
-        """How the values are shown, where that is not as they are."""
+        """What the title adds where values are not shown as measured: mean, smoothing, logarithm, limits."""
         options = self.options
         band = {"sd": "±sd", "range": "min-max"}[options.spread]
         parts = (

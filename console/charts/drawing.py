@@ -25,9 +25,10 @@ from console.charts.limits import (
     spread_apart,
     time_ticks,
 )
+from console.charts.metrics import x_text
 from console.charts.palette import DASHES
 from console.charts.raster import NO_STYLE, Raster, spread_rows
-from console.format import duration, number, run_label
+from console.format import run_label
 from console.glyphs import GlyphName
 
 MIN_WIDTH, MIN_HEIGHT = 20, 6
@@ -53,13 +54,6 @@ class Drawing(Struct, frozen=True):
     y_limits: Limits | None = None
     left: int = 0
     columns: int = 0
-
-    def x_of_column(self, column: int) -> float | None:
-        """The x of a column of the text; None outside of the canvas."""
-        if self.x_limits is None or not 0 <= column - self.left < self.columns:
-            return None
-        low, high = self.x_limits
-        return low + (high - low) * (column - self.left) / max(1, self.columns - 1)
 
 
 def draw(chart: Chart, width: int, height: int, glyphs: GlyphName = "braille") -> Text:
@@ -123,39 +117,24 @@ def _title(chart: Chart, width: int, glyphs: GlyphName) -> Text:
     if any(curve.warnings for curve in chart.curves):
         details.append(f"{_signs(glyphs)['warning']} warning")
     if chart.options.crosshair is not None:
-        details.append(f"at {x_text(chart, chart.options.crosshair)}")
+        details.append(f"at {x_text(chart.options.x, chart.options.crosshair)}")
     if details:
-        title.append("  " + _in(glyphs, ", ".join(details)))
+        title.append("  " + _spelled(glyphs, ", ".join(details)))
     title.truncate(width, overflow="crop" if glyphs == "ascii" else "ellipsis")
     return title
 
 
-def _in(glyphs: GlyphName, text: str) -> str:
+def _spelled(glyphs: GlyphName, text: str) -> str:
     return text.replace("±", "+-") if glyphs == "ascii" else text
-
-
-def x_text(chart: Chart, x: float) -> str:
-    """``step 120``, ``epoch 1.50``, ``0:41``."""
-    axis = chart.options.x
-    if axis == "elapsed":
-        return duration(x)
-    return f"{axis} {x:.0f}" if axis == "step" else f"{axis} {x:.2f}"
-
-
-def value_text(chart: Chart, value: float | None) -> str:
-    """A value in few characters; a dash for none."""
-    if value is not None and chart.metric.unit.startswith("%"):
-        return f"{value:.1f}"
-    return number(value)
 
 
 def x_limits(chart: Chart, lines: Sequence[Line]) -> Limits:
     """The part of x that was chosen, or all of it, with room for what is still to come up to the next round number."""
     if chart.options.x_range is not None:
         return spread_apart(*chart.options.x_range)
-    last = max((float(max(line.xs)) for line in lines if len(line.xs)), default=0.0)
+    last = max((float(line.xs.max()) for line in lines if len(line.xs)), default=0.0)
     last = max([last, *(x for line in lines for x in line.bad)])
-    first = min((float(min(line.xs)) for line in lines if len(line.xs)), default=0.0)
+    first = min((float(line.xs.min()) for line in lines if len(line.xs)), default=0.0)
     ends = [curve.end for curve in chart.curves if curve.end is not None]
     return spread_apart(min(0.0, first), end_of_axis(last, max(ends) if ends else None))
 
@@ -215,10 +194,10 @@ def _labels(chart: Chart, lines: Sequence[Line], glyphs: GlyphName, width: int) 
         if not line.name or not (len(line.xs) or line.bad):
             continue
         sign = _signs(glyphs)["selected"] if line.selected else ""
-        value = value_text(chart, line.value)
+        value = chart.metric.value_text(line.value)
         name = f"{sign}{line.name}"
         short = sign + (run_label(line.run, room - len(sign) - len(value) - 1) if line.run else line.name)
-        spread, count = _in(glyphs, line.spread_text), line.spread_text.rpartition(" ")[2]
+        spread, count = _spelled(glyphs, line.spread_text), line.spread_text.rpartition(" ")[2]
         texts = [f"{name} {value} {spread}".rstrip(), f"{name} {value} {count}".rstrip(), f"{short} {value}"]
         labels.append((next((text for text in texts if len(text) <= room), texts[-1][:room]), line))
     return labels
@@ -287,7 +266,7 @@ class _Canvas:
             if inside:
                 self.raster.level(y, style, self._signs["level"])
             arrow = "" if inside else self._signs["above" if y > 1 else "below"]
-            value = "" if reference.name[-1].isdigit() else f" {value_text(self._chart, reference.value)}"
+            value = "" if reference.name[-1].isdigit() else f" {self._chart.metric.value_text(reference.value)}"
             rows.append(min(self.raster.rows - 2, self.raster.row_of(min(1.0, max(0.0, y)))))  # above the warnings
             names.append(f"{reference.name}{value}{arrow}")
         if len(rows) > self.raster.rows // 2:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from console.charts.chart import Chart
@@ -38,16 +37,17 @@ def chart_svg(chart: Chart) -> str:
     return text.getvalue()
 
 
-def chart_png(chart: Chart, path: Path) -> None:
-    """Write ``chart`` to ``path`` as PNG of 1600 x 900 pixels.
+def chart_png(chart: Chart) -> bytes:
+    """``chart`` as a PNG of 1600 x 900 pixels.
 
     Raises:
         BadInput: matplotlib is not installed.
-        OSError: the file cannot be written.
     """
     figure = _figure(chart)
+    picture = io.BytesIO()
     with _matplotlib().rc_context(_SETTINGS):
-        figure.savefig(path, format="png", dpi=_DPI)
+        figure.savefig(picture, format="png", dpi=_DPI)
+    return picture.getvalue()
 
 
 def _matplotlib() -> Any:
@@ -59,12 +59,12 @@ def _matplotlib() -> Any:
 
 def _figure(chart: Chart) -> Any:
     """The figure, outside of matplotlib's global state, so that any thread may draw one."""
-    matplotlib = _matplotlib()
-    figures, curves = import_module("matplotlib.figure"), import_module("console.charts.curves")
-    with matplotlib.rc_context(_SETTINGS):
-        figure = figures.Figure(figsize=_SIZE, layout="constrained")
+    from console.charts.curves import lines_of
+
+    with _matplotlib().rc_context(_SETTINGS):
+        figure = import_module("matplotlib.figure").Figure(figsize=_SIZE, layout="constrained")
         axes = figure.add_subplot()
-        lines = curves.lines_of(chart, _POINTS)
+        lines = lines_of(chart, _POINTS)
         for line in lines:
             _draw_line(axes, chart, line)
         _limit(axes, chart, lines)

@@ -12,9 +12,9 @@ from threading import Lock
 from msgspec import Struct
 
 from console.charts.limits import Limits, Tick
+from console.glyphs import to_ascii
 
 _drawing = Lock()  # plotext keeps its figure in global state
-_ASCII = str.maketrans("│┤├─┬┴└┼", "|++-++++")
 
 
 class Frame(Struct, frozen=True):
@@ -54,5 +54,5 @@ def frame(
     lines = tuple(line.ljust(width) for line in text.rstrip("\n").split("\n"))
     left = max(len(label) for _, label in y_ticks) + 1
     if ascii_only:
-        lines = tuple(line.translate(_ASCII) for line in lines)
+        lines = tuple(map(to_ascii, lines))
     return Frame(lines, left, width - left, height - 2)

@@ -1,4 +1,4 @@
-"""Metrics of runs that can be drawn over time: what there is, its series, and the values that it is held against."""
+"""Metrics of runs that can be drawn over time: which there are, their series and axes, their reference values."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
+from console.format import duration, number
 from console.runs.run_view import ELAPSED, FIRST_TIER, LEARNING_RATE, LOSS, STEP, RunView
 from console.runs.series import Series
 from engine.contract.events import Measurement, SetScores
@@ -24,7 +25,7 @@ _GATED = {"top1": "retrieval_top1", "top3": "retrieval_top3", "coherence": "cohe
 
 
 class Metric(Struct, frozen=True):
-    """Something that runs report over time.
+    """A quantity that a run or a host reports over time.
 
     Attributes:
         name: for programs: ``loss``, ``dev.top1``, ``dev.tier1_easy``, ``set.wordnet.coherence``, ``mix.tier1_easy``.
@@ -51,9 +52,13 @@ class Metric(Struct, frozen=True):
         """Whether it has a value for each training step, rather than for each measurement."""
         return self.name in _STEP_COLUMNS
 
+    def value_text(self, value: float | None) -> str:
+        """``value`` in at most 7 characters, percentages with one decimal; ``-`` for None."""
+        return f"{value:.1f}" if value is not None and self.unit.startswith("%") else number(value)
+
 
 class Reference(Struct, frozen=True):
-    """A value that a metric is held against, and its name."""
+    """A value drawn as a level line to compare a metric with, such as a gate's threshold, and its name."""
 
     value: float
     name: str
@@ -145,7 +150,7 @@ def _of_sets(sets: Iterable[SetScores], name: str, score: str) -> float | None:
 
 
 def references_of(views: Mapping[RunId, RunView], metric: Metric, gates: Gates | None = None) -> tuple[Reference, ...]:
-    """The values that ``metric`` is held against: frozen mean pooling, the ship blocker's threshold, what nothing learned is.
+    """Reference values of ``metric``: frozen mean pooling, the gate's threshold, the value of a head that has learned nothing.
 
     Mean pooling is named by condition where conditions are measured on different data.
     """
@@ -198,6 +203,13 @@ def step_at_x(view: RunView, at: float, x: XAxis) -> int | None:
         return None if scale is None else round(at / scale)
     rows = view.steps.rows_up_to(ELAPSED, at)
     return int(view.steps.value(STEP, rows - 1)) if rows else None
+
+
+def x_text(x: XAxis, at: float) -> str:
+    """``step 120``, ``epoch 1.50``, ``0:41``."""
+    if x == "elapsed":
+        return duration(at)
+    return f"{x} {at:.0f}" if x == "step" else f"{x} {at:.2f}"
 
 
 def _x_of(view: RunView, measurement: Measurement, x: XAxis) -> float | None:

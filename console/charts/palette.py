@@ -1,4 +1,4 @@
-"""How runs are told apart: colour and letter of a condition, dash of a seed."""
+"""Line styles that tell runs apart: colour and letter by condition, dash by seed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DASHES = ((1, 0), (4, 2), (1, 2), (6, 2), (2, 1))
 
 
 class Style(Struct, frozen=True):
-    """How a run is drawn."""
+    """Colour, letter and dash pattern of a run's line."""
 
     colour: Colour
     letter: str

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from console.glyphs import GlyphName
 
 Floats = npt.NDArray[np.float64]
-DOTS: dict[GlyphName, tuple[int, int]] = {"braille": (2, 4), "blocks": (2, 2), "ascii": (1, 1)}
+_DOTS: dict[GlyphName, tuple[int, int]] = {"braille": (2, 4), "blocks": (2, 2), "ascii": (1, 1)}
 _BRAILLE = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])  # bit of a dot by its row and column
 _QUADRANT = np.array([[1, 2], [4, 8]])
 _QUADRANTS = np.array([ord(sign) for sign in " ▘▝▀▖▌▞▛▗▚▐▜▄▙▟█"])
@@ -28,14 +28,14 @@ class Raster:
     def __init__(self, columns: int, rows: int, glyphs: GlyphName) -> None:
         self.columns, self.rows = columns, rows
         self._glyphs = glyphs
-        self._dots_x, self._dots_y = DOTS[glyphs]
+        self._dots_x, self._dots_y = _DOTS[glyphs]
         self._dots = np.zeros((rows * self._dots_y, columns * self._dots_x), bool)
         self._signs = np.full((rows, columns), _BLANK)  # code points that are not dots
         self._under = np.zeros((rows, columns), bool)  # signs that dots hide
         self._styles = np.full((rows, columns), NO_STYLE)
 
     def line(self, xs: Floats, ys: Floats, style: int, *, dash: tuple[int, int] = (1, 0), letter: str = "*") -> None:
-        """A line through the points, ``dash`` dots drawn and left out along x."""
+        """Draw a line through the points, ``dash`` dots drawn and left out along x."""
         if not len(xs):
             return
         px, py = self._dot_positions(xs, ys)
@@ -58,7 +58,7 @@ class Raster:
         self._styles[cell_y, cell_x] = style
 
     def band(self, xs: Floats, lows: Floats, highs: Floats, style: int) -> None:
-        """Shade between two curves, under all dots."""
+        """Shade the cells between two curves; dots of lines hide the shade."""
         if not len(xs):
             return
         column = np.clip(np.rint(xs * (self.columns - 1)), -1, self.columns).astype(np.intp)
@@ -82,7 +82,7 @@ class Raster:
         self._styles[rows, columns] = style
 
     def level(self, y: float, style: int, sign: str) -> None:
-        """A dashed horizontal line, under all dots."""
+        """Draw a dashed horizontal line at ``y``; dots of lines hide it."""
         row = self.row_of(y)
         if 0 <= row < self.rows:
             gap = 2 if self._glyphs == "ascii" else 1
@@ -91,8 +91,8 @@ class Raster:
             self._styles[row, ::gap] = style
 
     def vertical(self, x: float, style: int, sign: str) -> None:
-        """A vertical line, under all dots."""
-        column = self.column_of(x)
+        """Draw a vertical line at ``x``; dots of lines hide it."""
+        column = self._column_of(x)
         if 0 <= column < self.columns:
             self._signs[:, column] = ord(sign)
             self._under[:, column] = True
@@ -100,21 +100,17 @@ class Raster:
             self._styles[~dots.any(axis=1), column] = style
 
     def sign(self, x: float, row: int, sign: str, style: int) -> None:
-        """A sign over everything else."""
-        column = self.column_of(x)
+        """Put one character at ``x`` in ``row``, over everything drawn so far."""
+        column = self._column_of(x)
         if 0 <= column < self.columns:
             self._signs[row, column], self._under[row, column] = ord(sign), False
             self._styles[row, column] = style
 
     def text(self, column: int, row: int, text: str, style: int) -> None:
-        """Text over everything else."""
+        """Write ``text`` from ``column`` on, over everything drawn so far; cut at the right edge."""
         for at, letter in enumerate(text[: self.columns - column]):
             self._signs[row, column + at], self._under[row, column + at] = ord(letter), False
             self._styles[row, column + at] = style
-
-    def column_of(self, x: float) -> int:
-        """The column of ``x``; outside the raster for an x outside of [0, 1]."""
-        return round(x * (self.columns - 1)) if -1 <= x <= 2 else -1
 
     def row_of(self, y: float) -> int:
         """The row of ``y``, from the top."""
@@ -129,6 +125,10 @@ class Raster:
             dots = 0x2800 + bits if self._glyphs == "braille" else _QUADRANTS[bits]
             codes = np.where((bits > 0) & (self._under | (codes == _BLANK)), dots, codes)
         return ["".join(map(chr, row)) for row in codes.tolist()], self._styles
+
+    def _column_of(self, x: float) -> int:
+        """The column of ``x``; outside the raster for an x outside of [0, 1]."""
+        return round(x * (self.columns - 1)) if -1 <= x <= 2 else -1
 
     def _cell_dots(self) -> npt.NDArray[np.bool_]:
         return self._dots.reshape(self.rows, self._dots_y, self.columns, self._dots_x)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from console.runs.series import Series
 
 Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.intp]
 LIMIT = 1e100  # sums and squares of larger numbers overflow, so they count as infinite
 MAX_BUCKETS = 1024
 _LOG_LARGEST = 230.0  # of 1e100: times LIMIT it does not overflow
@@ -136,11 +137,7 @@ class SeriesReduction:
         """
         if width < 1:
             raise ValueError("a curve needs a width of at least 1")
-        size = self._size
-        if self._count > 2 * width:
-            while size * width < self._count:
-                size *= 2
-        return _in_order(_lowest(self._lows, size), _highest(self._highs, size))
+        return _extremes(self._lows, self._highs, self._count, width, self._size)
 
     def marks(self, width: int) -> list[float]:
         """The x of points that cannot be drawn, at most ``width`` of them, evenly thinned by a power of two."""
@@ -152,44 +149,40 @@ class SeriesReduction:
 
 def reduced(xs: Floats, ys: Floats, width: int) -> tuple[Floats, Floats]:
     """The lowest and the highest point of each of at most ``width`` buckets, as ``SeriesReduction.points`` has them."""
-    size = 1
-    if len(xs) > 2 * width:
-        while size * width < len(xs):
-            size *= 2
     points = np.stack([ys, np.arange(len(xs), dtype=float), xs])
-    return _in_order(_lowest(points, size), _highest(points, size))
+    return _extremes(points, points, len(xs), width)
 
 
-def _in_order(lows: Floats, highs: Floats) -> tuple[Floats, Floats]:
-    kept = np.concatenate([lows, highs], axis=1)
+def _extremes(lows: Floats, highs: Floats, count: int, width: int, size: int = 1) -> tuple[Floats, Floats]:
+    """x and y, in the order of the series, of the lowest and the highest of ``count`` points in at most ``width`` buckets.
+
+    Args:
+        lows, highs: the lowest and the highest point of each bucket of ``size`` points, as rows y, index, x.
+    """
+    if count > 2 * width:
+        while size * width < count:
+            size *= 2
+    kept = np.concatenate([_lowest(lows, size), _highest(highs, size)], axis=1)
     _, first = np.unique(kept[1], return_index=True)
     return kept[2, first], kept[0, first]
 
 
 def _lowest(points: Floats, size: int) -> Floats:
     """The lowest of ``points`` (rows y, index, x; by rising index) in each bucket of ``size`` indexes; the first of equals."""
-    starts, counts = _buckets(points, size)
-    if not len(starts):
-        return points
-    lowest = np.repeat(np.minimum.reduceat(points[0], starts), counts)
-    found = np.flatnonzero(points[0] == lowest)
-    chosen: Floats = points[:, found[np.searchsorted(found, starts)]]
-    return chosen
+    found, starts, _ = _equal_to_extreme(points, size, np.minimum)
+    return points[:, found[np.searchsorted(found, starts)]]
 
 
 def _highest(points: Floats, size: int) -> Floats:
     """The highest in each bucket; the last of equals."""
-    starts, counts = _buckets(points, size)
-    if not len(starts):
-        return points
-    highest = np.repeat(np.maximum.reduceat(points[0], starts), counts)
-    found = np.flatnonzero(points[0] == highest)
-    chosen: Floats = points[:, found[np.searchsorted(found, starts + counts) - 1]]
-    return chosen
+    found, _, ends = _equal_to_extreme(points, size, np.maximum)
+    return points[:, found[np.searchsorted(found, ends) - 1]]
 
 
-def _buckets(points: Floats, size: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Where each bucket begins, and how many points it has."""
+def _equal_to_extreme(points: Floats, size: int, extreme: np.ufunc) -> tuple[Places, Places, Places]:
+    """Places of all points whose y is the extreme one of their bucket; where each bucket starts, and where it ends."""
     bucket = points[1] // size
     starts = np.flatnonzero(np.diff(bucket, prepend=-1.0))
-    return starts, np.diff(starts, append=len(bucket))
+    counts = np.diff(starts, append=len(bucket))
+    extremes = np.repeat(extreme.reduceat(points[0], starts), counts)
+    return np.flatnonzero(points[0] == extremes), starts, starts + counts

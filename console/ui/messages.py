@@ -23,26 +23,26 @@ if TYPE_CHECKING:
 ENDED = (WorkerState.SUCCESS, WorkerState.ERROR, WorkerState.CANCELLED)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class RunSelected(Message):
     """The operator selected another run."""
 
     run: RunId
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class RunOpened(Message):
     """The operator double-clicked the selected run."""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class StepChosen(Message):
     """The operator chose the training step of a line of the log; None if it names none."""
 
     step: int | None
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class ActionClicked(Message):
     """An action was clicked in the key bar."""
 
@@ -50,7 +50,7 @@ class ActionClicked(Message):
     scope: Scope
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class LaunchRequested(Message):
     """The operator asked to launch runs; with ``restart`` from the start, even those that finished.
 
@@ -62,56 +62,56 @@ class LaunchRequested(Message):
     confirm: bool = False
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class NewRunsRequested(Message):
     """The operator asked for the launch form, with ``condition`` ticked; "": none."""
 
     condition: str
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class ExperimentChanged(Message):
     """The experiment's file was changed and read again."""
 
     experiment: Experiment
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class AbortRequested(Message):
     """The operator asked to abort runs."""
 
     runs: tuple[RunId, ...]
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class RestoreRequested(Message):
     """The operator asked to bring back what a launch of a run set aside."""
 
     run: RunId
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class NextStepRequested(Message):
     """The operator asked for what could come next by ``report``."""
 
     report: ExperimentReport
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class DecisionRequested(Message):
     """The operator asked to record a decision on ``report``."""
 
     report: ExperimentReport
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class RepairRequested(Message):
     """The operator asked to do what a check advises."""
 
     check: Check
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class PromptRequested(Message):
     """A connection needs input; ``answer`` is resolved with the operator's text, None for a refusal."""
 

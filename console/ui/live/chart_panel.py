@@ -27,7 +27,7 @@ _SECONDS = 1.0  # between two drawings of new data, at least
 
 
 class PanelState(Struct, frozen=True):
-    """What is chosen for one chart alone: its metric, how it is smoothed, and its y axis."""
+    """Options of one chart alone: its metric, smoothing and y axis; those of all charts are in ``ChartCommands``."""
 
     metric: Metric
     smoothing: float = 0.0

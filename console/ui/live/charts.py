@@ -17,7 +17,6 @@ from console.ui.live.chart_panel import ChartPanel, PanelState
 from console.ui.live.values import values_table
 from console.ui.pane import Pane, UpdatingText
 
-_MOST_CHARTS = 6
 _COLUMNS_OF_TWO, _COLUMNS_OF_SIX, _ROWS_OF_SIX = 100, 160, 44
 _FIRST_METRICS = ("loss", "dev.top1", "dev.loss", "dev.margin", "dev.attention_entropy", "learning_rate")
 _FIRST_SMOOTHING = 0.9  # of the loss, which is noisy
@@ -352,7 +351,7 @@ class ChartCommands(Pane):
             columns, rows = 3, 2
         if self._full_screen:
             columns, rows = 1, 1
-        first = min(self._chosen, _MOST_CHARTS - 1) if columns * rows == 1 else 0
+        first = self._chosen if columns * rows == 1 else 0
         charts = self.query_one("#charts")
         charts.styles.grid_size_columns, charts.styles.grid_size_rows = columns, rows
         for at, panel in enumerate(self._panels):

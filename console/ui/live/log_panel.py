@@ -48,7 +48,6 @@ class LogPanel(Vertical):
         super().__init__(id=id)
         self._typed: LogSearch | None = None  # is shown once it is known to be usable
         self._reading = False
-        self._changed = False
 
         self.view = LogView(id="log-view")
         self._mode = Label(id="log-search-mode", markup=False)
@@ -74,7 +73,7 @@ class LogPanel(Vertical):
         self.view.focus(scroll_visible=False)
 
     def show(self, log: LogStore) -> None:
-        """Show another log from its end, with the search that there is."""
+        """Show another log from its end; the present search goes on in it."""
         view = self.view
         search = view.search
         view.set_search(None)
@@ -85,15 +84,13 @@ class LogPanel(Vertical):
         self._typed = None
         self.poll()
 
-    def poll(self) -> bool:
-        """Have new lines read and searched, if there are any; returns whether anything changed since the last call."""
+    def poll(self) -> None:
+        """Have new lines read and searched, if there are any."""
         if not self._reading and self.is_mounted and self._behind:
             self._reading = True
             self._read_on()
         elif self.view.following:
             self.view.keep_end()
-        changed, self._changed = self._changed, False
-        return changed
 
     @property
     def _behind(self) -> bool:
@@ -113,7 +110,6 @@ class LogPanel(Vertical):
                 self._take_typed()
                 self.view.sync()
                 self._show_result()
-                self._changed = True
         finally:
             self._reading = False
 
@@ -219,10 +215,6 @@ class LogPanel(Vertical):
         self._bar.display = bool(event.value)
         self.focus_log()
 
-    @on(LogView.Moved)
-    def _note_move(self) -> None:
-        self._changed = True
-
     def _search(self, text: str) -> None:
         """Search what was typed; until it is known to be usable, the search before it stays."""
         query, view = LogQuery.parse(text), self.view
@@ -240,7 +232,6 @@ class LogPanel(Vertical):
             self._typed = LogSearch(self.store, query, view.current_line)
             if not query.has_regex:
                 self._take_typed()
-        self._changed = True
         self._show_result()
         self.poll()
 

@@ -129,11 +129,6 @@ class LogView(ScrollView, inherit_bindings=False):
         """The selected line; the last one while the end is followed."""
         return self._rows.line(max(0, self._rows.count - 1)) if self.following else self.cursor
 
-    @property
-    def row_count(self) -> int:
-        """Rows that there are to scroll through."""
-        return self._rows.count
-
     def move_cursor(self, rows: int) -> None:
         """Move the cursor; down from the last row follows the end."""
         last = self._rows.count - 1

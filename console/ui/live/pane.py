@@ -9,13 +9,15 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.dom import DOMNode
 
+from console.charts.chart import Chart
+from console.charts.export import chart_png, chart_svg
 from console.format import duration, run_label
+from console.plain_table import PlainTable, table_csv
 from console.runs.run_view import fraction_done, training_seconds_left
 from console.runs.staleness import staleness
 from console.ui.actions import Scope, bindings
 from console.ui.exports import Export
 from console.ui.live.charts import ChartCommands
-from console.ui.live.exports import chart_exports
 from console.ui.live.log_panel import LogPanel
 from console.ui.live.log_view import LogView
 from console.ui.messages import RunSelected, StepChosen
@@ -55,7 +57,7 @@ class LivePane(ChartCommands, inherit_bindings=False):
     def exports(self) -> tuple[Export, ...]:
         """The selected chart."""
         chart = self.chart()
-        return chart_exports(chart) if chart is not None else ()
+        return _chart_exports(chart) if chart is not None else ()
 
     @property
     def log_widget(self) -> LogPanel:
@@ -142,3 +144,23 @@ class LivePane(ChartCommands, inherit_bindings=False):
         if self.snapshot is not None and self.selected is not None:
             runs = list(self.snapshot.runs)
             self.post_message(RunSelected(runs[(runs.index(self.selected) + by) % len(runs)]))
+
+
+def _chart_exports(chart: Chart) -> tuple[Export, ...]:
+    """``chart`` as SVG and PNG, and the points that it is drawn from as CSV."""
+    return (
+        Export(f"the chart as SVG: {chart.title}", "chart.svg", lambda: chart_svg(chart).encode()),
+        Export(f"the chart as PNG: {chart.title}", "chart.png", lambda: chart_png(chart)),
+        Export("its points as CSV", "chart.csv", lambda: table_csv(_points_table(chart)).encode()),
+    )
+
+
+def _points_table(chart: Chart) -> PlainTable:
+    """Every point of every run of ``chart``, as it was measured, without smoothing."""
+    header = ("run", chart.x_title, chart.title)
+    rows = (
+        (curve.run.label, repr(x), repr(y))
+        for curve in chart.curves
+        for x, y in zip(*curve.series.points(), strict=True)
+    )
+    return PlainTable(header, tuple(rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from itertools import islice
@@ -9,7 +10,6 @@ from itertools import islice
 from msgspec import Struct
 from textual.content import Content
 
-from console.charts.sparkline import sparkline
 from console.format import counted, number, percent, rough_duration, run_label, size
 from console.glyphs import Glyphs
 from console.runs.estimates import Estimate
@@ -135,10 +135,35 @@ def _title(text: str) -> Content:
 def _spark(name: str, values: Sequence[float], value: str, width: int, glyphs: Glyphs) -> Content:
     """``use      ▁▃▇█▆  87%``."""
     room = max(4, width - _NAME_WIDTH - _VALUE_WIDTH)
-    drawn = sparkline(values, room, "ascii" if glyphs.is_ascii else "blocks")
+    drawn = sparkline(values, room, glyphs.levels)
     return Content.assemble(
         (name.ljust(_NAME_WIDTH), "$foreground-muted"), (drawn, "$text-accent"), (f"  {value}", "bold")
     )
+
+
+def sparkline(values: Sequence[float], width: int, levels: str) -> str:
+    """``values`` as a curve of at most ``width`` characters of ``levels``, which rise from their lowest to their highest.
+
+    Each cell shows the mean of its share of the values; ``!`` where none of them is finite.
+    """
+    columns = max(0, min(width, len(values)))
+    shares = (values[at * len(values) // columns : (at + 1) * len(values) // columns] for at in range(columns))
+    means = [_finite_mean(share) for share in shares]
+    finite = [value for value in means if value is not None]
+    low, high = min(finite, default=0.0), max(finite, default=0.0)
+
+    def sign(value: float | None) -> str:
+        if value is None:
+            return "!"
+        share = (value - low) / (high - low) if high > low else 0.5
+        return levels[min(len(levels) - 1, int(share * len(levels)))]
+
+    return "".join(map(sign, means))
+
+
+def _finite_mean(values: Sequence[float]) -> float | None:
+    finite = [value for value in values if math.isfinite(value) and abs(value) < 1e100]
+    return sum(finite) / len(finite) if finite else None
 
 
 def _curves(data: OverviewData, width: int, _height: int) -> list[Content]:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from console.charts.band import Spread, band_of
+from console.charts.band import band_of
+from console.charts.chart import Spread
 
 seeds = st.lists(st.dictionaries(st.integers(0, 20), st.floats(-1e3, 1e3), max_size=12), min_size=1, max_size=5)
 

@@ -6,15 +6,17 @@ import math
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 from rich.cells import cell_len
 
-from console.glyphs import BRAILLE
+from console.glyphs import ASCII, BRAILLE
 from console.runs.estimates import Estimate, RunTimes, estimate
 from console.runs.host_facts import Gpu, GpuProcess, HostHistory
 from console.runs.run_view import RunView
 from console.runs.snapshot import Snapshot
-from console.ui.runs.overview_text import OverviewData, overview_lines, time_left_text, total_text
+from console.ui.runs.overview_text import OverviewData, overview_lines, sparkline, time_left_text, total_text
 from engine.contract.events import Step, Warning
 from engine.contract.settings import RunId
 from engine.contract.state import Identity, RunState
@@ -150,3 +152,16 @@ def test_an_epochless_run_and_no_runs_at_all_are_shown() -> None:
     of = snapshot(replace(view_of(A, "finished"), total_steps=0))
     text = "\n".join(shown(of, 80))
     assert "no steps yet" in text and "no run is queued or running" in text and "none" in text
+
+
+@given(st.lists(st.floats(), max_size=60), st.integers(-1, 20))
+def test_a_sparkline_of_any_values_fits(values: list[float], width: int) -> None:
+    assert len(sparkline(values, width, ASCII.levels)) == min(len(values), max(0, width))
+
+
+def test_a_rise_rises_equal_values_are_in_the_middle_and_what_is_not_finite_is_marked() -> None:
+    assert sparkline(range(8), 8, BRAILLE.levels) == "▁▂▃▄▅▆▇█"
+    assert sparkline(range(800), 8, BRAILLE.levels) == "▁▂▃▄▅▆▇█"
+    assert sparkline([3, 3], 2, BRAILLE.levels) == "▅▅"
+    assert sparkline([1, math.nan, 2], 3, BRAILLE.levels) == "▁!█"
+    assert sparkline([1, math.nan, 2], 3, ASCII.levels) == "_!#"

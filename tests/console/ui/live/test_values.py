@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import fmean, stdev
 
 from console.charts.metrics import LOSS_METRIC, Metric
-from console.charts.values import condition_rows, run_rows, value_at
+from console.ui.live.values import condition_rows, run_rows, value_at
 from engine.contract.settings import RunId
 from tests.console.ui.scenes import finished, training, view_of
 
