@@ -8,10 +8,8 @@ embedded SSH server and the agent) costs is in the note.
 from __future__ import annotations
 
 import os
-import pty
 import sys
 import tempfile
-import threading
 import time
 from argparse import Namespace
 from collections.abc import Iterator
@@ -27,6 +25,7 @@ from console.commands import abort, run
 from console.commands.context import Context
 from tests.bench.row import Row, row
 from tests.console.commands.quick_engine import use_job
+from tests.console.terminal import Terminal
 from tests.console.tiny import PROFILE, write_experiment
 
 SETTLE_S = 25.0
@@ -80,32 +79,11 @@ def nine_runs(active: bool) -> Iterator[Path]:
                     abort.abort(options_for(folder, "abort", "--all"))
 
 
-@contextmanager
-def opened_console(folder: Path) -> Iterator[psutil.Process]:
-    """The console on these runs, in a terminal of 120 x 40 that is read as a terminal reads it."""
+def console_on(folder: Path) -> Terminal:
+    """The console on these runs, in a terminal that is read as a terminal reads it."""
     shared = ["--experiment", f"{folder}/experiment.toml", "--hosts", f"{folder}/hosts.toml"]
     argv = [sys.executable, "-m", "console.cli", *shared, "--profile", PROFILE, "--runs", f"{folder}/runs"]
-    child, terminal = pty.fork()
-    if not child:
-        os.environ |= {"TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40"}
-        os.execv(argv[0], argv)  # noqa: S606 - a terminal program wants its terminal
-
-    def drain() -> None:
-        try:
-            while os.read(terminal, 65536):
-                pass
-        except OSError:  # it has ended
-            return
-
-    reading = threading.Thread(target=drain, daemon=True)
-    reading.start()
-    try:
-        yield psutil.Process(child)
-    finally:
-        os.kill(child, 9)
-        os.waitpid(child, 0)
-        reading.join(5)
-        os.close(terminal)
+    return Terminal(argv, os.environ)
 
 
 def cpu_seconds(processes: list[psutil.Process]) -> float:
@@ -114,7 +92,8 @@ def cpu_seconds(processes: list[psutil.Process]) -> float:
 
 def measure_runs(active: bool, goal: float) -> Row:
     """CPU seconds of the console in windows of some seconds, against the seconds of one core."""
-    with nine_runs(active) as folder, opened_console(folder) as process:
+    with nine_runs(active) as folder, console_on(folder) as terminal:
+        process = psutil.Process(terminal.pid)
         time.sleep(SETTLE_S)
         host_side = process.children(recursive=True)
         begun, host_begun = time.perf_counter(), cpu_seconds(host_side)

@@ -70,6 +70,11 @@ class Terminal:
                 raise AssertionError(f"never came: {sequence!r}")
 
     @property
+    def pid(self) -> int:
+        """Process id of the command."""
+        return self._process.pid
+
+    @property
     def painted(self) -> bytes:
         """What was written since the last key."""
         with self._more:
