@@ -144,6 +144,7 @@ class ConsoleApp(
         sys.setswitchinterval(_SWITCH_S)
         self.set_interval(TICK_SECONDS, self._tick)
         self.run_worker(self.watch_experiment(), group="experiment", exit_on_error=False)
+        self.call_after_refresh(self.read_other_styles)
         self.call_after_refresh(self.start_session)
         self.set_timer(_SETTLED_S, self.spare_collector)
         self.call_after_refresh(self.ask_background)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -44,6 +45,12 @@ class Appearance(CommandApp, inherit_bindings=False):
         for theme in themes():
             self.register_theme(theme)
         self.set_reactive(App.theme, self._theme_for(is_dark_by_environment(os.environ.get("COLORFGBG", ""))))
+
+    def read_other_styles(self) -> None:
+        """Read the styles of what is not on the first screen, after the first paint."""
+        self.stylesheet.read(Path(__file__).with_name("views.tcss"))
+        if len(self.screen_stack) > 1 or self.main.view != "runs":  # a key was quicker
+            self.refresh_css(animate=False)
 
     def get_driver_class(self) -> type[Driver]:
         """Textual's driver of this platform, with a parser that knows the terminal's replies."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from msgspec import Struct
 from msgspec.structs import replace
 
 from console.format import seconds_left
-from console.hosts.preflight.checks import Check
-from console.hosts.pull.verify import VerifyResult
+
+if TYPE_CHECKING:  # hashing and checks, which the first paint does without
+    from console.hosts.preflight.checks import Check
+    from console.hosts.pull.verify import VerifyResult
 
 
 class RepairProgress(Struct, frozen=True):

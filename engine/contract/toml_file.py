@@ -12,7 +12,6 @@ import msgspec
 
 import engine
 from engine.contract.bad_input import BadInput
-from engine.contract.validation_words import in_words
 
 
 def find_config(name: str) -> Path:
@@ -109,6 +108,8 @@ def _field_of(message: str) -> str:
 
 def _unfit(message: str, field: str, text: str, path: Path, shape: type, prefix: str = "") -> BadInput:
     """The error for dotted ``field`` of a value of ``shape``, which is at ``prefix`` in the file."""
+    from engine.contract.validation_words import in_words  # only here: its expressions would delay every start
+
     if named := _UNKNOWN_OR_MISSING.search(message):
         field = f"{field}.{named.group(1)}" if field else named.group(1)
     message = _AT_PATH.sub("", message).replace(" | null`", "`")  # TOML has no null

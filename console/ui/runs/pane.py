@@ -57,6 +57,7 @@ class RunsPane(Pane, inherit_bindings=False):
         self._total = UpdatingText(id="total")
         self._details = UpdatingText(id="details")  # kept, not queried: updates come while the console closes
         self._totals_of: tuple[object, ...] = ()
+        self._is_painted = False  # totals and overview follow the first paint, as they import and compute much
         self._overview = Overview(id="overview")
         self._settings: dict[RunId, Settings] | None = None  # resolved after the first paint
         self._expected: tuple[Snapshot | None, dict[RunId, RunTimes]] = (None, {})
@@ -73,6 +74,13 @@ class RunsPane(Pane, inherit_bindings=False):
         yield self._total
         yield self._details
         yield self._overview
+
+    def on_mount(self) -> None:
+        self.call_after_refresh(self._draw_the_rest)
+
+    def _draw_the_rest(self) -> None:
+        self._is_painted = True
+        self.tick()
 
     def _wants_cards(self, height: int) -> bool:
         """Cards while at most three seeds fit beside each other, and all conditions below each other with the rest."""
@@ -143,7 +151,8 @@ class RunsPane(Pane, inherit_bindings=False):
         if self.snapshot is None or self._body is None:
             return
         self._body.show(self.snapshot, self.clock)
-        self._show_totals(self.snapshot)
+        if self._is_painted:
+            self._show_totals(self.snapshot)
         self._show_details()
 
     def _show_totals(self, snapshot: Snapshot) -> None:

@@ -25,7 +25,7 @@ from tests.console.ui.driving import SMALL, screen, until, until_shown
 class PanelApp(App[None]):
     """A log panel that looks for new lines, as the view that holds it does."""
 
-    CSS_PATH = Path(console.ui.__file__).with_name("console.tcss")
+    CSS_PATH = Path(console.ui.__file__).with_name("views.tcss")
 
     def __init__(self, log: FedLog) -> None:
         super().__init__()
