@@ -49,6 +49,7 @@ class Appearance(CommandApp, inherit_bindings=False):
     def read_other_styles(self) -> None:
         """Read the styles of what is not on the first screen, after the first paint."""
         self.stylesheet.read(Path(__file__).with_name("views.tcss"))
+        self.stylesheet.parse()  # reading alone would leave them out until a widget of a new class comes
         if len(self.screen_stack) > 1 or self.main.view != "runs":  # a key was quicker
             self.refresh_css(animate=False)
 
