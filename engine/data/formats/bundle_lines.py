@@ -9,7 +9,7 @@ from engine.data.formats.reasons import Quarantined, Reason
 from engine.data.formats.schemas import Bundle21, BundleItem, Contrastive, Groups, Metadata, Usage
 from engine.data.formats.usages import (
     Lexeme,
-    Repairs,
+    LineReading,
     event_of,
     event_of_usage,
     lexeme_of,
@@ -22,7 +22,7 @@ from engine.data.records import Bundle, Source, UsageEvent
 from engine.data.wordnet.usage_events import text_key
 
 
-def bundles_of_21(line: Bundle21, repairs: Repairs) -> tuple[Bundle, ...]:
+def bundles_of_21(line: Bundle21, reading: LineReading) -> tuple[Bundle, ...]:
     """One bundle for each positive, the first under the line's own id; a negative of another lemma is cross-lemma.
 
     Raises:
@@ -37,7 +37,7 @@ def bundles_of_21(line: Bundle21, repairs: Repairs) -> tuple[Bundle, ...]:
         lemma = parse_sense_id(item.sense_id).lemma or word.lemma
         lexeme = word if lemma == word.lemma else Lexeme(lemma)
         where = item.role if item.item_id is None else f"{item.role} {item.item_id}"
-        return event_of(item.context, item.target_span, item.sense_id, lexeme, repairs, where)
+        return event_of(item.context, item.target_span, item.sense_id, lexeme, reading, where)
 
     if len(by_role["anchor"]) != 1:
         raise Quarantined(Reason.NO_ANCHOR, f"{len(by_role['anchor'])} anchors")
@@ -49,7 +49,7 @@ def bundles_of_21(line: Bundle21, repairs: Repairs) -> tuple[Bundle, ...]:
     return _bundles(str(line.bundle_id), anchor, positives, siblings, others, None, adversarial=False)
 
 
-def bundles_of_contrastive(line: Contrastive, repairs: Repairs) -> tuple[Bundle, ...]:
+def bundles_of_contrastive(line: Contrastive, reading: LineReading) -> tuple[Bundle, ...]:
     """The bundle of a line; listed negatives that do not state their kind are classified by their lemma.
 
     Raises:
@@ -61,13 +61,13 @@ def bundles_of_contrastive(line: Contrastive, repairs: Repairs) -> tuple[Bundle,
     if line.anchor is None:
         raise Quarantined(Reason.NO_ANCHOR, "0 anchors")
     word = lexeme_of(line.lemma or line.anchor.lemma, sense_of(line.anchor), line.anchor.pos)
-    anchor = event_of_usage(line.anchor, word, repairs, "anchor")
-    positives = [event_of_usage(line.positive, word, repairs, "positive")] if line.positive is not None else []
+    anchor = event_of_usage(line.anchor, word, reading, "anchor")
+    positives = [event_of_usage(line.positive, word, reading, "positive")] if line.positive is not None else []
     siblings: list[UsageEvent] = []
     others: list[UsageEvent] = []
     for number, (usage, within) in enumerate(_negatives(line.negatives, word), start=1):
         lexeme = word if within else lexeme_of(usage.lemma, sense_of(usage), usage.pos)
-        (siblings if within else others).append(event_of_usage(usage, lexeme, repairs, f"negative {number}"))
+        (siblings if within else others).append(event_of_usage(usage, lexeme, reading, f"negative {number}"))
     metadata = line.metadata
     tier = (metadata.tier or None) if metadata else None
     marked_adversarial = metadata is not None and (metadata.adversarial or metadata.passes is not None)

@@ -14,8 +14,18 @@ from msgspec import Struct, structs
 
 from engine.contract.bad_input import BadInput
 from engine.contract.durable import writing_durably
-from engine.data.formats.gate import MAX_QUARANTINED_SHARE, Counts, FileReport, Gate, ItemIds, LineGroup, Verdict
+from engine.data.formats.gate import (
+    MAX_QUARANTINED_SHARE,
+    Counts,
+    FileReport,
+    Gate,
+    ItemIds,
+    LineGroup,
+    Verdict,
+    file_offsets,
+)
 from engine.data.formats.lines import read_lines
+from engine.data.formats.offsets import FileOffsets
 from engine.data.formats.reasons import Reason, Repair, printable
 from engine.data.formats.schemas import FORMATS_OF_ROLE
 
@@ -35,27 +45,29 @@ def check_files(files: Sequence[Path], quarantine: Path | None = None) -> Iterat
         if count > 1:
             raise BadInput(f"{count} files are called {name}; quarantine them one at a time", field="--quarantine")
         quarantine.mkdir(parents=True, exist_ok=True)
-    items = _retrieval_items(files)
+    offsets = {file: file_offsets(file) for file in files}
+    items = _retrieval_items(offsets)
     for file in files:
-        report = FileReport(file)
+        report = FileReport(file, offsets[file])
         path = None if quarantine is None else quarantine / f"{file.name}.quarantine.jsonl"
         with nullcontext() if path is None else writing_durably(path) as out:
             gate = Gate(items=items or None)
-            for verdict in map(gate.verdict, read_lines(file)):
+            for line in read_lines(file):
+                verdict = gate.verdict(line, offsets[file])
                 report.add(verdict)
                 if out is not None:
                     _write_quarantined(verdict, out)
         yield report
 
 
-def _retrieval_items(files: Sequence[Path]) -> ItemIds:
-    """The ids of the retrieval items in ``files``."""
+def _retrieval_items(files: Mapping[Path, FileOffsets]) -> ItemIds:
+    """The ids of the retrieval items in ``files``, each with how its spans are counted."""
     found = ItemIds()
-    for file in files:
+    for file, offsets in files.items():
         gate = Gate(accepts=FORMATS_OF_ROLE["retrieval"])
         for line in read_lines(file):
             if not line.too_long and b'"candidates"' in line.content:
-                found.add(gate.verdict(line))
+                found.add(gate.verdict(line, offsets))
     return found
 
 
@@ -109,6 +121,7 @@ def report_rows(report: FileReport) -> Iterator[str]:
         yield _row(name or "not recognised", counts)
     if len(report.formats) > 1:
         yield _row("all", report.total)
+    yield from _offsets(report)
     yield from _group("repaired", report.repaired)
     yield from _group("quarantined", report.quarantined)
 
@@ -118,12 +131,18 @@ def report_summary(report: FileReport) -> Iterator[str]:
     total, formats = report.total, ", ".join(sorted(name for name in report.formats if name))
     counts = f"{total.kept:,} kept, {total.repaired:,} repaired, {total.quarantined:,} quarantined"
     yield f"{printable(str(report.file))}: {counts} ({formats})"
+    yield from _offsets(report)
     yield from _group("repaired", report.repaired)
     yield from _group("quarantined", report.quarantined)
 
 
 def _row(name: str, counts: Counts) -> str:
     return f"  {name:<32}{counts.kept:>10,}{counts.repaired:>10,}{counts.quarantined:>13,}"
+
+
+def _offsets(report: FileReport) -> Iterator[str]:
+    if said := str(report.offsets):
+        yield f"  {said}"
 
 
 def _group(title: str, groups: Mapping[Name, LineGroup]) -> Iterator[str]:
@@ -145,6 +164,7 @@ def reports_as_json(reports: Sequence[FileReport]) -> dict[str, Any]:
             "blank": report.blank,
             **structs.asdict(report.total),
             "formats": {name or "not recognised": structs.asdict(counts) for name, counts in report.formats.items()},
+            "spans": report.offsets.as_json(),
             "repairs": _groups_json(report.repaired),
             "reasons": _groups_json(report.quarantined),
         }

@@ -18,7 +18,7 @@ from engine.data.formats.schemas import (
     Step,
 )
 from engine.data.formats.usages import (
-    Repairs,
+    LineReading,
     event_of,
     event_of_usage,
     find_word,
@@ -31,17 +31,17 @@ from engine.data.records import AttentionProbe, Candidate, CoherenceItem, Cohere
 from engine.data.wordnet.usage_events import text_key
 
 
-def retrieval_item(line: Retrieval, repairs: Repairs) -> RetrievalItem:
+def retrieval_item(line: Retrieval, reading: LineReading) -> RetrievalItem:
     """The retrieval item of a line; of tier 1 until its danger is computed.
 
     Raises:
         Quarantined: the line breaks a rule of retrieval items.
     """
     word = lexeme_of(line.lemma or line.query.lemma, sense_of(line.query), line.query.pos)
-    query = event_of_usage(line.query, word, repairs, "query")
+    query = event_of_usage(line.query, word, reading, "query")
     right = _right(line)
     candidates = tuple(
-        Candidate(event_of_usage(usage, word, repairs, f"candidate {number}"), is_right)
+        Candidate(event_of_usage(usage, word, reading, f"candidate {number}"), is_right)
         for number, (usage, is_right) in enumerate(zip(line.candidates, right, strict=True), start=1)
     )
     if not any(right):
@@ -78,7 +78,7 @@ def _right(line: Retrieval) -> list[bool]:
     return [passage in named for passage in passages]
 
 
-def coherence_item(line: Coherence, repairs: Repairs) -> CoherenceItem:
+def coherence_item(line: Coherence, reading: LineReading) -> CoherenceItem:
     """The coherence item of a line; its senses are sorted by id, so that an index carries no information.
 
     Raises:
@@ -100,7 +100,7 @@ def coherence_item(line: Coherence, repairs: Repairs) -> CoherenceItem:
     senses = tuple(sorted(glosses))
     steps = tuple(
         CoherenceStep(
-            event_of(step.context, step.span, step.expected_sense, word, repairs, f"step {number}"),
+            event_of(step.context, step.span, step.expected_sense, word, reading, f"step {number}"),
             senses.index(step.expected_sense),
         )
         for number, step in enumerate(line.steps, start=1)
@@ -108,21 +108,21 @@ def coherence_item(line: Coherence, repairs: Repairs) -> CoherenceItem:
     return CoherenceItem(str(line.eval_id), word.lemma, senses, tuple(glosses[sense] for sense in senses), steps)
 
 
-def attention_probe(line: Attention, repairs: Repairs) -> AttentionProbe:
+def attention_probe(line: Attention, reading: LineReading) -> AttentionProbe:
     """The attention probe of a line; its cues are spelled as in the text.
 
     Raises:
         Quarantined: the line breaks a rule of events, or no cue is left.
     """
     word = lexeme_of(line.lemma, line.target_sense_id)
-    event = event_of(line.query, line.span, line.target_sense_id, word, repairs, "query")
+    event = event_of(line.query, line.span, line.target_sense_id, word, reading, "query")
     cues: dict[str, None] = {}
     for cue in line.cue_tokens:
         outside = [span for span in find_word(line.query, cue) if span[1] <= event.start or span[0] >= event.end]
         if outside:
             cues[line.query[slice(*outside[0])]] = None
         else:
-            repairs.append((Repair.CUE_DROPPED, f"cue {cue!r}"))
+            reading.repaired(Repair.CUE_DROPPED, f"cue {cue!r}")
     if not cues:
         raise Quarantined(Reason.NO_CUE)
     return AttentionProbe(str(line.eval_id), event, tuple(cues))

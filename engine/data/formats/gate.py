@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -11,7 +11,8 @@ from msgspec import Struct, structs
 from engine.contract.bad_input import BadInput
 from engine.data.formats.bundle_lines import bundles_of_21, bundles_of_contrastive
 from engine.data.formats.evaluation_lines import attention_probe, coherence_item, killer_of, retrieval_item
-from engine.data.formats.lines import Line, decode_line, item_id_of
+from engine.data.formats.lines import Line, decode_line, item_id_of, read_lines
+from engine.data.formats.offsets import PLAIN_FILE, FileOffsets, TargetSpan, recognise
 from engine.data.formats.reasons import Quarantined, Reason, Repair
 from engine.data.formats.schemas import (
     BUNDLES,
@@ -24,7 +25,7 @@ from engine.data.formats.schemas import (
     Retrieval,
     Schema,
 )
-from engine.data.formats.usages import Repairs
+from engine.data.formats.usages import LineReading, spans_of
 from engine.data.records import AttentionProbe, Bundle, CoherenceItem, Killer, RetrievalItem
 
 Record: TypeAlias = Bundle | RetrievalItem | CoherenceItem | AttentionProbe | Killer
@@ -49,6 +50,25 @@ class Verdict(NamedTuple):
     records: tuple[Record, ...] = ()
     repairs: tuple[tuple[Repair, str], ...] = ()
     quarantined: Quarantined | None = None
+
+
+def file_offsets(path: Path) -> FileOffsets:
+    """How the spans of the file ``path`` are counted, by all of its lines that can be decoded.
+
+    Raises:
+        BadInput: it cannot be read as lines.
+    """
+    return recognise(span for line in read_lines(path) for span in _spans(line))
+
+
+def _spans(line: Line) -> Iterator[TargetSpan]:
+    if line.blank or line.too_long:
+        return
+    try:
+        _, decoded = decode_line(line.content)
+    except Quarantined:
+        return
+    yield from spans_of(decoded)
 
 
 class ItemIds:
@@ -81,36 +101,38 @@ class Gate:
         self.items = items
         self._ids: set[tuple[str, str]] = set()
 
-    def verdict(self, line: Line) -> Verdict:
-        """The verdict on one line."""
+    def verdict(self, line: Line, offsets: FileOffsets = PLAIN_FILE) -> Verdict:
+        """The verdict on one line of a file whose spans are counted as ``offsets`` says."""
         if line.blank and not line.too_long:
             return Verdict(line)
         known: Format | None = None
-        repairs: Repairs = [(Repair.BYTE_ORDER_MARK, "")] if line.has_bom else []
+        reading = LineReading(offsets)
+        if line.has_bom:
+            reading.repaired(Repair.BYTE_ORDER_MARK, "")
         try:
             if line.too_long:
                 raise Quarantined(Reason.LINE_TOO_LONG, f"{line.length} bytes")
             known, decoded = decode_line(line.content)
             if self.accepts is not None and known not in self.accepts:
                 raise Quarantined(Reason.OTHER_FORMAT, known)
-            records = self._read(decoded, repairs)
+            records = self._read(decoded, reading)
             self._require_new_id(known, decoded)
         except Quarantined as reason:
             return Verdict(line, known, quarantined=reason)
-        return Verdict(line, known, records, tuple(repairs))
+        return Verdict(line, known, records, tuple(reading.repairs))
 
-    def _read(self, decoded: Schema, repairs: Repairs) -> tuple[Record, ...]:
+    def _read(self, decoded: Schema, reading: LineReading) -> tuple[Record, ...]:
         match decoded:
             case Bundle21():
-                return bundles_of_21(decoded, repairs)
+                return bundles_of_21(decoded, reading)
             case Contrastive():
-                return bundles_of_contrastive(decoded, repairs)
+                return bundles_of_contrastive(decoded, reading)
             case Retrieval():
-                return (retrieval_item(decoded, repairs),)
+                return (retrieval_item(decoded, reading),)
             case Coherence():
-                return (coherence_item(decoded, repairs),)
+                return (coherence_item(decoded, reading),)
             case Attention():
-                return (attention_probe(decoded, repairs),)
+                return (attention_probe(decoded, reading),)
             case KillerLine():
                 kept, quarantined = (
                     (self.items.kept, self.items.quarantined) if self.items is not None else (None, set())
@@ -154,6 +176,7 @@ class FileReport(Struct):
     """Counts of the outcomes of all lines of ``file``; lines of undetected format are counted under ``None``."""
 
     file: Path
+    offsets: FileOffsets = PLAIN_FILE
     lines: int = 0
     blank: int = 0
     formats: dict[Format | None, Counts] = {}

@@ -92,7 +92,7 @@ def _lines(file: BinaryIO) -> Iterator[Line]:
     number = 0
     while part := file.readline(MAX_LINE_BYTES + _BOM_AND_LINE_END):
         number += 1
-        has_bom = number == 1 and part.startswith(_BYTE_ORDER_MARK)
+        has_bom = part.startswith(_BYTE_ORDER_MARK)  # any line, where files were put together
         content = part.removeprefix(_BYTE_ORDER_MARK) if has_bom else part
         content = content.removesuffix(b"\n")
         length = len(content)

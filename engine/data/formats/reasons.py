@@ -36,6 +36,14 @@ class Reason(_Explained):
     EMPTY_TEXT = "empty_text", "a text is empty"
     SPAN_OUTSIDE = "span_outside", "a span is outside its text, and the target word is not in the text exactly once"
     SPAN_DIFFERS = "span_differs", "a span does not match its surface form, which is not in the text exactly once"
+    SPAN_CUTS_WORD = (
+        "span_cuts_word",
+        "a span without a surface form cuts a word or marks none, and the target word is not in the text exactly once",
+    )
+    SPAN_DOUBTFUL = (
+        "span_doubtful",
+        "the file's spans follow no one convention, and this one marks different words by them",
+    )
     NO_ANCHOR = "no_anchor", "the bundle does not have exactly one anchor"
     NO_POSITIVE = "no_positive", "the bundle has no positive"
     POSITIVE_SENSE = "positive_sense", "a positive's sense is not the anchor's"
@@ -57,10 +65,14 @@ class Reason(_Explained):
 class Repair(_Explained):
     """How a line was repaired."""
 
-    BYTE_ORDER_MARK = "byte_order_mark", "the byte order mark at the start of the file was removed"
+    BYTE_ORDER_MARK = "byte_order_mark", "a byte order mark at the start of a line was removed"
     SPAN_RECOMPUTED = (
         "span_recomputed",
         "a span that did not match its target word was recomputed from the surface form",
+    )
+    SPAN_CONVERTED = (
+        "span_converted",
+        "a span was converted to characters from the convention that the file's spans follow",
     )
     SPAN_FOUND = "span_found", "a missing span was found in the text by surface form or lemma"
     READ_AS_GLOSS = "read_as_gloss", "a text without span or target word is read as a gloss"

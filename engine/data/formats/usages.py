@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
-from msgspec import Struct
+from msgspec import Struct, field
 
+from engine.data.formats.offsets import PLAIN_FILE, FileOffsets, TargetSpan, cuts_word
 from engine.data.formats.reasons import Quarantined, Reason, Repair
-from engine.data.formats.schemas import Span, SpanObject, Usage
+from engine.data.formats.schemas import (
+    Attention,
+    Bundle21,
+    Coherence,
+    Contrastive,
+    Groups,
+    Retrieval,
+    Schema,
+    Span,
+    SpanObject,
+    Usage,
+)
 from engine.data.records import POS_NAMES, Pos, Source, UsageEvent
 from engine.data.wordnet.usage_events import usage_event
 
-Repairs: TypeAlias = list[tuple[Repair, str]]
-"""The repairs made in one line, each with its position in the line for people."""
+
+class LineReading(Struct, frozen=True):
+    """How the spans of a line are counted, and the repairs made in it, each with its position in the line for people."""
+
+    offsets: FileOffsets = PLAIN_FILE
+    repairs: list[tuple[Repair, str]] = field(default_factory=list)
+
+    def repaired(self, repair: Repair, where: str) -> None:
+        """Note a repair."""
+        self.repairs.append((repair, where))
+
 
 _NAMES_READ: dict[Pos, tuple[str, ...]] = {
     "n": ("n", "noun", "propn"),
@@ -77,7 +99,7 @@ def event_of(
     span: Span,
     sense_id: str | None,
     lexeme: Lexeme,
-    repairs: Repairs,
+    reading: LineReading,
     where: str,
     *,
     pos: str | None = None,
@@ -91,7 +113,7 @@ def event_of(
     Args:
         text, span, sense_id: as in the file.
         lexeme: the target word.
-        repairs: repairs are appended here.
+        reading: how spans are counted; repairs are noted here.
         where: the position in the line, for people.
         pos: part of speech as the file names it.
         source: origin of the text as the file names it; marks synthetic texts, and glosses that have an empty span.
@@ -105,23 +127,52 @@ def event_of(
         raise Quarantined(Reason.NO_SENSE, where)
     is_gloss = source == "gloss" and isinstance(span, SpanObject) and span.start == span.end
     try:
-        start, end, repair = LocatedTarget(0, 0) if is_gloss else locate_target(text, span, lexeme.lemma)
+        start, end, repair = (
+            LocatedTarget(0, 0) if is_gloss else locate_target(text, span, lexeme.lemma, reading.offsets)
+        )
     except Quarantined as error:
         raise Quarantined(error.reason, f"{where}: {error.detail}") from None
     if repair is not None:
-        repairs.append((repair, where))
+        reading.repaired(repair, where)
     known_pos = parse_pos(pos) or parse_sense_id(sense_id).pos or lexeme.pos or "n"
     text_source: Source = "synthetic" if source and "synth" in source.lower() else "example"
     return usage_event(lexeme.lemma, known_pos, sense_id, text, (start, end), text_source if end > start else "gloss")
 
 
-def event_of_usage(usage: Usage, lexeme: Lexeme, repairs: Repairs, where: str) -> UsageEvent:
+def event_of_usage(usage: Usage, lexeme: Lexeme, reading: LineReading, where: str) -> UsageEvent:
     """``event_of`` for a ``Usage``."""
-    return event_of(usage.text, usage.span, sense_of(usage), lexeme, repairs, where, pos=usage.pos, source=usage.source)
+    return event_of(usage.text, usage.span, sense_of(usage), lexeme, reading, where, pos=usage.pos, source=usage.source)
 
 
 def sense_of(usage: Usage) -> str | None:
     return usage.sense_id or usage.sense
+
+
+def spans_of(line: Schema) -> Iterator[TargetSpan]:
+    """The spans of all texts of a line, those of glosses and missing ones too, each with the word it should mark."""
+    match line:
+        case Bundle21(word=word, items=items):
+            for item in items:
+                lemma = parse_sense_id(item.sense_id).lemma or normalise_lemma(word.lemma)
+                yield TargetSpan.of(item.context, item.target_span, lemma)
+        case Contrastive(lemma=stated, anchor=anchor, positive=positive, negatives=negatives):
+            yield from (_span_of_usage(usage, stated) for usage in (anchor, positive) if usage is not None)
+            if isinstance(negatives, Groups):
+                negatives = (*negatives.within_lemma, *negatives.cross_lemma)
+            yield from (_span_of_usage(usage, None, stated) for usage in negatives or ())
+        case Retrieval(lemma=stated, query=query, candidates=candidates):
+            yield from (_span_of_usage(usage, stated) for usage in (query, *candidates))
+        case Coherence(lemma=stated, steps=steps):
+            for step in steps:
+                lemma = normalise_lemma(stated or parse_sense_id(step.expected_sense).lemma or "")
+                yield TargetSpan.of(step.context, step.span, lemma)
+        case Attention(lemma=stated, query=text, span=span, target_sense_id=sense):
+            yield TargetSpan.of(text, span, normalise_lemma(stated or parse_sense_id(sense or "").lemma or ""))
+
+
+def _span_of_usage(usage: Usage, stated: str | None, otherwise: str | None = None) -> TargetSpan:
+    lemma = stated or usage.lemma or parse_sense_id(sense_of(usage) or "").lemma or otherwise or ""
+    return TargetSpan.of(usage.text, usage.span, normalise_lemma(lemma))
 
 
 class LocatedTarget(NamedTuple):
@@ -132,33 +183,35 @@ class LocatedTarget(NamedTuple):
     repair: Repair | None = None
 
 
-def locate_target(text: str, span: Span, lemma: str) -> LocatedTarget:
+def locate_target(text: str, span: Span, lemma: str, offsets: FileOffsets = PLAIN_FILE) -> LocatedTarget:
     """Find the target word in ``text``, repairing the span if it is wrong or missing.
 
-    A span that equals its surface form in any case is accepted; so is one without a surface form, if it has no white
-    space at its ends. Otherwise the surface form, or the lemma where none is given, must occur exactly once: as a
-    whole word, else at the beginning of a word, else anywhere. Where no span is given, the first occurrence is taken;
-    a text without any occurrence is read as a gloss.
+    A span that equals its surface form in any case is accepted; so is one without a surface form, if it is the lemma or
+    cuts no word. Otherwise the surface form, or the lemma where none is given, must occur exactly once: as a whole word,
+    else at the beginning of a word, else anywhere. Where no span is given, the first occurrence is taken; a text without
+    any occurrence is read as a gloss.
 
     Raises:
-        Quarantined: the span is wrong and the right one is ambiguous.
+        Quarantined: the span is wrong or doubtful, and the right one is ambiguous.
     """
-    start, end, surface = 0, 0, ""
-    if isinstance(span, SpanObject):
-        start, end, surface = span.start, span.end, span.surface or ""
-    elif span is not None:
-        start, end = span
-    if start == end and not surface:
+    target = TargetSpan.of(text, span, lemma)
+    found, doubtful = offsets.locate(target)
+    given = target.start, target.end
+    if found is not None:
+        return LocatedTarget(*found, None if found == given else Repair.SPAN_CONVERTED)
+    if target.missing:
         spans = find_word(text, lemma)
         return LocatedTarget(*spans[0], Repair.SPAN_FOUND) if spans else LocatedTarget(0, 0, Repair.READ_AS_GLOSS)
-    inside = 0 <= start < end <= len(text)
-    target = text[start:end] if inside else ""
-    if target and (target.casefold() == surface.casefold() if surface else target == target.strip()):
-        return LocatedTarget(start, end)
-    spans = find_word(text, surface or lemma)
+    spans = find_word(text, target.surface or lemma)
     if len(spans) == 1:
         return LocatedTarget(*spans[0], Repair.SPAN_RECOMPUTED)
-    detail = f"{start}-{end}" + (f" for {surface!r}" if surface else "")
+    detail = f"{target.start}-{target.end}" + (f" for {target.surface!r}" if target.surface else "")
+    if doubtful:
+        raise Quarantined(Reason.SPAN_DOUBTFUL, detail)
+    inside = 0 <= target.start < target.end <= len(text)
+    if inside and not target.surface:
+        marked = text[target.start : target.end]
+        raise Quarantined(Reason.SPAN_CUTS_WORD, f"{detail} is {marked!r}; {lemma!r} occurs {len(spans)} times")
     raise Quarantined(
         Reason.SPAN_DIFFERS if inside else Reason.SPAN_OUTSIDE, f"{detail}, which occurs {len(spans)} times"
     )
@@ -168,8 +221,11 @@ def find_word(text: str, word: str) -> list[tuple[int, int]]:
     """The spans of ``word`` in ``text``, ignoring case: whole words if any, else beginnings of words, else all."""
     if not word:
         return []
-    for pattern in _patterns(word):
-        if spans := [found.span() for found in pattern.finditer(text)]:
+    for number, pattern in enumerate(_patterns(word)):
+        spans = [found.span() for found in pattern.finditer(text)]
+        if number == 0:  # to the pattern, a combining mark is not part of the word before it
+            spans = [span for span in spans if text.isascii() or not cuts_word(text, span[1])]
+        if spans:
             return spans
     return []
 

@@ -36,7 +36,7 @@ from engine.data.leakage import Excluded, exclude, glosses_of
 from engine.data.plan import by_hash
 from engine.data.records import Bundle, Dataset, DevelopmentSet, FrozenEvaluation, Killer
 
-IMPORTER_VERSION = 5
+IMPORTER_VERSION = 6
 """Increased whenever the same files would give other bytes."""
 
 DEV_SHARE = 0.10

@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 from engine.contract.bad_input import BadInput
 from engine.contract.input_files import InputFile, Role, hash_file
 from engine.data.development import EvaluationFilter
-from engine.data.formats.gate import FileReport, Gate, ItemIds, Record, Verdict
+from engine.data.formats.gate import FileReport, Gate, ItemIds, Record, Verdict, file_offsets
 from engine.data.formats.lines import read_lines
 from engine.data.formats.schemas import FORMATS_OF_ROLE
 from engine.data.records import (
@@ -147,7 +147,9 @@ def _verdicts(gate: Gate, file: _File, reports: list[FileReport]) -> Iterator[Ve
     """The verdict on each line of ``file``; adds its report at the end."""
     report = FileReport(file.name)
     try:
-        for verdict in map(gate.verdict, read_lines(file.path)):
+        report.offsets = file_offsets(file.path)
+        for line in read_lines(file.path):
+            verdict = gate.verdict(line, report.offsets)
             report.add(verdict)
             yield verdict
         if file.sha256 is not None and hash_file(file.path).sha256 != file.sha256:

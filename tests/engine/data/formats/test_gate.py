@@ -86,6 +86,10 @@ BAD: list[tuple[str, bytes | Record]] = [
     ),
     ("span_differs", with_field(G, "anchor.span", {"start": 5, "end": 9, "surface": "shore"})),
     ("span_differs", with_field(R, "query.span", {"start": 0, "end": 1, "surface": "a"})),
+    (
+        "span_cuts_word",
+        with_field(G, "anchor", samples.usage("bank", "one", 0, span=[4, 7], text="The bank of banks, a bank.")),
+    ),
     ("no_anchor", with_field(G, "anchor", None)),
     ("no_anchor", with_field(B, "items.1.role", "anchor")),
     ("no_positive", with_field(G, "positive", ...)),
@@ -128,7 +132,7 @@ def test_a_bad_line_is_quarantined_for_its_reason(reason: str, content: bytes | 
 
 def test_every_reason_and_repair_has_a_sentence_and_a_test() -> None:
     assert all(member.sentence for member in (*Reason, *Repair))
-    elsewhere = {"line_too_long", "other_format", "duplicate_id", "item_quarantined"}
+    elsewhere = {"line_too_long", "other_format", "duplicate_id", "item_quarantined", "span_doubtful"}
     assert {reason for reason, _ in BAD} | elsewhere == set(Reason)
 
 

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from engine.contract.bad_input import BadInput
 from engine.data.formats.lines import read_lines
 
+MARK = b"\xef\xbb\xbf"
+
 
 @given(st.lists(st.binary(max_size=20).filter(lambda part: b"\n" not in part), min_size=1), st.booleans())
 def test_lines_are_split_at_newlines_only(
@@ -24,16 +26,14 @@ def test_lines_are_split_at_newlines_only(
     path.write_bytes(b"{}\n" + b"\n".join(parts) + (b"\n" if last else b""))
     lines = list(read_lines(path))
     expected = [b"{}", *parts] if last or parts[-1] else [b"{}", *parts[:-1]]
-    assert [line.content for line in lines] == [part.removesuffix(b"\r") for part in expected]
+    assert [line.content for line in lines] == [part.removeprefix(MARK).removesuffix(b"\r") for part in expected]
     assert [line.number for line in lines] == list(range(1, len(lines) + 1))
 
 
-def test_a_byte_order_mark_is_removed_from_the_first_line_only(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_removed_from_lines_of_files_that_were_put_together(tmp_path: Path) -> None:
     path = tmp_path / "marked.jsonl"
-    path.write_bytes(b"\xef\xbb\xbf{}\r\n\xef\xbb\xbf{}")
-    first, second = read_lines(path)
-    assert (first.content, first.has_bom) == (b"{}", True)
-    assert (second.content, second.has_bom) == (b"\xef\xbb\xbf{}", False)
+    path.write_bytes(MARK + b"{}\r\n[]\n" + MARK + b"{}")
+    assert [(line.content, line.has_bom) for line in read_lines(path)] == [(b"{}", True), (b"[]", False), (b"{}", True)]
 
 
 @pytest.mark.parametrize(
