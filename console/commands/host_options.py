@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from console.commands.parser import Commands, Parser, chosen_options, condition_option, count, port
+from console.commands.parser import Commands, Parser, chosen_options, condition_option, count, folder, not_empty, port
 
 
 def add_host_commands(commands: Commands, parents: list[Parser]) -> None:
@@ -90,8 +88,12 @@ def _add_sync(commands: Commands, parents: list[Parser]) -> None:
     sync = commands.add_parser("sync", help="push a folder to the host, pull one from it, or pull ended runs")
     directions = sync.add_subparsers(dest="direction", metavar="push|pull", required=True)
     push = directions.add_parser("push", parents=parents, help="make a folder on the host equal to a local one")
-    push.add_argument("folder", nargs="?", metavar="FOLDER", type=Path, help="local folder (default: this folder)")
-    push.add_argument("--to", dest="remote", metavar="NAME", help="folder in the workspace (default: project)")
+    push.add_argument(
+        "folder", nargs="?", metavar="FOLDER", type=folder, help="local folder; . is the whole of this one"
+    )
+    push.add_argument(
+        "--to", dest="remote", metavar="NAME", type=not_empty, help="folder in the workspace (default: project)"
+    )
     push.add_argument(
         "--delete", action="store_true", help="delete files that exist only on the host, after confirmation"
     )
@@ -99,9 +101,11 @@ def _add_sync(commands: Commands, parents: list[Parser]) -> None:
     push.add_argument("--yes", action="store_true", help="deletions within the limit need no confirmation")
     pull = directions.add_parser("pull", parents=parents, help="pull every ended run, or with --from a folder")
     pull.add_argument(
-        "folder", nargs="?", metavar="FOLDER", type=Path, help="with --from: local folder (default: this)"
+        "folder", nargs="?", metavar="FOLDER", type=folder, help="with --from: local folder (default: this)"
     )
-    pull.add_argument("--from", dest="remote", metavar="PATH", help="folder in the workspace, or an absolute path")
+    pull.add_argument(
+        "--from", dest="remote", metavar="PATH", type=not_empty, help="folder in the workspace, or an absolute path"
+    )
     for direction in (push, pull):
         direction.add_argument(
             "--exclude", action="append", metavar="PATTERN", help="exclude this too; may be repeated"

@@ -101,6 +101,18 @@ def whole(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
 
 
+def not_empty(text: str) -> str:
+    """Refuse "", which is what a shell makes of a variable that is not set."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is empty")
+    return text
+
+
+def folder(text: str) -> Path:
+    """Parse the path of a folder; "" would be the current one."""
+    return Path(not_empty(text))
+
+
 def count(text: str) -> int:
     """Parse a whole number of at least 1."""
     if (number := whole(text)) < 1:

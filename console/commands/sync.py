@@ -90,9 +90,11 @@ def request_of(context: Context) -> SyncRequest:
     """The folder sync that the options describe.
 
     Raises:
-        BadInput: the folder to push does not exist, or the console is read-only.
+        BadInput: no folder to push is named, or it does not exist; or the console is read-only.
     """
     options = context.options
+    if options.direction == "push" and options.folder is None:
+        raise BadInput(f"name the folder to push; . is the whole of {Path.cwd()}", field="FOLDER")
     local = absolute(options.folder or Path(), "FOLDER")
     if options.direction == "push":
         if context.options.read_only:

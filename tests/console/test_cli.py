@@ -175,6 +175,9 @@ def test_an_experiment_that_is_not_text(place: Path, capsys: pytest.CaptureFixtu
         ("curves --smoothing nan", "--smoothing: 'nan' is not a number from 0 to 0.99"),
         ("run --set training.epochs=nan", "--set: training.epochs: nan is not a whole number above 0"),
         ("sync push file", "FOLDER: {place}/file is not a folder"),
+        ("sync push", "FOLDER: name the folder to push; . is the whole of {place}"),
+        ("sync push --delete --yes", "FOLDER: name the folder to push; . is the whole of {place}"),
+        ("sync push --dry-run --to data", "FOLDER: name the folder to push; . is the whole of {place}"),
     ],
 )
 def test_garbage_is_one_line_in_words_and_nothing_is_written(
@@ -188,6 +191,14 @@ def test_garbage_is_one_line_in_words_and_nothing_is_written(
     before = sorted(place.rglob("*"))
     assert refused(capsys, *arguments.split()).startswith(expected.format(place=place))
     assert sorted(place.rglob("*")) == before and (place / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize("arguments", [("push", ""), ("push", "x", "--to", ""), ("pull", "--from", " "), ("pull", "")])
+def test_a_sync_takes_no_empty_name_of_a_folder(
+    place: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    assert refused(capsys, "sync", *arguments).partition(";")[0].endswith(": is empty")
+    assert list(place.iterdir()) == []
 
 
 def test_without_a_terminal_the_console_says_what_does_without(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
