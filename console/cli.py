@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from console.hosts.ssh.prompts import Prompter
     from console.local.session import LocalSession
     from console.session import Session
-    from console.ui.launch.switcher import Switcher
-    from console.ui.session_protocol import SessionProtocol
+    from console.ui.session_protocol import SessionProtocol, Switcher
     from engine.contract.experiment import Experiment
 
 

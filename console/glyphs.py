@@ -12,10 +12,8 @@ from typing import Literal
 from msgspec import Struct
 
 GlyphName = Literal["braille", "blocks", "ascii"]
-_ASCII_TERMINALS = ("dumb", "linux", "unknown", "ansi", "cygwin", "vt")
-"""Beginnings of the TERMs whose fonts lack most signs: Linux's own console has 256 or 512 of them."""
-
-
+_PLAIN_TERMINALS = ("dumb", "linux", "unknown", "ansi", "cygwin", "vt")
+"""Beginnings of the TERMs whose fonts lack most signs, as Linux's own console, and that answer no question."""
 STATE_NAMES = ("none", "queued", "running", "finished", "failed", "aborted", "lost")
 
 
@@ -25,29 +23,14 @@ class Glyphs(Struct, frozen=True):
     Attributes:
         name: ``braille`` and ``blocks`` draw curves in 2 x 4 and 2 x 2 dots a cell, ``ascii`` in letters.
         states: of a run, in the order of ``STATE_NAMES``.
-        bar: of a progress bar: what is done, parts of a cell from little to much, what is left.
         levels: of a sparkline, from low to high.
-        horizontal, vertical, corner, tick_right, tick_left, tick_up, tick_down: of axes and frames.
-        dashes: level lines, one for each that is drawn.
-        band: between two curves.
         every, most, few, none: seeds that rank an item right.
         cursor, up, down, cut: the selected line, ascending, descending, cut text.
-        point, left_end, right_end: of an interval.
     """
 
     name: GlyphName
     states: str
-    bar: tuple[str, str, str]
     levels: str
-    horizontal: str
-    vertical: str
-    corner: str
-    tick_right: str
-    tick_left: str
-    tick_up: str
-    tick_down: str
-    dashes: str
-    band: str
     every: str
     most: str
     few: str
@@ -56,9 +39,6 @@ class Glyphs(Struct, frozen=True):
     up: str
     down: str
     cut: str
-    point: str
-    left_end: str
-    right_end: str
 
     def state(self, name: str) -> str:
         """Sign of a run's state."""
@@ -66,23 +46,13 @@ class Glyphs(Struct, frozen=True):
 
     @property
     def is_ascii(self) -> bool:
-        """Whether no sign of ours may be beyond ASCII."""
+        """Whether only ASCII is drawn."""
         return self.name == "ascii"
 
 
 _SHAPES = {
     "states": "·◦▶✓✗■?",
-    "bar": ("█", "▏▎▍▌▋▊▉", "·"),
     "levels": "▁▂▃▄▅▆▇█",
-    "horizontal": "─",
-    "vertical": "│",
-    "corner": "└",
-    "tick_right": "├",
-    "tick_left": "┤",
-    "tick_up": "┴",
-    "tick_down": "┬",
-    "dashes": "┄┈╌",
-    "band": "░",
     "every": "●",
     "most": "◐",
     "few": "◔",
@@ -91,26 +61,12 @@ _SHAPES = {
     "up": "▲",
     "down": "▼",
     "cut": "…",
-    "point": "●",
-    "left_end": "├",
-    "right_end": "┤",
 }
-BRAILLE = Glyphs("braille", **_SHAPES)  # type: ignore[arg-type]
-BLOCKS = Glyphs("blocks", **_SHAPES)  # type: ignore[arg-type]
+BRAILLE, BLOCKS = Glyphs("braille", **_SHAPES), Glyphs("blocks", **_SHAPES)
 ASCII = Glyphs(
     "ascii",
     states=".o>+x#?",
-    bar=("#", "|", "."),
     levels="_.-:=+*#",
-    horizontal="-",
-    vertical="|",
-    corner="+",
-    tick_right="+",
-    tick_left="+",
-    tick_up="+",
-    tick_down="+",
-    dashes="-~_",
-    band=":",
     every="#",
     most="+",
     few="-",
@@ -119,9 +75,6 @@ ASCII = Glyphs(
     up="^",
     down="v",
     cut="~",
-    point="o",
-    left_end="[",
-    right_end="]",
 )
 SETS: tuple[Glyphs, ...] = (BRAILLE, BLOCKS, ASCII)
 
@@ -136,7 +89,7 @@ def glyphs_for(encoding: str, term: str, chosen: str = "auto") -> Glyphs:
     """
     if chosen != "auto":
         return next(one for one in SETS if one.name == chosen)
-    if not is_unicode(encoding) or not term or term.startswith(_ASCII_TERMINALS):
+    if not is_unicode(encoding) or is_plain_terminal(term):
         return ASCII
     return BRAILLE
 
@@ -144,6 +97,11 @@ def glyphs_for(encoding: str, term: str, chosen: str = "auto") -> Glyphs:
 def next_glyphs(glyphs: Glyphs) -> Glyphs:
     """The set that a key turns to: braille, blocks, ASCII, and braille again."""
     return SETS[(SETS.index(glyphs) + 1) % len(SETS)]
+
+
+def is_plain_terminal(term: str) -> bool:
+    """Whether a terminal of this ``TERM`` has few signs, and prints questions or ignores them."""
+    return not term or term.startswith(_PLAIN_TERMINALS)
 
 
 def is_unicode(encoding: str) -> bool:
@@ -180,7 +138,7 @@ _REPLACED = {
 
 
 class _Replacements(dict[int, str]):
-    """What stands for each code point; of a symbol that is in no list, ``*``, in as many cells."""
+    """ASCII text for each code point; for a symbol that is in no list ``*``, in as many cells."""
 
     def __missing__(self, code: int) -> str:
         char = chr(code)

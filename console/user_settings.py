@@ -84,7 +84,7 @@ class KeyChoice(Struct, frozen=True):
     line: int | None
 
     def error(self, message: str) -> BadInput:
-        """What is wrong with this entry."""
+        """Error about this entry, with file, line and field."""
         return BadInput(message, file=self.file, line=self.line, field=self.action)
 
 

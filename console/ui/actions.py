@@ -324,7 +324,7 @@ _present: dict[Scope, tuple[Action, ...]] = dict(_ACTIONS)
 
 
 def move_keys(moved: Mapping[str, tuple[str, ...]]) -> None:
-    """Have actions on other keys, by id; all others are on their own keys again. What shows keys must be drawn again."""
+    """Move actions to other keys, by id; all others are on their own keys again. What shows keys must be drawn again."""
     for scope, actions in _ACTIONS.items():
         is_moved = any(action.id in moved for action in actions)
         _present[scope] = tuple(_on_keys(action, moved.get(action.id)) for action in actions) if is_moved else actions

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
+import os
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from textual import on, work
+from textual import on, screen
 from textual.events import Event, InputEvent
 from textual.screen import Screen
-from textual.worker import Worker, WorkerCancelled, WorkerFailed, WorkerState
 
 from console.format import counted, full_disk
 from console.glyphs import BRAILLE, Glyphs
@@ -23,23 +21,23 @@ from console.runs.snapshot import HostView, Link, Snapshot, SyncState, sync_stat
 from console.ui.action import Action
 from console.ui.actions import Scope, ViewName, bindings, key_of, move_keys
 from console.ui.appearance import Appearance
+from console.ui.compositor import ConsoleCompositor
 from console.ui.draw_pace import TICK_SECONDS, DrawPace
 from console.ui.host.preflight import PreflightCommands
 from console.ui.host.sync import SyncCommands
 from console.ui.keymap import KeyMap
 from console.ui.launch.commands import LaunchCommands
-from console.ui.launch.switch import SwitchCommands, options_for
-from console.ui.launch.switcher import Opened, Switcher
 from console.ui.main_screen import MainScreen
 from console.ui.messages import ActionClicked
-from console.ui.notifications import Notifier, TerminalSignals, in_tmux
+from console.ui.notifications import Notifier, TerminalSignals
 from console.ui.palette import ActionPalette
 from console.ui.pane import Pane
-from console.ui.prompts import PromptQueue
 from console.ui.results.commands import ResultCommands
-from console.ui.session_protocol import SessionProtocol
-from console.ui.sharing_commands import SharingCommands
+from console.ui.session_commands import SessionCommands
+from console.ui.session_protocol import Opened, SessionProtocol, Switcher
+from console.ui.sharing_commands import SharingCommands, with_experiment
 from console.ui.state import PreflightState, VerifyState
+from console.ui.terminal import in_tmux
 from console.user_settings import UserSettings
 from engine.contract.experiment import Experiment, folder_name
 from engine.contract.settings import RunId, run_ids
@@ -47,24 +45,21 @@ from engine.contract.settings import RunId, run_ids
 if TYPE_CHECKING:
     from console.hosts.ssh.prompts import Prompter
 
-_CLOSING_SECONDS = 5.0
-
 _SETTLED_S = 3.0  # after the first paint
 _SWITCH_S = 0.001  # after which a thread that reads events or searches a log lets a key be handled; 5 ms by default
 
 
 class ConsoleApp(
-    SwitchCommands,
+    SessionCommands,
     LaunchCommands,
     PreflightCommands,
     SyncCommands,
     ResultCommands,
     SharingCommands,
     Appearance,
-    PromptQueue,
     inherit_bindings=False,
 ):
-    """The application.
+    """The Textual app of the console.
 
     Args:
         make_session: makes the session, which asks the operator through the prompter; called in a thread after the
@@ -104,6 +99,7 @@ class ConsoleApp(
         cli_options: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
+        screen.Compositor = ConsoleCompositor  # type: ignore[misc]  # a screen has no parameter for another
         self.switcher = switcher
         self.cli_options = cli_options
         self.use_settings(settings or UserSettings())
@@ -113,11 +109,10 @@ class ConsoleApp(
         self.read_only = read_only
         self.has_host = has_host
         self._in_replay = in_replay
-        self._make_session = make_session
+        self.make_session = make_session
         self._needs_input = False
         self._disk_full = False
         self._notifier: Notifier | None = None
-        self._follower: Worker[None] | None = None
         self._pace = DrawPace()
         initial = self._initial(experiment, profile, host_title)
         self.main = MainScreen(experiment, profile, initial, read_only=read_only, has_host=has_host)
@@ -150,7 +145,7 @@ class ConsoleApp(
         self.call_after_refresh(self.ask_background)
 
     def spare_collector(self) -> None:
-        """Have Python's collector of cycles leave out all objects that there are now.
+        """Exclude all present objects from Python's collection of cyclic garbage.
 
         Each of its full passes would stop keys and paints, by 30 ms with the views that are shown, and many events cause
         many passes. Not in tests, where many apps come and go in one process.
@@ -188,84 +183,33 @@ class ConsoleApp(
     def watch_verify_state(self, verify_state: VerifyState) -> None:
         self.main.verify_state = verify_state
 
-    @work(thread=True, exit_on_error=False, group="session", name="open")
-    def start_session(self) -> SessionProtocol:
-        """Make the session in a thread."""
-        return self._make_session(self.prompter)
-
-    @on(Worker.StateChanged)
-    def _session_worker_ended(self, event: Worker.StateChanged) -> None:
-        if event.worker.group != "session":
-            return
-        error, opening = event.worker.error, event.worker.name == "open"
-        if event.state is WorkerState.SUCCESS and opening and (session := event.worker.result) is not None:
-            self._use_session(session)
-        elif event.state is WorkerState.ERROR and opening:
-            self.exit(return_code=2, message=str(error))
-        elif event.state is WorkerState.ERROR:
-            text = (
-                f"The console stopped following the host: {error}; {key_of('app.reconnect')} in view 1 connects again."
-            )
-            self.show_notice(text, "error")
-
-    def _use_session(self, session: SessionProtocol) -> None:
-        self.session = session
+    def use_session(self, session: SessionProtocol) -> None:
+        """Have the views show ``session``."""
         self.main.set_session(session)
         self._show_newest()
-        self._follow(session)
 
-    def prompter_for_session(self) -> Prompter:
-        """The app's own."""
-        return self.prompter
-
-    async def leave_session(self) -> None:
-        """End what works for the session, the newest dialogs first, and close it; its runs continue."""
+    def forget_session(self) -> None:
+        """Close the dialogs, the newest first, and the notices; the next session's first snapshot is no news."""
         self.clear_notifications()
         for dialog in reversed(self.screen_stack[1:]):
             dialog.dismiss(None)
-        session, self.session = self.session, None
-        workers = [worker for worker in self.workers if worker.group in ("session", "preflight", "verify", "commands")]
-        for worker in workers:
-            worker.cancel()
-        for worker in workers:
-            with suppress(WorkerCancelled, WorkerFailed):
-                await worker.wait()
-        if session is not None:
-            await self._close(session)
-        self.own_aborts.clear()
         if self._notifier is not None:
             self._notifier.begin_again()
 
-    async def show_session(self, session: SessionProtocol, opened: Opened) -> None:
-        """Show and follow ``session`` from the beginning, in the same view."""
+    async def show_opened(self, session: SessionProtocol, opened: Opened) -> None:
+        """Show ``opened`` from the beginning, and follow it, in the same view."""
         view = self.main.view
         self.update_link("starting")
         self.preflight_state, self.verify_state = PreflightState(), VerifyState()
         self._needs_input = self._disk_full = False
-        self.cli_options = options_for(self.cli_options, session.experiment_file)
+        self.cli_options = with_experiment(self.cli_options, session.experiment_file)
         initial = self._initial(opened.experiment, opened.profile, opened.host_title)
         await self.main.open_experiment(opened.experiment, opened.profile, initial)
-        self._use_session(session)
+        self.begin_session(session)
         self.main.view = view
 
-    async def _close(self, session: SessionProtocol) -> None:
-        try:
-            await asyncio.wait_for(session.close(), _CLOSING_SECONDS)
-        except TimeoutError:
-            self.log.warning("the link did not close in time")
-
-    def _follow(self, session: SessionProtocol) -> None:
-        self._follower = self.run_worker(session.run(), group="session", name="follow", exit_on_error=False)
-
-    def action_reconnect(self) -> None:
-        """Connect now; follow the host again if following ended with an error."""
-        if self.asks_host() and self.session is not None:
-            self.session.reconnect()
-            if self._follower is not None and self._follower.is_finished:
-                self._follow(self.session)
-
     async def on_event(self, event: Event) -> None:
-        """Note that somebody is there."""
+        """Note keys and mouse events for the pace of drawing."""
         if isinstance(event, InputEvent):
             self._pace.note_input()
         await super().on_event(event)
@@ -300,7 +244,7 @@ class ConsoleApp(
     def _make_notifier(self) -> Notifier:
         signals = None
         if (write := self.terminal_writer()) is not None:
-            signals = TerminalSignals(write, in_tmux=in_tmux())
+            signals = TerminalSignals(write, in_tmux=in_tmux(os.environ))
         start = partial(self.run_worker, group="notify", exit_on_error=False)
         return Notifier(self.settings.notify, self.show_notice, signals, start)
 
@@ -313,8 +257,7 @@ class ConsoleApp(
         """Close the link; runs continue on the host."""
         if self._notifier is not None:
             self._notifier.close()
-        if self.session is not None:
-            await self._close(self.session)
+        await self.close_session(self.session)
 
     def action_show_view(self, view: ViewName) -> None:
         if self.main.is_first_time(view):

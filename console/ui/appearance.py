@@ -15,13 +15,12 @@ from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.widget import Widget
 
-from console.glyphs import next_glyphs
+from console.glyphs import is_plain_terminal, next_glyphs
 from console.ui.commands import CommandApp
 from console.ui.terminal import (
     AsciiFilter,
     BackgroundReported,
     ConsoleDriver,
-    answers_queries,
     ask_background,
     is_awaited,
 )
@@ -39,7 +38,7 @@ class Appearance(CommandApp, inherit_bindings=False):
     settings: UserSettings
 
     def use_settings(self, settings: UserSettings) -> None:
-        """Have the themes, and use the one that ``settings`` and the environment ask for."""
+        """Register the themes, and use the one that ``settings`` and the environment ask for."""
         self.settings = settings
         self._ascii_filter = AsciiFilter(getattr(sys.__stderr__, "encoding", None) or "utf-8")  # drawn on by Textual
         for theme in themes():
@@ -69,7 +68,7 @@ class Appearance(CommandApp, inherit_bindings=False):
     def ask_background(self) -> None:
         """Ask the terminal for its background, after the first paint; a theme that was chosen in full needs no answer."""
         follows = self._theme_for(True) != self._theme_for(False)
-        if follows and isinstance(self._driver, ConsoleDriver) and answers_queries(os.environ.get("TERM", "")):
+        if follows and isinstance(self._driver, ConsoleDriver) and not is_plain_terminal(os.environ.get("TERM", "")):
             ask_background(self._driver.write)
 
     @on(BackgroundReported)

@@ -219,7 +219,7 @@ class Choices(Static):
 
     @dataclass
     class Clicked(Message):
-        """A line was clicked, and is selected now."""
+        """Posted when a click or the wheel selects a line."""
 
     @dataclass
     class DoubleClicked(Message):

@@ -71,7 +71,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self.call_after_refresh(self._focus_pane)  # not earlier: a focus styles every widget again
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """The keys of a replay work in one alone, and not where text is typed."""
+        """Allow the keys of a replay in a replay alone, and not where text is typed."""
         if action.startswith("replay_"):
             return self._in_replay and not isinstance(self.focused, Input)
         return super().check_action(action, parameters)

@@ -1,9 +1,8 @@
-"""Notifications to whoever looks elsewhere: notices, the terminal's bell, title and desktop notes, a command of the operator."""
+"""Notifications of ended runs and lost hosts: notices, the terminal's title, bell, desktop notes, the operator's command."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct
@@ -14,6 +13,7 @@ from console.runs.transitions import Transition, TransitionKind, state_counts, t
 from console.sanitize import sanitize_line
 from console.ui.actions import key_of
 from console.ui.commands import Severity
+from console.ui.terminal import through_tmux
 from console.user_settings import NotifySettings
 from engine.contract.settings import RunId
 
@@ -31,7 +31,7 @@ _SEVERITIES: dict[TransitionKind, Severity] = {
     "host back": "information",
     "all ended": "information",
 }
-"""What is notified of, and how: starts and warnings have their place on the screen."""
+"""Transitions that are notified of, with their severity; starts and warnings have their place on the screen."""
 _TITLE_WORDS = {"finished": "done", "none": "to launch"}
 
 
@@ -44,7 +44,7 @@ class Message(Struct, frozen=True):
 
 
 def messages(found: Sequence[Transition], own_aborts: frozenset[RunId] = frozenset()) -> tuple[Message, ...]:
-    """What is told of ``found``: each run, or their number where many end alike at once; runs of ``own_aborts`` are known."""
+    """Messages for ``found``: each run, or their number where many end alike at once; none for runs of ``own_aborts``."""
     made: list[Message] = []
     for kind, severity in _SEVERITIES.items():
         alike = [one for one in found if one.kind == kind and not (kind == "aborted" and one.run in own_aborts)]
@@ -101,12 +101,12 @@ class TerminalSignals:
         """Show ``text`` on the desktop by OSC 9."""
         sequence = f"\x1b]9;{_safe(text)}\x1b\\"
         if self._in_tmux:
-            sequence = "\x1bPtmux;" + sequence.replace("\x1b", "\x1b\x1b") + "\x1b\\"
+            sequence = through_tmux(sequence)
         self._write(sequence)
 
 
 class NotifyCommand:
-    """The operator's own command: one process at a time, with a pause between; what comes meanwhile is told together.
+    """The operator's own command: one process at a time, with a pause between; texts that come meanwhile are joined.
 
     Args:
         argv: program and arguments, without a shell; ``{title}`` and ``{text}`` in them are replaced, and without a
@@ -128,8 +128,8 @@ class NotifyCommand:
         parts = [part.replace("{title}", title).replace("{text}", text) for part in self._argv]
         return parts if has_text else [*parts, text]
 
-    async def tell(self, title: str, text: str) -> None:
-        """Run the command for ``text``; returns at once if it runs already, which then tells this, too."""
+    async def notify(self, title: str, text: str) -> None:
+        """Run the command for ``text``; returns at once if it is running: ``text`` then goes with the next process."""
         self._waiting.append(text)
         if self._is_running or not self._argv:
             return
@@ -168,7 +168,7 @@ class NotifyCommand:
 
 
 class Notifier:
-    """Tells what happened between the snapshots that it is given; of what was so at the first of them, nothing.
+    """Notifies the operator of transitions between successive snapshots; of the state in the first one, nothing.
 
     Args:
         show: shows a notice for some seconds, or for as long as its severity asks.
@@ -195,17 +195,14 @@ class Notifier:
         self._last = None
 
     def update(self, snapshot: Snapshot, own_aborts: set[RunId], now: float) -> None:
-        """Tell what is new in ``snapshot``; of ``own_aborts``, those that ended are taken out."""
+        """Notify of what is new in ``snapshot``; those of ``own_aborts`` that ended are removed from it."""
         if self._signals is not None:
             self._signals.set_title(title_text(snapshot, now))
         last, self._last = self._last, snapshot
         if last is None or last is snapshot or snapshot.host.link == "replay":
             return
-        if (last.folder, last.host.name) != (
-            snapshot.folder,
-            snapshot.host.name,
-        ):  # another host or experiment is shown
-            return
+        if (last.folder, last.host.name) != (snapshot.folder, snapshot.host.name):
+            return  # another host or experiment is shown
         found = transitions(last, snapshot)
         made = messages(found, frozenset(own_aborts))
         own_aborts.difference_update(one.run for one in found if one.kind == "aborted" and one.run is not None)
@@ -221,17 +218,12 @@ class Notifier:
             if self._settings.osc9:
                 self._signals.desktop_note(text)
         if self._settings.command:
-            self._start(self._command.tell(f"qllm-console: {folder}", text))
+            self._start(self._command.notify(f"qllm-console: {folder}", text))
 
     def close(self) -> None:
         """Give the terminal its title back."""
         if self._signals is not None:
             self._signals.restore_title()
-
-
-def in_tmux() -> bool:
-    """Whether this process runs in tmux."""
-    return bool(os.environ.get("TMUX"))
 
 
 def _safe(text: str) -> str:

@@ -13,7 +13,7 @@ from console.ui.action import Action, key_label
 from console.ui.actions import VIEW_SCOPES, VIEWS, Scope, ViewName, actions_in
 
 _DESTRUCTIVE_SCORE = 0.01
-"""By how much of its score an action that destroys is kept when one searches: so it stands below all others."""
+"""Factor of the search score of an action that destroys, which puts it below all others."""
 
 
 class Command(NamedTuple):

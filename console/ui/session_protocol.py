@@ -1,16 +1,17 @@
-"""What the UI uses of a session; a session without a host takes its place in tests."""
+"""What the UI uses of a session, and of what can be opened in its place; fakes take their places in tests."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import asyncio
-    from pathlib import Path
 
     from console.hosts.preflight.checks import Check, Repair
     from console.hosts.pull.verify import VerifyResult
+    from console.hosts.ssh.prompts import Prompter
     from console.results.experiment_report import ExperimentReport
     from console.results.items.detail import ItemDetail
     from console.results.items.items import ItemTable
@@ -63,8 +64,36 @@ class SessionProtocol(Protocol):
 
 
 class ReplayControls(Protocol):
-    """What else a session has that shows runs as they were: it pauses, goes on and back, faster and slower."""
+    """Controls of a session that replays runs: pause, skip, speed."""
 
     def toggle_pause(self) -> None: ...
     def skip(self, by: int, /) -> None: ...
     def change_speed(self, by: int, /) -> None: ...
+
+
+Target = tuple[str, str, Path]
+"""Host, profile, experiment file."""
+
+
+class Opened(Protocol):
+    """An experiment that was read, on a host whose session is still to be made."""
+
+    @property
+    def experiment(self) -> Experiment: ...
+    @property
+    def profile(self) -> str: ...
+    @property
+    def host_title(self) -> str: ...
+    def session(self, prompter: Prompter | None = None, /) -> SessionProtocol: ...
+
+
+class Switcher(Protocol):
+    """What can be opened in place of a session; all but ``present`` reads files, and may raise BadInput."""
+
+    @property
+    def present(self) -> Target: ...
+    def hosts(self) -> tuple[tuple[str, str], ...]: ...
+    def files(self) -> tuple[Path, ...]: ...
+    def profiles(self, file: Path, /) -> tuple[tuple[str, str], ...]: ...
+    def open(self, host: str, profile: str, file: Path, /) -> Opened: ...
+    def note_opened(self, host: str, profile: str, file: Path, /) -> None: ...

@@ -98,21 +98,28 @@ class ExportDialog(ModalScreen[tuple[Export, Path, bool] | None], inherit_bindin
     def _write(self, event: Input.Submitted) -> None:
         event.stop()
         typed = event.value.strip()
-        path = Path(typed).expanduser()
-        problem = ""
-        if not typed:
-            problem = "Name a file."
-        elif path.is_dir():
-            problem = "That is a folder: name a file in it."
-        elif not path.absolute().parent.is_dir():
-            problem = f"There is no folder {path.parent}."
-        elif path.exists() and self._replaces != path:
-            self._replaces = path
-            problem = "It exists: Enter again replaces it."
+        try:
+            path = Path(typed).expanduser()
+            problem = self._problem(path) if typed else "Name a file."
+        except RuntimeError:
+            problem = "There is no such user."
+        except OSError as error:
+            problem = f"It cannot be written: {error.strerror}."
         if problem:
             self.query_one("#export-state", Static).update(Content.styled(problem, "$text-warning"))
         else:
             self.dismiss((self._exports[self.query_one(Choices).selected], path, self._replaces == path))
+
+    def _problem(self, path: Path) -> str:
+        """Why ``path`` is not written now; "" if it is. An existing file is replaced if it is given again."""
+        if path.is_dir():
+            return "That is a folder: name a file in it."
+        if not path.absolute().parent.is_dir():
+            return f"There is no folder {path.parent}."
+        if path.exists() and self._replaces != path:
+            self._replaces = path
+            return "It exists: Enter again replaces it."
+        return ""
 
     def action_cancel(self) -> None:
         self.dismiss(None)

@@ -1,13 +1,18 @@
-"""Copying and exporting from the present view."""
+"""Copying and exporting from the present view; the clipboard is the terminal's own, also over SSH (OSC 52)."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import shlex
+from base64 import b64encode
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from console.sanitize import sanitize_line
 from console.ui.commands import CommandApp, Notice
+from console.ui.terminal import in_tmux, through_tmux
 from engine.contract.durable import write_durably
 
 if TYPE_CHECKING:
@@ -15,6 +20,7 @@ if TYPE_CHECKING:
     from console.ui.pane import Pane
 
 _SHOWN = 60  # characters of a copied text in the notice
+_SCREEN_PIECE = 700  # bytes; GNU Screen drops longer strings
 
 
 class SharingCommands(CommandApp, inherit_bindings=False):
@@ -29,14 +35,12 @@ class SharingCommands(CommandApp, inherit_bindings=False):
 
     def command_of_view(self) -> str:
         """The command line that does without the console what the present view is for, its options quoted."""
-        from console.ui.clipboard import command_line
-
         pane, snapshot = self.present_pane, self.present_pane.snapshot
         options = list(self.cli_options)
         if snapshot is not None and self.session is not None:
             options += ["--host", snapshot.host.name] if snapshot.host.name not in ("", "local") else []
             options += ["--profile", snapshot.profile] if snapshot.profile != "full" else []
-        return command_line("qllm-console", *pane.command(), *options)
+        return shlex.join(("qllm-console", *pane.command(), *options))
 
     def action_copy(self) -> None:
         """Choose what is copied: the selected row, its run, the command."""
@@ -56,11 +60,9 @@ class SharingCommands(CommandApp, inherit_bindings=False):
 
     def put_in_clipboard(self, text: str) -> None:
         """Put ``text`` into the terminal's clipboard, and into that of Textual, from which inputs paste."""
-        from console.ui.clipboard import write_wrapped
-
-        self.copy_to_clipboard(text)
-        if self._driver is not None:
-            write_wrapped(text, self._driver.write)
+        self.copy_to_clipboard(text)  # which writes the plain sequence
+        if self._driver is not None and (wrapped := wrapped_clipboard(text, os.environ)):
+            self._driver.write(wrapped)
 
     def action_export(self) -> None:
         """Choose what is written to which file: the table or the chart of the view, or the screen."""
@@ -86,6 +88,22 @@ class SharingCommands(CommandApp, inherit_bindings=False):
             return f"Wrote {one.label} to {path}.", "information"
 
         self.run_command("export", f"writing {path.name}", export())
+
+
+def wrapped_clipboard(text: str, environ: Mapping[str, str]) -> str:
+    """What tmux and GNU Screen hand on to their terminal so that ``text`` is in its clipboard (OSC 52); "" without them."""
+    plain = f"\x1b]52;c;{b64encode(text.encode()).decode()}\x07"
+    if environ.get("STY"):
+        pieces = [plain[at : at + _SCREEN_PIECE] for at in range(0, len(plain), _SCREEN_PIECE)]
+        return "".join(f"\x1bP{piece}\x1b\\" for piece in pieces)
+    return through_tmux(plain) if in_tmux(environ) else ""
+
+
+def with_experiment(options: tuple[str, ...], file: Path) -> tuple[str, ...]:
+    """``options`` of a command line, of pairs of a name and a value, with ``file`` as the experiment's."""
+    pairs = list(zip(options[::2], options[1::2], strict=True))
+    others = [one for pair in pairs if pair[0] != "--experiment" for one in pair]
+    return ("--experiment", str(file), *others)
 
 
 def _write(one: Export, path: Path, replaces: bool) -> None:

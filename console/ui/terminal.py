@@ -1,10 +1,10 @@
-"""What the console asks its terminal: whether the background is light. Textual's driver would take the reply for keys."""
+"""The terminal: its background, whose report Textual would take for keys; sequences through tmux; drawing in ASCII."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from rich.segment import Segment
@@ -22,8 +22,6 @@ _BEGUN = re.compile(r"\x1b(?:\](?:1(?:1(?:;[^\x07\x1b]{0,40}\x1b?)?)?)?)?$")
 _REPLY_SECONDS = 1.0
 """A terminal that has not answered for so long is taken to be silent; a later reply changes nothing."""
 _REST_SECONDS = 0.05  # a reply that was cut in two has its rest within this time; Esc alone has none
-_SILENT = ("linux", "dumb", "vt", "ansi", "cygwin", "unknown")
-"""Beginnings of the TERMs that do not answer, some of which print the question."""
 
 
 @dataclass
@@ -59,7 +57,7 @@ class ReplyParser(XTermParser):
             yield from super().feed(text)
 
     def tick(self) -> Iterable[Message]:
-        """What was held back and has no rest, so was Esc or Alt+]; then what Textual does in time."""
+        """Messages of input that was held back in vain, as it was Esc or Alt+]; then those of Textual's own timeouts."""
         if self._held and time.monotonic() - self._held_at > _REST_SECONDS:
             held, self._held = self._held, ""
             yield from super().feed(held)
@@ -86,9 +84,15 @@ def is_awaited() -> bool:
     return time.monotonic() - ReplyParser.asked_at < _REPLY_SECONDS
 
 
-def answers_queries(term: str) -> bool:
-    """Whether a terminal of this ``TERM`` can be asked for its background."""
-    return bool(term) and not term.startswith(_SILENT)
+def in_tmux(environ: Mapping[str, str]) -> bool:
+    """Whether tmux is between the console and the terminal, also over SSH, by the environment variables."""
+    return bool(environ.get("TMUX")) or environ.get("TERM", "").startswith("tmux")
+
+
+def through_tmux(sequence: str) -> str:
+    """``sequence`` so that tmux hands it on to its own terminal, if its ``allow-passthrough`` is on."""
+    doubled = sequence.replace("\x1b", "\x1b\x1b")
+    return f"\x1bPtmux;{doubled}\x1b\\"
 
 
 class AsciiFilter(LineFilter):

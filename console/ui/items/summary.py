@@ -1,4 +1,4 @@
-"""The lines above the table of items: how many are shown, what was fixed and broken, the facets with their keys."""
+"""The lines above the table of items: how many are shown, what was fixed and broken, the facets."""
 
 from __future__ import annotations
 

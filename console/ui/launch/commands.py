@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from textual import on
 
-from console.format import counted
+from console.format import counted, duration
 from console.runs.launch_plan import LaunchPlan, plan_launch
 from console.ui.commands import CommandApp, Notice, Severity, outcome_notice
 from console.ui.messages import ExperimentChanged, LaunchRequested, NewRunsRequested
 from console.ui.session_protocol import SessionProtocol
 from engine.contract.experiment import Experiment
 from engine.contract.experiment_text import derived_path
-from engine.contract.settings import RunId, resolve
+from engine.contract.settings import RunId, Settings, resolve
 
 if TYPE_CHECKING:
     from console.results.next_steps.launch_choice import LaunchChoice
-
+    from console.runs.snapshot import Snapshot
 
 _FILE_NOTICE_SECONDS = 20.0  # who has just edited a file may look at it, not at the console
 _CHECK_FILE_SECONDS = 1.0
@@ -123,8 +123,6 @@ def _question(session: SessionProtocol, choice: LaunchChoice, plan: LaunchPlan) 
 
 def _outlook(session: SessionProtocol, choice: LaunchChoice) -> tuple[str, ...]:
     """What a launch would do by the states known now, and what it is expected to take, if that is known; a line each."""
-    from console.ui.launch.expected import expected_text
-
     snapshot = session.snapshot  # this is called in a thread: it reads frozen values only
     known = {run: resolve(session.experiment, snapshot.profile, run) for run in snapshot.runs}
     hashes = {one.run: one.settings_hash for one in choice.runs}
@@ -132,5 +130,26 @@ def _outlook(session: SessionProtocol, choice: LaunchChoice) -> tuple[str, ...]:
     same = frozenset(run for run, own in hashes.items() if (state := states.get(run)) and state.settings == own)
     plan = plan_launch(snapshot.runs, hashes, same_settings=same)
     planned = {run: resolve(choice.experiment, snapshot.profile, run) for run in plan.launch}
-    expected = expected_text(snapshot, known, planned, snapshot.host_history.host_time(time.monotonic()))
+    expected = _expected_text(snapshot, known, planned)
     return (plan.question, f"Expected: {expected}.") if expected else (plan.question,)
+
+
+def _expected_text(snapshot: Snapshot, known: Mapping[RunId, Settings], planned: Mapping[RunId, Settings]) -> str:
+    """``about 1:20:00 until these have ended, about 2.10 EUR``; "" where that is not known.
+
+    Args:
+        known: settings of the runs that ``snapshot`` has; what these took is the measure.
+        planned: settings of the runs to be launched.
+    """
+    from console.runs.estimates import MeasuredRuns, estimate
+
+    measured, host_time = MeasuredRuns(known, snapshot.runs), snapshot.host_history.host_time(time.monotonic())
+    expected = measured.expected_of_all(known) | measured.expected_of_all(planned)
+    before = estimate(snapshot, expected, host_time)
+    after = estimate(snapshot, expected, host_time, tuple(planned))
+    if not planned or any(run not in after.finish_in for run in planned):
+        return ""
+    text = f"about {duration(max(after.finish_in[run] for run in planned))} until these have ended"
+    if before.cost is not None and after.cost is not None:
+        text += f", about {max(0.0, after.cost - before.cost):.2f} {after.currency}"
+    return text

@@ -35,7 +35,7 @@ class ConditionList(OptionList):
     BINDINGS = bindings("conditions")
 
     class Ticked(Message):
-        """A condition was ticked, or no longer is."""
+        """Posted when a condition is ticked or unticked."""
 
     def __init__(self, experiment: Experiment, profile: str, ticked: Iterable[str], *, id: str) -> None:
         self._conditions = {name: experiment.conditions[name] for name in conditions_of(experiment, profile)}

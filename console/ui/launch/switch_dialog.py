@@ -14,7 +14,7 @@ from textual.widgets import Button, OptionList, Static
 from textual.widgets.option_list import Option
 
 from console.ui.actions import bindings
-from console.ui.launch.switcher import Switcher, Target
+from console.ui.session_protocol import Switcher, Target
 from engine.contract.bad_input import BadInput
 
 _KEYS = "Tab goes to the next list, Up and Down choose. Runs continue on the host."

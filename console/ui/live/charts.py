@@ -41,7 +41,6 @@ class ChartCommands(Pane):
         super().__init__(id=id, can_focus=False)
         self._options = ChartOptions()
         self._layout = 0
-        self._laid_out = (0, 0)
         self._full_screen = False
         self._chosen = 0
         self._values_key: object = None
@@ -337,15 +336,10 @@ class ChartCommands(Pane):
             self._layout = 0
         self.update_layout()
 
-    def check_layout(self) -> None:
-        """Lay the charts out for the present size: a widget that is being mounted may miss the event that it has another."""
-        if self.size != self._laid_out:
-            self.update_layout()
-
     def update_layout(self) -> None:
         """Show as many charts as there is room for, the log or not; keep the focus on something visible."""
         layout = _LAYOUTS[self._layout]
-        self._laid_out = width, height = self.size
+        width, height = self.size
         columns, rows = (2, 1) if width >= _COLUMNS_OF_TWO else (1, 1)
         if width >= _COLUMNS_OF_SIX and height >= _ROWS_OF_SIX:
             columns, rows = 3, 2

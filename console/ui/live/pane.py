@@ -86,7 +86,6 @@ class LivePane(ChartCommands, inherit_bindings=False):
         """Show new log lines, and new values of charts that have not just been drawn."""
         self.log_panel.poll()
         self._show_status()
-        self.check_layout()
         self.request_drawings()
 
     def on_resize(self) -> None:

@@ -37,13 +37,11 @@ class RunCard(Widget):
         self.border_title = Content(run.label)
         self._shown: tuple[RunView, SyncState, float | None] = (RunView(run), SyncState(), None)
         self._stale = FRESH
-        self._width = 0  # that the text is fitted to
 
     def show(self, view: RunView, sync: SyncState, stage_seconds: float | None, stale: Staleness) -> None:
         """Show the state of ``view``, which is as of ``stale``."""
         known_view, known_sync, known_seconds = self._shown
         same = view is known_view and sync is known_sync and stage_seconds == known_seconds
-        same = same and self._width == self.size.width  # a card that is laid out before it runs gets no Resize
         if same and (stale.kind, stale.short) == (self._stale.kind, self._stale.short):
             return
         self._stale = stale
@@ -54,8 +52,7 @@ class RunCard(Widget):
 
     def on_resize(self) -> None:
         """Fit the text to the width."""
-        self._width = self.size.width
-        self.text = cell_text(*self._shown, self._width, self._stale)
+        self.text = cell_text(*self._shown, self.size.width, self._stale)
 
     def on_click(self, event: events.Click) -> None:
         event.stop()
@@ -83,7 +80,7 @@ class RunCards(VerticalScroll, can_focus=False):
             self._rows.setdefault(run.condition, []).append(run)
         self._cards = {run: RunCard(run) for run in runs}
         self._headings = {name: Static(self._heading(name), classes="condition") for name in self._rows}
-        self._time_left, self._time_left_width = Content(""), 0
+        self._time_left = Content("")
         self._selected: RunId | None = None
 
     @property
@@ -126,12 +123,11 @@ class RunCards(VerticalScroll, can_focus=False):
 
     def show_time_left(self, text: Content) -> None:
         """Show ``text`` at the right of the first line, if it has room there."""
-        if not text.is_same(self._time_left) or self._time_left_width != self.size.width:
+        if not text.is_same(self._time_left):
             self._time_left = text
             self._draw_time_left(self.size.width)
 
     def _draw_time_left(self, width: int) -> None:
-        self._time_left_width = width
         name = next(iter(self._rows), None)
         if name is not None:
             heading, text = self._heading(name), self._time_left

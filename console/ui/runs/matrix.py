@@ -87,8 +87,7 @@ class RunMatrix(ScrollView, can_focus=False):
     def show(self, snapshot: Snapshot, _clock: StageClock) -> None:
         """Show the runs of ``snapshot``; a row is made again only if one of its views changed."""
         views, is_stale = snapshot.runs, bool(staleness(snapshot.host, time.monotonic()))
-        # laid out before it runs, it gets no Resize
-        if views is self._views and is_stale == self._is_stale and self.virtual_size.width == self._width:
+        if views is self._views and is_stale == self._is_stale:
             return
         self._views, self._places, self._is_stale = views, queue_places(views.values()), is_stale
         for name in self._conditions:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from textual.content import Content
-from textual.geometry import Size
 from textual.reactive import reactive
 from textual.widget import Widget
 
@@ -23,7 +22,6 @@ class Overview(Widget, can_focus=False):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self._data: OverviewData | None = None
-        self._fitted = Size()
 
     def show(self, data: OverviewData) -> None:
         """Show ``data``; expected times are drawn again each minute."""
@@ -34,7 +32,6 @@ class Overview(Widget, can_focus=False):
             and known.selected == data.selected
             and known.glyphs is data.glyphs
             and known.now // 60 == data.now // 60
-            and self._fitted == self.content_size  # laid out before it runs, it gets no Resize
         ):
             return
         self._data = data
@@ -44,7 +41,7 @@ class Overview(Widget, can_focus=False):
         """Fit the panels to the room there is."""
         from console.ui.runs.overview_text import overview_lines
 
-        size = self._fitted = self.content_size
+        size = self.content_size
         if self._data is not None and size.height >= LEAST_HEIGHT - 1 and size.width > 0:
             self.text = Content("\n").join(overview_lines(self._data, size.width, size.height))
 

@@ -34,14 +34,18 @@ from tests.console.ui.fake_session import SCALING, FakeSession
 from tests.console.ui.scenes import finished, view_of
 
 
-def runs_of(session: FakeSession) -> list[RunId]:
-    return list(session.snapshot.runs)
+def one_running() -> tuple[FakeSession, RunId]:
+    """A session whose first run is running, and that run."""
+    session = FakeSession()
+    run, *_ = session.snapshot.runs
+    session.show(view_of(run, "running"))
+    return session, run
 
 
 @SIZES
 async def test_each_end_is_told_and_the_last_one_says_where_the_verdict_is(size: tuple[int, int]) -> None:
     session = FakeSession()
-    *others, last = runs_of(session)
+    *others, last = session.snapshot.runs
     session.show(*(finished(run) for run in others), view_of(last, "running"))
     async with console(session, size) as pilot:
         await until_shown(pilot, "1 running", "8 finished")
@@ -64,9 +68,7 @@ async def test_a_lost_host_is_told_once_and_so_is_its_return() -> None:
 
 
 async def test_another_experiment_that_is_shown_has_no_news() -> None:
-    session = FakeSession()
-    run, *_ = runs_of(session)
-    session.show(view_of(run, "running"))
+    session, run = one_running()
     async with console(session) as pilot:
         await until_shown(pilot, "1 running")
         session.snapshot = replace(session.snapshot, folder="scaling")
@@ -77,9 +79,7 @@ async def test_another_experiment_that_is_shown_has_no_news() -> None:
 
 
 async def test_an_abort_of_this_console_is_told_by_its_outcome_alone() -> None:
-    session = FakeSession()
-    run, *_ = runs_of(session)
-    session.show(view_of(run, "running"))
+    session, _ = one_running()
     async with console(session) as pilot:
         await until_shown(pilot, "1 running")
         await pilot.press("x")
@@ -93,9 +93,7 @@ async def test_an_abort_of_this_console_is_told_by_its_outcome_alone() -> None:
 
 
 async def test_bell_desktop_note_and_command_follow_the_settings(tmp_path: Path) -> None:
-    session, told = FakeSession(), tmp_path / "told"
-    run, *_ = runs_of(session)
-    session.show(view_of(run, "running"))
+    (session, run), told = one_running(), tmp_path / "told"
     script = "import sys; open(sys.argv[1], 'a').write(repr(sys.argv[2:]))"
     argv = (sys.executable, "-c", script, str(told), "{title}", "<{text}>")
     settings = UserSettings(notify=NotifySettings(command=argv, bell=True, osc9=True))
@@ -154,8 +152,8 @@ def test_within_tmux_a_desktop_note_is_passed_through_and_no_text_ends_its_seque
 async def test_a_command_that_fails_is_noticed_once() -> None:
     errors: list[str] = []
     command = NotifyCommand(("/nonexistent/notify",), errors.append, every_s=0.0)
-    await command.tell("title", "one")
-    await command.tell("title", "two")
+    await command.notify("title", "one")
+    await command.notify("title", "two")
     assert errors == ["The command of [notify] in settings.toml failed: /nonexistent/notify: No such file or directory"]
 
 
@@ -165,10 +163,10 @@ async def test_what_happens_while_the_command_runs_is_told_together(tmp_path: Pa
     script = "import sys; open(sys.argv[2]).read(); open(sys.argv[1], 'a').write(sys.argv[3] + '|')"
     command = NotifyCommand((sys.executable, "-c", script, str(told), str(pipe)), print, every_s=0.0)
     pipe.write_text("")
-    running = asyncio.create_task(command.tell("t", "first"))
+    running = asyncio.create_task(command.notify("t", "first"))
     await asyncio.sleep(0)
     for number in range(6):
-        await command.tell("t", f"text {number}")
+        await command.notify("t", f"text {number}")
     await asyncio.wait_for(running, 20)
     assert told.read_text() == "first|text 0; text 1; text 2 and 3 more|"
 

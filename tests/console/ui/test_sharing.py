@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from base64 import b64decode
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -11,9 +11,9 @@ from textual.widgets import Input
 
 from console.cli import parse
 from console.ui.app import ConsoleApp
-from console.ui.clipboard import clipboard_sequences
 from console.ui.exports import proposed_name, write_new
 from console.ui.sharing import CopyDialog, ExportDialog
+from console.ui.sharing_commands import wrapped_clipboard
 from engine.contract.settings import RunId
 from tests.console.ui.driving import SIZES, console, notices, until, until_shown
 from tests.console.ui.fake_session import FakeSession
@@ -69,16 +69,14 @@ async def test_what_is_copied_is_a_line_a_run_or_a_command_with_every_word_quote
 
 
 def test_the_clipboard_is_reached_through_tmux_and_screen() -> None:
-    plain = clipboard_sequences("é", {})
-    assert b64decode(plain[0].removeprefix("\x1b]52;c;").removesuffix("\x07")).decode() == "é"
-    assert clipboard_sequences("é", {"TMUX": "x"}) == [
-        *plain,
-        "\x1bPtmux;" + plain[0].replace("\x1b", "\x1b\x1b") + "\x1b\\",
-    ]
-    assert clipboard_sequences("é", {"TERM": "tmux-256color"}) == clipboard_sequences("é", {"TMUX": "x"})
-    pieces = clipboard_sequences("x" * 3000, {"STY": "1.tty"})[0].split("\x1b\\")[:-1]
+    assert wrapped_clipboard("é", {}) == "", "Textual writes the plain sequence"
+    (tmux,) = {wrapped_clipboard("é", {"TMUX": "x"}), wrapped_clipboard("é", {"TERM": "tmux-256color"})}
+    assert tmux == f"\x1bPtmux;\x1b\x1b]52;c;{b64encode('é'.encode()).decode()}\x07\x1b\\"
+    pieces = wrapped_clipboard("x" * 3000, {"STY": "1.tty"}).split("\x1b\\")[:-1]
     assert all(piece.startswith("\x1bP") and len(piece) < 768 for piece in pieces)
-    assert "".join(piece.removeprefix("\x1bP") for piece in pieces) == clipboard_sequences("x" * 3000, {})[0]
+    assert (
+        "".join(piece.removeprefix("\x1bP") for piece in pieces) == f"\x1b]52;c;{b64encode(b'x' * 3000).decode()}\x07"
+    )
 
 
 @pytest.mark.parametrize(
@@ -130,6 +128,8 @@ async def test_an_existing_file_is_replaced_only_after_a_second_enter(
             ("", "Name a file."),
             ("folder", "That is a folder"),
             ("none/x.csv", "There is no folder none."),
+            ("~nobody-here/x.csv", "There is no such user."),
+            ("x" * 300, "It cannot be written: File name too long."),
             ("mine.csv", "It exists: Enter again replaces it."),
         ):
             field.value = typed

@@ -13,7 +13,7 @@ from rich.segment import Segment
 from textual.color import Color
 from textual.message import Message
 
-from console.ui.terminal import AsciiFilter, ReplyParser, answers_queries, ask_background
+from console.ui.terminal import AsciiFilter, ReplyParser, ask_background
 from tests.console.terminal import Terminal
 
 REPLIES = ("\x1b]11;rgb:aaaa/bbbb/ffff\x07", "\x1b]11;rgb:aaaa/bbbb/ffff\x1b\\")
@@ -59,11 +59,6 @@ def test_escape_and_arrows_stay_what_they_are(is_asked: bool, monkeypatch: pytes
         monkeypatch.setattr("textual._parser.get_time", partial(float, now))
         found += parser.tick()
     assert names(found) == ["escape"]
-
-
-def test_terminals_that_would_print_the_question_are_not_asked() -> None:
-    assert answers_queries("xterm-256color") and answers_queries("tmux-256color")
-    assert not any(map(answers_queries, ("linux", "dumb", "vt100", "")))
 
 
 def written(text: str, encoding: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from textual.pilot import Pilot
 from textual.widgets import Static
 
 from console.runs.snapshot import SyncState
@@ -48,6 +49,13 @@ def lemmas(text: str) -> list[str]:
     """The lemmas of the rows on the screen, in order."""
     starts = (line[2:].split(" ")[0] for line in text.splitlines()[5:])
     return [word for word in starts if word in RANKS["A"]]
+
+
+async def open_filters(pilot: Pilot[None]) -> None:
+    await pilot.press("5")
+    await until_shown(pilot, "F kind any")
+    await pilot.press("F")
+    await until_shown(pilot, "Only items of", "wrong in", "< any >")
 
 
 @SIZES
@@ -100,10 +108,7 @@ async def test_a_text_filters_as_it_is_typed_and_escape_shows_all() -> None:
 
 async def test_filters_go_through_the_values_that_there_are_and_the_table_follows() -> None:
     async with console(session_with_items(), LARGE) as pilot:
-        await pilot.press("5")
-        await until_shown(pilot, "F kind any")
-        await pilot.press("F")
-        await until_shown(pilot, "Only items of", "< any >")
+        await open_filters(pilot)
         for keys, facet, shown in (
             (["right"], "kind retrieval", ["march", "spring", "bank"]),
             (["right"], "kind coherence", ["bat"]),
@@ -123,10 +128,7 @@ async def test_filters_go_through_the_values_that_there_are_and_the_table_follow
 
 async def test_a_click_selects_a_filter_then_changes_it_and_one_outside_closes_the_dialog() -> None:
     async with console(session_with_items(), LARGE) as pilot:
-        await pilot.press("5")
-        await until_shown(pilot, "F kind any")
-        await pilot.press("F")
-        await until_shown(pilot, "Only items of", "wrong in")
+        await open_filters(pilot)
         await pilot.click("#filter-lines", offset=(3, 5))
         await until_shown(pilot, "> wrong in")
         await pilot.click("#filter-lines", offset=(3, 5))

@@ -37,6 +37,13 @@ async def open_form(pilot: Pilot[None]) -> None:
     await until(pilot, lambda: isinstance(pilot.app.screen.focused, ConditionList))
 
 
+async def decline(pilot: Pilot[None]) -> None:
+    """Answer the question with no, which leads back to the form."""
+    await until(pilot, lambda: asked(pilot))
+    await pilot.press("n")
+    await until(pilot, lambda: isinstance(pilot.app.screen, LaunchForm))
+
+
 def question(pilot: Pilot[None]) -> str:
     """What the console asks."""
     return str(pilot.app.screen.query_one("#question", Static).content)
@@ -129,9 +136,7 @@ async def test_the_mouse_ticks_completes_and_launches(session: FakeSession) -> N
         await type_in(pilot, "settings", ".2")
         await until_shown(pilot, "C.2 is new, from C: training.temperature 0.2")
         await pilot.click("#launch-go")
-        await until(pilot, lambda: asked(pilot))
-        await pilot.press("n")
-        await until(pilot, lambda: isinstance(pilot.app.screen, LaunchForm))
+        await decline(pilot)
         await pilot.click("#launch-cancel")
         await until(pilot, lambda: len(pilot.app.screen_stack) == 1)
     assert not session.launched and not list(session.experiment_file.parent.glob("*.derived.toml"))
@@ -209,9 +214,7 @@ async def test_every_other_key_of_the_form(session: FakeSession, size: tuple[int
         await until(pilot, lambda: preview.scroll_y == 0)
         await type_in(pilot, "why", "more seeds")
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: asked(pilot))
-        await pilot.press("n")
-        await until(pilot, lambda: isinstance(pilot.app.screen, LaunchForm))
+        await decline(pilot)
         await pilot.press("escape")
         await until(pilot, lambda: len(pilot.app.screen_stack) == 1)
     assert not session.launched

@@ -362,13 +362,3 @@ async def test_a_chart_that_cannot_be_drawn_says_why(monkeypatch: pytest.MonkeyP
         await pilot.press("m")
         await until_shown(pilot, "The chart could not be drawn: no such thing")
         assert isinstance(pane(pilot).panel, ChartPanel)
-
-
-async def test_charts_are_laid_out_for_the_present_size_though_its_event_was_missed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(LivePane, "on_resize", lambda _: None)
-    async with live(LARGE) as pilot:
-        await until(pilot, lambda: len(pane(pilot).visible_panels) == 2)
-        await pilot.resize_terminal(80, 24)
-        await until(pilot, lambda: len(pane(pilot).visible_panels) == 1)

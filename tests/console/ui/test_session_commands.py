@@ -140,7 +140,7 @@ async def test_another_experiment_has_its_own_profiles_and_a_broken_one_opens_no
     assert old.closed and len(switcher.opened) == 1
 
 
-@pytest.mark.parametrize("error", [BadInput("no host 'ramp'"), OSError("disk")])
+@pytest.mark.parametrize("error", [BadInput("no host 'ramp'"), OSError("disk"), RuntimeError("odd")])
 async def test_what_cannot_be_opened_leaves_the_old_session_in_force(error: Exception) -> None:
     old, switcher = FakeSession(), FakeSwitcher()
     switcher.error = error
