@@ -99,7 +99,7 @@ class ConsoleApp(
         cli_options: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
-        screen.Compositor = ConsoleCompositor  # type: ignore[misc]  # a screen has no parameter for another
+        screen.Compositor = ConsoleCompositor  # type: ignore[attr-defined]  # a screen has no parameter for another
         self.switcher = switcher
         self.cli_options = cli_options
         self.use_settings(settings or UserSettings())

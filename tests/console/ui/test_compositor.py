@@ -1,47 +1,50 @@
-"""Layouts: every widget gets the Resize of its first size, whatever was drawn while it was being mounted."""
+"""Layouts: every widget gets the Resize of its size, whatever was drawn between two layouts."""
 
 from __future__ import annotations
 
 import asyncio
 
 from textual.geometry import Size
+from textual.screen import Screen
 from textual.widget import Widget
 
 from console.ui.app import ConsoleApp
-from tests.console.ui.driving import console, until
+from tests.console.ui.driving import DEADLINE_S, console, until
 from tests.console.ui.fake_session import FakeSession
 
 
 class Fitted(Widget):
     """Widget that knows its size by Resize alone."""
 
+    DEFAULT_CSS = "Fitted { height: 2; }"
     fitted = Size()
 
     def on_resize(self) -> None:
         self.fitted = self.size
 
 
-class Slow(Widget):
-    """Widget whose mounting takes until ``may_mount`` is set."""
-
-    def __init__(self, may_mount: asyncio.Event) -> None:
-        super().__init__()
-        self._may_mount = may_mount
-
-    async def on_mount(self) -> None:
-        await self._may_mount.wait()
+async def know_region(screen: Screen[None], widget: Widget) -> None:
+    """Have the compositor know the region of ``widget`` as early as it can, as drawing does, which may precede the layout."""
+    async with asyncio.timeout(DEADLINE_S):
+        while not widget.region:
+            await asyncio.sleep(0)
+            screen._compositor.update_widgets({widget})
 
 
-async def test_a_widget_that_is_drawn_before_its_siblings_are_mounted_gets_its_resize() -> None:
+async def test_a_widget_whose_region_is_known_before_its_layout_gets_its_resize() -> None:
     async with console(FakeSession()) as pilot:
-        app, may_mount = pilot.app, asyncio.Event()
+        await pilot.pause()
+        app, first, second = pilot.app, Fitted(), Fitted()
         assert isinstance(app, ConsoleApp)
-        widget = Fitted()
-        app.main.mount(widget, Slow(may_mount))
-        await until(pilot, lambda: widget.is_mounted)
-        widget.refresh()
-        await until(pilot, lambda: widget.region, "a region asked for before the layout")
-        assert not widget.size, "the layout waits for the other widget"
-        may_mount.set()
-        await until(pilot, lambda: widget.size)
-        await until(pilot, lambda: widget.fitted == widget.size)
+        app.main.mount(first)
+        await know_region(app.main, first)
+        assert not first.outer_size, "no layout yet"
+        await until(pilot, lambda: first.outer_size)
+        await until(pilot, lambda: first.fitted == first.size)
+
+        app.main.mount(second)
+        first.styles.height = 3
+        await know_region(app.main, second)
+        assert first.region.height == 3 and first.outer_size.height == 2, "no layout yet"
+        await until(pilot, lambda: first.outer_size.height == 3)
+        await until(pilot, lambda: first.fitted == first.size and second.fitted == second.size != Size())
