@@ -15,7 +15,7 @@ class SlurmSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Options of Slurm jobs; None leaves a choice to the cluster.
 
     Attributes:
-        partition, account, gres, time: as ``sbatch`` takes them; ``time`` such as ``02:00:00``.
+        partition, account, qos, constraint, gres, time: as ``sbatch`` takes them; ``time`` such as ``02:00:00``.
         array: submit the runs of one condition that are launched together as one job array.
     """
 
@@ -26,6 +26,8 @@ class SlurmSettings(Struct, frozen=True, forbid_unknown_fields=True):
     cpus: Annotated[int, Meta(ge=1)] | None = None
     memory: str | None = None
     array: bool = True
+    qos: str | None = None
+    constraint: str | None = None
 
 
 class HostConfig(Struct, frozen=True, forbid_unknown_fields=True):

@@ -49,7 +49,7 @@ SchedulerType=sched/builtin
 SchedulerParameters=batch_sched_delay=0,sched_interval=1
 SlurmdParameters=config_overrides
 GresTypes=gpu
-NodeName={node} NodeAddr=127.0.0.1 CPUs=16 RealMemory=2000 Gres=gpu:{gpus} State=UNKNOWN
+NodeName={node} NodeAddr=127.0.0.1 CPUs=16 RealMemory=2000 Gres=gpu:{gpus} Feature=fast,new State=UNKNOWN
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 PartitionName=main Nodes={node} Default=YES MaxTime=INFINITE State=UP PriorityTier=1
@@ -83,8 +83,20 @@ class Slurm:
         self._run("munged", "--foreground", "--force", f"--socket={self.folder}/munge.socket", *munge)
         self._wait((self.folder / "munge.socket").exists)
         self.start_controller()
+        self.start_node()
+
+    def start_node(self) -> None:
         self._run("slurmd", "-D", "-f", str(self.conf))
         self._wait(lambda: self.command("sinfo", "--noheader", "--format=%T") == "idle")
+
+    def kill_node(self, with_jobs: bool) -> None:
+        """SIGKILL to the node's daemon; ``with_jobs`` to all that runs under it as well, as when its machine dies."""
+        daemon = self._daemons.pop("slurmd")
+        daemon.kill()
+        daemon.wait()
+        for process in self._leftovers("SLURM_JOB_ID") if with_jobs else ():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
 
     def start_controller(self, *options: str) -> None:
         self._run("slurmctld", "-D", "-f", str(self.conf), *options)
@@ -108,7 +120,7 @@ class Slurm:
             RuntimeError: Slurm did not answer.
         """
         output = self.command("squeue", "--array", f"--states={states}", "--noheader", "--format=%i|%T|%k")
-        jobs = [line.split("|") for line in output.splitlines()]
+        jobs = [line.split("|", 2) for line in output.splitlines()]
         if any(len(job) != 3 for job in jobs):
             raise RuntimeError(output)
         return [(job, state, comment) for job, state, comment in jobs]
@@ -171,11 +183,17 @@ class Slurm:
                 raise RuntimeError(f"Slurm did not start ({', '.join(ended) or 'too slow'}): {self.log()}")
             time.sleep(0.02)
 
-    def _leftovers(self) -> Iterator[psutil.Process]:
-        """Processes of jobs, which have our configuration in their environment, and the slurmstepd of each."""
+    def _leftovers(self, variable: str = "SLURM_CONF") -> Iterator[psutil.Process]:
+        """Processes of jobs, which have our configuration in their environment, and the slurmstepd of each.
+
+        Args:
+            variable: only processes that have it in their environment as well.
+        """
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                if process.pid != os.getpid() and process.environ().get("SLURM_CONF") == str(self.conf):
+                variables = process.environ()
+                ours = process.pid != os.getpid() and variables.get("SLURM_CONF") == str(self.conf)
+                if ours and variable in variables:
                     parent = process.parent()
                     if parent is not None and parent.name().startswith("slurmstepd"):
                         yield parent

@@ -15,7 +15,8 @@ from console.hosts.agent.disk import disk_space
 from console.hosts.agent.job_processes import Termination
 from console.hosts.agent.launches import with_recorded_exit
 from console.hosts.agent.slurm import commands as slurm
-from console.hosts.agent.slurm.queue import array_keys
+from console.hosts.agent.slurm.queue import array_keys, recorded_job
+from console.hosts.agent.slurm.state import mark_submitted
 from console.hosts.agent.state_file import valid_state
 from console.hosts.agent.supervisor import HEARTBEAT_S, Supervisor, log_line
 from console.hosts.agent.workspace import ABORT, JOB, LOCK, Workspace, read_json
@@ -135,10 +136,20 @@ def main(root: str, name: str, index: str | None = None) -> None:
     if state.get("key") != key or state.get("state") in ENDED:
         print(f"nothing to do: {run_folder} is {state.get('state')} under {state.get('key')}", file=sys.stderr)
         return
+    with suppress(OSError):
+        if not recorded_job(job):  # the process that submitted it died, or was not told the id
+            mark_submitted(job, _job_id(index), log)
     with suppress(OSError), open(job / "supervisor.log", "ab") as own:  # else Slurm's own log gets the messages
         os.dup2(own.fileno(), 1)
         os.dup2(own.fileno(), 2)
     AllocatedSupervisor(workspace, key, lock, log).supervise()
+
+
+def _job_id(index: str | None) -> str:
+    """This allocation's id as ``squeue`` lists it."""
+    if index is None:
+        return os.environ.get("SLURM_JOB_ID", "")
+    return f"{os.environ.get('SLURM_ARRAY_JOB_ID', '')}_{int(index)}"
 
 
 def _hold_lock(path: Path) -> int | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 QUERY_TIMEOUT_S = 5.0
 SUBMIT_TIMEOUT_S = 15.0
@@ -17,11 +18,16 @@ USUAL_PATHS = ("/opt/slurm/bin", "/usr/local/slurm/bin", "/usr/local/bin")
 OPTIONS = {
     "partition": "--partition",
     "account": "--account",
+    "qos": "--qos",
+    "constraint": "--constraint",
     "gres": "--gres",
     "time": "--time",
     "cpus": "--cpus-per-task",
     "memory": "--mem",
 }
+SEPARATOR = "\x1f"  # between the fields of squeue: comments and paths may hold any printable character
+# clusters print banners and submit filters their remarks around it, and the id of a federation has the cluster's name
+JOB_ID = re.compile(r"^\s*(?:Submitted batch job )?(\d+)(?:;\S+| on cluster \S+)?\s*$", re.MULTILINE)
 
 
 class NoAnswer(Exception):
@@ -36,18 +42,38 @@ class NotInstalled(Rejected):
     """Slurm's commands are not on this host, so that no request has reached it."""
 
 
-def list_jobs() -> list[tuple[str, str, str, str]]:
-    """Id, state, reason and comment of all jobs of this user, each task of an array as its own job.
+class NoJobId(Rejected):
+    """``sbatch`` reported success, and its output does not tell the job's id: Slurm may have the job."""
+
+
+class ListedJob(NamedTuple):
+    """A job as ``squeue`` lists it.
+
+    Attributes:
+        job: its id, such as 12, or 12_0 in an array.
+        reason: why it waits or ended.
+        folder: its working directory.
+    """
+
+    job: str
+    state: str
+    reason: str
+    folder: str
+    comment: str
+
+
+def list_jobs() -> list[ListedJob]:
+    """All jobs of this user, each task of an array as its own job.
 
     Raises:
         Rejected, NoAnswer: the queue is not known.
     """
-    output = _run(["squeue", "--me", "--states=all", "--array", "--noheader", "--format=%i|%T|%r|%k"], QUERY_TIMEOUT_S)
-    jobs = []
-    for line in output.splitlines():
-        job, state, reason, comment = [*line.split("|", 3), "", "", ""][:4]
-        jobs.append((job.strip(), state, reason, comment.strip()))
-    return jobs
+    form = SEPARATOR.join(("%i", "%T", "%r", "%Z", "%k"))
+    output = _run(["squeue", "--me", "--states=all", "--array", "--noheader", f"--format={form}"], QUERY_TIMEOUT_S)
+    fields = (
+        line.split(SEPARATOR) for line in output.split("\n")
+    )  # a line of another length is the cluster's own text
+    return [ListedJob(*(text.strip() for text in line)) for line in fields if len(line) == len(ListedJob._fields)]
 
 
 def submit(
@@ -55,6 +81,7 @@ def submit(
     *,
     name: str,
     comment: str,
+    folder: Path,
     log: Path,
     command: Sequence[str],
     tasks: int,
@@ -63,27 +90,28 @@ def submit(
     """Submit ``command``, quoted for a shell, to run once, or ``tasks`` times as one array; returns the job's id.
 
     Args:
-        settings: partition, account, gres, time, cpus, memory; those that are None are left to Slurm.
+        settings: values of OPTIONS; those that are None are left to Slurm.
+        folder: the job's working directory, by which it is known as well.
         log: file for the output of Slurm and the command; ``%a`` in its name stands for a task's index.
         locks: descriptors that ``sbatch`` inherits, so that they stay locked while it works even if this process dies.
 
     Raises:
-        Rejected: Slurm reports an error, but may have taken the job all the same.
+        Rejected: Slurm reports an error, but may have taken the job all the same; as NoJobId also without an error.
         NoAnswer: Slurm does not answer in time, and may have taken the job.
     """
     call = ["sbatch", "--parsable", f"--comment={comment}", f"--job-name={name}"]
     call += ["--nodes=1", "--ntasks=1", "--requeue"]
-    folder = str(log.parent)
-    call += ["--open-mode=append", f"--output={folder.replace('%', '%%')}/{log.name}", f"--chdir={folder}"]
+    output = f"{str(log.parent).replace('%', '%%')}/{log.name}"
+    call += ["--open-mode=append", f"--output={output}", f"--chdir={folder}"]
     given = ((name, settings.get(name)) for name in OPTIONS)
     call += [f"{OPTIONS[name]}={value}" for name, value in given if value is not None]
     if tasks > 1:
         call.append(f"--array=0-{tasks - 1}")
-    output = _run(call, SUBMIT_TIMEOUT_S, stdin=f"#!/bin/sh\nexec {' '.join(command)}\n", locks=locks)
-    job = (output.split() or [""])[-1].partition(";")[0]
-    if not job.isdigit():
-        raise NoAnswer(f"sbatch printed {output.strip()[:200]!r} instead of a job's id")
-    return job
+    printed = _run(call, SUBMIT_TIMEOUT_S, stdin=f"#!/bin/sh\nexec {' '.join(command)}\n", locks=locks)
+    ids = {str(found) for found in JOB_ID.findall(printed)}
+    if len(ids) != 1:
+        raise NoJobId(f"sbatch printed {printed.strip()[:200]!r} instead of a job's id")
+    return ids.pop()
 
 
 def cancel(job: str, gently: bool) -> None:

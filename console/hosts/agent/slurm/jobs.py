@@ -15,7 +15,7 @@ from console.hosts.agent.claims import Claim, Existing, claim
 from console.hosts.agent.launches import Launch
 from console.hosts.agent.process import stored_program
 from console.hosts.agent.slurm import commands as slurm
-from console.hosts.agent.slurm.queue import queue_of
+from console.hosts.agent.slurm.queue import Entry, queue_of
 from console.hosts.agent.slurm.state import mark_submitted, was_submitted
 from console.hosts.agent.state_file import valid_state
 from console.hosts.agent.workspace import LOCK, NAME, Refused, Workspace, error_text, write_json
@@ -183,17 +183,21 @@ def _submit(workspace: Workspace, request: dict[str, Any], claims: list[Claim]) 
     program = stored_program(workspace.root).absolute()
     supervise = [sys.executable, str(program), "supervise-allocation", str(workspace.root)]
     command = [shlex.quote(part) for part in (*supervise, first.key if alone else array)]
-    log = first.job / "slurm.log"
+    folder, log = first.job, first.job / "slurm.log"
     if not alone:
+        folder = workspace.arrays / array
+        folder.mkdir(mode=0o700)
         write_json(workspace.arrays / f"{array}.json", {"keys": [claimed.key for claimed in claims]})
         command.append('"$SLURM_ARRAY_TASK_ID"')
         log = workspace.arrays / f"{array}_%a.log"
-    queue, began = queue_of(workspace), time.monotonic()
+    began = time.monotonic()
+    entries: dict[str, list[Entry]] = {}
     try:
         job = slurm.submit(
             settings,
             name=f"qllm-{name}",
             comment=first.key if alone else array,
+            folder=folder,
             log=log,
             command=command,
             tasks=len(claims),
@@ -203,12 +207,29 @@ def _submit(workspace: Workspace, request: dict[str, Any], claims: list[Claim]) 
         raise Refused(f"Slurm rejects it: {error}") from error
     except slurm.Rejected as error:
         # an error of sbatch is no proof that Slurm has not taken the job; only a queue read after it is
-        snapshot = queue.newer_than(began)
-        snapshot = snapshot if snapshot.error else queue.newer_than(time.monotonic())
-        if snapshot.error:
-            raise slurm.NoAnswer(f"Slurm does not answer ({error})") from error
-        if not any(claimed.key in snapshot.entries for claimed in claims):
-            raise Refused(f"Slurm rejects it: {error}") from error
-        job = ""
+        job, entries = "", _entries_since(workspace, began, str(error))
+        if not any(claimed.key in entries for claimed in claims):
+            no_job = (
+                slurm.NoAnswer(str(error))
+                if isinstance(error, slurm.NoJobId)
+                else Refused(f"Slurm rejects it: {error}")
+            )
+            raise no_job from error
     for index, claimed in enumerate(claims):
-        mark_submitted(claimed.job, job, log.with_name(log.name.replace("%a", str(index))))
+        listed = entries.get(claimed.key)
+        own = listed[-1].job if listed else job if alone else f"{job}_{index}"
+        mark_submitted(claimed.job, own, log.with_name(log.name.replace("%a", str(index))))
+
+
+def _entries_since(workspace: Workspace, began: float, problem: str) -> dict[str, list[Entry]]:
+    """The queue's entries after a submission that began at ``began`` and whose outcome is not clear.
+
+    Raises:
+        NoAnswer: Slurm does not answer.
+    """
+    queue = queue_of(workspace)
+    snapshot = queue.newer_than(began)
+    snapshot = snapshot if snapshot.error else queue.newer_than(time.monotonic())
+    if snapshot.error:
+        raise slurm.NoAnswer(f"Slurm does not answer ({problem})")
+    return snapshot.entries

@@ -1,15 +1,20 @@
-"""Slurm's queue for a workspace: one ``squeue`` for all runs, shared by all requests; a run's job is found by its key."""
+"""Slurm's queue for a workspace: one ``squeue`` for all runs, shared by all requests.
+
+A run's job is known by its launch key, which is its comment and the name of its folder; and by its id, as recorded when it
+was submitted or as it began: clusters rewrite or drop comments.
+"""
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from console.hosts.agent.slurm import commands as slurm
-from console.hosts.agent.workspace import KEY, Workspace, read_json
+from console.hosts.agent.workspace import SLURM_JOB, Workspace, read_json
 
 FRESH_S = 2.0
 CONFIRM_GONE_S = 2.0  # a job missing from the queue must still be missing this much later before it counts as gone
@@ -17,6 +22,7 @@ ENDED_BY_SLURM = frozenset(
     ["BOOT_FAIL", "CANCELLED", "DEADLINE", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT"]
 )
 ENDED_STATES = ENDED_BY_SLURM | {"COMPLETED", "FAILED"}
+KEY_IN_COMMENT = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 WAITING_STATES = frozenset(["PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"])
 
 
@@ -47,9 +53,10 @@ class QueueSnapshot(NamedTuple):
 class Queue:
     """Reads the queue for a workspace's runs; thread-safe."""
 
-    def __init__(self, arrays: Path) -> None:
-        self._arrays = arrays
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
         self._tasks: dict[str, list[str]] = {}
+        self._job_ids: dict[str, str] = {}  # by launch key
         self._snapshot: QueueSnapshot | None = None
         self._missing_since: dict[str, float] = {}
         self._querying = threading.Lock()
@@ -94,29 +101,52 @@ class Queue:
             listed = slurm.list_jobs()
         except (slurm.NoAnswer, slurm.Rejected) as error:
             return QueueSnapshot(began, time.monotonic(), {}, str(error))
-        for job, state, reason, comment in listed:
-            key = self._key_of(job, comment)
+        keys_by_id = {job: key for key, job in self._read_job_ids().items()}
+        for job in listed:
+            # an id counts last: a controller that lost its state gives the same ones again
+            key = self._key_of(job) or keys_by_id.get(job.job)
             if key is not None:
-                entries.setdefault(key, []).append(Entry(job, state, reason))
+                entries.setdefault(key, []).append(Entry(job.job, job.state, job.reason))
         return QueueSnapshot(began, time.monotonic(), entries)
 
-    def _key_of(self, job: str, comment: str) -> str | None:
-        """The launch key of a job: its comment, or for a task of an array the key at its index in the array's list."""
-        if not KEY.match(comment):
+    def _key_of(self, job: slurm.ListedJob) -> str | None:
+        """The launch key in a job's folder or comment; for a task of an array the key at its index in the array's list."""
+        folder = PurePosixPath(job.folder)
+        found = KEY_IN_COMMENT.search(job.comment)
+        _, is_task, index = job.job.partition("_")
+        if folder.parent.name in ("jobs", "ended", "arrays") and Workspace.is_key(folder.name):
+            name = folder.name
+        elif found:
+            name = found[0]
+        else:
             return None
-        _, is_task, index = job.partition("_")
         if not is_task:
-            return comment
-        if comment not in self._tasks:
-            self._tasks[comment] = array_keys(self._arrays, comment)
-        keys = self._tasks[comment]
+            return name
+        if name not in self._tasks:
+            self._tasks[name] = array_keys(self._workspace.arrays, name)
+        keys = self._tasks[name]
         return keys[int(index)] if index.isdigit() and int(index) < len(keys) else None
+
+    def _read_job_ids(self) -> dict[str, str]:
+        """Ids of the jobs of all live launches, by key, as recorded."""
+        try:
+            keys = [path.name for path in self._workspace.jobs.iterdir()]
+        except OSError:
+            return {}
+        known = self._job_ids
+        self._job_ids = {key: known.get(key) or recorded_job(self._workspace.jobs / key) for key in keys}
+        return {key: job for key, job in self._job_ids.items() if job}
 
 
 @lru_cache(maxsize=None)  # noqa: UP033 - the host may have Python 3.8
 def queue_of(workspace: Workspace) -> Queue:
     """The one Queue of a workspace in this process."""
-    return Queue(workspace.arrays)
+    return Queue(workspace)
+
+
+def recorded_job(job: Path) -> str:
+    """Id of the Slurm job of a launch, as recorded in its folder ``job``; "" if it is not."""
+    return str((read_json(job / SLURM_JOB) or {}).get("job") or "")
 
 
 def array_keys(arrays: Path, array: str) -> list[str]:

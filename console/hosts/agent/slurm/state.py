@@ -66,7 +66,7 @@ def was_submitted(job: Path) -> bool:
 
 
 def mark_submitted(job: Path, slurm_job: str, log: Path) -> None:
-    """Record that Slurm has the job. Its id is for people only, since jobs are found by their key."""
+    """Record that Slurm has the job, and its id, by which it is known where the cluster rewrites what has the key."""
     write_json(job / SLURM_JOB, {"job": slurm_job, "log": str(log)})
 
 

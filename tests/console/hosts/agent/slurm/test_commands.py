@@ -35,7 +35,7 @@ pytestmark = pytest.mark.on_slurm
 
 
 async def test_the_settings_of_a_host_reach_slurm(link: AgentClient, slurm: Slurm) -> None:
-    settings = SlurmSettings("main", "physics", "gpu:1", "02:00:00", cpus=3, memory="100M")
+    settings = SlurmSettings("main", "physics", "gpu:1", "02:00:00", cpus=3, memory="100M", constraint="fast|new")
     host = HostConfig("cluster", "slurm", slurm=settings)
     wanted = resolve(read_experiment(find_config("scaling.toml")), "smoke", RunId("A", 42))
     request = launch_request(host, "python3", wanted, FOLDER, "", uuid.uuid4().hex, strict=False)
@@ -46,7 +46,7 @@ async def test_the_settings_of_a_host_reach_slurm(link: AgentClient, slurm: Slur
     ((job, _),) = jobs_with_comment(slurm, request["key"])
     shown = slurm.command("scontrol", "show", "job", job).split()
     expected = ["JobName=qllm-A_seed42", "Partition=main", "Account=physics", "TresPerNode=gres:gpu:1"]
-    expected += ["TimeLimit=02:00:00", "NumCPUs=3", "MinMemoryNode=100M", "Requeue=1"]
+    expected += ["TimeLimit=02:00:00", "NumCPUs=3", "MinMemoryNode=100M", "Requeue=1", "Features=fast|new"]
     assert [word for word in expected if word not in shown] == []
 
 

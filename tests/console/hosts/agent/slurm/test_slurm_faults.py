@@ -181,6 +181,43 @@ async def test_a_requeued_run_resumes_or_starts_over(
         assert (aside / "log.txt").read_text() == "attempt\n"
 
 
+@pytest.mark.fault(
+    "slurmd killed, the node with it or not", "the run goes on or resumes; it never runs twice, nor is lost"
+)
+@pytest.mark.parametrize("with_jobs", [False, True], ids=["daemon", "node"])
+async def test_a_run_whose_node_loses_its_daemon(link: AgentClient, slurm: Slurm, host: Host, with_jobs: bool) -> None:
+    code = (
+        "import pathlib, sys, time\n"
+        "pathlib.Path(sys.argv[1], 'checkpoint.json').touch()\n"
+        f"print('attempt', *sys.argv[2:], flush=True)\n{WAIT_FOR_GO_FILE}"
+    )
+    restart = {"checkpoint": "checkpoint.json", "argv": ["--resume"]}
+    key = await launch(link, "A_seed1", code, restart=restart)
+    await until(lambda: "attempt" in log_of(host, "A_seed1"))
+    ((job, _),) = jobs_with_comment(slurm, key)
+    slurm.kill_node(with_jobs)
+    slurm.node_is("DOWN")  # as Slurm itself does after its SlurmdTimeout
+    await until(lambda: jobs_with_comment(slurm, key) == [(job, "PENDING")])
+    if with_jobs:
+        await state_when(link, "A_seed1", lambda state: state["state"] == "queued" and "waits" in state["reason"])
+    else:
+        state = await state_when(link, "A_seed1", lambda _: True)
+        assert (state["state"], state["reason"]) == ("running", ""), "Slurm has given it up, and it works on"
+        (host.workspace / "go").touch()
+        await states_when(link, in_state("A_seed1", "finished"))
+    slurm.start_node()
+    # it revokes what it granted up to this second
+    slurm.command("scontrol", "update", f"JobId={job}", "StartTime=now+2")
+    if with_jobs:
+        await until(lambda: "--resume" in log_of(host, "A_seed1"), timeout=60.0)
+        (host.workspace / "go").touch()
+    await until(lambda: not slurm.queue("pending,running,completing"), timeout=60.0)
+    state = await state_when(link, "A_seed1", lambda state: state["state"] not in ("queued", "running"))
+    assert (state["state"], state["key"]) == ("finished", key)
+    attempts = [line for line in log_of(host, "A_seed1").splitlines() if line.startswith("attempt")]
+    assert attempts == ["attempt", "attempt --resume"][: 1 + with_jobs]
+
+
 async def test_a_run_that_slurm_no_longer_lists_has_the_state_its_supervisor_recorded(
     long_ago: LongAgo, slurm: Slurm
 ) -> None:
