@@ -16,7 +16,7 @@ from typing import Any
 import asyncssh
 
 from console.hosts.ssh.channels import HostConnection
-from console.hosts.ssh.errors import LinkDown
+from console.hosts.ssh.errors import LinkDown, Misconfigured
 from console.hosts.ssh.remote_python import MarkedPython
 from console.sanitize import sanitize_line
 
@@ -161,6 +161,8 @@ async def start_agent(connection: HostConnection, mode: str, **channel: Any) -> 
                     process.stdin.write(content)
         except TimeoutError as error:
             raise LinkDown("the agent does not start: the host does not answer") from error
+        except Misconfigured:
+            raise
         except (OSError, asyncssh.Error, LinkDown) as error:
             raise LinkDown(f"the agent cannot be started: {sanitize_line(str(error))}") from error
         draining = asyncio.create_task(agent.drain_stderr())

@@ -41,6 +41,13 @@ class NeedsOperator(LinkDown):
     """A retry would fail in the same way until a person does or decides something."""
 
 
+class Misconfigured(LinkDown):
+    """What the console was given is wrong: hosts.toml, the ssh configuration, or a file that one of them names.
+
+    No attempt can succeed before it is corrected, so a command ends at once, as for any other bad input.
+    """
+
+
 class HostKeyChanged(NeedsOperator):
     """The host shows another key than the one it is known by: it may be an impostor."""
 

@@ -10,13 +10,28 @@ import uuid
 import asyncssh
 
 from console.hosts.ssh.channels import Channels, HostConnection
-from console.hosts.ssh.errors import LinkDown
+from console.hosts.ssh.errors import LinkDown, Misconfigured
 from console.sanitize import sanitize_line
 
 MAX_NOISE_BYTES = 1 << 20
 REPLY_TIMEOUT_S = 20.0  # for the reply to arrive, beyond what the command may take
 SHELL_SAFE = re.compile(r"[A-Za-z0-9_./+@%:,~-]+")
 UNPACK = "import os,sys;exec(bytes.fromhex(sys.argv[1]).decode())"
+CANNOT_RUN = (126, 127)  # a shell's exit codes for a command that is not executable, or not found
+NO_OPTION = "nknown option: -"  # Python 2 has no -I, and prints its usage
+TOO_OLD = "too old: "
+NAME_ONE = "name Python 3.8 or newer as `python` in hosts.toml, for the engine 3.11 or newer"
+# Executed before any program, on Python 3 of any version: 3.8 is the first that the agent runs on.
+JUDGE = f"""
+import os, sys
+if sys.version_info < (3, 8):
+    folders = os.environ.get("PATH", "").split(":") + ["/usr/bin", "/usr/local/bin"]
+    paths = [folder + "/python3.%d" % minor for minor in range(19, 7, -1) for folder in folders]
+    newer = [path for path in paths if os.access(path, os.X_OK)][:1]
+    text = " ".join(["%d.%d.%d" % sys.version_info[:3]] + newer)
+    os.write(1, ("\\n" + sys.argv[2] + "{TOO_OLD}" + text + "\\n").encode("utf-8", "surrogateescape"))
+    os._exit(0)
+"""
 
 
 class MarkedPython:
@@ -37,14 +52,15 @@ class MarkedPython:
         self._python = python
         decode = "import sys;sys.argv[3:]=[bytes.fromhex(a[1:]).decode() for a in sys.argv[3:]]\n"
         packed = [self.mark, *(f"x{argument.encode().hex()}" for argument in arguments)]
-        program = (decode + code).encode().hex()
+        program = (JUDGE + decode + code).encode().hex()
         self.command = f"{python} -IS -c '{UNPACK}' {program} {' '.join(packed)}"
 
     async def run(self, channels: Channels, seconds: float) -> str:
         """Run it to its end; returns the text after the mark.
 
         Raises:
-            LinkDown: it cannot be run, printed no mark, or did not end within ``seconds``.
+            LinkDown: it printed no mark, or did not end within ``seconds``.
+            Misconfigured: the host has no such Python, or it is too old.
         """
         try:
             async with asyncio.timeout(seconds):
@@ -62,11 +78,17 @@ class MarkedPython:
 
         Raises:
             LinkDown: the program ended without it; the text is the last line that it or the shell printed.
+            Misconfigured: the host has no such Python, or it is too old.
         """
         size, last, start = 0, b"", self.mark.encode()
         while line := await process.stdout.readline():
             if line.startswith(start):
-                return sanitize_line(line[len(start) :].decode("utf-8", "replace").strip())
+                reply = sanitize_line(line[len(start) :].decode("utf-8", "replace").strip())
+                if not reply.startswith(TOO_OLD):
+                    return reply
+                version, _, newer = reply.removeprefix(TOO_OLD).partition(" ")
+                found = f"; the host has {newer}" if newer else ""
+                raise Misconfigured(f"{self._python} on the host is Python {version}, too old: {NAME_ONE}{found}")
             last = line.strip() or last
             size += len(line)
             if size > MAX_NOISE_BYTES:
@@ -74,6 +96,14 @@ class MarkedPython:
                 raise LinkDown(f"the host's shell printed more than {mib} MiB before it ran the program")
         stderr = (await process.stderr.read(MAX_NOISE_BYTES)).strip().splitlines()
         text = sanitize_line((stderr[-1] if stderr else last).decode("utf-8", "replace"), 400)
+        await process.wait_closed()
+        if any(NO_OPTION in line.decode("utf-8", "replace") for line in stderr):
+            raise Misconfigured(f"{self._python} on the host is Python 2, too old: {NAME_ONE}")
+        # tcsh has no exit code of its own for what it does not find
+        if process.exit_status in CANNOT_RUN or (process.exit_status and text.lower().endswith("command not found.")):
+            raise Misconfigured(
+                f"python {self._python!r} cannot be run on the host: {text or 'no message'}; {NAME_ONE}"
+            )
         raise LinkDown(text or "the host's shell ended without a message")
 
 
