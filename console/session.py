@@ -20,7 +20,7 @@ from console.hosts.remote.agent_client import AgentClient, AgentRefused
 from console.hosts.remote.launch_request import launch_request
 from console.hosts.ssh.access import Access
 from console.hosts.ssh.channels import HostConnection
-from console.hosts.ssh.errors import LinkDown
+from console.hosts.ssh.errors import LinkDown, Misconfigured
 from console.hosts.transfer.uploads import send_inputs
 from console.results.local_results import SessionResults
 from console.results.next_steps.derive import Addition, with_addition, write_addition
@@ -139,6 +139,12 @@ class Session(SessionResults):
     def last_question_at(self) -> float:
         """``time.monotonic()`` of the last question to the operator for the link's sake; 0.0: none."""
         return self._link.access.last_question_at
+
+    @property
+    def misconfigured(self) -> Misconfigured | None:
+        """What has to be corrected in hosts.toml, the ssh configuration or a file, for which the link is tried no more."""
+        error = self._link.retry.stopped_by
+        return error if isinstance(error, Misconfigured) else None
 
     def reconnect(self) -> None:
         """Try a lost link now. Once ``stopped`` is set, nothing else does."""

@@ -13,7 +13,7 @@ from console import exit_codes
 from console.commands.context import Context
 from console.commands.output import report
 from console.format import full_disk
-from console.hosts.ssh.errors import LinkDown
+from console.hosts.ssh.errors import LinkDown, Misconfigured
 from console.runs.snapshot import Snapshot
 from console.runs.transitions import Transition, transitions
 from console.session import Session
@@ -27,7 +27,8 @@ POLLS_AFTER_LAUNCH = 5  # one may be under way and report the launch before, who
 def command(function: Callable[[Context], Coroutine[Any, Any, int]]) -> Callable[[Context], int]:
     """Decorator: run ``function`` to its exit code.
 
-    A host out of reach is one line on stderr and exit code 4, the end of ``--timeout`` one line and 124.
+    A host out of reach is one line on stderr and exit code 4, what is misconfigured one line and 2, the end of ``--timeout``
+    one line and 124.
     """
 
     @wraps(function)
@@ -36,7 +37,7 @@ def command(function: Callable[[Context], Coroutine[Any, Any, int]]) -> Callable
             return asyncio.run(_limited(function(context), context.options.timeout))
         except LinkDown as error:
             report(f"qllm-console: {error}", "error")
-            return exit_codes.UNREACHABLE
+            return exit_codes.BAD_INPUT if isinstance(error, Misconfigured) else exit_codes.UNREACHABLE
 
     return run
 
@@ -60,8 +61,9 @@ async def connected(session: Session) -> AsyncIterator[None]:
     Raises:
         LinkDown: the host did not answer in time, or the connection needs the operator's input or is lost for 12 hours,
             at first or later; the block is cancelled then, because waiting longer would change nothing.
+        Misconfigured: no connection can succeed before something is corrected.
     """
-    session.subscribe(_LinkReporter().update)
+    session.subscribe(_LinkReporter(session).update)
     following = asyncio.create_task(session.run())
     ready, stopped = (asyncio.create_task(event.wait()) for event in (session.ready, session.stopped))
     try:
@@ -137,7 +139,7 @@ async def _fail_when_over(following: asyncio.Task[None], stopped: asyncio.Task[A
         await asyncio.wait({following, stopped}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
     if following.done():
         following.result()
-    raise LinkDown(session.snapshot.host.detail)
+    raise session.misconfigured or LinkDown(session.snapshot.host.detail)
 
 
 async def _wait_for_first(tasks: set[asyncio.Task[Any]], session: Session) -> None:
@@ -164,13 +166,16 @@ class _LinkReporter:
     As well, each time the host's disk becomes full.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, session: Session) -> None:
+        self._session = session
         self._link = "up"
         self._writer = ""
         self._disk_full = False
 
     def update(self, snapshot: Snapshot) -> None:
         link = snapshot.host.link
+        if self._session.misconfigured:  # it ends the command, with that line alone
+            return
         if link != self._link and link in ("up", "lost"):
             self._link = link
             report(f"link: {link}" + (f" ({snapshot.host.detail})" if snapshot.host.detail else ""), "link")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,8 @@ class Context:
         self.runs_dir: Path = absolute(options.runs, "--runs")
         if self.runs_dir.exists() and not self.runs_dir.is_dir():
             raise BadInput(f"{self.runs_dir} is a file, not a folder", field="--runs")
+        if self.runs_dir.is_dir() and not os.access(self.runs_dir, os.R_OK | os.X_OK):
+            raise BadInput(f"{self.runs_dir} cannot be read", field="--runs")
         self.host_name: str = options.host
         self.host = read_host(options.hosts or find_config("hosts.toml"), self.host_name)
 

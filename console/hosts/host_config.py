@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,6 +12,11 @@ from msgspec import Meta, Struct
 
 from engine.contract.bad_input import BadInput
 from engine.contract.toml_file import line_of, read_toml
+
+# what a shell would take apart where ProxyCommand names the host, and what names no host; ssh refuses them too
+UNSAFE_ADDRESS = re.compile(r"""^-|['`"$\\;&<>|(){}@/\s\x00-\x1f\x7f]|^$""")
+UNSAFE_USER = re.compile(r"""^-|['`";&<>|(){}\x00-\x1f\x7f]|\\$|^$""")
+MAX_PORT = 65535
 
 
 class SlurmSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,12 +95,51 @@ def read_host(path: Path, name: str) -> HostConfig:
     if host.launcher != "embedded":
         for field in ("address", "workspace"):
             if getattr(host, field) is None:
-                raise _missing(path, name, field, f"launcher {host.launcher!r} needs it")
+                raise _wrong(path, name, field, f"launcher {host.launcher!r} needs it")
+        for field, why in _wrong_ssh_fields(host):
+            raise _wrong(path, name, field, why)
     if host.price_per_hour is not None and not host.currency:
-        raise _missing(path, name, "currency", "price_per_hour needs it, such as EUR")
+        raise _wrong(path, name, "currency", "price_per_hour needs it, such as EUR")
     return host
 
 
-def _missing(path: Path, host: str, field: str, why: str) -> BadInput:
-    line = line_of(path.read_text(encoding="utf-8"), f"hosts.{host}")
+def split_jump(jump: str) -> tuple[str | None, str, int | None] | None:
+    """User, name and port of ``[user@]host[:port]``, also after ``ssh://``; None if it is neither.
+
+    An IPv6 address is in brackets where a port follows.
+    """
+    user, at, rest = jump.removeprefix("ssh://").rpartition("@")
+    name, colon, port = rest.rpartition(":")
+    if not colon or (":" in name and not name.endswith("]")):
+        name, port = rest, ""
+    name = name.removeprefix("[").removesuffix("]")
+    if UNSAFE_ADDRESS.search(name) or (at and UNSAFE_USER.search(user)):
+        return None
+    if port and not (port.isascii() and port.isdigit() and 0 < int(port) <= MAX_PORT):
+        return None
+    return user or None, name, int(port) if port else None
+
+
+def _wrong_ssh_fields(host: HostConfig) -> Iterator[tuple[str, str]]:
+    """Fields with which no connection can succeed, and why."""
+    if host.address is not None and UNSAFE_ADDRESS.search(host.address):
+        yield "address", f"{host.address!r} is no name or address of a host; the user is a field of its own"
+    if host.user is not None and UNSAFE_USER.search(host.user):
+        yield "user", f"{host.user!r} has characters that no user's name has"
+    jumps = [] if host.jump is None or host.jump.lower() == "none" else host.jump.split(",")
+    if any(split_jump(jump.strip()) is None for jump in jumps):
+        yield "jump", f"{host.jump!r} is not [user@]host[:port], or several with commas between them"
+    if host.identity is not None:
+        try:
+            identity = Path(host.identity).expanduser()
+        except RuntimeError:  # ~name of nobody
+            identity = Path(host.identity)
+        if not identity.is_file():
+            yield "identity", f"there is no file {identity}"
+        elif not os.access(identity, os.R_OK):
+            yield "identity", f"{identity} cannot be read"
+
+
+def _wrong(path: Path, host: str, field: str, why: str) -> BadInput:
+    line = line_of(path.read_text(encoding="utf-8"), f"hosts.{host}.{field}")
     return BadInput(why, file=path, line=line, field=f"hosts.{host}.{field}")

@@ -12,8 +12,9 @@ from pathlib import Path
 import asyncssh
 from msgspec import Struct
 
+from console.hosts.ssh.key_files import load_key_pairs
 from console.hosts.ssh.prompts import OperatorUnavailable, Prompter, Question
-from console.hosts.ssh.route import SshFiles, default_ssh_files
+from console.hosts.ssh.ssh_config import SshFiles, default_ssh_files
 
 MAX_TRIES = 3
 
@@ -62,14 +63,14 @@ class Keyring:
     def __repr__(self) -> str:
         return "Keyring()"
 
-    def unlocked(self, file: Path, certificates: tuple[str, ...]) -> list[asyncssh.SSHKeyPair] | None:
+    def unlocked(self, file: Path, certificates: tuple[Path, ...]) -> list[asyncssh.SSHKeyPair] | None:
         """Key pairs of a file that needs no passphrase, or no longer; None if it needs one. Blocking.
 
         A file that is missing or holds no private key has no pairs, as with ssh.
         """
         if file not in self._pairs:
             try:
-                self._pairs[file] = _load(file, None, certificates)
+                self._pairs[file] = load_key_pairs(file, None, certificates)
             except asyncssh.KeyEncryptionError:
                 return None
             except asyncssh.KeyImportError as error:
@@ -81,7 +82,7 @@ class Keyring:
         return self._pairs[file]
 
     async def unlock(
-        self, file: Path, ask: Callable[[Path, bool], Awaitable[str | None]], certificates: tuple[str, ...]
+        self, file: Path, ask: Callable[[Path, bool], Awaitable[str | None]], certificates: tuple[Path, ...]
     ) -> list[asyncssh.SSHKeyPair]:
         """Key pairs of a file; ``ask(file, was_wrong)`` gives the passphrase if it needs one, None if declined."""
         pairs = await asyncio.to_thread(self.unlocked, file, certificates)
@@ -93,13 +94,8 @@ class Keyring:
             tries += 1
             with contextlib.suppress(asyncssh.KeyImportError, asyncssh.KeyEncryptionError):
                 # in a thread: checking a passphrase is slow by design
-                pairs = self._pairs[file] = await asyncio.to_thread(_load, file, passphrase, certificates)
+                pairs = self._pairs[file] = await asyncio.to_thread(load_key_pairs, file, passphrase, certificates)
         return pairs or []
-
-
-def _load(file: Path, passphrase: str | None, certificates: tuple[str, ...]) -> list[asyncssh.SSHKeyPair]:
-    present = [str(path) for name in certificates if (path := Path(name).expanduser()).is_file()]
-    return list(asyncssh.load_keypairs([str(file)], passphrase, present))
 
 
 @dataclass

@@ -14,9 +14,10 @@ from console.hosts.host_config import HostConfig
 from console.hosts.ssh.access import Access
 from console.hosts.ssh.channels import Channels, HostConnection, close_connection
 from console.hosts.ssh.embedded_host import open_embedded
-from console.hosts.ssh.errors import HostKeyRefused, LoginRefused, link_error
+from console.hosts.ssh.errors import HostKeyRefused, LinkDown, LoginRefused, Misconfigured, link_error
 from console.hosts.ssh.known_hosts import KnownHosts, confirm_host_key
 from console.hosts.ssh.login import Login
+from console.hosts.ssh.proxy_command import ProxyCommand
 from console.hosts.ssh.remote_python import MarkedPython
 from console.hosts.ssh.route import Hop, Route, resolve_route
 from console.hosts.ssh.tcp import connect_tcp
@@ -63,7 +64,7 @@ async def _open_remote(
         tunnel: asyncssh.SSHClientConnection | None = None
         for number, hop in enumerate(hops):
             try:
-                tunnel = await _connect_verified(hop, tunnel, access)
+                tunnel = await _connect_verified(hop, tunnel, access, opened)
             except (OSError, ValueError, asyncssh.Error) as error:
                 # a host behind a jump host cannot be probed, and the jump host's answer would say nothing about it
                 raise link_error(error, route.hop_text(number), None if number else probe_address) from error
@@ -85,9 +86,9 @@ async def _open_remote(
 
 
 async def _connect_verified(
-    hop: Hop, tunnel: asyncssh.SSHClientConnection | None, access: Access
+    hop: Hop, tunnel: asyncssh.SSHClientConnection | None, access: Access, opened: AsyncExitStack
 ) -> asyncssh.SSHClientConnection:
-    """Connect to ``hop`` through ``tunnel``.
+    """Connect to ``hop`` through ``tunnel``; its ProxyCommand, if it has one, ends with ``opened``.
 
     After the operator has confirmed an unknown key, the connection is made again, so that the key goes through the
     same verification as any other.
@@ -95,42 +96,54 @@ async def _connect_verified(
     files = (*hop.known_hosts, access.files.own_known_hosts)
     while True:
         try:
-            known = await asyncio.to_thread(KnownHosts.read, files)
-        except OSError as error:
+            known = await asyncio.to_thread(KnownHosts.read, files, hop.revoked_keys)
+        except (OSError, ValueError) as error:
             raise HostKeyRefused(
                 f"known_hosts cannot be read, so no host key is trusted: {sanitize_line(str(error))}"
             ) from error
-        connected = await _connect_once(hop, tunnel, access, known)
+        connected = await _connect_once(hop, tunnel, access, known, opened)
         if isinstance(connected, asyncssh.SSHClientConnection):
             return connected
         await confirm_host_key(hop, connected, known, access)
 
 
 async def _connect_once(
-    hop: Hop, tunnel: asyncssh.SSHClientConnection | None, access: Access, known: KnownHosts
+    hop: Hop,
+    tunnel: asyncssh.SSHClientConnection | None,
+    access: Access,
+    known: KnownHosts,
+    opened: AsyncExitStack,
 ) -> asyncssh.SSHClientConnection | asyncssh.SSHKey:
     """One attempt; returns the server's key instead of a connection if no file knows it."""
     timeouts = access.timeouts
     options = dict(hop.options)
     if not hop.host_key_algorithms_set:
-        options["server_host_key_algs"] = known.host_key_algorithms(hop.host_key_name, hop.port)
+        options["server_host_key_algs"] = known.host_key_algorithms(hop.known_as)
     sock: socket.socket | None = None
+    proxy: ProxyCommand | None = None
     login: Login | None = None
     try:
-        if hop.direct:
-            sock = await connect_tcp(
-                hop.address, hop.port, timeouts.connect, family=hop.family, local_address=hop.local_address
-            )
-        async with asyncio.timeout(timeouts.handshake) as deadline:
+        if hop.proxy_command is not None:
+            proxy = await ProxyCommand.start(hop.proxy_command)
+            sock = proxy.socket
+        elif hop.direct:
+            seconds = hop.connect_timeout or timeouts.connect
+            sock = await connect_tcp(hop.address, hop.port, seconds, family=hop.family, local_address=hop.local_address)
+        async with asyncio.timeout(max(timeouts.handshake, hop.connect_timeout or 0.0)) as deadline:
             login = Login(hop, access, deadline)
-            return await asyncssh.connect(
-                hop.name,
+            connection = await asyncssh.connect(
+                hop.address,
+                hop.port,
+                username=hop.user,
+                config=None,  # all that it sets is in the hop
                 **options,
+                host_key_alias=hop.certified_as,
+                proxy_command=None,
                 sock=sock,
                 tunnel=tunnel,
                 client_factory=lambda: login,
                 # looked up by name alone, since an address may be anybody's; never None, which would trust any key
-                known_hosts=lambda *_: known.trusted(hop.host_key_name, hop.port),
+                known_hosts=lambda *_: known.trusted(hop.known_as),
                 client_keys=None,
                 x509_trusted_certs=None,
                 gss_kex=False,
@@ -143,6 +156,10 @@ async def _connect_once(
                 keepalive_interval=timeouts.keepalive,
                 keepalive_count_max=timeouts.keepalive_count_max,
             )
+        if proxy is not None:
+            opened.push_async_callback(proxy.stop)
+            proxy = None
+        return connection
     except asyncssh.HostKeyNotVerifiable as error:
         if login is not None and login.unknown_key is not None:
             return login.unknown_key
@@ -151,7 +168,20 @@ async def _connect_once(
         assert login is not None
         text = f"{hop.login} refuses the login of {hop.user}; tried {login.attempts_text}"
         raise LoginRefused(sanitize_line(text), login.operator_asked) from error
-    except BaseException:
+    except BaseException as error:
         if sock is not None:
             sock.close()
+        if proxy is not None and isinstance(error, (OSError, asyncssh.Error)):
+            ended, proxy = proxy, None
+            await ended.stop()
+            raise _proxy_error(hop, ended, error) from error
         raise
+    finally:
+        if proxy is not None:
+            await proxy.stop()
+
+
+def _proxy_error(hop: Hop, proxy: ProxyCommand, error: Exception) -> LinkDown:
+    """The error of a connection through ``proxy``, which has ended, with what it said last."""
+    text = f"{hop.login}, by ProxyCommand: {proxy.last_error or sanitize_line(str(error)) or 'it ended'}"
+    return Misconfigured(sanitize_line(text)) if proxy.cannot_run else LinkDown(sanitize_line(text))

@@ -60,6 +60,10 @@ def link_error(error: Exception, host: str, probe_address: tuple[str, int] | Non
     """Translate ``error`` of a connection to ``host`` (``user@address:port``) to a LinkDown with a clear text."""
     name = sanitize_line(host)
     match error:
+        case socket.gaierror() if error.errno == socket.EAI_NONAME:
+            return Misconfigured(f"{name}: there is no host of that name")
+        case UnicodeError():
+            return Misconfigured(f"{name}: that is no name of a host")
         case socket.gaierror():
             return Unreachable(f"{name}: the name cannot be resolved", probe_address)
         case ConnectionRefusedError():

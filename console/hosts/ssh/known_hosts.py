@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import binascii
 import contextlib
+import hmac
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import asyncssh
@@ -20,30 +23,79 @@ from console.sanitize import sanitize_line
 from engine.contract.durable import sync_folder
 from engine.contract.file_lock import locked
 
-DEFAULT_PORT = 22
 CONFIRM_WORD = "yes"
 PATTERN_CHARACTERS = frozenset(" \t\r\n,*?!|@#\"'")  # in a name they would make the line trust more than one host
 
 
 class KnownHostsLine(Struct, frozen=True):
-    """One readable line of a known_hosts file; ``number`` counts from 1."""
+    """One readable line of a known_hosts file.
+
+    Attributes:
+        number: of the line, from 1.
+        marker: ``@cert-authority``, ``@revoked`` or "".
+        hosts: names and patterns with commas between them, or one hashed name.
+    """
 
     file: Path
     number: int
-    hosts: asyncssh.SSHKnownHosts
+    marker: str
+    hosts: str
+    key: asyncssh.SSHKey
+
+    def is_for(self, name: str) -> bool:
+        """Whether the line is for ``name``, which is in lower case, as ssh matches it.
+
+        Not by asyncssh, which takes ``10.0.0.0/8`` for all addresses of the network, and tells capitals apart.
+        """
+        if self.hosts.startswith("|"):
+            _, _, salt, digest = self.hosts.split("|")
+            hashed = hmac.digest(binascii.a2b_base64(salt), name.encode("utf-8", "surrogateescape"), "sha1")
+            return hmac.compare_digest(hashed, binascii.a2b_base64(digest))
+        found = False
+        for pattern in self.hosts.lower().split(","):
+            if _matches(pattern.removeprefix("!"), name):
+                if pattern.startswith("!"):
+                    return False
+                found = True
+        return found
+
+
+def _matches(pattern: str, name: str) -> bool:
+    """Whether ``name`` fits ``pattern``, in which ``*`` and ``?`` stand for any characters or one."""
+    wildcards = {"*": ".*", "?": "."}
+    parts = re.findall(r"\*+|\?|[^*?]+", pattern)
+    return re.fullmatch("".join(wildcards.get(part[0], re.escape(part)) for part in parts), name, re.DOTALL) is not None
+
+
+def _parsed(file: Path, number: int, text: str) -> KnownHostsLine:
+    """A line; raises ValueError if ssh would skip it."""
+    fields = text.split(None, 2 if text.lstrip().startswith("@") else 1)
+    marker, hosts, key = fields if len(fields) == 3 else ("", *fields)
+    if marker not in ("", "@cert-authority", "@revoked"):
+        raise ValueError(f"unknown marker {marker}")
+    if hosts.startswith("|"):
+        method, salt, digest = hosts[1:].split("|")
+        if method != "1" or not binascii.a2b_base64(salt) or not binascii.a2b_base64(digest):
+            raise ValueError("not a hashed name")
+    return KnownHostsLine(file, number, marker, hosts, asyncssh.import_public_key(key))
 
 
 class KnownHosts(Struct, frozen=True):
-    """The lines of all known_hosts files; lines that cannot be read are skipped, as ssh does."""
+    """The lines of all known_hosts files, and keys that are revoked for every host.
+
+    Lines that cannot be read are skipped, as ssh does.
+    """
 
     lines: list[KnownHostsLine]
+    revoked: list[asyncssh.SSHKey] = []
 
     @classmethod
-    def read(cls, files: Iterable[Path]) -> KnownHosts:
-        """Read ``files``; a missing one is empty. Blocking.
+    def read(cls, files: Iterable[Path], revoked_keys: Path | None = None) -> KnownHosts:
+        """Read ``files``, of which a missing one is empty, and ``revoked_keys``, which must be there. Blocking.
 
         Raises:
-            OSError: a file exists and cannot be read.
+            OSError: a file exists and cannot be read, or ``revoked_keys`` does not exist.
+            ValueError: ``revoked_keys`` is a binary revocation list, or has a line that is no key.
         """
         lines: list[KnownHostsLine] = []
         for file in files:
@@ -53,52 +105,57 @@ class KnownHosts(Struct, frozen=True):
                 continue
             for number, content in enumerate(text.splitlines(), 1):
                 with contextlib.suppress(ValueError):
-                    lines.append(KnownHostsLine(file, number, asyncssh.import_known_hosts(content)))
-        return cls(lines)
+                    lines.append(_parsed(file, number, content))
+        return cls(lines, _revoked(revoked_keys) if revoked_keys is not None else [])
 
     def trusted(
-        self, name: str, port: int
+        self, names: Sequence[str]
     ) -> tuple[list[asyncssh.SSHKey], list[asyncssh.SSHKey], list[asyncssh.SSHKey]]:
-        """Trusted keys, trusted certificate authorities and revoked keys of a host.
+        """Trusted keys, trusted certificate authorities and revoked keys of the host that is known under ``names``.
 
-        A host at another port than 22 may also show a key that is known without a port, as with ssh. Lines for an address
-        count only if the host is named by its address: a name must not become trusted through the address it resolves to.
+        Lines for an address count only if the host is named by its address: a name must not become trusted through the
+        address it resolves to.
         """
-        found = [line.hosts.match(entry, "", None) for line in self.lines for entry in {entry_name(name, port), name}]
-        keys = [key for match in found for key in match[0]]
-        authorities = [key for match in found for key in match[1]]
-        revoked = [key for match in found for key in match[2]]
-        return keys, authorities, revoked
+        found = [line for line in self.lines if any(line.is_for(name) for name in names)]
+        keys = [line.key for line in found if not line.marker]
+        authorities = [line.key for line in found if line.marker == "@cert-authority"]
+        revoked = [line.key for line in found if line.marker == "@revoked"]
+        return keys, authorities, [*revoked, *self.revoked]
 
-    def lines_for(self, name: str, port: int) -> list[KnownHostsLine]:
-        """The lines with a key of the host at exactly this port."""
-        return [line for line in self.lines if line.hosts.match(entry_name(name, port), "", None)[0]]
+    def lines_for(self, name: str) -> list[KnownHostsLine]:
+        """The lines with a key of the host under exactly this name."""
+        return [line for line in self.lines if not line.marker and line.is_for(name)]
 
-    def host_key_algorithms(self, name: str, port: int) -> list[str]:
+    def host_key_algorithms(self, names: Sequence[str]) -> list[str]:
         """Algorithms to request, those of known keys first, so that a host with several keys shows the known one.
 
         All others follow, so that a host that has only a key of another type is seen as changed.
         """
-        keys, authorities, _ = self.trusted(name, port)
+        keys, authorities, _ = self.trusted(names)
         known = [algorithm for key in keys for algorithm in key.sig_algorithms]
         certificates = get_default_certificate_algs() if authorities else []
         ordered = dict.fromkeys([*certificates, *known, *get_default_public_key_algs()])
         return [algorithm.decode("ascii") for algorithm in ordered]
 
 
-def entry_name(name: str, port: int) -> str:
-    """A host's name in a known_hosts file, such as ``[ramp.example]:2222``."""
-    return name if port == DEFAULT_PORT else f"[{name}]:{port}"
+def _revoked(file: Path) -> list[asyncssh.SSHKey]:
+    """The keys of RevokedHostKeys, one a line."""
+    data = file.read_bytes()
+    if data.startswith(b"SSHKRL\n\0"):
+        raise ValueError(f"{file} is a binary revocation list, which is not supported: list the keys, one a line")
+    lines = (line.strip() for line in data.decode("utf-8", "replace").splitlines())
+    return [asyncssh.import_public_key(line) for line in lines if line and not line.startswith("#")]
 
 
-def append_key(file: Path, name: str, port: int, key: asyncssh.SSHKey) -> None:
-    """Append ``key`` to ``file`` (mode 600), durably. Blocking.
+def append_key(file: Path, name: str, key: asyncssh.SSHKey) -> None:
+    """Append ``key`` to ``file`` (mode 600) under ``name``, such as ``[ramp.example]:2222``, durably. Blocking.
 
     Raises:
         ValueError: the name is a pattern that would match more than one host.
         OSError: the file cannot be written.
     """
-    if not name or PATTERN_CHARACTERS & set(name):
+    plain = re.fullmatch(r"\[(.+)\]:\d+", name)
+    if not (bare := plain[1] if plain else name) or PATTERN_CHARACTERS & set(bare):
         raise ValueError(f"not the name of a single host: {name!r}")
     kind, data = key.export_public_key().decode("ascii").split()[:2]
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -108,7 +165,7 @@ def append_key(file: Path, name: str, port: int, key: asyncssh.SSHKey) -> None:
         opened.seek(max(0, opened.tell() - 1))
         # a file that was cut off or edited by hand may lack its last newline
         separator = b"" if opened.read() in (b"", b"\n") else b"\n"
-        opened.write(separator + f"{entry_name(name, port)} {kind} {data}\n".encode())
+        opened.write(separator + f"{name} {kind} {data}\n".encode())
         opened.flush()
         os.fsync(opened.fileno())
     sync_folder(file.parent)
@@ -121,15 +178,17 @@ async def confirm_host_key(hop: Hop, key: asyncssh.SSHKey, known: KnownHosts, ac
         HostKeyChanged: the host is known by another key. This is not a question: it is settled outside of the console.
         HostKeyRefused: the operator declines, nobody can be asked, or the key cannot be saved.
     """
-    name = sanitize_line(entry_name(hop.host_key_name, hop.port))
+    name = sanitize_line(hop.known_as[0])
     shown = f"{key.get_algorithm()} {key.get_fingerprint()}"
-    if lines := known.lines_for(hop.host_key_name, hop.port):
+    if lines := known.lines_for(hop.known_as[0]):
         locations = sanitize_line(", ".join(f"{line.file} line {line.number}" for line in lines))
         raise HostKeyChanged(
             f"THE HOST KEY OF {name} HAS CHANGED: it shows {shown}, but another key is known ({locations}). The host was "
             "reinstalled, or somebody intercepts the connection. Not connected. Ask its administrator for the fingerprint; "
             "only if it is the one shown, delete those lines and connect again"
         )
+    if hop.strict:
+        raise HostKeyRefused(f"the host key of {name} is unknown ({shown}), and StrictHostKeyChecking is yes")
     question = Question(
         title=f"Unknown host {name}",
         lines=(
@@ -148,6 +207,6 @@ async def confirm_host_key(hop: Hop, key: asyncssh.SSHKey, known: KnownHosts, ac
     if answer is None or answer.strip() != CONFIRM_WORD:
         raise HostKeyRefused(f"the host key of {name} is unknown ({shown}), and was not confirmed")
     try:
-        await asyncio.to_thread(append_key, access.files.own_known_hosts, hop.host_key_name, hop.port, key)
+        await asyncio.to_thread(append_key, access.files.own_known_hosts, hop.known_as[0], key)
     except (OSError, ValueError) as error:
         raise HostKeyRefused(f"the host key of {name} cannot be saved: {sanitize_line(str(error))}") from error

@@ -11,6 +11,7 @@ import asyncssh
 
 from console.format import counted
 from console.hosts.ssh.access import MAX_TRIES, Access
+from console.hosts.ssh.key_files import by_public_key, public_key_of, with_certificates
 from console.hosts.ssh.prompts import OperatorUnavailable, Question
 from console.hosts.ssh.route import Hop
 from console.sanitize import sanitize_line
@@ -114,12 +115,13 @@ class Login(asyncssh.SSHClient):
 
         A server closes the connection after a few wrong keys (MaxAuthTries), so the likely ones come first.
         """
-        in_agent = {pair.public_data: pair for pair in await self._agent_pairs()}
+        in_agent = by_public_key(await self._agent_pairs())
         locked: list[Path] = []
         defaults: list[asyncssh.SSHKeyPair] = []
         for file in self._hop.identities:
-            if (agent_pair := in_agent.pop(_public_data(file), None)) is not None:
-                yield agent_pair
+            if agent_pairs := in_agent.pop(await asyncio.to_thread(public_key_of, file), None):
+                for pair in await asyncio.to_thread(with_certificates, agent_pairs, self._hop.certificates, file):
+                    yield pair
                 continue
             pairs = await asyncio.to_thread(self._access.keyring.unlocked, file, self._hop.certificates)
             if pairs is None:
@@ -129,7 +131,8 @@ class Login(asyncssh.SSHClient):
                     yield pair
             else:
                 defaults += pairs
-        for pair in (*(() if self._hop.only_identities else in_agent.values()), *defaults):
+        others = [] if self._hop.only_identities else [pair for pairs in in_agent.values() for pair in pairs]
+        for pair in (*await asyncio.to_thread(with_certificates, others, self._hop.certificates), *defaults):
             yield pair
         for file in locked:
             self._deadline.reschedule(None)  # checking a passphrase is slow by design
@@ -171,11 +174,3 @@ class Login(asyncssh.SSHClient):
         """Give the host the full timeout again for its next answer."""
         with contextlib.suppress(RuntimeError):  # the attempt is over
             self._deadline.reschedule(asyncio.get_running_loop().time() + self._access.timeouts.handshake)
-
-
-def _public_data(file: Path) -> bytes:
-    """The public key beside a key file, which identifies the agent's copy; empty if there is none."""
-    try:
-        return asyncssh.read_public_key(file.with_name(f"{file.name}.pub")).public_data
-    except (OSError, ValueError):
-        return b""

@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 from console.hosts.ssh.access import Timeouts
-from console.hosts.ssh.errors import LinkDown, LoginRefused, NeedsOperator, Unreachable
+from console.hosts.ssh.errors import LinkDown, LoginRefused, Misconfigured, NeedsOperator, Unreachable
 from console.hosts.ssh.tcp import ssh_server_answers
 
 
@@ -20,10 +20,12 @@ class Retry:
 
     Attributes:
         stopped: set while no attempt is made until ``now`` is called.
+        stopped_by: the error for which the attempts stopped; None if they go on.
     """
 
     def __init__(self, timeouts: Timeouts, rng: random.Random | None = None) -> None:
         self.stopped = asyncio.Event()
+        self.stopped_by: Exception | None = None
         self._timeouts = timeouts
         self._rng = rng or random.Random()
         self._requested = asyncio.Event()
@@ -35,17 +37,18 @@ class Retry:
 
     def now(self) -> None:
         """End the pause or the stop."""
+        self.stopped_by = None
         self._requested.set()
 
     def next_pause(self, error: Exception, connected_before: bool) -> float | None:
         """Seconds until the next attempt; None if a person must act first.
 
-        A refused login is retried only if it worked earlier in this session without a person's help: then the host may
-        just be starting up.
+        A refused login, or one for which something is misconfigured, is retried only if it worked earlier in this session
+        without a person's help: then the host may just be starting up, or a file may be in the middle of a change.
         """
-        if isinstance(error, NeedsOperator):
-            return None
-        if isinstance(error, LoginRefused) and (error.operator_asked or not connected_before):
+        works = connected_before and not (isinstance(error, LoginRefused) and error.operator_asked)
+        if isinstance(error, NeedsOperator) or (isinstance(error, (LoginRefused, Misconfigured)) and not works):
+            self.stopped_by = error
             return None
         shortest, longest = self._timeouts.backoff
         pause: float = min(longest, shortest * 2 ** min(self._failures, 16)) * self._rng.uniform(0.5, 1.0)

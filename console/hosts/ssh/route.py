@@ -6,53 +6,28 @@ It is resolved before anything is connected, so that the operator sees what will
 from __future__ import annotations
 
 import os
+import re
+import socket
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import asyncssh
+from asyncssh.encryption import get_encryption_algs
+from asyncssh.kex import get_kex_algs
+from asyncssh.mac import get_mac_algs
+from asyncssh.public_key import get_certificate_algs, get_public_key_algs
 from msgspec import Struct
 from msgspec.structs import replace
-from platformdirs import user_config_path
 
-from console.hosts.host_config import HostConfig
-from console.hosts.ssh.errors import LinkDown
+from console.hosts.host_config import UNSAFE_ADDRESS, UNSAFE_USER, HostConfig, split_jump
+from console.hosts.ssh.errors import Misconfigured
+from console.hosts.ssh.ssh_config import SshFiles, SshSettings, Tokens, read_ssh_settings
 from console.sanitize import sanitize_line
 
 MAX_HOPS = 8
+DEFAULT_PORT = 22
 # AES-GCM has hardware support: several times as fast as ChaCha20, which asyncssh and OpenSSH prefer
 CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
-DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa", "id_ed25519_sk", "id_ecdsa_sk")
-
-
-class SshFiles(Struct, frozen=True):
-    """SSH files of the operator; all are only read, except ``own_known_hosts``.
-
-    Attributes:
-        own_known_hosts: keys that the operator confirmed in this console.
-        config: ssh configuration file; None for none.
-        known_hosts: used unless the configuration names others.
-        keys: key files to try if neither the host nor the configuration names any.
-        agent: socket of the ssh agent; None for none.
-    """
-
-    own_known_hosts: Path
-    config: Path | None = None
-    known_hosts: tuple[Path, ...] = ()
-    keys: tuple[Path, ...] = ()
-    agent: str | None = None
-
-
-def default_ssh_files() -> SshFiles:
-    """The SSH files of the user who runs the console."""
-    folder = Path.home() / ".ssh"
-    config = folder / "config"
-    return SshFiles(
-        own_known_hosts=user_config_path("qllm-console") / "known_hosts",
-        config=config if config.is_file() else None,
-        known_hosts=(folder / "known_hosts", Path("/etc/ssh/ssh_known_hosts")),
-        keys=tuple(folder / name for name in DEFAULT_KEYS),
-        agent=os.environ.get("SSH_AUTH_SOCK"),
-    )
 
 
 class Hop(Struct, frozen=True):
@@ -60,31 +35,44 @@ class Hop(Struct, frozen=True):
 
     Attributes:
         name: name in ``hosts.toml`` or the configuration; ``address`` is what it resolves to there.
-        host_key_name: name to look up in known_hosts.
+        known_as: the names under which known_hosts may have its key; a key is saved, and is required, under the first.
+        certified_as: the name that a host certificate must be for.
         identities, identities_named: key files to try; whether they were named rather than the defaults.
         only_identities: no other keys of the agent are tried.
+        certificates: files of certificates for these keys, or for keys of the agent.
+        agent: socket of the ssh agent; None for none.
+        known_hosts: files with keys of hosts, the user's and the system's.
+        revoked_keys: file of revoked host keys.
+        strict: an unknown host key is refused without a question.
         host_key_algorithms_set: the configuration sets HostKeyAlgorithms.
         family, local_address: of the TCP connection.
+        connect_timeout: seconds for it; None: as the session has it.
         jump: the configuration's ProxyJump.
+        proxy_command: shell command whose input and output are the connection; None for none.
         direct: it is reached by a TCP connection from here, so its port can be probed.
-        options: asyncssh's options: the configuration file and what overrides it.
+        options: asyncssh's options.
     """
 
     name: str
     address: str
     port: int
     user: str
-    host_key_name: str
+    known_as: tuple[str, ...]
+    certified_as: str
     identities: tuple[Path, ...]
     identities_named: bool
     only_identities: bool
-    certificates: tuple[str, ...]
+    certificates: tuple[Path, ...]
     agent: str | None
     known_hosts: tuple[Path, ...]
+    revoked_keys: Path | None
+    strict: bool
     host_key_algorithms_set: bool
     family: int
     local_address: tuple[str, int] | None
+    connect_timeout: float | None
     jump: str | None
+    proxy_command: str | None
     direct: bool
     options: dict[str, Any]
 
@@ -109,6 +97,8 @@ class Route(Struct, frozen=True):
         """For example ``operator@ramp.example:22 via me@gate:22, with key ~/.ssh/id_ed25519 and the agent``."""
         *jumps, target = self.hops
         via = f" via {' and '.join(hop.login for hop in jumps)}" if jumps else ""
+        if self.hops[0].proxy_command is not None:
+            via += " by ProxyCommand"
         home = str(Path.home())
         keys = [f"key {str(key).replace(home, '~', 1)}" for key in target.identities if key.is_file()]
         if target.agent is not None:
@@ -127,76 +117,137 @@ async def resolve_route(host: HostConfig, files: SshFiles) -> Route:
     """The route to ``host``, by ``hosts.toml`` and the ssh configuration.
 
     Raises:
-        LinkDown: the ssh configuration is unusable.
+        Misconfigured: one of them is unusable.
     """
     assert host.address is not None
-    hops = [await _hop(host.address, host.port, host.user, host.identity, files)]
-    jump = host.jump if host.jump is not None else hops[0].jump
-    while jump and jump.lower() != "none":
+    hops = [await _hop(host.address, host.port, host.user, host.identity, host.jump, files)]
+    jump = hops[0].jump
+    while jump:
         # a list of jumps is in order of travel, so its last one is next to the hop already known
         before, _, nearest = jump.rpartition(",")
-        user, name, port = _parse_jump(nearest.strip())
-        hops.insert(0, await _hop(name, port, user, None, files))
-        jump = before or hops[0].jump
+        if (parts := split_jump(nearest.strip())) is None:
+            raise Misconfigured(f"jump {sanitize_line(jump)!r} is not [user@]host[:port]")
+        user, name, port = parts
+        # as with ssh, the configuration's own jump to it counts only where no other one is left in the list
+        hops.insert(0, await _hop(name, port, user, None, before or None, files))
+        jump = hops[0].jump
         if len(hops) > MAX_HOPS:
-            raise LinkDown(f"more than {MAX_HOPS} jump hosts to {host.address}: check ProxyJump for a circle")
+            raise Misconfigured(f"more than {MAX_HOPS} jump hosts to {host.address}: check ProxyJump for a circle")
     for number, hop in enumerate(hops[1:], 1):  # the tunnel through the previous hop replaces a configured ProxyCommand
-        hops[number] = replace(hop, direct=False, options={**hop.options, "proxy_command": None})
+        hops[number] = replace(hop, direct=False, proxy_command=None)
     return Route(tuple(hops))
 
 
-def _parse_jump(jump: str) -> tuple[str | None, str, int | None]:
-    """``[user@]host[:port]`` as ssh reads it; an IPv6 address is in brackets."""
-    user, _, rest = jump.rpartition("@")
-    name, colon, port = rest.rpartition(":")
-    if not colon or (":" in name and not name.endswith("]")):
-        name, port = rest, ""
-    if (port and not port.isdigit()) or not name:
-        raise LinkDown(f"jump {sanitize_line(jump)!r} is not [user@]host[:port]")
-    return user or None, name.strip("[]"), int(port) if port else None
-
-
-async def _hop(name: str, port: int | None, user: str | None, identity: str | None, files: SshFiles) -> Hop:
+async def _hop(
+    name: str, port: int | None, user: str | None, identity: str | None, jump: str | None, files: SshFiles
+) -> Hop:
     """``name`` looked up in the operator's configuration; the arguments take precedence over it."""
-    overrides = {"port": port, "username": user}
-    options: dict[str, Any] = {option: value for option, value in overrides.items() if value is not None}
-    options["config"] = [str(files.config)] if files.config else None
-    try:
-        resolved = await asyncssh.SSHClientConnectionOptions.construct(
-            None, host=name, known_hosts=b"#", client_keys=None, tunnel=None, x509_trusted_certs=None, **options
-        )
-    except (asyncssh.Error, ValueError, OSError) as error:
-        raise LinkDown(f"the ssh configuration for {sanitize_line(name)}: {sanitize_line(str(error))}") from error
-    config = resolved.config
-    if config.get("Ciphers") is None:
-        options["encryption_algs"] = CIPHERS
-    named = [identity] if identity else _strings(config.get("IdentityFile"))
-    agent = config.get("IdentityAgent") or files.agent
-    # "none" falls back to the usual files: the configuration cannot switch verification off
-    known_hosts = _strings(config.get("UserKnownHostsFile")) + _strings(config.get("GlobalKnownHostsFile"))
+    settings = await read_ssh_settings(name, port, user, jump, files)
+    tokens = Tokens(name, settings)
+    for what, text, unsafe in (("address", settings.address, UNSAFE_ADDRESS), ("user", settings.user, UNSAFE_USER)):
+        if unsafe.search(text):
+            raise Misconfigured(f"{sanitize_line(name)}: {what} {sanitize_line(text)!r} has characters that none has")
+    if settings.flag("proxyusefdpass"):
+        raise Misconfigured(f"{sanitize_line(name)}: ProxyUseFdpass of the ssh configuration is not supported")
+
+    def paths(keyword: str) -> tuple[Path, ...] | None:
+        texts = settings.all(keyword)
+        return None if texts is None else tuple(tokens.path(keyword, text) for text in texts)
+
+    address = settings.address.lower()
+    identities = (Path(identity).expanduser(),) if identity else paths("identityfile")
+    user_files, global_files = paths("userknownhostsfile"), paths("globalknownhostsfile")
+    revoked, command, jumps = (settings.one(key) for key in ("revokedhostkeys", "proxycommand", "proxyjump"))
+    bind, timeout, alias = (settings.one(key) for key in ("bindaddress", "connecttimeout", "hostkeyalias"))
+    families = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
     return Hop(
         name=name,
-        address=resolved.host,
-        port=resolved.port,
-        user=resolved.username,
-        host_key_name=resolved.host_key_alias or resolved.host,
-        identities=tuple(Path(file).expanduser() for file in named) or files.keys,
-        identities_named=bool(named),
-        only_identities=bool(identity or config.get("IdentitiesOnly")),
-        certificates=tuple(_strings(config.get("CertificateFile"))),
-        agent=None if agent in (None, "", "none") else str(Path(str(agent)).expanduser()),
-        known_hosts=tuple(Path(file).expanduser() for file in known_hosts if file.lower() != "none")
-        or files.known_hosts,
-        host_key_algorithms_set=config.get("HostKeyAlgorithms") is not None,
-        family=resolved.family,
-        local_address=resolved.local_addr,
-        jump=next(iter(_strings(config.get("ProxyJump"))), None),
-        direct=resolved.proxy_command is None,
-        options=options,
+        address=settings.address,
+        port=settings.port,
+        user=settings.user,
+        # as with ssh, an alias has no port, and a host at another port than 22 may show a key that is known without one
+        known_as=(alias.lower(),) if alias else tuple(dict.fromkeys((entry_name(address, settings.port), address))),
+        certified_as=(alias or address).lower(),
+        identities=files.keys if identities is None else identities,
+        identities_named=identities is not None,
+        only_identities=bool(identity or settings.flag("identitiesonly")),
+        certificates=paths("certificatefile") or (),
+        agent=_agent(settings, tokens, files),
+        known_hosts=(
+            *(files.known_hosts if user_files is None else user_files),
+            *(files.global_known_hosts if global_files is None else global_files),
+        ),
+        revoked_keys=tokens.path("RevokedHostKeys", revoked) if revoked else None,
+        strict=settings.one("stricthostkeychecking") in ("true", "yes"),
+        host_key_algorithms_set=settings.one("hostkeyalgorithms") is not None,
+        family=families.get(settings.one("addressfamily") or "any", socket.AF_UNSPEC),
+        local_address=(bind, 0) if bind else None,
+        connect_timeout=float(timeout) if timeout and timeout.isdigit() and int(timeout) else None,
+        jump=tokens.expand(jumps) if jumps else None,
+        proxy_command=tokens.expand(command) if command and not jumps else None,
+        direct=not command and not jumps,
+        options=_options(name, settings),
     )
 
 
-def _strings(value: object) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    return [str(item) for item in value] if isinstance(value, (list, tuple)) else []
+def entry_name(address: str, port: int) -> str:
+    """A host's name in a known_hosts file, such as ``[ramp.example]:2222``."""
+    return address if port == DEFAULT_PORT else f"[{address}]:{port}"
+
+
+def _agent(settings: SshSettings, tokens: Tokens, files: SshFiles) -> str | None:
+    """The agent's socket: IdentityAgent is ``none``, ``SSH_AUTH_SOCK``, ``$NAME`` of the environment, or a path."""
+    named = settings.all("identityagent")
+    if named is None or named == ("SSH_AUTH_SOCK",):
+        return files.agent
+    if not named:
+        return None
+    if re.fullmatch(r"\$\w+", named[0]):
+        return os.environ.get(named[0][1:]) or None
+    return str(tokens.path("IdentityAgent", named[0]))
+
+
+def _options(name: str, settings: SshSettings) -> dict[str, Any]:
+    """asyncssh's options for what the configuration sets."""
+    options: dict[str, Any] = {"encryption_algs": CIPHERS}
+    known: dict[str, tuple[str, Callable[[], Sequence[bytes]]]] = {
+        "ciphers": ("encryption_algs", get_encryption_algs),
+        "macs": ("mac_algs", get_mac_algs),
+        "kexalgorithms": ("kex_algs", get_kex_algs),
+        "hostkeyalgorithms": ("server_host_key_algs", lambda: [*get_certificate_algs(), *get_public_key_algs()]),
+        "casignaturealgorithms": ("signature_algs", get_public_key_algs),
+    }
+    for keyword, (option, supported) in known.items():
+        if (text := settings.one(keyword)) is None:
+            continue
+        if (
+            settings.parsed_by_ssh
+        ):  # ssh has patterns and +, - and ^ resolved, and may know algorithms that asyncssh lacks
+            names = [algorithm for algorithm in text.split(",") if algorithm.encode() in supported()]
+            if not names:
+                raise Misconfigured(f"{sanitize_line(name)}: none of {keyword} {sanitize_line(text)} is supported")
+            options[option] = names
+        else:
+            options[option] = text
+    switches = {
+        "pubkeyauthentication": "public_key_auth",
+        "passwordauthentication": "password_auth",
+        "kbdinteractiveauthentication": "kbdint_auth",
+        "challengeresponseauthentication": "kbdint_auth",  # its name until OpenSSH 8.7
+        "gssapiauthentication": "gss_auth",
+        "tcpkeepalive": "tcp_keepalive",
+    }
+    options |= {option: on for key, option in switches.items() if (on := settings.flag(key)) is not None}
+    if settings.flag("compression"):
+        options["compression_algs"] = "zlib@openssh.com,zlib,none"
+    if methods := settings.one("preferredauthentications"):
+        options["preferred_auth"] = methods
+    size, _, seconds = (settings.one("rekeylimit") or "").partition(" ")
+    options |= {
+        name: int(text) for name, text in (("rekey_bytes", size), ("rekey_seconds", seconds)) if text.strip("0")
+    }
+    if variables := settings.all("setenv"):
+        options["env"] = dict(variable.partition("=")[::2] for variable in variables)
+    if sent := settings.all("sendenv"):
+        options["send_env"] = list(sent)
+    return options

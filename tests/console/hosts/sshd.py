@@ -23,9 +23,9 @@ from console.hosts.host_config import HostConfig
 from console.hosts.ssh.access import Access, Timeouts
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.connection import open_connection
-from console.hosts.ssh.known_hosts import entry_name
 from console.hosts.ssh.prompts import OperatorUnavailable, Prompter, Question
-from console.hosts.ssh.route import Route, SshFiles
+from console.hosts.ssh.route import Route, entry_name
+from console.hosts.ssh.ssh_config import SshFiles
 
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 PASSWORD = "correct horse battery staple"  # noqa: S105 - of a user who lives as long as the tests
@@ -253,3 +253,21 @@ def ordinary_user() -> Iterator[str]:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
         subprocess.run(["userdel", "-r", name], check=False, capture_output=True)  # noqa: S607
+
+
+@contextlib.contextmanager
+def agent(identity: Path) -> Iterator[str]:
+    """A real ssh-agent that holds ``identity``."""
+    require_sshd()
+    path = str(identity.with_name("agent.sock"))
+    with subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL) as process:  # noqa: S607
+        try:
+            # its socket is there before it listens: ssh-add, which ends with 2 where nobody answers, says when it does
+            command = ["ssh-add", str(identity)]
+            environ = {**os.environ, "SSH_AUTH_SOCK": path}
+            while (added := subprocess.run(command, env=environ, check=False, capture_output=True)).returncode == 2:
+                assert process.poll() is None
+            added.check_returncode()
+            yield path
+        finally:
+            process.kill()

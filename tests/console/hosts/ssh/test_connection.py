@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from console.hosts.host_config import HostConfig
 from console.hosts.ssh.access import Timeouts
-from console.hosts.ssh.errors import LinkDown, Unreachable
+from console.hosts.ssh.errors import LinkDown, Misconfigured, Unreachable
 from console.hosts.ssh.route import Route
 from tests.console.hosts.sshd import ME, Sshd, connect, connection, free_port, open_folder, started
 
@@ -43,14 +43,28 @@ async def test_a_refused_connection(operator: Path, tmp_path: Path, sshd: Sshd) 
     assert caught.value.probe_address == ("127.0.0.1", host.port)
 
 
+@pytest.mark.parametrize(
+    ("number", "error", "text"),
+    [
+        (socket.EAI_NONAME, Misconfigured, "there is no host of that name"),
+        (socket.EAI_AGAIN, Unreachable, "the name cannot be resolved"),
+    ],
+    ids=["no such name", "no answer of a name server"],
+)
 async def test_a_name_that_cannot_be_resolved(
-    operator: Path, tmp_path: Path, sshd: Sshd, monkeypatch: pytest.MonkeyPatch
+    operator: Path,
+    tmp_path: Path,
+    sshd: Sshd,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    error: type[LinkDown],
+    text: str,
 ) -> None:
     async def unknown(*_: object, **__: object) -> None:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        raise socket.gaierror(number, "Name or service not known")
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", unknown)
-    with pytest.raises(Unreachable, match=r"@ramp:[0-9]+: the name cannot be resolved"):
+    with pytest.raises(error, match=rf"@ramp:[0-9]+: {text}"):
         await connect(replace(sshd.host(tmp_path), address="ramp"), sshd.access(operator))
 
 

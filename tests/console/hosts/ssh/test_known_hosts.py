@@ -14,7 +14,8 @@ from msgspec.structs import replace
 import console
 from console.hosts.ssh.access import Access
 from console.hosts.ssh.errors import HostKeyChanged, HostKeyRefused
-from console.hosts.ssh.known_hosts import KnownHosts, append_key, entry_name
+from console.hosts.ssh.known_hosts import KnownHosts, append_key
+from console.hosts.ssh.route import entry_name
 from tests.console.hosts.sshd import ME, ScriptedPrompter, Sshd, connect, started
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
@@ -30,14 +31,14 @@ def known(folder: Path, *lines: str) -> KnownHosts:
 
 def test_a_host_is_known_under_its_name_and_port(tmp_path: Path) -> None:
     hosts = known(tmp_path, f"[ramp]:2222,other {PUBLIC}")
-    assert hosts.trusted("ramp", 2222)[0] == [KEY.convert_to_public()]
-    assert hosts.trusted("other", 22)[0] and not hosts.trusted("ramp", 22)[0]
-    assert [line.number for line in hosts.lines_for("ramp", 2222)] == [1]
+    assert hosts.trusted(["[ramp]:2222", "ramp"])[0] == [KEY.convert_to_public()]
+    assert hosts.trusted(["other"])[0] and not hosts.trusted(["ramp"])[0]
+    assert [line.number for line in hosts.lines_for("[ramp]:2222")] == [1]
 
 
 def test_a_key_known_without_a_port_is_trusted_at_another_but_not_required_there(tmp_path: Path) -> None:
     hosts = known(tmp_path, f"ramp {PUBLIC}")
-    assert hosts.trusted("ramp", 2222)[0] and not hosts.lines_for("ramp", 2222)
+    assert hosts.trusted(["[ramp]:2222", "ramp"])[0] and not hosts.lines_for("[ramp]:2222")
 
 
 def test_names_that_ssh_keygen_hashed_are_found(tmp_path: Path) -> None:
@@ -48,34 +49,34 @@ def test_names_that_ssh_keygen_hashed_are_found(tmp_path: Path) -> None:
     except FileNotFoundError:
         pytest.skip("ssh-keygen is not installed")
     assert "ramp" not in (tmp_path / "known_hosts").read_text()
-    assert KnownHosts.read([tmp_path / "known_hosts"]).lines_for("ramp", 22)
+    assert KnownHosts.read([tmp_path / "known_hosts"]).lines_for("ramp")
 
 
 def test_markers_sort_keys_into_trusted_authorities_and_revoked(tmp_path: Path) -> None:
     hosts = known(tmp_path, f"@cert-authority *.example {PUBLIC}", f"@revoked * {OTHER_PUBLIC}")
-    keys, authorities, revoked = hosts.trusted("ramp.example", 22)
+    keys, authorities, revoked = hosts.trusted(["ramp.example"])
     assert (keys, authorities, revoked) == ([], [KEY.convert_to_public()], [OTHER.convert_to_public()])
 
 
 def test_a_line_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
     hosts = known(tmp_path, "# words", "", "alone", "@unheard ramp ssh-rsa x", "|9|x|y ssh-rsa x", f"ramp {PUBLIC}")
-    assert [line.number for line in hosts.lines_for("ramp", 22)] == [6]
+    assert [line.number for line in hosts.lines_for("ramp")] == [6]
 
 
 def test_algorithms_of_known_keys_are_requested_first(tmp_path: Path) -> None:
-    algorithms = known(tmp_path, f"ramp {OTHER_PUBLIC}").host_key_algorithms("ramp", 22)
+    algorithms = known(tmp_path, f"ramp {OTHER_PUBLIC}").host_key_algorithms(["ramp"])
     assert algorithms[0] == "ecdsa-sha2-nistp256" and "ssh-ed25519" in algorithms
     assert not any("cert" in algorithm for algorithm in algorithms)
-    trusting = known(tmp_path, f"@cert-authority ramp {PUBLIC}").host_key_algorithms("ramp", 22)
+    trusting = known(tmp_path, f"@cert-authority ramp {PUBLIC}").host_key_algorithms(["ramp"])
     assert "cert" in trusting[0] and "ssh-ed25519" in trusting
 
 
 def test_a_saved_key_is_known_and_its_file_private(tmp_path: Path) -> None:
     file = tmp_path / "config" / "qllm-console" / "known_hosts"
-    append_key(file, "ramp", 2222, KEY)
-    append_key(file, "2001:db8::1", 22, OTHER)
+    append_key(file, "[ramp]:2222", KEY)
+    append_key(file, "2001:db8::1", OTHER)
     hosts = KnownHosts.read([file])
-    assert hosts.lines_for("ramp", 2222) and hosts.lines_for("2001:db8::1", 22)
+    assert hosts.lines_for("[ramp]:2222") and hosts.lines_for("2001:db8::1")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert KEY.export_private_key().decode() not in file.read_text()
 
@@ -83,22 +84,22 @@ def test_a_saved_key_is_known_and_its_file_private(tmp_path: Path) -> None:
 def test_a_last_line_without_newline_does_not_swallow_the_next(tmp_path: Path) -> None:
     file = tmp_path / "known_hosts"
     file.write_text(f"ramp {PUBLIC[:20]}")
-    append_key(file, "ramp", 22, KEY)
-    assert KnownHosts.read([file]).lines_for("ramp", 22)
+    append_key(file, "ramp", KEY)
+    assert KnownHosts.read([file]).lines_for("ramp")
 
 
 def test_two_consoles_that_append_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
     file = tmp_path / "known_hosts"
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(lambda number: append_key(file, f"host{number}", 22, KEY), range(64)))
+        list(threads.map(lambda number: append_key(file, f"host{number}", KEY), range(64)))
     hosts = KnownHosts.read([file])
-    assert all(hosts.lines_for(f"host{number}", 22) for number in range(64))
+    assert all(hosts.lines_for(f"host{number}") for number in range(64))
 
 
 @pytest.mark.parametrize("name", ["", "*", "a b", "a,b", "ramp\nother", "?", "!a", "|1|x|y", "@revoked", "#", "a\tb"])
 def test_a_name_that_would_match_other_hosts_is_not_saved(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="not the name of a single host"):
-        append_key(tmp_path / "known_hosts", name, 22, KEY)
+        append_key(tmp_path / "known_hosts", name, KEY)
     assert not (tmp_path / "known_hosts").exists()
 
 

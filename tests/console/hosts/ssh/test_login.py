@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import asyncssh
@@ -23,10 +19,10 @@ from tests.console.hosts.sshd import (
     PASSWORD,
     ScriptedPrompter,
     Sshd,
+    agent,
     connect,
     open_folder,
     require_root,
-    require_sshd,
     started,
     write_key,
 )
@@ -140,24 +136,6 @@ async def test_a_servers_questions_are_asked_one_by_one_and_made_safe(
     first, second, _ = prompter.questions
     assert (first.prompt, first.secret) == ("Code:", True) and (second.prompt, second.secret) == ("Colour?", False)
     assert first.lines == ("Two steps", "Look at", "your phone")
-
-
-@contextlib.contextmanager
-def agent(identity: Path) -> Iterator[str]:
-    """A real ssh-agent that holds ``identity``."""
-    require_sshd()
-    path = str(identity.with_name("agent.sock"))
-    with subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL) as process:  # noqa: S607
-        try:
-            # its socket is there before it listens: ssh-add, which ends with 2 where nobody answers, says when it does
-            command = ["ssh-add", str(identity)]
-            environ = {**os.environ, "SSH_AUTH_SOCK": path}
-            while (added := subprocess.run(command, env=environ, check=False, capture_output=True)).returncode == 2:
-                assert process.poll() is None
-            added.check_returncode()
-            yield path
-        finally:
-            process.kill()
 
 
 def password_of(user: str) -> str:
