@@ -17,10 +17,9 @@ async def preflight(context: Context) -> int:
     async with connected(session):
         checks = await session.preflight()
         if context.options.repair:
-            for check in checks:
-                if check.repair is not None:
-                    async for step in session.repair(check.repair):
-                        report(f"{check.name}: {step}")
+            for repair, name in {check.repair: check.name for check in checks if check.repair is not None}.items():
+                async for step in session.repair(repair):
+                    report(f"{name}: {step}")
             checks = await session.preflight()
     if context.options.json:
         print_json("preflight", "preflight", PreflightAnswer(context.host_name, worst_status(checks), checks))

@@ -25,6 +25,7 @@ class PreflightFacts(Struct, frozen=True):
 
     Attributes:
         time: the host's clock, Unix time in seconds.
+        machine: its processors, as ``uname -m`` names them.
         has_venv: its Python can create virtual environments.
         survives: whether detached processes survive a logout; None if the host does not say.
         writable: whether the user may write into the workspace.
@@ -33,10 +34,21 @@ class PreflightFacts(Struct, frozen=True):
     time: float
     user: str
     python: str
+    machine: str
     has_venv: bool
     gpu_users: tuple[GpuUser, ...]
     survives: bool | None
     writable: bool
+
+    @property
+    def is_python_too_old(self) -> bool:
+        """Whether the engine does not run on the Python that runs the agent."""
+        return tuple(int(part) for part in self.python.split(".")[:2] if part.isdigit()) < MIN_PYTHON
+
+    @property
+    def makes_environments(self) -> bool:
+        """Whether the engine's environment can be made from it."""
+        return self.has_venv and not self.is_python_too_old
 
 
 class Environment(Struct, frozen=True):
@@ -44,6 +56,7 @@ class Environment(Struct, frozen=True):
 
     Attributes:
         step: what the installation is doing.
+        version: of its Python; "" if it is not known.
         check_error: error of the engine's own ``check``; "" if it passes, None if it was not run.
     """
 
@@ -51,6 +64,7 @@ class Environment(Struct, frozen=True):
     step: str = ""
     error: str = ""
     python: str = ""
+    version: str = ""
     check_error: str | None = None
 
 
@@ -99,6 +113,7 @@ MIN_MEMORY = 4 * GIB  # one run holds the token states of the whole data set and
 ENVIRONMENT_CPU, ENVIRONMENT_CUDA = 2 * GIB, 8 * GIB  # PyTorch's builds, measured after installation, rounded up
 DATA_BYTES = 2 * GIB  # data and token cache of the full profile
 RUN_FOLDER_BYTES = 16 * 2**20
+UV_MACHINES = ("x86_64", "aarch64")  # for which the console has a wheel of uv
 MAX_CLOCK_OFFSET_S = 2.0
 MEMORY_TOLERANCE = 0.9  # a card sold as 48 GB reports 45 to 48 GiB, depending on ECC
 
@@ -162,12 +177,17 @@ def _disk(found: Findings, runs: int) -> Check:
 
 
 def _python(found: Findings, host: HostConfig) -> Check:
-    version, advice = found.preflight_facts.python, ""
-    if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < MIN_PYTHON:
-        advice = "The engine needs 3.11 or newer: name one as `python` in hosts.toml."
-    elif not found.preflight_facts.has_venv and host.launcher != "embedded":
-        version, advice = f"{version} without venv", "Install it (on Debian: apt-get install python3-venv)."
-    return Check("Python", "blocker" if advice else "ok", version, advice)
+    facts, environment = found.preflight_facts, found.environment
+    if facts.makes_environments or (host.launcher == "embedded" and not facts.is_python_too_old):
+        return Check("Python", "ok", facts.python)
+    version = facts.python if facts.has_venv else f"{facts.python} without venv"
+    if environment.state == "ready":
+        return Check("Python", "ok", f"{version}; the engine has its own, {environment.version}".rstrip(", "))
+    lacks = "The engine needs 3.11 or newer" if facts.is_python_too_old else "The engine's environment needs venv"
+    if facts.machine not in UV_MACHINES:
+        return Check("Python", "blocker", version, f"{lacks}: name one as `python` in hosts.toml.")
+    advice = f"{lacks}: let uv install one into the workspace, or name one as `python` in hosts.toml."
+    return Check("Python", "blocker", version, advice, "environment")
 
 
 def _environment(found: Findings, host: HostConfig) -> Check:

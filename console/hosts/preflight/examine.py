@@ -14,14 +14,20 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from console.hosts.agent.environment import UV_WHEELS
 from console.hosts.host_config import HostConfig
 from console.hosts.preflight.checks import Environment, Findings, PreflightFacts
 from console.hosts.remote.agent_client import AgentClient, AgentRefused
 from console.hosts.remote.launch_request import ENGINE
+from console.hosts.remote.uv import VERSION as UV_VERSION
+from console.hosts.remote.uv import UvUnavailable, cache_folder, fetch_wheel
 from console.hosts.remote.wheel import engine_requirements, wheel
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.errors import LinkDown
 from console.hosts.ssh.remote_python import command_error
+from console.hosts.transfer.errors import SyncFailed
+from console.hosts.transfer.folder_sync import push
+from console.hosts.transfer.request import SyncRequest, records_folder
 from console.runs.host_facts import HostFacts
 from console.sanitize import sanitize_line
 from engine.contract.toml_file import find_config
@@ -57,7 +63,7 @@ async def examine_host(host: HostConfig, connection: HostConnection, agent: Agen
     """
     facts = await _request(agent, HostFacts, "facts")
     before, start = time.time(), time.monotonic()
-    preflight_facts = await _request(agent, PreflightFacts, "preflight_facts")
+    preflight_facts = await _preflight_facts(agent)
     round_trip = time.monotonic() - start
     return Findings(
         login=f"{sanitize_line(preflight_facts.user)} at {connection.address}",
@@ -82,6 +88,10 @@ async def _environment_state(host: HostConfig, connection: HostConnection, agent
     return replace(found, python=engine_python(host, connection), check_error=await engine_error(host, connection))
 
 
+async def _preflight_facts(agent: AgentClient) -> PreflightFacts:
+    return await _request(agent, PreflightFacts, "preflight_facts")
+
+
 async def _request(agent: AgentClient, kind: type[Reply], verb: str, **arguments: Any) -> Reply:
     try:
         return msgspec.convert(await agent.request(verb, **arguments), kind)
@@ -101,6 +111,14 @@ async def make_environment(
         LinkDown: the link failed; the host continues, and a second call follows the same installation.
     """
     name, content = wheel()
+    uv = ""
+    try:
+        if await _needs_uv(agent):
+            yield Environment("making", step=f"sending uv {UV_VERSION}, which installs a Python for the engine")
+            uv = await _send_uv(connection, agent)
+    except (UvUnavailable, SyncFailed) as error:
+        yield Environment("failed", error=f"{error}; a newer Python can be named as `python` in hosts.toml")
+        return
     try:
         await agent.request(
             "make_environment",
@@ -110,6 +128,7 @@ async def make_environment(
             content=base64.b64encode(content).decode(),
             constraints=find_config("constraints.txt").read_text(encoding="utf-8"),
             requirements="\n".join(engine_requirements() if requirements is None else requirements),
+            uv=uv,
         )
     except AgentRefused as refusal:
         yield Environment("failed", error=str(refusal))
@@ -120,6 +139,28 @@ async def make_environment(
         if now.state != "making":
             return
         await asyncio.sleep(POLL_S)
+
+
+async def _needs_uv(agent: AgentClient) -> bool:
+    """Whether the engine's environment is still to be made, and cannot be made from the host's Python."""
+    state = (await _request(agent, Environment, "environment_state", name=environment_name())).state
+    return state in ("none", "failed") and not (await _preflight_facts(agent)).makes_environments
+
+
+async def _send_uv(connection: HostConnection, agent: AgentClient) -> str:
+    """Send uv's wheel for the host's machine to ``UV_WHEELS``; returns its file name.
+
+    Raises:
+        UvUnavailable, SyncFailed: it cannot be had, or not be sent.
+        LinkDown: the link failed; a second call continues from what arrived.
+    """
+    cache = cache_folder()
+    found = await fetch_wheel((await _preflight_facts(agent)).machine, cache)
+    records = records_folder(cache, connection.fingerprint.replace("/", "_"), found.parent, UV_WHEELS)
+    verdict = await push(connection, SyncRequest(found.parent, UV_WHEELS, records))
+    if not verdict.full:
+        raise SyncFailed(f"uv cannot be sent: {verdict.sentence()}")
+    return found.name
 
 
 async def obtain_wordnet(host: HostConfig, connection: HostConnection) -> str:

@@ -8,6 +8,7 @@ import pytest
 from console.hosts.host_config import HostConfig
 from console.hosts.preflight.checks import (
     GIB,
+    UV_MACHINES,
     Check,
     Environment,
     Findings,
@@ -16,6 +17,7 @@ from console.hosts.preflight.checks import (
     checklist,
     worst_status,
 )
+from console.hosts.remote.uv import WHEELS
 from console.runs.host_facts import Gpu, HostFacts
 
 RAMP = HostConfig("RAMP", "ssh", address="ramp", workspace="/w", gpu_memory_gib=48)
@@ -32,7 +34,7 @@ FACTS = HostFacts(
     "/w",
     (Gpu("L40S", 46068, 1, 0, "550"),),
 )
-PREFLIGHT_FACTS = PreflightFacts(0.0, "root", "3.11.2", True, (), True, True)
+PREFLIGHT_FACTS = PreflightFacts(0.0, "root", "3.11.2", "x86_64", True, (), True, True)
 READY = Environment("ready", python="/w/env/x/bin/python", check_error="")
 GOOD = Findings("root at ramp:22", "SHA256:x", FACTS, PREFLIGHT_FACTS, READY, 0.1, 0.02)
 
@@ -45,8 +47,9 @@ def with_facts(**changes: object) -> Findings:
     return msgspec.structs.replace(GOOD, facts=msgspec.structs.replace(FACTS, **changes))
 
 
-def with_preflight_facts(**changes: object) -> Findings:
-    return msgspec.structs.replace(GOOD, preflight_facts=msgspec.structs.replace(PREFLIGHT_FACTS, **changes))
+def with_preflight_facts(environment: Environment = READY, **changes: object) -> Findings:
+    preflight_facts = msgspec.structs.replace(PREFLIGHT_FACTS, **changes)
+    return msgspec.structs.replace(GOOD, preflight_facts=preflight_facts, environment=environment)
 
 
 def test_a_good_host_is_all_ok() -> None:
@@ -69,9 +72,9 @@ def test_a_good_host_is_all_ok() -> None:
         (with_facts(memory_available=2 * GIB), "processors and memory", "warning", "2 of 64 GiB"),
         (with_facts(disk_free=GIB), "disk", "blocker", "1.0 of 500 GiB"),
         (with_preflight_facts(writable=False), "disk", "blocker", "400.0"),
-        (with_preflight_facts(python="3.9.2"), "Python", "blocker", "3.9.2"),
-        (with_preflight_facts(python="3.10.1"), "Python", "blocker", "3.10.1"),
-        (with_preflight_facts(has_venv=False), "Python", "blocker", "without venv"),
+        (with_preflight_facts(environment=Environment("none"), python="3.9.2"), "Python", "blocker", "3.9.2"),
+        (with_preflight_facts(environment=Environment("none"), python="3.10.1"), "Python", "blocker", "3.10.1"),
+        (with_preflight_facts(environment=Environment("none"), has_venv=False), "Python", "blocker", "without venv"),
         (msgspec.structs.replace(GOOD, environment=Environment("none")), "engine", "blocker", "not installed"),
         (
             msgspec.structs.replace(GOOD, environment=Environment("failed", error="no disk")),
@@ -87,6 +90,29 @@ def test_a_good_host_is_all_ok() -> None:
 def test_each_problem_is_found_with_advice(found: Findings, name: str, status: str, text: str) -> None:
     check = checks_of(found)[name]
     assert check.status == status and text in check.found and check.advice
+
+
+OLD = with_preflight_facts(python="3.8.10")
+
+
+def test_a_python_too_old_for_the_engine_can_be_mended_by_uv_or_by_the_setting() -> None:
+    old = msgspec.structs.replace(OLD, environment=Environment("none"))
+    check = checks_of(old)["Python"]
+    assert (check.status, check.found, check.repair) == ("blocker", "3.8.10", "environment")
+    assert "uv" in check.advice and "`python` in hosts.toml" in check.advice
+    other = msgspec.structs.replace(old.preflight_facts, machine="ppc64le")
+    check = checks_of(msgspec.structs.replace(old, preflight_facts=other))["Python"]
+    assert check.repair is None and "`python` in hosts.toml" in check.advice and "uv" not in check.advice
+
+
+def test_an_old_python_is_no_problem_once_the_engine_has_its_own() -> None:
+    ready = msgspec.structs.replace(READY, version="3.13.18")
+    check = checks_of(msgspec.structs.replace(OLD, environment=ready))["Python"]
+    assert (check.status, check.found) == ("ok", "3.8.10; the engine has its own, 3.13.18")
+
+
+def test_uv_is_offered_where_the_console_has_a_wheel_of_it() -> None:
+    assert set(UV_MACHINES) == set(WHEELS)
 
 
 def test_a_slow_link_is_no_clock_problem() -> None:
