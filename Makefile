@@ -10,47 +10,55 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # bytecode is kept whatever the environment says: tests start Python hundreds of times
 unexport PYTHONDONTWRITEBYTECODE
-INSTALLED := $(VENV)/.installed
-WORDNET := $(VENV)/.wordnet
+# folders may have blanks in their names: quoted for the shell, with a backslash as targets
+blank := $(subst ,, )
+INSTALLED := $(subst $(blank),\$(blank),$(VENV))/.installed
+WORDNET := $(subst $(blank),\$(blank),$(VENV))/.wordnet
 
-.PHONY: console test check lint types faults bench calibration clean
+.PHONY: console test check lint types faults bench calibration clean relocated
 .DELETE_ON_ERROR:
 
-console: $(INSTALLED) $(WORDNET)
-	@$(BIN)/qllm-console --profile demo
+console: relocated $(WORDNET)
+	@"$(BIN)/qllm-console" --profile demo
 
 test: lint types $(WORDNET)
-	@$(BIN)/pytest -n 4 --dist loadgroup --no-loadscope-reorder
+	@"$(BIN)/pytest" -n 4 --dist loadgroup --no-loadscope-reorder
 
 check: lint types $(WORDNET)
-	@$(BIN)/pytest -n 4 --dist loadgroup --no-loadscope-reorder -m 'not server'
+	@"$(BIN)/pytest" -n 4 --dist loadgroup --no-loadscope-reorder -m 'not server'
 
-lint: $(INSTALLED)
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
-	@$(BIN)/lint-imports --no-logo
+lint: relocated
+	@"$(BIN)/ruff" check .
+	@"$(BIN)/ruff" format --check .
+	@"$(BIN)/lint-imports" --no-logo
 
-types: $(INSTALLED)
-	@$(BIN)/mypy
+types: relocated
+	@"$(BIN)/mypy"
 
-faults: $(INSTALLED) $(WORDNET)
-	@$(BIN)/pytest -m fault --full-size
+faults: relocated $(WORDNET)
+	@"$(BIN)/pytest" -m fault --full-size
 
-bench: $(INSTALLED) $(WORDNET)
-	@$(BIN)/python -m tests.bench
+bench: relocated $(WORDNET)
+	@"$(BIN)/python" -m tests.bench
 
-calibration: $(INSTALLED)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.calibration
+calibration: relocated
+	@OMP_NUM_THREADS=1 "$(BIN)/python" -m tests.calibration
 
+# set up once for each content of these files; a date alone, as of a copy, means nothing
 $(INSTALLED): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("qllm-console needs Python 3.11 or newer; this is %d.%d: set PYTHON=/path/to/python3" % v[:2])' || exit 2
-	@$(PYTHON) tools/set_up.py $(VENV) '.[engine,dev]' constraints.txt
-	@touch $@
+	@cat $^ | cksum | cmp -s - "$@" || { \
+	"$(PYTHON)" -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("qllm-console needs Python 3.11 or newer; this is %d.%d: set PYTHON=/path/to/python3" % v[:2])' && \
+	"$(PYTHON)" tools/set_up.py "$(VENV)" '.[engine,dev]' constraints.txt; } || exit 2
+	@cat $^ | cksum > "$@"
 
-$(WORDNET): $(INSTALLED)
-	@$(PYTHON) tools/set_up.py --wordnet
-	@$(BIN)/qllm-engine data obtain >/dev/null
-	@touch $@
+# an environment holds absolute paths: where its folder was moved, renamed or copied, they are mended first
+relocated: $(INSTALLED)
+	@[ "$$(cat "$(VENV)/.folder" 2>/dev/null)" = "$$(pwd -P)" ] || "$(PYTHON)" tools/relocate.py "$(VENV)"
+
+$(WORDNET): $(INSTALLED) | relocated
+	@"$(PYTHON)" tools/set_up.py --wordnet
+	@"$(BIN)/qllm-engine" data obtain >/dev/null
+	@touch "$@"
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf "$(VENV)" .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -23,6 +23,7 @@ from console.commands.switch import ContextSwitcher
 from console.glyphs import glyphs_for
 from console.user_settings import read_settings, settings_folder
 from engine.contract.bad_input import BadInput
+from engine.contract.local_paths import ensure_account
 
 if TYPE_CHECKING:
     from console.hosts.ssh.prompts import Prompter
@@ -120,6 +121,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with one of ``exit_codes``."""
     progress_as_ndjson(None)
+    ensure_account()
     try:
         options = parse(sys.argv[1:] if arguments is None else arguments)
         if options.progress == "ndjson":

@@ -221,11 +221,14 @@ class Session(SessionResults):
     async def _keep_plan(self) -> None:
         """Write what is to be compared, as stated at the first launch, and the experiment, if this console is the writer."""
         from console.results.analysis.plan import keep_experiment, plan_of, write_plan
+        from console.runs.experiment_source import write_source
 
         if self._link.local.writable:
             with suppress(OSError):  # a launch does not fail for it; the report says that no plan was kept
                 await asyncio.to_thread(write_plan, self._runs_dir, plan_of(self.experiment, self._profile))
                 await asyncio.to_thread(keep_experiment, self._runs_dir, self.experiment)
+                folder, file = self._runs_dir.parent, self.experiment_file
+                await asyncio.to_thread(write_source, folder, file, self.experiment, self._profile)
 
     async def _experiment_arguments(self, connection: HostConnection) -> tuple[str, ...]:
         """Arguments for the engine's check of an experiment that names files; sends these files first."""

@@ -16,6 +16,7 @@ from engine.commands.evaluate import add_evaluate
 from engine.commands.export import add_export
 from engine.commands.run import add_run
 from engine.contract.bad_input import BadInput
+from engine.contract.local_paths import ensure_account
 
 MACHINE_FAILED, BAD_INPUT = 1, 2
 
@@ -27,6 +28,7 @@ under --strict; 6 the loss was not finite; a signal ends it as that signal"""
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     signal.signal(signal.SIGTERM, _terminate)
+    ensure_account()
     try:
         parser = _Parser(
             prog="qllm-engine", description="Prepares, trains and evaluates runs on the host.", epilog=_EXIT_CODES

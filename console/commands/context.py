@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from console.commands.runs_folder import check_runs_folder
 from console.hosts.host_config import read_host
+from console.runs.experiment_source import check_source
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import Experiment, profile_of
 from engine.contract.experiment_reader import read_experiment
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from console.results.next_steps.derive import Addition
     from console.results.next_steps.launch_choice import LaunchChoice
     from console.session import Session
+
+
+WRITING = (None, "run", "sync", "restore")
+"""Commands that write the runs folder; None is the console."""
 
 
 class Context:
@@ -35,10 +40,9 @@ class Context:
         self.profile: str = options.profile
         profile_of(self.experiment, self.profile)
         self.runs_dir: Path = absolute(options.runs, "--runs")
-        if self.runs_dir.exists() and not self.runs_dir.is_dir():
-            raise BadInput(f"{self.runs_dir} is a file, not a folder", field="--runs")
-        if self.runs_dir.is_dir() and not os.access(self.runs_dir, os.R_OK | os.X_OK):
-            raise BadInput(f"{self.runs_dir} cannot be read", field="--runs")
+        check_runs_folder(self.runs_dir, is_written=options.command in WRITING and not options.read_only)
+        if options.command in WRITING:
+            check_source(self.runs_dir, self.experiment_file, self.experiment, self.profile)
         self.host_name: str = options.host
         self.host = read_host(options.hosts or find_config("hosts.toml"), self.host_name)
 
@@ -77,7 +81,7 @@ class Context:
             strict=getattr(self.options, "strict", None),
             host_name=self.host_name,
             access=Access(prompter=prompter),
-            syncs_runs=command in (None, "run", "sync", "restore") and not lists,
+            syncs_runs=command in WRITING and not lists,
             keeps_logs=command == "logs",
         )
 
@@ -136,15 +140,11 @@ class Context:
 
 
 def absolute(folder: Path, field: str) -> Path:
-    """``folder`` as an absolute path with ``~`` expanded.
-
-    Raises:
-        BadInput: ``~name`` is no user; the error names ``field``.
-    """
+    """``folder`` as an absolute path; raises BadInput that names ``field`` where the current folder is gone."""
     try:
-        return folder.expanduser().absolute()
-    except RuntimeError as error:
-        raise BadInput(f"{folder}: no such user", field=field) from error
+        return folder.absolute()
+    except FileNotFoundError as error:
+        raise BadInput("the current folder no longer exists", field=field) from error
 
 
 def output_file(path: Path, field: str) -> Path:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from console.commands.parser import Commands, Parser, chosen_options, condition_option, count, folder, not_empty, port
+from console.commands.parser import Commands, Parser, chosen_options, condition_option, count, not_empty, port
+from engine.contract.local_paths import local_path
 
 
 def add_host_commands(commands: Commands, parents: list[Parser]) -> None:
@@ -89,7 +90,7 @@ def _add_sync(commands: Commands, parents: list[Parser]) -> None:
     directions = sync.add_subparsers(dest="direction", metavar="push|pull", required=True)
     push = directions.add_parser("push", parents=parents, help="make a folder on the host equal to a local one")
     push.add_argument(
-        "folder", nargs="?", metavar="FOLDER", type=folder, help="local folder; . is the whole of this one"
+        "folder", nargs="?", metavar="FOLDER", type=local_path, help="local folder; . is the whole of this one"
     )
     push.add_argument(
         "--to", dest="remote", metavar="NAME", type=not_empty, help="folder in the workspace (default: project)"
@@ -101,7 +102,7 @@ def _add_sync(commands: Commands, parents: list[Parser]) -> None:
     push.add_argument("--yes", action="store_true", help="deletions within the limit need no confirmation")
     pull = directions.add_parser("pull", parents=parents, help="pull every ended run, or with --from a folder")
     pull.add_argument(
-        "folder", nargs="?", metavar="FOLDER", type=folder, help="with --from: local folder (default: this)"
+        "folder", nargs="?", metavar="FOLDER", type=local_path, help="with --from: local folder (default: this)"
     )
     pull.add_argument(
         "--from", dest="remote", metavar="PATH", type=not_empty, help="folder in the workspace, or an absolute path"

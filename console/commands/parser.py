@@ -7,10 +7,10 @@ import math
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
 from engine.contract.bad_input import BadInput
+from engine.contract.local_paths import local_path
 
 _ARGUMENT = re.compile(r"argument (\S+): (.*)", re.DOTALL)
 _WORDS = (  # argparse's own messages, in every version since 3.11
@@ -48,11 +48,11 @@ def shared_options() -> Parser:
     shared = part()
     shared.add_argument("--host", metavar="NAME", help="a host of hosts.toml (default: local)")
     shared.add_argument(
-        "--experiment", metavar="FILE", type=Path, help="experiment file (default: configs/scaling.toml)"
+        "--experiment", metavar="FILE", type=local_path, help="experiment file (default: configs/scaling.toml)"
     )
-    shared.add_argument("--hosts", metavar="FILE", type=Path, help="hosts file (default: configs/hosts.toml)")
+    shared.add_argument("--hosts", metavar="FILE", type=local_path, help="hosts file (default: configs/hosts.toml)")
     shared.add_argument("--profile", metavar="NAME", help="full, smoke or demo (default: full)")
-    shared.add_argument("--runs", metavar="DIR", type=Path, help="folder that runs are synced to (default: runs)")
+    shared.add_argument("--runs", metavar="DIR", type=local_path, help="folder that runs are synced to (default: runs)")
     shared.add_argument("--read-only", action="store_true", help="change nothing but the synced runs")
     return shared
 
@@ -106,11 +106,6 @@ def not_empty(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("is empty")
     return text
-
-
-def folder(text: str) -> Path:
-    """Parse the path of a folder; "" would be the current one."""
-    return Path(not_empty(text))
 
 
 def count(text: str) -> int:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from console.commands.parser import Commands, Parser, chosen_options, count, decimal, fraction
+from engine.contract.local_paths import local_path
 
 MAX_SPEED = 100_000
 
@@ -24,12 +24,15 @@ def add_view(commands: Commands) -> None:
     """Add the command that opens the console on local copies alone."""
     view = commands.add_parser("view", help="open the console on local copies alone; asks no host")
     view.add_argument(
-        "folder", metavar="DIR", type=Path, help="a runs folder, the folder of an experiment in it, or a copy of one"
+        "folder",
+        metavar="DIR",
+        type=local_path,
+        help="a runs folder, the folder of an experiment in it, or a copy of one",
     )
     view.add_argument(
         "--experiment",
         metavar="FILE",
-        type=Path,
+        type=local_path,
         default=argparse.SUPPRESS,
         help="experiment file (default: what is kept in DIR)",
     )
@@ -68,7 +71,7 @@ def _add_results(commands: Commands, parents: list[Parser]) -> None:
     page = commands.add_parser(
         "report", parents=parents, help="write the results as one HTML page that needs no network"
     )
-    page.add_argument("--html", metavar="FILE", type=Path, required=True, help="the page, replaced if it exists")
+    page.add_argument("--html", metavar="FILE", type=local_path, required=True, help="the page, replaced if it exists")
 
 
 def _add_curves(commands: Commands, parents: list[Parser]) -> None:
@@ -76,7 +79,9 @@ def _add_curves(commands: Commands, parents: list[Parser]) -> None:
     formats = curves.add_mutually_exclusive_group()
     formats.add_argument("--metrics", action="store_true", help="only list the metrics that there are")
     formats.add_argument("--csv", action="store_true", help="print CSV, a row for each point")
-    formats.add_argument("--svg", metavar="FILE", type=Path, help="write the chart as a picture, replaced if it exists")
+    formats.add_argument(
+        "--svg", metavar="FILE", type=local_path, help="write the chart as a picture, replaced if it exists"
+    )
     curves.add_argument("--metric", action="append", metavar="NAME", help="a metric (default: loss); may be repeated")
     curves.add_argument("--x", choices=("step", "epoch", "elapsed"), default="step", help="x axis (default: step)")
     curves.add_argument("--mean", action="store_true", help="mean over seeds of each condition, with its band")
@@ -117,7 +122,9 @@ def _add_derive(commands: Commands, parents: list[Parser]) -> None:
     derive.add_argument(
         "--parent", metavar="NAME", default="", help="condition to derive from, where the step names several"
     )
-    derive.add_argument("--change", metavar="FILE", type=Path, help="TOML of what differs (default: as the step says)")
+    derive.add_argument(
+        "--change", metavar="FILE", type=local_path, help="TOML of what differs (default: as the step says)"
+    )
     derive.add_argument("--reason", metavar="TEXT", default="", help="why (default: the title of the step)")
 
 

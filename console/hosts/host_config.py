@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from engine.contract.bad_input import BadInput
+from engine.contract.local_paths import expand
 from engine.contract.toml_file import line_of, read_toml
 
 # what a shell would take apart where ProxyCommand names the host, and what names no host; ssh refuses them too
 UNSAFE_ADDRESS = re.compile(r"""^-|['`"$\\;&<>|(){}@/\s\x00-\x1f\x7f]|^$""")
 UNSAFE_USER = re.compile(r"""^-|['`";&<>|(){}\x00-\x1f\x7f]|\\$|^$""")
 MAX_PORT = 65535
+WHOLE_FOLDERS = ("/", "//", "~", ".", "..", "$HOME", "${HOME}")
+"""A workspace in none of these: its folders would lie among the user's own."""
 
 
 class SlurmSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,10 +51,10 @@ class HostConfig(Struct, frozen=True, forbid_unknown_fields=True):
         launcher: ``embedded`` is a loopback SSH server in a process of its own; ``ssh`` runs jobs on the host itself;
             ``slurm`` submits them there.
         workspace: folder on the host for runs, data and cache; None, for ``embedded`` only, is a folder in the local
-            runs folder.
+            runs folder. ``~``, variables and a relative path are the host's, and so are those of ``python``.
         slots: number of runs at the same time; ignored with Slurm.
         device: ``auto`` is CUDA if there is a GPU.
-        address, user, port, identity, jump: as in ssh; None takes them from ``~/.ssh/config``.
+        address, user, port, identity, jump: as in ssh; None takes them from ``~/.ssh/config``. ``identity`` is a file here.
         python: the host's Python, which runs the agent and creates the engine's environment.
         price_per_hour, currency: what an hour of the host costs, such as 1.2 and ``EUR``; runs are then shown with their
             cost.
@@ -83,7 +88,7 @@ def read_hosts(path: Path) -> dict[str, HostConfig]:
 
 
 def read_host(path: Path, name: str) -> HostConfig:
-    """The host called ``name``.
+    """The host called ``name``, with ``~`` and variables replaced in what names a file or folder of this machine.
 
     Raises:
         BadInput: the file is unusable, or has no such host.
@@ -96,10 +101,22 @@ def read_host(path: Path, name: str) -> HostConfig:
         for field in ("address", "workspace"):
             if getattr(host, field) is None:
                 raise _wrong(path, name, field, f"launcher {host.launcher!r} needs it")
-        for field, why in _wrong_ssh_fields(host):
-            raise _wrong(path, name, field, why)
     if host.price_per_hour is not None and not host.currency:
         raise _wrong(path, name, "currency", "price_per_hour needs it, such as EUR")
+    for field in ("workspace", "python", "identity"):
+        if error := _path_error(field, getattr(host, field)):
+            raise _wrong(path, name, field, error)
+    changed = {}
+    for field in ("identity", "workspace") if host.launcher == "embedded" else ("identity",):
+        if (value := getattr(host, field)) is not None:
+            try:
+                changed[field] = expand(value)
+            except ValueError as error:
+                raise _wrong(path, name, field, f"{value}: {error}") from error
+    host = replace(host, **changed)
+    if host.launcher != "embedded":
+        for field, why in _wrong_ssh_fields(host):
+            raise _wrong(path, name, field, why)
     return host
 
 
@@ -130,14 +147,24 @@ def _wrong_ssh_fields(host: HostConfig) -> Iterator[tuple[str, str]]:
     if any(split_jump(jump.strip()) is None for jump in jumps):
         yield "jump", f"{host.jump!r} is not [user@]host[:port], or several with commas between them"
     if host.identity is not None:
-        try:
-            identity = Path(host.identity).expanduser()
-        except RuntimeError:  # ~name of nobody
-            identity = Path(host.identity)
+        identity = Path(host.identity)
         if not identity.is_file():
             yield "identity", f"there is no file {identity}"
         elif not os.access(identity, os.R_OK):
             yield "identity", f"{identity} cannot be read"
+
+
+def _path_error(field: str, value: str | None) -> str:
+    """What is wrong with a path as it is written; "" if nothing is."""
+    if value is None:
+        return ""
+    if not value.strip():
+        return "is empty"
+    if re.search(r"[\0-\x1f\x7f]", value):
+        return "a path has no new line or other control characters"
+    if field == "workspace" and posixpath.normpath(value) in WHOLE_FOLDERS:
+        return f"{value} is more than a workspace: name a folder in it, such as {posixpath.join(value, 'qllm')}"
+    return ""
 
 
 def _wrong(path: Path, host: str, field: str, why: str) -> BadInput:

@@ -94,13 +94,13 @@ def _named_runs(folder: Path) -> Iterator[RunId]:
 def _folders(path: Path) -> list[Path]:
     """The folders of experiments in ``path``, the one that changed last first; raises BadInput."""
     try:
-        path = path.expanduser().absolute()
+        path = path.absolute()
         entries = [Path(entry.path) for entry in os.scandir(path) if entry.is_dir() and entry.name[0] != "."]
     except FileNotFoundError:
         raise BadInput("no such folder", file=path, field=_FIELD) from None
     except NotADirectoryError:
         raise BadInput("is a file; name the folder that runs were synced to", file=path, field=_FIELD) from None
-    except (OSError, RuntimeError, ValueError) as error:  # such as ~nobody, or a name with a null byte
+    except (OSError, ValueError) as error:  # such as a name with a null byte
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise BadInput(f"cannot be read: {reason}", file=path, field=_FIELD) from error
     if local_runs(path):

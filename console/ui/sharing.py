@@ -15,6 +15,7 @@ from textual.widgets import Input, Static
 from console.ui.actions import bindings
 from console.ui.dialogs import Choices
 from console.ui.exports import Export, proposed_name
+from engine.contract.local_paths import expand_home
 
 
 class CopyDialog(ModalScreen[str | None], inherit_bindings=False):
@@ -99,9 +100,9 @@ class ExportDialog(ModalScreen[tuple[Export, Path, bool] | None], inherit_bindin
         event.stop()
         typed = event.value.strip()
         try:
-            path = Path(typed).expanduser()
+            path = Path(expand_home(typed))
             problem = self._problem(path) if typed else "Name a file."
-        except RuntimeError:
+        except ValueError:
             problem = "There is no such user."
         except OSError as error:
             problem = f"It cannot be written: {error.strerror}."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
@@ -20,6 +19,7 @@ from engine.commands.options import (
 )
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import Edition
+from engine.contract.local_paths import local_path
 from engine.contract.settings import encoders_of, resolve, run_ids
 
 if TYPE_CHECKING:
@@ -34,17 +34,19 @@ def add_data(commands: argparse._SubParsersAction[Any]) -> None:
         "data", help="obtain WordNet, build and show the editions, check your own files, write killers"
     ).add_subparsers(required=True, metavar="COMMAND")
     obtain = data.add_parser("obtain", help="find WordNet or download it")
-    obtain.add_argument("--into", type=Path, metavar="DIR", help="folder to put it in")
+    obtain.add_argument("--into", type=local_path, metavar="DIR", help="folder to put it in")
     obtain.set_defaults(command=_data_obtain)
     gate = data.add_parser(
         "check",
         help="check your own files of bundles or items: lines kept, repaired, quarantined",
         epilog="exits with 2 when more than 20% of a file's records are quarantined, or a file cannot be read",
     )
-    gate.add_argument("files", nargs="+", type=Path, metavar="FILE", help="JSON Lines of any of the known formats")
+    gate.add_argument(
+        "files", nargs="+", type=local_path, metavar="FILE", help="JSON Lines of any of the known formats"
+    )
     gate.add_argument("--json", action="store_true", help="one JSON object, with every line number")
     gate.add_argument(
-        "--quarantine", type=Path, metavar="DIR", help="write quarantined lines to this folder, with the reasons"
+        "--quarantine", type=local_path, metavar="DIR", help="write quarantined lines to this folder, with the reasons"
     )
     gate.set_defaults(command=_data_check)
     build = data.add_parser("build", help="build the data of a profile's first run, and encode its texts")
@@ -52,10 +54,10 @@ def add_data(commands: argparse._SubParsersAction[Any]) -> None:
     add_device(build)
     editions = get_args(Edition)
     build.add_argument("--edition", choices=(*editions, "all"), help="edition that --out writes (default: all)")
-    build.add_argument("--out", type=Path, metavar="DIR", help="also write it to this folder as JSON Lines")
+    build.add_argument("--out", type=local_path, metavar="DIR", help="also write it to this folder as JSON Lines")
     build.set_defaults(command=_data_build)
     show = data.add_parser("show", help="show random bundles that `data build --out` wrote, as Markdown tables")
-    show.add_argument("folder", type=Path, metavar="DIR", help="folder that `data build --out` wrote")
+    show.add_argument("folder", type=local_path, metavar="DIR", help="folder that `data build --out` wrote")
     show.add_argument("--edition", choices=editions, help="only this edition (default: all in the folder)")
     show.add_argument("--count", type=int, default=10, help="number of bundles per edition (default: 10)")
     show.add_argument("--seed", type=int, default=0, help="seed of the random choice (default: 0)")
@@ -63,8 +65,8 @@ def add_data(commands: argparse._SubParsersAction[Any]) -> None:
     killers = data.add_parser(
         "killers", help="write the retrieval items that a run fails badly, in the killers' format"
     )
-    killers.add_argument("run_folder", type=Path, metavar="RUN_FOLDER", help="a run that has been evaluated")
-    killers.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write, as JSON Lines")
+    killers.add_argument("run_folder", type=local_path, metavar="RUN_FOLDER", help="a run that has been evaluated")
+    killers.add_argument("--out", type=local_path, required=True, metavar="FILE", help="file to write, as JSON Lines")
     killers.set_defaults(command=_data_killers)
 
 

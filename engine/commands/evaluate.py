@@ -24,6 +24,7 @@ from engine.commands.options import (
 from engine.commands.run import BLOCKED, DONE, add_strict, device_for, follow
 from engine.contract import metrics as metrics_file
 from engine.contract.bad_input import BadInput
+from engine.contract.local_paths import local_path
 from engine.contract.metrics import EvaluationReport
 from engine.contract.run_folder import RunFolder
 from engine.contract.settings import Settings, Spec, read_spec, resolve, run_ids
@@ -50,23 +51,31 @@ def add_evaluate(commands: argparse._SubParsersAction[Any]) -> None:
         "baselines, and what the evaluation can tell. RUN_FOLDER alone also writes items.parquet, attention.parquet and "
         "metrics.json of the run; --checkpoint, --baseline and files write nothing unless --output names a folder.",
     )
-    evaluate.add_argument("run_folder", nargs="?", type=Path, metavar="RUN_FOLDER", help="a run that has been trained")
+    evaluate.add_argument(
+        "run_folder", nargs="?", type=local_path, metavar="RUN_FOLDER", help="a run that has been trained"
+    )
     evaluate.add_argument(
         "--checkpoint",
-        type=Path,
+        type=local_path,
         metavar="PATH",
         help="a run's folder, or the checkpoint in it, scored without its data",
     )
     evaluate.add_argument("--baseline", choices=BASELINES, help="word_overlap and random need no encoder on files")
-    evaluate.add_argument("--retrieval", type=Path, metavar="FILE", help="retrieval items, in place of the built ones")
-    evaluate.add_argument("--coherence", type=Path, metavar="FILE", help="coherence items, in place of the built ones")
-    evaluate.add_argument("--killers", type=Path, metavar="FILE", help="killers among the retrieval items")
-    evaluate.add_argument("--probes", type=Path, metavar="FILE", help="attention probes, for a checkpoint")
+    evaluate.add_argument(
+        "--retrieval", type=local_path, metavar="FILE", help="retrieval items, in place of the built ones"
+    )
+    evaluate.add_argument(
+        "--coherence", type=local_path, metavar="FILE", help="coherence items, in place of the built ones"
+    )
+    evaluate.add_argument("--killers", type=local_path, metavar="FILE", help="killers among the retrieval items")
+    evaluate.add_argument("--probes", type=local_path, metavar="FILE", help="attention probes, for a checkpoint")
     evaluate.add_argument("--json", action="store_true", help="the same as one JSON object; progress goes to stderr")
     add_settings(evaluate)
     add_device(evaluate)
     add_strict(evaluate)
-    evaluate.add_argument("--output", type=Path, metavar="DIR", help="default: RUN_FOLDER, if it is not evaluated yet")
+    evaluate.add_argument(
+        "--output", type=local_path, metavar="DIR", help="default: RUN_FOLDER, if it is not evaluated yet"
+    )
     evaluate.add_argument(
         "--confirm",
         metavar="REASON",

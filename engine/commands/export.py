@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from engine.commands.options import device_of
 from engine.contract.bad_input import BadInput
+from engine.contract.local_paths import local_path
 from engine.contract.run_folder import RunFolder
 from engine.contract.settings import read_spec
 
@@ -22,8 +22,10 @@ def add_export(commands: argparse._SubParsersAction[Any]) -> None:
         description="Write DIR with the trained head, the code that reads texts with it, a model card (README.md) and "
         "the run's curves (curves.csv). SentenceTransformer(DIR, trust_remote_code=True) loads it.",
     )
-    export.add_argument("run_folder", type=Path, metavar="RUN", help="a run that has been trained")
-    export.add_argument("destination", type=Path, metavar="DIR", help="folder to write; it must be empty or not exist")
+    export.add_argument("run_folder", type=local_path, metavar="RUN", help="a run that has been trained")
+    export.add_argument(
+        "destination", type=local_path, metavar="DIR", help="folder to write; it must be empty or not exist"
+    )
     export.add_argument(
         "--include-encoder",
         action="store_true",
@@ -31,7 +33,7 @@ def add_export(commands: argparse._SubParsersAction[Any]) -> None:
     )
     export.add_argument(
         "--tensorboard",
-        type=Path,
+        type=local_path,
         metavar="LOGDIR",
         help="write the curves as TensorBoard events too, in a folder of LOGDIR with the run's name",
     )

@@ -10,16 +10,20 @@ from pathlib import Path
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import Experiment
 from engine.contract.experiment_reader import read_experiment
+from engine.contract.local_paths import local_path
 from engine.contract.toml_file import find_config
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """Add the options that name experiment, profile, workspace and the folder of own files."""
-    parser.add_argument("--experiment", type=Path, metavar="FILE", help="default: configs/scaling.toml")
+    parser.add_argument("--experiment", type=local_path, metavar="FILE", help="default: configs/scaling.toml")
     parser.add_argument("--profile", default="full", help="full, smoke, demo (default: full)")
-    parser.add_argument("--workspace", type=Path, metavar="DIR", help="data and token states shared by runs")
+    parser.add_argument("--workspace", type=local_path, metavar="DIR", help="data and token states shared by runs")
     parser.add_argument(
-        "--inputs", type=Path, metavar="DIR", help="folder of the files that the experiment names, under their hashes"
+        "--inputs",
+        type=local_path,
+        metavar="DIR",
+        help="folder of the files that the experiment names, under their hashes",
     )
 
 

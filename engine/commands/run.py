@@ -7,7 +7,6 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.commands.options import (
@@ -20,6 +19,7 @@ from engine.commands.options import (
     workspace_of,
 )
 from engine.contract.bad_input import BadInput
+from engine.contract.local_paths import local_path
 from engine.contract.run_folder import RunFolder
 from engine.contract.settings import RunId, Settings, encoders_of, resolve
 
@@ -41,7 +41,7 @@ def add_run(commands: argparse._SubParsersAction[Any]) -> None:
         run.add_argument("--seed", required=True, type=int)
         add_device(run)
         run.add_argument("--resume", action="store_true", help="resume the run in --output from its checkpoint")
-        run.add_argument("--output", required=True, type=Path, metavar="DIR", help="the run's folder")
+        run.add_argument("--output", required=True, type=local_path, metavar="DIR", help="the run's folder")
         if evaluation:
             add_strict(run)
         run.set_defaults(command=_run, evaluation=evaluation, strict=False)

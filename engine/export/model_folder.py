@@ -21,7 +21,7 @@ from engine.contract.settings import Spec, read_spec
 from engine.data.bundles.encoder_text import gloss_encoder_input
 from engine.data.records import FULL_POS_NAMES, POS_NAMES
 from engine.encoder.encoder import CPU_LEAST_TOKENS, Encoder
-from engine.encoder.model_files import FILES, PACKAGED, WEIGHTS
+from engine.encoder.model_files import FILES, PACKAGED, WEIGHTS, own_folder
 from engine.encoder.token_states import RaggedBatch
 from engine.export.curves import curves_csv, read_events
 from engine.export.model_card import model_card
@@ -117,7 +117,7 @@ def check_empty(destination: Path) -> None:
 def hub_reference(model: str, folder: Path) -> dict[str, str] | None:
     """Name and commit by which an encoder of the Hugging Face hub is found again; None for a packaged one or a folder."""
     # the hub's cache names a snapshot's folder by its commit
-    is_on_hub = model not in PACKAGED and not Path(model).expanduser().is_dir() and _COMMIT.fullmatch(folder.name)
+    is_on_hub = model not in PACKAGED and not own_folder(model) and _COMMIT.fullmatch(folder.name)
     return {"model": model, "revision": folder.name} if is_on_hub else None
 
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from engine.contract.experiment import EncoderSettings
 from engine.data.wordnet.database import find_wordnet
-from engine.encoder.model_files import PACKAGED, encoder_shape, is_local, model_folder
+from engine.encoder.model_files import PACKAGED, encoder_shape, is_local, model_folder, own_folder
 
 _WORDNET_VERSION = re.compile(r"WordNet (\d+(?:\.\d+)+)")
 _LICENCE_BYTES = 4096  # WordNet's files begin with their licence, which names the version
@@ -108,7 +108,7 @@ def encoder_found(settings: EncoderSettings, used_by: tuple[str, ...], table: st
         if settings.model in PACKAGED:
             source = f"package {PACKAGED[settings.model][2]}"
         else:
-            source = "folder" if Path(settings.model).expanduser().is_dir() else "Hugging Face, downloaded"
+            source = "folder" if own_folder(settings.model) else "Hugging Face, downloaded"
     return EncoderFound(used_by, settings.model, settings.layers, max_tokens, layers, source, folder)
 
 

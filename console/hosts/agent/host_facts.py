@@ -51,7 +51,7 @@ def facts(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
 
 def preflight_facts(workspace: Workspace, _request: dict[str, Any]) -> dict[str, Any]:
     """Clock, user, Python and GPU processes of the host, unjudged; ``survives``: whether runs survive a logout, None: unknown."""
-    user = pwd.getpwuid(os.getuid()).pw_name
+    user = _user_name()
     gpu_users: list[dict[str, Any]] = []
     with suppress(gpu.GpuUnknown):  # the host's facts report that nvidia-smi gives no answer
         gpu_users = gpu.gpu_processes()
@@ -65,6 +65,14 @@ def preflight_facts(workspace: Workspace, _request: dict[str, Any]) -> dict[str,
         "survives": _survives_logout(user),
         "writable": os.access(workspace.root, os.W_OK),
     }
+
+
+def _user_name() -> str:
+    uid = os.getuid()
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:  # a container may run under any number
+        return f"uid{uid}"
 
 
 def _output(command: list[str]) -> str | None:

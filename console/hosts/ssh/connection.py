@@ -23,10 +23,15 @@ from console.hosts.ssh.route import Hop, Route, resolve_route
 from console.hosts.ssh.tcp import connect_tcp
 from console.sanitize import sanitize_line
 
-FIND_WORKSPACE = """
-import os, sys
-path = os.path.abspath(os.path.expanduser(sys.argv[3]))
-os.write(1, ("\\n" + sys.argv[2] + " " + path + "\\n").encode("utf-8", "surrogateescape"))
+# Run on the host as MarkedPython: only the host knows what ``~``, variables and relative paths mean. Paths are hexadecimal
+# digits in the reply, which is made safe to show and might be changed by it.
+FIND_PATHS = """
+import os, re, sys
+path = os.path.expandvars(os.path.expanduser(sys.argv[3]))
+left = re.match(r"~[^/]*", path) or re.search(r"\\$\\{?[A-Za-z_]\\w*\\}?", path)
+paths = (os.path.abspath(path), sys.executable)
+reply = "unknown " + left.group() if left else " ".join(os.fsencode(one).hex() for one in paths)
+os.write(1, ("\\n" + sys.argv[2] + " " + reply + "\\n").encode("utf-8", "surrogateescape"))
 """
 
 
@@ -70,19 +75,37 @@ async def _open_remote(
                 raise link_error(error, route.hop_text(number), None if number else probe_address) from error
             opened.push_async_callback(close_connection, tunnel)
         assert tunnel is not None and host.workspace is not None
-        channels, workspace = Channels(tunnel), host.workspace
+        channels = Channels(tunnel)
         opened.push_async_callback(channels.close)
-        if not PurePosixPath(workspace).is_absolute():  # only the host knows what ``~`` and relative paths mean
-            finder = MarkedPython(host.python, FIND_WORKSPACE, workspace)
-            workspace = await finder.run(channels, access.timeouts.handshake)
+        workspace, python = await _find_paths(host.workspace, host.python, channels, access.timeouts.handshake)
         key = tunnel.get_server_host_key()
         yield HostConnection(
             channels=channels,
             workspace=workspace,
-            python=host.python,
+            python=python,
             address=route.login,
             fingerprint=key.get_fingerprint() if key else "",
         )
+
+
+async def _find_paths(workspace: str, python: str, channels: Channels, seconds: float) -> tuple[str, str]:
+    """The host's paths of the workspace and of the Python, as ``hosts.toml`` names them.
+
+    Raises:
+        LinkDown: the Python cannot be run.
+        Misconfigured: a user or variable in a path is unknown on the host.
+    """
+    if PurePosixPath(workspace).is_absolute() and "$" not in workspace and python[:1] != "~" and "$" not in python:
+        return workspace, python
+    reply = await MarkedPython(python, FIND_PATHS, workspace, expand=True).run(channels, seconds)
+    first, _, second = reply.partition(" ")
+    if first == "unknown":
+        raise Misconfigured(f"workspace {sanitize_line(workspace)}: the host does not know {second}")
+    try:
+        found, executable = (bytes.fromhex(part).decode("utf-8", "surrogateescape") for part in (first, second))
+    except ValueError:
+        raise LinkDown(f"the host's reply to where the workspace is cannot be understood: {reply[:200]}") from None
+    return found, executable
 
 
 async def _connect_verified(

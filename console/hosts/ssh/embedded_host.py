@@ -49,7 +49,7 @@ async def open_embedded(host: HostConfig, workspace: Path, timeouts: Timeouts) -
         try:
             yield HostConnection(
                 channels=channels,
-                workspace=str((Path(host.workspace).expanduser() if host.workspace else workspace).absolute()),
+                workspace=str((Path(host.workspace) if host.workspace else workspace).absolute()),
                 python=sys.executable,
                 address=f"127.0.0.1:{port}",
                 fingerprint=asyncssh.import_public_key(host_key).get_fingerprint(),

@@ -15,11 +15,15 @@ from console.sanitize import sanitize_line
 
 MAX_NOISE_BYTES = 1 << 20
 REPLY_TIMEOUT_S = 20.0  # for the reply to arrive, beyond what the command may take
-SHELL_SAFE = re.compile(r"[A-Za-z0-9_./+@%:,~-]+")
+SHELL_SAFE = re.compile(r"[A-Za-z0-9_./+@%:,-]+")
+_PRINTF_SAFE = re.compile(rb"[A-Za-z0-9_./]")
+_EXPANDED = re.compile(r"^~[A-Za-z0-9_.-]*(?=/)|\$[A-Za-z_]\w*|\$\{[A-Za-z_]\w*\}", re.ASCII)
+UTF_8 = '"utf-8","surrogateescape"'
 UNPACK = "import os,sys;exec(bytes.fromhex(sys.argv[1]).decode())"
 CANNOT_RUN = (126, 127)  # a shell's exit codes for a command that is not executable, or not found
 NO_OPTION = "nknown option: -"  # Python 2 has no -I, and prints its usage
 TOO_OLD = "too old: "
+NOT_SET = "is not set on the host"
 NAME_ONE = "name Python 3.8 or newer as `python` in hosts.toml, for the engine 3.11 or newer"
 # Executed before any program, on Python 3 of any version: 3.8 is the first that the agent runs on.
 JUDGE = f"""
@@ -41,19 +45,18 @@ class MarkedPython:
     The program sees the standard library only (``-IS``); its ``sys.argv`` is ``["-c", code, mark, *arguments]``.
 
     Args:
-        python: the host's Python.
+        python: the host's Python, any path.
         code: program text; it must print a line that begins with the mark.
+        expand: the host replaces ``~`` and variables in ``python``.
     """
 
-    def __init__(self, python: str, code: str, *arguments: str) -> None:
-        if not SHELL_SAFE.fullmatch(python):
-            raise LinkDown(f"python {sanitize_line(python)!r} cannot be passed safely through every shell")
+    def __init__(self, python: str, code: str, *arguments: str, expand: bool = False) -> None:
         self.mark = uuid.uuid4().hex
-        self._python = python
-        decode = "import sys;sys.argv[3:]=[bytes.fromhex(a[1:]).decode() for a in sys.argv[3:]]\n"
-        packed = [self.mark, *(f"x{argument.encode().hex()}" for argument in arguments)]
+        self._python = sanitize_line(python)
+        decode = f"import sys;sys.argv[3:]=[bytes.fromhex(a[1:]).decode({UTF_8}) for a in sys.argv[3:]]\n"
+        packed = [self.mark, *(f"x{argument.encode('utf-8', 'surrogateescape').hex()}" for argument in arguments)]
         program = (JUDGE + decode + code).encode().hex()
-        self.command = f"{python} -IS -c '{UNPACK}' {program} {' '.join(packed)}"
+        self.command = f"{_start_of(python, expand)} -IS -X utf8 -c '{UNPACK}' {program} {' '.join(packed)}"
 
     async def run(self, channels: Channels, seconds: float) -> str:
         """Run it to its end; returns the text after the mark.
@@ -99,12 +102,42 @@ class MarkedPython:
         await process.wait_closed()
         if any(NO_OPTION in line.decode("utf-8", "replace") for line in stderr):
             raise Misconfigured(f"{self._python} on the host is Python 2, too old: {NAME_ONE}")
+        if process.exit_status and text.endswith(NOT_SET):
+            raise Misconfigured(f"python {self._python!r}: {text.rpartition(': ')[0].rpartition(' ')[2]} {NOT_SET}")
         # tcsh has no exit code of its own for what it does not find
         if process.exit_status in CANNOT_RUN or (process.exit_status and text.lower().endswith("command not found.")):
             raise Misconfigured(
                 f"python {self._python!r} cannot be run on the host: {text or 'no message'}; {NAME_ONE}"
             )
         raise LinkDown(text or "the host's shell ended without a message")
+
+
+def _start_of(python: str, expand: bool) -> str:
+    """The words that start ``python``, whatever its path, through any login shell.
+
+    A path with other than safe characters goes through ``sh``, which has it from ``printf`` in octal digits: no shell reads
+    its characters, and within single quotes all shells read the rest in the same way.
+    """
+    expanded = [match.span() for match in _EXPANDED.finditer(python)] if expand else []
+    if SHELL_SAFE.fullmatch(python):
+        return python
+    parts: list[str] = []
+    end = 0
+    for begin, stop in (*expanded, (len(python), len(python))):
+        if literal := python[end:begin]:
+            # the slash stays outside of the quotes: it ends what a shell replaces of ``~user``
+            after_home = "/" if literal[0] == "/" and parts else ""
+            parts.append(f'{after_home}"$(printf "{_octal(literal.removeprefix(after_home))}")"')
+        name = python[begin:stop].strip("${}")
+        parts.append(name if name.startswith("~") or not name else f'"${{{name}:?{NOT_SET}}}"')
+        end = stop
+    return f'/bin/sh -c \'p={"".join(parts)} && exec "$p" "$@"\' sh'
+
+
+def _octal(text: str) -> str:
+    """``text`` as the format of ``printf``."""
+    encoded = text.encode("utf-8", "surrogateescape")
+    return "".join(chr(byte) if _PRINTF_SAFE.match(bytes([byte])) else f"\\{byte:03o}" for byte in encoded)
 
 
 # Run on the host as MarkedPython: no shell parses the command, and its output cannot be mistaken for the reply.

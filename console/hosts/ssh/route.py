@@ -23,6 +23,7 @@ from console.hosts.host_config import UNSAFE_ADDRESS, UNSAFE_USER, HostConfig, s
 from console.hosts.ssh.errors import Misconfigured
 from console.hosts.ssh.ssh_config import SshFiles, SshSettings, Tokens, read_ssh_settings
 from console.sanitize import sanitize_line
+from engine.contract.local_paths import nameless_user
 
 MAX_HOPS = 8
 DEFAULT_PORT = 22
@@ -143,6 +144,9 @@ async def _hop(
 ) -> Hop:
     """``name`` looked up in the operator's configuration; the arguments take precedence over it."""
     settings = await read_ssh_settings(name, port, user, jump, files)
+    if settings.user == nameless_user():
+        text = "the user of this console has no entry in passwd, so no name to log in with: set `user` in hosts.toml"
+        raise Misconfigured(f"{sanitize_line(name)}: {text}")
     tokens = Tokens(name, settings)
     for what, text, unsafe in (("address", settings.address, UNSAFE_ADDRESS), ("user", settings.user, UNSAFE_USER)):
         if unsafe.search(text):

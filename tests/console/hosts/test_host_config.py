@@ -40,3 +40,48 @@ def test_a_price_is_optional(tmp_path: Path) -> None:
     assert read_host(path, "box").price_per_hour is None
     path.write_text(HOST + 'price_per_hour = 1\ncurrency = "EUR"\n')
     assert (read_host(path, "box").price_per_hour, read_host(path, "box").currency) == (1.0, "EUR")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('workspace = ""', "hosts.box.workspace: is empty"),
+        ('workspace = "~"', "hosts.box.workspace: ~ is more than a workspace: name a folder in it, such as ~/qllm"),
+        ('workspace = "~/./"', "hosts.box.workspace: ~/./ is more than a workspace"),
+        ('workspace = "$HOME/"', "hosts.box.workspace: $HOME/ is more than a workspace"),
+        ('workspace = "/"', "hosts.box.workspace: / is more than a workspace: name a folder in it, such as /qllm"),
+        ('workspace = "a/.."', "hosts.box.workspace: a/.. is more than a workspace"),
+        ('workspace = "a\\nb"', "hosts.box.workspace: a path has no new line or other control characters"),
+        ('workspace = "~nobody-here/ws"', "hosts.box.workspace: ~nobody-here/ws: there is no user 'nobody-here'"),
+        ('workspace = "$NOT_SET_HERE/ws"', "hosts.box.workspace: $NOT_SET_HERE/ws: $NOT_SET_HERE is not set"),
+        ('identity = "$NOT_SET_HERE/key"', "hosts.box.identity: $NOT_SET_HERE/key: $NOT_SET_HERE is not set"),
+        ('identity = ""', "hosts.box.identity: is empty"),
+        ('python = " "', "hosts.box.python: is empty"),
+    ],
+)
+def test_a_path_that_cannot_be_meant_is_named_with_its_file_line_and_field(
+    tmp_path: Path, line: str, message: str
+) -> None:
+    path = tmp_path / "hosts.toml"
+    path.write_text(f"{HOST}{line}\n")
+    with pytest.raises(BadInput) as raised:
+        read_host(path, "box")
+    assert f"hosts.toml:5: {message}" in str(raised.value)
+
+
+def test_paths_here_are_expanded_when_they_are_read_and_those_of_the_host_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "josé x"
+    home.mkdir()
+    (home / "id").touch()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("KEYS", "/keys")
+    path = tmp_path / "hosts.toml"
+    paths = 'workspace = "$HOME/ws"\nidentity = "$KEYS/id"\npython = "~/env/bin/python"\n'
+    path.write_text(HOST + paths)
+    host = read_host(path, "box")
+    assert (host.workspace, host.identity, host.python) == (f"{home}/ws", "/keys/id", "~/env/bin/python")
+    path.write_text(HOST.replace("embedded", "ssh") + paths.replace("$KEYS", "~") + 'address = "box"\n')
+    host = read_host(path, "box")
+    assert (host.workspace, host.identity, host.python) == ("$HOME/ws", f"{home}/id", "~/env/bin/python")

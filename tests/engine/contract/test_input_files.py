@@ -137,3 +137,26 @@ def test_a_bad_file_entry_is_refused_with_line_and_field(
     experiment_file.write_text(first + text.replace(old, "" if first else new, 1))
     with pytest.raises(BadInput, match=rf"^{experiment_file}:\d+: {message}"):
         read_experiment(experiment_file)
+
+
+def test_files_may_be_named_from_the_home_folder_and_by_variables(
+    experiment_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "josé's home"
+    home.mkdir()
+    experiment = experiment_file.read_text()
+    coherence = (experiment_file.parent / "coherence.jsonl").rename(home / "my items.jsonl")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("DATA", str(home))
+    for name in ("~/my items.jsonl", "$DATA/my items.jsonl", "${DATA}/my items.jsonl"):
+        experiment_file.write_text(experiment.replace("coherence.jsonl", name))
+        files = read_experiment(experiment_file).files
+        assert files[name].path == coherence and files[name].sha256, "the name stays as it is written"
+        uploaded, folder = upload(experiment_file, tmp_path / "host" / str(len(name)))
+        with monkeypatch.context() as on_host:
+            on_host.setenv("HOME", "/nowhere")
+            on_host.delenv("DATA")
+            assert read_experiment(uploaded, folder).files[name].sha256 == files[name].sha256
+    experiment_file.write_text(experiment.replace("coherence.jsonl", "$NOT_SET_HERE/x.jsonl"))
+    with pytest.raises(BadInput, match=r"evaluation.coherence: \$NOT_SET_HERE/x.jsonl: \$NOT_SET_HERE is not set"):
+        read_experiment(experiment_file)

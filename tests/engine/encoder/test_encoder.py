@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import EncoderSettings
 from engine.encoder.encoder import Encoder, TextStates
-from engine.encoder.model_files import model_folder
+from engine.encoder.model_files import is_local, model_folder
 from tests.engine.samples import DEVICES
 from tests.engine.tiny_encoder import FAMILIES, Family, write_tiny_encoder
 
@@ -144,3 +144,20 @@ def test_encoders_of_another_family_and_shape(tmp_path: Path, family: Family) ->
 
 def test_minilm_is_the_packaged_model() -> None:
     assert (model_folder("minilm") / "model.safetensors").is_file()
+
+
+def test_a_folder_may_be_named_from_the_home_folder_and_by_variables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my models").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("MODELS", str(tmp_path))
+    for name in ("~/my models", "$MODELS/my models"):
+        assert is_local(name) and model_folder(name) == tmp_path / "my models"
+    for name, message in (
+        ("~nobody-here/x", "there is no user 'nobody-here'"),
+        ("$NOT_SET_HERE/x", r"\$NOT_SET_HERE is not set"),
+        ("$MODELS/missing", "no such folder"),
+    ):
+        with pytest.raises(BadInput, match=message):
+            model_folder(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import subprocess
@@ -9,6 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from console.hosts.preflight.examine import environment_name, examine_host
 from console.hosts.ssh.errors import LinkDown
@@ -22,7 +26,7 @@ from tests.console.hosts.sshd import Sshd, connect, connection, open_folder, req
 pytestmark = pytest.mark.server
 
 NOISE = 'echo "Welcome! {\\"id\\": 0, \\"ok\\": {}}"; echo have; printf "no newline at the end"; echo told you >&2\n'
-AWKWARD = 'it\'s a "workspace" with $HOME, \\\\ and ; touch x!'  # fish makes one of two backslashes
+AWKWARD = 'it\'s a "workspace" with $5, %d, \\\\ and ; touch x!'  # fish makes one of two backslashes
 PROFILES = {
     "bash": ".bashrc",
     "dash": None,
@@ -58,13 +62,52 @@ def noisy_user(user: str, request: pytest.FixtureRequest) -> Iterator[str]:
 async def test_a_run_is_launched_through_any_shell(noisy_user: str, operator: Path) -> None:
     with open_folder() as folder, open_folder(noisy_user) as home, started(Sshd(folder, noisy_user)) as sshd:
         workspace = home / AWKWARD
-        host = Host(workspace, sshd.host(workspace), sshd.access(operator))
+        config = replace(sshd.host(workspace), python=str(python_in(home / f"josé's {AWKWARD}!")))
+        host = Host(workspace, config, sshd.access(operator))
         for _ in range(2):  # the agent is shipped, and found again
             async with host.open_connection() as (connection, link):
                 assert connection.workspace == str(workspace)
                 await launch(link, "A_seed1", "print('hello')")
                 await states_when(link, in_state("A_seed1", "finished"))
         assert (host.run_folder / "A_seed1" / "log.txt").read_text() == "hello\n"
+
+
+def python_in(folder: Path) -> Path:
+    """A Python in ``folder``, whose name may be anything."""
+    folder.mkdir()
+    python = folder / "python3"
+    python.write_text('#!/bin/sh\nexec python3 "$@"\n')
+    python.chmod(0o755)
+    return python
+
+
+@pytest.mark.parametrize("noisy_user", PROFILES, indirect=True)
+async def test_home_and_variables_in_paths_are_the_hosts_through_any_shell(noisy_user: str, operator: Path) -> None:
+    home = Path(f"~{noisy_user}").expanduser()
+    program = python_in(home / "my $5 pythons")
+    try:
+        with open_folder() as folder, started(Sshd(folder, noisy_user)) as sshd:
+            for python, workspace, found in (
+                ("~/my $5 pythons/python3", "~/qllm runs", home / "qllm runs"),
+                (f"~{noisy_user}/my $5 pythons/python3", "$HOME/ws", home / "ws"),
+                ("${HOME}/my $5 pythons/python3", "${HOME}/./josé/", home / "josé"),
+                ("python3", "runs/here", home / "runs/here"),
+                ("python3", f"/data/$USER/{AWKWARD}", Path("/data") / noisy_user / AWKWARD),
+            ):
+                host = replace(sshd.host(workspace), python=python)
+                async with connection(host, sshd.access(operator)) as connected:
+                    assert connected.workspace == str(found)
+                    reply = MarkedPython(connected.python, "print(); print(sys.argv[2], 'runs')")
+                    assert await reply.run(connected.channels, 30) == "runs"
+            for python, workspace, message in (
+                ("$NO_SUCH/python3", "~/ws", "NO_SUCH is not set on the host"),
+                ("python3", "$NO_SUCH/ws", "the host does not know $NO_SUCH"),
+                ("python3", "~nobody-here/ws", "the host does not know ~nobody-here"),
+            ):
+                with pytest.raises(LinkDown, match=re.escape(message)):
+                    await connect(replace(sshd.host(workspace), python=python), sshd.access(operator))
+    finally:
+        shutil.rmtree(program.parent)
 
 
 ENGINE_ERROR = 'qllm-engine: error: WordNet is not here; it\'s in "$WNHOME" or nowhere'
@@ -125,7 +168,20 @@ async def test_endless_shell_output_is_an_error(host: Host) -> None:
 
 
 def test_arguments_of_any_kind_cannot_be_read_by_a_shell() -> None:
-    command = MarkedPython("~/env/bin/python3", "pass", "'; rm -rf /", "$(id)", "`id`", "a\nb", "!!").command
-    before, quoted, after = command.split("'")
-    assert not set(before + after) & set('`$!\n\\"*?[]{}<>|&;#()')
-    assert not set(quoted) & set("\n\\!")
+    command = MarkedPython("/home/x/env/bin/python3", "pass", "'; rm -rf /", "$(id)", "`id`", "a\nb", "!!").command
+    assert_safe(command)
+    before, quoted, _ = command.split("'")
+    assert before.startswith("/home/x/env/bin/python3 ") and not set(quoted) & set("\\")
+
+
+@pytest.mark.parametrize("expand", [False, True])
+@given(python=st.text(st.characters(exclude_characters="\0\n", exclude_categories=["Cs"]), min_size=1))
+def test_no_character_of_a_python_s_path_can_be_read_by_a_shell(python: str, expand: bool) -> None:
+    assert_safe(MarkedPython(python, "pass", "x", expand=expand).command)
+
+
+def assert_safe(command: str) -> None:
+    """Outside of single quotes a command has no character that a shell reads, within them none that some shell reads."""
+    parts = command.split("'")
+    assert len(parts) % 2 and not set("".join(parts[::2])) & set('`$!\n\\"*?[]{}<>|&;#()')
+    assert not set(re.sub(r"\\[0-3][0-7]{2}", "", "".join(parts[1::2]))) & set("\n\\!")
