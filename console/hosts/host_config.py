@@ -56,6 +56,7 @@ class HostConfig(Struct, frozen=True, forbid_unknown_fields=True):
         device: ``auto`` is CUDA if there is a GPU.
         address, user, port, identity, jump: as in ssh; None takes them from ``~/.ssh/config``. ``identity`` is a file here.
         python: the host's Python, which runs the agent and creates the engine's environment.
+        host_torch: the engine's environment uses the PyTorch for CUDA that ``python`` has, if it is new enough.
         price_per_hour, currency: what an hour of the host costs, such as 1.2 and ``EUR``; runs are then shown with their
             cost.
         gpu_memory_gib: expected memory of each GPU in GiB, which preflight checks.
@@ -72,6 +73,7 @@ class HostConfig(Struct, frozen=True, forbid_unknown_fields=True):
     identity: str | None = None
     jump: str | None = None
     python: str = "python3"
+    host_torch: bool = True
     gpu_memory_gib: Annotated[float, Meta(gt=0)] | None = None
     price_per_hour: Annotated[float, Meta(ge=0, le=1e6)] | None = None
     currency: Annotated[str, Meta(pattern=r"^([A-Z]{3})?$")] = ""

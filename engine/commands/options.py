@@ -79,5 +79,7 @@ def device_of(requested: str) -> str:
     torch.set_num_threads(1)
     available = requested != "cpu" and torch.cuda.is_available()
     if requested == "cuda" and not available:
-        raise BadInput("no CUDA device is available here", field="--device")
+        built = torch.version.cuda
+        why = f"is built for CUDA {built}, and the driver offers it no GPU" if built else "is built without CUDA"
+        raise BadInput(f"no CUDA device is available here: PyTorch {torch.__version__} {why}", field="--device")
     return "cuda" if available else "cpu"

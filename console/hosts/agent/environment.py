@@ -1,12 +1,15 @@
 """The engine's Python environment on the host: a virtual environment in the workspace, made once for each version.
 
-Where this Python is too old for the engine, uv first installs one into the workspace; the console sends uv's wheel.
+Where this Python is too old for the engine, uv first installs one into the workspace; the console sends uv's wheel. Where
+this Python has PyTorch for CUDA, the environment uses that, which fits the host's driver, and no other is installed.
 """
 
 from __future__ import annotations
 
 import base64
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +25,19 @@ from engine.contract.file_lock import is_locked, locked
 
 UV_WHEELS = "uv-wheels"  # folder below the workspace to which the console sends them
 OWN_PYTHONS = ">=3.11,<3.14"  # those that the project is tested with
+
+OPTIONS = "options.json"  # what else an installation was requested with
+HOST_PACKAGES = "host_packages.pth"  # makes the packages of the host's Python importable after the environment's own
+# Run by the host's Python: its PyTorch, what that requires, and the folders of its packages.
+FIND_TORCH = """
+import json, sys
+from importlib import metadata
+import torch
+folders = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
+built_for = "CUDA " + torch.version.cuda if torch.version.cuda else getattr(torch.version, "hip", None)
+about = {"version": metadata.version("torch"), "built_for": built_for or "", "folders": folders}
+print(json.dumps({**about, "requires": metadata.requires("torch") or []}))
+"""
 
 
 def folder(workspace: Workspace, name: str) -> Path:
@@ -48,7 +64,8 @@ def make(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
     Args:
         request: ``name``; ``wheel``: its file name; ``content``: the wheel in base64; ``constraints``: text;
             ``requirements``: what the engine needs, one a line; ``uv``: file name of uv's wheel in UV_WHEELS, which
-            then installs the Python that the environment is made from; "" uses the one that runs this.
+            then installs the Python that the environment is made from; "" uses the one that runs this;
+            ``host_torch``: use the PyTorch for CUDA that this Python has.
     """
     name = str(request["name"])
     path = folder(workspace, name)
@@ -58,7 +75,11 @@ def make(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
         return now
     wheel = check_name(str(request["wheel"]), "a wheel's name")
     uv = str(request.get("uv", ""))
-    uv_arguments = [check_name(uv, "a wheel's name")] if uv else []
+    options = {
+        "wheel": wheel,
+        "uv": check_name(uv, "a wheel's name") if uv else "",
+        "host_torch": bool(request.get("host_torch")),
+    }
     with locked(path.with_suffix(".lock"), wait=False) as lock:
         if lock is not None:
             inputs = path.parent / "wheels" / name
@@ -66,23 +87,22 @@ def make(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
             (inputs / wheel).write_bytes(base64.b64decode(request["content"]))
             for text in ("constraints", "requirements"):
                 (inputs / f"{text}.txt").write_text(str(request[text]), encoding="utf-8")
+            write_json(inputs / OPTIONS, options)
             write_json(path.with_suffix(".json"), {"state": "making", "step": "starting"})
             log = path.with_suffix(".log")
             log.write_bytes(b"")
-            process.start_detached(workspace.root, "make-environment", name, lock, log, wheel, *uv_arguments)
+            process.start_detached(workspace.root, "make-environment", name, lock, log)
     return state(workspace, request)
 
 
-def main(root: str, name: str, lock: str, wheel: str, uv: str = "") -> None:
+def main(root: str, name: str, lock: str) -> None:
     """Make the environment; an incomplete one is removed. A virtual environment cannot be moved, so it is made in place."""
     process.detach(int(lock))
     path = folder(Workspace(Path(root)), name)
     shutil.rmtree(path, ignore_errors=True)
     try:
-        _install(path, wheel, uv)
-        python = path / "bin" / "python"
-        version = _output([str(python), "-c", "import platform; print(platform.python_version())"])
-        write_json(path.with_suffix(".json"), {"state": "ready", "python": str(python), "version": version})
+        ready = {"state": "ready", "python": str(path / "bin" / "python"), **_install(path)}
+        write_json(path.with_suffix(".json"), ready)
     except _StepFailed as failed:
         shutil.rmtree(path, ignore_errors=True)
         write_json(path.with_suffix(".json"), {"state": "failed", "step": failed.step, "error": str(failed)})
@@ -96,21 +116,57 @@ class _StepFailed(Exception):
         self.step = step
 
 
-def _install(path: Path, wheel: str, uv: str) -> None:
-    """Make the environment at ``path``, step by step.
+def _install(path: Path) -> dict[str, str]:
+    """Make the environment at ``path``, step by step; returns the versions of its Python and of the host's PyTorch, if used.
 
     Raises:
         _StepFailed: with the last line that its command printed.
     """
     inputs = path.parent / "wheels" / path.name
-    python = _install_python(path, uv) if uv else sys.executable
+    options = read_json(inputs / OPTIONS) or {}
+    python = _install_python(path, options["uv"]) if options.get("uv") else sys.executable
+    own = str(path / "bin" / "python")
     # -I: started in the workspace, where -m would import what the user has put there
-    pip = [str(path / "bin" / "python"), "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+    pip = [own, "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
     _run(path, "making a virtual environment", [python, "-I", "-m", "venv", str(path)])
-    needed = [*pip, f"-c{inputs}/constraints.txt", f"-r{inputs}/requirements.txt"]
-    _run(path, "installing what the engine needs", needed)
+    step, torch = "installing what the engine needs", _host_torch(python, inputs) if options.get("host_torch") else None
+    if torch is not None:
+        step += f" beside PyTorch {torch['version']} of {python}"
+        packages = _output([own, "-I", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"])
+        (Path(packages) / HOST_PACKAGES).write_text("\n".join(torch["folders"]) + "\n", encoding="utf-8")
+    _run(path, step, [*pip, f"-c{inputs}/constraints.txt", f"-r{inputs}/requirements.txt"])
     # the wheel's own dependencies are the console's: a terminal UI and an SSH client have no use on a host
-    _run(path, "installing the engine", [*pip, "--no-deps", f"{inputs}/{wheel}"])
+    _run(path, "installing the engine", [*pip, "--no-deps", f"{inputs}/{options['wheel']}"])
+    version = _output([own, "-I", "-c", "import platform; print(platform.python_version())"])
+    return {"version": version, "host_torch": f"{torch['version']} ({torch['built_for']})" if torch is not None else ""}
+
+
+def _host_torch(python: str, inputs: Path) -> dict[str, Any] | None:
+    """What ``python`` has of PyTorch, if that is built for GPUs and new enough; the constraints then ask for it.
+
+    What it requires itself is left to it: its own versions of those packages fit, which the constraints do not know.
+    """
+    needed = re.search(r"^torch>=(\d+)\.(\d+)", (inputs / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    if needed is None:
+        return None
+    try:
+        torch: dict[str, Any] = json.loads(_output([python, "-I", "-c", FIND_TORCH]))
+    except ValueError:
+        return None
+    found = re.match(r"(\d+)\.(\d+)", torch["version"])
+    if not torch["built_for"] or found is None or tuple(map(int, found.groups())) < tuple(map(int, needed.groups())):
+        return None
+    fixed = {_distribution(line) for line in ["torch", *torch["requires"]]}
+    constraints = (inputs / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    kept = [line for line in constraints if _distribution(line) not in fixed]
+    (inputs / "constraints.txt").write_text("\n".join([*kept, f"torch=={torch['version']}", ""]), encoding="utf-8")
+    return torch
+
+
+def _distribution(requirement: str) -> str:
+    """The name in a requirement line, normalized as by PEP 503."""
+    found = re.match(r"[A-Za-z0-9._-]+", requirement.strip())
+    return re.sub(r"[-_.]+", "-", found[0]).lower() if found else ""
 
 
 def _install_python(path: Path, uv: str) -> str:

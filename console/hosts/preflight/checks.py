@@ -57,7 +57,9 @@ class Environment(Struct, frozen=True):
     Attributes:
         step: what the installation is doing.
         version: of its Python; "" if it is not known.
+        host_torch: the host's PyTorch that it uses, such as ``2.6.0+cu124 (CUDA 12.4)``; "" if it has its own.
         check_error: error of the engine's own ``check``; "" if it passes, None if it was not run.
+        device_error: why its PyTorch cannot use the host's GPU; "" if it can, or is not to.
     """
 
     state: Literal["none", "making", "ready", "failed"]
@@ -65,7 +67,9 @@ class Environment(Struct, frozen=True):
     error: str = ""
     python: str = ""
     version: str = ""
+    host_torch: str = ""
     check_error: str | None = None
+    device_error: str = ""
 
 
 class Findings(Struct, frozen=True):
@@ -199,8 +203,13 @@ def _environment(found: Findings, host: HostConfig) -> Check:
             return Check("engine", "blocker", f"being installed: {environment.step}", "Wait until it is installed.")
         case "failed":
             return Check("engine", "blocker", environment.error, "Fix the cause, then install it again.", "environment")
+    if environment.device_error:
+        status: Status = "blocker" if host.device == "cuda" else "warning"
+        advice = "Runs would use the processors. Name a Python that has PyTorch for the host's driver as `python` in hosts.toml."
+        return Check("engine", status, environment.device_error, advice)
     if not environment.check_error:
-        return Check("engine", "ok", f"installed, {environment.python}")
+        torch = f", PyTorch {environment.host_torch} of the host" if environment.host_torch else ""
+        return Check("engine", "ok", f"installed, {environment.python}{torch}")
     if "WordNet" in environment.check_error and host.launcher != "embedded":
         return Check("engine", "blocker", environment.check_error, "Fetch WordNet.", "wordnet")
     return Check("engine", "blocker", environment.check_error)

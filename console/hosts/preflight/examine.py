@@ -41,18 +41,19 @@ POLL_S = 0.5
 Reply = TypeVar("Reply")
 
 
-def environment_name() -> str:
+def environment_name(host_torch: bool = True) -> str:
     """Name of the engine's environment on a host: a hash of what is installed into it, so that a new version of the
     project gets a new environment and never changes the one that runs may be using."""
     _, content = wheel()
-    return hashlib.sha256(content + find_config("constraints.txt").read_bytes()).hexdigest()[:16]
+    content += find_config("constraints.txt").read_bytes()
+    return hashlib.sha256(content if host_torch else content + b"its own torch").hexdigest()[:16]
 
 
 def engine_python(host: HostConfig, connection: HostConnection) -> str:
     """Path of the Python that runs the engine on the host."""
     if host.launcher == "embedded":
         return sys.executable
-    return str(PurePosixPath(connection.workspace) / "env" / environment_name() / "bin" / "python")
+    return str(PurePosixPath(connection.workspace) / "env" / environment_name(host.host_torch) / "bin" / "python")
 
 
 async def examine_host(host: HostConfig, connection: HostConnection, agent: AgentClient) -> Findings:
@@ -70,18 +71,27 @@ async def examine_host(host: HostConfig, connection: HostConnection, agent: Agen
         fingerprint=connection.fingerprint,
         facts=facts,
         preflight_facts=preflight_facts,
-        environment=await _environment_state(host, connection, agent),
+        environment=await _with_device(host, connection, facts, await _environment_state(host, connection, agent)),
         # as in NTP: the host read its clock about half a round trip after the request was sent
         clock_offset=preflight_facts.time - (before + round_trip / 2),
         round_trip=round_trip,
     )
 
 
+async def _with_device(
+    host: HostConfig, connection: HostConnection, facts: HostFacts, environment: Environment
+) -> Environment:
+    """``environment`` with the error of its PyTorch if that cannot use the GPU that the host has."""
+    if not facts.gpus or host.device == "cpu" or environment.check_error != "":
+        return environment
+    return replace(environment, device_error=await engine_error(host, connection, "--device", "cuda"))
+
+
 async def _environment_state(host: HostConfig, connection: HostConnection, agent: AgentClient) -> Environment:
     """State of the engine's environment; the embedded host uses the console's own."""
     found = Environment("ready")
     if host.launcher != "embedded":
-        reply = await _request(agent, Environment, "environment_state", name=environment_name())
+        reply = await _request(agent, Environment, "environment_state", name=environment_name(host.host_torch))
         found = replace(reply, step=sanitize_line(reply.step), error=sanitize_line(reply.error))
     if found.state != "ready":
         return found
@@ -113,7 +123,7 @@ async def make_environment(
     name, content = wheel()
     uv = ""
     try:
-        if await _needs_uv(agent):
+        if await _needs_uv(host, agent):
             yield Environment("making", step=f"sending uv {UV_VERSION}, which installs a Python for the engine")
             uv = await _send_uv(connection, agent)
     except (UvUnavailable, SyncFailed) as error:
@@ -123,12 +133,13 @@ async def make_environment(
         await agent.request(
             "make_environment",
             UPLOAD_TIMEOUT_S,
-            name=environment_name(),
+            name=environment_name(host.host_torch),
             wheel=name,
             content=base64.b64encode(content).decode(),
             constraints=find_config("constraints.txt").read_text(encoding="utf-8"),
             requirements="\n".join(engine_requirements() if requirements is None else requirements),
             uv=uv,
+            host_torch=host.host_torch,
         )
     except AgentRefused as refusal:
         yield Environment("failed", error=str(refusal))
@@ -141,9 +152,9 @@ async def make_environment(
         await asyncio.sleep(POLL_S)
 
 
-async def _needs_uv(agent: AgentClient) -> bool:
+async def _needs_uv(host: HostConfig, agent: AgentClient) -> bool:
     """Whether the engine's environment is still to be made, and cannot be made from the host's Python."""
-    state = (await _request(agent, Environment, "environment_state", name=environment_name())).state
+    state = (await _request(agent, Environment, "environment_state", name=environment_name(host.host_torch))).state
     return state in ("none", "failed") and not (await _preflight_facts(agent)).makes_environments
 
 

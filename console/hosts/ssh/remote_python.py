@@ -30,7 +30,7 @@ JUDGE = f"""
 import os, sys
 if sys.version_info < (3, 8):
     folders = os.environ.get("PATH", "").split(":") + ["/usr/bin", "/usr/local/bin"]
-    paths = [folder + "/python3.%d" % minor for minor in range(19, 7, -1) for folder in folders]
+    paths = [folder + "/python3.%d" % minor for minor in range(19, 7, -1) for folder in folders if "shims" not in folder]
     newer = [path for path in paths if os.access(path, os.X_OK)][:1]
     text = " ".join(["%d.%d.%d" % sys.version_info[:3]] + newer)
     os.write(1, ("\\n" + sys.argv[2] + "{TOO_OLD}" + text + "\\n").encode("utf-8", "surrogateescape"))

@@ -126,6 +126,13 @@ def test_no_gpu_is_fine_if_none_is_expected() -> None:
     assert checks_of(with_facts(gpus=()), msgspec.structs.replace(host, device="cuda"))["GPU"].status == "blocker"
 
 
+def test_a_torch_that_cannot_use_the_gpu_is_told() -> None:
+    found = msgspec.structs.replace(GOOD, environment=msgspec.structs.replace(READY, device_error="built without CUDA"))
+    check = checks_of(found)["engine"]
+    assert (check.status, check.found) == ("warning", "built without CUDA") and "processors" in check.advice
+    assert checks_of(found, msgspec.structs.replace(RAMP, device="cuda"))["engine"].status == "blocker"
+
+
 def test_an_environment_not_yet_installed_counts_for_the_disk() -> None:
     found = with_facts(disk_free=5 * GIB)
     assert checks_of(found)["disk"].status == "ok"
