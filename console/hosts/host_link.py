@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import getpass
 import itertools
 import socket
@@ -25,7 +24,7 @@ from console.hosts.remote.agent_client import AgentClient, AgentRefused, open_ag
 from console.hosts.ssh.access import Access
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.connection import open_connection
-from console.hosts.ssh.errors import LinkDown, Misconfigured
+from console.hosts.ssh.errors import LinkDown
 from console.hosts.ssh.retry import Retry
 from console.hosts.ssh.route import Route
 from console.runs.host_facts import HostFacts, HostHistory
@@ -39,7 +38,6 @@ FACTS_EVERY_S = 5.0
 GPU_PROCESSES_EVERY = 6  # facts: they cost the host a second nvidia-smi
 READY_AFTER_S = 10.0  # over a slow link a short command does not wait for all events of a long history
 HASH_RATE = 50e6  # bytes a second that any host hashes: it compares local copies before it replies
-UNUSABLE_ERRNOS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR)
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -97,7 +95,6 @@ class HostLink:
         self.access = access or Access()
         self.retry = Retry(self.access.timeouts)
         self._folder = folder
-        self._runs_dir = runs_dir
         self._workspace = runs_dir / ".local-host"
         self._wants_lease = wants_lease
         self._take_over = take_over
@@ -128,11 +125,8 @@ class HostLink:
                 self.note(link="lost" if self.view.last_reply_at else "connecting", detail="connecting")
                 try:
                     await self._connect_and_follow()
-                except (LinkDown, OSError, asyncssh.Error) as failure:
-                    error = self._explained(failure)
-                    # once everything local was read, a file that cannot be any more may be so for a while only
-                    worked = self.view.history_known if isinstance(error, Misconfigured) else self.view.last_reply_at
-                    pause = self.retry.next_pause(error, connected_before=bool(worked))
+                except (LinkDown, OSError, asyncssh.Error) as error:
+                    pause = self.retry.next_pause(error, connected_before=bool(self.view.last_reply_at))
                     what_now = "" if pause is None else f"; trying again in {pause:.0f} s"
                     self.note(link="lost", detail=sanitize_line(str(error)) + what_now)
                     await self.retry.wait(pause, error)
@@ -141,13 +135,6 @@ class HostLink:
                 self._loading.cancel()
                 await run_to_end(asyncio.gather(self._loading, return_exceptions=True))
             await run_to_end(asyncio.to_thread(self.local.close))
-
-    def _explained(self, error: Exception) -> Exception:
-        """``error``, or what is wrong with the local runs folder if it is about a file there."""
-        name = error.filename if isinstance(error, OSError) and error.errno in UNUSABLE_ERRNOS else None
-        if isinstance(error, OSError) and isinstance(name, str) and Path(name).is_relative_to(self._runs_dir):
-            return Misconfigured(f"--runs: {sanitize_line(name)}: {error.strerror}")
-        return error
 
     async def _connect_and_follow(self) -> None:
         async with (

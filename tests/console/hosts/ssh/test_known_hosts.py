@@ -16,6 +16,7 @@ from console.hosts.ssh.access import Access
 from console.hosts.ssh.errors import HostKeyChanged, HostKeyRefused
 from console.hosts.ssh.known_hosts import KnownHosts, append_key
 from console.hosts.ssh.route import entry_name
+from tests.console.hosts.ssh.desk import Desk
 from tests.console.hosts.sshd import ME, ScriptedPrompter, Sshd, connect, started
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
@@ -219,3 +220,30 @@ def test_no_connection_is_made_without_known_hosts() -> None:
     connecting = {path.name for path, text in sources.items() if "asyncssh.connect(" in text}
     assert connecting == {"connection.py", "embedded_host.py"}
     assert not [path for path, text in sources.items() if "known_hosts=None" in text or "known_hosts=()" in text]
+
+
+@pytest.mark.parametrize(("hashed", "name"), [(False, "Ramp.Example"), (True, "ramp.example")])
+async def test_known_hosts_has_what_ssh_keygen_finds(desk: Desk, hashed: bool, name: str) -> None:
+    patterns = [
+        "ramp.example",
+        "*.example",
+        "!ramp.example,*",
+        "r?mp.example",
+        "ramp",
+        "[ramp.example]:22",
+        "RAMP.example",
+    ]
+    keys = [asyncssh.generate_private_key("ssh-ed25519") for _ in patterns]
+    desk.known.write_text("".join(desk.line(*pair) for pair in zip(patterns, keys, strict=True)))
+    if hashed:
+        subprocess.run(["ssh-keygen", "-H", "-f", str(desk.known)], check=False, capture_output=True)  # noqa: S607
+    found = subprocess.run(
+        ["ssh-keygen", "-F", name, "-f", str(desk.known)],  # noqa: S607
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    theirs = [line.split()[-1] for line in found.splitlines() if not line.startswith("#")]
+    ours = KnownHosts.read([desk.known]).trusted([name.lower()])[0]
+    assert [key.export_public_key().decode().split()[1] for key in ours] == theirs
+    assert theirs

@@ -6,9 +6,7 @@ import asyncio
 import os
 import shutil
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 
 import asyncssh
@@ -16,93 +14,16 @@ import pytest
 from asyncssh.mac import get_mac_algs
 from msgspec.structs import asdict, replace
 
-from console.hosts.host_config import HostConfig
 from console.hosts.ssh import ssh_config
 from console.hosts.ssh.access import Access
 from console.hosts.ssh.errors import HostKeyRefused, LinkDown, Misconfigured
 from console.hosts.ssh.route import CIPHERS, Hop, resolve_route
 from console.hosts.ssh.ssh_config import SshFiles, default_ssh_files
-from tests.console.hosts.sshd import ME, ScriptedPrompter, Sshd, agent, connect, started, write_key
+from tests.console.hosts.ssh.desk import RAMP, Desk
+from tests.console.hosts.sshd import ME, ScriptedPrompter, connect, write_key
 
 pytestmark = pytest.mark.server
-RAMP = HostConfig("RAMP", "ssh", workspace="/nowhere", address="ramp")
 IN_A_SHELL = "bash -c 'exec 3<>/dev/tcp/%h/%p; { cat <&3 & } && cat >&3; kill $!' # as typed"
-
-
-class Desk:
-    """An operator's folder, and the servers that its configuration leads to."""
-
-    def __init__(self, folder: Path, opened: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.folder = folder
-        self.authority = asyncssh.generate_private_key("ssh-ed25519")
-        self.set = monkeypatch.setenv
-        self._opened = opened
-        self.server = self.start("server")
-        self.known, self.system, self.agent = folder / "known_hosts", folder / "system", ""
-        self.known.write_text(self.line())
-        self.system.write_text("")
-
-    def start(self, name: str) -> Sshd:
-        (self.folder / name).mkdir()
-        write_key(self.folder / name / "authority", self.authority)
-        settings = (f"TrustedUserCAKeys {self.folder / name}/authority.pub",)
-        return self._opened.enter_context(started(Sshd(self.folder / name, ME, settings)))
-
-    def line(self, name: str | None = None, key: asyncssh.SSHKey | None = None) -> str:
-        """A line of known_hosts: the server's, unless it is said to be another name's or key."""
-        names, public = self.server.known_hosts_line().split(" ", 1)
-        public = key.export_public_key().decode() if key else public
-        return f"{name or names} {public.strip()}\n"
-
-    def put(self, name: str, text: str) -> Path:
-        path = self.folder / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
-        return path
-
-    def in_agent(self, key: Path | None = None) -> str:
-        """Start an agent with ``key``, by default that of the server; returns its socket."""
-        self.agent = self._opened.enter_context(agent(key or self.server.identity))
-        return self.agent
-
-    def key(self, name: str, *, certified: bool = False) -> Path:
-        """A key that the server does not know, with a certificate ``NAME.cert`` that it accepts."""
-        write_key(self.folder / name, made := asyncssh.generate_private_key("ssh-ed25519"))
-        if certified:
-            certificate = self.authority.generate_user_certificate(made, "me", principals=[ME])
-            certificate.write_certificate(self.folder / f"{name}.cert")
-        return self.folder / name
-
-    def write(self, text: str) -> tuple[SshFiles, Path]:
-        """The console's SSH files with the configuration ``text``, and a file for ssh with the same defaults."""
-        common = f"Host ramp\n Hostname 127.0.0.1\n Port {self.server.port}\n User {ME}\n"
-        mine = self.folder / "config"
-        mine.write_bytes((text + common).encode("latin-1"))
-        files = SshFiles(
-            own_known_hosts=self.folder / "own",
-            config=mine,
-            known_hosts=(self.known,),
-            global_known_hosts=(self.system,),
-            agent=self.agent or None,
-        )
-        # what is set first counts, so these are defaults
-        defaults = f"Host *\n UserKnownHostsFile {self.known}\n GlobalKnownHostsFile {self.system}\n"
-        theirs = self.folder / "config_for_ssh"
-        theirs.write_bytes(mine.read_bytes() + defaults.encode())
-        return files, theirs
-
-
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    if shutil.which("ssh") is None:
-        pytest.skip("OpenSSH's ssh is not installed (Debian: apt-get install openssh-client)")
-    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    with ExitStack() as opened:
-        yield Desk(tmp_path, opened, monkeypatch)
-
-
-def identity(desk: Desk) -> str:
-    return f"IdentityFile {desk.server.identity}\n"
 
 
 Row = Callable[[Desk], tuple[str, bool]]
@@ -122,58 +43,58 @@ def row(name: str) -> Callable[[Row], Row]:
 @row("a key that the system's file revokes, with a user's file of another name")
 def _(desk: Desk) -> tuple[str, bool]:
     desk.system.write_text(f"@revoked {desk.line('*')}")
-    return f"UserKnownHostsFile {desk.put('mine', desk.line())}\n{identity(desk)}", False
+    return f"UserKnownHostsFile {desk.put('mine', desk.line())}\n{desk.identity}", False
 
 
 @row("a key that only the user's default file has, with a user's file of another name")
 def _(desk: Desk) -> tuple[str, bool]:
-    return f"UserKnownHostsFile {desk.put('mine', '')}\n{identity(desk)}", False
+    return f"UserKnownHostsFile {desk.put('mine', '')}\n{desk.identity}", False
 
 
 @row("a key that only the system's default file has, with a user's file of another name")
 def _(desk: Desk) -> tuple[str, bool]:
     desk.system.write_text(desk.line())
-    return f"UserKnownHostsFile none\n{identity(desk)}", True
+    return f"UserKnownHostsFile none\n{desk.identity}", True
 
 
 @row("a key that only the user's default file has, with a system's file of another name")
 def _(desk: Desk) -> tuple[str, bool]:
-    return f"GlobalKnownHostsFile /dev/null\n{identity(desk)}", True
+    return f"GlobalKnownHostsFile /dev/null\n{desk.identity}", True
 
 
 @row("a key in the list of revoked ones")
 def _(desk: Desk) -> tuple[str, bool]:
-    return f"RevokedHostKeys {desk.put('revoked', desk.line().split(' ', 1)[1])}\n{identity(desk)}", False
+    return f"RevokedHostKeys {desk.put('revoked', desk.line().split(' ', 1)[1])}\n{desk.identity}", False
 
 
 @row("no list of revoked keys where one is named")
 def _(desk: Desk) -> tuple[str, bool]:
-    return f"RevokedHostKeys {desk.folder}/gone\n{identity(desk)}", False
+    return f"RevokedHostKeys {desk.folder}/gone\n{desk.identity}", False
 
 
 @row("an alias, known without the port")
 def _(desk: Desk) -> tuple[str, bool]:
     desk.known.write_text(desk.line("cluster"))
-    return f"HostKeyAlias Cluster\n{identity(desk)}", True
+    return f"HostKeyAlias Cluster\n{desk.identity}", True
 
 
 @row("an alias, known with the port alone")
 def _(desk: Desk) -> tuple[str, bool]:
     desk.known.write_text(desk.line(f"[cluster]:{desk.server.port}"))
-    return f"HostKeyAlias cluster\n{identity(desk)}", False
+    return f"HostKeyAlias cluster\n{desk.identity}", False
 
 
 @row("capitals in known_hosts, and a name that another pattern excludes")
 def _(desk: Desk) -> tuple[str, bool]:
     other = desk.line("CLUSTER,!cluster", asyncssh.generate_private_key("ssh-ed25519"))
     desk.known.write_text(other + desk.line("other,CLUST?R"))
-    return f"HostKeyAlias cluster\n{identity(desk)}", True
+    return f"HostKeyAlias cluster\n{desk.identity}", True
 
 
 @row("a network is no pattern")
 def _(desk: Desk) -> tuple[str, bool]:
     desk.known.write_text(desk.line("127.0.0.0/8"))
-    return identity(desk), False
+    return desk.identity, False
 
 
 @row("the host's name, a variable and a blank in the names of known_hosts")
@@ -181,12 +102,12 @@ def _(desk: Desk) -> tuple[str, bool]:
     desk.set("QLLM_TEST_KEYS", str(desk.folder))
     desk.known.write_text("")
     desk.put("host keys/known 127.0.0.1", desk.line())
-    return f'UserKnownHostsFile /none "${{QLLM_TEST_KEYS}}/host keys/known %h" {desk.known}\n{identity(desk)}', True
+    return f'UserKnownHostsFile /none "${{QLLM_TEST_KEYS}}/host keys/known %h" {desk.known}\n{desk.identity}', True
 
 
 @row("a variable that is not set")
 def _(desk: Desk) -> tuple[str, bool]:
-    return f"IdentityFile ${{QLLM_TEST_NOT_SET}}/id\n{identity(desk)}", False
+    return f"IdentityFile ${{QLLM_TEST_NOT_SET}}/id\n{desk.identity}", False
 
 
 @row("the agent's key")
@@ -263,7 +184,7 @@ def _(desk: Desk) -> tuple[str, bool]:
 
 @row("comments at the end of lines, in Latin-1, and a time with its unit")
 def _(desk: Desk) -> tuple[str, bool]:
-    return f"# schl\xfcssel\nConnectTimeout 30s # slow\nCompression = yes # and more\n{identity(desk)}", True
+    return f"# schl\xfcssel\nConnectTimeout 30s # slow\nCompression = yes # and more\n{desk.identity}", True
 
 
 @row("included files, of which the first by name counts")
@@ -271,7 +192,7 @@ def _(desk: Desk) -> tuple[str, bool]:
     for name in ("20", "10", "30"):
         port = desk.server.port if name == "10" else 1
         desk.put(f"conf.d/{name}.conf", f"Host ramp\n Port {port}\n")
-    return f"Include {desk.folder}/conf.d/*.conf\n{identity(desk)}", True
+    return f"Include {desk.folder}/conf.d/*.conf\n{desk.identity}", True
 
 
 @row("a jump host as a URL, and the user's name in another")
@@ -281,26 +202,30 @@ def _(desk: Desk) -> tuple[str, bool]:
         desk.known.write_text(desk.known.read_text() + gate.known_hosts_line())
         gate.authorize(desk.server.client_key)
     jumps = f"ssh://{ME}@127.0.0.1:{first.port},%r@127.0.0.1:{second.port}"
-    return f"Match originalhost ramp\n ProxyJump {jumps}\nHost *\n {identity(desk)}", True
+    return f"Match originalhost ramp\n ProxyJump {jumps}\nHost *\n {desk.identity}", True
 
 
 @row("a ProxyCommand that only a shell can run")
 def _(desk: Desk) -> tuple[str, bool]:
     if shutil.which("bash") is None:
         pytest.skip("bash is not installed")
-    return f"{identity(desk)}ProxyCommand {IN_A_SHELL}\n", True
+    return f"{desk.identity}ProxyCommand {IN_A_SHELL}\n", True
 
 
 @row("a ProxyCommand that is not there")
 def _(desk: Desk) -> tuple[str, bool]:
-    return f"{identity(desk)}ProxyCommand /none/such %h\n", False
+    return f"{desk.identity}ProxyCommand /none/such %h\n", False
 
 
 @row("a configuration that cannot be read")
 def _(desk: Desk) -> tuple[str, bool]:
-    return f"Port many\n{identity(desk)}", False
+    return f"Port many\n{desk.identity}", False
 
 
+@pytest.mark.fault(
+    "ssh configurations and known_hosts as users have them, among them a key that the system's file revokes",
+    "a real ssh and the console log in, or refuse, alike",
+)
 @pytest.mark.parametrize("name", ROWS)
 async def test_the_console_and_ssh_agree_on_a_configuration(desk: Desk, name: str) -> None:
     text, logs_in = ROWS[name](desk)
@@ -321,7 +246,7 @@ def plain(desk: Desk) -> str:
     """A configuration that asyncssh's parser reads as ssh does."""
     desk.put("known", desk.line("cluster"))
     return (
-        f"{identity(desk)}HostKeyAlias cluster\nUserKnownHostsFile {desk.folder}/known\nGlobalKnownHostsFile none\n"
+        f"{desk.identity}HostKeyAlias cluster\nUserKnownHostsFile {desk.folder}/known\nGlobalKnownHostsFile none\n"
         "Ciphers aes256-ctr\nCompression yes\nAddressFamily inet\nConnectTimeout 20\nIdentityAgent ~/agent\n"
         "SetEnv NAME=value\nPreferredAuthentications publickey\n"
     )
@@ -366,7 +291,7 @@ async def test_without_ssh_what_matters_most_is_the_same(
 
 async def test_an_unknown_key_is_no_question_where_checking_is_strict(desk: Desk) -> None:
     desk.known.write_text("")
-    files, _ = desk.write(f"StrictHostKeyChecking yes\n{identity(desk)}")
+    files, _ = desk.write(f"StrictHostKeyChecking yes\n{desk.identity}")
     prompter = ScriptedPrompter("yes")
     with pytest.raises(HostKeyRefused, match="StrictHostKeyChecking is yes"):
         await connect(RAMP, Access(files, prompter))
@@ -375,7 +300,7 @@ async def test_an_unknown_key_is_no_question_where_checking_is_strict(desk: Desk
 
 async def test_an_alias_is_saved_as_ssh_would_find_it(desk: Desk) -> None:
     desk.known.write_text("")
-    files, config = desk.write(f"HostKeyAlias Cluster\n{identity(desk)}")
+    files, config = desk.write(f"HostKeyAlias Cluster\n{desk.identity}")
     await connect(RAMP, Access(files, ScriptedPrompter("yes")))
     assert files.own_known_hosts.read_text() == desk.line("cluster")
     options = ["-o", "BatchMode=yes", "-o", f"UserKnownHostsFile={files.own_known_hosts}"]
@@ -395,7 +320,7 @@ async def test_an_alias_is_saved_as_ssh_would_find_it(desk: Desk) -> None:
     ],
 )
 async def test_what_is_wrong_in_the_configuration_is_one_line(desk: Desk, text: str, message: str) -> None:
-    files, _ = desk.write(text + identity(desk))
+    files, _ = desk.write(text + desk.identity)
     with pytest.raises(Misconfigured, match=message) as caught:
         await connect(RAMP, Access(files))
     assert "\n" not in str(caught.value)
@@ -408,7 +333,7 @@ async def test_the_connection_has_the_options_of_the_configuration(desk: Desk) -
     algorithms = (
         "MACs hmac-sha2-256,umac-64@openssh.com\nHostKeyAlgorithms ssh-ed25519\nKbdInteractiveAuthentication no\n"
     )
-    files, _ = desk.write(text + algorithms + identity(desk))
+    files, _ = desk.write(text + algorithms + desk.identity)
     (hop,) = (await resolve_route(RAMP, files)).hops
     assert hop.options == {
         "encryption_algs": CIPHERS,
@@ -423,43 +348,6 @@ async def test_the_connection_has_the_options_of_the_configuration(desk: Desk) -
         "send_env": ["LANG", "LC_*"],
     }
     assert await connect(RAMP, Access(files))
-
-
-async def test_a_proxy_command_ends_with_its_connection(desk: Desk) -> None:
-    relay = desk.put("relay.py", RELAY)
-    files, _ = desk.write(f"{identity(desk)}ProxyCommand {sys.executable} {relay} %h %p {desk.folder}/pids\n")
-    await connect(RAMP, Access(files))
-    desk.known.write_text("")
-    with pytest.raises(HostKeyRefused):
-        await connect(RAMP, Access(files))
-    pids = [int(pid) for pid in (desk.folder / "pids").read_text().split()]
-    assert len(pids) == 4
-    while any(is_running(pid) for pid in pids):
-        await asyncio.sleep(0.01)
-
-
-RELAY = """import os, socket, subprocess, sys, threading
-host, port, pids = sys.argv[1:]
-child = subprocess.Popen(["sleep", "1000"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-with open(pids, "a") as file:
-    file.write(f"{os.getpid()} {child.pid} ")
-server = socket.create_connection((host, int(port)))
-print("a word on stderr", file=sys.stderr, flush=True)
-def send():
-    while data := os.read(0, 65536):
-        server.sendall(data)
-threading.Thread(target=send, daemon=True).start()
-while data := server.recv(65536):
-    os.write(1, data)
-child.wait()
-"""
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def fake_ssh(folder: Path, answer: str) -> None:
@@ -486,7 +374,7 @@ async def test_what_ssh_answers_is_not_believed_blindly(
     fake_ssh(desk.folder / "bin", answer)
     monkeypatch.setenv("PATH", f"{desk.folder}/bin:{os.environ['PATH']}")
     monkeypatch.setattr(ssh_config, "RESOLVE_TIMEOUT_S", 20.0 if "sleep" not in answer else 0.5)
-    files, _ = desk.write(identity(desk))
+    files, _ = desk.write(desk.identity)
     with pytest.raises(Misconfigured, match=message):
         await resolve_route(RAMP, files)
 
@@ -499,7 +387,7 @@ async def test_a_program_called_ssh_that_is_not_openssh_is_not_asked(
     (folder / "ssh").write_text("#!/bin/sh\necho 'unknown option -G' >&2\nexit 1\n")
     (folder / "ssh").chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    files, _ = desk.write(identity(desk))
+    files, _ = desk.write(desk.identity)
     assert await connect(RAMP, Access(files))
 
 
@@ -510,35 +398,6 @@ def test_where_home_is_another_folder_its_file_is_read_alone(tmp_path: Path, mon
     assert default_ssh_files().has_system_config
 
 
-@pytest.mark.parametrize(("hashed", "name"), [(False, "Ramp.Example"), (True, "ramp.example")])
-async def test_known_hosts_has_what_ssh_keygen_finds(desk: Desk, hashed: bool, name: str) -> None:
-    from console.hosts.ssh.known_hosts import KnownHosts
-
-    patterns = [
-        "ramp.example",
-        "*.example",
-        "!ramp.example,*",
-        "r?mp.example",
-        "ramp",
-        "[ramp.example]:22",
-        "RAMP.example",
-    ]
-    keys = [asyncssh.generate_private_key("ssh-ed25519") for _ in patterns]
-    desk.known.write_text("".join(desk.line(*pair) for pair in zip(patterns, keys, strict=True)))
-    if hashed:
-        subprocess.run(["ssh-keygen", "-H", "-f", str(desk.known)], check=False, capture_output=True)  # noqa: S607
-    found = subprocess.run(
-        ["ssh-keygen", "-F", name, "-f", str(desk.known)],  # noqa: S607
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout
-    theirs = [line.split()[-1] for line in found.splitlines() if not line.startswith("#")]
-    ours = KnownHosts.read([desk.known]).trusted([name.lower()])[0]
-    assert [key.export_public_key().decode().split()[1] for key in ours] == theirs
-    assert theirs
-
-
 async def test_the_hosts_file_has_a_jump_none(desk: Desk) -> None:
-    files, _ = desk.write(f"{identity(desk)}ProxyJump nowhere.invalid\n")
+    files, _ = desk.write(f"{desk.identity}ProxyJump nowhere.invalid\n")
     assert await connect(replace(RAMP, jump="none"), Access(files))

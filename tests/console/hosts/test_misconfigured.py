@@ -1,0 +1,204 @@
+"""What no attempt can mend ends at once: a command with one line and exit code 2, the console until it is told to go on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from console import exit_codes
+from console.hosts.host_config import read_host, split_jump
+from console.session import Session
+from engine.contract.bad_input import BadInput
+from engine.contract.experiment_reader import read_experiment
+from tests.console.hosts.kept_link import kept_link
+from tests.console.hosts.sshd import Sshd
+from tests.console.tiny import PROFILE, arguments, write_experiment
+
+HOSTS = """[hosts.ramp]
+title = "RAMP"
+launcher = "ssh"
+workspace = "{workspace}"
+"""
+REACHED = """address = "127.0.0.1"
+port = {sshd.port}
+user = "{sshd.user}"
+identity = "{sshd.identity}"
+"""
+
+
+class Files:
+    """What an operator has: hosts.toml, a home folder with an ssh configuration, and a runs folder."""
+
+    def __init__(self, folder: Path, sshd: Sshd) -> None:
+        self.folder = folder
+        self.sshd = sshd
+        self.home, self.runs, self.hosts = folder / "home", folder / "runs", folder / "hosts.toml"
+        (self.home / ".ssh").mkdir(parents=True)
+        self.runs.mkdir()
+        (self.home / ".ssh" / "known_hosts").write_text(sshd.known_hosts_line())
+        self.host(REACHED)
+
+    def host(self, fields: str) -> None:
+        text = HOSTS.format(workspace=self.folder / "host") + fields.format(sshd=self.sshd)
+        self.hosts.write_text(text)
+
+
+def ssh_config(files: Files) -> str:
+    (files.home / ".ssh" / "config").write_text("# mine\nHost *\n  Port many\n")
+    return r"the ssh configuration for 127.0.0.1: .*config line 3: "
+
+
+def jump(files: Files) -> str:
+    files.host(f'{REACHED}jump = "gate:many"\n')
+    return r"hosts.toml:9: hosts.ramp.jump: 'gate:many' is not \[user@\]host\[:port\]"
+
+
+def address(files: Files) -> str:
+    files.host(REACHED.replace("127.0.0.1", "me@127.0.0.1"))
+    return r"hosts.toml:5: hosts.ramp.address: 'me@127.0.0.1' is no name or address of a host"
+
+
+def identity(files: Files) -> str:
+    files.host(REACHED.replace("{sshd.identity}", "/none/id"))
+    return r"hosts.toml:8: hosts.ramp.identity: there is no file /none/id"
+
+
+def python(files: Files) -> str:
+    files.host(f'{REACHED}python = "/none/python3"\n')
+    return r"python '/none/python3' cannot be run on the host: .*/none/python3"
+
+
+def proxy_command(files: Files) -> str:
+    (files.home / ".ssh" / "config").write_text("ProxyCommand no-such-program-anywhere %h\n")
+    return r"by ProxyCommand: .*no-such-program-anywhere"
+
+
+def runs(files: Files) -> str:
+    files.runs.chmod(0)
+    return r"--runs: .*/runs cannot be read"
+
+
+@pytest.mark.fault(
+    "a mistake that no attempt can mend: ssh configuration, ProxyCommand, jump, address, key file, Python, runs folder",
+    "the command ends at once with one line and exit code 2",
+)
+@pytest.mark.parametrize("mistake", [ssh_config, proxy_command, jump, address, identity, python, runs])
+def test_a_command_ends_at_once_with_one_line(sshd: Sshd, tmp_path: Path, mistake: Callable[[Files], str]) -> None:
+    files = Files(tmp_path, sshd)
+    message = mistake(files)
+    command = arguments("status", write_experiment(tmp_path), files.runs, "--host", "ramp", "--hosts", str(files.hosts))
+    environ = {name: value for name, value in os.environ.items() if name != "SSH_AUTH_SOCK"}
+    environ |= {"HOME": str(files.home), "XDG_CONFIG_HOME": str(files.home / ".config")}
+    try:
+        done = subprocess.run(
+            [*without_privileges(), *command],
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+            start_new_session=True,
+        )
+    finally:
+        files.runs.chmod(0o755)
+    (line,) = done.stderr.splitlines()
+    assert re.search(message, line) and "trying again" not in line
+    assert (done.returncode, done.stdout) == (exit_codes.BAD_INPUT, "")
+
+
+def without_privileges() -> list[str]:
+    """Before a command: root, too, reads only what it may."""
+    if os.geteuid() != 0:
+        return []
+    if (setpriv := shutil.which("setpriv")) is None:
+        pytest.skip("setpriv is not installed (Debian: apt-get install util-linux)")
+    return [setpriv, "--bounding-set=-dac_override,-dac_read_search"]
+
+
+async def test_the_console_stops_at_once_and_goes_on_when_told(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
+    access = sshd.access(operator, config="Port many\n")
+    path = write_experiment(tmp_path)
+    experiment = read_experiment(path)
+    session = Session(sshd.host(tmp_path / "host"), experiment, path, PROFILE, tmp_path / "runs", access=access)
+    following = asyncio.create_task(session.run())
+    try:
+        async with asyncio.timeout(60):
+            await session.stopped.wait()
+            assert "Bad port 'many'" in session.snapshot.host.detail
+            assert "trying again" not in session.snapshot.host.detail and session.misconfigured is not None
+            (operator / "config").write_text("")
+            session.reconnect()
+            await session.ready.wait()
+        assert session.misconfigured is None
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+
+async def test_a_mistake_that_comes_while_a_link_works_is_waited_out(sshd: Sshd, tmp_path: Path) -> None:
+    access = sshd.access(tmp_path / "operator")
+    async with kept_link(sshd.host(tmp_path / "host"), tmp_path / "runs", access) as (link, _, changed):
+        (tmp_path / "operator" / "config").write_text("Port many\n")
+        sshd.stop()
+        async with asyncio.timeout(60):
+            while "Bad port" not in link.view.detail:
+                changed.clear()
+                await changed.wait()
+            assert "trying again" in link.view.detail and not link.retry.stopped.is_set()
+            (tmp_path / "operator" / "config").write_text("")
+            sshd.start()
+            link.retry.now()
+            while link.view.link != "up":
+                changed.clear()
+                await changed.wait()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("address", "-oProxyCommand=x", "is no name or address"),
+        ("address", "ra mp", "is no name or address"),
+        ("address", "", "is no name or address"),
+        ("address", "ssh://ramp", "is no name or address"),
+        ("user", "a;b", "has characters that no user's name has"),
+        ("jump", "a,,b", "is not"),
+        ("jump", "gate:0", "is not"),
+        ("jump", "$(x)@gate", "is not"),
+        ("identity", "~nobody-of-that-name/id", "there is no file"),
+    ],
+)
+def test_a_wrong_field_is_named_with_its_line(tmp_path: Path, field: str, value: str, message: str) -> None:
+    path = tmp_path / "hosts.toml"
+    address = "" if field == "address" else 'address = "ramp"\n'
+    path.write_text(HOSTS.format(workspace="/host") + address + f'{field} = "{value}"\n')
+    line = 5 if field == "address" else 6
+    with pytest.raises(BadInput, match=rf"hosts.toml:{line}: hosts.ramp.{field}: .*{message}"):
+        read_host(path, "ramp")
+
+
+@pytest.mark.parametrize(
+    ("jump", "parts"),
+    [
+        ("gate", (None, "gate", None)),
+        ("me@gate:2222", ("me", "gate", 2222)),
+        ("ssh://me@gate:2222", ("me", "gate", 2222)),
+        ("me@corp@gate", ("me@corp", "gate", None)),
+        ("[::1]:22", (None, "::1", 22)),
+        ("2001:db8::1", (None, "2001:db8::1", None)),
+        ("@gate", None),
+        ("gate:65536", None),
+        ("gate:", (None, "gate", None)),
+        ("", None),
+        ("ssh://gate/x", None),
+    ],
+)
+def test_a_jump_is_read_as_ssh_reads_it(jump: str, parts: tuple[str | None, str, int | None] | None) -> None:
+    assert split_jump(jump) == parts
