@@ -82,7 +82,7 @@ def proxy_command(files: Files) -> str:
 
 def runs(files: Files) -> str:
     files.runs.chmod(0)
-    return r"--runs: .*/runs cannot be read"
+    return r"--runs: .*/runs"
 
 
 @pytest.mark.fault(
@@ -172,7 +172,7 @@ async def test_a_mistake_that_comes_while_a_link_works_is_waited_out(sshd: Sshd,
         ("jump", "a,,b", "is not"),
         ("jump", "gate:0", "is not"),
         ("jump", "$(x)@gate", "is not"),
-        ("identity", "~nobody-of-that-name/id", "there is no file"),
+        ("identity", "~nobody-of-that-name/id", "there is no user"),
     ],
 )
 def test_a_wrong_field_is_named_with_its_line(tmp_path: Path, field: str, value: str, message: str) -> None:
