@@ -18,6 +18,7 @@ from console.runs.launch_attempts import Outcome
 from console.runs.set_aside import SetAsideLaunch
 from console.runs.transitions import TransitionKind
 from engine.contract.settings import Difference, RunId
+from engine.contract.state import RunGpu
 
 SCHEMA_VERSIONS = {
     "status": 1,
@@ -87,7 +88,8 @@ class RunStatus(Struct, frozen=True):
         state: ``none`` if it was never launched.
         stage, done, left_s: of a running run: its stage, how far that is (0 to 1), and seconds of training left.
         sync: ``not synced``, ``syncing``, ``pulling``, ``synced`` or ``damaged``, with ``synced_bytes`` so far.
-        reason: why it failed, was aborted or was lost, or why it is not sealed.
+        reason: why it failed, was aborted or was lost, why it waits, or why it is not sealed.
+        gpu: the GPU that it is bound to; null on a CPU, under Slurm, and where the host leaves the choice to CUDA.
     """
 
     condition: str
@@ -99,6 +101,7 @@ class RunStatus(Struct, frozen=True):
     sync: str
     synced_bytes: int
     reason: str
+    gpu: RunGpu | None = None
 
 
 class StatusAnswer(Struct, frozen=True):

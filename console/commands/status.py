@@ -35,11 +35,15 @@ def status_answer(context: Context, snapshot: Snapshot) -> StatusAnswer:
 
 
 def status_table(snapshot: Snapshot) -> str:
-    """The runs as a text table."""
-    columns = ("condition", "seed", "state", "stage", "done", "left_s", "sync", "reason")
+    """The runs as a text table, with their GPUs where they are bound to some."""
+    statuses = {view.run: run_status(view, snapshot) for view in snapshot.runs.values()}
+    columns = ["condition", "seed", "state", "stage", "done", "left_s", "sync", "reason"]
+    if any(status.gpu for status in statuses.values()):
+        columns.insert(-1, "gpu")
     rows = []
-    for view in snapshot.runs.values():
-        row = structs.asdict(run_status(view, snapshot)) | {"sync": _sync_text(snapshot.sync_states[view.run])}
+    for run, status in statuses.items():
+        row = structs.asdict(status) | {"sync": _sync_text(snapshot.sync_states[run])}
+        row["gpu"] = f"{status.gpu.index} {status.gpu.uuid}" if status.gpu else None
         rows.append([_cell(row[column]) for column in columns])
     return table(columns, rows)
 
@@ -68,6 +72,7 @@ def run_status(view: RunView, snapshot: Snapshot) -> RunStatus:
         sync.status,
         sync.bytes_done,
         (view.state.reason if view.state else "") or sync.note * (NOT_SEALED in sync.note),
+        view.state.gpu if view.state else None,
     )
 
 

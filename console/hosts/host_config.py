@@ -59,7 +59,9 @@ class HostConfig(Struct, frozen=True, forbid_unknown_fields=True):
         host_torch: the engine's environment uses the PyTorch for CUDA that ``python`` has, if it is new enough.
         price_per_hour, currency: what an hour of the host costs, such as 1.2 and ``EUR``; runs are then shown with their
             cost.
-        gpu_memory_gib: expected memory of each GPU in GiB, which preflight checks.
+        occupied_gpu: whether a run waits for a GPU that other processes use, is refused (fails at once) or shares it.
+        cpus, memory_gib, disk_gib, gpu_memory_gib: what the host is expected to have, which preflight checks: CPUs and
+            memory for runs, the size of the workspace's disk, the memory of each GPU; in GiB.
     """
 
     title: str
@@ -74,6 +76,10 @@ class HostConfig(Struct, frozen=True, forbid_unknown_fields=True):
     jump: str | None = None
     python: str = "python3"
     host_torch: bool = True
+    occupied_gpu: Literal["wait", "refuse", "share"] = "wait"
+    cpus: Annotated[int, Meta(ge=1)] | None = None
+    memory_gib: Annotated[float, Meta(gt=0)] | None = None
+    disk_gib: Annotated[float, Meta(gt=0)] | None = None
     gpu_memory_gib: Annotated[float, Meta(gt=0)] | None = None
     price_per_hour: Annotated[float, Meta(ge=0, le=1e6)] | None = None
     currency: Annotated[str, Meta(pattern=r"^([A-Z]{3})?$")] = ""

@@ -14,7 +14,7 @@ RECENT = 512  # never merged: with facts every 5 s, the last 40 minutes
 class Gpu(Struct, frozen=True):
     """A GPU as nvidia-smi reports it; None where it reports N/A.
 
-    Memory in MiB, utilization in percent, temperature in degrees Celsius, power in W.
+    Memory in MiB, utilization in percent, temperature in degrees Celsius, power in W. ``uuid`` as in a run's state.
     """
 
     name: str
@@ -24,6 +24,7 @@ class Gpu(Struct, frozen=True):
     driver: str
     temperature: int | None = None
     power: float | None = None
+    uuid: str = ""
 
 
 class GpuProcess(Struct, frozen=True):

@@ -16,6 +16,14 @@ class Identity(Struct, frozen=True):
     boot: str
 
 
+class RunGpu(Struct, frozen=True):
+    """The GPU that a run is bound to: ``index`` as nvidia-smi counted when it started, ``0:1`` for a MIG device of GPU 0."""
+
+    uuid: str
+    index: str
+    name: str
+
+
 class RunState(Struct, frozen=True, omit_defaults=True):
     """State of one run.
 
@@ -27,6 +35,7 @@ class RunState(Struct, frozen=True, omit_defaults=True):
         ticket: position in the host's queue, smaller first.
         heartbeat: a counter that the supervisor increments as long as it works.
         supervisor, job: the processes.
+        gpu: the GPU that it is bound to; None on a CPU, under Slurm, and where the host leaves the choice to CUDA.
         queued_at, started_at, ended_at: the host's Unix time in seconds, for display only.
         processes: living processes of a lost run, which an abort can end; reported by the host, not in the file.
         supervised: of a lost run, its supervisor exists but stands still, so that it may be taken back; reported, not in the
@@ -47,6 +56,7 @@ class RunState(Struct, frozen=True, omit_defaults=True):
     ended_at: float = 0.0
     processes: int = 0
     supervised: bool = False
+    gpu: RunGpu | None = None
 
     @property
     def ended(self) -> bool:

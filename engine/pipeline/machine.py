@@ -19,6 +19,7 @@ from engine.encoder.model_files import PACKAGED, encoder_shape, is_local, model_
 _WORDNET_VERSION = re.compile(r"WordNet (\d+(?:\.\d+)+)")
 _LICENCE_BYTES = 4096  # WordNet's files begin with their licence, which names the version
 _TORCH_CUDA = re.compile(r"^cuda\b[^=\n]*=\s*'([^']+)'", re.MULTILINE)
+_GPU_UUID = re.compile(r"GPU-[0-9A-Za-z-]+")
 _NVIDIA_SMI = ("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
 _DRIVER_TIMEOUT_S = 10.0
 
@@ -67,7 +68,7 @@ class DeviceFound(Struct, frozen=True):
 
     Attributes:
         cores: CPU cores that this process may use.
-        gpus: name, memory and driver of each GPU, as its driver states them.
+        gpus: name, memory and driver of each GPU, as its driver states them; of the one alone that this process is bound to.
         torch_cuda: the CUDA version that PyTorch is built for; "" for a build without CUDA.
     """
 
@@ -114,7 +115,8 @@ def encoder_found(settings: EncoderSettings, used_by: tuple[str, ...], table: st
 
 def device_found(environ: Mapping[str, str]) -> DeviceFound:
     """The device that ``--device auto`` will choose, as far as files and the driver tell."""
-    gpus = () if environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1") else _gpus()
+    visible = environ.get("CUDA_VISIBLE_DEVICES")
+    gpus = () if visible in ("", "-1") else _gpus(visible or "")
     spec = find_spec("torch")
     built = None
     if spec is not None and spec.origin is not None:
@@ -124,12 +126,13 @@ def device_found(environ: Mapping[str, str]) -> DeviceFound:
     return DeviceFound("cuda" if gpus and torch_cuda else "cpu", len(os.sched_getaffinity(0)), gpus, torch_cuda)
 
 
-def _gpus() -> tuple[str, ...]:
-    """A line for each GPU that NVIDIA's driver knows; none without its tool."""
+def _gpus(visible: str) -> tuple[str, ...]:
+    """A line for each GPU that NVIDIA's driver knows, or for the one that ``visible`` is the UUID of; none without its tool."""
     if shutil.which(_NVIDIA_SMI[0]) is None:
         return ()
     try:
-        done = subprocess.run(_NVIDIA_SMI, capture_output=True, text=True, timeout=_DRIVER_TIMEOUT_S, check=True)
+        command = [*_NVIDIA_SMI, *([f"--id={visible}"] if _GPU_UUID.fullmatch(visible) else [])]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_DRIVER_TIMEOUT_S, check=True)
     except (OSError, subprocess.SubprocessError):
         return ()
     return tuple(line.strip() for line in done.stdout.splitlines() if line.strip())

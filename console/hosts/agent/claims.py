@@ -245,6 +245,8 @@ def _prepare(
         "replaces": replaces,
         "previous": str(previous) if previous else "",
     }
+    if request.get("gpu") is not None:
+        spec["gpu"] = dict(request["gpu"])
     if request.get("slurm") is not None:
         state["slurm"] = {}  # marks a run under Slurm; its supervisor adds the node and the job's id
         spec["restart"] = dict(request.get("restart", {}))

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from console.hosts.agent.process import PROC, read_stat
 
@@ -22,11 +22,14 @@ FIELDS = (
     "driver_version",
     "temperature.gpu",
     "power.draw",
+    "uuid",
 )
 PROCESS_FIELDS = ("pid", "process_name", "used_memory")
 QUERY_TIMEOUT_S = 10.0
 RELEASE_TIMEOUT_S = 3.0  # how long an abort waits for the driver to release the GPU
 RETRY_S = 0.2
+CARD = re.compile(r"GPU (\d+): (.+) \(UUID: (GPU-[0-9A-Za-z-]{4,80})\)\s*\Z")
+MIG_DEVICE = re.compile(r"\s+MIG (\S+)\s+Device\s+(\d+): \(UUID: (MIG-[0-9A-Za-z/-]{4,80})\)\s*\Z")
 
 
 class GpuUnknown(Exception):
@@ -37,8 +40,111 @@ class NoNvidiaSmi(GpuUnknown):
     """nvidia-smi is not installed."""
 
 
+class NoAnswerInTime(GpuUnknown):
+    """nvidia-smi hangs, as it does behind a GPU that is lost."""
+
+
+class Card(NamedTuple):
+    """A GPU that a run can be bound to, or a MIG device of one.
+
+    Attributes:
+        number: as nvidia-smi counts; of a MIG device ``0:1``, the second one of GPU 0.
+        gpu: UUID of the GPU that a MIG device is part of, its own one of a GPU.
+    """
+
+    uuid: str
+    number: str
+    name: str
+    gpu: str
+
+    @property
+    def label(self) -> str:
+        """``GPU 0 (NVIDIA L40S)``."""
+        return f"GPU {self.number} ({self.name})"
+
+
+class CardUse(NamedTuple):
+    """Use of one GPU: its processes as ``gpu_processes`` reports them, its used memory in MiB, and why these are not known."""
+
+    processes: tuple[dict[str, Any], ...] = ()
+    memory: int | None = None
+    problem: str = ""
+
+
+def cards(timeout: float) -> tuple[list[Card], str]:
+    """The GPUs that can be used, MIG devices in place of their GPU; and what nvidia-smi says of one that it cannot reach.
+
+    Raises:
+        GpuUnknown: nvidia-smi gives no answer.
+    """
+    code, output = _output([_program(), "-L"], timeout)
+    found: list[Card] = []
+    others = []
+    for line in output.splitlines():
+        card, device = CARD.match(line), MIG_DEVICE.match(line)
+        if card:
+            found.append(Card(card[3], card[1], card[2], card[3]))
+        elif device and found:
+            gpu, number = found[-1].gpu, found[-1].number.partition(":")[0]
+            if found[-1].uuid == gpu:
+                found.pop()
+            found.append(Card(device[3], f"{number}:{device[2]}", f"MIG {device[1]}", gpu))
+        elif line.strip():
+            others.append(line.strip()[:400])
+    if code and not found:
+        raise GpuUnknown(others[0] if others else f"nvidia-smi ended with {code}")
+    return found, others[0] if others else ""
+
+
+def card_uses(gpus: Sequence[str], timeout: float) -> dict[str, CardUse]:
+    """Who uses each of the GPUs with these UUIDs. One that does not answer costs the others nothing."""
+    memory, problems = _of_each(gpus, "--query-gpu", ("uuid", "memory.used"), timeout)
+    processes, more = _of_each(gpus, "--query-compute-apps", ("gpu_uuid", *PROCESS_FIELDS), timeout)
+    problems = {**more, **problems}
+    return {
+        gpu: CardUse(
+            # a line without a pid says nothing of whose it is
+            tuple(_process(line) for line in processes.get(gpu, ()) if _number(line.partition(",")[0]) is not None),
+            next((_number(line) for line in memory.get(gpu, ())), None),
+            problems.get(gpu, ""),
+        )
+        for gpu in gpus
+    }
+
+
+def _of_each(
+    gpus: Sequence[str], what: str, fields: Sequence[str], timeout: float
+) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Rest of the lines of each GPU, whose UUID is the first field; and why there are none.
+
+    One GPU that is lost makes nvidia-smi fail on all of them: each is asked alone then.
+    """
+    try:
+        answers = [(gpus, _query(what, fields, timeout))]
+        problems = {}
+    except NoAnswerInTime:
+        raise
+    except GpuUnknown as unknown:
+        answers, problems = [], {gpu: str(unknown) for gpu in gpus}
+        for gpu in gpus:
+            try:
+                answers.append(([gpu], _query(what, fields, timeout, f"--id={gpu}")))
+                del problems[gpu]
+            except NoAnswerInTime:
+                raise
+            except GpuUnknown as unknown_one:
+                problems[gpu] = str(unknown_one)
+    found: dict[str, list[str]] = {}
+    for asked, lines in answers:
+        for line in lines:
+            gpu, _, rest = line.partition(",")
+            if gpu.strip() in asked:
+                found.setdefault(gpu.strip(), []).append(rest)
+    return found, problems
+
+
 def gpus() -> tuple[list[dict[str, Any]], str]:
-    """Each GPU: ``name``, ``driver``, ``memory_total`` and ``memory_used`` in MiB, ``utilization`` in percent,
+    """Each GPU: ``name``, ``uuid``, ``driver``, ``memory_total`` and ``memory_used`` in MiB, ``utilization`` in percent,
     ``temperature`` in degrees Celsius, ``power`` in W, None for N/A; and why there are none.
     """
     try:
@@ -58,6 +164,7 @@ def gpus() -> tuple[list[dict[str, Any]], str]:
                     "driver": parts[4],
                     "temperature": _number(parts[5]),
                     "power": _decimal(parts[6]),
+                    "uuid": parts[7],
                 }
             )
     return found, ""
@@ -69,14 +176,16 @@ def gpu_processes(timeout: float = QUERY_TIMEOUT_S) -> list[dict[str, Any]]:
     Raises:
         GpuUnknown: nvidia-smi gives no answer.
     """
-    found = []
-    for line in _query("--query-compute-apps", PROCESS_FIELDS, timeout):
-        pid, _, rest = line.partition(",")
-        name, _, memory = rest.rpartition(",")
-        if _number(pid) is None:
-            raise GpuUnknown(f"nvidia-smi answers {line.strip()[:200]}")
-        found.append({"pid": _number(pid), "name": name.strip()[:200], "memory": _number(memory)})
-    return found
+    return [_process(line) for line in _query("--query-compute-apps", PROCESS_FIELDS, timeout)]
+
+
+def _process(line: str) -> dict[str, Any]:
+    """A line of PROCESS_FIELDS; a name may itself hold commas."""
+    pid, _, rest = line.partition(",")
+    name, _, memory = rest.rpartition(",")
+    if _number(pid) is None:
+        raise GpuUnknown(f"nvidia-smi answers {line.strip()[:200]}")
+    return {"pid": _number(pid), "name": name.strip()[:200], "memory": _number(memory)}
 
 
 def gpu_holders() -> list[dict[str, Any]] | None:
@@ -86,12 +195,13 @@ def gpu_holders() -> list[dict[str, Any]] | None:
     a container.
     """
     try:
-        return [{**one, **_owner(one["pid"])} for one in gpu_processes()]
+        return [{**one, **owner(one["pid"])} for one in gpu_processes()]
     except GpuUnknown:
         return None
 
 
-def _owner(pid: int) -> dict[str, Any]:
+def owner(pid: int) -> dict[str, Any]:
+    """``user`` and ``session`` of a process, as in ``gpu_holders``."""
     stat = read_stat(pid)
     if stat is None:
         return {"user": "", "session": 0}
@@ -124,16 +234,24 @@ def release_text(pids: frozenset[int]) -> str:
     return ""
 
 
-def _query(what: str, fields: Sequence[str], timeout: float) -> list[str]:
+def _query(what: str, fields: Sequence[str], timeout: float, *options: str) -> list[str]:
     """The lines that nvidia-smi prints, one for each GPU or process."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        raise NoNvidiaSmi("no nvidia-smi: no NVIDIA GPU, or no driver")
-    output = _output([program, f"{what}={','.join(fields)}", "--format=csv,noheader,nounits"], timeout)
+    command = [_program(), f"{what}={','.join(fields)}", "--format=csv,noheader,nounits", *options]
+    code, output = _output(command, timeout)
+    if code:
+        raise GpuUnknown((output.strip().splitlines() or [f"nvidia-smi ended with {code}"])[0][:400])
     return [line for line in output.splitlines() if line.strip()]
 
 
-def _output(command: list[str], timeout: float) -> str:
+def _program() -> str:
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        raise NoNvidiaSmi("no nvidia-smi: no NVIDIA GPU, or no driver")
+    return program
+
+
+def _output(command: list[str], timeout: float) -> tuple[int, str]:
+    """Exit code and output of a command."""
     # A file, and no wait after the kill, unlike subprocess.run: behind a lost GPU nvidia-smi may stay in the kernel for ever.
     with tempfile.TemporaryFile() as file:
         try:
@@ -148,12 +266,10 @@ def _output(command: list[str], timeout: float) -> str:
             process.kill()
             with suppress(subprocess.TimeoutExpired):
                 process.wait(RETRY_S)
-            raise GpuUnknown(f"nvidia-smi does not answer within {timeout:.0f} s") from None
+            raise NoAnswerInTime(f"nvidia-smi does not answer within {timeout:.0f} s") from None
         file.seek(0)
         output = file.read(1 << 20).decode("utf-8", "replace")
-    if process.returncode:
-        raise GpuUnknown((output.strip().splitlines() or [f"nvidia-smi ended with {process.returncode}"])[0][:400])
-    return output
+    return process.returncode, output
 
 
 def _number(text: str) -> int | None:

@@ -17,6 +17,7 @@ TEXTS = ("state", "key", "settings", "reason")
 COUNTS = ("ticket", "heartbeat", "processes")
 TIMES = ("queued_at", "started_at", "ended_at")
 PROCESSES = ("supervisor", "job")
+GPU_TEXTS = ("uuid", "index", "name")
 
 T = TypeVar("T")
 
@@ -56,6 +57,7 @@ def state_problem(state: dict[str, Any]) -> str:
         ("exit_code", lambda value: value is None or _is_count(value)),
         ("slurm", lambda value: isinstance(value, dict)),
         ("supervised", lambda value: isinstance(value, bool)),
+        ("gpu", _is_gpu),
     ]
     for name, is_valid in valid:
         if name in state and not is_valid(state[name]):
@@ -72,7 +74,8 @@ def reported(state: dict[str, Any]) -> dict[str, Any]:
         for name, process in ((name, state[name]) for name in PROCESSES if name in state)
     }
     slurm = {name: state[name] for name in ("slurm",) if name in state and len(json.dumps(state[name])) <= MAX_TEXT}
-    return {**known, **texts, **processes, **slurm}
+    gpu = {name: {part: state[name][part] for part in GPU_TEXTS} for name in ("gpu",) if state.get(name)}
+    return {**known, **texts, **processes, **slurm, **gpu}
 
 
 def _is_text(value: object) -> bool:
@@ -97,6 +100,12 @@ def _is_process(value: object) -> bool:
         return False
     boot = value.get("boot")
     return _is_text(boot) and len(str(boot)) < 100 and value["pid"] > 0
+
+
+def _is_gpu(value: object) -> bool:
+    if value is None:
+        return True
+    return isinstance(value, dict) and all(_is_text(value.get(name)) and len(value[name]) < 200 for name in GPU_TEXTS)
 
 
 class Remembered(Generic[T]):

@@ -15,6 +15,7 @@ from typing import Any
 
 from console.hosts.agent import gpu, job_processes, process
 from console.hosts.agent.disk import FULL_ERRNOS, disk_space
+from console.hosts.agent.gpu_slots import GpuBusy, GpuRefused, GpuSlots
 from console.hosts.agent.launches import GRACE_S, Launch, abort_text, exit_record, settle
 from console.hosts.agent.lifecycle import owns_run
 from console.hosts.agent.queue_lock import queue_locked
@@ -53,6 +54,10 @@ class Supervisor:
         self.run_folder = Path(spec["run_folder"])
         self.state: dict[str, Any] = valid_state(self.run_folder) or {"key": key, "state": "queued"}
         self.job: subprocess.Popen[bytes] | None = None
+        self._gpus: GpuSlots | None = None  # None: the run is not bound to a GPU here
+        if spec.get("gpu"):
+            environ = {**os.environ, **spec.get("env", {})}
+            self._gpus = GpuSlots(workspace, spec["gpu"], int(spec["slots"]), environ)
         self._log: int | None = None  # descriptor of the job's log, until the job has started
         self._launches: dict[str, tuple[int, Path]] = {}  # key -> ticket and run folder, of those in the queue
         self.wake, self._wake_write = os.pipe()
@@ -131,7 +136,7 @@ class Supervisor:
         self._end("aborted", None, abort_text(self.job_folder) + outcome)
 
     def _wait_for_slot(self) -> list[int] | None:
-        """Descriptor of a free slot's lock, first come first served; None if an abort was requested before.
+        """Descriptors of the locks on a free slot and its GPU, first come first served; None if an abort was requested before.
 
         Raises:
             CannotStart: waiting would not help.
@@ -141,10 +146,12 @@ class Supervisor:
             try:
                 slot = self._take_slot()
                 problem = ""
+            except GpuBusy as busy:
+                slot, problem = None, str(busy)
             except OSError as error:  # the run stays queued until that is over
                 slot, problem = None, self._problem(error)
             if slot is not None:
-                return [slot]
+                return slot
             if problem != self.state.get("reason", ""):
                 self._try_write_state(reason=problem)
             self._beat()
@@ -152,24 +159,38 @@ class Supervisor:
             self._sleep(min(QUEUE_POLL_S + (time.monotonic() - began) / 100, MAX_QUEUE_POLL_S))
         return None
 
-    def _take_slot(self) -> int | None:
-        """Take a free slot if this run is the next; it is recorded as running then."""
+    def _take_slot(self) -> list[int] | None:
+        """Take a free slot, and a GPU for it, if this run is the next; it is recorded as running then."""
         paths = [self.workspace.slots / f"{number}.lock" for number in range(int(self.spec["slots"]))]
-        # cheap questions first: nobody reads the queue while all slots are taken
+        # cheap questions first: nobody reads the queue while all slots are taken, and nvidia-smi is slow
         if disk_space(self.workspace.root).is_full or all(is_locked(path) for path in paths):
             return None
+        if self._gpus is not None:
+            if self._earlier_run_waits():
+                return None
+            self._gpus.ask()
         with queue_locked(self.workspace, QUEUE_TIMEOUT_S):
             if self._earlier_run_waits():
                 return None
-            slot = next((slot for path in paths if (slot := take_lock(path, wait=False)) is not None), None)
-            if slot is not None:
-                try:
-                    # before the queue's lock is free: else the next in line still sees this run waiting
-                    self._record_start()
-                except BaseException:
-                    os.close(slot)
-                    raise
-        return slot
+            number, slot = next(
+                ((at, slot) for at, path in enumerate(paths) if (slot := take_lock(path, wait=False)) is not None),
+                (0, None),
+            )
+            if slot is None:
+                return None
+            held = [slot]
+            try:
+                if self._gpus is not None and (card := self._gpus.take(number)) is not None:
+                    held.append(card)
+                # before the queue's lock is free: else the next in line still sees this run waiting
+                self._record_start()
+            except BaseException as error:
+                for descriptor in held:
+                    os.close(descriptor)
+                if isinstance(error, GpuRefused):
+                    raise CannotStart(str(error)) from error
+                raise
+        return held
 
     def _record_start(self) -> None:
         """Make the job's log and record the run as running: a full disk keeps it in the queue.
@@ -182,7 +203,8 @@ class Supervisor:
         before = self.state
         self._open_log()
         try:
-            self._write_state("running", started_at=time.time(), reason="")
+            gpu_record = self._gpus.record if self._gpus is not None else {}
+            self._write_state("running", started_at=time.time(), reason="", **gpu_record)
         except OSError:
             self.state = before
             raise
@@ -224,6 +246,7 @@ class Supervisor:
     def _start(self, slots: list[int]) -> None:
         """Start the job; if this raises OSError, it did not start."""
         marks = {process.KEY_VARIABLE: self.key, process.FOLDER_VARIABLE: os.path.realpath(self.run_folder)}
+        gpu_variables = self._gpus.environment if self._gpus is not None else {}
         # A session of its own: an abort that signals the job's session or group must not reach this process. A subreaper:
         # should this process die alone, what the job forks stays below the job.
         self.job = subprocess.Popen(
@@ -232,7 +255,7 @@ class Supervisor:
             stdout=self._log,
             stderr=subprocess.STDOUT,
             cwd=self.workspace.root,
-            env={**os.environ, **self.spec.get("env", {}), **marks, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, **self.spec.get("env", {}), **gpu_variables, **marks, "PYTHONUNBUFFERED": "1"},
             start_new_session=True,
             preexec_fn=process.become_subreaper,  # noqa: PLW1509 - this process has one thread
             pass_fds=slots,

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from console.hosts.agent.disk import disk_full_error
 from console.hosts.pull.local_copy import GROWING, GrowingFile, RunReader, RunsFolder, read_state, write_state
-from console.hosts.pull.poll_reply import Chunk, FileSize, PollReply, reported_state, with_safe_reason
+from console.hosts.pull.poll_reply import Chunk, FileSize, PollReply, reported_state, with_safe_texts
 from console.hosts.pull.verify import local_manifest
 from console.hosts.ssh.errors import LinkDown
 from console.hosts.transfer.errors import NoRoom
@@ -294,7 +294,7 @@ class RunFollower:
             folder = self._folder.copy_folder(run, key, self._names)
             files = {name: GrowingFile(folder / GROWING[name]) for name in self._names}
         state = read_state(folder) if key else None
-        return key, folder, files, state and with_safe_reason(state)
+        return key, folder, files, state and with_safe_texts(state)
 
     async def _store(self, chunks: Sequence[Chunk], sizes: Sequence[FileSize]) -> None:
         """Follow the launches that the host reported, append ``chunks`` to their copies, then read what is new there."""

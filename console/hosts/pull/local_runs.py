@@ -7,6 +7,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from console.hosts.pull.local_copy import RunReader, RunsFolder, read_state
+from console.hosts.pull.poll_reply import with_safe_texts
 from console.hosts.pull.verify import local_manifest
 from console.runs.log_store import LogStore
 from console.runs.run_view import RunView
@@ -88,7 +89,7 @@ class LocalRun:
                 break
         state = read_state(self.folder) if self.folder else None
         if state is not None:
-            state = replace(state, reason=sanitize_line(state.reason), heartbeat=0)
+            state = replace(with_safe_texts(state), heartbeat=0)
             if state.ended:
                 self.log.end()
         self.view = replace(self.view, state=state)

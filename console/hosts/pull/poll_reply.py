@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from console.hosts.agent.workspace import KEY
 from console.sanitize import sanitize_line
-from engine.contract.state import RunState
+from engine.contract.state import RunGpu, RunState
 from engine.contract.validation_words import error_in_words
 
 
@@ -52,7 +52,7 @@ class PollReply(Struct, frozen=True):
 def reported_state(reported: object) -> RunState:
     """The state of a run, its text safe to show; one that cannot be understood is ``lost``, with the reason."""
     try:
-        state = with_safe_reason(msgspec.convert(reported, RunState))
+        state = with_safe_texts(msgspec.convert(reported, RunState))
     except (msgspec.ValidationError, ValueError, OverflowError, RecursionError) as error:
         return _not_understood(sanitize_line(error_in_words(error)))
     if not KEY.match(state.key) and (state.key or state.state != "lost"):  # it becomes the name of a folder
@@ -64,6 +64,7 @@ def _not_understood(why: str) -> RunState:
     return RunState("lost", "", reason=f"its state on the host cannot be understood: {why}")
 
 
-def with_safe_reason(state: RunState) -> RunState:
-    """``state`` with a reason that is safe to show."""
-    return replace(state, reason=sanitize_line(state.reason))
+def with_safe_texts(state: RunState) -> RunState:
+    """``state`` with a reason and a GPU that are safe to show."""
+    gpu = state.gpu and RunGpu(*map(sanitize_line, (state.gpu.uuid, state.gpu.index, state.gpu.name)))
+    return replace(state, reason=sanitize_line(state.reason), gpu=gpu)

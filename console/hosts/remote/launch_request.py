@@ -67,6 +67,8 @@ def launch_request(
         "env": {"TOKENIZERS_PARALLELISM": "false"},
         "carry": CARRIED if resume else (),
     }
+    if host.device != "cpu" and host.launcher != "slurm":  # Slurm chooses a job's GPUs itself
+        request["gpu"] = {"device": host.device, "occupied": host.occupied_gpu}
     if host.launcher == "slurm":
         slurm = host.slurm or SlurmSettings()
         # runs of one launch with the same array name become one job array

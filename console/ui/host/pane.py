@@ -188,20 +188,20 @@ def _facts(facts: HostFacts) -> list[Content | None]:
         _line("Memory", _usage(used, facts.memory_total)),
         _line("Disk", _usage(facts.disk_total - facts.disk_free, facts.disk_total)),
     ]
-    for gpu in facts.gpus:
-        lines += _gpu(gpu)
+    for number, gpu in enumerate(facts.gpus):
+        lines += _gpu(gpu, f"GPU {number}" if len(facts.gpus) > 1 else "GPU")
     if not facts.gpus:
         lines.append(_line("GPU", facts.gpu_note or "none; runs use the CPU"))
     return lines
 
 
-def _gpu(gpu: Gpu) -> list[Content | None]:
+def _gpu(gpu: Gpu, label: str) -> list[Content | None]:
     busy = f", {gpu.utilization}% busy" if gpu.utilization is not None else ""
     busy += f", {gpu.temperature} °C" if gpu.temperature is not None else ""
     busy += f", {gpu.power:.0f} W" if gpu.power is not None else ""
-    lines = [_line("GPU", f"{gpu.name}{busy}, driver {gpu.driver}")]
+    lines = [_line(label, f"{gpu.name}{busy}, driver {gpu.driver}")]
     if gpu.memory_used is not None and gpu.memory_total:
-        lines.append(_line("GPU memory", _usage(gpu.memory_used * _MIB, gpu.memory_total * _MIB)))
+        lines.append(_line(f"{label} memory", _usage(gpu.memory_used * _MIB, gpu.memory_total * _MIB)))
     return lines
 
 

@@ -204,6 +204,8 @@ def _gpus(data: OverviewData, width: int, height: int) -> list[Content]:
     each = max(2, (height - 1) // len(last.gpus))
     for at, gpu in enumerate(last.gpus):
         name = f"GPU {at}: {gpu.name}" if len(last.gpus) > 1 else f"GPU: {gpu.name}"
+        if bound := _bound_to(data, gpu):
+            name += f", {bound}"
         lines += [_title(f"{name}, last {period}"), *_gpu_lines(data, at, width)][:each]
     users = _gpu_users(data)
     return [*lines[: height - 1], users] if users and height > 2 else lines[:height]
@@ -229,6 +231,12 @@ def _gpu_lines(data: OverviewData, at: int, width: int) -> list[Content]:
         line("power", lambda one: one.power, f"{gpu.power or 0:.0f} W"),
     )
     return [one for one in lines if one is not None]
+
+
+def _bound_to(data: OverviewData, gpu: Gpu) -> str:
+    """``A/42, B/1``: the running runs that have this GPU."""
+    states = {view.run: view.state for view in data.snapshot.runs.values() if view.state_name == "running"}
+    return ", ".join(run.label for run, one in states.items() if one and one.gpu and one.gpu.uuid == gpu.uuid)
 
 
 def _gpu_users(data: OverviewData) -> Content | None:

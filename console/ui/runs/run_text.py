@@ -238,13 +238,19 @@ def _reason_text(view: RunView) -> str:
 def _took_text(view: RunView) -> str:
     if view.state is None or not view.state.ended or not view.state.started_at:
         return ""
-    return f"Took {duration(view.state.ended_at - view.state.started_at)}"
+    return f"Took {duration(view.state.ended_at - view.state.started_at)}" + _on_gpu(view)
+
+
+def _on_gpu(view: RunView) -> str:
+    """`` on GPU 0 (NVIDIA L40S)``; "" of a run that is not bound to one."""
+    gpu = view.state.gpu if view.state else None
+    return f" on GPU {gpu.index} ({gpu.name})" if gpu is not None else ""
 
 
 def _running_text(view: RunView, stage_seconds: float | None, stale: Staleness) -> str:
     if view.state_name != "running":
         return ""
-    parts = [stage_text(view) + (f" ({view.stage_note})" if view.stage_note else "")]
+    parts = [stage_text(view) + (f" ({view.stage_note})" if view.stage_note else "") + _on_gpu(view)]
     if view.progress:
         parts.append(_progress_text(view))
     if view.last_step:

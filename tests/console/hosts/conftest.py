@@ -175,7 +175,9 @@ async def link(host: Host) -> AsyncIterator[AgentClient]:
         yield link
 
 
-async def launch(link: AgentClient, run: str, code: str, *, key: str | None = None, slots: int = 1) -> str:
+async def launch(
+    link: AgentClient, run: str, code: str, *, key: str | None = None, slots: int = 1, gpu: dict[str, str] | None = None
+) -> str:
     """Launch Python ``code`` as a job; returns the key that the run is active under."""
     reply = await link.request(
         "launch",
@@ -187,6 +189,7 @@ async def launch(link: AgentClient, run: str, code: str, *, key: str | None = No
         files={},
         argv=["python3", "-c", code],
         env={},
+        gpu=gpu,
     )
     return str(reply["key"])
 

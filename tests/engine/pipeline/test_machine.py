@@ -26,6 +26,8 @@ def test_a_gpu_is_used_if_pytorch_is_built_for_it(
     found = device_found({})
     assert (found.device, found.gpus) == (device, ("NVIDIA H100 80GB HBM3, 81559 MiB, 570.1",))
     assert device_found({"CUDA_VISIBLE_DEVICES": ""}).device == "cpu"
+    tool.write_text("#!/bin/sh\necho $3\n")
+    assert device_found({"CUDA_VISIBLE_DEVICES": "GPU-1b"}).gpus == ("--id=GPU-1b",), "a run is on one of several"
     tool.write_text("#!/bin/sh\nexit 9\n")
     assert device_found({}).gpus == ()
 

@@ -58,6 +58,7 @@ NOT_STATES: dict[str, Callable[[Path], None]] = {
     "process negative": _content(
         b'{"state": "running", "key": "%s", "job": {"pid": -1, "start": 1, "boot": ""}}' % KEY.encode()
     ),
+    "GPU a text": _content(b'{"state": "running", "key": "%s", "gpu": "GPU-1"}' % KEY.encode()),
     "half a character": _content(b'{"state": "failed", "key": "%s", "reason": "\\ud800"}' % KEY.encode()),
 }
 

@@ -44,13 +44,19 @@ def test_nvidia_smi_that_answers_nonsense_is_a_note(tmp_path: Path, smi: Path) -
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("NVIDIA X, 49140, 3, 97, 550.1, 71, 284.31", Gpu("NVIDIA X", 49140, 3, 97, "550.1", 71, 284.31)),
-        ("NVIDIA X, 49140, [N/A], 3, 550.1, 40, [N/A]", Gpu("NVIDIA X", 49140, None, 3, "550.1", 40, None)),
         (
-            "X, [N/A], [N/A], [Not Supported], 550.1, N/A, [Unknown Error]",
-            Gpu("X", None, None, None, "550.1", None, None),
+            "NVIDIA X, 49140, 3, 97, 550.1, 71, 284.31, GPU-1",
+            Gpu("NVIDIA X", 49140, 3, 97, "550.1", 71, 284.31, "GPU-1"),
         ),
-        ("X, 1, 1, 1, 5, -3, 1e400", Gpu("X", 1, 1, 1, "5", None, None)),  # not what a GPU has
+        (
+            "NVIDIA X, 49140, [N/A], 3, 550.1, 40, [N/A], GPU-1",
+            Gpu("NVIDIA X", 49140, None, 3, "550.1", 40, None, "GPU-1"),
+        ),
+        (
+            "X, [N/A], [N/A], [Not Supported], 550.1, N/A, [Unknown Error], [N/A]",
+            Gpu("X", None, None, None, "550.1", None, None, "[N/A]"),
+        ),
+        ("X, 1, 1, 1, 5, -3, 1e400, -", Gpu("X", 1, 1, 1, "5", None, None, "-")),  # not what a GPU has
     ],
 )
 def test_a_number_that_a_gpu_does_not_report_is_none(tmp_path: Path, smi: Path, line: str, expected: Gpu) -> None:
@@ -63,7 +69,7 @@ def test_who_uses_the_gpu_is_asked_for_only_on_request(tmp_path: Path, smi: Path
     pid, gone = os.getpid(), 2**22 + 1  # no process has a number above the kernel's limit
     answers(
         smi,
-        "echo 'X, 1, 1, 1, 5, 40, 70.0'",
+        "echo 'X, 1, 1, 1, 5, 40, 70.0, GPU-1'",
         f"echo '{pid}, python3, 512'; echo '{gone}, /opt/a, b, [N/A]'",
     )
     workspace = Workspace(tmp_path / "ws")
@@ -78,6 +84,6 @@ def test_who_uses_the_gpu_is_asked_for_only_on_request(tmp_path: Path, smi: Path
 
 
 def test_no_answer_on_who_uses_the_gpu_is_not_nobody(tmp_path: Path, smi: Path) -> None:
-    answers(smi, "echo 'X, 1, 1, 1, 5, 40, 70.0'", "exit 3")
+    answers(smi, "echo 'X, 1, 1, 1, 5, 40, 70.0, GPU-1'", "exit 3")
     facts = host_facts.facts(Workspace(tmp_path / "ws"), {"gpu_processes": True})
     assert facts["gpu_processes"] is None and len(facts["gpus"]) == 1

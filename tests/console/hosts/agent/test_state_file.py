@@ -71,6 +71,7 @@ def test_the_longest_states_of_the_most_runs_are_a_reply_that_the_console_takes(
     state: dict[str, Any] = {"state": "finished", "key": KEY, "slurm": {"node": text}}
     state |= dict.fromkeys(("settings", "reason"), text)
     state |= {"supervisor": PROCESS, "job": PROCESS, "ticket": 2**62, "anything": text}
+    state |= {"gpu": dict.fromkeys(("uuid", "index", "name"), text[:99])}
     assert not state_problem(state)
     assert len(json.dumps(reported(state))) * MAX_RUNS + 2 * MAX_LIMIT < MAX_REPLY_BYTES
 
@@ -92,7 +93,14 @@ def test_a_final_file_is_read_once_and_again_when_it_was_replaced(tmp_path: Path
         files.get(path)
 
 
-@pytest.mark.parametrize("change", [dict.copy, lambda state: {**state, "exit_code": None, "slurm": {"node": "n"}}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        dict.copy,
+        lambda state: {**state, "exit_code": None, "slurm": {"node": "n"}},
+        lambda state: {**state, "gpu": {"uuid": "GPU-1", "index": "0", "name": "NVIDIA X"}},
+    ],
+)
 def test_what_a_supervisor_writes_is_a_state(change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     state = {"state": "running", "key": KEY, "ticket": 3, "settings": "s", "heartbeat": 7, "supervisor": PROCESS}
     state = change({**state, "job": None, "queued_at": 1, "started_at": 2.5, "processes": 2, "supervised": True})

@@ -19,7 +19,7 @@ from console.runs.snapshot import Snapshot
 from console.ui.runs.overview_text import OverviewData, overview_lines, sparkline, time_left_text, total_text
 from engine.contract.events import Step, Warning
 from engine.contract.settings import RunId
-from engine.contract.state import Identity, RunState
+from engine.contract.state import Identity, RunGpu, RunState
 from tests.console.ui.driving import HOSTILE
 from tests.console.ui.fake_session import FACTS, FakeSession
 from tests.console.ui.scenes import finished, training, view_of
@@ -110,6 +110,15 @@ def test_a_gpu_shows_use_memory_temperature_power_and_who_holds_it() -> None:
         assert part in text, part
     assert "used by ann A/42 10.7 GiB, bob blender" in text
     assert "used by nobody" in "\n".join(shown(snapshot(history=history(Gpu("X", 1, 1, 1, "5"), processes=())), 80))
+
+
+def test_each_of_several_gpus_names_the_runs_that_are_bound_to_it() -> None:
+    gpus = (Gpu("L40S", 46_068, 1, 1, "5", uuid="GPU-b"), Gpu("L40S", 46_068, 1, 1, "5", uuid="GPU-a"))
+    runs = (A, RunId("B", 42), RunId("C", 42))
+    bound = zip(runs, ("GPU-a", "GPU-b", "GPU-a"), strict=True)
+    views = [RunView(run, RunState("running", "k", gpu=RunGpu(uuid, "9", "L40S"))) for run, uuid in bound]
+    text = "\n".join(shown(snapshot(*views, history=history(*gpus)), 80, 40))
+    assert "GPU 0: L40S, B/42, last 4 min" in text and "GPU 1: L40S, A/42, C/42, last 4 min" in text
 
 
 def test_what_a_gpu_does_not_report_is_left_out() -> None:
