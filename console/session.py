@@ -15,6 +15,7 @@ from console.hosts.host_config import HostConfig
 from console.hosts.host_link import HostLink
 from console.hosts.preflight.checks import Check, Repair, checklist
 from console.hosts.preflight.examine import engine_error, engine_python, examine_host, make_environment, obtain_wordnet
+from console.hosts.pull.unsynced import decode_launches, unsynced
 from console.hosts.pull.verify import VerifyResult, verify_runs
 from console.hosts.remote.agent_client import AgentClient, AgentRefused
 from console.hosts.remote.launch_request import launch_request
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from console.results.next_steps.decisions import Decision
 
 LAUNCH_S = 30.0  # for each run of a launch: a cluster is slow to answer
+HASHING_S = 600.0  # without a byte of a reply, while the host hashes all that it holds
 READ_ONLY = "the console is read-only: it launches, aborts, repairs, adds and decides nothing"
 
 
@@ -315,6 +317,25 @@ class Session(SessionResults):
             return
         async for progress in make_environment(self._link.host, connection, agent):
             yield progress.step if progress.state == "making" else progress.error or progress.state
+
+    async def unsynced(self) -> tuple[str, ...]:
+        """Why not every byte of every launch in the host's workspace is local; empty if all are. Hashes both ends.
+
+        Raises:
+            LinkDown: also if the reply cannot be understood.
+            BadInput: the host refused.
+        """
+        _, agent = self._link.connected()
+        try:
+            first = decode_launches(await agent.request("list_launches", HASHING_S))
+            reasons = await asyncio.to_thread(unsynced, self._runs_dir.parent, first)
+            # what was launched or ended while the local files were read counts as well
+            changed = not reasons and decode_launches(await agent.request("list_launches", HASHING_S)) != first
+        except AgentRefused as refusal:
+            raise BadInput(str(refusal)) from refusal
+        except msgspec.ValidationError as error:
+            raise LinkDown(f"the agent's reply cannot be understood: {sanitize_line(error_in_words(error))}") from error
+        return ("the host's runs changed meanwhile",) if changed else reasons
 
     def pull_again(self) -> tuple[RunId, ...]:
         """Pull all damaged and waiting runs now; returns them. BadInput if another console writes the local runs folder."""

@@ -51,6 +51,11 @@ class Context:
         """The host's name for people."""
         return self.host.title
 
+    @property
+    def waits_for_synced(self) -> bool:
+        """Whether this is ``watch --until synced``."""
+        return bool(self.options.command == "watch" and self.options.until == "synced")
+
     def session(self, prompter: Prompter | None = None) -> Session:
         """A session on the host. Its import takes most of a second, so it happens here and not earlier.
 
@@ -81,7 +86,7 @@ class Context:
             strict=getattr(self.options, "strict", None),
             host_name=self.host_name,
             access=Access(prompter=prompter),
-            syncs_runs=command in WRITING and not lists,
+            syncs_runs=(command in WRITING and not lists) or self.waits_for_synced,
             keeps_logs=command == "logs",
         )
 

@@ -11,7 +11,7 @@ def add_host_commands(commands: Commands, parents: list[Parser]) -> None:
     chosen = chosen_options()
     _add_run(commands, [*parents, condition_option()])
     commands.add_parser("status", parents=parents, help="print the state of every run on the host")
-    commands.add_parser("watch", parents=parents, help="show the runs as they change, until interrupted")
+    _add_watch(commands, [*parents, chosen])
     wait = commands.add_parser("wait", parents=[*parents, chosen], help="wait until runs have ended or reached a state")
     wait.add_argument(
         "--until",
@@ -28,6 +28,22 @@ def add_host_commands(commands: Commands, parents: list[Parser]) -> None:
     preflight.add_argument("--repair", action="store_true", help="carry out the repairs that the checks advise")
     _add_sync(commands, parents)
     _add_serve(commands, parents[:-1])  # it waits for no host
+
+
+def _add_watch(commands: Commands, parents: list[Parser]) -> None:
+    watch = commands.add_parser("watch", parents=parents, help="show the runs as they change, until interrupted")
+    watch.add_argument(
+        "--until",
+        choices=("synced",),
+        default=None,
+        help="sync the runs, and end once all (or the chosen ones) have ended and every byte on the host is local and verified",
+    )
+    watch.add_argument(
+        "argv",
+        nargs="*",
+        metavar="-- COMMAND",
+        help="with --until: run this program then, such as a provider's stop call (default: when_done of hosts.toml)",
+    )
 
 
 def _add_run(commands: Commands, parents: list[Parser]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from console import exit_codes
 from console.commands.answers import ChosenCondition, ChosenRun, LaunchChoiceAnswer, OutcomesAnswer, print_json
@@ -13,6 +13,7 @@ from console.commands.limits import WaitLimit
 from console.commands.output import REPORT_EVERY_S, is_progress_ndjson, print_line, report, table
 from console.commands.results import print_report
 from console.commands.status import run_status
+from console.commands.when_done import check_command, reasons_text, run_when_done, still_undone
 from console.format import counted
 from console.hosts.ssh.errors import LinkDown
 from console.results.next_steps.launch_choice import LaunchChoice
@@ -44,6 +45,7 @@ async def run(context: Context) -> int:
         run that was to be launched is queued. With ``--dry-run``, 0.
     """
     choice = context.launch_choice()
+    when_done = check_command(context.host.when_done, "when_done")
     if context.options.dry_run:
         _print_choice(choice, as_json=context.options.json)
         return exit_codes.DONE
@@ -74,10 +76,19 @@ async def run(context: Context) -> int:
                 report(f"{outcome.run.label}: another launch has replaced the one of this command")
                 launched = exit_codes.FAILED
         snapshot = session.snapshot
+        code = await _when_done(session, when_done, chosen) if when_done else exit_codes.DONE
     if not any(view.active for view in snapshot.runs.values()):
         report(f"{all_ended_text(snapshot)}: the verdict follows; the console shows it in view 4")
     print_report(session.report(), context.options)
-    return _exit_code(snapshot, chosen) or launched
+    return _exit_code(snapshot, chosen) or launched or code
+
+
+async def _when_done(session: Session, argv: Sequence[str], runs: Iterable[RunId]) -> int:
+    """Run the host's ``when_done`` command if all is done, else say why it is not run."""
+    if reasons := await still_undone(session, runs):
+        report(f"when_done is not run: {reasons_text(reasons)}", "error")
+        return exit_codes.FAILED
+    return await run_when_done(argv)
 
 
 def _print_choice(choice: LaunchChoice, *, as_json: bool) -> None:

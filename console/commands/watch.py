@@ -2,40 +2,90 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sys
 import time
+from collections.abc import Callable
 
 from console.commands.answers import TransitionLine, json_line
 from console.commands.connect import Changes, command, connected
 from console.commands.context import Context
-from console.commands.output import print_line, write
+from console.commands.output import print_line, report, write
 from console.commands.status import status_answer, status_table
+from console.commands.when_done import check_command, run_when_done, wait_until_done
 from console.runs.snapshot import Snapshot
 from console.runs.transitions import Transition, state_counts
 from console.sanitize import sanitize_line
+from console.session import Session
+from engine.contract.bad_input import BadInput
 
 
 @command
 async def watch(context: Context) -> int:
-    """Show the runs until interrupted, or until ``--timeout`` is over."""
+    """Show the runs until interrupted, until ``--timeout`` is over, or with ``--until synced`` until all is done.
+
+    Raises:
+        BadInput: a command without ``--until``, or one that cannot be run here.
+
+    Returns:
+        0 once all is done; 1 if the command that is run then fails.
+    """
+    argv = _command_when_done(context)
     session = context.session()
     screen = _Screen() if sys.stdout is not None and sys.stdout.isatty() and not context.options.json else None
     async with connected(session):
-        changes = Changes(session)
-        snapshot = session.snapshot
+        tasks = [asyncio.create_task(_show(context, session, screen))]
+        if context.waits_for_synced:
+            on_reasons = _reporter(session, screen)
+            tasks.append(asyncio.create_task(wait_until_done(session, context.chosen_runs(), on_reasons)))
+        try:
+            for ended in (await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED))[0]:
+                ended.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+        return await run_when_done(argv)
+
+
+def _command_when_done(context: Context) -> tuple[str, ...]:
+    if not context.waits_for_synced:
+        if context.options.argv:
+            raise BadInput("needs --until synced, after which it is run", field="COMMAND")
+        return ()
+    typed = tuple(context.options.argv)
+    return check_command(typed, "COMMAND") if typed else check_command(context.host.when_done, "when_done")
+
+
+def _reporter(session: Session, screen: _Screen | None) -> Callable[[str], None]:
+    """Shows why not all is done: below the table on a terminal, else on stderr."""
+
+    def on_reasons(text: str) -> None:
+        if screen is None:
+            report(f"not done yet: {text}")
+        else:
+            screen.note = f"not done yet: {text}"
+            screen.draw(session.snapshot)
+
+    return on_reasons
+
+
+async def _show(context: Context, session: Session, screen: _Screen | None) -> None:
+    """Show each change of the runs, on and on."""
+    changes = Changes(session)
+    snapshot = session.snapshot
+    if screen is not None:
+        screen.draw(snapshot)
+    elif context.options.json:
+        print_line(json_line("status", "watch", status_answer(context, snapshot)))
+    else:
+        print_line(status_table(snapshot))
+    while True:
+        snapshot, found = await changes.next()
         if screen is not None:
             screen.draw(snapshot)
-        elif context.options.json:
-            print_line(json_line("status", "watch", status_answer(context, snapshot)))
-        else:
-            print_line(status_table(snapshot))
-        while True:
-            snapshot, found = await changes.next()
-            if screen is not None:
-                screen.draw(snapshot)
-            for one in found if screen is None else ():
-                print_line(_line(one, as_json=context.options.json))
+        for one in found if screen is None else ():
+            print_line(_line(one, as_json=context.options.json))
 
 
 def _line(one: Transition, *, as_json: bool) -> str:
@@ -49,11 +99,13 @@ class _Screen:
 
     def __init__(self) -> None:
         self._lines = 0
+        self.note = ""
 
     def draw(self, snapshot: Snapshot) -> None:
         """Draw ``snapshot`` in place of what is there."""
         columns, rows = shutil.get_terminal_size()
-        lines = watch_lines(snapshot, columns, rows - 1, time.strftime("%H:%M:%S"))
+        lines = watch_lines(snapshot, columns, rows - (2 if self.note else 1), time.strftime("%H:%M:%S"))
+        lines += [sanitize_line(self.note)[:columns]] if self.note else []
         up = f"\x1b[{self._lines}F" if self._lines else ""
         write(sys.stdout, f"{up}\x1b[J" + "\n".join(lines) + "\n")
         self._lines = len(lines)

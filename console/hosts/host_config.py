@@ -62,6 +62,8 @@ class HostConfig(Struct, frozen=True, forbid_unknown_fields=True):
         occupied_gpu: whether a run waits for a GPU that other processes use, is refused (fails at once) or shares it.
         cpus, memory_gib, disk_gib, gpu_memory_gib: what the host is expected to have, which preflight checks: CPUs and
             memory for runs, the size of the workspace's disk, the memory of each GPU; in GiB.
+        when_done: a program and its arguments, run on this machine by ``run`` and ``watch --until synced`` once every run has
+            ended and every byte on the host is local and verified.
     """
 
     title: str
@@ -83,6 +85,7 @@ class HostConfig(Struct, frozen=True, forbid_unknown_fields=True):
     gpu_memory_gib: Annotated[float, Meta(gt=0)] | None = None
     price_per_hour: Annotated[float, Meta(ge=0, le=1e6)] | None = None
     currency: Annotated[str, Meta(pattern=r"^([A-Z]{3})?$")] = ""
+    when_done: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
     slurm: SlurmSettings | None = None
 
 

@@ -15,6 +15,7 @@ from console.hosts.agent import environment, jobs
 from console.hosts.agent.abort import abort
 from console.hosts.agent.caretaker import CARETAKER
 from console.hosts.agent.host_facts import facts, preflight_facts
+from console.hosts.agent.inventory import list_launches
 from console.hosts.agent.lease import Lease
 from console.hosts.agent.poll import poll
 from console.hosts.agent.restore import list_set_aside, restore
@@ -38,6 +39,7 @@ VERBS = {
     "abort": abort,
     "restore": restore,
     "list_set_aside": list_set_aside,
+    "list_launches": list_launches,
     "poll": poll,
     "facts": facts,
     "preflight_facts": preflight_facts,
