@@ -104,12 +104,30 @@ class RunStatus(Struct, frozen=True):
     gpu: RunGpu | None = None
 
 
+class CostAnswer(Struct, frozen=True):
+    """What the host costs for the runs, by ``price_per_hour`` of its entry; null: not known.
+
+    Attributes:
+        spent: for the time in which any run ran; ``expected``: that of all, once none is active any more; ``left``: of it.
+        at_least: the ends of some active runs are not known, so that ``expected`` is too low.
+        idle: for the time since the last run ended, where none is active; not in ``spent``.
+    """
+
+    currency: str
+    spent: float
+    expected: float | None
+    left: float | None
+    at_least: bool
+    idle: float | None
+
+
 class StatusAnswer(Struct, frozen=True):
     """State and sync status of every run of the profile, as the host reported them.
 
     Attributes:
         disk_free: bytes left on the host's disk; null: not known. ``disk_full``: too few for a run to start.
         unnamed_runs: how many run folders on the host are of conditions or seeds that the experiment does not have.
+        cost: null without a price.
     """
 
     host: str
@@ -118,6 +136,7 @@ class StatusAnswer(Struct, frozen=True):
     disk_free: int | None
     disk_full: bool
     unnamed_runs: int
+    cost: CostAnswer | None = None
 
 
 class WaitAnswer(Struct, frozen=True):

@@ -40,8 +40,8 @@ class Context:
         self.profile: str = options.profile
         profile_of(self.experiment, self.profile)
         self.runs_dir: Path = absolute(options.runs, "--runs")
-        check_runs_folder(self.runs_dir, is_written=options.command in WRITING and not options.read_only)
-        if options.command in WRITING:
+        check_runs_folder(self.runs_dir, is_written=self.writes and not options.read_only)
+        if self.writes:
             check_source(self.runs_dir, self.experiment_file, self.experiment, self.profile)
         self.host_name: str = options.host
         self.host = read_host(options.hosts or find_config("hosts.toml"), self.host_name)
@@ -50,6 +50,11 @@ class Context:
     def host_title(self) -> str:
         """The host's name for people."""
         return self.host.title
+
+    @property
+    def writes(self) -> bool:
+        """Whether the command writes the runs folder."""
+        return self.options.command in WRITING or self.waits_for_synced
 
     @property
     def waits_for_synced(self) -> bool:
@@ -86,7 +91,7 @@ class Context:
             strict=getattr(self.options, "strict", None),
             host_name=self.host_name,
             access=Access(prompter=prompter),
-            syncs_runs=(command in WRITING and not lists) or self.waits_for_synced,
+            syncs_runs=self.writes and not lists,
             keeps_logs=command == "logs",
         )
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from contextlib import suppress
+
 from msgspec import structs
 
 from console import exit_codes
-from console.commands.answers import ConditionTitle, RunStatus, StatusAnswer, print_json
-from console.commands.connect import command, connected
+from console.commands.answers import ConditionTitle, CostAnswer, RunStatus, StatusAnswer, print_json
+from console.commands.connect import Changes, command, connected
 from console.commands.context import Context
 from console.commands.output import print_line, table
 from console.format import size
+from console.runs.estimates import Estimate, MeasuredRuns, cost_text, estimate
 from console.runs.run_view import RunView, fraction_done, training_seconds_left
 from console.runs.snapshot import NOT_SEALED, Snapshot, SyncState
-from engine.contract.settings import differences, run_ids
+from console.session import Session
+from engine.contract.settings import differences, resolve, run_ids
+
+HOST_TIME_S = 10.0
 
 
 @command
@@ -20,18 +28,52 @@ async def status(context: Context) -> int:
     """Ask the host once and print its answer."""
     session = context.session()
     async with connected(session):
+        if session.snapshot.host.price_per_hour is not None:
+            await _host_time(session)
         snapshot = session.snapshot
     if context.options.json:
         print_json("status", "status", status_answer(context, snapshot))
     else:
         print_line(status_table(snapshot))
+        if cost := cost_text(_estimate(context, snapshot)):
+            print_line(f"cost: {cost}")
     return exit_codes.DONE
+
+
+async def _host_time(session: Session) -> None:
+    """Wait for the host's clock, by which costs are told, a moment at most."""
+    changes = Changes(session)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(HOST_TIME_S):
+            while session.snapshot.host_history.host_time(time.monotonic()) is None:
+                await changes.next()
 
 
 def status_answer(context: Context, snapshot: Snapshot) -> StatusAnswer:
     """The runs in ``snapshot`` as JSON has them."""
     host, runs = snapshot.host, tuple(run_status(view, snapshot) for view in snapshot.runs.values())
-    return StatusAnswer(host.name, conditions_of(context), runs, host.disk_free, host.disk_full, host.unnamed_runs)
+    return StatusAnswer(
+        host.name,
+        conditions_of(context),
+        runs,
+        host.disk_free,
+        host.disk_full,
+        host.unnamed_runs,
+        _cost(_estimate(context, snapshot)),
+    )
+
+
+def _estimate(context: Context, snapshot: Snapshot) -> Estimate:
+    settings = {run: resolve(context.experiment, context.profile, run) for run in snapshot.runs}
+    expected = MeasuredRuns(settings, snapshot.runs).expected_of_all(settings)
+    return estimate(snapshot, expected, snapshot.host_history.host_time(time.monotonic()))
+
+
+def _cost(found: Estimate) -> CostAnswer | None:
+    if found.spent is None:
+        return None
+    left = None if found.cost is None else found.cost - found.spent
+    return CostAnswer(found.currency, found.spent, found.cost, left, found.at_least, found.idle)
 
 
 def status_table(snapshot: Snapshot) -> str:

@@ -16,6 +16,7 @@ from engine.contract.settings import RunId, Settings
 
 _LONGEST_S = 1e8  # three years: a longer time comes from a clock that was set
 _HOUR_S = 3600.0
+_LEAST_COST = 0.01  # of the currency: less is no news
 _BEFORE_TRAINING = ("", "data", "encode", "warm_start")
 
 
@@ -51,6 +52,7 @@ class Estimate(Struct, frozen=True):
         seconds: until every active run has ended; None: not known. ``at_least``: some of them are not known and come on top.
         finish_in: of each active run whose end can be told, the queue of the host considered.
         spent: cost of the time in which any run ran; None without a price. ``cost``: that of all, once nothing is active.
+        idle: cost of the time since the last run ended, where none is active; the host is paid for all the same.
     """
 
     finished: int
@@ -61,6 +63,7 @@ class Estimate(Struct, frozen=True):
     finish_in: dict[RunId, float] = {}
     spent: float | None = None
     cost: float | None = None
+    idle: float | None = None
     currency: str = ""
 
 
@@ -179,8 +182,20 @@ def estimate(
         finish_in=finish_in,
         spent=spent,
         cost=None if spent is None or seconds is None else spent + (host.price_per_hour or 0.0) * seconds / _HOUR_S,
+        idle=_idle(views.values(), host.price_per_hour, host_time) if not active else None,
         currency=host.currency,
     )
+
+
+def cost_text(found: Estimate) -> str:
+    """``1.10 of about 2.30 EUR, 1.20 left``, or ``2.30 EUR, 0.40 more since the last run ended``; "" without a price."""
+    if found.spent is None:
+        return ""
+    if found.active and found.cost is not None:
+        about = "at least" if found.at_least else "about"
+        return f"{found.spent:.2f} of {about} {found.cost:.2f} {found.currency}, {found.cost - found.spent:.2f} left"
+    idle = f", {found.idle:.2f} more since the last run ended" if found.idle and found.idle >= _LEAST_COST else ""
+    return f"{found.spent:.2f} {found.currency}{idle}"
 
 
 def seconds_left(view: RunView, expected: RunTimes, host_time: float | None) -> float | None:
@@ -240,6 +255,13 @@ def _spent(views: Iterable[RunView], price: float | None, host_time: float | Non
         total += max(0.0, end - max(start, reached))
         reached = max(reached, end)
     return price * total / _HOUR_S
+
+
+def _idle(views: Iterable[RunView], price: float | None, host_time: float | None) -> float | None:
+    """Cost of the time since the last of ``views`` ended; None without a price, an end or the host's time."""
+    ended = max((view.state.ended_at for view in views if view.state is not None), default=0.0)
+    seconds = None if price is None or host_time is None else _span(ended, host_time)
+    return None if price is None or seconds is None else price * seconds / _HOUR_S
 
 
 def _span(start: float, end: float, parts: int = 1) -> float | None:

@@ -12,7 +12,7 @@ from textual.content import Content
 
 from console.format import counted, number, percent, rough_duration, run_label, size
 from console.glyphs import Glyphs
-from console.runs.estimates import Estimate
+from console.runs.estimates import Estimate, cost_text
 from console.runs.host_facts import Gpu, HostHistory
 from console.runs.matrix import queue_places, short_text
 from console.runs.run_view import RunView
@@ -32,7 +32,7 @@ _DAY_S = 86_400
 
 
 def total_text(found: Estimate, now: float | None, stale: Staleness = FRESH) -> Content:
-    """``total 6 of 15, about 41 min left, done by 02:14, 1.10 of about 2.30 EUR``; only what is known.
+    """``total 6 of 15, about 41 min left, done by 02:14, 1.10 of about 2.30 EUR, 1.20 left``; only what is known.
 
     ``now`` is our Unix time in s; None: what is shown is of another time, so no time of day follows.
     """
@@ -45,11 +45,8 @@ def total_text(found: Estimate, now: float | None, stale: Staleness = FRESH) -> 
             parts.append(f"{about} {rough_duration(found.seconds)} left")
             if not found.at_least and not stale and now is not None:
                 parts.append(f"done by {clock_text(now + found.seconds, now)}")
-    if found.spent is not None:
-        cost = f"{found.spent:.2f}"
-        if found.active and found.cost is not None:
-            cost += f" of {'at least' if found.at_least else 'about'} {found.cost:.2f}"
-        parts.append(f"{cost} {found.currency}")
+    if cost := cost_text(found):
+        parts.append(cost)
     note = (f", {stale.note}", "$text-warning") if stale else ""
     return Content.assemble(("total ", "$foreground-muted"), ", ".join(parts), note)
 

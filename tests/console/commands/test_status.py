@@ -1,17 +1,24 @@
-"""``qllm-console status --json``: what it says of the conditions."""
+"""``qllm-console status``: what it says of the conditions, and of costs."""
 
 from __future__ import annotations
 
+import json
+import time
 from argparse import Namespace
 from pathlib import Path
 
+import pytest
+from msgspec.structs import replace
+
 from console import cli
 from console.commands.context import Context
-from console.commands.status import conditions_of, run_status, status_table
+from console.commands.status import conditions_of, run_status, status, status_table
 from console.hosts.pull.poll_reply import reported_state
 from console.runs.run_view import RunView
 from engine.contract.settings import Difference, RunId
 from engine.contract.state import RunGpu, RunState
+from tests.console.commands.json_checker import checked
+from tests.console.commands.quick_engine import command, run_folders, use_job
 from tests.console.tiny import PROFILE, write_experiment
 from tests.console.ui.fake_session import FakeSession
 
@@ -45,3 +52,26 @@ def test_hostile_names_of_a_gpu_are_safe_to_show() -> None:
         {"state": "running", "key": "a" * 32, "gpu": {"uuid": "G", "index": "0", "name": "X\x1b[2J"}}
     )
     assert state.gpu is not None and "\x1b" not in state.gpu.name
+
+
+@pytest.mark.server
+def test_costs_are_told_with_those_since_the_last_run_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use_job(monkeypatch, "")
+    assert command("run", tmp_path, "--seed", "42")() == 0
+    for state in run_folders(tmp_path).glob("?_seed42/state.json"):
+        kept = json.loads(state.read_bytes())
+        now = time.time()
+        state.write_text(json.dumps({**kept, "started_at": now - 7200, "ended_at": now - 3600}))
+    capsys.readouterr()
+    options = cli.parser().parse_args(["status"], Namespace(**cli.DEFAULTS))
+    options.experiment, options.profile, options.runs = write_experiment(tmp_path), PROFILE, tmp_path / "runs"
+    context = Context(options)
+    context.host = replace(context.host, price_per_hour=1.5, currency="EUR")
+    assert status(context) == 0
+    assert "cost: 1.50 EUR, 1.50 more since the last run ended" in capsys.readouterr().out
+    options.json = True
+    assert status(context) == 0
+    cost = checked(capsys.readouterr().out)["cost"]
+    assert (cost["currency"], round(cost["spent"], 2), round(cost["idle"], 2)) == ("EUR", 1.5, 1.5)

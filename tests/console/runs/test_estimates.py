@@ -160,6 +160,15 @@ def test_the_cost_is_that_of_the_hours_in_which_any_run_ran() -> None:
     assert (found.spent, found.cost) == (210.0 + 190.0, 210.0 + 190.0 + 20)
 
 
+def test_the_host_costs_also_after_the_last_run_has_ended() -> None:
+    one = RunView(A, RunState("finished", "k", started_at=NOW - 9000, ended_at=NOW - 7200))
+    last = RunView(B, RunState("failed", "k", started_at=NOW - 9000, ended_at=NOW - 1800))
+    assert estimate(snapshot(one, last, price=2.0), {}, NOW).idle == 1.0
+    assert estimate(snapshot(one, last, trains(C, 5), price=2.0), {}, NOW).idle is None
+    assert estimate(snapshot(one, last, price=2.0), {}, None).idle is None
+    assert estimate(snapshot(RunView(A), price=2.0), {}, NOW).idle is None
+
+
 def test_without_a_price_there_is_no_cost() -> None:
     found = estimate(snapshot(ended(A)), {}, NOW)
     assert (found.spent, found.cost) == (None, None)

@@ -54,15 +54,19 @@ def history(*gpus: Gpu, processes: tuple[GpuProcess, ...] | None = None) -> Host
     [
         (Estimate(0, 9, 0), "total 0 of 9"),
         (Estimate(9, 9, 0, 0.0, spent=2.304, cost=2.304, currency="EUR"), "total 9 of 9, 2.30 EUR"),
+        (
+            Estimate(9, 9, 0, 0.0, spent=2.3, cost=2.3, idle=0.4, currency="EUR"),
+            "total 9 of 9, 2.30 EUR, 0.40 more since the last run ended",
+        ),
         (Estimate(1, 9, 8), "total 1 of 9, 8 active, time left not known yet"),
         (Estimate(1, 9, 8, spent=0.5, currency="USD"), "total 1 of 9, 8 active, time left not known yet, 0.50 USD"),
         (
             Estimate(6, 15, 9, 41 * 60.0, spent=1.1, cost=2.3, currency="EUR"),
-            "total 6 of 15, about 41 min left, done by 12:41, 1.10 of about 2.30 EUR",
+            "total 6 of 15, about 41 min left, done by 12:41, 1.10 of about 2.30 EUR, 1.20 left",
         ),
         (
             Estimate(6, 15, 9, 41 * 60.0, at_least=True, spent=1.1, cost=2.3, currency="EUR"),
-            "total 6 of 15, at least 41 min left, 1.10 of at least 2.30 EUR",
+            "total 6 of 15, at least 41 min left, 1.10 of at least 2.30 EUR, 1.20 left",
         ),
         (Estimate(6, 15, 9, 30 * 3600.0), "total 6 of 15, about 30 h 0 min left, done by Fri 02 Jan 18:00"),
     ],
