@@ -30,7 +30,6 @@ from console.ui.launch.commands import LaunchCommands
 from console.ui.main_screen import MainScreen
 from console.ui.messages import ActionClicked
 from console.ui.notifications import Notifier, TerminalSignals
-from console.ui.palette import ActionPalette
 from console.ui.pane import Pane
 from console.ui.results.commands import ResultCommands
 from console.ui.session_commands import SessionCommands
@@ -43,10 +42,18 @@ from engine.contract.experiment import Experiment, folder_name
 from engine.contract.settings import RunId, run_ids
 
 if TYPE_CHECKING:
+    from textual.command import Provider
+
     from console.hosts.ssh.prompts import Prompter
 
 _SETTLED_S = 3.0  # after the first paint
 _SWITCH_S = 0.001  # after which a thread that reads events or searches a log lets a key be handled; 5 ms by default
+
+
+def _action_palette() -> type[Provider]:
+    from console.ui.palette import ActionPalette  # when the palette is first opened
+
+    return ActionPalette
 
 
 class ConsoleApp(
@@ -79,7 +86,7 @@ class ConsoleApp(
     TITLE = "qllm-console"
     CSS_PATH = "console.tcss"
     BINDINGS = bindings("app")
-    COMMANDS = {ActionPalette}  # noqa: RUF012 (Textual's way)
+    COMMANDS = {_action_palette}  # noqa: RUF012 (Textual's way)
     COMMAND_PALETTE_BINDING = "ctrl+p"
 
     def __init__(

@@ -9,7 +9,7 @@ from typing import cast
 
 from textual import on
 from textual.app import ComposeResult
-from textual.events import Key
+from textual.events import Key, ScreenResume
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widgets import Input
@@ -53,6 +53,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self._in_replay = initial.host.link == "replay"
         self._session: SessionProtocol | None = None
         self._clock = StageClock()
+        self._has_been_shown = False
         self.when_shown: Callable[[], object] | None = None  # called once the view that was asked for is shown
         self._visible: ViewName = "runs"  # follows ``view`` once that pane is mounted and has its widgets
         self._panes: dict[ViewName, Pane] = {"runs": RunsPane(experiment, profile, tuple(initial.runs), id="runs")}
@@ -69,6 +70,12 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self.selected = next(iter(self._initial.runs), None)
         self.snapshot = self._initial
         self.call_after_refresh(self._focus_pane)  # not earlier: a focus styles every widget again
+
+    def on_screen_resume(self, event: ScreenResume) -> None:
+        """Leave out styling every widget again before the first paint: all have just been styled as they were mounted."""
+        if not self._has_been_shown:
+            event.refresh_styles = False
+        self._has_been_shown = True
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Allow the keys of a replay in a replay alone, and not where text is typed."""

@@ -104,7 +104,9 @@ class Spec(Struct, frozen=True):
     git: str
 
 
-decode_spec = msgspec.json.Decoder(Spec).decode
+def decode_spec(text: bytes) -> Spec:
+    """The spec in ``text``; raises ``msgspec.MsgspecError``."""
+    return msgspec.json.decode(text, type=Spec)  # a decoder made on import would delay the console's first paint
 
 
 def read_spec(path: Path) -> Spec:

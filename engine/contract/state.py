@@ -63,4 +63,6 @@ class RunState(Struct, frozen=True, omit_defaults=True):
         return self.state in ENDED
 
 
-decode = msgspec.json.Decoder(RunState).decode
+def decode(text: bytes) -> RunState:
+    """The state in ``text``; raises ``msgspec.MsgspecError``."""
+    return msgspec.json.decode(text, type=RunState)  # a decoder made on import would delay the console's first paint

@@ -31,11 +31,12 @@ def find_config(name: str) -> Path:
 T = TypeVar("T")
 
 ANY_KEY = "*"
-_TABLE = re.compile(r"^\s*\[\[?\s*([^\]]+?)\s*\]\]?\s*(#.*)?$")
-_KEY = re.compile(r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
-_AT_LINE = re.compile(r"\s*\(at line (\d+), column \d+\)$")
-_AT_PATH = re.compile(r" - at (?:`key` in )?`(?:key in )?\$\.?(.*?)`$")
-_UNKNOWN_OR_MISSING = re.compile(r"(?:unknown|missing required) field `([^`]+)`")
+# compiled on an error, not on every start
+_TABLE = r"^\s*\[\[?\s*([^\]]+?)\s*\]\]?\s*(#.*)?$"
+_KEY = r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*="""
+_AT_LINE = r"\s*\(at line (\d+), column \d+\)$"
+_AT_PATH = r" - at (?:`key` in )?`(?:key in )?\$\.?(.*?)`$"
+_UNKNOWN_OR_MISSING = r"(?:unknown|missing required) field `([^`]+)`"
 
 
 def read_toml(path: Path, shape: type[T]) -> T:
@@ -76,9 +77,9 @@ def load_toml(text: str, path: Path) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         message = str(error)
-        at = _AT_LINE.search(message)
+        at = re.search(_AT_LINE, message)
         line = int(at.group(1)) if at else len(text.splitlines())
-        raise BadInput(f"not valid TOML: {_AT_LINE.sub('', message)}", file=path, line=line) from error
+        raise BadInput(f"not valid TOML: {re.sub(_AT_LINE, '', message)}", file=path, line=line) from error
 
 
 def convert_toml(tree: dict[str, Any], shape: type[T], text: str, path: Path) -> T:
@@ -98,7 +99,7 @@ def unfit_table(error: msgspec.ValidationError, table: str, text: str, path: Pat
 
 def _field_of(message: str) -> str:
     """The dotted field in msgspec's message; ``*`` stands for any key of a mapping."""
-    at_path = _AT_PATH.search(message)
+    at_path = re.search(_AT_PATH, message)
     # seeds[0] -> seeds, but contingency[1].title; conditions[...].edition -> conditions.*.edition
     field = re.sub(r"\[\d+\](?!\.)", "", at_path.group(1)).replace("[...]", f".{ANY_KEY}") if at_path else ""
     if at_path and at_path.group(0).startswith(" - at `key` in "):
@@ -110,9 +111,9 @@ def _unfit(message: str, field: str, text: str, path: Path, shape: type, prefix:
     """The error for dotted ``field`` of a value of ``shape``, which is at ``prefix`` in the file."""
     from engine.contract.validation_words import in_words  # only here: its expressions would delay every start
 
-    if named := _UNKNOWN_OR_MISSING.search(message):
+    if named := re.search(_UNKNOWN_OR_MISSING, message):
         field = f"{field}.{named.group(1)}" if field else named.group(1)
-    message = _AT_PATH.sub("", message).replace(" | null`", "`")  # TOML has no null
+    message = re.sub(_AT_PATH, "", message).replace(" | null`", "`")  # TOML has no null
     whole = (prefix + field).rstrip(".")
     return BadInput(in_words(message, shape, field), file=path, line=line_of(text, whole), field=whole or None)
 
@@ -128,13 +129,13 @@ def line_of(text: str, field: str) -> int | None:
     table: list[str] = []
     best_depth, best_line = 0, None
     for number, line in enumerate(text.splitlines(), start=1):
-        if header := _TABLE.match(line):
+        if header := re.match(_TABLE, line):
             table = _parts(header.group(1))
             if index and table[0] == first:
                 tables += table == [first] and line.lstrip().startswith("[[")
                 table[0] = f"{first}[{tables - 1}]"
             path = table
-        elif key := _KEY.match(line):
+        elif key := re.match(_KEY, line):
             path = table + _parts(key.group(1))
         else:
             continue
