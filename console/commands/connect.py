@@ -11,7 +11,7 @@ from typing import Any
 
 from console import exit_codes
 from console.commands.context import Context
-from console.commands.output import report
+from console.commands.output import report, report_error
 from console.format import full_disk
 from console.hosts.ssh.errors import LinkDown, Misconfigured
 from console.runs.snapshot import Snapshot
@@ -35,9 +35,12 @@ def command(function: Callable[[Context], Coroutine[Any, Any, int]]) -> Callable
     def run(context: Context) -> int:
         try:
             return asyncio.run(_limited(function(context), context.options.timeout))
+        except Misconfigured as error:
+            report_error(error)
+            return exit_codes.BAD_INPUT
         except LinkDown as error:
             report(f"qllm-console: {error}", "error")
-            return exit_codes.BAD_INPUT if isinstance(error, Misconfigured) else exit_codes.UNREACHABLE
+            return exit_codes.UNREACHABLE
 
     return run
 

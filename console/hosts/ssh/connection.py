@@ -206,5 +206,6 @@ async def _connect_once(
 
 def _proxy_error(hop: Hop, proxy: ProxyCommand, error: Exception) -> LinkDown:
     """The error of a connection through ``proxy``, which has ended, with what it said last."""
-    text = f"{hop.login}, by ProxyCommand: {proxy.last_error or sanitize_line(str(error)) or 'it ended'}"
+    reason = proxy.last_error or ("no answer" if isinstance(error, TimeoutError) else str(error)) or "it ended"
+    text = f"{hop.login}, by ProxyCommand: {reason}"
     return Misconfigured(sanitize_line(text)) if proxy.cannot_run else LinkDown(sanitize_line(text))

@@ -62,12 +62,12 @@ class ProxyCommand:
         self.socket.close()
         waiting = asyncio.create_task(self._process.wait())
         for number in (signal.SIGHUP, signal.SIGKILL):
+            if self._process.returncode is not None and self._draining.done():
+                break  # nothing is left of the group, whose number may be another's by now
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, number)
             # no asyncio.timeout: before Python 3.11.3 it raises no TimeoutError in a task that is being cancelled
             await asyncio.wait({waiting, self._draining}, timeout=STOP_TIMEOUT_S)
-            if waiting.done() and self._draining.done():
-                break
         for task in (waiting, self._draining):  # a process that left the group may keep its stderr open
             task.cancel()
         await asyncio.gather(waiting, self._draining, return_exceptions=True)

@@ -23,7 +23,7 @@ from tests.console.hosts.ssh.desk import RAMP, Desk
 from tests.console.hosts.sshd import ME, ScriptedPrompter, connect, write_key
 
 pytestmark = pytest.mark.server
-IN_A_SHELL = "bash -c 'exec 3<>/dev/tcp/%h/%p; { cat <&3 & } && cat >&3; kill $!' # as typed"
+IN_A_SHELL = "\"$QLLM_TEST_BASH\" -c 'exec 3<>/dev/tcp/%h/%p; { cat <&3 & } && cat >&3; kill $!' # as typed"
 
 
 Row = Callable[[Desk], tuple[str, bool]]
@@ -209,6 +209,7 @@ def _(desk: Desk) -> tuple[str, bool]:
 def _(desk: Desk) -> tuple[str, bool]:
     if shutil.which("bash") is None:
         pytest.skip("bash is not installed")
+    desk.set("QLLM_TEST_BASH", "bash")
     return f"{desk.identity}ProxyCommand {IN_A_SHELL}\n", True
 
 
