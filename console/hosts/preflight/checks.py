@@ -138,6 +138,11 @@ def checklist(found: Findings, host: HostConfig, runs: int) -> tuple[Check, ...]
 
 def _gpu(found: Findings, host: HostConfig) -> Iterator[Check]:
     gpus = found.facts.gpus
+    if not gpus and host.launcher == "slurm":
+        wanted = (host.device == "cuda" or host.gpu_memory_gib is not None) and not (host.slurm and host.slurm.gres)
+        advice = "Jobs get none either unless the partition gives them: set gres of its slurm table." if wanted else ""
+        yield Check("GPU", "warning" if wanted else "ok", "none on this machine; Slurm gives jobs theirs", advice)
+        return
     if not gpus:
         needed = host.device == "cuda" or host.gpu_memory_gib is not None
         advice = "Check the driver with nvidia-smi on the host." if needed else "Runs will use the processors."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from console.hosts.host_config import HostConfig
+from console.hosts.host_config import HostConfig, SlurmSettings
 from console.hosts.preflight.checks import (
     GIB,
     UV_MACHINES,
@@ -124,6 +124,13 @@ def test_no_gpu_is_fine_if_none_is_expected() -> None:
     host = msgspec.structs.replace(RAMP, gpu_memory_gib=None)
     assert checks_of(with_facts(gpus=(), gpu_note="none"), host)["GPU"].status == "ok"
     assert checks_of(with_facts(gpus=()), msgspec.structs.replace(host, device="cuda"))["GPU"].status == "blocker"
+
+
+@pytest.mark.parametrize(("slurm", "status"), [(SlurmSettings(gres="gpu:1"), "ok"), (None, "warning")])
+def test_a_login_node_of_slurm_needs_no_gpu(slurm: SlurmSettings | None, status: str) -> None:
+    host = msgspec.structs.replace(RAMP, launcher="slurm", device="cuda", slurm=slurm)
+    check = checks_of(with_facts(gpus=(), gpu_note="no nvidia-smi"), host)["GPU"]
+    assert check.status == status and ("gres" in check.advice) == (status == "warning")
 
 
 def test_a_torch_that_cannot_use_the_gpu_is_told() -> None:

@@ -25,7 +25,7 @@ from console.hosts.remote import uv
 from console.hosts.remote.uv import UvUnavailable, cache_folder, fetch_wheel
 from tests.console.hosts.conftest import Host
 from tests.console.hosts.preflight.test_examine import FEW
-from tests.console.hosts.ssh.test_old_pythons import python_of
+from tests.console.hosts.pythons import python_of
 from tests.console.hosts.sshd import ME, Sshd, started
 
 LEFT_OUT = ("test", "idlelib", "lib2to3", "tkinter", "turtledemo", "site-packages", "dist-packages")

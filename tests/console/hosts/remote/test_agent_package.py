@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from console.hosts.remote.agent_package import agent_file
+from tests.console.hosts.pythons import python_of
 
 CONTENT, DIGEST = agent_file()
 MODULES = zipfile.ZipFile(io.BytesIO(CONTENT)).namelist()
@@ -44,3 +45,14 @@ def test_python_3_8_can_parse_every_module(name: str) -> None:
     imported = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     inside = [module.replace(".", "/") for module in imported if module.startswith(("console", "engine"))]
     assert all(f"{module}.py" in MODULES or f"{module}/__init__.py" in MODULES for module in inside), inside
+
+
+@pytest.mark.parametrize("version", ["3.8", "3.9"])
+def test_every_module_can_be_imported_on_old_pythons(tmp_path: Path, version: str) -> None:
+    agent = tmp_path / "agent.pyz"
+    agent.write_bytes(CONTENT)
+    modules = [
+        name[:-3].replace("/", ".") for name in MODULES if name.endswith(".py") and not name.startswith("__main__")
+    ]
+    code = f"import sys; sys.path.insert(0, {str(agent)!r})\nfor name in {modules!r}: __import__(name)"
+    subprocess.run([python_of(version), "-IS", "-c", code], check=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -14,17 +13,8 @@ from console.hosts.remote.agent_client import open_agent
 from console.hosts.ssh.errors import Misconfigured
 from console.hosts.ssh.remote_python import NAME_ONE
 from tests.console.hosts.conftest import Host, in_state, launch, states_when
+from tests.console.hosts.pythons import python_of
 from tests.console.hosts.sshd import ME, Sshd, connection, started
-
-VERSIONS = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
-
-
-def python_of(version: str) -> str:
-    """A Python of that version on this machine; skips where there is none."""
-    found = sorted(VERSIONS.glob(f"{version}.*/bin/python"))
-    if not found:
-        pytest.skip(f"no Python {version} in {VERSIONS}")
-    return str(found[0])
 
 
 @pytest.mark.parametrize(
