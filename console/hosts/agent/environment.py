@@ -35,7 +35,7 @@ from importlib import metadata
 import torch
 folders = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
 built_for = "CUDA " + torch.version.cuda if torch.version.cuda else getattr(torch.version, "hip", None)
-about = {"version": metadata.version("torch"), "built_for": built_for or "", "folders": folders}
+about = {"version": metadata.version("torch"), "built_for": built_for or "", "folders": folders, "file": torch.__file__}
 print(json.dumps({**about, "requires": metadata.requires("torch") or []}))
 """
 
@@ -53,6 +53,10 @@ def state(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
         found = read_json(path.with_suffix(".json")) or found  # read again: it may have ended before the check
         if found["state"] == "making":
             return {"state": "failed", "error": "it was interrupted"}
+    if found["state"] == "ready":
+        # a rented machine may come back with the workspace's volume and another image
+        gone = next((used for used in found.get("uses", ()) if not Path(used).exists()), None)
+        return found if gone is None else {"state": "failed", "error": f"{gone}, which it uses, is gone"}
     if found["state"] == "making":
         found["step"] = last_line(path.with_suffix(".log")) or found.get("step", "")
     return found
@@ -101,11 +105,11 @@ def main(root: str, name: str, lock: str) -> None:
     path = folder(Workspace(Path(root)), name)
     shutil.rmtree(path, ignore_errors=True)
     try:
-        ready = {"state": "ready", "python": str(path / "bin" / "python"), **_install(path)}
-        write_json(path.with_suffix(".json"), ready)
-    except _StepFailed as failed:
+        write_json(path.with_suffix(".json"), {"state": "ready", **_install(path)})
+    except (_StepFailed, OSError) as failed:
         shutil.rmtree(path, ignore_errors=True)
-        write_json(path.with_suffix(".json"), {"state": "failed", "step": failed.step, "error": str(failed)})
+        step = failed.step if isinstance(failed, _StepFailed) else ""
+        write_json(path.with_suffix(".json"), {"state": "failed", "step": step, "error": str(failed)})
 
 
 class _StepFailed(Exception):
@@ -116,8 +120,11 @@ class _StepFailed(Exception):
         self.step = step
 
 
-def _install(path: Path) -> dict[str, str]:
-    """Make the environment at ``path``, step by step; returns the versions of its Python and of the host's PyTorch, if used.
+def _install(path: Path) -> dict[str, Any]:
+    """Make the environment at ``path``, step by step.
+
+    Returns:
+        ``{"python": path, "version": its version, "host_torch": the host's that it uses, or "", "uses": what must not go}``
 
     Raises:
         _StepFailed: with the last line that its command printed.
@@ -138,7 +145,11 @@ def _install(path: Path) -> dict[str, str]:
     # the wheel's own dependencies are the console's: a terminal UI and an SSH client have no use on a host
     _run(path, "installing the engine", [*pip, "--no-deps", f"{inputs}/{options['wheel']}"])
     version = _output([own, "-I", "-c", "import platform; print(platform.python_version())"])
-    return {"version": version, "host_torch": f"{torch['version']} ({torch['built_for']})" if torch is not None else ""}
+    made = {"python": own, "version": version, "host_torch": "", "uses": [own]}
+    if torch is not None:
+        made["host_torch"] = f"{torch['version']} ({torch['built_for']})"
+        made["uses"] = [own, torch["file"]]
+    return made
 
 
 def _host_torch(python: str, inputs: Path) -> dict[str, Any] | None:

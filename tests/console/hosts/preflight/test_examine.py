@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,17 @@ def test_an_interrupted_installation_has_failed(tmp_path: Path) -> None:
     (tmp_path / "env").mkdir()
     (tmp_path / "env" / "x.json").write_text('{"state": "making"}')
     assert agent_environment.state(workspace, {"name": "x"}) == {"state": "failed", "error": "it was interrupted"}
+
+
+def test_an_environment_whose_python_or_torch_went_with_the_machine_can_be_made_again(tmp_path: Path) -> None:
+    (tmp_path / "env").mkdir()
+    (used := tmp_path / "python").touch()
+    record = {"state": "ready", "python": str(used), "uses": [str(used)]}
+    (tmp_path / "env" / "x.json").write_text(json.dumps(record))
+    assert agent_environment.state(Workspace(tmp_path), {"name": "x"}) == record
+    used.unlink()
+    error = f"{used}, which it uses, is gone"
+    assert agent_environment.state(Workspace(tmp_path), {"name": "x"}) == {"state": "failed", "error": error}
 
 
 @pytest.mark.parametrize("name", ["..", "a/b", "", "-x"])
