@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parser.parse_args(arguments)
         return int(options.command(options))
     except (BadInput, OSError) as error:
-        print(f"qllm-engine: error: {error}", file=sys.stderr)
+        print(f"qllm-engine: error: {_printable(str(error))}", file=sys.stderr)
         return BAD_INPUT if isinstance(error, BadInput) else MACHINE_FAILED
     except KeyboardInterrupt:
         return _end_by(signal.SIGINT)
@@ -70,6 +70,11 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise BadInput(message)
+
+
+def _printable(text: str) -> str:
+    """``text`` without control characters: an error may quote a file that holds terminal escapes."""
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,10 @@ from msgspec.structs import replace
 
 from engine.contract.bad_input import BadInput
 from engine.contract.local_paths import expand
-from engine.contract.toml_file import line_of, read_toml
+from engine.contract.toml_file import line_of, read_text, read_toml
+
+HostName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+"""A host's name is part of the names of folders."""
 
 # what a shell would take apart where ProxyCommand names the host, and what names no host; ssh refuses them too
 UNSAFE_ADDRESS = re.compile(r"""^-|['`"$\\;&<>|(){}@/\s\x00-\x1f\x7f]|^$""")
@@ -90,7 +93,7 @@ class HostConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Hosts(Struct, frozen=True, forbid_unknown_fields=True):
-    hosts: dict[str, HostConfig]
+    hosts: dict[HostName, HostConfig]
 
 
 def read_hosts(path: Path) -> dict[str, HostConfig]:
@@ -179,5 +182,5 @@ def _path_error(field: str, value: str | None) -> str:
 
 
 def _wrong(path: Path, host: str, field: str, why: str) -> BadInput:
-    line = line_of(path.read_text(encoding="utf-8"), f"hosts.{host}.{field}")
+    line = line_of(read_text(path), f"hosts.{host}.{field}")
     return BadInput(why, file=path, line=line, field=f"hosts.{host}.{field}")

@@ -23,6 +23,7 @@ from engine.contract.metrics import Metrics, Scores
 from engine.contract.run_folder import RunFolder
 from engine.contract.settings import RunId, Settings, decode_spec
 from engine.contract.state import RunState
+from engine.contract.validation_words import error_in_words
 
 READERS = 4
 _RANKS, _MARGINS = (1, 2**31), (-2.001, 2.001)  # a margin is a difference of two float32 cosines
@@ -119,7 +120,7 @@ def _load_run(folder: RunFolder, known: LoadedRun | None) -> LoadedRun:
     except FileNotFoundError:
         return LoadedRun(version=version)
     except (OSError, msgspec.MsgspecError, RecursionError) as error:
-        return LoadedRun(problem=sanitize_line(f"{folder.state.name} cannot be read: {error}"))
+        return LoadedRun(problem=sanitize_line(f"{folder.state.name} cannot be read: {error_in_words(error)}"))
     try:
         return LoadedRun(state, read_capsule(folder), version=version)
     except FileNotFoundError as error:  # a run that did not finish need not have been evaluated
@@ -159,7 +160,7 @@ def read_capsule(folder: RunFolder) -> Capsule:
     except FileNotFoundError:
         raise
     except (OSError, msgspec.MsgspecError, RecursionError, pl.exceptions.PolarsError, ValueError) as error:
-        raise UnusableCapsule(sanitize_line(str(error))) from error
+        raise UnusableCapsule(sanitize_line(error_in_words(error))) from error
     if problem := _disagreement(head, metrics.head):
         raise UnusableCapsule(problem)
     return Capsule(settings, metrics, items, head, mean_pool, scores)

@@ -10,7 +10,7 @@ from engine.commands.options import add_settings, check_packages, device_of, exp
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment import EncoderSettings, Experiment
 from engine.contract.settings import resolve, run_ids
-from engine.contract.toml_file import find_config, line_of
+from engine.contract.toml_file import find_config, line_of, read_text
 
 if TYPE_CHECKING:
     from engine.pipeline.machine import EncoderFound
@@ -107,6 +107,6 @@ def _encoders(experiment: Experiment, options: argparse.Namespace) -> tuple[Enco
         try:
             found.append(encoder_found(settings, tuple(name for name, _ in users), table))
         except BadInput as error:
-            line = line_of(path.read_text(encoding="utf-8"), error.field or "")
+            line = line_of(read_text(path), error.field or "")
             raise BadInput(error.message, file=path, line=line, field=error.field) from error
     return tuple(found)

@@ -49,7 +49,7 @@ def parse_experiment(
                 override(base, changes)
             except msgspec.ValidationError as error:
                 raise text.located(
-                    unfit_table(error, f"conditions.{name}.{table}", text.text, text.file, type(base))
+                    unfit_table(error, ("conditions", name, table), changes, text.text, text.file, type(base))
                 ) from error
         for field, message in block_weight_mistakes(experiment, name):
             raise text.error_at(field, message)
@@ -135,7 +135,9 @@ def _check_contingency(experiment: ExperimentFile, text: ExperimentText) -> None
                     override(base := getattr(recipe, table), changes)
                 except msgspec.ValidationError as error:
                     raise text.located(
-                        unfit_table(error, f"{field}.changes.{table}", text.text, text.file, type(base))
+                        unfit_table(
+                            error, ("contingency", index, "changes", table), changes, text.text, text.file, type(base)
+                        )
                     ) from error
 
 

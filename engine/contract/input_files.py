@@ -144,4 +144,6 @@ def read_input_list(path: Path) -> dict[str, str]:
     except OSError as error:
         raise BadInput(f"cannot be read: {error.strerror}", file=path) from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise BadInput(f"not a list of files with their SHA-256: {error}", file=path) from error
+        from engine.contract.validation_words import error_in_words  # only here: it delays every start
+
+        raise BadInput(f"not a list of files with their SHA-256: {error_in_words(error)}", file=path) from error

@@ -49,7 +49,9 @@ def decode(content: bytes) -> Manifest:
     try:
         manifest = msgspec.json.decode(content, type=Manifest)
     except msgspec.MsgspecError as error:
-        raise BadInput(f"manifest: {error}") from error
+        from engine.contract.validation_words import error_in_words  # only here: it delays every start
+
+        raise BadInput(f"manifest: {error_in_words(error)}") from error
     for entry in manifest.files:
         if reason := unsafe_path_reason(entry.path):
             raise BadInput(f"manifest: unsafe file name {entry.path!r}: {reason}")

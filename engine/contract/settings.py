@@ -120,7 +120,9 @@ def read_spec(path: Path) -> Spec:
     except OSError as error:
         raise BadInput(f"not a run folder: {error.strerror}", file=path) from error
     except msgspec.MsgspecError as error:
-        raise BadInput(f"not a run's spec: {error}", file=path) from error
+        from engine.contract.validation_words import error_in_words  # only here: it delays every start
+
+        raise BadInput(f"not a run's spec: {error_in_words(error)}", file=path) from error
 
 
 def run_ids(experiment: Experiment, profile: str) -> tuple[RunId, ...]:

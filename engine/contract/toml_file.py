@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import copy
+import codecs
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 import engine
 from engine.contract.bad_input import BadInput
+
+if TYPE_CHECKING:
+    from engine.contract.validation_words import TreePath
 
 
 def find_config(name: str) -> Path:
@@ -30,13 +34,13 @@ def find_config(name: str) -> Path:
 
 T = TypeVar("T")
 
-ANY_KEY = "*"
 # compiled on an error, not on every start
-_TABLE = r"^\s*\[\[?\s*([^\]]+?)\s*\]\]?\s*(#.*)?$"
-_KEY = r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*="""
+_KEY = r"""\s*((?:[\w-]+|"(?:[^"\\]|\\.)*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"(?:[^"\\]|\\.)*"|'[^']*'))*)\s*="""
 _AT_LINE = r"\s*\(at line (\d+), column \d+\)$"
-_AT_PATH = r" - at (?:`key` in )?`(?:key in )?\$\.?(.*?)`$"
-_UNKNOWN_OR_MISSING = r"(?:unknown|missing required) field `([^`]+)`"
+_NOT_TOML = {
+    "Invalid initial character for a key part": "a name is missing, or has to be in quotes",
+    "Invalid value": "there is no value, or text that is not in quotes",
+}
 
 
 def read_toml(path: Path, shape: type[T]) -> T:
@@ -49,15 +53,17 @@ def read_toml(path: Path, shape: type[T]) -> T:
 
 
 def read_text(path: Path) -> str:
-    """The text of ``path``; raises BadInput."""
+    """The text of ``path``, without a byte order mark; raises BadInput."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # Windows editors begin a file with a byte order mark
     except FileNotFoundError:
         raise BadInput("no such file", file=path) from None
     except IsADirectoryError:
         raise BadInput("is a folder, not a file", file=path) from None
     except UnicodeDecodeError as error:
-        raise BadInput(f"is not UTF-8 text (byte {error.start:,})", file=path) from error
+        is_utf16 = error.object[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        advice = "; it is UTF-16, save it as UTF-8" if is_utf16 else ""
+        raise BadInput(f"is not UTF-8 text (byte {error.start:,}){advice}", file=path) from error
     except (OSError, ValueError) as error:
         raise BadInput(f"cannot be read: {getattr(error, 'strerror', None) or error}", file=path) from error
 
@@ -76,10 +82,10 @@ def load_toml(text: str, path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        message = str(error)
-        at = re.search(_AT_LINE, message)
+        at = re.search(_AT_LINE, str(error))
         line = int(at.group(1)) if at else len(text.splitlines())
-        raise BadInput(f"not valid TOML: {re.sub(_AT_LINE, '', message)}", file=path, line=line) from error
+        message = re.sub(_AT_LINE, "", str(error))
+        raise BadInput(f"not valid TOML: {_NOT_TOML.get(message, message)}", file=path, line=line) from error
 
 
 def convert_toml(tree: dict[str, Any], shape: type[T], text: str, path: Path) -> T:
@@ -87,95 +93,88 @@ def convert_toml(tree: dict[str, Any], shape: type[T], text: str, path: Path) ->
     try:
         return msgspec.convert(tree, shape)
     except msgspec.ValidationError as error:
-        message = str(error)
-        field = _with_keys(tree, shape, message, _field_of(message))
-        raise _unfit(message, field, text, path, shape) from error
+        raise _unfit(str(error), tree, shape, text, path) from error
 
 
-def unfit_table(error: msgspec.ValidationError, table: str, text: str, path: Path, shape: type) -> BadInput:
-    """The error for dotted ``table`` in ``text`` of the file ``path``, which ``error`` says does not fit ``shape``."""
-    return _unfit(str(error), _field_of(str(error)), text, path, shape, f"{table}.")
+def unfit_table(
+    error: msgspec.ValidationError, table: TreePath, changes: Mapping[str, Any], text: str, path: Path, shape: type
+) -> BadInput:
+    """The error for ``changes``, the values of ``table`` in ``text`` of the file ``path``.
 
-
-def _field_of(message: str) -> str:
-    """The dotted field in msgspec's message; ``*`` stands for any key of a mapping."""
-    at_path = re.search(_AT_PATH, message)
-    # seeds[0] -> seeds, but contingency[1].title; conditions[...].edition -> conditions.*.edition
-    field = re.sub(r"\[\d+\](?!\.)", "", at_path.group(1)).replace("[...]", f".{ANY_KEY}") if at_path else ""
-    if at_path and at_path.group(0).startswith(" - at `key` in "):
-        field += f".{ANY_KEY}"
-    return field.lstrip(".")
-
-
-def _unfit(message: str, field: str, text: str, path: Path, shape: type, prefix: str = "") -> BadInput:
-    """The error for dotted ``field`` of a value of ``shape``, which is at ``prefix`` in the file."""
-    from engine.contract.validation_words import in_words  # only here: its expressions would delay every start
-
-    if named := re.search(_UNKNOWN_OR_MISSING, message):
-        field = f"{field}.{named.group(1)}" if field else named.group(1)
-    message = re.sub(_AT_PATH, "", message).replace(" | null`", "`")  # TOML has no null
-    whole = (prefix + field).rstrip(".")
-    return BadInput(in_words(message, shape, field), file=path, line=line_of(text, whole), field=whole or None)
-
-
-def line_of(text: str, field: str) -> int | None:
-    """The line, from 1, of dotted ``field`` in TOML ``text``, or of its nearest table; None if there is neither.
-
-    ``steps[1].title`` is that of the second table ``[[steps]]``, ``steps.title`` that of the first one that has it.
+    ``error`` says that a value of ``shape`` with these changes does not fit.
     """
-    wanted = field.split(".") if field else []
+    return _unfit(str(error), dict(changes), shape, text, path, table)
+
+
+def _unfit(message: str, tree: dict[str, Any], shape: type, text: str, path: Path, table: TreePath = ()) -> BadInput:
+    """The error for ``tree``, which is at ``table`` of the file and of which ``message`` says that it is no ``shape``."""
+    from engine.contract.validation_words import (  # only here: its expressions would delay every start
+        dotted,
+        problem_in,
+    )
+
+    found = problem_in(message.replace(" | null`", "`"), shape, tree)  # TOML has no null
+    where = (*table, *found.path)
+    return BadInput(found.words, file=path, line=line_of(text, where), field=dotted(where) or None)
+
+
+def line_of(text: str, field: str | TreePath) -> int | None:
+    """The line, from 1, of ``field`` in TOML ``text``, or of its nearest table; None if there is neither.
+
+    Args:
+        field: dotted, or as keys and indices. ``steps[1].title`` is that of the second table ``[[steps]]``,
+            ``steps.title`` that of the first one that has it.
+    """
+    wanted = _parts(field)
     first, _, index = wanted[0].partition("[") if wanted else ("", "", "")
     tables = 0  # [[first]] so far
     table: list[str] = []
     best_depth, best_line = 0, None
     for number, line in enumerate(text.splitlines(), start=1):
-        if header := re.match(_TABLE, line):
-            table = _parts(header.group(1))
+        if line.lstrip().startswith("["):
+            if not (header := _header(line)):
+                continue
+            table = header
             if index and table[0] == first:
                 tables += table == [first] and line.lstrip().startswith("[[")
                 table[0] = f"{first}[{tables - 1}]"
             path = table
         elif key := re.match(_KEY, line):
-            path = table + _parts(key.group(1))
+            path = table + _header(f"[{key[1]}]")
         else:
             continue
         depth = min(len(path), len(wanted))
         if path[:depth] == wanted[:depth] and depth > best_depth:
             best_depth, best_line = depth, number
+    if best_line is None and index:  # not an array of tables, but a list in one line
+        return line_of(text, [first, *wanted[1:]])
     return best_line
 
 
-def _parts(dotted: str) -> list[str]:
-    return [part.strip().strip("\"'") for part in dotted.split(".")]
+def _parts(field: str | TreePath) -> list[str]:
+    """The keys of ``field`` in the form of ``_header``, an index behind the first one."""
+    if isinstance(field, str):
+        return field.split(".") if field else []
+    parts: list[str] = []
+    for part in field:
+        if not isinstance(part, int):
+            parts += part.split(".")
+        elif (
+            len(parts) == 1
+        ):  # entries that are not tables, and those of lists within tables, have no line of their own
+            parts[0] += f"[{part}]"
+    return parts
 
 
-def _with_keys(tree: dict[str, Any], shape: type[T], message: str, field: str) -> str:
-    """``field`` with each ``*``, which msgspec reports for any key of a mapping, replaced by the key at fault.
-
-    msgspec does not say which key it was: it is the one that, alone in the mapping, gives the same message.
-    """
-    parts = field.split(".")
-    while ANY_KEY in parts:
-        index = parts.index(ANY_KEY)
-        for key in _at(tree, parts[:index]):
-            alone = copy.deepcopy(tree)
-            mapping = _at(alone, parts[:index])
-            for other in mapping.keys() - {key}:
-                del mapping[other]
-            try:
-                msgspec.convert(alone, shape)
-            except msgspec.ValidationError as error:
-                if str(error) == message:
-                    parts[index] = key
-                    tree = alone
-                    break
-        else:
-            return ".".join(parts[:index])
-    return ".".join(parts)
-
-
-def _at(tree: Any, parts: list[str]) -> Any:
-    for part in parts:
-        name, _, index = part.partition("[")
-        tree = tree[name][int(index[:-1])] if index else tree[name]
-    return tree
+def _header(line: str) -> list[str]:
+    """The keys of a line ``[a."b.c"]`` or ``[[a]]``, cut at each dot, also within quotes; none if it is something else."""
+    try:
+        table = tomllib.loads(line)
+    except tomllib.TOMLDecodeError:
+        return []
+    parts: list[str] = []
+    while isinstance(table, dict) and table:
+        ((key, below),) = table.items()
+        parts += key.split(".")
+        table = below[0] if isinstance(below, list) and below else below
+    return parts

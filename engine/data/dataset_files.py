@@ -14,6 +14,7 @@ from msgspec import Struct, structs
 from engine.contract.bad_input import BadInput
 from engine.contract.durable import write_dir_atomically
 from engine.contract.experiment import WORDNET_DEVELOPMENT
+from engine.contract.validation_words import error_in_words
 from engine.data.records import (
     NO_ITEMS,
     AttentionProbe,
@@ -297,7 +298,7 @@ def decode_manifest(folder: Path, kind: type[Manifest], missing: str) -> Manifes
     except OSError as error:
         raise BadInput(f"{missing} ({error.strerror})", file=path) from None
     except msgspec.MsgspecError as error:
-        raise BadInput(f"malformed manifest: {error}", file=path) from error
+        raise BadInput(f"malformed manifest: {error_in_words(error)}", file=path) from error
 
 
 def read_listed_file(path: Path, sha256: Mapping[str, str]) -> bytes:
@@ -323,5 +324,5 @@ def _read(folder: Path, name: str, kind: type[Record], manifest: DataManifest) -
         try:
             records.append(decoder.decode(line))
         except msgspec.MsgspecError as error:
-            raise BadInput(f"malformed record: {error}", file=path, line=number) from error
+            raise BadInput(f"malformed record: {error_in_words(error)}", file=path, line=number) from error
     return tuple(records)

@@ -12,6 +12,7 @@ import msgspec
 
 from engine.contract.bad_input import BadInput
 from engine.contract.events import Body, Evaluation, Event, Measurement, SetScores, Step, decode
+from engine.contract.validation_words import error_in_words
 
 
 class Point(NamedTuple):
@@ -37,7 +38,7 @@ def read_events(path: Path) -> list[Event]:
         try:
             events.append(decode(line))
         except msgspec.MsgspecError as error:
-            raise BadInput(f"not an event: {error}", file=path, line=number) from error
+            raise BadInput(f"not an event: {error_in_words(error)}", file=path, line=number) from error
     return events
 
 

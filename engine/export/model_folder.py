@@ -18,6 +18,7 @@ from engine.contract.durable import making_dir, write_durably
 from engine.contract.metrics import Metrics
 from engine.contract.run_folder import RunFolder
 from engine.contract.settings import Spec, read_spec
+from engine.contract.validation_words import error_in_words
 from engine.data.bundles.encoder_text import gloss_encoder_input
 from engine.data.records import FULL_POS_NAMES, POS_NAMES
 from engine.encoder.encoder import CPU_LEAST_TOKENS, Encoder
@@ -188,7 +189,7 @@ def _metrics_of(folder: RunFolder) -> Metrics | None:
     try:
         return metrics_file.decode(folder.metrics.read_bytes())
     except msgspec.MsgspecError as error:
-        raise BadInput(f"not a run's metrics: {error}", file=folder.metrics) from error
+        raise BadInput(f"not a run's metrics: {error_in_words(error)}", file=folder.metrics) from error
 
 
 def _json(value: object) -> bytes:

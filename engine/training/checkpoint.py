@@ -15,6 +15,7 @@ from torch import Generator, Tensor
 from engine.contract.bad_input import BadInput
 from engine.contract.durable import write_durably
 from engine.contract.run_folder import RunFolder
+from engine.contract.validation_words import error_in_words
 from engine.model.head import Head
 from engine.training.adamw import AdamW
 
@@ -123,7 +124,7 @@ def load_checkpoint(folder: RunFolder, run_fingerprint: str) -> tuple[dict[str, 
             position = msgspec.json.decode((file.metadata() or {}).get("position", ""), type=Position)
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, msgspec.MsgspecError, OSError) as error:
-        raise BadInput(f"not a usable checkpoint: {error}", file=folder.checkpoint) from error
+        raise BadInput(f"not a usable checkpoint: {error_in_words(error)}", file=folder.checkpoint) from error
     if position.run_fingerprint != run_fingerprint:
         raise BadInput("belongs to a run with other settings, data or encoder", file=folder.checkpoint)
     return tensors, position

@@ -25,6 +25,7 @@ from engine.contract.analysis_settings import ExpectedOutcome, Metric
 from engine.contract.durable import sync_folder, write_durably
 from engine.contract.experiment import Experiment, Gates
 from engine.contract.settings import run_ids
+from engine.contract.validation_words import error_in_words
 
 PLAN, LOOKS = "analysis_plan.json", "looks.jsonl"
 KEPT_EXPERIMENT = "experiment.toml"
@@ -150,7 +151,7 @@ def read_plan(folder: Path) -> tuple[PlanFile | None, str]:
     except FileNotFoundError:
         return None, ""
     except (OSError, msgspec.MsgspecError, RecursionError) as error:
-        return None, sanitize_line(f"{PLAN} cannot be read, what was planned is not known: {error}")
+        return None, sanitize_line(f"{PLAN} cannot be read, what was planned is not known: {error_in_words(error)}")
     if file.plan.fingerprint() != file.fingerprint:
         return file, f"{PLAN} was altered after it was written: its fingerprint does not fit"
     return file, ""

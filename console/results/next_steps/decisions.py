@@ -23,6 +23,7 @@ from console.sanitize import sanitize_line
 from engine.contract.bad_input import BadInput
 from engine.contract.durable import sync_folder
 from engine.contract.file_lock import take_lock
+from engine.contract.validation_words import error_in_words
 
 DECISIONS = "decisions.jsonl"
 CHANGED = "results have changed since"
@@ -193,7 +194,7 @@ def read_decisions(folder: Path) -> DecisionLog:
         try:
             decisions.append(_safe(msgspec.json.decode(line, type=Decision)))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            problems.append(sanitize_line(f"{DECISIONS}:{number}: not a decision: {error}", limit=300))
+            problems.append(sanitize_line(f"{DECISIONS}:{number}: not a decision: {error_in_words(error)}", limit=300))
     return DecisionLog(tuple(decisions), tuple(problems))
 
 

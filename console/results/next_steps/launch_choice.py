@@ -16,12 +16,12 @@ from engine.contract.bad_input import BadInput
 from engine.contract.experiment import Experiment
 from engine.contract.experiment_reader import block_weight_mistakes
 from engine.contract.settings import RunId, Settings, conditions_of, resolve, seeds_of, value_text
+from engine.contract.validation_words import error_in_words
 
 MAX_SEEDS = 1000  # of one range: more are a typing mistake
 SEEDS_EXAMPLE = "seeds are whole numbers and ranges, such as 42, 700-705"
 _RANGE = re.compile(r"(\d+)\s*(?:-|\.\.)\s*(\d+)")
 _BETWEEN_SETTINGS = re.compile(r"\s*[;\n]\s*|[\s,]+(?=[A-Za-z_][\w.\-]*\s*=)")
-_AT_PATH = re.compile(r" - at `[^`]*`$")
 
 
 class Typed(Struct, frozen=True):
@@ -254,7 +254,7 @@ def _settings(experiment: Experiment, profile: str, condition: str) -> Settings:
     try:
         return structs.replace(resolve(experiment, profile, RunId(condition, 0)), condition="")
     except msgspec.ValidationError as error:  # fields that do not fit each other, said in words by the structs
-        raise BadInput(_AT_PATH.sub("", str(error))) from error
+        raise BadInput(error_in_words(error)) from error
 
 
 def _toml(changes: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from msgspec import Struct, structs
 from engine.contract.bad_input import BadInput
 from engine.contract.durable import write_dir_atomically
 from engine.contract.experiment import TIERS, Edition, Expected, Experiment
+from engine.contract.validation_words import error_in_words
 from engine.data.dataset_files import (
     DEV,
     MANIFEST,
@@ -235,7 +236,7 @@ def _bundle(path: Path, lines: list[bytes], index: int) -> Contrastive:
     try:
         return msgspec.json.decode(lines[index], type=Contrastive)
     except msgspec.MsgspecError as error:
-        raise BadInput(f"malformed bundle: {error}", file=path, line=index + 1) from error
+        raise BadInput(f"malformed bundle: {error_in_words(error)}", file=path, line=index + 1) from error
 
 
 def _rank(seed: int, line: bytes) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 import msgspec
 
 from engine.contract.bad_input import BadInput
-from engine.contract.validation_words import in_words
+from engine.contract.validation_words import error_in_words
 from engine.data.formats.reasons import Quarantined, Reason
 from engine.data.formats.schemas import SCHEMAS, Format, Id, Schema, detect_format
 
@@ -36,8 +36,6 @@ _NOT_JSON_LINES = {
     b"\xfe\xff": "is UTF-16; save it as UTF-8",
 }
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)  # a string, or a bracket outside strings
-_AT_FIELD = re.compile(r" - at `\$\.?(.*)`$")
-_MISSING = re.compile(r"Object missing required field `(.*)`")
 
 
 class Line(NamedTuple):
@@ -126,7 +124,7 @@ def decode_line(content: bytes) -> tuple[Format, Schema]:
     except UnicodeDecodeError as error:
         raise Quarantined(Reason.NOT_UTF8, f"byte {error.start} of a text") from None
     except msgspec.ValidationError as error:
-        raise Quarantined(Reason.BAD_NUMBER, in_words(str(error))) from None
+        raise Quarantined(Reason.BAD_NUMBER, error_in_words(error)) from None
     except msgspec.DecodeError as error:
         raise _decode_error(content, error) from None
     _check_unique_keys(content, record)
@@ -136,7 +134,7 @@ def decode_line(content: bytes) -> tuple[Format, Schema]:
     try:
         return known, msgspec.convert(record, SCHEMAS[known])
     except (msgspec.ValidationError, OverflowError) as error:
-        raise Quarantined(Reason.WRONG_TYPE, _field_error(str(error))) from None
+        raise Quarantined(Reason.WRONG_TYPE, error_in_words(error)) from None
 
 
 class _Identified(msgspec.Struct):
@@ -151,15 +149,6 @@ def item_id_of(content: bytes) -> str | None:
         return str(msgspec.json.decode(content, type=_Identified).eval_id)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-
-
-def _field_error(message: str) -> str:
-    """msgspec's message with the field before it: ``candidates[2].text: missing``, ``query.text: must be text, not a number``."""
-    found = _AT_FIELD.search(message)
-    problem, field = (message[: found.start()], found[1]) if found else (message, "")
-    if missing := _MISSING.fullmatch(problem):
-        return f"{field}.{missing[1]}".removeprefix(".") + ": missing"
-    return f"{field}: {in_words(problem)}" if field else in_words(problem)
 
 
 def _check_depth(content: bytes) -> None:

@@ -101,7 +101,7 @@ def changed(old: str, new: str) -> str:
         (changed('"tier1 regressed"', '""'), 11, "conditions.B.2.derived.reason: must not be empty"),
         (changed("1.5", '"x"'), 7, "conditions.B.2.curriculum_weights.tier2_robust: must be a number, not text"),
         (changed('curriculum = "oversample"', 'curriculum = "over"'), 6, "conditions.B.2.curriculum: no curriculum 'over'"),
-        (changed('"B.2"', '"B/2"'), 3, "conditions.B/2: must be up to 64 letters"),
+        (changed('"B.2"', '"B/2"'), 3, 'conditions."B/2": a name here must be up to 64 letters'),
         (changed('"B.2"', "B"), 3, "conditions.B: scaling.toml has a condition B already"),
         (DERIVED + '[conditions.C.training]\nepochs = 9\n', 15, "conditions.C: scaling.toml has a condition C already"),
         (DERIVED[: DERIVED.index('[conditions."B.2".derived]')], 3, "conditions.B.2: a condition here has a table `derived`"),

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from msgspec import Meta, Struct
 
-from engine.contract.validation_words import error_in_words, in_words
+from engine.contract.validation_words import error_in_words, problem_in
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
@@ -59,8 +59,7 @@ class Tree(Struct, forbid_unknown_fields=True):
 def test_what_does_not_fit_is_said_in_words(value: Any, field: str, expected: str) -> None:
     with pytest.raises(msgspec.ValidationError) as error:
         msgspec.convert(value, Tree)
-    message = str(error.value).partition(" - at `")[0]
-    words = in_words(message, Tree, field)
+    words = problem_in(str(error.value), Tree, value).words
     assert words.startswith(expected)
     assert not any(mark in words for mark in ("Expected", "`", "Object", "Invalid"))
 

@@ -125,7 +125,9 @@ def test_killers_of_quarantined_items_are_left_out_and_are_no_fault_of_their_fil
     killers = samples.write(tmp_path / "killers.jsonl", map(samples.killer, range(3)))
     code, output, _ = outcome(capsys, str(killers), str(items))
     assert code == 0 and "  quarantined 2 · item_quarantined: " in output
-    assert "wrong_type: a field is missing or of the wrong type\n    line 11; the first: query.text: missing" in output
+    assert (
+        "wrong_type: a field is missing or of the wrong type\n    line 11; the first: query.text: is missing" in output
+    )
 
 
 def test_killers_of_another_retrieval_file_are_told_in_one_line(

@@ -38,7 +38,7 @@ def test_killers_without_a_retrieval_file_are_compared_with_the_given_items(tmp_
         (b"", r"^retrieval.jsonl: evaluation.retrieval: is empty"),
         (
             b'{"eval_id": 1, "query": {}, "candidates": []}\n',
-            r"^retrieval.jsonl:1: evaluation.retrieval: .*wrong type; the first: query.text: missing",
+            r"^retrieval.jsonl:1: evaluation.retrieval: .*wrong type; the first: query.text: is missing",
         ),
         (b"PAR1", r"^retrieval.jsonl: evaluation.retrieval: is a Parquet file"),
     ],
