@@ -85,7 +85,9 @@ class KeyChoice(Struct, frozen=True):
 
     def error(self, message: str) -> BadInput:
         """Error about this entry, with file, line and field."""
-        return BadInput(message, file=self.file, line=self.line, field=self.action)
+        from engine.contract.validation_words import dotted  # only here: its expressions would delay every start
+
+        return BadInput(message, file=self.file, line=self.line, field=dotted((self.action,)))
 
 
 def read_key_choices(folder: Path) -> tuple[KeyChoice, ...]:
