@@ -90,6 +90,7 @@ async def require_uv() -> None:
         pytest.skip(str(error))
 
 
+@pytest.mark.fault("a host with Python 3.8", "the engine gets a Python of its own from a mirror")
 async def test_the_engine_gets_a_python_of_its_own(tmp_path: Path, operator: Path, mirror: str) -> None:
     await require_uv()
     (folder := tmp_path / "sshd").mkdir()

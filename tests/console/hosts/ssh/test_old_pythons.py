@@ -17,6 +17,7 @@ from tests.console.hosts.pythons import python_of
 from tests.console.hosts.sshd import ME, Sshd, connection, started
 
 
+@pytest.mark.fault("a host with Python 2.7, 3.6 or 3.7", "one line names the setting, nothing else is tried")
 @pytest.mark.parametrize(
     ("version", "said"),
     [("2.7", "is Python 2, too old: "), ("3.6", "is Python 3.6.15, too old: "), ("3.7", "is Python 3.7.")],
