@@ -10,6 +10,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # bytecode is kept whatever the environment says: tests start Python hundreds of times
 unexport PYTHONDONTWRITEBYTECODE
+# what is installed counts, not modules that the environment names
+unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP
 # folders may have blanks in their names: quoted for the shell, with a backslash as targets
 blank := $(subst ,, )
 INSTALLED := $(subst $(blank),\$(blank),$(VENV))/.installed
@@ -47,16 +49,16 @@ calibration: relocated
 # set up once for each content of these files; a date alone, as of a copy, means nothing
 $(INSTALLED): pyproject.toml constraints.txt
 	@cat $^ | cksum | cmp -s - "$@" || { \
-	"$(PYTHON)" -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("qllm-console needs Python 3.11 or newer; this is %d.%d: set PYTHON=/path/to/python3" % v[:2])' && \
-	"$(PYTHON)" tools/set_up.py "$(VENV)" '.[engine,dev]' constraints.txt; } || exit 2
+	"$(PYTHON)" -I -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("qllm-console needs Python 3.11 or newer; this is %d.%d: set PYTHON=/path/to/python3" % v[:2])' && \
+	"$(PYTHON)" -I tools/set_up.py "$(VENV)" '.[engine,dev]' constraints.txt; } || exit 2
 	@cat $^ | cksum > "$@"
 
 # an environment holds absolute paths: where its folder was moved, renamed or copied, they are mended first
 relocated: $(INSTALLED)
-	@[ "$$(cat "$(VENV)/.folder" 2>/dev/null)" = "$$(pwd -P)" ] || "$(PYTHON)" tools/relocate.py "$(VENV)"
+	@[ "$$(cat "$(VENV)/.folder" 2>/dev/null)" = "$$(pwd -P)" ] || "$(PYTHON)" -I tools/relocate.py "$(VENV)"
 
 $(WORDNET): $(INSTALLED) | relocated
-	@"$(PYTHON)" tools/set_up.py --wordnet
+	@"$(PYTHON)" -I tools/set_up.py --wordnet
 	@"$(BIN)/qllm-engine" data obtain >/dev/null
 	@touch "$@"
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
+# for this import the engine beside this package comes first, not a folder of that name that PYTHONPATH names
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
+from engine.contract.import_path import put_user_folders_last
+
+del sys.path[0]
+put_user_folders_last()
+
 import argparse
 import gc
 import importlib
-import os
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path

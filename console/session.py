@@ -14,7 +14,7 @@ import msgspec
 from console.hosts.host_config import HostConfig
 from console.hosts.host_link import HostLink
 from console.hosts.preflight.checks import Check, Repair, checklist
-from console.hosts.preflight.examine import engine_error, engine_python, examine_host, make_environment, obtain_wordnet
+from console.hosts.preflight.examine import engine_command, engine_error, examine_host, make_environment, obtain_wordnet
 from console.hosts.pull.unsynced import decode_launches, unsynced
 from console.hosts.pull.verify import VerifyResult, verify_runs
 from console.hosts.remote.agent_client import AgentClient, AgentRefused
@@ -189,15 +189,15 @@ class Session(SessionResults):
         if self._link.follower.host_states is None:
             raise LinkDown("the host has not reported its runs yet")
         arguments = await self._experiment_arguments(connection)
-        if error := await engine_error(host, connection, *arguments):
+        if error := await engine_error(host, connection, agent, *arguments):
             raise BadInput(error)
         attempts = {run: self._attempts.attempt(run, plan.replaces.get(run, "")) for run in plan.launch}
-        python = engine_python(host, connection)
+        engine = engine_command(host, connection)
         folder, text, files = self._folder, self.experiment.text, self.experiment.files
         requests = [
             launch_request(
                 host,
-                python,
+                engine,
                 self._watched.settings[run],
                 folder,
                 text,
@@ -312,7 +312,7 @@ class Session(SessionResults):
         connection, agent = self._connected_to_change()
         if what == "wordnet":
             yield "fetching WordNet"
-            if error := await obtain_wordnet(self._link.host, connection):
+            if error := await obtain_wordnet(self._link.host, connection, agent):
                 raise BadInput(error)
             return
         async for progress in make_environment(self._link.host, connection, agent):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from engine.contract.import_path import put_user_folders_last
+
+put_user_folders_last()
+
 import argparse
 import os
 import signal

@@ -85,7 +85,7 @@ def create_environment(venv: Path) -> None:
     step = Step(1, f"Python environment in {venv}")
     step.state = "creating it"
     making = subprocess.Popen(
-        [sys.executable, "-m", "venv", str(venv)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, "-I", "-m", "venv", str(venv)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     while True:
         try:
@@ -106,6 +106,8 @@ def install_packages(venv: Path, requirement: str, constraints: Path) -> None:
     log = venv / "set-up.log"
     argv = [
         str(venv / "bin" / "python"),
+        "-I",
+        "-u",
         "-m",
         "pip",
         "install",
@@ -120,7 +122,7 @@ def install_packages(venv: Path, requirement: str, constraints: Path) -> None:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            env={**os.environ, "TMPDIR": str(Path(unpacked).absolute()), "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "TMPDIR": str(Path(unpacked).absolute())},
         )
         assert pip.stdout is not None
         progress = PipProgress(step, Path(unpacked), site_packages(venv), pins)

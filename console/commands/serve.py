@@ -14,6 +14,7 @@ from console.commands.answers import ServedAnswer, print_json
 from console.commands.context import Context
 from console.commands.output import print_line, report
 from engine.contract.bad_input import BadInput
+from engine.contract.import_path import isolated_python
 
 SERVED_DRIVER = "console.ui.served_driver:ServedDriver"
 """Value of ``TEXTUAL_DRIVER`` in a console that a page shows."""
@@ -52,7 +53,7 @@ def console_command(options: Namespace) -> list[str]:
     named = {"--experiment": options.experiment, "--hosts": options.hosts}
     named |= {"--host": options.host, "--profile": options.profile, "--runs": options.runs}
     values = [f"{name}={value}" for name, value in named.items() if value is not None]
-    return [sys.executable, "-m", "console.cli", *values, *(() if options.read_write else ("--read-only",))]
+    return [*isolated_python(), "-m", "console.cli", *values, *(() if options.read_write else ("--read-only",))]
 
 
 def _listen(options: Namespace) -> socket.socket:

@@ -60,6 +60,7 @@ class HostConfig(Struct, frozen=True, forbid_unknown_fields=True):
         address, user, port, identity, jump: as in ssh; None takes them from ``~/.ssh/config``. ``identity`` is a file here.
         python: the host's Python, which runs the agent and creates the engine's environment.
         host_torch: the engine's environment uses the PyTorch for CUDA that ``python`` has, if it is new enough.
+        environment: names of variables that runs get beside those that each run needs, with the host's own values.
         price_per_hour, currency: what an hour of the host costs, such as 1.2 and ``EUR``; runs are then shown with their
             cost.
         occupied_gpu: whether a run waits for a GPU that other processes use, is refused (fails at once) or shares it.
@@ -85,6 +86,7 @@ class HostConfig(Struct, frozen=True, forbid_unknown_fields=True):
     cpus: Annotated[int, Meta(ge=1)] | None = None
     memory_gib: Annotated[float, Meta(gt=0)] | None = None
     disk_gib: Annotated[float, Meta(gt=0)] | None = None
+    environment: tuple[Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...] = ()
     gpu_memory_gib: Annotated[float, Meta(gt=0)] | None = None
     price_per_hour: Annotated[float, Meta(ge=0, le=1e6)] | None = None
     currency: Annotated[str, Meta(pattern=r"^([A-Z]{3})?$")] = ""

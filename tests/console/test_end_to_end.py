@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from engine.contract.run_folder import size_and_sha256
 from tests.console.conftest import FinishedExperiment
 from tests.console.terminal import Terminal
 from tests.console.tiny import LONG, arguments, console, status, warm, write_experiment
+from tests.console.user_modules import write_user_modules
 from tests.console.waiting import until
 
 
@@ -104,8 +106,19 @@ def test_running_again_keeps_what_finished_with_the_same_settings(finished: Fini
     assert results_of(json.loads(again.stdout)) == results_of(finished.printed)
 
 
-def test_another_invocation_elsewhere_gives_identical_metrics(finished: FinishedExperiment, tmp_path: Path) -> None:
-    other = console("run", finished.experiment, tmp_path / "runs", "--json")
+def test_another_invocation_among_modules_of_the_users_gives_identical_metrics(
+    finished: FinishedExperiment, tmp_path: Path
+) -> None:
+    """In its folder, the home folder, the workspace and PYTHONPATH lie files with the names of modules."""
+    folder = write_user_modules(tmp_path / "folder")
+    write_user_modules(tmp_path / "runs" / ".local-host")
+    # Python's own start and the installed program's first line import some before anything of ours can prevent it
+    named = write_user_modules(tmp_path / "named", ("json", "queue", "random", "hashlib", "engine", "torch"))
+    environ = {"HOME": str(folder), "PYTHONPATH": str(named), "PYTHONSTARTUP": str(named / "queue.py")}
+    program = str(Path(sys.executable).with_name("qllm-console"))
+    other = console(
+        "run", finished.experiment, tmp_path / "runs", "--json", environ=environ, cwd=folder, program=program
+    )
     assert other.returncode == 0, other.stderr
     assert without_clock(json.loads(other.stdout)) == without_clock(finished.printed)
 

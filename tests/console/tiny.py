@@ -54,11 +54,19 @@ def arguments(command: str | None, experiment: Path, runs: Path, *more: str) -> 
 
 
 def console(
-    command: str, experiment: Path, runs: Path, *more: str, environ: dict[str, str] | None = None
+    command: str,
+    experiment: Path,
+    runs: Path,
+    *more: str,
+    environ: dict[str, str] | None = None,
+    cwd: Path | None = None,
+    program: str = "",
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command of the headless twin to its end."""
+    """Run a command of the headless twin to its end, by the installed ``program`` if one is named."""
+    argv = arguments(command, experiment, runs, *more)
     return subprocess.run(
-        arguments(command, experiment, runs, *more),
+        [program, *argv[3:]] if program else argv,
+        cwd=cwd,
         capture_output=True,
         text=True,
         timeout=500,

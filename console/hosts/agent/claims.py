@@ -241,6 +241,7 @@ def _prepare(
         "slots": int(request.get("slots", 1)),
         "argv": argv,
         "env": dict(request.get("env", {})),
+        "environment": list(map(str, request.get("environment", ()))),  # names: values are nowhere on the disk
         "run_folder": str(run_folder),
         "replaces": replaces,
         "previous": str(previous) if previous else "",

@@ -49,8 +49,11 @@ def facts(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def preflight_facts(workspace: Workspace, _request: dict[str, Any]) -> dict[str, Any]:
-    """Clock, user, Python and GPU processes of the host, unjudged; ``survives``: whether runs survive a logout, None: unknown."""
+def preflight_facts(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
+    """Clock, user, Python and GPU processes of the host, unjudged; ``survives``: whether runs survive a logout, None: unknown.
+
+    ``unset``: which of the variables that ``environment`` of the request names are not set here; no values.
+    """
     user = _user_name()
     gpu_users: list[dict[str, Any]] = []
     with suppress(gpu.GpuUnknown):  # the host's facts report that nvidia-smi gives no answer
@@ -64,6 +67,7 @@ def preflight_facts(workspace: Workspace, _request: dict[str, Any]) -> dict[str,
         "gpu_users": gpu_users,
         "survives": _survives_logout(user),
         "writable": os.access(workspace.root, os.W_OK),
+        "unset": [name for name in request.get("environment", ()) if name not in os.environ],
     }
 
 

@@ -20,6 +20,7 @@ PROC = Path("/proc")
 KEY_VARIABLE = "QLLM_JOB_KEY"  # in the environment of each process of a job, inherited whatever it forks
 FOLDER_VARIABLE = "QLLM_RUN_FOLDER"  # as well: living jobs of a run are found though every file on them is lost
 START_TIMEOUT_S = 20.0
+PYTHON = (sys.executable, "-IS")  # sees the standard library and the shipped file, no module of the user's
 STOPPED = "stopped by a signal (SIGCONT continues it)"
 _LIBC = ctypes.CDLL(None, use_errno=True)  # loaded now: the child of a fork must not load libraries
 _PR_SET_CHILD_SUBREAPER = 36
@@ -123,7 +124,8 @@ def stored_program(root: Path) -> Path:
     content = program.read_bytes()
     stored = root / "agent" / f"{hashlib.sha256(content).hexdigest()}.pyz"
     if not stored.exists():
-        stored.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (root, stored.parent):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_durably(stored, content)
     return stored
 
@@ -159,7 +161,7 @@ def start_detached(root: Path, program: str, name: str, lock: int, log: Path, *a
     It inherits the descriptor ``lock``, so that at no moment nobody holds the lock. Its output is appended to ``log``.
     """
     with open(log, "ab") as output:
-        command = [sys.executable, str(stored_program(root)), program, str(root), name, str(lock), *arguments]
+        command = [*PYTHON, str(stored_program(root)), program, str(root), name, str(lock), *arguments]
         starter = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

@@ -16,6 +16,7 @@ from console.hosts.agent.abort import abort
 from console.hosts.agent.caretaker import CARETAKER
 from console.hosts.agent.host_facts import facts, preflight_facts
 from console.hosts.agent.inventory import list_launches
+from console.hosts.agent.job_environment import run_as_job
 from console.hosts.agent.lease import Lease
 from console.hosts.agent.poll import poll
 from console.hosts.agent.restore import list_set_aside, restore
@@ -46,8 +47,10 @@ VERBS = {
     "lease": LEASE.request,
     "environment_state": environment.state,
     "make_environment": environment.make,
+    "run_as_job": run_as_job,
 }
 NEEDS_LEASE = ("launch", "launch_all", "abort", "restore")
+UNFINISHED = (b'"poll"', b'"run_as_job"')  # verbs that an agent which ends does not wait for
 
 
 def run_program() -> None:
@@ -68,8 +71,8 @@ def main(root: str) -> None:
     CARETAKER.start(workspace)
     for line in sys.stdin.buffer:
         # a daemon thread does not delay the exit: a poll may wait for many seconds, and changes nothing
-        arguments = (workspace, line, output, write_lock)
-        threading.Thread(target=_answer, args=arguments, daemon=b'"poll"' in line).start()
+        daemon = any(verb in line for verb in UNFINISHED)
+        threading.Thread(target=_answer, args=(workspace, line, output, write_lock), daemon=daemon).start()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 

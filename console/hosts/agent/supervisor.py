@@ -16,6 +16,7 @@ from typing import Any
 from console.hosts.agent import gpu, job_processes, process
 from console.hosts.agent.disk import FULL_ERRNOS, disk_space
 from console.hosts.agent.gpu_slots import GpuBusy, GpuRefused, GpuSlots
+from console.hosts.agent.job_environment import job_environment
 from console.hosts.agent.launches import GRACE_S, Launch, abort_text, exit_record, settle
 from console.hosts.agent.lifecycle import owns_run
 from console.hosts.agent.queue_lock import queue_locked
@@ -255,7 +256,7 @@ class Supervisor:
             stdout=self._log,
             stderr=subprocess.STDOUT,
             cwd=self.workspace.root,
-            env={**os.environ, **self.spec.get("env", {}), **gpu_variables, **marks, "PYTHONUNBUFFERED": "1"},
+            env={**job_environment(self.spec), **gpu_variables, **marks},
             start_new_session=True,
             preexec_fn=process.become_subreaper,  # noqa: PLW1509 - this process has one thread
             pass_fds=slots,

@@ -29,6 +29,7 @@ class PreflightFacts(Struct, frozen=True):
         has_venv: its Python can create virtual environments.
         survives: whether detached processes survive a logout; None if the host does not say.
         writable: whether the user may write into the workspace.
+        unset: variables of the entry's ``environment`` that the host does not set.
     """
 
     time: float
@@ -39,6 +40,7 @@ class PreflightFacts(Struct, frozen=True):
     gpu_users: tuple[GpuUser, ...]
     survives: bool | None
     writable: bool
+    unset: tuple[str, ...] = ()
 
     @property
     def is_python_too_old(self) -> bool:
@@ -131,6 +133,7 @@ def checklist(found: Findings, host: HostConfig, runs: int) -> tuple[Check, ...]
         _disk(found, runs),
         _python(found, host),
         _environment(found, host),
+        *_variables(found, host),
         _clock(found),
         _logout(found),
     )
@@ -218,6 +221,19 @@ def _environment(found: Findings, host: HostConfig) -> Check:
     if "WordNet" in environment.check_error and host.launcher != "embedded":
         return Check("engine", "blocker", environment.check_error, "Fetch WordNet.", "wordnet")
     return Check("engine", "blocker", environment.check_error)
+
+
+def _variables(found: Findings, host: HostConfig) -> Iterator[Check]:
+    """Variables that ``environment`` of the host's entry names; their values are not asked for."""
+    if not host.environment:
+        return
+    if unset := found.preflight_facts.unset:
+        where = (
+            "before you start the console" if host.launcher == "embedded" else "on the host, as in ~/.ssh/environment"
+        )
+        yield Check("variables", "warning", f"not set: {', '.join(unset)}", f"Runs go without: set them {where}.")
+    else:
+        yield Check("variables", "ok", f"runs get {', '.join(host.environment)}")
 
 
 def _clock(found: Findings) -> Check:

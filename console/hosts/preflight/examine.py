@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import sys
 import time
 from collections.abc import AsyncIterator, Iterable
 from pathlib import PurePosixPath
@@ -17,22 +16,23 @@ from msgspec.structs import replace
 from console.hosts.agent.environment import UV_WHEELS
 from console.hosts.host_config import HostConfig
 from console.hosts.preflight.checks import Environment, Findings, PreflightFacts
-from console.hosts.remote.agent_client import AgentClient, AgentRefused
-from console.hosts.remote.launch_request import ENGINE
+from console.hosts.remote.agent_client import REPLY_TIMEOUT_S, AgentClient, AgentRefused
+from console.hosts.remote.launch_request import EXPERIMENT_FILE, job_variables
 from console.hosts.remote.uv import VERSION as UV_VERSION
 from console.hosts.remote.uv import UvUnavailable, cache_folder, fetch_wheel
 from console.hosts.remote.wheel import engine_requirements, wheel
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.errors import LinkDown
-from console.hosts.ssh.remote_python import command_error
 from console.hosts.transfer.errors import SyncFailed
 from console.hosts.transfer.folder_sync import push
 from console.hosts.transfer.request import SyncRequest, records_folder
 from console.runs.host_facts import HostFacts
 from console.sanitize import sanitize_line
+from engine.contract.import_path import isolated_python
 from engine.contract.toml_file import find_config
 from engine.contract.validation_words import error_in_words
 
+ENGINE = "engine.cli"
 CHECK_TIMEOUT_S = 60.0
 OBTAIN_TIMEOUT_S = 600.0
 UPLOAD_TIMEOUT_S = 300.0  # for a megabyte, over any link
@@ -49,11 +49,16 @@ def environment_name(host_torch: bool = True) -> str:
     return hashlib.sha256(content if host_torch else content + b"its own torch").hexdigest()[:16]
 
 
-def engine_python(host: HostConfig, connection: HostConnection) -> str:
-    """Path of the Python that runs the engine on the host."""
+def engine_command(host: HostConfig, connection: HostConnection) -> tuple[str, ...]:
+    """Command line of the engine on the host, without arguments, as runs and all checks start it.
+
+    No module of the user's counts: neither those in the folder where it starts, nor those that ``PYTHONPATH`` names, nor
+    those of ``~/.local``, except where the console itself is installed there and the engine is the console's own.
+    """
     if host.launcher == "embedded":
-        return sys.executable
-    return str(PurePosixPath(connection.workspace) / "env" / environment_name(host.host_torch) / "bin" / "python")
+        return (*isolated_python(), "-u", "-m", ENGINE)
+    python = str(PurePosixPath(connection.workspace) / "env" / environment_name(host.host_torch) / "bin" / "python")
+    return (python, "-I", "-u", "-m", ENGINE)
 
 
 async def examine_host(host: HostConfig, connection: HostConnection, agent: AgentClient) -> Findings:
@@ -64,14 +69,16 @@ async def examine_host(host: HostConfig, connection: HostConnection, agent: Agen
     """
     facts = await _request(agent, HostFacts, "facts")
     before, start = time.time(), time.monotonic()
-    preflight_facts = await _preflight_facts(agent)
+    preflight_facts = await _preflight_facts(agent, host)
     round_trip = time.monotonic() - start
     return Findings(
         login=f"{sanitize_line(preflight_facts.user)} at {connection.address}",
         fingerprint=connection.fingerprint,
         facts=facts,
         preflight_facts=preflight_facts,
-        environment=await _with_device(host, connection, facts, await _environment_state(host, connection, agent)),
+        environment=await _with_device(
+            host, connection, agent, facts, await _environment_state(host, connection, agent)
+        ),
         # as in NTP: the host read its clock about half a round trip after the request was sent
         clock_offset=preflight_facts.time - (before + round_trip / 2),
         round_trip=round_trip,
@@ -79,12 +86,12 @@ async def examine_host(host: HostConfig, connection: HostConnection, agent: Agen
 
 
 async def _with_device(
-    host: HostConfig, connection: HostConnection, facts: HostFacts, environment: Environment
+    host: HostConfig, connection: HostConnection, agent: AgentClient, facts: HostFacts, environment: Environment
 ) -> Environment:
     """``environment`` with the error of its PyTorch if that cannot use the GPU that the host has."""
     if not facts.gpus or host.device == "cpu" or environment.check_error != "":
         return environment
-    return replace(environment, device_error=await engine_error(host, connection, "--device", "cuda"))
+    return replace(environment, device_error=await engine_error(host, connection, agent, "--device", "cuda"))
 
 
 async def _environment_state(host: HostConfig, connection: HostConnection, agent: AgentClient) -> Environment:
@@ -95,11 +102,12 @@ async def _environment_state(host: HostConfig, connection: HostConnection, agent
         found = replace(reply, step=sanitize_line(reply.step), error=sanitize_line(reply.error))
     if found.state != "ready":
         return found
-    return replace(found, python=engine_python(host, connection), check_error=await engine_error(host, connection))
+    error = await engine_error(host, connection, agent)
+    return replace(found, python=engine_command(host, connection)[0], check_error=error)
 
 
-async def _preflight_facts(agent: AgentClient) -> PreflightFacts:
-    return await _request(agent, PreflightFacts, "preflight_facts")
+async def _preflight_facts(agent: AgentClient, host: HostConfig) -> PreflightFacts:
+    return await _request(agent, PreflightFacts, "preflight_facts", environment=host.environment)
 
 
 async def _request(agent: AgentClient, kind: type[Reply], verb: str, **arguments: Any) -> Reply:
@@ -125,7 +133,7 @@ async def make_environment(
     try:
         if await _needs_uv(host, agent):
             yield Environment("making", step=f"sending uv {UV_VERSION}, which installs a Python for the engine")
-            uv = await _send_uv(connection, agent)
+            uv = await _send_uv(connection, agent, host)
     except (UvUnavailable, SyncFailed) as error:
         yield Environment("failed", error=f"{error}; a newer Python can be named as `python` in hosts.toml")
         return
@@ -155,10 +163,10 @@ async def make_environment(
 async def _needs_uv(host: HostConfig, agent: AgentClient) -> bool:
     """Whether the engine's environment is still to be made, and cannot be made from the host's Python."""
     state = (await _request(agent, Environment, "environment_state", name=environment_name(host.host_torch))).state
-    return state in ("none", "failed") and not (await _preflight_facts(agent)).makes_environments
+    return state in ("none", "failed") and not (await _preflight_facts(agent, host)).makes_environments
 
 
-async def _send_uv(connection: HostConnection, agent: AgentClient) -> str:
+async def _send_uv(connection: HostConnection, agent: AgentClient, host: HostConfig) -> str:
     """Send uv's wheel for the host's machine to ``UV_WHEELS``; returns its file name.
 
     Raises:
@@ -166,7 +174,7 @@ async def _send_uv(connection: HostConnection, agent: AgentClient) -> str:
         LinkDown: the link failed; a second call continues from what arrived.
     """
     cache = cache_folder()
-    found = await fetch_wheel((await _preflight_facts(agent)).machine, cache)
+    found = await fetch_wheel((await _preflight_facts(agent, host)).machine, cache)
     records = records_folder(cache, connection.fingerprint.replace("/", "_"), found.parent, UV_WHEELS)
     verdict = await push(connection, SyncRequest(found.parent, UV_WHEELS, records))
     if not verdict.full:
@@ -174,12 +182,12 @@ async def _send_uv(connection: HostConnection, agent: AgentClient) -> str:
     return found.name
 
 
-async def obtain_wordnet(host: HostConfig, connection: HostConnection) -> str:
+async def obtain_wordnet(host: HostConfig, connection: HostConnection, agent: AgentClient) -> str:
     """Have the engine fetch WordNet on the host; returns its error, "" if it succeeds."""
-    return await _run_engine(host, connection, "data", "obtain", seconds=OBTAIN_TIMEOUT_S)
+    return await _run_engine(host, connection, agent, "data", "obtain", seconds=OBTAIN_TIMEOUT_S)
 
 
-async def engine_error(host: HostConfig, connection: HostConnection, *options: str) -> str:
+async def engine_error(host: HostConfig, connection: HostConnection, agent: AgentClient, *options: str) -> str:
     """What the engine on the host lacks for a run, as its ``check`` reports it; "" if nothing.
 
     Args:
@@ -188,9 +196,22 @@ async def engine_error(host: HostConfig, connection: HostConnection, *options: s
     Raises:
         LinkDown: the link failed.
     """
-    return await _run_engine(host, connection, "check", *options, seconds=CHECK_TIMEOUT_S)
+    if "--experiment" not in options:
+        options = (*options, "--experiment", f"{{job}}/{EXPERIMENT_FILE}")
+    return await _run_engine(host, connection, agent, "check", *options, seconds=CHECK_TIMEOUT_S)
 
 
-async def _run_engine(host: HostConfig, connection: HostConnection, *arguments: str, seconds: float) -> str:
-    error = await command_error(connection, (engine_python(host, connection), "-m", ENGINE, *arguments), seconds)
-    return error.removeprefix("qllm-engine: error: ")
+async def _run_engine(
+    host: HostConfig, connection: HostConnection, agent: AgentClient, *arguments: str, seconds: float
+) -> str:
+    """Run the engine as a job would: its Python, folder and environment. Returns its error, "" if it succeeds."""
+    argv = [*engine_command(host, connection), *arguments]
+    # the workspace may have a configs folder of the user's, which the engine would read its default from
+    files = {EXPERIMENT_FILE: find_config("scaling.toml").read_text(encoding="utf-8")}
+    request = {"argv": argv, "files": files, "seconds": seconds, **job_variables(host)}
+    try:
+        reply = await agent.request("run_as_job", seconds + REPLY_TIMEOUT_S, **request)
+    except AgentRefused as refusal:
+        return str(refusal)
+    error = sanitize_line(str(reply.get("error", "")), 400).removeprefix("qllm-engine: error: ")
+    return "" if reply.get("code") == 0 else error or f"ended with {reply.get('code')}"

@@ -56,7 +56,8 @@ if not exists:
         sys.exit("the agent was damaged on its way")
     temporary = path + "." + str(os.getpid()) + ".tmp"
     try:
-        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+        for folder in (root, os.path.dirname(path)):  # each by itself: the mode is that of the last folder only
+            os.makedirs(folder, 0o700, exist_ok=True)
         with open(temporary, "wb") as file:
             file.write(content)
             file.flush()
@@ -69,7 +70,10 @@ if not exists:
         memory = os.memfd_create("agent", 0)
         os.write(memory, content)
         path = "/proc/self/fd/" + str(memory)
-os.execv(sys.executable, [sys.executable, path, sys.argv[6], root])
+# no process that the agent starts gets the user's PYTHONPATH, PYTHONHOME or PYTHONSTARTUP either
+for name in [name for name in os.environ if name.startswith("PYTHON")]:
+    del os.environ[name]
+os.execv(sys.executable, [sys.executable, "-IS", path, sys.argv[6], root])
 """
 
 

@@ -12,16 +12,20 @@ from engine.contract.input_files import INPUTS, HashedFile, encode_input_list
 from engine.contract.run_folder import ATTENTION, CHECKPOINT, CHECKPOINT_STATE, EVENTS, LOG, SPEC
 from engine.contract.settings import Settings
 
-ENGINE = "engine.cli"
 INPUTS_FOLDER = "inputs"  # below the workspace
 EXPERIMENT_FILE = "experiment.toml"
 CARRIED = (SPEC, EVENTS, LOG, CHECKPOINT, CHECKPOINT_STATE, ATTENTION)
 """Files of a run folder that a resumed run starts from."""
 
 
+def job_variables(host: HostConfig) -> dict[str, Any]:
+    """What a job and each check of the engine say of their environment: ``env`` with values, ``environment`` by name."""
+    return {"env": {"TOKENIZERS_PARALLELISM": "false"}, "environment": host.environment}
+
+
 def launch_request(
     host: HostConfig,
-    python: str,
+    engine: tuple[str, ...],
     settings: Settings,
     folder: str,
     experiment_text: str,
@@ -35,6 +39,7 @@ def launch_request(
     """Arguments of the agent's launch request; the agent replaces ``{workspace}``, ``{job}`` and ``{run}`` by its folders.
 
     Args:
+        engine: the engine's command line on the host, without arguments.
         key: idempotency key of the launch.
         strict: a failed ship blocker fails the run.
         files: the user's files that the experiment names; the host must have them already.
@@ -42,7 +47,7 @@ def launch_request(
         replaces: key of the launch that this one may replace, "" if there is none; nothing is started in place of another.
         sets_aside_results: also if that one has finished.
     """
-    argv = [python, "-m", ENGINE, "run"]
+    argv = [*engine, "run"]
     argv += ["--experiment", f"{{job}}/{EXPERIMENT_FILE}", "--profile", settings.profile]
     argv += ["--condition", settings.condition, "--seed", str(settings.seed), "--device", host.device]
     argv += ["--workspace", "{workspace}", "--output", "{run}"]
@@ -64,7 +69,7 @@ def launch_request(
         "settings": settings.fingerprint(),
         "files": sent,
         "argv": argv,
-        "env": {"TOKENIZERS_PARALLELISM": "false"},
+        **job_variables(host),
         "carry": CARRIED if resume else (),
     }
     if host.device != "cpu" and host.launcher != "slurm":  # Slurm chooses a job's GPUs itself

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncssh
 
+from console.hosts.agent.job_environment import passed_on
 from console.hosts.host_config import HostConfig
 from console.hosts.ssh.access import Timeouts
 from console.hosts.ssh.channels import Channels, HostConnection
 from console.hosts.ssh.errors import LinkDown
 from console.hosts.ssh.route import CIPHERS
 from console.sanitize import sanitize_line
+from engine.contract.import_path import isolated_python
 
 START_TIMEOUT_S = 15.0
 STOP_TIMEOUT_S = 2.0
@@ -28,7 +32,7 @@ async def open_embedded(host: HostConfig, workspace: Path, timeouts: Timeouts) -
     Raises:
         LinkDown: it does not start or cannot be reached.
     """
-    async with embedded_server() as (port, host_key, client_key):
+    async with embedded_server(host.environment) as (port, host_key, client_key):
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
                 connection = await asyncssh.connect(
@@ -46,6 +50,9 @@ async def open_embedded(host: HostConfig, workspace: Path, timeouts: Timeouts) -
         except (OSError, asyncssh.Error, TimeoutError) as error:
             raise LinkDown(f"the embedded host cannot be reached: {sanitize_line(str(error))}") from error
         channels = Channels(connection)
+        if not host.workspace:
+            with contextlib.suppress(OSError):  # there is none yet, and the agent makes it as private
+                workspace.chmod(0o700)  # one that an earlier version made is open to all
         try:
             yield HostConnection(
                 channels=channels,
@@ -59,11 +66,15 @@ async def open_embedded(host: HostConfig, workspace: Path, timeouts: Timeouts) -
 
 
 @asynccontextmanager
-async def embedded_server() -> AsyncIterator[tuple[int, str, asyncssh.SSHKey]]:
-    """Start the embedded server; yields its port, its public host key, and the only client key that it accepts."""
+async def embedded_server(environment: Collection[str] = ()) -> AsyncIterator[tuple[int, str, asyncssh.SSHKey]]:
+    """Start the embedded server; yields its port, its public host key, and the only client key that it accepts.
+
+    Args:
+        environment: variables of this process that it gets beside those that a job needs.
+    """
     client_key = asyncssh.generate_private_key("ssh-ed25519")
     server = await asyncio.create_subprocess_exec(
-        sys.executable,
+        *isolated_python(),
         "-m",
         "console.hosts.ssh.embedded_server",
         client_key.export_public_key().decode().strip(),
@@ -71,6 +82,7 @@ async def embedded_server() -> AsyncIterator[tuple[int, str, asyncssh.SSHKey]]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
         start_new_session=True,  # Ctrl+C in the terminal must not end it
+        env=passed_on(os.environ, environment),
     )
     assert server.stdin is not None and server.stdout is not None
     try:

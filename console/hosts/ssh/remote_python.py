@@ -1,4 +1,4 @@
-"""Python programs and commands on a host, run through any login shell, whatever that shell prints."""
+"""Python programs on a host, run through any login shell, whatever that shell prints."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import uuid
 
 import asyncssh
 
-from console.hosts.ssh.channels import Channels, HostConnection
+from console.hosts.ssh.channels import Channels
 from console.hosts.ssh.errors import LinkDown, Misconfigured
 from console.sanitize import sanitize_line
 
@@ -138,33 +138,3 @@ def _octal(text: str) -> str:
     """``text`` as the format of ``printf``."""
     encoded = text.encode("utf-8", "surrogateescape")
     return "".join(chr(byte) if _PRINTF_SAFE.match(bytes([byte])) else f"\\{byte:03o}" for byte in encoded)
-
-
-# Run on the host as MarkedPython: no shell parses the command, and its output cannot be mistaken for the reply.
-RUN = """
-import os, subprocess, sys
-
-mark, seconds, *command = sys.argv[2:]
-nothing, last_line = subprocess.DEVNULL, ""
-try:
-    done = subprocess.run(command, stdin=nothing, stdout=nothing, stderr=subprocess.PIPE, timeout=float(seconds))
-    code = done.returncode
-    lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
-    last_line = lines[-1][:1000] if lines else ""
-except subprocess.TimeoutExpired:
-    code, last_line = -1, command[0] + " did not end within " + seconds + " s"
-except OSError as error:
-    code, last_line = -1, command[0] + " cannot be run: " + error.strerror
-os.write(1, ("\\n" + mark + str(code) + " " + last_line + "\\n").encode("utf-8", "replace"))
-"""
-
-
-async def command_error(connection: HostConnection, command: tuple[str, ...], seconds: float) -> str:
-    """Run ``command`` on the host; returns the last line of its stderr if it fails, "" if it succeeds.
-
-    Raises:
-        LinkDown: the link failed.
-    """
-    program = MarkedPython(connection.python, RUN, f"{seconds:g}", *command)
-    code, _, last_line = (await program.run(connection.channels, seconds + REPLY_TIMEOUT_S)).partition(" ")
-    return "" if code == "0" else last_line or f"ended with {code}"

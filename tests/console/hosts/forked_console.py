@@ -37,6 +37,7 @@ from console.runs.launch_attempts import Outcome
 from console.session import Session
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment_reader import read_experiment
+from engine.contract.import_path import isolated_python
 from engine.contract.settings import RunId, run_ids
 from tests.console.hosts.proxy import proxy_to
 from tests.console.tiny import PROFILE
@@ -177,7 +178,7 @@ class Server:
     def __init__(self, control: Path) -> None:
         self._path = control / "server.json"
         key = asyncssh.generate_private_key("ssh-ed25519")
-        command = [sys.executable, "-m", "console.hosts.ssh.embedded_server"]
+        command = [*isolated_python(), "-m", "console.hosts.ssh.embedded_server"]
         self._process = subprocess.Popen(
             [*command, key.export_public_key().decode().strip()],
             stdin=subprocess.PIPE,
@@ -266,7 +267,7 @@ class _Console:
         hook = HOOK.replace("ARGUMENTS", repr((str(setup.control), WAITS)))
         agent_package.ENTRY = hook.encode() + agent_package.ENTRY
         agent_package.agent_file.cache_clear()
-        embedded_host.embedded_server = self._running_server
+        embedded_host.embedded_server = self._running_server  # type: ignore[assignment]
         host_link.POLL_WAIT_S = 0.3  # type: ignore[attr-defined]
         AgentClient.request.__defaults__ = (ANSWER_S,)
         session_module.launch_request = self._launch_request  # type: ignore[attr-defined]
@@ -336,7 +337,7 @@ class _Console:
             await self._session.take_over()
 
     @asynccontextmanager
-    async def _running_server(self) -> AsyncIterator[tuple[int, str, asyncssh.SSHKey]]:
+    async def _running_server(self, *_: Any) -> AsyncIterator[tuple[int, str, asyncssh.SSHKey]]:
         """In place of a server of the console's own."""
         try:
             address = json.loads((self._setup.control / "server.json").read_text())
@@ -345,11 +346,11 @@ class _Console:
         self._proxy.target = address["port"]
         yield self._proxy.port, address["host_key"], asyncssh.import_private_key(address["client_key"])
 
-    def _launch_request(self, host: HostConfig, python: str, settings: Any, *rest: Any, **more: Any) -> dict[str, Any]:
+    def _launch_request(self, host: HostConfig, engine: Any, settings: Any, *rest: Any, **more: Any) -> dict[str, Any]:
         setup = self._setup
         script = str(setup.control / "job.sh")
         argv = ["/bin/sh", script, str(setup.control), "{run}", str(settings.run), self._work, str(setup.slots)]
-        return {**launch_request(host, python, settings, *rest, **more), "argv": argv, "files": {}}
+        return {**launch_request(host, engine, settings, *rest, **more), "argv": argv, "files": {}}
 
     async def _no_error(self, *_: Any) -> str:
         return ""

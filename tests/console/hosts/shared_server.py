@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TypeAlias
 
 import asyncssh
 
+from console.hosts.agent.job_environment import passed_on
+from engine.contract.import_path import isolated_python
+
 Running: TypeAlias = tuple[int, str, asyncssh.SSHKey]
-Open: TypeAlias = Callable[[], AbstractAsyncContextManager[Running]]
+Open: TypeAlias = Callable[[Collection[str]], AbstractAsyncContextManager[Running]]
 
 
 class SharedServer:
@@ -26,12 +28,13 @@ class SharedServer:
         self._running: Running | None = None
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[Running]:
+    async def open(self, environment: Collection[str] = ()) -> AsyncIterator[Running]:
         """Stand-in for ``embedded_host.embedded_server``."""
         if self._running is None:
             self._running = self._start()
-        if self._inherited != inherited() or self._process is None or self._process.poll() is not None:
-            async with self._own_server() as running:
+        changed = environment or self._inherited != inherited()
+        if changed or self._process is None or self._process.poll() is not None:
+            async with self._own_server(environment) as running:
                 yield running
         else:
             yield self._running
@@ -46,11 +49,12 @@ class SharedServer:
         self._inherited = inherited()
         self._process = subprocess.Popen(
             [
-                sys.executable,
+                *isolated_python(),
                 "-m",
                 "console.hosts.ssh.embedded_server",
                 client_key.export_public_key().decode().strip(),
             ],
+            env=passed_on(os.environ),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -6,10 +6,12 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from console.hosts.agent.job_environment import passed_on
 
 QUERY_TIMEOUT_S = 5.0
 SUBMIT_TIMEOUT_S = 15.0
@@ -86,6 +88,7 @@ def submit(
     command: Sequence[str],
     tasks: int,
     locks: list[int],
+    environment: Sequence[str] = (),
 ) -> str:
     """Submit ``command``, quoted for a shell, to run once, or ``tasks`` times as one array; returns the job's id.
 
@@ -93,6 +96,7 @@ def submit(
         settings: values of OPTIONS; those that are None are left to Slurm.
         folder: the job's working directory, by which it is known as well.
         log: file for the output of Slurm and the command; ``%a`` in its name stands for a task's index.
+        environment: names of variables that the command gets beside those that a job needs.
         locks: descriptors that ``sbatch`` inherits, so that they stay locked while it works even if this process dies.
 
     Raises:
@@ -100,14 +104,18 @@ def submit(
         NoAnswer: Slurm does not answer in time, and may have taken the job.
     """
     call = ["sbatch", "--parsable", f"--comment={comment}", f"--job-name={name}"]
-    call += ["--nodes=1", "--ntasks=1", "--requeue"]
+    # all that sbatch has itself, which is not all that this process has: a list of names here would have Slurm load the
+    # user's login environment on the node, and hold the job where that takes too long
+    call += ["--export=ALL", "--nodes=1", "--ntasks=1", "--requeue"]
+    for_slurm = {name: value for name, value in os.environ.items() if name.startswith(("SLURM_", "SBATCH_"))}
+    environ = {**passed_on(os.environ, environment), **for_slurm}
     output = f"{str(log.parent).replace('%', '%%')}/{log.name}"
     call += ["--open-mode=append", f"--output={output}", f"--chdir={folder}"]
     given = ((name, settings.get(name)) for name in OPTIONS)
     call += [f"{OPTIONS[name]}={value}" for name, value in given if value is not None]
     if tasks > 1:
         call.append(f"--array=0-{tasks - 1}")
-    printed = _run(call, SUBMIT_TIMEOUT_S, stdin=f"#!/bin/sh\nexec {' '.join(command)}\n", locks=locks)
+    printed = _run(call, SUBMIT_TIMEOUT_S, f"#!/bin/sh\nexec {' '.join(command)}\n", locks, environ)
     ids = {str(found) for found in JOB_ID.findall(printed)}
     if len(ids) != 1:
         raise NoJobId(f"sbatch printed {printed.strip()[:200]!r} instead of a job's id")
@@ -131,7 +139,13 @@ def restarts(job: str) -> int:
     return int(found[0]) if found and found[0].isdigit() else 0
 
 
-def _run(call: list[str], timeout: float, stdin: str = "", locks: Sequence[int] = ()) -> str:
+def _run(
+    call: list[str],
+    timeout: float,
+    stdin: str = "",
+    locks: Sequence[int] = (),
+    environ: Mapping[str, str] | None = None,
+) -> str:
     """Standard output of one of Slurm's commands."""
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), *USUAL_PATHS))
     program = shutil.which(call[0], path=path)
@@ -145,6 +159,7 @@ def _run(call: list[str], timeout: float, stdin: str = "", locks: Sequence[int] 
             timeout=timeout,
             check=False,
             pass_fds=tuple(locks),
+            env=environ,
         )
     except subprocess.TimeoutExpired:
         raise NoAnswer(f"{call[0]} did not answer within {timeout:.0f} s") from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 import time
 import uuid
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from typing import Any
 
 from console.hosts.agent.claims import Claim, Existing, claim
 from console.hosts.agent.launches import Launch
-from console.hosts.agent.process import stored_program
+from console.hosts.agent.process import PYTHON, stored_program
 from console.hosts.agent.slurm import commands as slurm
 from console.hosts.agent.slurm.queue import Entry, queue_of
 from console.hosts.agent.slurm.state import mark_submitted, was_submitted
@@ -181,7 +180,7 @@ def _submit(workspace: Workspace, request: dict[str, Any], claims: list[Claim]) 
     if not NAME.match(name):
         raise Refused(f"not a name for a job: {name!r}")
     program = stored_program(workspace.root).absolute()
-    supervise = [sys.executable, str(program), "supervise-allocation", str(workspace.root)]
+    supervise = [*PYTHON, str(program), "supervise-allocation", str(workspace.root)]
     command = [shlex.quote(part) for part in (*supervise, first.key if alone else array)]
     folder, log = first.job, first.job / "slurm.log"
     if not alone:
@@ -202,6 +201,7 @@ def _submit(workspace: Workspace, request: dict[str, Any], claims: list[Claim]) 
             command=command,
             tasks=len(claims),
             locks=[claimed.lock for claimed in claims],
+            environment=list(map(str, request.get("environment", ()))),
         )
     except slurm.NotInstalled as error:
         raise Refused(f"Slurm rejects it: {error}") from error

@@ -13,7 +13,7 @@ import pytest
 from console.hosts.agent import environment as agent_environment
 from console.hosts.agent.workspace import Refused, Workspace
 from console.hosts.preflight.checks import checklist
-from console.hosts.preflight.examine import engine_python, environment_name, examine_host, make_environment
+from console.hosts.preflight.examine import engine_command, environment_name, examine_host, make_environment
 from console.hosts.remote.agent_client import AgentRefused
 from console.hosts.remote.wheel import engine_requirements
 from console.hosts.ssh.errors import LinkDown
@@ -58,7 +58,7 @@ async def test_an_environment_is_made_once_and_runs_the_engine(host: Host) -> No
         assert (await examine_host(REMOTE, connection, link)).environment.state == "none"
         states = [now async for now in make_environment(REMOTE, connection, link, requirements=FEW)]
         assert states[0].state == "making" and states[-1].state == "ready", states[-1]
-        python = engine_python(REMOTE, connection)
+        python = engine_command(REMOTE, connection)[0]
         help_text = subprocess.run([python, "-m", "engine.cli", "--help"], capture_output=True, text=True, check=True)
         assert "qllm-engine" in help_text.stdout and Path(python).is_relative_to(host.workspace)
         config = "from engine.contract.toml_file import find_config; print(find_config('scaling.toml'))"

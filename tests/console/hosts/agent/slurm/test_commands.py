@@ -38,7 +38,7 @@ async def test_the_settings_of_a_host_reach_slurm(link: AgentClient, slurm: Slur
     settings = SlurmSettings("main", "physics", "gpu:1", "02:00:00", cpus=3, memory="100M", constraint="fast|new")
     host = HostConfig("cluster", "slurm", slurm=settings)
     wanted = resolve(read_experiment(find_config("scaling.toml")), "smoke", RunId("A", 42))
-    request = launch_request(host, "python3", wanted, FOLDER, "", uuid.uuid4().hex, strict=False)
+    request = launch_request(host, ("python3",), wanted, FOLDER, "", uuid.uuid4().hex, strict=False)
     assert request["slurm"]["array"] == "A"
     assert request["restart"] == {"checkpoint": "checkpoint.json", "argv": ["--resume"]}
     await link.request("launch", **{**request, "argv": ["python3", "-c", WAIT_FOREVER]})
