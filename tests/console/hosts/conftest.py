@@ -176,7 +176,14 @@ async def link(host: Host) -> AsyncIterator[AgentClient]:
 
 
 async def launch(
-    link: AgentClient, run: str, code: str, *, key: str | None = None, slots: int = 1, gpu: dict[str, str] | None = None
+    link: AgentClient,
+    run: str,
+    code: str,
+    *,
+    key: str | None = None,
+    slots: int = 1,
+    gpu: dict[str, str] | None = None,
+    environment: tuple[str, ...] = (),
 ) -> str:
     """Launch Python ``code`` as a job; returns the key that the run is active under."""
     reply = await link.request(
@@ -190,6 +197,7 @@ async def launch(
         argv=["python3", "-c", code],
         env={},
         gpu=gpu,
+        environment=environment,
     )
     return str(reply["key"])
 

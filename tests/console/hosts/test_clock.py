@@ -8,12 +8,13 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.console.hosts.conftest import Host, launch, states_when
 
 FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
 
-
+CLOCK = ("LD_PRELOAD", "FAKETIME")
 CODE = "import time; open('order', 'a').write('RUN '); open('clocks', 'a').write(f'{time.time()} ')"
 
 
@@ -22,6 +23,7 @@ CODE = "import time; open('order', 'a').write('RUN '); open('clocks', 'a').write
 async def test_order_and_states_do_not_depend_on_the_clock(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     # the monotonic clock is moved, too: with it left alone, libfaketime makes every time.sleep of Python 3.11 an error
     runs = []
+    host.config = replace(host.config, environment=CLOCK)
     # the links stay open: what the processes of one share by libfaketime goes with its host, and a job that begins in
     # that moment would fail
     async with AsyncExitStack() as links:
@@ -32,7 +34,7 @@ async def test_order_and_states_do_not_depend_on_the_clock(host: Host, monkeypat
                 _, link = await links.enter_async_context(host.open_connection())
             for half in range(2):
                 run = f"A_seed{10 * (5 - number) + half}"  # by name they would sort the other way round
-                await launch(link, run, CODE.replace("RUN", run))
+                await launch(link, run, CODE.replace("RUN", run), environment=CLOCK)
                 runs.append(run)
         _, link = await links.enter_async_context(host.open_connection())
         states = await states_when(

@@ -34,6 +34,7 @@ async def test_a_job_starts_in_a_workspace_full_of_modules(host: Host) -> None:
         await check_job(host, link)
 
 
+@pytest.mark.fault("the user's modules in home, workspace and PYTHONPATH", "runs and checks import the installed ones")
 async def test_modules_of_the_home_folder_and_of_the_environment_do_not_count(
     user: str, operator: Path, tmp_path: Path
 ) -> None:

@@ -48,6 +48,7 @@ def test_a_job_gets_what_it_needs_and_what_is_named() -> None:
 
 
 @pytest.mark.every_host
+@pytest.mark.fault("secrets in the console's or host's environment", "only named ones reach a job; no file has them")
 async def test_a_named_secret_reaches_the_job_and_no_file(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     name = "SSH_CONNECTION" if host.config.launcher == "ssh" else "HF_TOKEN"  # a variable that sessions of sshd have
     monkeypatch.setenv("HF_TOKEN", SECRET)
