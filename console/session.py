@@ -14,7 +14,14 @@ import msgspec
 from console.hosts.host_config import HostConfig
 from console.hosts.host_link import HostLink
 from console.hosts.preflight.checks import Check, Repair, checklist
-from console.hosts.preflight.examine import engine_command, engine_error, examine_host, make_environment, obtain_wordnet
+from console.hosts.preflight.examine import (
+    engine_command,
+    engine_error,
+    examine_host,
+    install_requirements,
+    make_environment,
+    obtain_wordnet,
+)
 from console.hosts.pull.unsynced import decode_launches, unsynced
 from console.hosts.pull.verify import VerifyResult, verify_runs
 from console.hosts.remote.agent_client import AgentClient, AgentRefused
@@ -314,6 +321,14 @@ class Session(SessionResults):
             yield "fetching WordNet"
             if error := await obtain_wordnet(self._link.host, connection, agent):
                 raise BadInput(error)
+            return
+        if what == "requirements":
+            async for pushed in install_requirements(self._link.host, agent):
+                yield (
+                    f"{pushed.folder}: {pushed.step or 'installing'}"
+                    if pushed.state == "making"
+                    else (f"{pushed.folder}: {pushed.error or pushed.state}")
+                )
             return
         async for progress in make_environment(self._link.host, connection, agent):
             yield progress.step if progress.state == "making" else progress.error or progress.state

@@ -66,7 +66,7 @@ def relocate(venv: Path, project: Path) -> list[Path]:
         if path.exists() and path.read_bytes().strip() != content:
             replace(path, content)
     if found:  # the scripts that activate it, and its own note of how it was made
-        command = [str(venv / "bin" / "python"), "-m", "venv", "--without-pip", str(venv)]
+        command = [str(venv / "bin" / "python"), "-I", "-m", "venv", "--without-pip", str(venv)]
         subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
     (venv / FOLDER_FILE).write_bytes(os.fsencode(project.resolve()) + b"\n")
     return sorted(found)

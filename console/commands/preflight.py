@@ -17,10 +17,14 @@ async def preflight(context: Context) -> int:
     async with connected(session):
         checks = await session.preflight()
         if context.options.repair:
-            for repair, name in {check.repair: check.name for check in checks if check.repair is not None}.items():
+            done: set[str] = set()
+            # one repair can show the next: WordNet and requirements are looked for in the engine's environment
+            while left := {check.repair: check.name for check in checks if check.repair and check.repair not in done}:
+                repair, name = next(iter(left.items()))
+                done.add(repair)
                 async for step in session.repair(repair):
                     report(f"{name}: {step}")
-            checks = await session.preflight()
+                checks = await session.preflight()
     if context.options.json:
         print_json("preflight", "preflight", PreflightAnswer(context.host_name, worst_status(checks), checks))
     else:

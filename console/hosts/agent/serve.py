@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from console.hosts.agent import environment, jobs
+from console.hosts.agent import environment, jobs, requirements
 from console.hosts.agent.abort import abort
 from console.hosts.agent.caretaker import CARETAKER
 from console.hosts.agent.host_facts import facts, preflight_facts
@@ -29,6 +29,7 @@ PROGRAMS = {
     "supervise": "supervisor",
     "supervise-allocation": "slurm.allocation",
     "make-environment": "environment",
+    "install-requirements": "requirements",
 }
 """First argument of the shipped file -> the module whose ``main`` gets the others."""
 
@@ -47,6 +48,8 @@ VERBS = {
     "lease": LEASE.request,
     "environment_state": environment.state,
     "make_environment": environment.make,
+    "requirements_state": requirements.state,
+    "install_requirements": requirements.install,
     "run_as_job": run_as_job,
 }
 NEEDS_LEASE = ("launch", "launch_all", "abort", "restore")

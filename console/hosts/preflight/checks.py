@@ -74,6 +74,15 @@ class Environment(Struct, frozen=True):
     device_error: str = ""
 
 
+class Requirements(Struct, frozen=True):
+    """The ``requirements.txt`` of a pushed folder; ``changed``: since it was installed into the engine's environment."""
+
+    folder: str
+    state: Literal["none", "changed", "making", "ready", "failed"]
+    step: str = ""
+    error: str = ""
+
+
 class Findings(Struct, frozen=True):
     """Everything that preflight found; ``clock_offset`` (host minus local) and ``round_trip`` in seconds."""
 
@@ -84,10 +93,11 @@ class Findings(Struct, frozen=True):
     environment: Environment
     clock_offset: float
     round_trip: float
+    requirements: tuple[Requirements, ...] = ()
 
 
 Status = Literal["ok", "warning", "blocker"]
-Repair = Literal["environment", "wordnet"]
+Repair = Literal["environment", "wordnet", "requirements"]
 
 
 class Check(Struct, frozen=True):
@@ -133,6 +143,7 @@ def checklist(found: Findings, host: HostConfig, runs: int) -> tuple[Check, ...]
         _disk(found, runs),
         _python(found, host),
         _environment(found, host),
+        *map(_requirements, found.requirements),
         *_variables(found, host),
         _clock(found),
         _logout(found),
@@ -221,6 +232,22 @@ def _environment(found: Findings, host: HostConfig) -> Check:
     if "WordNet" in environment.check_error and host.launcher != "embedded":
         return Check("engine", "blocker", environment.check_error, "Fetch WordNet.", "wordnet")
     return Check("engine", "blocker", environment.check_error)
+
+
+def _requirements(pushed: Requirements) -> Check:
+    """A pushed folder's requirements. Runs do not import that folder: without them, they run all the same."""
+    file = f"{pushed.folder}/requirements.txt"
+    name: Repair = "requirements"
+    match pushed.state:
+        case "ready":
+            return Check(name, "ok", f"{file} is installed")
+        case "making":
+            return Check(name, "warning", f"{file} is being installed: {pushed.step}", "Wait until it is installed.")
+        case "failed":
+            return Check(name, "warning", f"{file}: {pushed.error}", "Fix the cause, then install it again.", name)
+        case "changed":
+            return Check(name, "warning", f"{file} has changed since it was installed", "Install it again.", name)
+    return Check(name, "warning", f"{file} is not installed", "Install it into the engine's environment.", name)
 
 
 def _variables(found: Findings, host: HostConfig) -> Iterator[Check]:

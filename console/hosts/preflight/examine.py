@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from console.hosts.agent.environment import UV_WHEELS
 from console.hosts.host_config import HostConfig
-from console.hosts.preflight.checks import Environment, Findings, PreflightFacts
+from console.hosts.preflight.checks import Environment, Findings, PreflightFacts, Requirements
 from console.hosts.remote.agent_client import REPLY_TIMEOUT_S, AgentClient, AgentRefused
 from console.hosts.remote.launch_request import EXPERIMENT_FILE, job_variables
 from console.hosts.remote.uv import VERSION as UV_VERSION
@@ -71,17 +71,18 @@ async def examine_host(host: HostConfig, connection: HostConnection, agent: Agen
     before, start = time.time(), time.monotonic()
     preflight_facts = await _preflight_facts(agent, host)
     round_trip = time.monotonic() - start
+    environment = await _environment_state(host, connection, agent)
+    pushed = await _requirements(host, agent) if environment.state == "ready" and host.launcher != "embedded" else ()
     return Findings(
         login=f"{sanitize_line(preflight_facts.user)} at {connection.address}",
         fingerprint=connection.fingerprint,
         facts=facts,
         preflight_facts=preflight_facts,
-        environment=await _with_device(
-            host, connection, agent, facts, await _environment_state(host, connection, agent)
-        ),
+        environment=await _with_device(host, connection, agent, facts, environment),
         # as in NTP: the host read its clock about half a round trip after the request was sent
         clock_offset=preflight_facts.time - (before + round_trip / 2),
         round_trip=round_trip,
+        requirements=pushed,
     )
 
 
@@ -180,6 +181,40 @@ async def _send_uv(connection: HostConnection, agent: AgentClient, host: HostCon
     if not verdict.full:
         raise SyncFailed(f"uv cannot be sent: {verdict.sentence()}")
     return found.name
+
+
+class _PushedFolders(msgspec.Struct, frozen=True):
+    folders: tuple[Requirements, ...]
+
+
+async def _requirements(
+    host: HostConfig, agent: AgentClient, verb: str = "requirements_state"
+) -> tuple[Requirements, ...]:
+    """State of the requirements of each pushed folder, with all texts safe to show."""
+    reply = await _request(agent, _PushedFolders, verb, name=environment_name(host.host_torch))
+    return tuple(
+        replace(one, folder=sanitize_line(one.folder), step=sanitize_line(one.step), error=sanitize_line(one.error))
+        for one in reply.folders
+    )
+
+
+async def install_requirements(host: HostConfig, agent: AgentClient) -> AsyncIterator[Requirements]:
+    """Install what pushed folders require into the engine's environment; yields a folder's state at each change.
+
+    Raises:
+        LinkDown: the link failed; the host continues, and a second call follows the same installation.
+    """
+    before: dict[str, Requirements] = {}
+    now = await _requirements(host, agent, "install_requirements")
+    while True:
+        for one in now:
+            if before.get(one.folder) != one:
+                yield one
+        if not any(one.state == "making" for one in now):
+            return
+        before = {one.folder: one for one in now}
+        await asyncio.sleep(POLL_S)
+        now = await _requirements(host, agent)
 
 
 async def obtain_wordnet(host: HostConfig, connection: HostConnection, agent: AgentClient) -> str:

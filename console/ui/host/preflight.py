@@ -36,6 +36,11 @@ def repair_question(repair: Repair, host: HostView) -> tuple[str, str]:
     target = f"{host.title} ({host.address})" if host.address else host.title
     if repair == "wordnet":
         return f"Fetch WordNet 3.0 on {target}, into the engine's installation there.", "fetch it"
+    if repair == "requirements":
+        return (
+            f"Install what the pushed requirements.txt names into the engine's environment on {target}, downloaded by the "
+            "host. Packages that the engine needs keep their versions."
+        ), "install it"
     folder = f"{host.facts.workspace}/env" if host.facts else "the folder env of the workspace"
     needed = ENVIRONMENT_CUDA if host.facts and host.facts.gpus else ENVIRONMENT_CPU
     question = (
