@@ -14,6 +14,7 @@ from msgspec import Struct
 from console.commands.output import ProgressKind, print_line, progress_as_ndjson
 from console.hosts.preflight.checks import Check, Status
 from console.hosts.transfer.verdict import Verdict
+from console.runs.failures import Failure
 from console.runs.launch_attempts import Outcome
 from console.runs.set_aside import SetAsideLaunch
 from console.runs.transitions import TransitionKind
@@ -89,6 +90,7 @@ class RunStatus(Struct, frozen=True):
         stage, done, left_s: of a running run: its stage, how far that is (0 to 1), and seconds of training left.
         sync: ``not synced``, ``syncing``, ``pulling``, ``synced`` or ``damaged``, with ``synced_bytes`` so far.
         reason: why it failed, was aborted or was lost, why it waits, or why it is not sealed.
+        failure: of a failed or lost run, what kind of failure it is, the next step, and what launching it again keeps.
         gpu: the GPU that it is bound to; null on a CPU, under Slurm, and where the host leaves the choice to CUDA.
     """
 
@@ -102,6 +104,7 @@ class RunStatus(Struct, frozen=True):
     synced_bytes: int
     reason: str
     gpu: RunGpu | None = None
+    failure: Failure | None = None
 
 
 class CostAnswer(Struct, frozen=True):

@@ -17,6 +17,7 @@ from console.commands.when_done import check_command, reasons_text, run_when_don
 from console.format import counted
 from console.hosts.ssh.errors import LinkDown
 from console.results.next_steps.launch_choice import LaunchChoice
+from console.runs.failures import failure_of
 from console.runs.launch_attempts import Outcome
 from console.runs.launch_plan import LaunchPlan
 from console.runs.run_view import RunView, fraction_done
@@ -199,6 +200,8 @@ class _RunReporter:
                 self._lines[run] = line
                 self._reported[run] = fraction_done(view), time.monotonic()
                 report(f"{run.label}: {line}", "run", run=run_status(view, snapshot))
+                if (failure := failure_of(view)) is not None:
+                    report(f"{run.label}: next: {failure.next_step}; {failure.resume}")
 
     def _has_proceeded(self, view: RunView) -> bool:
         """Whether a program is to be told how far a running run is."""

@@ -15,6 +15,7 @@ from console.commands.context import Context
 from console.commands.output import print_line, table
 from console.format import size
 from console.runs.estimates import Estimate, MeasuredRuns, cost_text, estimate
+from console.runs.failures import failure_of
 from console.runs.run_view import RunView, fraction_done, training_seconds_left
 from console.runs.snapshot import NOT_SEALED, Snapshot, SyncState
 from console.session import Session
@@ -35,6 +36,9 @@ async def status(context: Context) -> int:
         print_json("status", "status", status_answer(context, snapshot))
     else:
         print_line(status_table(snapshot))
+        for view in snapshot.runs.values():
+            if (failure := failure_of(view)) is not None:
+                print_line(f"{view.run.label}: next: {failure.next_step}; {failure.resume}")
         if cost := cost_text(_estimate(context, snapshot)):
             print_line(f"cost: {cost}")
     return exit_codes.DONE
@@ -115,6 +119,7 @@ def run_status(view: RunView, snapshot: Snapshot) -> RunStatus:
         sync.bytes_done,
         (view.state.reason if view.state else "") or sync.note * (NOT_SEALED in sync.note),
         view.state.gpu if view.state else None,
+        failure_of(view),
     )
 
 

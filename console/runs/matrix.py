@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Literal
 
 from msgspec import Struct
 
+from console.runs.failures import short_failure
 from console.runs.run_view import RunView, fraction_done, queue_order
 from engine.contract.experiment import Experiment
 from engine.contract.settings import RunId, differences
@@ -26,12 +26,6 @@ _STAGES = {
     "seal": "seal",
     "": "start",
 }
-_REASONS = (  # the first that is found in the host's text; nothing of the text itself fits into five columns
-    ("oom", re.compile(r"out of memory|\boom\b|cannot allocate", re.IGNORECASE)),
-    ("disk", re.compile(r"no space|disk", re.IGNORECASE)),
-    ("nan", re.compile(r"not finite|non-finite|\bnan\b", re.IGNORECASE)),
-    ("link", re.compile(r"connection|network", re.IGNORECASE)),
-)
 
 
 class MeanSpread(Struct, frozen=True):
@@ -120,22 +114,11 @@ def short_text(view: RunView, place: int | None) -> str:
             top1 = view.evaluation.top1 if view.evaluation is not None else math.nan
             return f"{100 * top1:.1f}" if math.isfinite(top1) else "-"
         case "failed":
-            return _short_reason(view)
+            return short_failure(view)
         case "lost":
             return "lost"
         case _:
             return ""
-
-
-def _short_reason(view: RunView) -> str:
-    state = view.state
-    if state is None:
-        return ""
-    known = next((word for word, pattern in _REASONS if pattern.search(state.reason)), "")
-    code = state.exit_code
-    if known or not code or not -65 < code < 256:
-        return known or "fail"
-    return f"sig{-code}" if code < 0 else f"ex{code}"
 
 
 def ordinal(number: int) -> str:

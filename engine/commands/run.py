@@ -26,7 +26,7 @@ from engine.contract.settings import RunId, Settings, encoders_of, resolve
 if TYPE_CHECKING:
     from engine.contract.events import Body
 
-DONE, BLOCKED, FAILED = 0, 5, 6
+DONE, MACHINE_FAILED, BLOCKED, FAILED = 0, 1, 5, 6
 
 
 def add_run(commands: argparse._SubParsersAction[Any]) -> None:
@@ -89,6 +89,8 @@ def device_for(settings: Settings, output: RunFolder, options: argparse.Namespac
 
 def follow(events: Iterable[Body], output: RunFolder, *, strict: bool) -> int:
     """Write each event to ``events.jsonl`` and as a line of the log to standard output; returns the exit code."""
+    import torch
+
     from engine.contract.events import End
     from engine.pipeline.event_log import EventWriter, log_line
     from engine.training.loop import TrainingFailed
@@ -105,4 +107,10 @@ def follow(events: Iterable[Body], output: RunFolder, *, strict: bool) -> int:
     except TrainingFailed as error:
         print(f"qllm-engine: error: training failed: {error}", file=sys.stderr)
         return FAILED
+    except torch.OutOfMemoryError as error:  # else a traceback, whose last line alone tells what to do
+        print(f"qllm-engine: error: the GPU is out of memory: {str(error).splitlines()[0]}", file=sys.stderr)
+        return MACHINE_FAILED
+    except MemoryError as error:
+        print(f"qllm-engine: error: the host is out of memory: {error}".rstrip(": "), file=sys.stderr)
+        return MACHINE_FAILED
     return BLOCKED if failed_gates and strict else DONE

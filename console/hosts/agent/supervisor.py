@@ -19,6 +19,7 @@ from console.hosts.agent.gpu_slots import GpuBusy, GpuRefused, GpuSlots
 from console.hosts.agent.job_environment import job_environment
 from console.hosts.agent.launches import GRACE_S, Launch, abort_text, exit_record, settle
 from console.hosts.agent.lifecycle import owns_run
+from console.hosts.agent.oom import OutOfMemoryWatch
 from console.hosts.agent.queue_lock import queue_locked
 from console.hosts.agent.state_file import valid_state
 from console.hosts.agent.workspace import ABORT, JOB, LOCK, Workspace, last_line, read_json, write_json
@@ -55,6 +56,7 @@ class Supervisor:
         self.run_folder = Path(spec["run_folder"])
         self.state: dict[str, Any] = valid_state(self.run_folder) or {"key": key, "state": "queued"}
         self.job: subprocess.Popen[bytes] | None = None
+        self._memory: OutOfMemoryWatch | None = None  # from the job's start
         self._gpus: GpuSlots | None = None  # None: the run is not bound to a GPU here
         if spec.get("gpu"):
             environ = {**os.environ, **spec.get("env", {})}
@@ -250,6 +252,7 @@ class Supervisor:
         gpu_variables = self._gpus.environment if self._gpus is not None else {}
         # A session of its own: an abort that signals the job's session or group must not reach this process. A subreaper:
         # should this process die alone, what the job forks stays below the job.
+        self._memory = OutOfMemoryWatch()
         self.job = subprocess.Popen(
             self.spec["argv"],
             stdin=subprocess.DEVNULL,
@@ -302,6 +305,9 @@ class Supervisor:
         if code == 0:
             return ""
         last = last_line(self.run_folder / LOG)
+        memory = self._memory.evidence(self.job.pid) if self._memory and self.job else ""
+        if memory:
+            return memory + (f"; last line of its log: {last}" if last else "")
         if code < 0:
             name = signal.Signals(-code).name if -code in list(signal.Signals) else str(-code)
             return f"killed by {name}" + (f"; last line of its log: {last}" if last else "")

@@ -20,6 +20,7 @@ from console.format import (
     run_label,
     size,
 )
+from console.runs.failures import failure_of
 from console.runs.run_view import RunView, fraction_done, training_seconds_left
 from console.runs.snapshot import NOT_SEALED, Snapshot, SyncState
 from console.runs.staleness import FRESH, Staleness, staleness
@@ -190,7 +191,11 @@ def details_text(
         lines.append(Content.assemble((f"! {still}", "$text-warning"), "; ", key, " aborts it"))
     if run in snapshot.changed_settings:
         lines.append(_changed_settings_text(view))
-    lines += [Content(line) for line in (_reason_text(view), _running_text(view, stage_seconds, stale)) if line]
+    lines += [
+        Content(line)
+        for line in (_reason_text(view), _failure_text(view), _running_text(view, stage_seconds, stale))
+        if line
+    ]
     if view.warnings:
         warning = f"! {counted(len(view.warnings), 'warning')}: {view.warnings[-1].message}"
         lines.append(Content.styled(warning, "$text-warning"))
@@ -233,6 +238,11 @@ def _reason_text(view: RunView) -> str:
         return ""
     code = f" (exit code {view.state.exit_code})" if view.state.exit_code is not None else ""
     return f"Reason: {view.state.reason}{code}"
+
+
+def _failure_text(view: RunView) -> str:
+    found = failure_of(view)
+    return f"Next: {found.next_step}; {found.resume}" if found is not None else ""
 
 
 def _took_text(view: RunView) -> str:

@@ -13,6 +13,7 @@ import pytest
 from console.cli import DEFAULTS
 from console.commands.context import Context
 from console.commands.run import run
+from console.hosts.host_config import HostConfig
 from console.results.aggregate import aggregate
 from console.results.experiment_report import ExperimentReport
 from console.results.load import load
@@ -110,6 +111,7 @@ def outcome(
     class Scripted:
         def __init__(self) -> None:
             self.options = options
+            self.host = HostConfig("box", "ssh")
 
         def session(self) -> ScriptedSession:
             return session

@@ -7,6 +7,7 @@ not answer, the last known state stands and says that it is the last known one.
 from __future__ import annotations
 
 import os
+import re
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,28 @@ from engine.contract.file_lock import is_locked, locked
 from engine.contract.run_folder import ENDED
 
 NO_REASON = ("", "None")
+# Slurm's names, as the job reason codes of its manual explain them; the first pattern that matches
+PENDING_REASONS = (
+    ("Resources", "no node has what it needs free"),
+    ("Priority", "other jobs come first"),
+    ("BeginTime", "its start time has not come"),
+    ("Dependency", "it depends on another job"),
+    ("JobHeldUser", "it is held; scontrol release lets it go"),
+    ("JobHeldAdmin", "an administrator holds it"),
+    ("PartitionTimeLimit", "its time limit is longer than the partition allows: lower time in hosts.toml"),
+    ("PartitionNodeLimit", "the partition has no such nodes: see partition, gres and constraint in hosts.toml"),
+    ("PartitionDown|PartitionInactive", "the partition takes no jobs to run"),
+    ("BadConstraints", "no node has what constraint and gres in hosts.toml ask for"),
+    ("ReqNodeNotAvail", "a node that it needs is down, drained or reserved"),
+    ("NodeDown", "a node that it needs is down"),
+    ("Licenses", "a licence is not free"),
+    ("Reservation", "its reservation is not available"),
+    ("InvalidAccount|AccountNotAllowed", "account in hosts.toml may not run here"),
+    ("InvalidQOS|QOSNotAllowed", "qos in hosts.toml may not be used here"),
+    ("QOS", "a limit of its quality of service is reached"),
+    ("Assoc", "a limit of the account or user is reached"),
+    ("MaxJobs|JobArrayTaskLimit", "as many jobs run as are allowed"),
+)
 
 
 def current_state(workspace: Workspace, run_folder: Path, key: str) -> dict[str, Any]:
@@ -74,12 +97,20 @@ def _with_queue_entry(state: dict[str, Any], entry: Entry, supervised: bool) -> 
     """The recorded state combined with the job's entry in the queue."""
     # the snapshot may be older than the start: a supervisor that says "running" knows better
     if entry.state in WAITING_STATES and not (supervised and state["state"] == "running"):
-        reason = "waits in Slurm's queue" + (f": {entry.reason}" if entry.reason not in NO_REASON else "")
+        reason = f"waits in Slurm's queue{_pending_text(entry.reason)}"
         # the recorded processes are those of an earlier attempt
         return {**state, "state": "queued", "supervisor": None, "job": None, "reason": reason}
     if entry.state == "SUSPENDED":  # without a supervisor its standing heartbeat is not taken for a lost run
         return {**state, "supervisor": None, "job": None, "reason": "suspended by Slurm"}
     return state
+
+
+def _pending_text(reason: str) -> str:
+    """``: Priority (other jobs come first)``: Slurm's name of why a job waits, and what it means where that is known."""
+    if reason in NO_REASON:
+        return ""
+    meaning = next((words for pattern, words in PENDING_REASONS if re.match(pattern, reason)), "")
+    return f": {reason}" + (f" ({meaning})" if meaning else "")
 
 
 def _unrecorded_end(job: Path, run_folder: Path, state: dict[str, Any], entries: list[Entry]) -> dict[str, Any]:

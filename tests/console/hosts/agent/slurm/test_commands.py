@@ -105,7 +105,8 @@ async def test_a_waiting_run_has_a_reason_and_is_aborted_without_starting(
     # right after the submission Slurm has no reason yet
     state = await state_when(link, "A_seed2", lambda state: "queue: " in state.get("reason", ""))
     assert state["state"] == "queued"
-    assert state["reason"] in ("waits in Slurm's queue: Resources", "waits in Slurm's queue: Priority")
+    known = ("Resources (no node has what it needs free)", "Priority (other jobs come first)")
+    assert state["reason"] in [f"waits in Slurm's queue: {reason}" for reason in known]
     state = await link.request("abort", key=second, by="the test")
     assert (state["state"], state["reason"]) == ("aborted", "aborted by the test")
     assert [state for _, state in jobs_with_comment(slurm, second)] == ["CANCELLED"]

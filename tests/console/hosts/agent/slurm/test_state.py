@@ -16,7 +16,10 @@ RUNNING: dict[str, Any] = {"state": "running", "key": "k", "reason": "", "superv
 @pytest.mark.parametrize("waiting", ["PENDING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT"])
 def test_a_requeued_run_is_queued_without_the_processes_of_its_earlier_attempt(waiting: str) -> None:
     state = _with_queue_entry(RUNNING, Entry("7", waiting, "BeginTime"), supervised=False)
-    assert (state["state"], state["reason"]) == ("queued", "waits in Slurm's queue: BeginTime")
+    assert (state["state"], state["reason"]) == (
+        "queued",
+        "waits in Slurm's queue: BeginTime (its start time has not come)",
+    )
     assert state["supervisor"] is None and state["job"] is None
 
 

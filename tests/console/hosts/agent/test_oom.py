@@ -1,0 +1,101 @@
+"""A job that the kernel ends for lack of memory: its run says so, in the kernel's words where they can be read."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from console.hosts.agent import oom
+from console.hosts.agent.claims import Claim, claim
+from console.hosts.agent.oom import OutOfMemoryWatch, kill_count
+from console.hosts.agent.workspace import Workspace, read_json
+
+MEMORY = Path("/sys/fs/cgroup/memory")
+LIMIT = 64 << 20  # bytes
+SUPERVISE = """
+import os, sys
+from pathlib import Path
+from console.hosts.agent import oom, supervisor
+from console.hosts.agent.workspace import Workspace
+
+Path(sys.argv[3], "cgroup.procs").write_text(str(os.getpid()))
+if sys.argv[4] == "no kernel log":
+    oom.KERNEL_LOG = Path("/nowhere")
+workspace = Workspace(Path(sys.argv[1]))
+lock = supervisor.take_lock(workspace.job(sys.argv[2]) / "lock", wait=True)
+supervisor.Supervisor(workspace, sys.argv[2], lock).supervise()
+"""
+EAT = "import sys\nprint('begins', flush=True)\nkept = [bytearray(1 << 20) for _ in range(4096)]"
+
+
+@pytest.fixture
+def cgroup() -> Iterator[Path]:
+    """A memory cgroup of 64 MiB."""
+    folder = MEMORY / f"qllm-{uuid.uuid4().hex[:8]}"
+    try:
+        folder.mkdir()
+        (folder / "memory.limit_in_bytes").write_text(str(LIMIT))
+    except OSError as error:
+        pytest.skip(f"no memory cgroup can be made here: {error.strerror}")
+    yield folder
+    folder.rmdir()
+
+
+@pytest.mark.parametrize("log", ["kernel log", "no kernel log"])
+def test_a_job_that_the_kernel_ended_for_lack_of_memory_says_so(tmp_path: Path, cgroup: Path, log: str) -> None:
+    workspace, key = Workspace(tmp_path), uuid.uuid4().hex
+    request = {"key": key, "folder": "experiment", "run": "A_seed1", "argv": [sys.executable, "-c", EAT]}
+    claimed = claim(workspace, request)
+    assert isinstance(claimed, Claim)
+    claimed.release()
+    subprocess.run([sys.executable, "-c", SUPERVISE, str(tmp_path), key, str(cgroup), log], check=True, timeout=120)
+    state = read_json(claimed.run_folder / "state.json") or {}
+    assert (state["state"], state["exit_code"]) == ("failed", -9)
+    assert (
+        state["reason"].startswith("the host ran out of memory") and "last line of its log: begins" in state["reason"]
+    )
+    if log == "kernel log" and os.access(oom.KERNEL_LOG, os.R_OK):
+        assert "ut of memory: Killed process" in state["reason"]
+    else:
+        assert "the kernel ended a process of the run's cgroup" in state["reason"]
+
+
+def test_the_kernel_log_counts_only_for_this_process_and_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = OutOfMemoryWatch()
+    log = tmp_path / "kmsg"
+    monkeypatch.setattr(oom, "KERNEL_LOG", log)
+    monkeypatch.setattr(oom, "OWN_CGROUPS", tmp_path / "missing")
+    now, killed = int(time.monotonic() * 1e6), "Out of memory: Killed process 4711 (python3) total-vm:1kB"
+
+    def evidence(record: str, pid: int = 4711) -> str:
+        log.write_text(record)
+        return watch.evidence(pid)
+
+    assert killed in evidence(f"3,77,{now},-;{killed}\n SUBSYSTEM=x\n")
+    assert evidence(f"3,77,{now},-;{killed}\n", pid=471) == ""
+    assert evidence(f"3,77,{now - int(3600e6)},-;{killed}\n") == "", "an earlier process had this number"
+    assert evidence("garbage\n") == evidence("3,77,x,-;\n") == evidence("") == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "file"),
+    [("0::/job", "job/memory.events"), ("4:memory:/job", "memory/job/memory.oom_control"), ("1:cpu:/job", "")],
+)
+def test_both_versions_of_cgroups_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, file: str) -> None:
+    (tmp_path / "cgroup").write_text(f"9:name=systemd:/\n{line}\n")
+    monkeypatch.setattr(oom, "OWN_CGROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(oom, "CGROUPS", tmp_path)
+    assert kill_count() is None
+    if file:
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).write_text("oom_kill_disable 0\nunder_oom 0\nhigh 1\noom_kill 3\n")
+        assert kill_count() == 3
