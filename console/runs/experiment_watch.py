@@ -81,11 +81,15 @@ class WatchedExperiment:
 
     def check_same(self, new: Experiment) -> None:
         """Raise BadInput if ``new`` cannot take the place of the present experiment: it lacks runs that are followed."""
-        file, reopen = self._file, "H and Enter open the file again as it is"
+        file, reopen = self._file, "undo that, or press H and Enter to open the file as it is, which aborts no run"
         if new.name != self.experiment.name:
             raise BadInput(f"it is the experiment {new.name} now; {reopen}", file=file, field="name")
         if self._profile not in new.profiles:
-            raise BadInput(f"there is no profile {self._profile} any more; {reopen}", file=file, field="profiles")
+            raise BadInput(
+                f"there is no profile {self._profile} any more; undo that, or choose another one with H",
+                file=file,
+                field="profiles",
+            )
         present = set(run_ids(new, self._profile))
         if gone := tuple(run for run in self.settings if run not in present):
             verb = "is" if len(gone) == 1 else "are"

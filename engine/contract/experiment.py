@@ -26,8 +26,13 @@ ROBUST: Tier = "tier2_robust"
 ADVERSARIAL: Tier = "tier3_adversarial"
 TIERS: tuple[Tier, ...] = (EASY, ROBUST, ADVERSARIAL)  # by rising danger
 
-PositiveInt = Annotated[int, Meta(gt=0)]
-NonNegativeInt = Annotated[int, Meta(ge=0)]
+# every number is bounded: one far above what anybody trains for is a typing mistake, found before the run
+PositiveInt = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+NonNegativeInt = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+Epochs = Annotated[int, Meta(ge=1, le=10_000)]
+Steps = Annotated[int, Meta(ge=1, le=100_000_000)]
+EarlySteps = Annotated[int, Meta(ge=0, le=100_000_000)]
+Width = Annotated[int, Meta(ge=1, le=65_536)]
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
 PositiveFloat = Annotated[float, Meta(gt=0.0, le=1e6)]  # bounded, because TOML can write inf
 NonNegativeFloat = Annotated[float, Meta(ge=0.0, le=1e6)]
@@ -48,10 +53,10 @@ class EncoderSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     model: str = "minilm"
-    layers: Annotated[tuple[NonNegativeInt, ...], Meta(min_length=1)] = (6,)
+    layers: Annotated[tuple[Annotated[int, Meta(ge=0, le=1_000)], ...], Meta(min_length=1)] = (6,)
     max_tokens: Annotated[int, Meta(ge=8, le=8192)] = 128
     trained_layers: Annotated[int, Meta(ge=0, le=3)] = 0
-    lora_rank: NonNegativeInt = 0
+    lora_rank: Annotated[int, Meta(ge=0, le=1_024)] = 0
 
     def __post_init__(self) -> None:
         if self.trained_layers > max(self.layers):
@@ -144,8 +149,8 @@ class ModelSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     architecture: Literal["sense_head", "residual"] = "sense_head"
     sense_text: SenseText = "lemma: gloss"
-    embedding_size: PositiveInt = 256
-    hidden_size: PositiveInt = 256
+    embedding_size: Width = 256
+    hidden_size: Width = 256
     dropout: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.1
     context_weights: tuple[NonNegativeFloat, ...] = ()
     gloss_weights: tuple[NonNegativeFloat, ...] = ()
@@ -160,19 +165,19 @@ class Training(Struct, frozen=True, forbid_unknown_fields=True):
     The head is measured on development data ``measurements`` times, evenly over the steps, and once before them.
     """
 
-    epochs: PositiveInt | None = None
-    steps: PositiveInt | None = None
-    batch_size: PositiveInt = 64
+    epochs: Epochs | None = None
+    steps: Steps | None = None
+    batch_size: Annotated[int, Meta(ge=1, le=65_536)] = 64
     learning_rate: PositiveFloat = 3e-4
     weight_decay: NonNegativeFloat = 0.01
     encoder_learning_rate: PositiveFloat = 2e-5
-    warm_up_steps: NonNegativeInt = 50
+    warm_up_steps: EarlySteps = 50
     final_learning_rate_ratio: Fraction = 0.1
     gradient_clip: PositiveFloat = 1.0
-    warm_start_steps: NonNegativeInt = 100
+    warm_start_steps: EarlySteps = 100
     warm_start_learning_rate: PositiveFloat = 3e-4
     temperature: PositiveFloat = 0.1
-    hard_negative_top_k: PositiveInt = 3
+    hard_negative_top_k: Annotated[int, Meta(ge=1, le=1_000)] = 3
     hard_negative_multiplier: PositiveFloat = 2.0
     margin_easy: NonNegativeFloat = 0.05
     margin_hard: NonNegativeFloat = 0.15
@@ -182,7 +187,7 @@ class Training(Struct, frozen=True, forbid_unknown_fields=True):
     entropy_weight: NonNegativeFloat = 0.1
     min_entropy: NonNegativeFloat = 1.0
     target_penalty: NonNegativeFloat = 0.0
-    measurements: PositiveInt = 10
+    measurements: Annotated[int, Meta(ge=1, le=10_000)] = 10
 
     def __post_init__(self) -> None:
         if self.epochs is not None and self.steps is not None:
@@ -243,9 +248,9 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True):
     title: str
     conditions: tuple[str, ...] | None = None
     seeds: tuple[Seed, ...] | None = None
-    epochs: PositiveInt | None = None
-    steps: PositiveInt | None = None
-    warm_start_steps: NonNegativeInt | None = None
+    epochs: Epochs | None = None
+    steps: Steps | None = None
+    warm_start_steps: EarlySteps | None = None
     strict: bool = True
     data: DataSlice = DataSlice()
 

@@ -168,7 +168,7 @@ def in_words(message: str, shape: Any = None, path: TreePath = ()) -> str:
     if found := _GOT.fullmatch(message):
         return f"must be {_kind(found[1])}" + (f", not {_kind(found[2])}" if found[2] else "")
     if found := _RANGE.fullmatch(message):
-        return f"must be {_kind(found[1])} {_LIMITS[found[2]]} {found[3].removesuffix('.0')}"
+        return f"must be {_kind(found[1])} {_LIMITS[found[2]]} {_number(found[3])}"
     if found := _LENGTH.fullmatch(message):
         return _length(*found.groups())
     if found := _PATTERN.fullmatch(message):
@@ -202,6 +202,12 @@ def error_in_words(error: Exception) -> str:
     elif named := _UNKNOWN.fullmatch(text) or _MISSING.fullmatch(text):
         path = (*path, named[1])
     return f"{dotted(path, entries=True)}: {words}" if path else words
+
+
+def _number(text: str) -> str:
+    """``text`` with commas between thousands, without the fraction of a whole number."""
+    whole = text.removesuffix(".0")
+    return f"{int(whole):,}" if whole.isdigit() else whole
 
 
 def _kind(types: str) -> str:

@@ -173,7 +173,7 @@ def test_an_experiment_that_is_not_text(place: Path, capsys: pytest.CaptureFixtu
         ("report --html pipe", "--html: {place}/pipe is a device, which would be replaced"),
         ("curves --svg folder", "--svg: {place}/folder is a folder, not a file"),
         ("curves --smoothing nan", "--smoothing: 'nan' is not a number from 0 to 0.99"),
-        ("run --set training.epochs=nan", "--set: training.epochs: nan is not a whole number above 0"),
+        ("run --set training.epochs=nan", "--set: training.epochs: nan is not a whole number from 1 to 10,000"),
         ("sync push file", "FOLDER: {place}/file is not a folder"),
         ("sync push", "FOLDER: name the folder to push; . is the whole of {place}"),
         ("sync push --delete --yes", "FOLDER: name the folder to push; . is the whole of {place}"),

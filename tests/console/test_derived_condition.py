@@ -98,7 +98,7 @@ async def test_an_experiment_that_was_edited_meanwhile_is_read_again_when_someth
     assert resolve(session.experiment, PROFILE, RunId("B.2", 42)).training.batch_size == 64
     file.write_text(file.read_text().replace('conditions = ["A", "B"]', 'conditions = ["B"]'))
     before, derived = session.experiment, derived_path(file).read_text()
-    with pytest.raises(BadInput, match=r"A/42 and A/123 are no longer in it; H and Enter open"):
+    with pytest.raises(BadInput, match=r"A/42 and A/123 are no longer in it; undo that, or press H and Enter to open"):
         await session.add(derive(session.experiment, PROFILE, "A", LESS, origin("r", PROFILE, "")))
     assert session.experiment is before and derived_path(file).read_text() == derived
 
@@ -136,7 +136,10 @@ async def test_a_changed_file_is_in_force_if_it_is_valid_and_has_all_runs_that_a
                 text.replace("batch_size = 128", "batch_size = 0"),
                 r"experiment.toml:\d+: training.batch_size: .*stays in force",
             ),
-            (text, r"A/7 and B/7 are no longer in it; H and Enter open the file again"),
+            (
+                text,
+                r"A/7 and B/7 are no longer in it; undo that, or press H and Enter to open the file as it is, which",
+            ),
             (text.replace('name = "tiny"', 'name = "other"'), r"name: it is the experiment other now"),
             (text.replace("[profiles.tiny", "[profiles.new"), r"there is no profile tiny any more"),
         ):

@@ -85,7 +85,7 @@ class SettingName(Struct, frozen=True):
         table: the table that has it; "" for a field of the condition itself.
         field: its name in the table.
         help: what it is.
-        value: what a value is, such as ``a whole number above 0``.
+        value: what a value is, such as ``a whole number from 1 to 10,000``.
     """
 
     name: str
@@ -257,7 +257,9 @@ def _kind_text(kind: inspect.Type) -> str:
 
 
 def _range(kind: inspect.IntType | inspect.FloatType) -> str:
-    """`` from 8 to 8192``, `` above 0``; the bound that only keeps infinity out is left out."""
+    """`` from 8 to 8,192``, `` above 0``; the bound of a float that only keeps infinity out is left out."""
+    if isinstance(kind, inspect.IntType) and kind.ge is not None and kind.le is not None:
+        return f" from {kind.ge:,} to {kind.le:,}"
     if kind.le is not None and kind.le < 1e6:
         return f" from {kind.ge:g} to {kind.le:g}"
     if kind.lt is not None:

@@ -316,3 +316,28 @@ def test_block_weights_of_the_base_count_for_each_residual_condition_alone(tmp_p
     path.write_text(base + RESIDUAL)
     with pytest.raises(BadInput, match=r":\d+: model\.gloss_weights: condition R needs none or 4 weights"):
         read_experiment(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("epochs = 2 ", "epochs = 1_000_000 ", "training.epochs: must be a whole number of at most 10,000"),
+        (
+            "batch_size = 128",
+            "batch_size = 10_000_000",
+            "training.batch_size: must be a whole number of at most 65,536",
+        ),
+        ("epochs = 8\n", "epochs = 99_999\n", "profiles.demo.epochs: must be a whole number of at most 10,000"),
+        ("epochs = 2 ", "steps = 999_999_999 ", "training.steps: must be a whole number of at most 100,000,000"),
+    ],
+)
+def test_a_number_far_above_what_anybody_trains_for_is_refused(
+    tmp_path: Path, old: str, new: str, expected: str
+) -> None:
+    text = find_config("scaling.toml").read_text(encoding="utf-8")
+    assert old in text
+    path = tmp_path / "scaling.toml"
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(BadInput) as caught:
+        read_experiment(path)
+    assert caught.value.line and str(caught.value).endswith(f": {expected}")

@@ -114,7 +114,7 @@ def test_a_budget_that_the_profile_replaces_in_the_parent_is_not_the_derived_con
             "line 3: curriculum_weights.tier_two: there is no such setting; did you mean",
         ),
         ("[training]\nsteps = 4\nepochs = 2\n", "line 1: training: a budget is in epochs or in steps, not in both"),
-        ("[training]\nlearning_rate = inf\n", "line 2: training.learning_rate: must be a number of at most 1000000"),
+        ("[training]\nlearning_rate = inf\n", "line 2: training.learning_rate: must be a number of at most 1,000,000"),
         ('curriculum = "none"', "line 1: curriculum: no curriculum 'none'; known: uniform, oversample"),
         ("[derived]\nparent = 'A'", "line 1: derived: a condition can differ in title, edition"),
         ("training = 3", "line 1: training: a condition can differ in title, edition"),

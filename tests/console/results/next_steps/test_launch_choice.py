@@ -95,10 +95,15 @@ def test_without_conditions_changes_apply_to_those_that_are_not_derived() -> Non
         ((), "-1", (), ["seeds: -1 is no seed; seeds are whole numbers and ranges, such as 42, 700-705"]),
         ((), "9-3", (), ["seeds: 9-3 ends before it begins"]),
         ((), "0-5000", (), ["seeds: 0-5000 has more than 1000 seeds"]),
-        ((), "99999999999", (), ["seeds: 99999999999: a seed is at most 2147483647"]),
-        ((), "", ("epochs=x",), ["training.epochs: x is not a whole number above 0"]),
+        ((), "99999999999", (), ["seeds: 99999999999: a seed is at most 2,147,483,647"]),
+        ((), "", ("epochs=x",), ["training.epochs: x is not a whole number from 1 to 10,000"]),
         ((), "", ("epochs=3", "training.epochs=4"), ["training.epochs: is given twice"]),
-        ((), "", ("epochs",), ["training.epochs: its value is missing: training.epochs=a whole number above 0"]),
+        (
+            (),
+            "",
+            ("epochs",),
+            ["training.epochs: its value is missing: training.epochs=a whole number from 1 to 10,000"],
+        ),
         (("A",), "", ("epochs=3", "steps=4"), ["a budget is in epochs or in steps, not in both"]),
         (("A",), "", ("trained_layers=3", "layers=2"), ["there are no 3 layers to train up to layer 2"]),
         (

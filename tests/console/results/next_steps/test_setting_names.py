@@ -84,17 +84,17 @@ def test_a_value_needs_no_quotes_and_no_brackets(name: str, typed: str, expected
 @pytest.mark.parametrize(
     ("name", "typed", "message"),
     [
-        ("training.epochs", "x", "x is not a whole number above 0"),
-        ("training.epochs", "2.5", "2.5 is not a whole number above 0"),
-        ("training.epochs", "", "its value is missing: a whole number above 0"),
+        ("training.epochs", "x", "x is not a whole number from 1 to 10,000"),
+        ("training.epochs", "2.5", "2.5 is not a whole number from 1 to 10,000"),
+        ("training.epochs", "", "its value is missing: a whole number from 1 to 10,000"),
         ("learning_rate", "inf", "inf is not a number above 0"),
         ("weight_decay", "nan", "nan is not a number, 0 or more"),
         ("dropout", "1", "1 is not a number from 0 to below 1"),
-        ("max_tokens", "3", "3 is not a whole number from 8 to 8192"),
+        ("max_tokens", "3", "3 is not a whole number from 8 to 8,192"),
         ("edition", "v9", "v9 is not one of enriched, v2.2, v2.3"),
         ("curriculum", "x", "x is not one of uniform, oversample"),
-        ("layers", "", "its value is missing: a list such as [1, 2], each a whole number, 0 or more"),
-        ("training.epochs", '3\n[evil]\na = "b"', "is not a whole number above 0"),
+        ("layers", "", "its value is missing: a list such as [1, 2], each a whole number from 0 to 1,000"),
+        ("training.epochs", '3\n[evil]\na = "b"', "is not a whole number from 1 to 10,000"),
     ],
 )
 def test_a_value_is_checked_in_words(name: str, typed: str, message: str) -> None:
