@@ -17,7 +17,7 @@ import msgspec
 from msgspec.structs import asdict, replace
 
 from console.hosts.host_config import HostConfig
-from console.hosts.pull.follower import RunFollower, run_to_end
+from console.hosts.pull.follower import REPLY_LIMIT, RunFollower, run_to_end
 from console.hosts.pull.local_copy import RunsFolder
 from console.hosts.pull.run_sync import RunSync
 from console.hosts.remote.agent_client import AgentClient, AgentRefused, open_agent
@@ -37,6 +37,8 @@ from engine.contract.validation_words import error_in_words
 FACTS_EVERY_S = 5.0
 GPU_PROCESSES_EVERY = 6  # facts: they cost the host a second nvidia-smi
 READY_AFTER_S = 10.0  # over a slow link a short command does not wait for all events of a long history
+FEW_BYTES = REPLY_LIMIT // 8
+GATHER_S = 0.2  # after a few new bytes: what several runs write within this time comes in one reply, not in one each
 HASH_RATE = 50e6  # bytes a second that any host hashes: it compares local copies before it replies
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -252,6 +254,8 @@ class HostLink:
                 self.ready.set()
             if changed:
                 self._on_change()
+            if 0 < self.follower.bytes_received < FEW_BYTES:  # many are waited for, as they come in parts
+                await asyncio.sleep(GATHER_S)
 
     async def _refresh_facts(self, link: AgentClient) -> None:
         for number in itertools.count():

@@ -94,6 +94,7 @@ class RunFollower:
         disk_full: these were too few for a run to start.
         disk_error: why new bytes cannot be kept at present, for want of room; "" if they can.
         file_errors: runs whose local files cannot be read or written, and why.
+        bytes_received: new bytes of files in the last reply.
     """
 
     def __init__(self, folder: RunsFolder, runs: tuple[RunId, ...], *, keep_logs: bool = True) -> None:
@@ -106,6 +107,7 @@ class RunFollower:
         self.disk_full = False
         self.disk_error = ""
         self.file_errors: dict[RunId, str] = {}
+        self.bytes_received = 0
         self._folder = folder
         self._names: tuple[str, ...] = tuple(GROWING) if keep_logs else ("events",)
         self._followed: dict[RunId, _FollowedRun] = {}
@@ -171,6 +173,7 @@ class RunFollower:
                 self.unnamed = new.unnamed
             self.disk_free, self.disk_full = new.disk_free, new.disk_full
             self._digest = new.digest
+            self.bytes_received = sum(len(chunk.content) for chunk in new.chunks)
             async with self._files_in_use:
                 await run_to_end(self._store(new.chunks, new.sizes))
         except (KeyError, ValueError, msgspec.MsgspecError) as error:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 
+from rich.segment import Segment
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.reactive import reactive
+from textual.geometry import Region
+from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -18,7 +21,7 @@ from console.runs.snapshot import Snapshot, SyncState
 from console.runs.staleness import FRESH, Staleness, staleness
 from console.ui.messages import RunOpened, RunSelected
 from console.ui.pane import StageClock
-from console.ui.runs.run_text import cell_text
+from console.ui.runs.run_text import card_lines
 from engine.contract.settings import RunId
 
 _CARD_WIDTH = 22  # as in console.tcss
@@ -27,9 +30,7 @@ CONDITION_HEIGHT = 1 + _CARD_HEIGHT
 
 
 class RunCard(Widget):
-    """One run; drawn again only when its text changes."""
-
-    text: reactive[Content] = reactive(Content(""), init=False)
+    """One run; of its text, lines that stay the same are not drawn again, and neither is its frame."""
 
     def __init__(self, run: RunId) -> None:
         super().__init__(id=f"cell-{run.condition.replace('.', '-dot-')}-{run.seed}")  # an id may not have a dot
@@ -37,6 +38,8 @@ class RunCard(Widget):
         self.border_title = Content(run.label)
         self._shown: tuple[RunView, SyncState, float | None] = (RunView(run), SyncState(), None)
         self._stale = FRESH
+        self._lines: list[Content] = []
+        self._warnings = 0
 
     def show(self, view: RunView, sync: SyncState, stage_seconds: float | None, stale: Staleness) -> None:
         """Show the state of ``view``, which is as of ``stale``."""
@@ -46,13 +49,18 @@ class RunCard(Widget):
             return
         self._stale = stale
         self._shown = (view, sync, stage_seconds)
-        count = len(view.warnings)
-        self.border_subtitle = Content.styled(f"! {count}", "$text-warning") if count else Content("")
+        if len(view.warnings) != self._warnings:  # a title draws the whole card, even if it stays the same
+            self._warnings = count = len(view.warnings)
+            self.border_subtitle = Content.styled(f"! {count}", "$text-warning") if count else Content("")
         self.on_resize()
 
     def on_resize(self) -> None:
         """Fit the text to the width."""
-        self.text = cell_text(*self._shown, self.size.width, self._stale)
+        before, self._lines = self._lines, card_lines(*self._shown, self.size.width, self._stale)
+        pairs = zip_longest(before, self._lines, fillvalue=Content(""))
+        changed = [y for y, (old, new) in enumerate(pairs) if not new.is_same(old)]
+        if changed:
+            self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
 
     def on_click(self, event: events.Click) -> None:
         event.stop()
@@ -61,7 +69,15 @@ class RunCard(Widget):
             self.post_message(RunOpened())
 
     def render(self) -> Content:
-        return self.text
+        return Content("\n").join(self._lines)
+
+    def render_line(self, y: int) -> Strip:
+        """Line ``y`` of the text, alone: Textual would render them all for one that has changed."""
+        if self.text_selection is not None:
+            return super().render_line(y)
+        line = self._lines[y] if y < len(self._lines) else Content("")
+        parts = line.render(self.visual_style, end="", parse_style=self.app.stylesheet.parse_style)
+        return Strip([Segment(text, style.rich_style) for text, style in parts]).apply_offsets(0, y)
 
 
 class RunCards(VerticalScroll, can_focus=False):

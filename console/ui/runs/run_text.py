@@ -69,18 +69,18 @@ def stage_text(view: RunView) -> str:
     return _STAGES.get(view.stage, view.stage or "starting")
 
 
-def cell_text(
+def card_lines(
     view: RunView, sync: SyncState, stage_seconds: float | None, width: int, stale: Staleness = FRESH
-) -> Content:
-    """A run in three lines of at most ``width`` cells; ``stage_seconds`` is the time in its stage, None if unknown."""
+) -> list[Content]:
+    """A run in up to three lines of at most ``width`` cells; ``stage_seconds`` is the time in its stage, None if unknown."""
     aside = stage_text(view) if view.state_name == "running" else _sync_label(sync)
     if stale and view.state is not None and (view.active or stale.kind == "not reached"):
         aside = stale.short  # where the host is not heard from, that says more than the stage
-    lines = [mark_text(view) + (f"  {aside}" if aside else ""), *_cell_lines(view, stage_seconds, width, stale)]
-    return Content("\n").join(line.truncate(width, ellipsis=True) for line in lines[:3])
+    lines = [mark_text(view) + (f"  {aside}" if aside else ""), *_more_card_lines(view, stage_seconds, width, stale)]
+    return [line.truncate(width, ellipsis=True) for line in lines[:3]]
 
 
-def _cell_lines(view: RunView, stage_seconds: float | None, width: int, stale: Staleness) -> list[Content]:
+def _more_card_lines(view: RunView, stage_seconds: float | None, width: int, stale: Staleness) -> list[Content]:
     match view.state_name:
         case "none":
             return []

@@ -122,3 +122,35 @@ async def test_facts_are_kept_as_a_history_and_who_uses_the_gpu_is_asked_for_now
     assert link.history.gpu_processes == (GpuProcess(7, "python", 512, "ann", 7),)
     assert link.view.facts and link.view.facts.gpus == FACTS.gpus
     assert (link.view.price_per_hour, link.view.currency) == (1.5, "EUR")
+
+
+@pytest.mark.parametrize(("received", "pauses"), [(0, 0), (1, 1), (host_link.FEW_BYTES, 0)])
+async def test_a_few_new_bytes_are_followed_by_a_pause_in_which_others_gather(
+    received: int, pauses: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Agent:
+        """Answers one poll; then the connection is cut."""
+
+        polls = 0
+
+        async def request(self, *_: Any, **__: Any) -> dict[str, Any]:
+            self.polls += 1
+            if self.polls == 2:
+                raise LinkDown("cut")
+            return {}
+
+    slept = []
+
+    async def absorb(_: dict[str, Any]) -> bool:
+        link.follower.bytes_received = received
+        return False
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    link = link_to(HOST, tmp_path)
+    monkeypatch.setattr(link.follower, "absorb", absorb)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    with pytest.raises(LinkDown):
+        await link._poll(Agent())  # type: ignore[arg-type]
+    assert slept == [host_link.GATHER_S] * pauses

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from console.runs.run_view import RunView
 from console.runs.snapshot import SyncState
-from console.ui.runs.run_text import cell_text, details_text
+from console.ui.runs.run_text import card_lines, details_text
 from engine.contract.events import Progress, Stage
 from engine.contract.settings import RunId
 from engine.contract.state import RunState
@@ -79,13 +79,11 @@ def test_a_stage_shows_its_elapsed_time() -> None:
 def test_a_remark_of_the_host_on_a_running_or_queued_run_is_shown() -> None:
     stopped = RunView(RUN, state=RunState("running", "k", reason="stopped by a signal (SIGCONT continues it)"))
     assert "Reason: stopped by a signal (SIGCONT continues it)" in details(stopped)
-    assert (
-        cell_text(stopped, SyncState(), 3.0, 50).plain.splitlines()[-1] == "stopped by a signal (SIGCONT continues it)"
-    )
+    assert card_lines(stopped, SyncState(), 3.0, 50)[-1].plain == "stopped by a signal (SIGCONT continues it)"
     waits = RunView(RUN, state=RunState("queued", "k", reason="waits for room on the host's disk"))
-    assert cell_text(waits, SyncState(), None, 50).plain.splitlines()[1] == "waits for room on the host's disk"
+    assert card_lines(waits, SyncState(), None, 50)[1].plain == "waits for room on the host's disk"
     queued = RunView(RUN, state=RunState("queued", "k"))
-    assert cell_text(queued, SyncState(), None, 50).plain.splitlines()[1] == "waiting for a slot"
+    assert card_lines(queued, SyncState(), None, 50)[1].plain == "waiting for a slot"
 
 
 @SIZES
