@@ -232,8 +232,9 @@ async def test_the_console_and_ssh_agree_on_a_configuration(desk: Desk, name: st
     text, logs_in = ROWS[name](desk)
     files, config = desk.write(text)
     command = ["ssh", "-F", str(config), "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "ramp", "true"]
-    ssh = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False, timeout=60)
-    assert (ssh.returncode == 0, await connects(files)) == (logs_in, logs_in), ssh.stderr
+    run = asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False, timeout=60)
+    ssh, ours = await asyncio.gather(run, connects(files))
+    assert (ssh.returncode == 0, ours) == (logs_in, logs_in), ssh.stderr
 
 
 async def connects(files: SshFiles) -> bool:
