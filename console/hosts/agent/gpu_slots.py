@@ -181,21 +181,12 @@ class GpuSlots:
         return ""
 
     def _is_ours(self, pid: int, runs: int) -> bool:
-        """Whether a process on a GPU with ``runs`` runs of ours is one of theirs: by its key, or that of one that started it."""
+        """Whether a process on a GPU with ``runs`` runs of ours is one of theirs."""
         if not runs:
             return False  # not even what a lost run has left behind: it closed its run's locks
         if read_stat(pid) is None:
             return True  # in a container nvidia-smi may name pids of the machine: nobody can tell whose they are
-        for _ in range(MAX_PARENTS):
-            for entry in read_strings(pid, "environ"):
-                name, _, key = entry.partition("=")
-                if name == KEY_VARIABLE and self._workspace.is_key(key) and self._workspace.job(key).exists():
-                    return True
-            stat = read_stat(pid)
-            if stat is None or stat.parent <= 1:
-                return False
-            pid = stat.parent
-        return False
+        return is_of_job(self._workspace, pid)
 
     def _lock(self, uuid: str, number: str) -> Path:
         return self._workspace.slots / f"gpu-{uuid.replace('/', '_')}-{number}.lock"
@@ -237,6 +228,20 @@ def _visible_cards(known: Mapping[str, Card], visible: str | None) -> dict[str, 
             ):
                 found[uuid] = card
     return found
+
+
+def is_of_job(workspace: Workspace, pid: int) -> bool:
+    """Whether a process is of a run that was launched in this workspace: by its key, or that of one that started it."""
+    for _ in range(MAX_PARENTS):
+        for entry in read_strings(pid, "environ"):
+            name, _, key = entry.partition("=")
+            if name == KEY_VARIABLE and workspace.is_key(key) and workspace.job(key).exists():
+                return True
+        stat = read_stat(pid)
+        if stat is None or stat.parent <= 1:
+            return False
+        pid = stat.parent
+    return False
 
 
 def _user_text(process: Mapping[str, Any]) -> str:

@@ -15,12 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from console.hosts.agent import gpu
+from console.hosts.agent.container_limits import container_limits
 from console.hosts.agent.disk import disk_space
+from console.hosts.agent.gpu_slots import is_of_job
 from console.hosts.agent.workspace import Workspace
 
 
 def facts(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
     """Machine, load, memory, disk and GPUs as of ``time``, the host's Unix time; sizes in bytes.
+
+    CPUs and memory are those that a run may use: in a container with limits, no more than these.
 
     If ``request`` asks for ``gpu_processes``, who uses the GPUs as well, which costs another nvidia-smi.
     """
@@ -28,6 +32,9 @@ def facts(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
         workspace.prepare()
     lines = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
     memory = {fields[0]: int(fields[1]) * 1024 for fields in lines}
+    limits = container_limits()
+    cpus = len(os.sched_getaffinity(0))
+    total, available = memory.get("MemTotal:", 0), memory.get("MemAvailable:", 0)
     disk = disk_space(workspace.root)
     gpus, note = gpu.gpus()
     holders = gpu.gpu_holders() if request.get("gpu_processes") and gpus else None
@@ -35,10 +42,10 @@ def facts(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
         "time": time.time(),
         "hostname": socket.gethostname(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "cpus": len(os.sched_getaffinity(0)),
+        "cpus": cpus if limits.cpus is None else max(1, min(cpus, int(limits.cpus))),
         "load": os.getloadavg()[0],
-        "memory_total": memory.get("MemTotal:", 0),
-        "memory_available": memory.get("MemAvailable:", 0),
+        "memory_total": total if limits.memory is None else min(total, limits.memory),
+        "memory_available": available if limits.memory_free is None else min(available, limits.memory_free),
         "disk_total": disk.total,
         "disk_free": disk.free,
         "python": platform.python_version(),
@@ -54,10 +61,12 @@ def preflight_facts(workspace: Workspace, request: dict[str, Any]) -> dict[str, 
 
     ``unset``: which of the variables that ``environment`` of the request names are not set here; no values.
     """
+def preflight_facts(workspace: Workspace, _request: dict[str, Any]) -> dict[str, Any]:
+    """Clock, user, Python and others' GPU processes, unjudged; ``survives``: whether runs survive a logout, None: unknown."""
     user = _user_name()
     gpu_users: list[dict[str, Any]] = []
     with suppress(gpu.GpuUnknown):  # the host's facts report that nvidia-smi gives no answer
-        gpu_users = gpu.gpu_processes()
+        gpu_users = [user for user in gpu.gpu_processes() if not is_of_job(workspace, user["pid"])]
     return {
         "time": time.time(),
         "user": user,

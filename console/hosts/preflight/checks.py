@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from console.format import size
+from console.format import counted, size
 from console.hosts.host_config import HostConfig
 from console.runs.host_facts import HostFacts
 
@@ -131,7 +131,9 @@ DATA_BYTES = 2 * GIB  # data and token cache of the full profile
 RUN_FOLDER_BYTES = 16 * 2**20
 UV_MACHINES = ("x86_64", "aarch64")  # for which the console has a wheel of uv
 MAX_CLOCK_OFFSET_S = 2.0
-MEMORY_TOLERANCE = 0.9  # a card sold as 48 GB reports 45 to 48 GiB, depending on ECC
+PROMISE_TOLERANCE = 0.9
+"""Share of an expected size that must be there: 93% of it, where a seller counts in powers of ten, less 3% that the kernel, the
+file system or a GPU's error correction keeps for itself."""
 
 
 def checklist(found: Findings, host: HostConfig, runs: int) -> tuple[Check, ...]:
@@ -139,8 +141,8 @@ def checklist(found: Findings, host: HostConfig, runs: int) -> tuple[Check, ...]
     return (
         Check("login", "ok", f"{found.login}, host key {found.fingerprint}"),
         *_gpu(found, host),
-        _machine(found),
-        _disk(found, runs),
+        _machine(found, host),
+        _disk(found, host, runs),
         _python(found, host),
         _environment(found, host),
         *map(_requirements, found.requirements),
@@ -168,24 +170,52 @@ def _gpu(found: Findings, host: HostConfig) -> Iterator[Check]:
             advice = "nvidia-smi does not report its memory: it may be failing or be a MIG slice."
         else:
             memory = f"{gpu.memory_total / 1024:.0f} GiB"
-            if host.gpu_memory_gib and gpu.memory_total / 1024 < host.gpu_memory_gib * MEMORY_TOLERANCE:
-                advice = f"hosts.toml expects {host.gpu_memory_gib:g} GiB."
+            advice = _promised(host.gpu_memory_gib, gpu.memory_total * MIB, "memory")
         yield Check("GPU", "warning" if advice else "ok", f"{gpu.name}, {memory}, driver {gpu.driver}", advice)
+    if host.launcher != "slurm" and host.device != "cpu" and (len(gpus) > 1 or host.slots > 1):
+        yield Check("GPUs of runs", "ok", _shared(len(gpus), host.slots))
     if users := found.preflight_facts.gpu_users:
         memory_of = {user.pid: size(user.memory * MIB) if user.memory else "memory unknown" for user in users}
         names = ", ".join(f"{user.name} ({user.pid}, {memory_of[user.pid]})" for user in users)
-        yield Check("GPU users", "warning", names, "Other processes use the GPU: runs will be slower, or may not fit.")
+        policy = "share" if host.launcher == "slurm" or host.device == "cpu" else host.occupied_gpu
+        yield Check("GPU users", "warning", names, f"Other processes use a GPU: {_OCCUPIED[policy]}.")
 
 
-def _machine(found: Findings) -> Check:
+_OCCUPIED = {
+    "wait": "while they are on all of them, runs wait (occupied_gpu in hosts.toml)",
+    "refuse": "while they are on all of them, runs fail at once (occupied_gpu in hosts.toml)",
+    "share": "runs will be slower, or may not fit",
+}
+
+
+def _shared(gpus: int, slots: int) -> str:
+    """``2 GPUs for 3 runs at a time: up to 2 runs share one``."""
+    text = f"{counted(gpus, 'GPU')} for {counted(slots, 'run')} at a time"
+    most = -(-slots // gpus)
+    return f"{text}: up to {most} share one" if most > 1 else f"{text}: each has its own"
+
+
+def _promised(expected_gib: float | None, found: int, what: str) -> str:
+    """What to say where ``found`` bytes are clearly less than the entry of the host expects; "" if they are not."""
+    if expected_gib is None or found >= expected_gib * GIB * PROMISE_TOLERANCE:
+        return ""
+    return f"hosts.toml expects {expected_gib:g} GiB {what}."
+
+
+def _machine(found: Findings, host: HostConfig) -> Check:
     facts = found.facts
     memory = f"{facts.memory_available / GIB:.0f} of {facts.memory_total / GIB:.0f} GiB memory free"
-    advice = f"A run needs {MIN_MEMORY / GIB:.0f} GiB free." if facts.memory_available < MIN_MEMORY else ""
-    status: Status = "warning" if advice else "ok"
-    return Check("processors and memory", status, f"{facts.cpus} processors, {memory}", advice)
+    advice = [f"A run needs {MIN_MEMORY / GIB:.0f} GiB free."] if facts.memory_available < MIN_MEMORY else []
+    if host.launcher != "slurm":  # whose runs are on other machines
+        if host.cpus is not None and facts.cpus < host.cpus:
+            advice.append(f"hosts.toml expects {host.cpus} processors.")
+        advice.append(_promised(host.memory_gib, facts.memory_total, "memory"))
+    text = " ".join(filter(None, advice))
+    status: Status = "warning" if text else "ok"
+    return Check("processors and memory", status, f"{facts.cpus} processors, {memory}", text)
 
 
-def _disk(found: Findings, runs: int) -> Check:
+def _disk(found: Findings, host: HostConfig, runs: int) -> Check:
     facts = found.facts
     needed = DATA_BYTES + runs * RUN_FOLDER_BYTES
     if found.environment.state != "ready":
@@ -196,7 +226,10 @@ def _disk(found: Findings, runs: int) -> Check:
         advice = f"{found.preflight_facts.user} may not write there: name another workspace."
     elif facts.disk_free < needed:
         advice = "Free some space, or name another workspace in hosts.toml."
-    return Check("disk", "blocker" if advice else "ok", f"{free}, {needed / GIB:.1f} needed", advice)
+    status: Status = "blocker" if advice else "ok"
+    if not advice and (advice := _promised(host.disk_gib, facts.disk_total, "disk")):
+        status = "warning"
+    return Check("disk", status, f"{free}, {needed / GIB:.1f} needed", advice)
 
 
 def _python(found: Findings, host: HostConfig) -> Check:

@@ -21,12 +21,16 @@ launcher = "embedded"
     [
         ("price_per_hour = 1.2", "hosts.toml:2: hosts.box.currency: price_per_hour needs it, such as EUR"),
         ('price_per_hour = "free"', "hosts.toml:5: hosts.box.price_per_hour: "),
+        ("cpus = 0", "hosts.toml:5: hosts.box.cpus: "),
+        ("memory_gib = -64", "hosts.toml:5: hosts.box.memory_gib: "),
+        ('disk_gib = "500 GB"', "hosts.toml:5: hosts.box.disk_gib: "),
+        ('occupied_gpu = "never"', "hosts.toml:5: hosts.box.occupied_gpu: "),
         ("price_per_hour = -1.0", "hosts.toml:5: hosts.box.price_per_hour: "),
         ("price_per_hour = inf", "hosts.toml:5: hosts.box.price_per_hour: "),
         ('price_per_hour = 1\ncurrency = "dollars"', "hosts.toml:6: hosts.box.currency: "),
     ],
 )
-def test_a_wrong_price_is_named_with_its_file_line_and_field(tmp_path: Path, lines: str, message: str) -> None:
+def test_a_wrong_value_is_named_with_its_file_line_and_field(tmp_path: Path, lines: str, message: str) -> None:
     path = tmp_path / "hosts.toml"
     path.write_text(HOST + lines + "\n")
     with pytest.raises(BadInput) as raised:

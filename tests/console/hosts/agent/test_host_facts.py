@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import pwd
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from console.hosts.agent import host_facts
+from console.hosts.agent.process import KEY_VARIABLE
 from console.hosts.agent.workspace import Workspace
 from console.runs.host_facts import Gpu, GpuProcess, HostFacts
 
@@ -87,3 +90,15 @@ def test_no_answer_on_who_uses_the_gpu_is_not_nobody(tmp_path: Path, smi: Path) 
     answers(smi, "echo 'X, 1, 1, 1, 5, 40, 70.0, GPU-1'", "exit 3")
     facts = host_facts.facts(Workspace(tmp_path / "ws"), {"gpu_processes": True})
     assert facts["gpu_processes"] is None and len(facts["gpus"]) == 1
+
+
+def test_preflight_does_not_take_runs_of_ours_for_others_on_the_gpu(tmp_path: Path, smi: Path) -> None:
+    workspace, key = Workspace(tmp_path / "ws"), "a" * 32
+    workspace.prepare()
+    (workspace.jobs / key).mkdir()
+    environ = {**os.environ, KEY_VARIABLE: key}
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, env=environ) as ours:
+        answers(smi, "exit 9", f"echo '{ours.pid}, python3, 512'; echo '{os.getpid()}, pytest, 7'")
+        found = host_facts.preflight_facts(workspace, {})["gpu_users"]
+        ours.communicate(b"\n")
+    assert [one["pid"] for one in found] == [os.getpid()]

@@ -115,6 +115,63 @@ def test_uv_is_offered_where_the_console_has_a_wheel_of_it() -> None:
     assert set(UV_MACHINES) == set(WHEELS)
 
 
+PROMISED = msgspec.structs.replace(RAMP, cpus=8, memory_gib=64, disk_gib=500)
+
+
+@pytest.mark.parametrize(
+    ("facts", "name", "advice"),
+    [
+        ({"cpus": 7}, "processors and memory", "hosts.toml expects 8 processors."),
+        ({"memory_total": 57 * GIB}, "processors and memory", "hosts.toml expects 64 GiB memory."),
+        ({"disk_total": 449 * GIB}, "disk", "hosts.toml expects 500 GiB disk."),
+        ({"gpus": (Gpu("A10", 44_000, 1, 0, "550"),)}, "GPU", "hosts.toml expects 48 GiB memory."),
+    ],
+)
+def test_a_host_with_less_than_its_entry_promises_is_warned_of(
+    facts: dict[str, object], name: str, advice: str
+) -> None:
+    check = checks_of(with_facts(**facts), PROMISED)[name]
+    assert (check.status, check.advice) == ("warning", advice)
+
+
+def test_what_sellers_and_kernels_take_of_a_promised_size_is_no_fault() -> None:
+    sold = with_facts(
+        memory_total=int(64e9 * 0.97), disk_total=int(500e9 * 0.97), gpus=(Gpu("L40S", 45_000, 1, 0, "5"),)
+    )
+    checks = checklist(sold, PROMISED, runs=9)
+    assert worst_status(checks) == "ok", [check for check in checks if check.status != "ok"]
+
+
+def test_a_full_disk_goes_before_a_small_one() -> None:
+    check = checks_of(with_facts(disk_total=400 * GIB, disk_free=GIB), PROMISED)["disk"]
+    assert check.status == "blocker" and "Free some space" in check.advice
+
+
+def test_a_login_node_promises_nothing_of_the_nodes() -> None:
+    slurm = msgspec.structs.replace(PROMISED, launcher="slurm")
+    assert checks_of(with_facts(cpus=2, memory_total=8 * GIB), slurm)["processors and memory"].status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("slots", "text"),
+    [
+        (2, "2 GPUs for 2 runs at a time: each has its own"),
+        (3, "2 GPUs for 3 runs at a time: up to 2 share one"),
+        (1, "2 GPUs for 1 run at a time: each has its own"),
+    ],
+)
+def test_how_runs_share_the_gpus_is_said(slots: int, text: str) -> None:
+    found = with_facts(gpus=(Gpu("L40S", 46068, 1, 0, "550"),) * 2)
+    assert checks_of(found, msgspec.structs.replace(RAMP, slots=slots))["GPUs of runs"].found == text
+    assert "GPUs of runs" not in checks_of(GOOD)
+
+
+@pytest.mark.parametrize(("policy", "text"), [("wait", "runs wait"), ("refuse", "fail at once"), ("share", "slower")])
+def test_what_others_on_a_gpu_mean_for_runs_is_as_the_entry_says(policy: str, text: str) -> None:
+    found = with_preflight_facts(gpu_users=(GpuUser(7, "other", None),))
+    assert text in checks_of(found, msgspec.structs.replace(RAMP, occupied_gpu=policy))["GPU users"].advice
+
+
 def test_a_slow_link_is_no_clock_problem() -> None:
     slow = msgspec.structs.replace(GOOD, clock_offset=2.5, round_trip=2.0)
     assert checks_of(slow)["clock"].status == "ok"
