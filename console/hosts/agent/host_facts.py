@@ -57,12 +57,10 @@ def facts(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def preflight_facts(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
-    """Clock, user, Python and GPU processes of the host, unjudged; ``survives``: whether runs survive a logout, None: unknown.
+    """Clock, user, Python and others' GPU processes, unjudged; ``survives``: whether runs survive a logout, None: unknown.
 
     ``unset``: which of the variables that ``environment`` of the request names are not set here; no values.
     """
-def preflight_facts(workspace: Workspace, _request: dict[str, Any]) -> dict[str, Any]:
-    """Clock, user, Python and others' GPU processes, unjudged; ``survives``: whether runs survive a logout, None: unknown."""
     user = _user_name()
     gpu_users: list[dict[str, Any]] = []
     with suppress(gpu.GpuUnknown):  # the host's facts report that nvidia-smi gives no answer
