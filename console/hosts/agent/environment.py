@@ -141,9 +141,9 @@ def _install(path: Path) -> dict[str, Any]:
         step += f" beside PyTorch {torch['version']} of {python}"
         packages = _output([own, "-I", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"])
         (Path(packages) / HOST_PACKAGES).write_text("\n".join(torch["folders"]) + "\n", encoding="utf-8")
-    _run(path, step, [*pip, f"-c{inputs}/constraints.txt", f"-r{inputs}/requirements.txt"])
+    _run(path, step, [*pip, "-cconstraints.txt", "-rrequirements.txt"])
     # the wheel's own dependencies are the console's: a terminal UI and an SSH client have no use on a host
-    _run(path, "installing the engine", [*pip, "--no-deps", f"{inputs}/{options['wheel']}"])
+    _run(path, "installing the engine", [*pip, "--no-deps", f"./{options['wheel']}"])
     version = _output([own, "-I", "-c", "import platform; print(platform.python_version())"])
     made = {"python": own, "version": version, "host_torch": "", "uses": [own]}
     if torch is not None:
@@ -221,7 +221,7 @@ def _extract_program(wheel: Path, program: Path) -> None:
 
 
 def _run(path: Path, step: str, command: list[str], settings: Mapping[str, str] = {}) -> None:
-    """Run one step; its output goes to the log.
+    """Run one step, in the folder of its inputs: pip takes apart paths with ``;`` or brackets. Its output goes to the log.
 
     Raises:
         _StepFailed: it ended with an error.
@@ -230,7 +230,8 @@ def _run(path: Path, step: str, command: list[str], settings: Mapping[str, str] 
     print(f"{step}: {' '.join(command)}", flush=True)
     write_json(path.with_suffix(".json"), {"state": "making", "step": step})
     begin = log.stat().st_size
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, check=False, env={**os.environ, **settings})
+    folder, environ = path.parent / "wheels" / path.name, {**os.environ, **settings}
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, check=False, cwd=folder, env=environ)
     if done.returncode:
         raise _StepFailed(step, _error_in(log, begin) or f"{step} ended with {done.returncode}")
 

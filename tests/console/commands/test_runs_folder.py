@@ -80,7 +80,7 @@ def test_the_folder_of_one_experiment_is_no_runs_folder(tmp_path: Path) -> None:
         check_runs_folder(tmp_path / "runs/tiny-tiny", is_written=True)
 
 
-@pytest.mark.parametrize("command", ["run", "status", "results"])
+@pytest.mark.parametrize("command", ["run", "", "status", "results"])
 def test_a_folder_that_may_not_be_read_or_written_is_refused_at_once(tmp_path: Path, command: str) -> None:
     file = write_experiment(tmp_path)
     folders = {name: tmp_path / name for name in ("closed", "read-only")}
@@ -90,7 +90,7 @@ def test_a_folder_that_may_not_be_read_or_written_is_refused_at_once(tmp_path: P
     shared = ("--experiment", str(file), "--profile", "tiny")
 
     def line(runs: Path) -> tuple[int, str]:
-        program = [sys.executable, "-m", "console.cli", command, *shared, "--runs", str(runs)]
+        program = [sys.executable, "-m", "console.cli", *filter(None, [command]), *shared, "--runs", str(runs)]
         done = subprocess.run(nameless(*program), capture_output=True, text=True, check=False, timeout=60)
         return done.returncode, done.stderr
 
@@ -98,7 +98,7 @@ def test_a_folder_that_may_not_be_read_or_written_is_refused_at_once(tmp_path: P
         named = f"qllm-console: error: --runs: {folders['closed']} may not be read by uid{UID}\n"
         assert line(folders["closed"]) == (2, named)
         code, text = line(folders["read-only"] / "new" if command == "run" else folders["read-only"])
-        if command == "run":
+        if command in ("run", ""):
             assert code == 2 and text.count("\n") == 1 and f"may not be written by uid{UID}" in text
         else:
             assert "--runs" not in text and (code == 0 or command == "results"), text

@@ -49,7 +49,7 @@ class Host:
 
 @contextmanager
 def embedded(request: pytest.FixtureRequest) -> Iterator[Host]:
-    yield Host(request.getfixturevalue("tmp_path") / "host")
+    yield Host(request.getfixturevalue("tmp_path") / "josé's 50% host #1; [x]")
 
 
 @contextmanager
@@ -81,7 +81,7 @@ class SlurmHost(Host):
 def slurm_node(request: pytest.FixtureRequest) -> Iterator[Host]:
     slurm: Slurm = request.getfixturevalue("slurm")
     try:
-        yield SlurmHost(request.getfixturevalue("tmp_path") / "host")
+        yield SlurmHost(request.getfixturevalue("tmp_path") / "josé's 50% host #1; [x]")
     finally:
         slurm.clear()
 
