@@ -56,7 +56,7 @@ class MarkedPython:
         decode = f"import sys;sys.argv[3:]=[bytes.fromhex(a[1:]).decode({UTF_8}) for a in sys.argv[3:]]\n"
         packed = [self.mark, *(f"x{argument.encode('utf-8', 'surrogateescape').hex()}" for argument in arguments)]
         program = (JUDGE + decode + code).encode().hex()
-        self.command = f"{_start_of(python, expand)} -IS -X utf8 -c '{UNPACK}' {program} {' '.join(packed)}"
+        self.command = f"{start_of_python(python, expand)} -IS -X utf8 -c '{UNPACK}' {program} {' '.join(packed)}"
 
     async def run(self, channels: Channels, seconds: float) -> str:
         """Run it to its end; returns the text after the mark.
@@ -112,7 +112,7 @@ class MarkedPython:
         raise LinkDown(text or "the host's shell ended without a message")
 
 
-def _start_of(python: str, expand: bool) -> str:
+def start_of_python(python: str, expand: bool) -> str:
     """The words that start ``python``, whatever its path, through any login shell.
 
     A path with other than safe characters goes through ``sh``, which has it from ``printf`` in octal digits: no shell reads
