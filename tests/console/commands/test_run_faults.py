@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import threading
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from console.hosts.agent import process
+from console.hosts.remote.agent_client import AgentClient
+from console.hosts.ssh.errors import LinkDown
 from console.hosts.ssh.retry import Retry
 from tests.conftest import Fault
 from tests.console.commands.quick_engine import command, kill_server, launches, run_folders, set_aside, states, use_job
@@ -19,16 +22,22 @@ pytestmark = pytest.mark.server
 RUNS = 4
 
 
-def cut_after_claims(folder: Path, claims: int) -> threading.Thread:
-    """Kill the server as soon as the host has claimed ``claims`` launches."""
+def cut_after_claims(monkeypatch: pytest.MonkeyPatch, folder: Path, claims: int) -> None:
+    """Kill the server once the host has claimed ``claims`` launches, before the console has the reply to the first request."""
+    real = AgentClient.request
 
-    def watch() -> None:
-        until(lambda: len(launches(folder)) >= claims)
+    async def request(agent: AgentClient, verb: str, *timeout: float, **arguments: Any) -> dict[str, Any]:
+        if verb != "launch_all":
+            return await real(agent, verb, *timeout, **arguments)
+        monkeypatch.setattr(AgentClient, "request", real)
+        reply = asyncio.create_task(real(agent, verb, *timeout, **arguments))
+        await asyncio.to_thread(until, lambda: len(launches(folder)) >= claims)
         kill_server()
+        with suppress(LinkDown):
+            await reply  # on a busy machine it may have arrived before
+        raise LinkDown("the link was cut")
 
-    thread = threading.Thread(target=watch)
-    thread.start()
-    return thread
+    monkeypatch.setattr(AgentClient, "request", request)
 
 
 def reconnect_after(monkeypatch: pytest.MonkeyPatch, folder: Path, ended: int) -> None:
@@ -52,9 +61,8 @@ def test_runs_that_end_while_the_link_is_cut_are_not_launched_again(
 ) -> None:
     use_job(monkeypatch, "")
     reconnect_after(monkeypatch, tmp_path, RUNS)
-    cut = cut_after_claims(tmp_path, 1 + fault.random.randrange(RUNS - 1))
+    cut_after_claims(monkeypatch, tmp_path, 1 + fault.random.randrange(RUNS - 1))
     code = command("run", tmp_path, *more)()
-    cut.join()
     said = capsys.readouterr().err
     assert "not launched yet: " in said and code == 0, said
     assert (len(launches(tmp_path)), set_aside(tmp_path)) == (RUNS, []), said
@@ -68,9 +76,8 @@ def test_runs_that_fail_while_the_link_is_cut_are_not_launched_again(
 ) -> None:
     use_job(monkeypatch, "sys.exit(3 * ('A' in os.getcwd()))")
     reconnect_after(monkeypatch, tmp_path, RUNS)
-    cut = cut_after_claims(tmp_path, 1 + fault.random.randrange(RUNS - 1))
+    cut_after_claims(monkeypatch, tmp_path, 1 + fault.random.randrange(RUNS - 1))
     code = command("run", tmp_path)()
-    cut.join()
     said = capsys.readouterr().err
     assert code == 1 and (len(launches(tmp_path)), set_aside(tmp_path)) == (RUNS, []), said
     assert sorted(state["state"] for state in states(tmp_path).values()) == ["failed", "failed", "finished", "finished"]
