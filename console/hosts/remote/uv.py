@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import sys
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from typing import NamedTuple
 from platformdirs import user_cache_path
 
 from console.sanitize import sanitize_line
+from engine.contract.import_path import isolated_python
 
 VERSION = "0.13.9"
 FETCH_TIMEOUT_S = 600.0
@@ -82,9 +82,8 @@ async def _download(platform: str, folder: Path) -> str:
     """Have pip download the wheel; returns its error, "" if it succeeds."""
     options = ["--disable-pip-version-check", "--no-input", "--quiet", "--no-deps", "--only-binary=:all:"]
     pip = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-P",  # the current folder may have a pip.py
-        *("-m", "pip", "download", *options, f"--platform={platform}", f"--dest={folder}", f"uv=={VERSION}"),
+        *(*isolated_python(), "-m", "pip", "download", *options),  # the current folder may have a pip.py
+        *(f"--platform={platform}", f"--dest={folder}", f"uv=={VERSION}"),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
