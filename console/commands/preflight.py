@@ -22,8 +22,11 @@ async def preflight(context: Context) -> int:
             while left := {check.repair: check.name for check in checks if check.repair and check.repair not in done}:
                 repair, name = next(iter(left.items()))
                 done.add(repair)
+                last = ""
                 async for step in session.repair(repair):
-                    report(f"{name}: {step}")
+                    if step != last:
+                        report(f"{name}: {step}")
+                    last = step
                 checks = await session.preflight()
     if context.options.json:
         print_json("preflight", "preflight", PreflightAnswer(context.host_name, worst_status(checks), checks))

@@ -100,7 +100,8 @@ async def _environment_state(host: HostConfig, connection: HostConnection, agent
     found = Environment("ready")
     if host.launcher != "embedded":
         reply = await _request(agent, Environment, "environment_state", name=environment_name(host.host_torch))
-        found = replace(reply, step=sanitize_line(reply.step), error=sanitize_line(reply.error))
+        texts = {name: sanitize_line(getattr(reply, name)) for name in ("step", "error", "version", "host_torch")}
+        found = replace(reply, **texts)
     if found.state != "ready":
         return found
     error = await engine_error(host, connection, agent)
@@ -108,7 +109,8 @@ async def _environment_state(host: HostConfig, connection: HostConnection, agent
 
 
 async def _preflight_facts(agent: AgentClient, host: HostConfig) -> PreflightFacts:
-    return await _request(agent, PreflightFacts, "preflight_facts", environment=host.environment)
+    found = await _request(agent, PreflightFacts, "preflight_facts", environment=host.environment)
+    return replace(found, python=sanitize_line(found.python))
 
 
 async def _request(agent: AgentClient, kind: type[Reply], verb: str, **arguments: Any) -> Reply:
