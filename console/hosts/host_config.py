@@ -39,7 +39,7 @@ class SlurmSettings(Struct, frozen=True, forbid_unknown_fields=True):
     account: str | None = None
     gres: str | None = None
     time: str | None = None
-    cpus: Annotated[int, Meta(ge=1)] | None = None
+    cpus: Annotated[int, Meta(ge=1, le=100_000)] | None = None
     memory: str | None = None
     array: bool = True
     qos: str | None = None
@@ -83,11 +83,11 @@ class HostConfig(Struct, frozen=True, forbid_unknown_fields=True):
     python: str = "python3"
     host_torch: bool = True
     occupied_gpu: Literal["wait", "refuse", "share"] = "wait"
-    cpus: Annotated[int, Meta(ge=1)] | None = None
-    memory_gib: Annotated[float, Meta(gt=0)] | None = None
-    disk_gib: Annotated[float, Meta(gt=0)] | None = None
+    cpus: Annotated[int, Meta(ge=1, le=100_000)] | None = None
+    memory_gib: Annotated[float, Meta(gt=0, le=1e9)] | None = None
+    disk_gib: Annotated[float, Meta(gt=0, le=1e9)] | None = None
     environment: tuple[Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...] = ()
-    gpu_memory_gib: Annotated[float, Meta(gt=0)] | None = None
+    gpu_memory_gib: Annotated[float, Meta(gt=0, le=1e9)] | None = None
     price_per_hour: Annotated[float, Meta(ge=0, le=1e6)] | None = None
     currency: Annotated[str, Meta(pattern=r"^([A-Z]{3})?$")] = ""
     when_done: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
