@@ -40,6 +40,7 @@ class ScriptedSession:
         self._script = iter(script)
         self.snapshot = next(self._script)
         self.ready, self.stopped = asyncio.Event(), asyncio.Event()
+        self.misconfigured = None
         self.last_question_at = 0.0
         self._listeners: list[Callable[[Snapshot], None]] = []
 

@@ -51,6 +51,7 @@ class ScriptedSession:
 
     def __init__(self, polls: Iterable[RunView] = (), refuse: str = "", *, syncs_at_once: bool = True) -> None:
         self.ready, self.stopped = asyncio.Event(), asyncio.Event()
+        self.misconfigured = None
         self.last_question_at = 0.0
         self.views = {RUN: view("finished", "0")}
         self.at_home = "0"
