@@ -10,6 +10,7 @@ from msgspec import Struct
 from console.runs.run_view import RunView
 
 FailureKind = Literal[
+    "gpu in use",
     "gpu memory",
     "host memory",
     "time limit",
@@ -44,6 +45,7 @@ class Failure(Struct, frozen=True):
 
 # the first whose pattern is found in the host's reason; ``ship blocker``, ``input`` and ``signal`` follow from the exit code
 _PATTERNS: tuple[tuple[FailureKind, str], ...] = (
+    ("gpu in use", r"no gpu is free"),
     ("gpu memory", r"cuda.{0,40}out of memory|gpu is out of memory|CUBLAS_STATUS_ALLOC_FAILED"),
     ("host memory", r"out of memory|\boom\b|cannot allocate memory|memoryerror"),
     ("time limit", r"time ?limit|ended it.{0,20}: (?:timeout|deadline)"),
@@ -57,6 +59,7 @@ _PATTERNS: tuple[tuple[FailureKind, str], ...] = (
     ("supervisor", r"supervisor (?:is gone|stands still|was gone)"),
 )
 _NEXT_STEPS: dict[FailureKind, str] = {
+    "gpu in use": 'launch it again once the GPU is free, or with occupied_gpu = "wait" in hosts.toml: then it waits by itself',
     "gpu memory": "free the GPU (view 1 shows who uses it) or take fewer slots, then launch it again; a smaller batch is a new"
     " condition: training.batch_size in the launch form",
     "host memory": "take fewer slots or a host with more memory, then launch it again",
@@ -75,6 +78,7 @@ _NEXT_STEPS: dict[FailureKind, str] = {
     "other": "its log has the whole error",
 }
 _SHORT: dict[FailureKind, str] = {
+    "gpu in use": "busy",
     "gpu memory": "oom",
     "host memory": "oom",
     "time limit": "time",

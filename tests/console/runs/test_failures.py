@@ -23,6 +23,7 @@ def run(reason: str, code: int | None = 1, state: StateName = "failed", step: in
 @pytest.mark.parametrize(
     ("reason", "code", "kind", "short"),
     [
+        ("the job did not start: no GPU is free: GPU 0 (X) is used by oom (7)", None, "gpu in use", "busy"),
         ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB", 1, "gpu memory", "oom"),
         ("qllm-engine: error: the GPU is out of memory: CUDA out of memory. Tried", 1, "gpu memory", "oom"),
         ("the host ran out of memory; the kernel says: Memory cgroup out of memory: Killed process 7 (python3)", -9,
