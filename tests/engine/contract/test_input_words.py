@@ -57,7 +57,7 @@ KEYS = [
     "a'b",
     "k" * 300,
     "epocs",
-    "a\nb - at `$.x`",
+    "a\nb - at x`",
 ]
 
 
@@ -166,7 +166,7 @@ def test_what_is_wrong_with_a_line_is_said_in_words(name: str, data: st.DataObje
     tree = data.draw(damaged(samples.FORMATS[name](0)))
     content = json.dumps(tree, default=str).encode()
     found = Gate().verdict(Line(1, content, len(content))).quarantined
-    detail = found.detail.replace(KEYS[-1].replace("\n", "\N{REPLACEMENT CHARACTER}"), "") if found else ""
+    detail = found.detail if found else ""
     assert not any(part in detail for part in LIBRARY_TEXT), detail
 
 

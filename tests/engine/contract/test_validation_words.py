@@ -69,3 +69,10 @@ def test_an_error_is_said_behind_its_field() -> None:
         msgspec.convert({"needed": 1, "leaf": {"epochs": "x"}}, Tree)
     assert error_in_words(error.value) == "leaf.epochs: must be a whole number, not text"
     assert error_in_words(ValueError("as it is")) == "as it is"
+
+
+def test_a_name_like_the_end_of_a_message_does_not_mislead() -> None:
+    name = "x\n` - at `$.leaf`"
+    with pytest.raises(msgspec.ValidationError) as error:
+        msgspec.convert(value := {"needed": 1, "leaf": {name: 2}}, Tree)
+    assert problem_in(str(error.value), Tree, value) == ("there is no such setting", ("leaf", name))
