@@ -59,6 +59,7 @@ _COMMANDS = {
     "abort": "abort",
     "restore": "restore",
     "preflight": "preflight",
+    "notify": "notify",
     "sync": "sync",
     "results": "results",
     "compare": "results",

@@ -26,6 +26,7 @@ from console.hosts.pull.unsynced import decode_launches, unsynced
 from console.hosts.pull.verify import VerifyResult, verify_runs
 from console.hosts.remote.agent_client import AgentClient, AgentRefused
 from console.hosts.remote.launch_request import launch_request
+from console.hosts.remote.notify import request_test, sent_messages
 from console.hosts.ssh.access import Access
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.errors import LinkDown, Misconfigured
@@ -36,6 +37,7 @@ from console.runs.experiment_watch import ExperimentChange, WatchedExperiment
 from console.runs.launch_attempts import LaunchAttempts, Outcome
 from console.runs.launch_plan import AbortPlan, LaunchPlan, plan_abort, plan_launch
 from console.runs.log_store import LogStore
+from console.runs.sent_messages import SendOutcome, SentMessage
 from console.runs.set_aside import SetAside, decode_set_aside
 from console.runs.snapshot import Snapshot
 from console.sanitize import sanitize_line
@@ -218,11 +220,14 @@ class Session(SessionResults):
             for run, attempt in attempts.items()
         ]
         try:
-            reply = await agent.request("launch_all", LAUNCH_S * len(requests), requests=requests)
+            limit = LAUNCH_S * len(requests)
+            reply = await agent.request("launch_all", limit, requests=requests, notify=host.notify)
         except AgentRefused as refusal:
             return tuple(Outcome(run, False, str(refusal)) for run in plan.launch)
         answers = dict(zip(plan.launch, reply.get("outcomes", ()), strict=False))
         outcomes = tuple(self._attempts.outcome(run, one.key, answers.get(run, {})) for run, one in attempts.items())
+        if problem := sanitize_line(str(reply.get("notify") or "")):
+            self._link.note(detail=f"notifications are as before: {problem}")
         if any(outcome.done for outcome in outcomes):
             await self._keep_plan()
         return outcomes
@@ -351,6 +356,27 @@ class Session(SessionResults):
         except msgspec.ValidationError as error:
             raise LinkDown(f"the agent's reply cannot be understood: {sanitize_line(error_in_words(error))}") from error
         return ("the host's runs changed meanwhile",) if changed else reasons
+
+    async def test_notify(self) -> tuple[SendOutcome, ...]:
+        """Have the host send a test message to each URL of its entry, which it keeps from now on; needs no lease.
+
+        Raises:
+            LinkDown: also if the reply cannot be understood.
+            BadInput: the entry names no URL, or the host refused.
+        """
+        connection, agent = self._link.connected()
+        host = self._link.host
+        if not host.notify:
+            raise BadInput("this host's entry names no URL", field=f"hosts.{self._link.view.name}.notify")
+        return await request_test(agent, host, engine_command(host, connection))
+
+    async def sent_messages(self) -> tuple[SentMessage, ...]:
+        """The last messages that the host sent, the newest last, with what came of each.
+
+        Raises:
+            LinkDown: also if the reply cannot be understood.
+        """
+        return await sent_messages(self._link.connected()[1])
 
     def pull_again(self) -> tuple[RunId, ...]:
         """Pull all damaged and waiting runs now; returns them. BadInput if another console writes the local runs folder."""

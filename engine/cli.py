@@ -18,6 +18,7 @@ from engine.commands.check import add_check
 from engine.commands.data import add_data
 from engine.commands.evaluate import add_evaluate
 from engine.commands.export import add_export
+from engine.commands.notify import add_notify
 from engine.commands.run import add_run
 from engine.contract.bad_input import BadInput
 from engine.contract.local_paths import ensure_account
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         add_check(commands)
         add_data(commands)
         add_export(commands)
+        add_notify(commands)
         options = parser.parse_args(arguments)
         return int(options.command(options))
     except (BadInput, OSError) as error:

@@ -16,6 +16,7 @@ from console.hosts.preflight.checks import Check, Status
 from console.hosts.transfer.verdict import Verdict
 from console.runs.failures import Failure
 from console.runs.launch_attempts import Outcome
+from console.runs.sent_messages import SendOutcome, SentMessage
 from console.runs.set_aside import SetAsideLaunch
 from console.runs.transitions import TransitionKind
 from engine.contract.settings import Difference, RunId
@@ -28,6 +29,8 @@ SCHEMA_VERSIONS = {
     "set-aside": 1,
     "restored": 1,
     "preflight": 1,
+    "notify-test": 1,
+    "notify-log": 1,
     "sync-runs": 1,
     "sync-folder": 1,
     "results": 1,
@@ -239,6 +242,21 @@ class PreflightAnswer(Struct, frozen=True):
     host: str
     status: Status
     checks: tuple[Check, ...]
+
+
+class NotifyTestAnswer(Struct, frozen=True):
+    """Outcome of a test message for each URL of the host's entry; ``sent``: all got it."""
+
+    host: str
+    sent: bool
+    outcomes: tuple[SendOutcome, ...]
+
+
+class NotifyLogAnswer(Struct, frozen=True):
+    """The last messages that the host sent, the newest last."""
+
+    host: str
+    messages: tuple[SentMessage, ...]
 
 
 class SyncRunsAnswer(Struct, frozen=True):

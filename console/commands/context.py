@@ -76,7 +76,7 @@ class Context:
             prompter = TerminalPrompter()
         lists = command == "restore" and self.options.key is None
         reads_only = (
-            command in ("status", "watch", "wait", "logs")
+            command in ("status", "watch", "wait", "logs", "notify")
             or lists
             or (command == "preflight" and not self.options.repair)
         )
@@ -91,7 +91,8 @@ class Context:
             strict=getattr(self.options, "strict", None),
             host_name=self.host_name,
             access=Access(prompter=prompter),
-            syncs_runs=self.writes and not lists,
+            # the verdict that watch sends needs the results
+            syncs_runs=(self.writes and not lists) or (command == "watch" and bool(self.host.notify)),
             keeps_logs=command == "logs",
         )
 

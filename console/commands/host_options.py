@@ -26,6 +26,10 @@ def add_host_commands(commands: Commands, parents: list[Parser]) -> None:
     _add_restore(commands, parents)
     preflight = commands.add_parser("preflight", parents=parents, help="check that the host has what a run needs")
     preflight.add_argument("--repair", action="store_true", help="carry out the repairs that the checks advise")
+    notify = commands.add_parser("notify", parents=parents, help="print what the host has notified of, or test it")
+    notify.add_argument(
+        "--test", action="store_true", help="have the host send a test message to each URL of its entry"
+    )
     _add_sync(commands, parents)
     _add_serve(commands, parents[:-1])  # it waits for no host
 

@@ -48,6 +48,8 @@ def schemas() -> tuple[Schema, ...]:
         Schema("set-aside", answers.SetAsideAnswer, ("restore RUN",)),
         Schema("restored", Outcome, ("restore RUN --key KEY",)),
         Schema("preflight", answers.PreflightAnswer, ("preflight",)),
+        Schema("notify-test", answers.NotifyTestAnswer, ("notify --test",)),
+        Schema("notify-log", answers.NotifyLogAnswer, ("notify",)),
         Schema("sync-runs", answers.SyncRunsAnswer, ("sync pull",)),
         Schema("sync-folder", answers.SyncFolderAnswer, ("sync push", "sync pull --from PATH")),
         Schema("results", results_answer(), ("results", "run")),

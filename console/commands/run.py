@@ -68,7 +68,7 @@ async def run(context: Context) -> int:
             if context.options.json:
                 print_json("outcomes", "run", OutcomesAnswer(outcomes))
             return launched
-        while not _all_over(session.snapshot, chosen, limit.given_up):
+        while not all_over(session.snapshot, chosen, limit.given_up):
             await limit.wait()
             reporter.update(session.snapshot)
         limit.report_given_up(session.snapshot)
@@ -143,7 +143,7 @@ async def _launch(session: Session, plan: LaunchPlan) -> tuple[Outcome, ...]:
     return tuple(outcome for outcome in outcomes if outcome.run not in followed)
 
 
-def _all_over(snapshot: Snapshot, chosen: Iterable[RunId], given_up: frozenset[RunId]) -> bool:
+def all_over(snapshot: Snapshot, chosen: Iterable[RunId], given_up: frozenset[RunId] = frozenset()) -> bool:
     """Whether every run has ended for good, and is synced, found damaged or given up."""
     for run in chosen:
         view, sync = snapshot.runs[run], snapshot.sync_states[run]

@@ -13,6 +13,7 @@ from console.commands.connect import Changes, command, connected
 from console.commands.context import Context
 from console.commands.output import print_line, report, write
 from console.commands.status import status_answer, status_table
+from console.commands.verdict_message import VerdictMessage
 from console.commands.when_done import check_command, run_when_done, wait_until_done
 from console.runs.snapshot import Snapshot
 from console.runs.transitions import Transition, state_counts
@@ -25,6 +26,8 @@ from engine.contract.bad_input import BadInput
 async def watch(context: Context) -> int:
     """Show the runs until interrupted, until ``--timeout`` is over, or with ``--until synced`` until all is done.
 
+    If the host's entry has ``notify``, the verdict is sent once all runs have ended and are synced.
+
     Raises:
         BadInput: a command without ``--until``, or one that cannot be run here.
 
@@ -34,7 +37,11 @@ async def watch(context: Context) -> int:
     argv = _command_when_done(context)
     session = context.session()
     screen = _Screen() if sys.stdout is not None and sys.stdout.isatty() and not context.options.json else None
+    verdict = VerdictMessage(session, context.host.notify, context.runs_dir / session.snapshot.folder)
     async with connected(session):
+        if context.host.notify:
+            session.subscribe(verdict.update)
+            verdict.update(session.snapshot)
         tasks = [asyncio.create_task(_show(context, session, screen))]
         if context.waits_for_synced:
             on_reasons = _reporter(session, screen)
@@ -42,6 +49,7 @@ async def watch(context: Context) -> int:
         try:
             for ended in (await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED))[0]:
                 ended.result()
+            await verdict.sent()  # before a command that may end this machine or the host
         finally:
             for task in tasks:
                 task.cancel()

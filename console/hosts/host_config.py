@@ -7,7 +7,7 @@ import posixpath
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
@@ -25,6 +25,8 @@ UNSAFE_USER = re.compile(r"""^-|['`";&<>|(){}\x00-\x1f\x7f]|\\$|^$""")
 MAX_PORT = 65535
 WHOLE_FOLDERS = ("/", "//", "~", ".", "..", "$HOME", "${HOME}")
 """A workspace in none of these: its folders would lie among the user's own."""
+MAX_NOTIFY, MAX_URL = 16, 4000
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\x00-\x1f\x7f]+")
 
 
 class SlurmSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,6 +70,7 @@ class HostConfig(Struct, frozen=True, forbid_unknown_fields=True):
             memory for runs, the size of the workspace's disk, the memory of each GPU; in GiB.
         when_done: a program and its arguments, run on this machine by ``run`` and ``watch --until synced`` once every run has
             ended and every byte on the host is local and verified.
+        notify: URLs of services, as apprise takes them, that the host tells when a run has ended; they hold secrets.
     """
 
     title: str
@@ -91,7 +94,14 @@ class HostConfig(Struct, frozen=True, forbid_unknown_fields=True):
     price_per_hour: Annotated[float, Meta(ge=0, le=1e6)] | None = None
     currency: Annotated[str, Meta(pattern=r"^([A-Z]{3})?$")] = ""
     when_done: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
+    notify: tuple[str, ...] = ()
     slurm: SlurmSettings | None = None
+
+    def __repr__(self) -> str:
+        return f"HostConfig({self.title!r}, {self.launcher!r})"  # a traceback with values must not show what is secret
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("title", self.title), ("launcher", self.launcher)]
 
 
 class _Hosts(Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,8 +127,8 @@ def read_host(path: Path, name: str) -> HostConfig:
         for field in ("address", "workspace"):
             if getattr(host, field) is None:
                 raise _wrong(path, name, field, f"launcher {host.launcher!r} needs it")
-    if host.price_per_hour is not None and not host.currency:
-        raise _wrong(path, name, "currency", "price_per_hour needs it, such as EUR")
+    for field, why in _wrong_values(host):
+        raise _wrong(path, name, field, why)
     for field in ("workspace", "python", "identity"):
         if error := _path_error(field, getattr(host, field)):
             raise _wrong(path, name, field, error)
@@ -151,6 +161,17 @@ def split_jump(jump: str) -> tuple[str | None, str, int | None] | None:
     if port and not (port.isascii() and port.isdigit() and 0 < int(port) <= MAX_PORT):
         return None
     return user or None, name, int(port) if port else None
+
+
+def _wrong_values(host: HostConfig) -> Iterator[tuple[str, str]]:
+    """Fields whose value does not do, and why; none of a URL is quoted."""
+    if host.price_per_hour is not None and not host.currency:
+        yield "currency", "price_per_hour needs it, such as EUR"
+    if len(host.notify) > MAX_NOTIFY:
+        yield "notify", f"expected at most {MAX_NOTIFY} URLs, got {len(host.notify):,}"
+    for number, url in enumerate(host.notify, 1):
+        if len(url) > MAX_URL or not _URL.fullmatch(url):
+            yield "notify", f"entry {number} is no URL such as ntfys://ntfy.sh/TOPIC, of up to {MAX_URL:,} characters"
 
 
 def _wrong_ssh_fields(host: HostConfig) -> Iterator[tuple[str, str]]:

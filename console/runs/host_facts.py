@@ -44,6 +44,7 @@ class HostFacts(Struct, frozen=True):
     """The host as its agent reports it. Sizes in bytes, ``load`` is the one-minute load average.
 
     ``time`` is the host's Unix time in s; ``gpu_processes`` is None where it was not asked for or gives no answer.
+    ``notify_problem``: to which services the last notification was not sent, and why.
     """
 
     hostname: str
@@ -60,6 +61,7 @@ class HostFacts(Struct, frozen=True):
     gpu_note: str = ""
     gpu_processes: tuple[GpuProcess, ...] | None = None
     time: float = 0.0
+    notify_problem: str = ""
 
 
 class HostSample(Struct, frozen=True):

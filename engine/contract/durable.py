@@ -17,25 +17,26 @@ TEMPORARY_FILES = ".*.tmp"
 """Glob pattern of the temporary files of writers that were killed, and of those still writing."""
 
 
-def write_durably(path: Path, content: bytes, wait: bool = True) -> None:
+def write_durably(path: Path, content: bytes, wait: bool = True, private: bool = False) -> None:
     """Replace ``path`` by ``content``.
 
     Args:
         wait: until the disk holds it, so that it survives a power cut; without it only a crash of the process.
+        private: no other user can read it at any moment, whatever the umask.
 
     Raises:
         OSError: it cannot be written; ``path`` is then as it was, and no temporary file is left.
     """
-    with writing_durably(path, wait) as file:
+    with writing_durably(path, wait, private) as file:
         file.write(content)
 
 
 @contextmanager
-def writing_durably(path: Path, wait: bool = True) -> Iterator[BinaryIO]:
+def writing_durably(path: Path, wait: bool = True, private: bool = False) -> Iterator[BinaryIO]:
     """A file to write that replaces ``path`` when the block ends without an exception; as ``write_durably``."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "wb") as file:
+        with open(temporary, "wb", opener=_open_private if private else None) as file:
             yield file
             file.flush()
             if wait:
@@ -47,6 +48,12 @@ def writing_durably(path: Path, wait: bool = True) -> Iterator[BinaryIO]:
         raise
     if wait:
         sync_folder(path.parent)
+
+
+def _open_private(path: str, flags: int) -> int:
+    with suppress(FileNotFoundError):
+        os.unlink(path)  # noqa: PTH108 - left by a process with this pid, perhaps with other rights
+    return os.open(path, flags | os.O_EXCL, 0o600)
 
 
 def sync_folder(folder: Path) -> None:

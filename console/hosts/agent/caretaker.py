@@ -9,17 +9,20 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
 from console.hosts.agent.launches import Launch, live_launches, seal_present, settle
 from console.hosts.agent.lifecycle import next_step
+from console.hosts.agent.lost_watch import LostWatch
 from console.hosts.agent.workspace import LOCK, Workspace, error_text
 from engine.contract.file_lock import locked
 
 PERIOD_S = 0.5
 RETRY_S = 2.0
 MAX_RETRY_S = 30.0
+LOOK_FOR_LOST_S = 5.0
 
 
 class Caretaker:
@@ -30,6 +33,7 @@ class Caretaker:
         self._delays: dict[str, float] = {}
         self._retry_at: dict[str, float] = {}
         self._unsealed: dict[str, Path] = {}
+        self._lost = LostWatch(LOOK_FOR_LOST_S, asks_slurm=True)
 
     def problem(self, key: str) -> str:
         """Why the next step of a launch did not succeed; "" if it did, or none was tried."""
@@ -56,6 +60,8 @@ class Caretaker:
         for key, run_folder in list(self._unsealed.items()):
             if time.monotonic() >= self._retry_at.get(key, 0.0):
                 self._attempt(workspace, key, run_folder)
+        with suppress(Exception):
+            self._lost.look(workspace)
 
     def _attempt(self, workspace: Workspace, key: str, work: Launch | Path) -> None:
         try:

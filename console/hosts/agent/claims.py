@@ -242,6 +242,7 @@ def _prepare(
         "argv": argv,
         "env": dict(request.get("env", {})),
         "environment": list(map(str, request.get("environment", ()))),  # names: values are nowhere on the disk
+        "notify": request.get("notify"),  # what a message needs but its URLs, which are not written here
         "run_folder": str(run_folder),
         "replaces": replaces,
         "previous": str(previous) if previous else "",

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from console.hosts.agent import gpu
+from console.hosts.agent import gpu, notify
 from console.hosts.agent.container_limits import container_limits
 from console.hosts.agent.disk import disk_space
 from console.hosts.agent.gpu_slots import is_of_job
@@ -53,6 +53,7 @@ def facts(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
         "gpus": gpus,
         "gpu_note": note,
         "gpu_processes": holders,
+        "notify_problem": notify.problem(workspace),
     }
 
 

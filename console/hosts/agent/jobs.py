@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
+from console.hosts.agent import notify
 from console.hosts.agent.claims import Existing, claim
 from console.hosts.agent.launches import Launch, settle
 from console.hosts.agent.run_states import current_state
@@ -60,16 +61,30 @@ def _existing_reply(workspace: Workspace, request: dict[str, Any], existing: Exi
 def launch_all(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
     """Launch ``requests`` in their order; a refused one does not stop the others.
 
+    Args:
+        request: ``requests``; ``notify``: URLs that are told of ends from now on, in place of those before.
+
     Returns:
-        ``{"outcomes": [...]}`` in the same order, each a reply of ``launch`` or ``{"refused": reason}``.
+        ``{"outcomes": [...]}`` in the same order, each a reply of ``launch`` or ``{"refused": reason}``; ``notify``: why
+        the URLs could not be kept, "" if they were.
     """
+    problem = ""
+    if "notify" in request:
+        try:
+            notify.keep_urls(workspace, request["notify"])
+        except (OSError, ValueError) as error:
+            problem = error_text(error, workspace)
+    return {"outcomes": _launch_all(workspace, request), "notify": problem}
+
+
+def _launch_all(workspace: Workspace, request: dict[str, Any]) -> list[dict[str, Any]]:
     requests = [dict(one) for one in request["requests"]]
     if requests and all(one.get("slurm") is not None for one in requests):
-        return {"outcomes": slurm_jobs.launch_together(workspace, requests)}
+        return slurm_jobs.launch_together(workspace, requests)
     outcomes: list[dict[str, Any]] = []
     for one in requests:
         try:
             outcomes.append(launch(workspace, one))
         except (Refused, OSError, KeyError, TypeError, ValueError) as error:
             outcomes.append({"refused": error_text(error, workspace)})
-    return {"outcomes": outcomes}
+    return outcomes

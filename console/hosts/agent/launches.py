@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from console.hosts.agent import gpu, job_processes, lifecycle, process
+from console.hosts.agent import gpu, job_processes, lifecycle, notify, process
 from console.hosts.agent.lifecycle import Facts, next_step
 from console.hosts.agent.queue_lock import queue_locked
 from console.hosts.agent.state_file import state_problem, valid_state
@@ -154,6 +154,7 @@ class Launch:
         if step == lifecycle.ARCHIVE:
             if staged is not None:  # of a launch that was never put in place
                 shutil.rmtree(staged, ignore_errors=True)
+            notify.tell_end(self)  # here, since every launch that ends is archived, by whoever is left to do so
             self.workspace.ended.mkdir(mode=0o700, exist_ok=True)
             _move(self.folder, self.workspace.ended / self.key)
             self.folder = self.workspace.ended / self.key

@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from console.hosts.agent import environment, jobs, requirements
+from console.hosts.agent import environment, jobs, notify, requirements
 from console.hosts.agent.abort import abort
 from console.hosts.agent.caretaker import CARETAKER
 from console.hosts.agent.host_facts import facts, preflight_facts
@@ -30,6 +30,7 @@ PROGRAMS = {
     "supervise-allocation": "slurm.allocation",
     "make-environment": "environment",
     "install-requirements": "requirements",
+    "notify": "notify",
 }
 """First argument of the shipped file -> the module whose ``main`` gets the others."""
 
@@ -51,6 +52,8 @@ VERBS = {
     "requirements_state": requirements.state,
     "install_requirements": requirements.install,
     "run_as_job": run_as_job,
+    "notify_test": notify.send_test,
+    "notify_log": notify.log,
 }
 NEEDS_LEASE = ("launch", "launch_all", "abort", "restore")
 UNFINISHED = (b'"poll"', b'"run_as_job"')  # verbs that an agent which ends does not wait for

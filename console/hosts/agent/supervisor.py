@@ -19,6 +19,7 @@ from console.hosts.agent.gpu_slots import GpuBusy, GpuRefused, GpuSlots
 from console.hosts.agent.job_environment import job_environment
 from console.hosts.agent.launches import GRACE_S, Launch, abort_text, exit_record, settle
 from console.hosts.agent.lifecycle import owns_run
+from console.hosts.agent.lost_watch import LostWatch
 from console.hosts.agent.oom import OutOfMemoryWatch
 from console.hosts.agent.queue_lock import queue_locked
 from console.hosts.agent.state_file import valid_state
@@ -29,6 +30,7 @@ from engine.contract.run_folder import EXIT, LOG, STATE
 QUEUE_POLL_S, MAX_QUEUE_POLL_S = 0.2, 1.0
 QUEUE_TIMEOUT_S = 3.0  # heartbeats and abort requests wait as long
 HEARTBEAT_S = 2.0
+LOOK_FOR_LOST_S = 30.0
 
 
 class CannotStart(Exception):
@@ -66,6 +68,7 @@ class Supervisor:
         self.wake, self._wake_write = os.pipe()
         self._last_beat = time.monotonic()
         self.terminated = False
+        self._lost = LostWatch(LOOK_FOR_LOST_S, asks_slurm=False)
 
     def supervise(self) -> None:
         """Queue, run, record. Returns when the run has ended and is sealed, or its folder is another's before it began."""
@@ -284,6 +287,12 @@ class Supervisor:
         if time.monotonic() - self._last_beat > HEARTBEAT_S:
             self._try_write_state(durable=False, heartbeat=self.state.get("heartbeat", 0) + 1)
             self._last_beat = time.monotonic()
+            self._look_for_lost()
+
+    def _look_for_lost(self) -> None:
+        """Tell of other runs that are lost: while no console is there, nobody else does."""
+        with suppress(Exception):
+            self._lost.look(self.workspace)
 
     def _try_write_state(self, durable: bool = True, **changes: Any) -> None:
         """Write the state; a full disk must not end the process that records the run's end.

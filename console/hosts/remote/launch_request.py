@@ -23,6 +23,11 @@ def job_variables(host: HostConfig) -> dict[str, Any]:
     return {"env": {"TOKENIZERS_PARALLELISM": "false"}, "environment": host.environment}
 
 
+def notify_settings(host: HostConfig, engine: tuple[str, ...]) -> dict[str, Any]:
+    """What the host needs to notify of an end, but for the URLs, which are kept apart."""
+    return {"command": [*engine, "notify"], "host": host.title}
+
+
 def launch_request(
     host: HostConfig,
     engine: tuple[str, ...],
@@ -70,6 +75,7 @@ def launch_request(
         "files": sent,
         "argv": argv,
         **job_variables(host),
+        "notify": notify_settings(host, engine),
         "carry": CARRIED if resume else (),
     }
     if host.device != "cpu" and host.launcher != "slurm":  # Slurm chooses a job's GPUs itself

@@ -40,7 +40,7 @@ def wheel() -> tuple[str, bytes]:
             # an experiment that is added to needs no other environment
             if path.is_file() and path.suffix in SUFFIXES and not path.name.endswith(DERIVED_SUFFIX):
                 files[f"{root.name}/{path.relative_to(root).as_posix()}"] = path.read_bytes()
-    for name in ("scaling.toml", "hosts.toml", "constraints.txt"):
+    for name in ("scaling.toml", "constraints.txt"):  # not hosts.toml: it may hold secrets, of other hosts too
         files[f"console/configs/{name}"] = find_config(name).read_bytes()
     files[f"{info}/METADATA"] = (about.read_text("METADATA") or "").encode()
     files[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: qllm-console\nRoot-Is-Purelib: true\nTag: py3-none-any\n"

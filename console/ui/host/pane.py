@@ -168,6 +168,8 @@ def facts_text(snapshot: Snapshot, now: float) -> Content:
         if stale := staleness(host, now):
             mark = Content.styled(f"{stale.note}: the host is not heard from", "$text-warning")
             lines.append(_line("! Stale", mark))
+        if host.facts.notify_problem:
+            lines.append(_line("! Notify", Content.styled(host.facts.notify_problem, "$text-warning")))
         lines += _facts(host.facts)
     return Content("\n").join(line for line in lines if line is not None)
 

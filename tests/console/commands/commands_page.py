@@ -67,6 +67,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "abort": ("abort --condition B --seed 42", "abort --all"),
     "restore": ("restore A/42", "restore A/42 --key 0123abcd"),
     "preflight": ("preflight --host ramp --repair",),
+    "notify": ("notify --host ramp", "notify --host ramp --test"),
     "sync": (
         "sync pull --host ramp",
         "sync push data --to data --delete --max-delete 10%",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from console.hosts.host_config import read_host
+from console.hosts.host_config import HostConfig, read_host
 from engine.contract.bad_input import BadInput
 
 HOST = """# hosts
@@ -89,3 +89,27 @@ def test_paths_here_are_expanded_when_they_are_read_and_those_of_the_host_there(
     path.write_text(HOST.replace("embedded", "ssh") + paths.replace("$KEYS", "~") + 'address = "box"\n')
     host = read_host(path, "box")
     assert (host.workspace, host.identity, host.python) == ("$HOME/ws", f"{home}/id", "~/env/bin/python")
+
+
+@pytest.mark.parametrize(
+    ("entry", "error"),
+    [
+        ('["json://ok", "s3cr3t"]', "entry 2 is no URL such as"),
+        ('["json://a s3cr3t"]', "entry 1 is no URL such as"),
+        (f"{['json://s3cr3t'] * 17}", "expected at most 16 URLs, got 17"),
+        ('"json://s3cr3t"', "must be"),
+        ('[["s3cr3t"]]', "must be"),
+    ],
+)
+def test_a_wrong_url_is_named_by_its_number_and_never_quoted(tmp_path: Path, entry: str, error: str) -> None:
+    path = tmp_path / "hosts.toml"
+    path.write_text(f'[hosts.x]\ntitle = "x"\nlauncher = "embedded"\nnotify = {entry}\n')
+    with pytest.raises(BadInput) as found:
+        read_host(path, "x")
+    assert str(found.value).startswith(f"{path}:4: hosts.x.notify") and error in str(found.value)
+    assert "s3cr3t" not in str(found.value)
+
+
+def test_a_traceback_that_prints_values_does_not_print_urls() -> None:
+    host = HostConfig("x", "embedded", notify=("json://s3cr3t",))
+    assert "s3cr3t" not in repr(host) + str(host.__rich_repr__())

@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from console.hosts.agent import notify
 from console.hosts.agent.disk import disk_space
 from console.hosts.agent.job_processes import Termination
 from console.hosts.agent.launches import with_recorded_exit
@@ -24,6 +25,7 @@ from engine.contract.file_lock import take_lock
 from engine.contract.run_folder import ENDED, STATE
 
 LOCK_TIMEOUT_S = 120.0  # the launch holds the job's lock until Slurm has returned the job's id
+NOTIFY_LIMIT_S = 15.0  # Slurm ends what is left of an allocation with its supervisor
 SIGNAL_SKEW_S = 0.5  # how much later than the job its supervisor may get Slurm's SIGTERM
 END_MESSAGE = re.compile(r"CANCELLED AT \S+(?: DUE TO (?P<why>[^*]+?))? \*\*\*")
 
@@ -40,6 +42,9 @@ class AllocatedSupervisor(Supervisor):
         self.restart = int(os.environ.get("SLURM_RESTART_COUNT") or 0)
         allocation = {"job": os.environ.get("SLURM_JOB_ID", ""), "node": socket.gethostname(), "restart": self.restart}
         self.state = {**self.state, "reason": "", "job": None, "slurm": allocation}
+
+    def _look_for_lost(self) -> None:
+        """Leave that to agents: from a node nothing is known of processes on other machines."""
 
     def _wait_for_slot(self) -> list[int] | None:
         remark: str | None = None
@@ -143,6 +148,8 @@ def main(root: str, name: str, index: str | None = None) -> None:
         os.dup2(own.fileno(), 1)
         os.dup2(own.fileno(), 2)
     AllocatedSupervisor(workspace, key, lock, log).supervise()
+    os.close(lock)  # the run has ended: whoever launches it again does not wait for a service
+    notify.wait_for_senders(NOTIFY_LIMIT_S)
 
 
 def _job_id(index: str | None) -> str:

@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 
-from console.hosts.agent import job_processes
+from console.hosts.agent import job_processes, notify
 from console.hosts.agent.claims import Claim, claim
 from console.hosts.agent.workspace import Workspace, read_json, write_json
 from console.hosts.remote.agent_package import agent_file
+from engine.contract.file_lock import is_locked
+from tests.console.notify_server import notify_server
 from tests.console.waiting import until
 
 
@@ -32,7 +34,9 @@ class Allocation:
 
     def claim(self, code: str) -> None:
         argv = [sys.executable, "-c", code]
+        engine = [sys.executable, "-I", "-m", "engine.cli", "notify"]
         request = {"key": self.key, "folder": "experiment", "run": "A_seed1", "argv": argv, "slurm": {}}
+        request["notify"] = {"command": engine, "host": "the cluster"}
         made = claim(self.workspace, request)
         assert isinstance(made, Claim)
         made.release()
@@ -92,3 +96,19 @@ def test_a_slurm_job_of_a_replaced_launch_changes_nothing(allocation: Allocation
         _, said = supervisor.communicate()
     assert b"nothing to do" in said
     assert not (allocation.workspace.root / "started").exists()
+
+
+def test_an_allocation_waits_for_its_message_but_nobody_for_the_allocation(allocation: Allocation) -> None:
+    with notify_server() as service:
+        notify.keep_urls(allocation.workspace, [service.url("hangs")])
+        allocation.claim("")
+        supervisor = allocation.begin()
+        until(lambda: service.got)
+        lock = allocation.workspace.job(allocation.key) / "lock"
+        until(lambda: not is_locked(lock))
+        assert supervisor.poll() is None, "Slurm would end the sender with it"
+        assert (allocation.run_folder / "manifest.json").exists()
+        service.released.set()
+        assert supervisor.wait(60) == 0
+    (message,) = notify.log(allocation.workspace, {})["messages"]
+    assert message["text"] == "A/1 finished"

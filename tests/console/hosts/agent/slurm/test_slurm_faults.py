@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,6 +29,7 @@ from tests.console.hosts.slurm_runs import (
     state_when,
     until,
 )
+from tests.console.notify_server import notify_server
 
 pytestmark = pytest.mark.on_slurm
 
@@ -238,3 +240,13 @@ async def test_a_run_that_slurm_no_longer_lists_and_that_never_began_is_lost(lin
     assert (state["state"], state["reason"]) == ("lost", "Slurm does not know it any more")
     assert await launch(link, "A_seed2", "") != key, "what is lost can be launched again"
     await states_when(link, in_state("A_seed2", "finished"))
+
+
+async def test_under_slurm_the_message_is_sent_before_the_allocation_ends(link: AgentClient, slurm: Slurm) -> None:
+    settings = {"command": [sys.executable, "-I", "-m", "engine.cli", "notify"], "host": "the cluster"}
+    with notify_server() as service:
+        await link.request("launch_all", requests=[], notify=[service.url()])
+        key = await launch(link, "A_seed1", "", notify=settings)
+        await states_when(link, in_state("A_seed1", "finished"))
+        await until(lambda: all(state not in ("RUNNING", "COMPLETING") for _, state in jobs_with_comment(slurm, key)))
+        assert service.titles() == ["A/1 finished"], "Slurm would have ended what sends it"
