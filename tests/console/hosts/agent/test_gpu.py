@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from shlex import quote
 
 import pytest
 
@@ -69,13 +70,13 @@ async def test_the_gpu_is_confirmed_free(host: Host, smi: Path, apps: str, expec
 
 @pytest.mark.parametrize("orphan", [False, True], ids=["by its supervisor", "after its supervisor"])
 async def test_a_process_still_on_the_gpu_is_named(host: Host, smi: Path, orphan: bool) -> None:
-    answers(smi, f"cat {host.workspace}/apps")
+    answers(smi, f"cat {quote(str(host.workspace))}/apps")
     reason, pid = await reason_of_an_abort(host, orphan=orphan)
     assert reason.endswith(f"; STILL ON THE GPU, by nvidia-smi: process {pid}")
 
 
 async def test_a_driver_that_releases_the_gpu_late_is_waited_for(host: Host, smi: Path) -> None:
-    answers(smi, f"cd {host.workspace}; cat apps; test -e asked && rm -f apps; touch asked; touch apps")
+    answers(smi, f"cd {quote(str(host.workspace))}; cat apps; test -e asked && rm -f apps; touch asked; touch apps")
     reason, _ = await reason_of_an_abort(host)
     assert reason == "aborted by the test; GPU free, by nvidia-smi"
 
