@@ -182,7 +182,7 @@ def test_a_failed_write_is_one_line_and_exit_code_1(
 
 
 def test_a_termination_ends_it_at_once_with_its_files_whole(tmp_path: Path, workspace: Path) -> None:
-    experiment = write_experiment(tmp_path / "long.toml", epochs=100_000)
+    experiment = write_experiment(tmp_path / "long.toml", epochs=10_000)
     output = tmp_path / "output"
     arguments = run("--output", str(output), experiment=experiment, workspace=workspace)
     command = [sys.executable, "-u", "-m", "engine.cli", *arguments]

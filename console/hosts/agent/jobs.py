@@ -66,7 +66,7 @@ def launch_all(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
 
     Returns:
         ``{"outcomes": [...]}`` in the same order, each a reply of ``launch`` or ``{"refused": reason}``; ``notify``: why
-        the URLs could not be kept, "" if they were.
+        the URLs could not be kept, if so.
     """
     problem = ""
     if "notify" in request:
@@ -74,7 +74,7 @@ def launch_all(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
             notify.keep_urls(workspace, request["notify"])
         except (OSError, ValueError) as error:
             problem = error_text(error, workspace)
-    return {"outcomes": _launch_all(workspace, request), "notify": problem}
+    return {"outcomes": _launch_all(workspace, request), **({"notify": problem} if problem else {})}
 
 
 def _launch_all(workspace: Workspace, request: dict[str, Any]) -> list[dict[str, Any]]:

@@ -276,9 +276,10 @@ def test_a_launch_replaces_the_urls_and_is_not_kept_from_launching_by_them(works
         ({"no": "list"}, ["json://one"], "ValueError: notify is no list of at most 16 URLs"),
         ([], [], ""),
     ):
-        assert jobs.launch_all(workspace, {"requests": [], "notify": urls}) == {"outcomes": [], "notify": problem}
+        reply = jobs.launch_all(workspace, {"requests": [], "notify": urls})
+        assert reply == {"outcomes": []} | ({"notify": problem} if problem else {})
         assert notify.kept_urls(workspace) == kept
-    assert jobs.launch_all(workspace, {"requests": []}) == {"outcomes": [], "notify": ""}
+    assert jobs.launch_all(workspace, {"requests": []}) == {"outcomes": []}
 
 
 @pytest.mark.parametrize("urls", [None, "json://x", {"a": 1}, [1], ["x" * 5000], ["x"] * 17])
