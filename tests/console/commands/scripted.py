@@ -42,7 +42,6 @@ class ScriptedSession:
         self.ready, self.stopped = asyncio.Event(), asyncio.Event()
         self.misconfigured = None
         self.last_question_at = 0.0
-        self.misconfigured = None
         self._listeners: list[Callable[[Snapshot], None]] = []
 
     def subscribe(self, callback: Callable[[Snapshot], None]) -> None:

@@ -53,7 +53,6 @@ class ScriptedSession:
         self.ready, self.stopped = asyncio.Event(), asyncio.Event()
         self.misconfigured = None
         self.last_question_at = 0.0
-        self.misconfigured = None
         self.views = {RUN: view("finished", "0")}
         self.at_home = "0"
         self._polls, self._refuse, self._syncs_at_once = list(polls), refuse, syncs_at_once
