@@ -6,9 +6,16 @@ import random
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import hypothesis
 import pytest
 
 pytest_plugins = ("tests.timeouts",)
+
+# examples share their machine with other tests: how long they take says nothing of the code
+hypothesis.settings.register_profile(
+    "shared machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("shared machine")
 
 
 class FaultRow(NamedTuple):

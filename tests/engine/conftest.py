@@ -1,18 +1,14 @@
-"""What the engine's tests share: a workspace for whole runs, a tiny encoder, no deadline on examples that share their machine."""
+"""What the engine's tests share: a workspace for whole runs, a tiny encoder."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-import hypothesis
 import pytest
 
 from tests.engine import wordnet_once
 from tests.engine.tiny_encoder import write_tiny_encoder
-
-hypothesis.settings.register_profile("shared machine", deadline=None)
-hypothesis.settings.load_profile("shared machine")
 
 
 @pytest.fixture(scope="session", autouse=True)
