@@ -158,7 +158,7 @@ def resolve(experiment: Experiment, profile: str, run: RunId) -> Settings:
             f"no condition {run.condition!r}; known: {', '.join(experiment.conditions)}", field="--condition"
         )
     if not 0 <= run.seed < 2**31:
-        raise BadInput("a seed is a whole number from 0 to 2147483647", field="--seed")
+        raise BadInput("a seed is a whole number from 0 to 2,147,483,647", field="--seed")
     condition = experiment.conditions[run.condition]
     recipe = _recipe(experiment, condition, chosen)
     return Settings(

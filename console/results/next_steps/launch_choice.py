@@ -126,7 +126,7 @@ def parse_seeds(typed: str) -> tuple[int, ...]:
             raise BadInput(f"{shown} is no seed; {SEEDS_EXAMPLE}", field="seeds")
         first, last = (part, part) if ends is None else ends.groups()
         if max(len(first), len(last)) > 10 or int(last) >= 2**31:
-            raise BadInput(f"{shown}: a seed is at most 2147483647", field="seeds")
+            raise BadInput(f"{shown}: a seed is at most 2,147,483,647", field="seeds")
         if int(last) < int(first):
             raise BadInput(f"{shown} ends before it begins", field="seeds")
         if int(last) - int(first) >= MAX_SEEDS:

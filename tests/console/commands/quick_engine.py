@@ -6,6 +6,7 @@ import json
 import signal
 from argparse import Namespace
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,14 @@ def set_aside(folder: Path) -> list[str]:
 
 def kill_server() -> bool:
     """SIGKILL the embedded SSH server, which cuts every link to it; whether there was one."""
-    servers = [one for one in psutil.Process().children() if "embedded_server" in " ".join(one.cmdline())]
+    servers = [one for one in psutil.Process().children() if "embedded_server" in " ".join(_arguments(one))]
     for server in servers:
         server.send_signal(signal.SIGKILL)
     return bool(servers)
+
+
+def _arguments(one: psutil.Process) -> list[str]:
+    """Its command line; none of a process that has ended."""
+    with suppress(psutil.NoSuchProcess):  # a zombie counts as such, too
+        return one.cmdline()
+    return []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pwd
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -255,6 +256,7 @@ def plain(desk: Desk) -> str:
 
 
 async def test_without_ssh_a_plain_configuration_is_read_alike(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", pwd.getpwuid(os.getuid()).pw_dir)  # ssh's own "~" is that of passwd
     files, _ = desk.write(plain(desk))
     (by_ssh,) = (await resolve_route(RAMP, files)).hops
     monkeypatch.setattr(shutil, "which", lambda _: None)
