@@ -89,3 +89,18 @@ def test_a_timeout_of_something_within_the_command_is_not_taken_for_its_own() ->
     for timeout in (None, 60.0):
         with pytest.raises(TimeoutError, match="of a socket"):
             failing(_context(timeout))
+
+
+async def test_a_session_whose_end_waits_for_a_silent_host_is_cancelled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connect, "CLOSING_S", 0.01)
+
+    class Silent(_SlowSession):
+        async def run(self) -> None:
+            self.ready.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.Event().wait()  # a channel that the host does not close
+
+    async with connect.connected(cast(Session, Silent(0.0, runs_reported=True))):
+        pass
