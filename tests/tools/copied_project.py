@@ -41,7 +41,7 @@ def copy_project(folder: Path) -> Path:
 def make_relocated(folder: Path) -> str:
     """What ``make`` says in ``folder`` before it does anything else."""
     done = subprocess.run(
-        ["make", "relocated", f"PYTHON={sys.executable}"],  # noqa: S607
+        ["make", "relocated", f"PYTHON={sys.executable}", "VENV=.venv"],  # noqa: S607
         cwd=folder,
         capture_output=True,
         text=True,
