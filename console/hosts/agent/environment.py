@@ -28,7 +28,8 @@ OWN_PYTHONS = ">=3.11,<3.14"  # those that the project is tested with
 
 OPTIONS = "options.json"  # what else an installation was requested with
 HOST_PACKAGES = "host_packages.pth"  # makes the packages of the host's Python importable after the environment's own
-# Run by the host's Python: its PyTorch, what that requires, and the folders of its packages.
+# Text of a program for the host's Python, which may have PyTorch: the agent itself imports the standard library only.
+# Prints what PyTorch is there, what that requires, and the folders of its packages.
 FIND_TORCH = """
 import json, sys
 from importlib import metadata

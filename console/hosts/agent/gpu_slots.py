@@ -154,7 +154,7 @@ class GpuSlots:
         raise AssertionError("unreachable")
 
     def _wait(self, why: str, refused: bool) -> None:
-        """Say why there is no GPU; returns where the run starts all the same."""
+        """Raise GpuBusy or GpuRefused with the text ``why``; returns only where the run is to start all the same."""
         if self._occupied == "share" and refused:
             return
         since = time.monotonic() if self._busy_since is None else self._busy_since

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from console.hosts.agent import gpu, notify
-from console.hosts.agent.container_limits import container_limits
+from console.hosts.agent.cgroups import container_limits
 from console.hosts.agent.disk import disk_space
 from console.hosts.agent.gpu_slots import is_of_job
 from console.hosts.agent.workspace import Workspace

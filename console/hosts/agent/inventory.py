@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from console.hosts.agent.launches import live_launches
+from console.hosts.agent.restore import SUFFIX
 from console.hosts.agent.run_states import current_states
 from console.hosts.agent.state_file import valid_state
 from console.hosts.agent.workspace import NAME, BrokenFile, Workspace, load_json
@@ -45,7 +46,8 @@ def _set_aside(folder: Path) -> Iterator[dict[str, Any]]:
         for entry in sorted(entries, key=lambda one: one.name):
             path = Path(entry.path)
             if entry.is_dir(follow_symlinks=False) and (path / METRICS).is_file():
-                yield _checked(folder, entry.name.rpartition("-")[0], valid_state(path), path, set_aside=True)
+                run = SUFFIX.sub("", entry.name).rstrip("-")
+                yield _checked(folder, run, valid_state(path), path, set_aside=True)
 
 
 def _checked(folder: Path, run: str, state: dict[str, Any], path: Path, *, set_aside: bool) -> dict[str, Any]:

@@ -33,7 +33,7 @@ ISOLATED = {"PYTHONSAFEPATH": "1", "PYTHONNOUSERSITE": "1", "PYTHONUNBUFFERED": 
 
 
 def job_environment(spec: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Environment of a job.
+    """Environment variables that a job is started with, by name.
 
     Args:
         spec: ``env``: variables with their values; ``environment``: names of variables that are passed on if they are set.

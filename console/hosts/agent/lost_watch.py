@@ -1,4 +1,4 @@
-"""Finds launches that are lost, so that this is told though no console is there: every agent and supervisor looks."""
+"""Regular check for lost launches, by every agent and supervisor: their notifications need no console."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from console.hosts.agent.workspace import Workspace
 
 
 class LostWatch:
-    """Tells of launches that are lost in two looks one after the other: one alone may fall between two steps of others.
+    """Sends a notification on each launch that two checks in a row find lost: one alone may fall between two steps of others.
 
-    A supervisor that only stands still is not told of: it may go on at any time.
+    A launch whose supervisor is only stopped is not lost: it may continue at any time.
 
     Args:
-        every: seconds between two looks.
-        asks_slurm: also look for runs under Slurm, which costs a ``squeue``.
+        every: seconds between two checks.
+        asks_slurm: also check runs under Slurm, which costs a ``squeue``.
     """
 
     def __init__(self, every: float, *, asks_slurm: bool) -> None:
@@ -28,7 +28,7 @@ class LostWatch:
         self._lost: dict[str, str] = {}
 
     def look(self, workspace: Workspace) -> None:
-        """Look, if it is time to do so and there is anybody to tell."""
+        """Check all launches, if it is time to do so and notifications are wanted."""
         if time.monotonic() < self._next_look:
             return
         self._next_look = time.monotonic() + self._every

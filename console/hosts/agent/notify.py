@@ -1,4 +1,4 @@
-"""Notifications: tells services that the host's entry names how runs ended, from the host itself, without any console.
+"""Notifications on how runs ended, sent from the host itself to the services that its entry names: no console is needed.
 
 Each end, and each loss, is told at most once: a mark in the job's folder is on the disk before anything is sent. Sending is
 up to a process of its own, with the engine's environment and a time limit, so that no run, seal or slot waits for a service.
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from console.hosts.agent import process
 from console.hosts.agent.end_message import message_of
 from console.hosts.agent.job_environment import job_environment
-from console.hosts.agent.workspace import BrokenFile, Workspace, load_json
+from console.hosts.agent.workspace import Workspace, read_json
 from engine.contract.durable import sync_folder, write_durably
 from engine.contract.file_lock import locked
 from engine.contract.run_folder import SEALED, open_regular
@@ -77,10 +77,7 @@ def keep_urls(workspace: Workspace, urls: object) -> None:
 
 def kept_urls(workspace: Workspace) -> list[str]:
     """The URLs that are kept; none if there is no file that can be read."""
-    try:
-        urls = load_json(folder(workspace) / "urls.json").get("urls")
-    except (OSError, BrokenFile):
-        return []
+    urls = (read_json(folder(workspace) / "urls.json") or {}).get("urls")
     return [url for url in urls if isinstance(url, str)] if isinstance(urls, list) else []
 
 

@@ -9,23 +9,22 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from console.hosts.agent.cgroups import oom_kills
+
 KERNEL_LOG = Path("/dev/kmsg")
-CGROUPS = Path("/sys/fs/cgroup")
-OWN_CGROUPS = Path("/proc/self/cgroup")
 MAX_RECORD = 8192  # bytes; the kernel gives one record a read
 MAX_RECORDS = 100_000
 MAX_TEXT = 160  # characters of the kernel's own
 CLOCK_SKEW_S = 1.0  # between the kernel log's clock and the monotonic one
 _KILLED = re.compile(r"out of memory[^\n]*: killed process (\d+) ", re.IGNORECASE)
-_COUNT = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 
 
 class OutOfMemoryWatch:
-    """Watches a job from its start; made before the job starts, in the cgroup that it inherits."""
+    """Finds what the kernel reports of a job since this was made, which is before its start and in the cgroup it inherits."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
-        self._before = kill_count()
+        self._before = oom_kills()
 
     def evidence(self, pid: int) -> str:
         """What the kernel says of an end of process ``pid`` for lack of memory; "" if it says nothing."""
@@ -33,7 +32,7 @@ class OutOfMemoryWatch:
             killed = _KILLED.search(text)
             if killed and int(killed.group(1)) == pid and at >= self._began - CLOCK_SKEW_S:
                 return f"the host ran out of memory; the kernel says: {text[:MAX_TEXT]}"
-        after = kill_count()
+        after = oom_kills()
         if self._before is not None and after is not None and after > self._before:
             return "the host ran out of memory: the kernel ended a process of the run's cgroup"
         return ""
@@ -60,22 +59,3 @@ def kernel_records() -> Iterator[tuple[float, str]]:
                 yield int(head.split(",")[2]) / 1e6, text.split("\n")[0]
     finally:
         os.close(handle)
-
-
-def kill_count() -> int | None:
-    """How often the kernel ended a process of this process's cgroup for lack of memory; None if that is not known."""
-    try:
-        lines = OWN_CGROUPS.read_text().splitlines()
-    except OSError:
-        return None
-    for line in lines:
-        controllers, _, path = line.partition(":")[2].partition(":")
-        if controllers not in ("", "memory"):
-            continue
-        version_2 = not controllers
-        root = CGROUPS if version_2 else CGROUPS / "memory"
-        with suppress(OSError):
-            text = (root / path.lstrip("/") / ("memory.events" if version_2 else "memory.oom_control")).read_text()
-            if found := _COUNT.search(text):
-                return int(found.group(1))
-    return None

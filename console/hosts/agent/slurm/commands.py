@@ -49,7 +49,7 @@ class NoJobId(Rejected):
 
 
 class ListedJob(NamedTuple):
-    """A job as ``squeue`` lists it.
+    """One job in Slurm's queue, with the fields that are asked of ``squeue``.
 
     Attributes:
         job: its id, such as 12, or 12_0 in an array.
@@ -72,9 +72,8 @@ def list_jobs() -> list[ListedJob]:
     """
     form = SEPARATOR.join(("%i", "%T", "%r", "%Z", "%k"))
     output = _run(["squeue", "--me", "--states=all", "--array", "--noheader", f"--format={form}"], QUERY_TIMEOUT_S)
-    fields = (
-        line.split(SEPARATOR) for line in output.split("\n")
-    )  # a line of another length is the cluster's own text
+    fields = (line.split(SEPARATOR) for line in output.split("\n"))
+    # a line with another number of fields is the cluster's own text
     return [ListedJob(*(text.strip() for text in line)) for line in fields if len(line) == len(ListedJob._fields)]
 
 

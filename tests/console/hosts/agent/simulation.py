@@ -38,19 +38,8 @@ from tests.console.hosts.agent.simulated_files import SimPath
 from tests.console.hosts.agent.simulated_host import HOST, File, Machine, Process, here
 
 MODULES = (
-    abort,
-    caretaker,
-    claims,
-    job_processes,
-    jobs,
-    launches,
-    process,
-    queue_lock,
-    restore,
-    run_states,
-    state_file,
-    supervisor,
-    workspace,
+    *(abort, caretaker, claims, job_processes, jobs, launches, process),
+    *(queue_lock, restore, run_states, state_file, supervisor, workspace),
 )
 RECORDED = run_states.RECORDED
 OWN: list[tuple[object, Callable[[], Any]]] = [

@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
+from console.format import GATE_LABELS
 from console.hosts.agent import jobs, notify, process
 from console.hosts.agent.caretaker import Caretaker
 from console.hosts.agent.claims import Claim, claim
-from console.hosts.agent.end_message import message_of, one_line
+from console.hosts.agent.end_message import LABELS, message_of, one_line
 from console.hosts.agent.launches import Launch, record_end, start_supervisor
 from console.hosts.agent.lost_watch import LostWatch
 from console.hosts.agent.supervisor import Supervisor
@@ -317,6 +318,10 @@ def test_the_log_of_messages_stays_small_and_bad_lines_of_it_are_left_out(worksp
 )
 def test_only_the_scheme_of_a_url_is_shown(url: str, shown: str) -> None:
     assert notify.shown(url) == shown
+
+
+def test_messages_name_metrics_as_the_console_does() -> None:
+    assert LABELS == GATE_LABELS
 
 
 def test_texts_of_messages_are_one_line() -> None:

@@ -14,10 +14,10 @@ import pytest
 
 from console.hosts.agent import oom
 from console.hosts.agent.claims import Claim, claim
-from console.hosts.agent.oom import OutOfMemoryWatch, kill_count
+from console.hosts.agent.oom import OutOfMemoryWatch
 from console.hosts.agent.workspace import Workspace, read_json
+from tests.console.hosts.agent.memory_cgroup import memory_cgroup
 
-MEMORY = Path("/sys/fs/cgroup/memory")
 LIMIT = 64 << 20  # bytes
 SUPERVISE = """
 import os, sys
@@ -38,14 +38,8 @@ EAT = "import sys\nprint('begins', flush=True)\nkept = [bytearray(1 << 20) for _
 @pytest.fixture
 def cgroup() -> Iterator[Path]:
     """A memory cgroup of 64 MiB."""
-    folder = MEMORY / f"qllm-{uuid.uuid4().hex[:8]}"
-    try:
-        folder.mkdir()
-        (folder / "memory.limit_in_bytes").write_text(str(LIMIT))
-    except OSError as error:
-        pytest.skip(f"no memory cgroup can be made here: {error.strerror}")
-    yield folder
-    folder.rmdir()
+    with memory_cgroup(LIMIT) as group:
+        yield group
 
 
 @pytest.mark.parametrize("log", ["kernel log", "no kernel log"])
@@ -73,7 +67,7 @@ def test_the_kernel_log_counts_only_for_this_process_and_its_time(
     watch = OutOfMemoryWatch()
     log = tmp_path / "kmsg"
     monkeypatch.setattr(oom, "KERNEL_LOG", log)
-    monkeypatch.setattr(oom, "OWN_CGROUPS", tmp_path / "missing")
+    monkeypatch.setattr(oom, "oom_kills", lambda: None)
     now, killed = int(time.monotonic() * 1e6), "Out of memory: Killed process 4711 (python3) total-vm:1kB"
 
     def evidence(record: str, pid: int = 4711) -> str:
@@ -84,18 +78,3 @@ def test_the_kernel_log_counts_only_for_this_process_and_its_time(
     assert evidence(f"3,77,{now},-;{killed}\n", pid=471) == ""
     assert evidence(f"3,77,{now - int(3600e6)},-;{killed}\n") == "", "an earlier process had this number"
     assert evidence("garbage\n") == evidence("3,77,x,-;\n") == evidence("") == ""
-
-
-@pytest.mark.parametrize(
-    ("line", "file"),
-    [("0::/job", "job/memory.events"), ("4:memory:/job", "memory/job/memory.oom_control"), ("1:cpu:/job", "")],
-)
-def test_both_versions_of_cgroups_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, file: str) -> None:
-    (tmp_path / "cgroup").write_text(f"9:name=systemd:/\n{line}\n")
-    monkeypatch.setattr(oom, "OWN_CGROUPS", tmp_path / "cgroup")
-    monkeypatch.setattr(oom, "CGROUPS", tmp_path)
-    assert kill_count() is None
-    if file:
-        (tmp_path / file).parent.mkdir(parents=True)
-        (tmp_path / file).write_text("oom_kill_disable 0\nunder_oom 0\nhigh 1\noom_kill 3\n")
-        assert kill_count() == 3

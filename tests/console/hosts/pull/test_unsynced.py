@@ -61,6 +61,11 @@ def set_aside(both: Both) -> None:
     both.add("experiment", f".previous/{RUN}-{TWO}", TWO)
 
 
+def set_aside_unknown(both: Both) -> None:
+    """What had no key that could be read when it was set aside."""
+    (both.add("experiment", f".previous/{RUN}-unknown-7", "", sealed=False) / "state.json").unlink()
+
+
 def relaunch(both: Both) -> None:
     shutil.rmtree(both.remote)
     both.add("experiment", RUN, TWO)
@@ -117,6 +122,7 @@ WAYS: dict[str, tuple[Callable[[Both], object], str]] = {
     "lost": (lambda both: both.add("experiment", "A_seed2", TWO, "running", sealed=False), "is lost"),
     "of another experiment": (lambda both: both.add("another", RUN, TWO), f"another/{RUN} ({TWO[:8]}): not synced"),
     "results set aside": (set_aside, f"experiment/{RUN} (set aside, {TWO[:8]}): not synced"),
+    "set aside without a key": (set_aside_unknown, f"experiment/{RUN}: its state cannot be read"),
     "odd folder": (lambda both: (both.workspace.root / "runs" / "\x1b[2J").mkdir(), "no folder of an experiment"),
 }
 

@@ -1,7 +1,8 @@
-"""Limits of CPUs and memory that a container or a service has by its cgroups, version 1 or 2: below what the machine has."""
+"""Cgroups of this process, version 1 or 2: limits of CPUs and memory, and how often the kernel ended a process in them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ FILES = (
     ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 )
 """Limit and usage in bytes, and the field of ``memory.stat`` that the kernel frees on demand; of version 2 and 1."""
+_KILLS = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 
 
 class Limits(NamedTuple):
@@ -29,7 +31,7 @@ def container_limits(membership: Path = MEMBERSHIP, root: Path = CGROUPS) -> Lim
     cpus: list[float] = []
     memory: list[int] = []
     free: list[int] = []
-    for group in _groups(membership, root):
+    for _, group in _groups(membership, root):
         if quota := _cpu_quota(group):
             cpus.append(quota)
         for limit_name, usage_name, cache_name in FILES:
@@ -40,10 +42,24 @@ def container_limits(membership: Path = MEMBERSHIP, root: Path = CGROUPS) -> Lim
     return Limits(min(cpus, default=None), min(memory, default=None), min(free, default=None))
 
 
-def _groups(membership: Path, root: Path) -> Iterator[Path]:
-    """The folder of each group of this process and of those above it; in a container the root of the mount is its own."""
+def oom_kills(membership: Path = MEMBERSHIP, root: Path = CGROUPS) -> int | None:
+    """How often the kernel ended a process of this process's cgroup for lack of memory; None if that is not known."""
+    for controllers, group in _groups(membership, root):
+        if controllers in ("", "memory") and group.is_dir():
+            with suppress(OSError):
+                found = _KILLS.search((group / ("memory.oom_control" if controllers else "memory.events")).read_text())
+                return int(found[1]) if found else None
+            return None  # the groups above count other jobs as well
+    return None
+
+
+def _groups(membership: Path, root: Path) -> Iterator[tuple[str, Path]]:
+    """Controllers ("" in version 2) and folder of each group of this process, from its own ones to those above them.
+
+    In a container its own group may be the root of the mount, while the path is the machine's.
+    """
     try:
-        lines = membership.read_text().splitlines()
+        lines = membership.read_text(errors="surrogateescape").splitlines()  # a path may have any name
     except OSError:
         return
     for line in lines:
@@ -52,7 +68,7 @@ def _groups(membership: Path, root: Path) -> Iterator[Path]:
         mount = root / controllers if controllers else root
         group = mount / path.lstrip("/")
         while True:
-            yield group
+            yield controllers, group
             if group == mount or mount not in group.parents:
                 break
             group = group.parent

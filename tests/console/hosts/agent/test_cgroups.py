@@ -1,27 +1,20 @@
-"""Limits of a container are found, whichever version of cgroups it has."""
+"""Limits of a container and the kernel's kills in it are found, whichever version of cgroups it has."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-import uuid
 from pathlib import Path
 
 import pytest
 
-from console.hosts.agent.container_limits import CGROUPS, Limits, container_limits
+from console.hosts.agent.cgroups import Limits, container_limits, oom_kills
+from tests.console.hosts.agent.memory_cgroup import memory_cgroup
+from tests.console.hosts.folder_pair import write
 
 GIB = 2**30
-SHOW = "from console.hosts.agent.container_limits import container_limits as limits; print(limits().memory)"
-
-
-def write(root: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return root
+SHOW = "from console.hosts.agent.cgroups import container_limits as limits; print(limits().memory)"
 
 
 @pytest.mark.parametrize(
@@ -69,23 +62,13 @@ def write(root: Path, files: dict[str, str]) -> Path:
 )
 def test_the_tightest_limit_counts(tmp_path: Path, membership: str, files: dict[str, str], expected: Limits) -> None:
     (tmp_path / "cgroup").write_text(membership)
-    assert container_limits(tmp_path / "cgroup", write(tmp_path / "fs", files)) == expected
+    root = write(tmp_path / "fs", {name: text.encode() for name, text in files.items()})
+    assert container_limits(tmp_path / "cgroup", root) == expected
     assert container_limits(tmp_path / "none", tmp_path / "fs") == Limits()
 
 
 def test_a_real_limit_of_the_kernel_is_found() -> None:
-    parent, limit = CGROUPS / "memory", "memory.limit_in_bytes"
-    if not parent.is_dir():
-        parent, limit = CGROUPS, "memory.max"
-    group = parent / f"qllm-test-{uuid.uuid4().hex[:8]}"
-    try:
-        group.mkdir()
-    except OSError as error:
-        pytest.skip(f"no cgroup can be made here: {error.strerror}")
-    try:
-        if not (group / limit).exists():
-            pytest.skip("cgroups without a memory controller")
-        (group / limit).write_text(str(GIB))
+    with memory_cgroup(GIB) as group:
 
         def enter() -> None:
             (group / "cgroup.procs").write_text(str(os.getpid()))
@@ -94,5 +77,23 @@ def test_a_real_limit_of_the_kernel_is_found() -> None:
             [sys.executable, "-c", SHOW], preexec_fn=enter, check=True, capture_output=True, text=True, timeout=60
         )
         assert shown.stdout.strip() == str(GIB)
-    finally:
-        group.rmdir()
+
+
+@pytest.mark.parametrize(
+    ("line", "file", "kills"),
+    [
+        ("0::/job", "job/memory.events", 3),
+        ("4:memory:/job", "memory/job/memory.oom_control", 3),
+        pytest.param("4:memory:/docker/1", "memory/memory.oom_control", 3, id="in a container, by the machine's path"),
+        pytest.param("0::/job/step", "job/memory.events", None, id="of the group above"),
+        ("1:cpu:/job", "memory/job/memory.oom_control", None),
+    ],
+)
+def test_kills_are_counted_in_the_own_group(tmp_path: Path, line: str, file: str, kills: int | None) -> None:
+    (tmp_path / "cgroup").write_text(f"9:name=systemd:/\n{line}\n")
+    root = tmp_path / "fs"
+    (root / "job" / "step").mkdir(parents=True)
+    assert oom_kills(tmp_path / "cgroup", root) is None
+    write(root, {file: b"oom_kill_disable 0\nunder_oom 0\nhigh 1\noom_kill 3\n"})
+    assert oom_kills(tmp_path / "cgroup", root) == kills
+    assert oom_kills(tmp_path / "none", root) is None
