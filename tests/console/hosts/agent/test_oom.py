@@ -15,6 +15,7 @@ import pytest
 from console.hosts.agent import oom
 from console.hosts.agent.claims import Claim, claim
 from console.hosts.agent.oom import OutOfMemoryWatch
+from console.hosts.agent.supervisor import Supervisor
 from console.hosts.agent.workspace import Workspace, read_json
 from tests.console.hosts.agent.memory_cgroup import memory_cgroup
 
@@ -42,14 +43,22 @@ def cgroup() -> Iterator[Path]:
         yield group
 
 
+def claim_of(folder: Path, code: str) -> Claim:
+    """A claimed launch of Python ``code``."""
+    argv = [sys.executable, "-c", code]
+    claimed = claim(
+        Workspace(folder), {"key": uuid.uuid4().hex, "folder": "experiment", "run": "A_seed1", "argv": argv}
+    )
+    assert isinstance(claimed, Claim)
+    return claimed
+
+
 @pytest.mark.parametrize("log", ["kernel log", "no kernel log"])
 def test_a_job_that_the_kernel_ended_for_lack_of_memory_says_so(tmp_path: Path, cgroup: Path, log: str) -> None:
-    workspace, key = Workspace(tmp_path), uuid.uuid4().hex
-    request = {"key": key, "folder": "experiment", "run": "A_seed1", "argv": [sys.executable, "-c", EAT]}
-    claimed = claim(workspace, request)
-    assert isinstance(claimed, Claim)
+    claimed = claim_of(tmp_path, EAT)
     claimed.release()
-    subprocess.run([sys.executable, "-c", SUPERVISE, str(tmp_path), key, str(cgroup), log], check=True, timeout=120)
+    call = [sys.executable, "-c", SUPERVISE, str(tmp_path), claimed.key, str(cgroup), log]
+    subprocess.run(call, check=True, timeout=120)
     state = read_json(claimed.run_folder / "state.json") or {}
     assert (state["state"], state["exit_code"]) == ("failed", -9)
     assert (
@@ -59,6 +68,28 @@ def test_a_job_that_the_kernel_ended_for_lack_of_memory_says_so(tmp_path: Path, 
         assert "ut of memory: Killed process" in state["reason"]
     else:
         assert "the kernel ended a process of the run's cgroup" in state["reason"]
+
+
+@pytest.mark.parametrize(
+    ("kills", "expected"),
+    [
+        (
+            (2, 3),
+            "the host ran out of memory: the kernel ended a process of the run's cgroup; last line of its log: begins",
+        ),
+        ((2, 2), "killed by SIGKILL; last line of its log: begins"),
+    ],
+)
+def test_a_kill_that_the_cgroup_counts_is_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kills: tuple[int, int], expected: str
+) -> None:
+    """As above where no cgroup can be made: what the kernel reports is given, the killed job is real."""
+    monkeypatch.setattr(oom, "KERNEL_LOG", tmp_path / "missing")
+    monkeypatch.setattr(oom, "oom_kills", iter(kills).__next__)
+    claimed = claim_of(tmp_path, "import os; print('begins', flush=True); os.kill(os.getpid(), 9)")
+    Supervisor(claimed.launch.workspace, claimed.key, claimed.lock).supervise()
+    claimed.release()
+    assert (read_json(claimed.run_folder / "state.json") or {})["reason"] == expected
 
 
 def test_the_kernel_log_counts_only_for_this_process_and_its_time(
