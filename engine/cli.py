@@ -20,7 +20,7 @@ from engine.commands.evaluate import add_evaluate
 from engine.commands.export import add_export
 from engine.commands.notify import add_notify
 from engine.commands.run import add_run
-from engine.contract.bad_input import BadInput
+from engine.contract.bad_input import BadInput, printable
 from engine.contract.local_paths import ensure_account
 
 MACHINE_FAILED, BAD_INPUT = 1, 2
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parser.parse_args(arguments)
         return int(options.command(options))
     except (BadInput, OSError) as error:
-        print(f"qllm-engine: error: {_printable(str(error))}", file=sys.stderr)
+        print(f"qllm-engine: error: {printable(str(error))}", file=sys.stderr)
         return BAD_INPUT if isinstance(error, BadInput) else MACHINE_FAILED
     except KeyboardInterrupt:
         return _end_by(signal.SIGINT)
@@ -76,11 +76,6 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise BadInput(message)
-
-
-def _printable(text: str) -> str:
-    """``text`` without control characters: an error may quote a file that holds terminal escapes."""
-    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 if __name__ == "__main__":

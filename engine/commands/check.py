@@ -19,7 +19,7 @@ DONE = 0
 
 
 def add_check(commands: argparse._SubParsersAction[Any]) -> None:
-    """Add ``check``."""
+    """Add the command ``check`` to the parser."""
     check = commands.add_parser(
         "check",
         help="whether this machine has what a run needs, and what it found",

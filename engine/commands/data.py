@@ -29,7 +29,7 @@ DONE = 0
 
 
 def add_data(commands: argparse._SubParsersAction[Any]) -> None:
-    """Add ``data`` with its subcommands ``obtain``, ``check``, ``build``, ``show`` and ``killers``."""
+    """Add the command ``data`` to the parser, with its subcommands ``obtain``, ``check``, ``build``, ``show`` and ``killers``."""
     data = commands.add_parser(
         "data", help="obtain WordNet, build and show the editions, check your own files, write killers"
     ).add_subparsers(required=True, metavar="COMMAND")

@@ -43,7 +43,7 @@ Result = TypeVar("Result")
 
 
 def add_evaluate(commands: argparse._SubParsersAction[Any]) -> None:
-    """Add ``evaluate``."""
+    """Add the command ``evaluate`` to the parser."""
     evaluate = commands.add_parser(
         "evaluate",
         help="score a run's checkpoint or a baseline, on the built evaluation or on your own files",

@@ -15,7 +15,7 @@ DONE = 0
 
 
 def add_export(commands: argparse._SubParsersAction[Any]) -> None:
-    """Add ``export``."""
+    """Add the command ``export`` to the parser."""
     export = commands.add_parser(
         "export",
         help="write a trained run as a folder that Sentence Transformers loads",

@@ -27,7 +27,7 @@ SENT = ""
 
 
 def add_notify(commands: argparse._SubParsersAction[Any]) -> None:
-    """Add ``notify``."""
+    """Add the command ``notify`` to the parser."""
     notify = commands.add_parser(
         "notify",
         help="send a message to notification services",

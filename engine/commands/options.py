@@ -28,7 +28,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
-    """Add ``--device``."""
+    """Add the option ``--device`` to a command."""
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
 
 

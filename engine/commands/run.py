@@ -30,7 +30,7 @@ DONE, MACHINE_FAILED, BLOCKED, FAILED = 0, 1, 5, 6
 
 
 def add_run(commands: argparse._SubParsersAction[Any]) -> None:
-    """Add ``run`` and ``train``."""
+    """Add the commands ``run`` and ``train`` to the parser."""
     for name, evaluation, summary in (
         ("run", True, "the whole pipeline of one run: prepare, train, evaluate"),
         ("train", False, "prepare and train one run, without evaluating it"),
@@ -48,7 +48,7 @@ def add_run(commands: argparse._SubParsersAction[Any]) -> None:
 
 
 def add_strict(parser: argparse.ArgumentParser) -> None:
-    """Add ``--strict``."""
+    """Add the option ``--strict`` to a command."""
     parser.add_argument("--strict", action="store_true", help="exit with 5 when a ship blocker failed")
 
 
@@ -108,7 +108,8 @@ def follow(events: Iterable[Body], output: RunFolder, *, strict: bool) -> int:
         print(f"qllm-engine: error: training failed: {error}", file=sys.stderr)
         return FAILED
     except torch.OutOfMemoryError as error:  # else a traceback, whose last line alone tells what to do
-        print(f"qllm-engine: error: the GPU is out of memory: {str(error).splitlines()[0]}", file=sys.stderr)
+        reason, *_ = str(error).splitlines() or [""]
+        print(f"qllm-engine: error: the GPU is out of memory: {reason}".rstrip(": "), file=sys.stderr)
         return MACHINE_FAILED
     except MemoryError as error:
         print(f"qllm-engine: error: the host is out of memory: {error}".rstrip(": "), file=sys.stderr)

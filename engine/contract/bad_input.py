@@ -28,3 +28,8 @@ class BadInput(Exception):
         where = "" if self.file is None else f"{self.file}:{self.line}: " if self.line else f"{self.file}: "
         what = f"{self.field}: " if self.field else ""
         return f"{where}{what}{self.message}"
+
+
+def printable(text: str) -> str:
+    """``text`` without control characters: an error may quote a file that holds terminal escapes."""
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)

@@ -1,4 +1,7 @@
-"""Where Python imports from: what is installed comes before the folders that a user's environment and shell name."""
+"""Where Python imports from: what is installed comes before the folders that a user's environment and shell name.
+
+Programs import this module before any other: it needs nothing but ``os`` and ``sys``, which Python has loaded by then.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,6 @@ def put_user_folders_last() -> None:
     They stay on it: a cluster's modules name installed packages by ``PYTHONPATH``. There, a file called ``queue.py`` is no
     longer imported in place of Python's own.
     """
-    # no pathlib: it would import what this is to keep from being imported
     named = set()
     if not sys.flags.ignore_environment and "PYTHONPATH" in os.environ:
         named = {_absolute(folder) for folder in os.environ["PYTHONPATH"].split(os.pathsep)}
@@ -33,6 +35,6 @@ def put_user_folders_last() -> None:
 
 def _absolute(folder: str) -> str:
     try:
-        return os.path.abspath(folder)  # noqa: PTH100
+        return os.path.abspath(folder)  # noqa: PTH100 - pathlib imports more
     except FileNotFoundError:  # the current folder was deleted
         return folder

@@ -1,8 +1,7 @@
 """The user's own files that an experiment names: their role, and their content by SHA-256.
 
 On the console's side they lie beside the experiment's TOML under the names in it, in which ``~`` and variables are that
-machine's. On a host they lie in one folder
-under their hashes, and ``inputs.json`` beside the TOML maps names to hashes.
+machine's. On a host they lie in one folder under their hashes, and ``inputs.json`` beside the TOML maps names to hashes.
 """
 
 from __future__ import annotations

@@ -159,9 +159,7 @@ def _parts(field: str | TreePath) -> list[str]:
     for part in field:
         if not isinstance(part, int):
             parts += part.split(".")
-        elif (
-            len(parts) == 1
-        ):  # entries that are not tables, and those of lists within tables, have no line of their own
+        elif len(parts) == 1:  # other entries, such as those of lists within tables, have no line of their own
             parts[0] += f"[{part}]"
     return parts
 

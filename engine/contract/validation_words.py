@@ -10,6 +10,8 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 from msgspec import inspect
 
+from engine.contract.bad_input import printable
+
 TreePath: TypeAlias = Sequence[str | int]
 """Where a value is in a tree: keys of mappings and structs, indices of lists."""
 
@@ -115,8 +117,7 @@ def dotted(path: TreePath, entries: bool = False) -> str:
 def _key(key: str) -> str:
     if re.fullmatch(r"\*|[\w-][\w.-]*", key, re.ASCII):
         return key
-    shown = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in key)
-    return f'"{shown[:60]}…"' if len(shown) > 60 else f'"{shown}"'
+    return f'"{printable(key[:60])}…"' if len(key) > 60 else f'"{printable(key)}"'
 
 
 def _with_keys(tree: Any, shape: Any, message: str, path: tuple[str | int, ...]) -> tuple[str | int, ...]:

@@ -26,7 +26,7 @@ from engine.data.formats.gate import (
 )
 from engine.data.formats.lines import read_lines
 from engine.data.formats.offsets import FileOffsets
-from engine.data.formats.reasons import Reason, Repair, printable
+from engine.data.formats.reasons import Reason, Repair, printable_line
 from engine.data.formats.schemas import FORMATS_OF_ROLE
 
 
@@ -115,7 +115,7 @@ Name = TypeVar("Name", Reason, Repair)
 def report_rows(report: FileReport) -> Iterator[str]:
     """A report as rows of text: one per format, then repairs and reasons with their first ten line numbers."""
     blank = f", {report.blank:,} blank" if report.blank else ""
-    yield f"{printable(str(report.file))}: {report.lines:,} lines{blank}"
+    yield f"{printable_line(str(report.file))}: {report.lines:,} lines{blank}"
     yield f"  {'format':<32}{'kept':>10}{'repaired':>10}{'quarantined':>13}"
     for name, counts in sorted(report.formats.items(), key=lambda item: item[0] or "~"):
         yield _row(name or "not recognised", counts)
@@ -130,7 +130,7 @@ def report_summary(report: FileReport) -> Iterator[str]:
     """A report as one row, such as ``items.jsonl: 11 kept, 1 repaired, 0 quarantined (retrieval)``, and repairs and reasons."""
     total, formats = report.total, ", ".join(sorted(name for name in report.formats if name))
     counts = f"{total.kept:,} kept, {total.repaired:,} repaired, {total.quarantined:,} quarantined"
-    yield f"{printable(str(report.file))}: {counts} ({formats})"
+    yield f"{printable_line(str(report.file))}: {counts} ({formats})"
     yield from _offsets(report)
     yield from _group("repaired", report.repaired)
     yield from _group("quarantined", report.quarantined)

@@ -34,7 +34,7 @@ _WITHOUT_SPACES = (  # scripts that write words without spaces between them, or 
 
 
 class OffsetConvention(NamedTuple):
-    """A way to count offsets in a text.
+    """Unit, first offset and kind of end by which a file's spans mark parts of a text.
 
     Attributes:
         unit: what is counted.

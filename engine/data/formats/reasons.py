@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Self
 
+from engine.contract.bad_input import printable
+
 
 class _Explained(StrEnum):
     """Base of ``Reason`` and ``Repair``: members are their names in reports; ``sentence`` is for people."""
@@ -87,16 +89,10 @@ class Quarantined(Exception):
 
     def __init__(self, reason: Reason, detail: str = "") -> None:
         self.reason = reason
-        self.detail = printable(detail)
+        self.detail = printable_line(detail)
         super().__init__(reason, self.detail)
 
 
-def printable(text: str) -> str:
-    """``text`` without control characters, cut to a line's length, because users' files may hold terminal escapes.
-
-    The console has its own such function; engine and console share nothing above the contract.
-    """
-    shown = "".join(
-        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text[:_MAX_DETAIL]
-    )
-    return shown if len(text) <= _MAX_DETAIL else shown + "…"
+def printable_line(text: str) -> str:
+    """``text`` without control characters, cut to a line's length, because users' files may hold terminal escapes."""
+    return printable(text[:_MAX_DETAIL]) + ("…" if len(text) > _MAX_DETAIL else "")

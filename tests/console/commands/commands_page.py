@@ -21,7 +21,7 @@ This page is made from the command line itself: `python -m tests.console.command
 | code | meaning |
 |---|---|
 | 0 | done |
-| 1 | a run failed, was aborted, was lost, or is not synced; a launch, abort, preflight or sync fell short |
+| 1 | a run failed, was aborted or lost, or is not synced; a launch, abort, preflight, sync, `notify` or `when_done` fell short |
 | 2 | wrong usage or bad input; nothing was done |
 | 3 | `wait`: the runs have ended otherwise, so that what was waited for cannot happen any more |
 | 4 | the host cannot be reached, or needs the operator |
