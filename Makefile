@@ -50,12 +50,13 @@ calibration: relocated
 $(INSTALLED): pyproject.toml constraints.txt
 	@cat $^ | cksum | cmp -s - "$@" || { \
 	"$(PYTHON)" -I -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("qllm-console needs Python 3.11 or newer; this is %d.%d: set PYTHON=/path/to/python3" % v[:2])' && \
-	"$(PYTHON)" -I tools/set_up.py "$(VENV)" '.[engine,dev]' constraints.txt; } || exit 2
+	"$(PYTHON)" -I tools/set_up.py "$(VENV)" '.[engine,dev]' constraints.txt && \
+	rm -f "$(VENV)/.mended"; } || exit 2
 	@cat $^ | cksum > "$@"
 
-# an environment holds absolute paths: where its folder was moved, renamed or copied, they are mended first
+# an environment holds absolute paths: where it is new, or its folder was moved, renamed or copied, its programs are mended first
 relocated: $(INSTALLED)
-	@[ "$$(cat "$(VENV)/.folder" 2>/dev/null)" = "$$(pwd -P)" ] || "$(PYTHON)" -I tools/relocate.py "$(VENV)"
+	@[ "$$(cat "$(VENV)/.mended" 2>/dev/null)" = "$$(pwd -P)" ] || "$(PYTHON)" -I tools/relocate.py "$(VENV)"
 
 $(WORDNET): $(INSTALLED) | relocated
 	@"$(PYTHON)" -I tools/set_up.py --wordnet

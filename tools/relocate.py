@@ -1,7 +1,8 @@
-"""Mends a Python environment after its folder was moved, renamed or copied; called by ``make``.
+"""Mends the programs of a Python environment that was set up, moved, renamed or copied; called by ``make``.
 
 Installed programs name their Python by an absolute path, on a first line that the kernel reads up to a blank and not beyond
-127 bytes, and the project is found by an absolute path too. It uses only the standard library.
+127 bytes, and the project is found by an absolute path too. The project's own programs are run by ``python -I``: else a
+``types.py`` in a folder that ``PYTHONPATH`` names is imported before their own first line. It uses only the standard library.
 """
 
 from __future__ import annotations
@@ -14,19 +15,21 @@ import sys
 from pathlib import Path
 
 PROJECT_FILE = "_editable_impl_qllm_console.pth"
-FOLDER_FILE = ".folder"  # where the environment was when its paths were last right
+FOLDER_FILE = ".mended"  # where the environment was when its programs were last right
+ISOLATED = ("qllm-console", "qllm-engine")
 MAX_FIRST_LINE = 127  # of the kernels that have the shortest
-DIRECT = re.compile(rb"#!(/[^\n]*/bin/python[0-9.]*)\n")
+DIRECT = re.compile(rb"#!(/[^\n]*/bin/python[0-9.]*)(?: -I)?\n")
 BY_SHELL = re.compile(rb"#!/bin/sh\n'''exec' ([^\n]*) \"\$0\" \"\$@\"\n' '''\n")
 
 
-def first_lines(python: Path) -> bytes:
-    """The lines with which a program in Python says that ``python`` runs it."""
-    direct = b"#!" + os.fsencode(python) + b"\n"
-    if len(direct) <= MAX_FIRST_LINE and len(direct.split()) == 1:
+def first_lines(python: Path, *, isolated: bool = False) -> bytes:
+    """The lines with which a program in Python says that ``python``, or ``python -I``, runs it."""
+    path, option = os.fsencode(python), b" -I" if isolated else b""
+    direct = b"#!" + path + option + b"\n"
+    if len(direct) <= MAX_FIRST_LINE and len(path.split()) == 1:
         return direct
     # sh reads an exec, Python a string in three quotes
-    return b"#!/bin/sh\n'''exec' " + os.fsencode(shlex.quote(str(python))) + b' "$0" "$@"\n' + b"' '''\n"
+    return b"#!/bin/sh\n'''exec' " + os.fsencode(shlex.quote(str(python))) + option + b' "$0" "$@"\n' + b"' '''\n"
 
 
 def interpreter(content: bytes) -> tuple[Path, int] | None:
@@ -38,7 +41,7 @@ def interpreter(content: bytes) -> tuple[Path, int] | None:
             named = shlex.split(os.fsdecode(found[1]))
         except ValueError:
             return None
-        return (Path(named[0]), found.end()) if len(named) == 1 else None
+        return (Path(named[0]), found.end()) if named[1:] in ([], ["-I"]) else None
     return None
 
 
@@ -56,13 +59,13 @@ def relocate(venv: Path, project: Path) -> list[Path]:
         named = interpreter(content)
         if named is None or not named[0].name.startswith("python"):
             continue
-        wanted = first_lines(venv / "bin" / named[0].name)
+        wanted = first_lines(venv / "bin" / named[0].name, isolated=program.name in ISOLATED)
         if content[: named[1]] != wanted:
             replace(program, wanted + content[named[1] :])
             found.add(named[0].parent.parent)
     found.discard(venv)
     for packages in sorted(venv.glob("lib/python*/site-packages")):
-        path, content = packages / PROJECT_FILE, os.fsencode(project)
+        path, content = packages / PROJECT_FILE, os.fsencode(project) + b"/"  # Python strips blanks at the end
         if path.exists() and path.read_bytes().strip() != content:
             replace(path, content)
     if found:  # the scripts that activate it, and its own note of how it was made
