@@ -54,6 +54,7 @@ def _gate_result(scores: ConditionScores, condition: str, gate: str, threshold: 
         mean_pool=scores.mean_pool(condition, gate),
         ceiling=scores.ceiling(condition, gate),
         need=what_is_needed(interval, variance_shares(own), threshold, level),
+        pass_p=scores.p(condition, gate, threshold, "greater"),
     )
     return replace(result, warnings=tuple(gate_warnings(result)))
 

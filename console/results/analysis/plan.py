@@ -157,6 +157,14 @@ def read_plan(folder: Path) -> tuple[PlanFile | None, str]:
     return file, ""
 
 
+def level_after(looks: int, level: float) -> float:
+    """The level of the results read with the ``looks``-th set of runs, where the first set has ``level``.
+
+    The levels of k looks add up to ``level * (1 + 1/2 + ... + 1/k)``, which bounds how often any of them errs.
+    """
+    return level / looks
+
+
 def plan_status(folder: Path, experiment: Experiment, results: Results) -> tuple[PlanStatus, Plan | None]:
     """The status of the plan in ``folder``, and the plan if one was kept; notes that ``results`` are read. Blocks."""
     profile, counted = results.profile, counted_runs(results)
@@ -171,14 +179,15 @@ def plan_status(folder: Path, experiment: Experiment, results: Results) -> tuple
         notes.append(f"the plan was written when {counted_text(file.runs_before, 'run')} had been launched already")
     if planned is None and any(counted.values()) and not problem:
         notes.append("no plan was kept at the first launch: what is compared is what the experiment states now")
+    level = level_after(looks, present.level)
     if looks > 1:
-        notes.append(f"results were read with {looks} sets of runs: {present.level:g} became {present.level / looks:g}")
+        notes.append(f"results were read with {looks} sets of runs: {present.level:g} became {level:g}")
     status = PlanStatus(
         file.fingerprint if file else "",
         sanitize_line(file.written_at) if file else "",
         tuple(sanitize_line(text, limit=300) for text in (plan_changes(planned, present) if planned else ())),
         looks,
-        present.level / looks,
+        level,
         tuple(sanitize_line(note, limit=300) for note in notes if note),
     )
     return status, planned

@@ -29,6 +29,7 @@ class GateResult(Struct, frozen=True):
         interval: over new lemmas and new seeds; None where no run is counted.
         point_passed: whether the mean reaches the threshold, as ``--strict`` judges run by run.
         fail_p: one-sided p that the true value reaches the threshold, Holm-adjusted over the conditions of this gate.
+        pass_p: one-sided p that the true value is below the threshold, of this gate and condition alone.
         chance, word_overlap, mean_pool, ceiling: references on the same items, fractions of 1; None where unknown.
         warnings: what makes the gate doubtful, in words, such as a threshold below chance.
         need: what would settle it.
@@ -47,6 +48,7 @@ class GateResult(Struct, frozen=True):
     ceiling: float | None = None
     warnings: tuple[str, ...] = ()
     need: Need | None = None
+    pass_p: float | None = None
 
 
 class Comparison(Struct, frozen=True):

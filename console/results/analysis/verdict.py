@@ -16,6 +16,7 @@ from console.results.analysis.findings import (
     verb,
 )
 from console.results.analysis.records import Comparison, GateResult
+from console.results.statistics.multiplicity import holm
 from console.results.statistics.variance import need_text
 from engine.contract.metrics import GATE_NAMES
 
@@ -52,7 +53,7 @@ def decide(
     Args:
         gate_level: two-sided, of the gates' intervals.
         derived: conditions made after results were read, of which it only says what is to be confirmed.
-        changes: of the plan since the first launch; that gates were moved is said beside a verdict that follows from it.
+        changes: of the plan since the first launch, in words; a verdict says those that bear on it.
     """
     counted, total = sum(one.counted for one in evaluated), sum(one.total for one in evaluated)
     if not counted:
@@ -76,17 +77,38 @@ def decide(
             f" {names_text(candidates)} {passes} every ship blocker, but {was} made after results were read: to be scored"
             " on the confirm split first."
         )
+    by_plan = _changed_plan(changes)
     if passing:
         ship, reasons = _best(passing, comparisons)
-        text = f"Ship {ship}: it passes every ship blocker. {reasons}{_others(planned, passing, by_condition)}"
-        moved = [one.removeprefix("gate ") for one in changes if one.startswith("gate ")]
-        by_plan = f" But gates were moved after the first launch: {joined(moved)}." if moved else ""
+        judged = {one: by_condition[one] for one in planned if one in by_condition}
+        alone = (
+            "" if _passes_among(ship, judged, gate_level) else f", by itself but not over all {len(judged)} conditions"
+        )
+        text = f"Ship {ship}: it passes every ship blocker{alone}. {reasons}{_others(planned, passing, by_condition)}"
         return Decision("ship", text.strip() + by_plan + exploratory, passing, ship)
     if hopeful:
         text = f"Undecided. {_capital(_undecided(hopeful, by_condition))}."
         rest = findings(by_condition, comparisons, planned, gate_level, without_inconclusive=True)
         return Decision("undecided", text + (f" {_capital(rest)}." if rest else "") + exploratory)
-    return Decision("do not ship", f"Do not ship. {_capital(found)}.{exploratory}")
+    return Decision("do not ship", f"Do not ship. {_capital(found)}.{by_plan}{exploratory}")
+
+
+def _changed_plan(changes: Iterable[str]) -> str:
+    """The changes of the plan that bear on the verdict, as a sentence; what was expected decides nothing."""
+    told = [one for one in changes if not one.startswith("the expected outcome")]
+    if len(told) > MOST_NAMED:
+        told = [*told[:MOST_NAMED], f"{len(told) - MOST_NAMED} more"]
+    return f" But the plan was changed after the first launch: {joined(told)}." if told else ""
+
+
+def _passes_among(condition: str, gates: dict[str, list[GateResult]], gate_level: float) -> bool:
+    """Whether ``condition`` passes every gate with all conditions that were judged taken into account.
+
+    That it passes all gates has the greatest p of its gates (an intersection-union test: Berger, Technometrics 24, 1982),
+    and these are adjusted over conditions by Holm.
+    """
+    ps = {one: max(1.0 if gate.pass_p is None else gate.pass_p for gate in own) for one, own in gates.items()}
+    return dict(zip(ps, holm([*ps.values()]), strict=True))[condition] < gate_level / 2
 
 
 def _by_condition(gates: Iterable[GateResult]) -> dict[str, list[GateResult]]:
@@ -108,15 +130,19 @@ def _outcome(gates: Iterable[GateResult]) -> str:
 def _best(passing: Sequence[str], comparisons: Sequence[Comparison]) -> tuple[str, str]:
     """The passing condition to ship, and why: a later one replaces an earlier one only if it is shown to be better.
 
-    It must also be shown not to be worse where nothing may regress.
+    A planned comparison must show it. It must also be shown not to be worse where nothing may regress.
     """
     ship, reasons = passing[0], list[str]()
     no_better: list[str] = []
     for one in passing[1:]:
-        better = [found for found in comparisons if _is_better(found, one, ship)]
+        found_better = [found for found in comparisons if _is_better(found, one, ship)]
+        better = [found for found in found_better if found.role == "confirmatory"]
         guards = [found for found in comparisons if found.ours == one and found.role == "non-inferiority"]
         open_guards = [found for found in guards if found.reading not in ("not worse", "identical")]
-        if not better:
+        if not better and found_better:
+            on = f"{metric_label(found_better[0].metric)} ({points_text(found_better[0])})"
+            reasons.append(f"{one} is better than {ship} on {on}, but exploratory: no planned comparison shows it.")
+        elif not better:
             no_better.append(one)
         elif open_guards:
             names = joined([metric_label(found.metric) for found in open_guards])

@@ -68,7 +68,8 @@ def _type(node: dict[str, Any]) -> str:
         name = node["$ref"].rpartition("/")[2]
         return f"[{name}](#{name.lower()})"
     if "anyOf" in node:
-        return " or ".join(map(_type, node["anyOf"]))
+        kinds = [kind for one in node["anyOf"] for kind in _type(one).split(" or ")]
+        return " or ".join(dict.fromkeys(kinds))
     if "enum" in node:
         return ", ".join(f"`{value}`" for value in node["enum"])
     kind = node.get("type", "anything")

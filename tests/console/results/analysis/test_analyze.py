@@ -86,6 +86,15 @@ def test_every_gate_passed_by_the_lower_bound_ships_the_control(experiment: Expe
     assert found.summary.startswith("Ship A: it passes every ship blocker.") and "C fails coherence" in found.summary
 
 
+def test_the_p_of_a_pass_fits_the_interval_that_decides(experiment: Experiment, same: Runs) -> None:
+    found = analysis_of(experiment, same)
+    decided = {one.outcome: one for one in found.gates if one.interval is not None and one.pass_p is not None}
+    assert {"PASS", "FAIL"} <= {*decided}
+    for one in found.gates:
+        assert one.pass_p is not None
+        assert (one.pass_p < 0.025) == (one.outcome == "PASS")
+
+
 def test_identical_runs_are_said_to_be_one_observation(experiment: Experiment) -> None:
     runs = simulated(experiment, SAME, Evaluation(lemmas=20))
     runs.ranks[RunId("B", 123)] = runs.ranks[RunId("B", 42)]

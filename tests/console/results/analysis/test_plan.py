@@ -8,13 +8,16 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 from msgspec.structs import replace
+from scipy.special import ndtri  # type: ignore[import-untyped]
 
 from console.results.analysis import plan as plan_module
 from console.results.analysis.plan import (
     LOOKS,
     PLAN,
+    level_after,
     note_look,
     plan_changes,
     plan_of,
@@ -190,6 +193,19 @@ def test_a_look_that_cannot_be_written_counts_in_this_process_and_is_said(
     folder.mkdir()
     assert note_look(folder, ("A_seed42",), complete=True) == (2, "")
     assert len((folder / LOOKS).read_bytes().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("seeds", "percent"), [((3,), 5.0), ((3, 6), 6.4), ((3, 6, 9), 7.1), (tuple(range(3, 33, 3)), 8.6)]
+)
+def test_how_often_results_that_are_read_again_find_what_is_not_there(seeds: tuple[int, ...], percent: float) -> None:
+    """The figures of docs/statistics.md: any of several looks, at the mean of all seeds so far, rejects."""
+    draws = np.random.default_rng(1).normal(size=(200_000, max(seeds)))
+    rejected = np.zeros(len(draws), dtype=bool)
+    for looks, count in enumerate(seeds, start=1):
+        mean = draws[:, :count].sum(axis=1) / np.sqrt(count)
+        rejected |= np.abs(mean) > ndtri(1 - level_after(looks, 0.05) / 2)
+    assert 100 * rejected.mean() == pytest.approx(percent, abs=0.2)  # three standard errors
 
 
 def test_lines_of_the_looks_that_are_none_are_left_out(tmp_path: Path) -> None:

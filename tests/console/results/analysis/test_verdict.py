@@ -26,7 +26,8 @@ def gate(condition: str, name: str, mean: float, half: float = 0.02, pool: float
     outcome = gate_outcome(found, threshold)
     p = 0.001 if outcome == "FAIL" else 1.0
     need = Need(False, 0.03, 0.01, None, 3100)
-    return GateResult(condition, name, threshold, outcome, found, mean >= threshold, p, mean_pool=pool, need=need)
+    result = GateResult(condition, name, threshold, outcome, found, mean >= threshold, p, mean_pool=pool, need=need)
+    return replace(result, pass_p=0.001 if outcome == "PASS" else 0.5)
 
 
 def gates(condition: str, top1: float = 0.45, top3: float = 0.75, coherence: float = 0.9) -> list[GateResult]:
@@ -142,12 +143,53 @@ def test_a_better_condition_is_not_shipped_while_a_regression_is_not_excluded() 
     assert shown.ship == "B"
 
 
-def test_a_verdict_that_follows_from_moved_gates_says_so() -> None:
-    changes = ("gate coherence was 80, now 65", "the margin in points was 2.0, now 5.0")
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (["gate coherence was 80, now 65"], "gate coherence was 80, now 65"),
+        (["the level of the gates was 0.05, now 0.5"], "the level of the gates was 0.05, now 0.5"),
+        (["seed 42 was removed", "condition B was removed"], "seed 42 was removed and condition B was removed"),
+        (
+            ["seed 1 was removed", "seed 2 was removed", "seed 3 was removed"],
+            "seed 1 was removed, seed 2 was removed and 1 more",
+        ),
+    ],
+)
+def test_a_verdict_by_a_plan_that_was_changed_says_so(changes: list[str], said: str) -> None:
     found = decide([Evaluated("A", 3, 3)], gates("A"), (), 0.05, changes=changes)
     assert found.summary == (
-        "Ship A: it passes every ship blocker. But gates were moved after the first launch: coherence was 80, now 65."
+        f"Ship A: it passes every ship blocker. But the plan was changed after the first launch: {said}."
     )
+    failed = decide([Evaluated("A", 3, 3)], gates("A", coherence=0.7), (), 0.05, changes=changes)
+    assert failed.summary.endswith(f"But the plan was changed after the first launch: {said}.")
+
+
+def test_a_changed_expectation_bears_on_no_verdict() -> None:
+    changes = ["the expected outcome of B was changed"]
+    found = decide([Evaluated("A", 3, 3)], gates("A"), (), 0.05, changes=changes)
+    assert found.summary == "Ship A: it passes every ship blocker."
+
+
+def test_an_exploratory_finding_does_not_choose_what_is_shipped() -> None:
+    explored = comparison("C", "A", 0.04, "better", COHERENCE, "exploratory")
+    found = decision([*gates("A"), *gates("C")], [explored])
+    assert found.ship == "A"
+    assert "C is better than A on coherence (+4.0), but exploratory: no planned comparison shows it." in found.summary
+
+
+def test_a_pass_that_holm_does_not_uphold_over_all_conditions_is_said_to_be_one_by_itself() -> None:
+    def passing(condition: str, p: float) -> list[GateResult]:
+        return [replace(one, pass_p=p if one.gate == COHERENCE else 0.0001) for one in gates(condition)]
+
+    weak, failing = passing("A", 0.02), [*gates("B", coherence=0.7), *gates("C", coherence=0.7)]
+    failing = [replace(one, pass_p=0.9) for one in failing]
+    alone = decision(weak)
+    assert alone.summary == "Ship A: it passes every ship blocker."
+    among = decision([*weak, *failing])
+    assert (among.verdict, among.ship) == ("ship", "A")
+    assert among.summary.startswith("Ship A: it passes every ship blocker, by itself but not over all 3 conditions.")
+    strong = decision([*passing("A", 0.008), *failing])
+    assert strong.summary.startswith("Ship A: it passes every ship blocker. ")
 
 
 def test_if_only_the_control_passes_it_is_shipped_and_the_others_faults_are_named() -> None:
