@@ -9,6 +9,7 @@ from console.format import counted, metric_label
 from console.results.report.comparison_sections import (
     READING_ROLES,
     bar_of,
+    coverage_text,
     differences_section,
     killers_section,
     models_section,
@@ -90,7 +91,7 @@ def _next_rows(steps: Sequence[NextStep]) -> list[Row]:
 def decision_sections(analysis: Analysis, results: Results) -> tuple[Section, ...]:
     """Gates, differences, expected outcomes and t-tests: what the verdict rests on."""
     planned = [one for one in analysis.comparisons if one.role != "exploratory"]
-    title = "Differences, 95% for new lemmas and new seeds (points)"
+    title = f"Differences, {coverage_text(one.recipe for one in planned)} for new lemmas and new seeds (points)"
     sections = (
         _gates(analysis.gates, cell_text(evaluated_runs(results))),
         differences_section(planned, title, "differences"),
@@ -144,7 +145,7 @@ def _gates(gates: Sequence[GateResult], runs: str) -> Section:
     header = (
         *header_row("", "metric", "gate"),
         (Axis(),),
-        *header_row("mean", "95%", "verdict", "p (fails)", "items"),
+        *header_row("mean", coverage_text(one.interval for one in gates), "verdict", "p (fails)", "items"),
     )
     return Section(
         f"Ship blockers   {runs}", tuple(rows), header, "gates", optional=(7, 8), legend=legend if rows else ""

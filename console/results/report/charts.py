@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from console.format import metric_label
-from console.results.report.comparison_sections import pair_label
+from console.results.report.comparison_sections import coverage_text, pair_label
 from engine.contract.bad_input import BadInput
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ def gates_chart(gates: Sequence[GateResult]) -> str:
             axes.plot([], [], marker, color=INK, fillstyle="none", label=name)
         _rows(axes, [f"{one.condition} {metric_label(one.gate)}" for one in known])
         axes.set_xlim(0, 100)
-        axes.set_xlabel("percent; bars: 95% for new lemmas and new seeds")
+        coverage = coverage_text(one.interval for one in known)
+        axes.set_xlabel(f"percent; bars: {coverage} for new lemmas and new seeds")
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.0 + 0.6 / max(1, len(known))), ncols=4, frameon=False)
 
     return _svg("gates", draw, 1.3 + 0.27 * len(known)) if known else ""
@@ -68,7 +69,10 @@ def differences_chart(comparisons: Sequence[Comparison], name: str = "difference
             if one.margin is not None:
                 axes.plot(-100 * one.margin, row, "|", color=INK, markersize=16)
         _rows(axes, [f"{pair_label(one.ours, one.theirs)}  {metric_label(one.metric)}" for one in chosen])
-        axes.set_xlabel("points; bars: 95% for new lemmas and new seeds; | the margin that a loss must not reach")
+        coverage = coverage_text(one.recipe for one in chosen)
+        axes.set_xlabel(
+            f"points; bars: {coverage} for new lemmas and new seeds; | the margin that a loss must not reach"
+        )
 
     return _svg(name, draw, 1.0 + 0.27 * len(chosen)) if chosen else ""
 

@@ -45,7 +45,8 @@ _TICK_STEPS = (0.01, 0.02, 0.04, 0.05, 0.1, 0.2, 0.25)
 
 def comparison_sections(comparisons: Sequence[Comparison]) -> tuple[Section, ...]:
     """Sections of the comparisons of one pair of conditions."""
-    title = "Is this recipe better? 95% for new lemmas and new seeds (points; margin: cosine)"
+    coverage = coverage_text(one.recipe for one in comparisons)
+    title = f"Is this recipe better? {coverage} for new lemmas and new seeds (points; margin: cosine)"
     sections = (
         differences_section(comparisons, title, "differences"),
         models_section(comparisons),
@@ -72,6 +73,12 @@ def range_of(interval: Interval | None, unit: Unit, *, shows_mean: bool = True) 
     if interval is None:
         return Range(None, None, None, unit, shows_mean)
     return Range(interval.low, interval.mean, interval.high, unit, shows_mean, n=interval.items)
+
+
+def coverage_text(intervals: Iterable[Interval | None]) -> str:
+    """Coverage of the intervals of one table: ``95%``, or ``97.5%`` at the second look at results."""
+    level = next((one.level for one in intervals if one is not None), 0.95)
+    return f"{100 * level:.3g}%"
 
 
 def bar_of(interval: Interval | None, start: float, end: float, marks: tuple[Mark, ...], role: Role) -> Bar:
@@ -109,7 +116,8 @@ def differences_section(comparisons: Sequence[Comparison], title: str, key: str)
         rows += [(text_cell(""), text_cell(note, "muted")) for note in _notes(one)]
     has_margins = any(one.margin is not None for one in comparisons)
     legend = "| no difference  : the margin that a loss must not reach" if has_margins else ""
-    names = header_row("Δ [95%]", "reading", "p", "adjusted p", "ours above, % of seed pairs")
+    delta = f"Δ [{coverage_text(one.recipe for one in comparisons)}]"
+    names = header_row(delta, "reading", "p", "adjusted p", "ours above, % of seed pairs")
     return Section(title, tuple(rows), (*header_row(""), (axis,), *names), key, optional=(4, 5, 6), legend=legend)
 
 
@@ -206,7 +214,8 @@ def models_section(comparisons: Sequence[Comparison]) -> Section:
             )
         )
     title = "Are these trained models better on new lemmas? Seeds averaged, signs of whole lemmas flipped"
-    return Section(title, tuple(rows), header_row("", "metric", "Δ [95%]", "p", "items", "lemmas"), "models")
+    delta = f"Δ [{coverage_text(one.models.interval for one in comparisons if one.models is not None)}]"
+    return Section(title, tuple(rows), header_row("", "metric", delta, "p", "items", "lemmas"), "models")
 
 
 def killers_section(comparisons: Sequence[Comparison]) -> Section:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 EXPLANATIONS: tuple[tuple[str, str], ...] = (
     (
-        "95% interval",
+        "interval, 95% or as its table says",
         "Where the true value lies, as far as this data can tell: if the experiment were repeated with other lemmas and other"
         " seeds, 95 of 100 such intervals would hold it. Bootstrap over lemmas and seeds, 10,000 draws, or"
-        " Student's t: the wider of the two.",
+        " Student's t: the wider of the two; exact binomial bounds where nearly no lemma varies. With one seed it is for new"
+        " lemmas alone. Results that are read again with more seeds have wider intervals: 97.5% at the second look.",
     ),
     (
         "PASS, FAIL, INCONCLUSIVE",
@@ -32,7 +33,8 @@ EXPLANATIONS: tuple[tuple[str, str], ...] = (
     ),
     (
         "not worse (non-inferiority)",
-        "The interval's lower end is above minus the margin: at most that much was lost. One-sided, at 97.5%.",
+        "The interval's lower end is above minus the margin: at most that much was lost. One-sided:"
+        " a 95% interval has 2.5% beyond its lower end.",
     ),
     (
         "paired t-test",
