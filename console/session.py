@@ -12,21 +12,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from console.hosts.host_config import HostConfig
-from console.hosts.host_link import HostLink
-from console.hosts.preflight.checks import Check, Repair, checklist
-from console.hosts.preflight.examine import (
-    engine_command,
-    engine_error,
-    examine_host,
-    install_requirements,
-    make_environment,
-    obtain_wordnet,
-)
-from console.hosts.pull.unsynced import decode_launches, unsynced
+from console.hosts.host_link import READ_ONLY, HostLink
+from console.hosts.host_upkeep import HostUpkeep
+from console.hosts.preflight.examine import engine_command, engine_error
 from console.hosts.pull.verify import VerifyResult, verify_runs
 from console.hosts.remote.agent_client import AgentClient, AgentRefused
 from console.hosts.remote.launch_request import launch_request
-from console.hosts.remote.notify import request_test, sent_messages
 from console.hosts.ssh.access import Access
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.errors import LinkDown, Misconfigured
@@ -37,7 +28,6 @@ from console.runs.experiment_watch import ExperimentChange, WatchedExperiment
 from console.runs.launch_attempts import LaunchAttempts, Outcome
 from console.runs.launch_plan import AbortPlan, LaunchPlan, plan_abort, plan_launch
 from console.runs.log_store import LogStore
-from console.runs.sent_messages import SendOutcome, SentMessage
 from console.runs.set_aside import SetAside, decode_set_aside
 from console.runs.snapshot import Snapshot
 from console.sanitize import sanitize_line
@@ -51,8 +41,6 @@ if TYPE_CHECKING:
     from console.results.next_steps.decisions import Decision
 
 LAUNCH_S = 30.0  # for each run of a launch: a cluster is slow to answer
-HASHING_S = 600.0  # without a byte of a reply, while the host hashes all that it holds
-READ_ONLY = "the console is read-only: it launches, aborts, repairs, adds and decides nothing"
 
 
 class Session(SessionResults):
@@ -74,6 +62,7 @@ class Session(SessionResults):
 
     Attributes:
         experiment, experiment_file: what is run, also what was added to it since; its file.
+        upkeep: checks and repairs of the host.
         ready: set after each poll, once what is local is loaded and the host's events up to then have arrived.
         stopped: set while nothing is tried because the operator has to settle something first.
     """
@@ -120,6 +109,7 @@ class Session(SessionResults):
             syncs_runs=syncs_runs,
             keeps_logs=keeps_logs,
         )
+        self.upkeep = HostUpkeep(self._link)
         self.ready = self._link.ready
         self.stopped = self._link.retry.stopped
 
@@ -193,7 +183,7 @@ class Session(SessionResults):
         """
         if not plan.launch:
             return ()
-        connection, agent = self._connected_to_change()
+        connection, agent = self._link.connected_to_change()
         host = self._link.host
         if self._link.follower.host_states is None:
             raise LinkDown("the host has not reported its runs yet")
@@ -256,7 +246,7 @@ class Session(SessionResults):
         """End the plan's runs, queued ones first, so that none of them starts in place of one that ends."""
         if not plan.abort:
             return ()
-        _, agent = self._connected_to_change()
+        _, agent = self._link.connected_to_change()
         outcomes: list[Outcome] = []
         for runs in (plan.queued, (*plan.running, *plan.lost)):
             outcomes += await asyncio.gather(*(self._abort_one(agent, run) for run in runs))
@@ -293,7 +283,7 @@ class Session(SessionResults):
 
     async def restore(self, run: RunId, key: str, replaces: str) -> Outcome:
         """Put the launch that was set aside as ``key`` back in place of launch ``replaces``, which is set aside instead."""
-        _, agent = self._connected_to_change()
+        _, agent = self._link.connected_to_change()
         try:
             reply = await agent.request("restore", folder=self._folder, run=str(run), key=key, replaces=replaces)
         except AgentRefused as refusal:
@@ -307,76 +297,6 @@ class Session(SessionResults):
         if self._read_only:
             raise BadInput(READ_ONLY)
         await self._link.take_over()
-
-    async def preflight(self) -> tuple[Check, ...]:
-        """Check whether the host has what a run needs."""
-        connection, agent = self._link.connected()
-        host, runs = self._link.host, len(self._watched.settings)
-        return checklist(await examine_host(host, connection, agent), host, runs)
-
-    async def repair(self, what: Repair) -> AsyncIterator[str]:
-        """Do what a check advises; yields a line for each step.
-
-        Raises:
-            LinkDown: an environment that is being made is finished without the link.
-            BadInput: also if the host could not do it.
-        """
-        connection, agent = self._connected_to_change()
-        if what == "wordnet":
-            yield "fetching WordNet"
-            if error := await obtain_wordnet(self._link.host, connection, agent):
-                raise BadInput(error)
-            return
-        if what == "requirements":
-            async for pushed in install_requirements(self._link.host, agent):
-                yield (
-                    f"{pushed.folder}: {pushed.step or 'installing'}"
-                    if pushed.state == "making"
-                    else (f"{pushed.folder}: {pushed.error or pushed.state}")
-                )
-            return
-        async for progress in make_environment(self._link.host, connection, agent):
-            yield progress.step if progress.state == "making" else progress.error or progress.state
-
-    async def unsynced(self) -> tuple[str, ...]:
-        """Why not every byte of every launch in the host's workspace is local; empty if all are. Hashes both ends.
-
-        Raises:
-            LinkDown: also if the reply cannot be understood.
-            BadInput: the host refused.
-        """
-        _, agent = self._link.connected()
-        try:
-            first = decode_launches(await agent.request("list_launches", HASHING_S))
-            reasons = await asyncio.to_thread(unsynced, self._runs_dir.parent, first)
-            # what was launched or ended while the local files were read counts as well
-            changed = not reasons and decode_launches(await agent.request("list_launches", HASHING_S)) != first
-        except AgentRefused as refusal:
-            raise BadInput(str(refusal)) from refusal
-        except msgspec.ValidationError as error:
-            raise LinkDown(f"the agent's reply cannot be understood: {sanitize_line(error_in_words(error))}") from error
-        return ("the host's runs changed meanwhile",) if changed else reasons
-
-    async def test_notify(self) -> tuple[SendOutcome, ...]:
-        """Have the host send a test message to each URL of its entry, which it keeps from now on; needs no lease.
-
-        Raises:
-            LinkDown: also if the reply cannot be understood.
-            BadInput: the entry names no URL, or the host refused.
-        """
-        connection, agent = self._link.connected()
-        host = self._link.host
-        if not host.notify:
-            raise BadInput("this host's entry names no URL", field=f"hosts.{self._link.view.name}.notify")
-        return await request_test(agent, host, engine_command(host, connection))
-
-    async def sent_messages(self) -> tuple[SentMessage, ...]:
-        """The last messages that the host sent, the newest last, with what came of each.
-
-        Raises:
-            LinkDown: also if the reply cannot be understood.
-        """
-        return await sent_messages(self._link.connected()[1])
 
     def pull_again(self) -> tuple[RunId, ...]:
         """Pull all damaged and waiting runs now; returns them. BadInput if another console writes the local runs folder."""
@@ -439,14 +359,6 @@ class Session(SessionResults):
         self.experiment = self._local.experiment = experiment
         await self._link.follow(tuple(self._watched.settings))
         return change
-
-    def _connected_to_change(self) -> tuple[HostConnection, AgentClient]:
-        """The connection and the agent, for what changes something on the host."""
-        if self._read_only:
-            raise BadInput(READ_ONLY)
-        if holder := self._link.view.lease:
-            raise BadInput(f"{holder} has the lease of this host: take it over to launch, abort or repair")
-        return self._link.connected()
 
     def _notify(self) -> None:
         self._version += 1

@@ -28,7 +28,7 @@ async def notify(context: Context) -> int:
         raise BadInput("this host's entry in hosts.toml names no URL", field=f"hosts.{context.host_name}.notify")
     session = context.session()
     async with connected(session):
-        outcomes = await session.test_notify()
+        outcomes = await session.upkeep.test_notify()
     sent = not any(outcome.error for outcome in outcomes)
     if context.options.json:
         print_json("notify-test", "notify", NotifyTestAnswer(context.host_name, sent, outcomes))
@@ -41,7 +41,7 @@ async def notify(context: Context) -> int:
 async def _print_log(context: Context) -> int:
     session = context.session()
     async with connected(session):
-        messages = await session.sent_messages()
+        messages = await session.upkeep.sent_messages()
     if context.options.json:
         print_json("notify-log", "notify", NotifyLogAnswer(context.host_name, messages))
         return exit_codes.DONE

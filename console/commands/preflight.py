@@ -15,7 +15,7 @@ async def preflight(context: Context) -> int:
     """Print the checks; exit code 0 if none of them blocks a run."""
     session = context.session()
     async with connected(session):
-        checks = await session.preflight()
+        checks = await session.upkeep.preflight()
         if context.options.repair:
             done: set[str] = set()
             # one repair can show the next: WordNet and requirements are looked for in the engine's environment
@@ -23,11 +23,11 @@ async def preflight(context: Context) -> int:
                 repair, name = next(iter(left.items()))
                 done.add(repair)
                 last = ""
-                async for step in session.repair(repair):
+                async for step in session.upkeep.repair(repair):
                     if step != last:
                         report(f"{name}: {step}")
                     last = step
-                checks = await session.preflight()
+                checks = await session.upkeep.preflight()
     if context.options.json:
         print_json("preflight", "preflight", PreflightAnswer(context.host_name, worst_status(checks), checks))
     else:

@@ -58,7 +58,7 @@ async def still_undone(session: Session, runs: Iterable[RunId]) -> tuple[str, ..
     if reasons := undone(session.snapshot, runs):
         return reasons
     try:
-        reasons = await session.unsynced()
+        reasons = await session.upkeep.unsynced()
     except (LinkDown, BadInput) as error:
         return (sanitize_line(str(error)),)
     return reasons or undone(session.snapshot, runs)  # it may have changed meanwhile

@@ -31,6 +31,7 @@ from console.runs.host_facts import HostFacts, HostHistory
 from console.runs.snapshot import HostView
 from console.runs.staleness import POLL_WAIT_S
 from console.sanitize import sanitize_line
+from engine.contract.bad_input import BadInput
 from engine.contract.settings import RunId
 from engine.contract.validation_words import error_in_words
 
@@ -39,6 +40,7 @@ GPU_PROCESSES_EVERY = 6  # facts: they cost the host a second nvidia-smi
 READY_AFTER_S = 10.0  # over a slow link a short command does not wait for all events of a long history
 FEW_BYTES = REPLY_LIMIT // 8
 GATHER_S = 0.2  # after a few new bytes: what several runs write within this time comes in one reply, not in one each
+READ_ONLY = "the console is read-only: it launches, aborts, repairs, adds and decides nothing"
 HASH_RATE = 50e6  # bytes a second that any host hashes: it compares local copies before it replies
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -116,6 +118,19 @@ class HostLink:
         if self._open is None:
             raise LinkDown("there is no link to the host")
         return self._open
+
+    def connected_to_change(self) -> tuple[HostConnection, AgentClient]:
+        """The connection and its agent, for what changes something on the host.
+
+        Raises:
+            LinkDown: there is none now.
+            BadInput: this console may not: it is read-only, or another one has the lease.
+        """
+        if not self._wants_lease:
+            raise BadInput(READ_ONLY)
+        if holder := self.view.lease:
+            raise BadInput(f"{holder} has the lease of this host: take it over to launch, abort or repair")
+        return self.connected()
 
     async def run(self) -> None:
         """Load what is local, connect and follow until cancelled; a lost link is tried again without limit."""

@@ -20,7 +20,6 @@ from engine.contract.bad_input import BadInput
 from engine.contract.settings import RunId
 
 if TYPE_CHECKING:
-    from console.hosts.preflight.checks import Check, Repair
     from console.results.next_steps.derive import Addition
     from console.runs.launch_attempts import Outcome
     from console.runs.set_aside import SetAside
@@ -131,11 +130,8 @@ class LocalSession(SessionResults):
         """Raise BadInput: there is no host."""
         raise BadInput(NO_HOST)
 
-    async def preflight(self) -> tuple[Check, ...]:
-        """Raise BadInput: there is no host."""
-        raise BadInput(NO_HOST)
-
-    def repair(self, what: Repair) -> NoReturn:
+    @property
+    def upkeep(self) -> NoReturn:
         """Raise BadInput: there is no host."""
         raise BadInput(NO_HOST)
 

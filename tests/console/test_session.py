@@ -196,14 +196,14 @@ async def test_a_read_only_session_launches_and_aborts_nothing(tmp_path: Path) -
 async def test_a_session_that_may_not_write_repairs_nothing(tmp_path: Path, what: Repair) -> None:
     session = make_session(tmp_path, read_only=True)
     with pytest.raises(BadInput, match="read-only: it launches, aborts, repairs, adds and decides nothing"):
-        await anext(session.repair(what))
+        await anext(session.upkeep.repair(what))
     holder, session = make_session(tmp_path), make_session(tmp_path)
     following = []
     for one in (holder, session):
         following.append(asyncio.create_task(one.run()))
         await one.ready.wait()
     with pytest.raises(BadInput, match="has the lease of this host: take it over to launch, abort or repair"):
-        await anext(session.repair(what))
+        await anext(session.upkeep.repair(what))
     for task in following:
         task.cancel()
     await asyncio.gather(*following, return_exceptions=True)

@@ -78,7 +78,7 @@ class PreflightCommands(CommandApp, inherit_bindings=False):
         if self.preflight_state.started_at is not None:
             return
         self.preflight_state = replace(self.preflight_state, started_at=time.monotonic())
-        self.run_worker(session.preflight(), name="preflight", group="preflight", exit_on_error=False)
+        self.run_worker(session.upkeep.preflight(), name="preflight", group="preflight", exit_on_error=False)
 
     @on(Worker.StateChanged)
     def _preflight_ended(self, event: Worker.StateChanged) -> None:
@@ -110,7 +110,7 @@ class PreflightCommands(CommandApp, inherit_bindings=False):
 
         async def run() -> Notice:
             step = "done"
-            async for step in session.repair(repair):
+            async for step in session.upkeep.repair(repair):
                 self.preflight_state = self.preflight_state.with_repair(step=step)
             return f"{check.name}: {step}", "information"
 

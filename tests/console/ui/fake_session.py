@@ -203,6 +203,11 @@ class FakeSession:
         if self.error is not None:
             raise self.error
 
+    @property
+    def upkeep(self) -> FakeSession:
+        """Itself: it plays both."""
+        return self
+
     async def preflight(self) -> tuple[Check, ...]:
         """The checks that a test set, unless it set an error."""
         self.preflights += 1
