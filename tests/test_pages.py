@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
 from collections.abc import Iterator
 from functools import cache
@@ -16,6 +17,7 @@ PAGES = sorted(
     {*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")} - {ROOT / "CHANGELOG.md"}
 )  # a changelog tells of what is gone
 FOLDERS = ("console", "engine", "tests", "tools", "configs", "docs")
+USERS_FILES = {f"{module}.py" for module in sys.stdlib_module_names}  # named where one stands in a module's way
 NAMES = re.compile(r"`([^`\n]+)`")
 FILE = re.compile(rf"(?:{'|'.join(FOLDERS)})/[\w./*-]*|\w+\.py")
 
@@ -29,9 +31,9 @@ def project_files() -> frozenset[str]:
 
 
 def missing_files(text: str) -> Iterator[str]:
-    """Files named in ``text`` that the project lacks; one without a folder may be in any."""
+    """Files named in ``text`` that the project lacks; one without a folder may be in any folder, or be a user's own."""
     for name in NAMES.findall(text):
-        if FILE.fullmatch(name) is None:
+        if FILE.fullmatch(name) is None or name in USERS_FILES:
             continue
         path = name.rstrip("/")
         known = project_files()

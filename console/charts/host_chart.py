@@ -17,7 +17,7 @@ _MIB_PER_GIB = 1024
 
 
 def host_metrics(history: HostHistory) -> tuple[Metric, ...]:
-    """Those of ``HOST_METRICS`` that any GPU of the host has reported."""
+    """Metrics of ``HOST_METRICS`` that at least one GPU of the host has reported."""
     gpus = [gpu for sample in history.samples for gpu in sample.gpus]
     return tuple(
         metric

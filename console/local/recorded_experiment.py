@@ -75,7 +75,7 @@ def recorded_experiment(
 
 
 def recorded_files(folder: Path, recorded: Iterable[Settings]) -> dict[str, HashedFile]:
-    """The user's own files that runs recorded, by name; as if they were in ``folder``, where they need not be."""
+    """The user's own files that runs recorded, by name, with paths in ``folder``, where they need not exist."""
     files = (file for settings in recorded for file in settings.inputs)
     return {file.name: HashedFile(folder / file.name, file.sha256, file.size) for file in files}
 

@@ -45,7 +45,7 @@ class ReplayLog(LogStore):
         return self._scanned < self.size or (self._ended and self.size > self.index.offsets[-1])
 
     def show_size(self, size: int, *, whole: bool) -> None:
-        """Have the log end after ``size`` bytes; ``whole``: its last line is complete."""
+        """End the log after ``size`` bytes; ``whole``: its last line is complete."""
         if size < self.size:
             self.open(self.path)
         self.size = size
@@ -239,13 +239,13 @@ class ReplaySession(LocalSession):
         self.paused = not self.paused
 
     def skip(self, by: int) -> None:
-        """Go on or back by ten seconds' worth at the present speed."""
+        """Move forward or back by what ten seconds show at the present speed."""
         if by < 0 and self.moment >= self.length:
             self.paused = True
         self.go_to(self.moment + by * SKIP_S * self.speed)
 
     def change_speed(self, by: int) -> None:
-        """The next higher or lower speed."""
+        """Change to the next higher or lower speed."""
         at = bisect_right(SPEEDS, self.speed) - 1 + (by if by > 0 or self.speed in SPEEDS else 0)
         self._wake.set()
         self.speed = SPEEDS[min(max(0, at), len(SPEEDS) - 1)]

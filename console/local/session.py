@@ -54,7 +54,7 @@ class LocalSession(SessionResults):
 
     @property
     def snapshot(self) -> Snapshot:
-        """All that is known now."""
+        """The runs as they were read last."""
         return self._snapshot
 
     def _host(self) -> HostView:

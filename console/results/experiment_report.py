@@ -1,4 +1,4 @@
-"""All that is told about the results of an experiment, computed once from the loaded runs; every output shows this record."""
+"""Report on an experiment: results, verdict and descriptions in one record, made of the loaded runs; every output shows it."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class RunProvenance(Struct, frozen=True):
 
 
 def provenance(loaded: LoadedRuns, runs: Iterable[RunId]) -> tuple[RunProvenance, ...]:
-    """Of each of ``runs`` that was evaluated."""
+    """Provenance of each of ``runs`` that was evaluated."""
     found = []
     for run in runs:
         if (capsule := loaded.runs[run].capsule) is not None:

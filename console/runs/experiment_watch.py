@@ -47,7 +47,7 @@ class WatchedExperiment:
         self.use(experiment)
 
     def use(self, experiment: Experiment) -> str:
-        """Have ``experiment`` in force; returns in one line what differs from the one before."""
+        """Put ``experiment`` in force; returns in one line what differs from the one before."""
         before = self.settings
         self.settings = {run: resolve(experiment, self._profile, run) for run in run_ids(experiment, self._profile)}
         self.fingerprints = {run: settings.fingerprint() for run, settings in self.settings.items()}

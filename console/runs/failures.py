@@ -93,7 +93,7 @@ _EXIT_CODES: dict[int, FailureKind] = {2: "input", 5: "ship blocker", 6: "not fi
 
 
 def failure_of(view: RunView) -> Failure | None:
-    """Of a failed or lost run; None of any other."""
+    """The failure of a failed or lost run; None for any other."""
     state = view.state
     if state is None or state.state not in ("failed", "lost"):
         return None

@@ -54,7 +54,7 @@ class LaunchAttempts:
         return attempt
 
     def forget(self, run: RunId) -> None:
-        """The next launch of ``run`` is another attempt, whatever the outcome of the last one."""
+        """Make the next launch of ``run`` another attempt, whatever the outcome of the last one."""
         self._attempts.pop(run, None)
 
     def outcome(self, run: RunId, key: str, answer: Mapping[str, Any]) -> Outcome:

@@ -55,7 +55,7 @@ class LogQuery(Struct, frozen=True):
 
     @property
     def terms(self) -> tuple[Term, ...]:
-        """The included and the excluded ones."""
+        """Included and excluded terms."""
         return (*self.include, *self.exclude)
 
     @property

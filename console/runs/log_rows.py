@@ -12,7 +12,7 @@ class LogRows(Protocol):
 
     @property
     def count(self) -> int:
-        """How many there are now."""
+        """Number of rows now."""
 
     def line(self, row: int, /) -> int:
         """Number of the line that ``row`` shows."""
@@ -29,7 +29,7 @@ class AllRows:
 
     @property
     def count(self) -> int:
-        """Complete lines, and one that is begun."""
+        """Number of rows: of complete lines, and of one that is begun."""
         return self._store.total + bool(self._store.partial)
 
     def line(self, row: int) -> int:

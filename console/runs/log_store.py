@@ -109,12 +109,12 @@ class LogStore:
             self.opened += 1
 
     def move(self, path: Path) -> None:
-        """The same log is at ``path`` now."""
+        """Go on reading the same log at ``path``."""
         with self.lock:
             self.path = path
 
     def end(self) -> None:
-        """The log is complete: a last line without a newline is a line, too."""
+        """Mark the log as complete: a last line without a newline is a line, too."""
         self._ended = True
 
     @property

@@ -81,7 +81,7 @@ class RunView(Struct, frozen=True):
 
     @property
     def may_be_taken_back(self) -> bool:
-        """Lost because its supervisor stands still; it goes on once the supervisor does."""
+        """Whether it is lost only because its supervisor is suspended: it continues once the supervisor does."""
         return self.state_name == "lost" and self.state is not None and self.state.supervised
 
     @property

@@ -1,4 +1,4 @@
-"""Messages that the host sent to services on the ends of runs, and what came of each."""
+"""Messages that the host sent to services on the ends of runs, and the outcome of each."""
 
 from __future__ import annotations
 

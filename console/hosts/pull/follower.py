@@ -134,7 +134,7 @@ class RunFollower:
             on_change()
 
     def compare_again(self) -> None:
-        """Have all local files compared with the host's: since the last poll for them, anything may have happened there."""
+        """Have the next polls compare all local files with the host's, which may have changed since the last one."""
         for followed in self._followed.values():
             for file in followed.files.values():
                 file.confirmed = False
@@ -157,7 +157,7 @@ class RunFollower:
         return {"runs": runs, "digest": self._digest, "files": files, "limit": REPLY_LIMIT, "wait": wait}
 
     async def absorb(self, reply: dict[str, Any]) -> bool:
-        """Take in the reply to a poll; True if a view or a log changed.
+        """Apply the reply to a poll; True if a view or a log changed.
 
         Raises:
             LinkDown: the reply has not the shape of one.

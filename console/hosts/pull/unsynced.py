@@ -1,4 +1,4 @@
-"""What a host holds that is not local byte for byte: every launch in its workspace against the local capsules."""
+"""Launches on a host whose files are not all local: its workspace compared, byte for byte, with the local capsules."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ class RetryLater(SyncFailed):
 
 
 class Stalled(RetryLater):
-    """The transfer process on the host gave no sign of life for long; a new process continues from what arrived."""
+    """The transfer process on the host sent no heartbeat for too long; a new process continues from what arrived."""
 
 
 class NoRoom(RetryLater):

@@ -30,11 +30,11 @@ class Pace:
         self._round: tuple[float, int, int] | None = None
 
     def start(self, permitted: int) -> None:
-        """A stream begins, of which ``permitted`` bytes may be sent."""
+        """Note that a stream begins, of which ``permitted`` bytes may be sent."""
         self._round = (self._clock(), 0, permitted)
 
     def update(self, permitted: int, delivered: int) -> None:
-        """So many bytes of the stream were delivered by now; so many were sent, or may be sent without a further word.
+        """Adapt the window: ``delivered`` bytes of the stream have arrived, ``permitted`` were sent or may be sent.
 
         A round ends when all that was permitted at its begin is delivered. It takes a round trip at the least.
         """

@@ -201,7 +201,7 @@ def _non_inferiority(
 def outcome_results(
     scores: ConditionScores, expected: Sequence[tuple[str, ExpectedOutcome]], level: float
 ) -> tuple[OutcomeResult, ...]:
-    """What was expected of each condition held against its interval of coverage 1 - ``level``."""
+    """Expected outcomes, each compared with the interval of its condition, of coverage 1 - ``level``."""
     found = []
     for condition, outcome in expected:
         for one in outcome.expectations():

@@ -61,7 +61,7 @@ class ConditionScores:
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """Those with counted runs."""
+        """Names of the conditions with counted runs."""
         return tuple(self._runs)
 
     @property
@@ -133,7 +133,7 @@ class ConditionScores:
         return None if scores is None else statistics.fmean(map(_mean, scores.values))
 
     def interval(self, model: str, metric: str, level: float) -> Interval | None:
-        """Of the mean of a model, at coverage 1 - ``level``."""
+        """Interval of the mean of a model, at coverage 1 - ``level``."""
         scores = self.scores(model, metric)
         return None if scores is None else mean_interval(scores, self._drawn(metric)[model], 1 - level)
 
@@ -143,7 +143,7 @@ class ConditionScores:
         return None if scores is None else mean_p(scores, self._drawn(metric)[model], value, side)
 
     def difference(self, ours: str, theirs: str, metric: str, level: float) -> Interval | None:
-        """Of ``ours`` minus ``theirs``, at coverage 1 - ``level``."""
+        """Interval of ``ours`` minus ``theirs``, at coverage 1 - ``level``."""
         pair = self._pair(ours, theirs, metric)
         return None if pair is None else difference_interval(*pair, 1 - level)
 

@@ -128,16 +128,19 @@ def _where(conditions: Sequence[str], planned: Sequence[str]) -> str:
 
 
 def names_text(conditions: Sequence[str]) -> str:
+    """``A, B and C``; of many the first ones, and how many more there are."""
     if len(conditions) > 2 * MOST_NAMED:
         return f"{', '.join(conditions[: 2 * MOST_NAMED - 1])} and {len(conditions) - 2 * MOST_NAMED + 1} more"
     return joined(conditions)
 
 
 def joined(texts: Sequence[str]) -> str:
+    """``texts`` as an enumeration: commas, and "and" before the last."""
     return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}" if texts else ""
 
 
 def verb(subjects: Sequence[str], one: str, several: str) -> str:
+    """The form of a verb that fits the number of ``subjects``."""
     return one if len(subjects) == 1 else several
 
 
@@ -147,6 +150,7 @@ def _means(gates: Sequence[GateResult]) -> str:
 
 
 def threshold_text(gate: GateResult) -> str:
+    """The gate's threshold in percent: ``80``."""
     return f"{100 * gate.threshold:g}"
 
 
@@ -164,6 +168,7 @@ def _interval_text(interval: Interval | None) -> str:
 
 
 def points_text(found: Comparison) -> str:
+    """The difference with its sign: ``+4.0`` points, of margins ``+0.031``."""
     if found.recipe is None:
         return "-"
     if found.metric == "margin":

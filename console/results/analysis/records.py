@@ -85,7 +85,7 @@ class Comparison(Struct, frozen=True):
 
 
 class OutcomeResult(Struct, frozen=True):
-    """An expected outcome held against what came out; ``least`` and ``most`` are fractions of 1, None where open."""
+    """An expected outcome and the interval that it is compared with; ``least``, ``most``: fractions of 1, None where open."""
 
     condition: str
     over: str

@@ -60,7 +60,7 @@ def attention_report(recordings: Recordings, runs: Sequence[RunId]) -> Attention
 
 
 def evaluated_attention(frames: Mapping[int, pl.DataFrame]) -> EvaluatedAttention | None:
-    """Of one condition's frames by seed; None where its seeds have no probe in common."""
+    """Attention of one condition, from its frames by seed; None where its seeds have no probe in common."""
     chosen = [one.filter(pl.col("weights").is_not_null()).unique("item_id", keep="first") for one in frames.values()]
     probes = chosen[0].select("item_id", "lemma", "text").sort("item_id")
     for frame in chosen[1:]:

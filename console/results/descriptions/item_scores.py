@@ -44,7 +44,7 @@ class ItemScores(NamedTuple):
     reasons: tuple[tuple[str, ...], ...]
 
     def of_right(self, where: np.ndarray | None = None) -> SeedScores:
-        """Right or wrong of the items at which ``where`` (N,) holds, of all by default."""
+        """Scores, right or wrong, of the items at which ``where`` (N,) holds; by default of all."""
         return self._scores(self.right, where)
 
     def of_margins(self, where: np.ndarray | None = None) -> SeedScores:

@@ -163,7 +163,7 @@ def _read_events(path: Path, hashes: dict[str, str]) -> tuple[TrainingEvents | N
 
 
 def training_events(events: Iterable[Event]) -> TrainingEvents:
-    """The reduction of at least one event, in their order."""
+    """What ``events``, at least one and in their order, say of a training."""
     losses: dict[int, float] = {}
     measurements: dict[int, Measurement] = {}
     warnings = Counter[str]()

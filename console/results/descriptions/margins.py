@@ -21,7 +21,7 @@ WITHIN = 0.99
 
 
 def margin_distributions(loaded: LoadedRuns, runs: Sequence[RunId]) -> tuple[MarginDistribution, ...]:
-    """Of each condition of ``runs``, evaluated runs that are counted: all of retrieval, then of coherence."""
+    """Margins of each condition of ``runs`` (evaluated, counted): of retrieval items, then of coherence steps."""
     return tuple(one for kind in KINDS for one in _of_kind(tuple(item_scores(loaded, runs, kind))))
 
 

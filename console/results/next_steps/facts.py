@@ -96,6 +96,7 @@ def other_steps(facts: Facts, name: str, other: str) -> str:
 
 
 def is_equal(one: float, other: float) -> bool:
+    """Whether two budgets are about the same."""
     return max(one, other) <= OTHER_BUDGET * max(1e-9, min(one, other))
 
 

@@ -20,7 +20,7 @@ RESIDUAL: dict[str, Any] = {
 
 
 def other_model(facts: Facts) -> Iterator[NextStep]:
-    """A head of more capacity, where every complete condition fails a gate by more than the conditions differ."""
+    """Step to a head of more capacity, where every complete condition fails a gate by more than the conditions differ."""
     evidence = tuple(_shortfalls(facts))
     parent = facts.control if facts.control in facts.complete else next(iter(facts.complete), None)
     if not evidence or parent is None:
@@ -58,7 +58,7 @@ def settled_gates(facts: Facts) -> list[str]:
 
 
 def more_data(facts: Facts) -> Iterator[NextStep]:
-    """More seeds for every condition, or more evaluation items, where that would settle what is not settled."""
+    """Step to more seeds for every condition, or to more evaluation items, where that would settle what is not settled."""
     open_needs: list[tuple[str, Any]] = []
     for one in facts.analysis.comparisons:
         undecided = one.reading in ("not told apart", "undecided")
@@ -98,7 +98,7 @@ def more_data(facts: Facts) -> Iterator[NextStep]:
 
 
 def ablations(facts: Facts) -> Iterator[NextStep]:
-    """Conditions that part data from curriculum, for each comparison that mixes the two."""
+    """Steps to conditions that part data from curriculum, for each comparison that mixes the two."""
     experiment = facts.experiment
     for ours, theirs in facts.pairs:
         if not {ours, theirs} <= facts.complete.keys():
@@ -143,7 +143,7 @@ def _is_there(facts: Facts, parent: str, curriculum: str) -> bool:
 
 
 def equal_budgets(facts: Facts) -> Iterator[NextStep]:
-    """Conditions with the control's number of steps, or of epochs, where these differ."""
+    """Steps to conditions with the control's number of steps, or of epochs, where these differ."""
     control = facts.control
     if control is None or control not in facts.complete:
         return

@@ -102,7 +102,7 @@ def decision_sections(analysis: Analysis, results: Results) -> tuple[Section, ..
 
 
 def detail_sections(analysis: Analysis) -> tuple[Section, ...]:
-    """What one looks up: exploratory differences, these trained models, killers, references, the plan."""
+    """Tables for reference: exploratory differences, these trained models, killers, references, the plan."""
     others = [one for one in analysis.comparisons if one.role == "exploratory"]
     rest = [one for one in analysis.comparisons if one.role != "confirmatory"]
     sections = (

@@ -66,10 +66,12 @@ def _name(condition: str) -> str:
 
 
 def unit_of(metric: str) -> Unit:
+    """The unit in which a difference on ``metric`` is shown."""
     return "gain" if metric == "margin" else "points"
 
 
 def range_of(interval: Interval | None, unit: Unit, *, shows_mean: bool = True) -> Range:
+    """An interval as a cell's content."""
     if interval is None:
         return Range(None, None, None, unit, shows_mean)
     return Range(interval.low, interval.mean, interval.high, unit, shows_mean, n=interval.items)
@@ -82,12 +84,14 @@ def coverage_text(intervals: Iterable[Interval | None]) -> str:
 
 
 def bar_of(interval: Interval | None, start: float, end: float, marks: tuple[Mark, ...], role: Role) -> Bar:
+    """An interval drawn on an axis from ``start`` to ``end``, with ``marks``."""
     if interval is None:
         return Bar(None, None, None, start, end, marks)
     return Bar(interval.low, interval.mean, interval.high, start, end, marks, role)
 
 
 def needs_text(need: Need, unit: Unit) -> str:
+    """What would settle an open question, in words, after ``needs:``."""
     from console.results.statistics.variance import need_text
 
     return f"needs: {need_text(need, 'points' if unit == 'points' else 'cosine')}"

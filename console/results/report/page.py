@@ -19,7 +19,7 @@ COMPUTING = "Intervals: computing ..."
 
 
 def page(results: Results, report: ExperimentReport | None = None, note: str = COMPUTING) -> tuple[Section, ...]:
-    """Sections from the verdict to what one looks up; without a report, what the means say, and ``note`` below the verdict."""
+    """Sections from the verdict to the tables for reference; without a report, the means, and ``note`` below the verdict."""
     if report is None:
         first, *rest = result_sections(results)
         note_row: Row = ((Text(note, "muted"),),)

@@ -42,7 +42,7 @@ def evaluated_runs(results: Results) -> Cell:
 
 
 def result_warnings(results: Results) -> tuple[Row, ...]:
-    """What stands between these runs and a comparison."""
+    """Warnings about runs that are missing, are not counted, or cannot be compared."""
     rows: list[Row] = []
     if others := sum(bool(run.other_settings) for run in results.runs):
         warning = f"! Left out of the means: {counted(others, 'run')} with settings other than the experiment's."

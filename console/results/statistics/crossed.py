@@ -1,4 +1,4 @@
-"""Is this recipe better? Intervals and p values over new lemmas and new seeds at once.
+"""Intervals and p values over new lemmas and new seeds at once: is a recipe better?
 
 The crossed bootstrap draws lemmas and, independently, each condition's seeds with replacement; a score counts as often as its
 lemma times its seed was drawn ("pigeonhole bootstrap": Owen, Annals of Applied Statistics 1, 2007). It overstates the part of
@@ -95,7 +95,7 @@ def difference_p(
     value: float = 0.0,
     side: Side = "two-sided",
 ) -> float | None:
-    """The same of ``ours`` minus ``theirs``; non-inferiority is ``value`` = -margin with side "greater"."""
+    """p of the hypothesis that ``ours`` minus ``theirs`` is ``value``; -margin and "greater" for non-inferiority."""
     return _p(_evidence(ours, theirs, our_draws - their_draws), value, side)
 
 

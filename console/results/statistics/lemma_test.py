@@ -1,4 +1,4 @@
-"""Are these trained models better on new lemmas? Sign-flip test of whole lemmas, seeds averaged per item.
+"""Sign-flip test of whole lemmas, seeds averaged per item: are these trained models better on new lemmas?
 
 Under the null hypothesis a lemma's difference is as likely to have either sign (Fisher's randomization test; Ernst, Statistical
 Science 19, 2004). p counts the data as one more draw, so it is never 0 (Phipson and Smyth, Statistical Applications in

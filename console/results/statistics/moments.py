@@ -49,7 +49,7 @@ class Moments(NamedTuple):
 
 
 def moments(ours: SeedScores, theirs: SeedScores | None = None) -> Moments:
-    """Of the mean of ``ours``, or of ``ours`` minus ``theirs`` on the same items.
+    """Moments of the mean of ``ours``, or of ``ours`` minus ``theirs`` on the same items.
 
     Raises:
         ValueError: the items differ, or the scores have no right shape.
