@@ -22,6 +22,19 @@ def take_lock(path: str | Path, wait: bool, dir_fd: int | None = None) -> int | 
         OSError: the file cannot be made or opened.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a FIFO must not block
+    return _take(path, flags, wait, dir_fd)
+
+
+def take_folder_lock(folder: str | Path, wait: bool) -> int | None:
+    """Lock the folder at ``folder`` itself, as ``take_lock`` does with a file. A network file system may keep it local.
+
+    Raises:
+        OSError: there is no such folder.
+    """
+    return _take(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, wait, None)
+
+
+def _take(path: str | Path, flags: int, wait: bool, dir_fd: int | None) -> int | None:
     while True:
         handle = os.open(path, flags, 0o600, dir_fd=dir_fd)
         try:

@@ -19,6 +19,7 @@ from console.hosts.agent.launches import (
     orphans_of,
     settle,
 )
+from console.hosts.agent.run_record import is_capsule, replace_unreadable_state
 from console.hosts.agent.run_states import current_state
 from console.hosts.agent.slurm import jobs as slurm_jobs
 from console.hosts.agent.state_file import valid_state
@@ -123,6 +124,8 @@ class _Abort:
         if not self.launch.spec and self.run_folder is None:
             return f"no run was launched with key {self.key}"
         folder = self.run_folder
+        if folder and is_capsule(folder, self.key):
+            return "its run folder is sealed, though its state cannot be read"
         return "that launch was replaced by another" if folder and folder.exists() else "its run folder is gone"
 
     def _leave_request(self, state: dict[str, Any]) -> None:
@@ -188,7 +191,7 @@ class _Abort:
     def _end_orphans(self) -> dict[str, Any]:
         if self.run_folder is not None and self._may_replace_state():
             with suppress(OSError):
-                write_json(self.run_folder / STATE, {"state": "running", "key": self.key})
+                replace_unreadable_state(self.run_folder, self.key)
         state = self._state()
         if state.get("state") in SEALED:
             return state

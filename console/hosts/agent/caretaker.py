@@ -13,9 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from console.hosts.agent.launches import Launch, live_launches, seal_present, settle
+from console.hosts.agent.launches import Launch, live_launches, settle
 from console.hosts.agent.lifecycle import next_step
 from console.hosts.agent.lost_watch import LostWatch
+from console.hosts.agent.run_record import complete_end
 from console.hosts.agent.workspace import LOCK, Workspace, error_text
 from engine.contract.file_lock import locked
 
@@ -68,7 +69,7 @@ class Caretaker:
             if isinstance(work, Launch):
                 _settle_unsupervised(work)
             else:
-                seal_present(workspace, work, key)
+                complete_end(work, key)
                 del self._unsealed[key]
         except Exception as error:  # noqa: BLE001 - one launch that cannot be helped must not cost the others
             self._problems[key] = error_text(error, workspace)

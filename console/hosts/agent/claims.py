@@ -17,12 +17,12 @@ from typing import Any, NamedTuple, TypeVar
 from console.hosts.agent import job_processes
 from console.hosts.agent.launches import Launch, live_launches, settle
 from console.hosts.agent.lifecycle import PLACEMENT, Present, may_claim, next_step
-from console.hosts.agent.queue_lock import queue_locked
+from console.hosts.agent.locks import queue_locked
 from console.hosts.agent.run_states import current_state, is_active
 from console.hosts.agent.state_file import valid_state
 from console.hosts.agent.workspace import ABORT, JOB, LOCK, SLURM_JOB, UNDONE, Refused, Workspace, read_json, write_json
 from engine.contract.durable import write_durably, writing_durably
-from engine.contract.file_lock import locked, take_lock
+from engine.contract.file_lock import is_locked, locked, take_lock
 from engine.contract.run_folder import STATE
 
 BUSY_TIMEOUT_S = 10.0
@@ -88,7 +88,7 @@ def with_queue_locked(workspace: Workspace, work: Callable[[], T]) -> T:
 
     Raises:
         Refused: it was busy for too long.
-        QueueHeld: another process does not give the lock back.
+        LockHeld: another process does not give the lock back.
     """
     workspace.prepare()
     deadline = time.monotonic() + BUSY_TIMEOUT_S
@@ -111,7 +111,7 @@ def _claim(workspace: Workspace, request: dict[str, Any], key: str, run_folder: 
     if not may_claim(claimed, present, request.get("replaces"), bool(request.get("sets_aside_results", True))):
         return _existing(workspace, run_folder, key if claimed else present.active or present.key)
     with ExitStack() as held:
-        hold_present(workspace, present.key, held)
+        hold_present(workspace, run_folder, present.key, held)
         return _commit(workspace, request, key, run_folder, present.key)
 
 
@@ -181,7 +181,7 @@ def _existing(workspace: Workspace, run_folder: Path, key: str) -> Existing:
     return Existing(key, str(current_state(workspace, run_folder, state).get("state", "")))
 
 
-def hold_present(workspace: Workspace, key: str, held: ExitStack) -> int | None:
+def hold_present(workspace: Workspace, run_folder: Path, key: str, held: ExitStack) -> int | None:
     """Hold the lock of a run's present launch ``key`` until ``held`` is closed; returns its descriptor, None without one.
 
     Whoever records or seals its end holds it too, and must not write to the run that is put in its place meanwhile.
@@ -189,6 +189,8 @@ def hold_present(workspace: Workspace, key: str, held: ExitStack) -> int | None:
     Raises:
         Busy: another process has it.
     """
+    if is_locked(run_folder):  # also one whose job's lock was deleted is not moved then
+        raise Busy("the end of the run before it is still being recorded")
     if not workspace.is_key(key):
         return None
     launch = Launch(workspace, key)

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import shutil
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from console.hosts.agent import gpu, job_processes, lifecycle, notify, process
 from console.hosts.agent.lifecycle import Facts, next_step
-from console.hosts.agent.queue_lock import queue_locked
+from console.hosts.agent.locks import queue_locked, run_locked
+from console.hosts.agent.run_record import complete_end, is_capsule, record_end, with_recorded_exit
 from console.hosts.agent.state_file import state_problem, valid_state
-from console.hosts.agent.workspace import ABORT, JOB, LOCK, UNDONE, NotStarted, Workspace, read_json, seal, write_json
+from console.hosts.agent.workspace import ABORT, JOB, LOCK, UNDONE, NotStarted, Workspace, read_json
 from engine.contract.durable import sync_folder
 from engine.contract.file_lock import is_locked
-from engine.contract.run_folder import ENDED, EXIT, MANIFEST, SEALED, STATE, build_manifest
+from engine.contract.run_folder import ENDED, EXIT, SEALED
 
 GRACE_S = 5.0  # between SIGTERM and SIGKILL
 MAX_STEPS = 20
@@ -107,7 +107,6 @@ class Launch:
         state = valid_state(run_folder) if run_folder is not None else {}
         ours = state.get("key") == self.key
         exit_record = (read_json(run_folder / EXIT) if run_folder is not None else None) or {}
-        manifest = (read_json(run_folder / MANIFEST) if run_folder is not None else None) or {}
         return Facts(
             committed=(self.folder / JOB).exists(),
             undone=(self.folder / UNDONE).exists(),
@@ -121,7 +120,7 @@ class Launch:
             exit=str(exit_record.get("state", ""))
             if not state_problem(exit_record) and exit_record["key"] == self.key
             else "",
-            sealed=manifest.get("key") == self.key,
+            sealed=run_folder is not None and is_capsule(run_folder, self.key),
             aborting=(self.folder / ABORT).exists() or self.key in UNRECORDED,
             queues_itself="slurm" in state,
         )
@@ -138,13 +137,9 @@ class Launch:
         elif step == lifecycle.ABORT:
             assert self.run_folder is not None
             abort_unsupervised(self.run_folder, self.key, abort_text(self.folder))
-        elif step == lifecycle.RECORD:
+        elif step in (lifecycle.RECORD, lifecycle.SEAL):
             assert self.run_folder is not None
-            state = valid_state(self.run_folder) or {"key": self.key}
-            write_json(self.run_folder / STATE, with_recorded_exit(self.run_folder, state))
-        elif step == lifecycle.SEAL:
-            assert self.run_folder is not None
-            seal(self.run_folder, self.key)
+            complete_end(self.run_folder, self.key)
         else:
             self._place(step)
 
@@ -166,12 +161,14 @@ class Launch:
             assert staged is not None and run_folder is not None
             if step == lifecycle.PUT_IN_PLACE:
                 _move(staged, run_folder)
-            elif step == lifecycle.TAKE_BACK:
-                _move(run_folder, staged)
-            else:
+            elif step == lifecycle.RESTORE:
                 assert previous is not None
-                source, target = (run_folder, previous) if step == lifecycle.SET_ASIDE else (previous, run_folder)
-                _move(source, target)
+                _move(previous, run_folder)
+            else:
+                target = staged if step == lifecycle.TAKE_BACK else previous
+                assert target is not None
+                with run_locked(run_folder):  # who records its end writes to whatever has its name
+                    _move(run_folder, target)
 
 
 def settle(launch: Launch, lock: int, *, queue_is_locked: bool = False, start: bool = True) -> None:
@@ -197,18 +194,6 @@ def settle(launch: Launch, lock: int, *, queue_is_locked: bool = False, start: b
                     launch.perform(step, lock)
         if step in (lifecycle.START, lifecycle.ARCHIVE, lifecycle.DISCARD, lifecycle.FORGET):
             return
-
-
-def seal_present(workspace: Workspace, run_folder: Path, key: str) -> None:
-    """Seal a run that has ended and whose job's folder was deleted, unless another launch has taken its place.
-
-    Raises:
-        OSError: it can be tried again.
-    """
-    manifest = build_manifest(run_folder, key)
-    with queue_locked(workspace):  # without the job's lock, this keeps others from putting a run in its place
-        if valid_state(run_folder).get("key") == key:
-            write_json(run_folder / MANIFEST, manifest)
 
 
 def live_launches(workspace: Workspace, run_folder: Path | None = None) -> Iterator[Launch]:
@@ -253,37 +238,6 @@ def abort_text(job_folder: Path) -> str:
     return f"aborted by {(read_json(job_folder / ABORT) or {}).get('by', 'somebody')}"
 
 
-def exit_record(key: str, state: str, code: int | None, reason: str) -> dict[str, Any]:
-    """The content of ``exit.json``."""
-    return {"key": key, "state": state, "exit_code": code, "reason": reason, "ended_at": time.time()}
-
-
-def with_recorded_exit(run_folder: Path, state: dict[str, Any]) -> dict[str, Any]:
-    """``state`` with the end in ``exit.json``, if it is of the same launch: it is written first and survives a crash."""
-    recorded = read_json(run_folder / EXIT)
-    if not recorded or recorded.get("key") != state.get("key") or state_problem({**state, **recorded}):
-        return state
-    return {**state, **recorded}
-
-
-def record_end(run_folder: Path, key: str, end: str, reason: str) -> dict[str, Any]:
-    """Record the end of a run in place of its dead supervisor, and seal it; returns its state.
-
-    An end that the supervisor recorded stays, and is completed if it was interrupted. The job's lock must be held.
-    """
-    written = valid_state(run_folder) or {"key": key}
-    if written.get("key") != key:
-        return written
-    state = with_recorded_exit(run_folder, written)
-    if state.get("state") not in ENDED:
-        record = exit_record(key, end, None, reason)
-        write_json(run_folder / EXIT, record)
-        state = {**written, **record}
-    write_json(run_folder / STATE, state)
-    seal(run_folder, key)
-    return state
-
-
 def orphans_of(key: str, state: dict[str, Any], run_folder: Path | None) -> job_processes.JobProcesses:
     """The processes of a launch without a supervisor, whose recorded state is ``state``."""
     job = state.get("job")
@@ -300,9 +254,10 @@ def abort_unsupervised(run_folder: Path, key: str, reason: str) -> dict[str, Any
     if state.get("state") in ENDED:
         return state
     termination = orphans_of(key, state, run_folder).terminate(GRACE_S)
-    if termination.pids or key not in UNRECORDED:
+    text = UNRECORDED.get(key, "")
+    if termination.pids or not text:
         gone = "; its supervisor was gone" if state.get("supervisor") else ""
-        UNRECORDED[key] = f"{reason}{gone}{termination.text}{gpu.release_text(termination.pids)}"
-    state = record_end(run_folder, key, "aborted", UNRECORDED[key])
-    del UNRECORDED[key]
+        text = UNRECORDED[key] = f"{reason}{gone}{termination.text}{gpu.release_text(termination.pids)}"
+    state = record_end(run_folder, key, "aborted", text)
+    UNRECORDED.pop(key, None)
     return state

@@ -18,7 +18,7 @@ SET_ASIDE = "set aside"  # move the run before it out of the run's folder
 PUT_IN_PLACE = "put in place"  # give the prepared folder the run's name
 START = "start"  # start its supervisor
 ABORT = "abort"  # end its processes, and record that it was aborted
-RECORD = "record"  # copy the recorded exit to the state
+RECORD = "record"  # copy the recorded exit to the state, and write the manifest
 SEAL = "seal"  # write the manifest
 ARCHIVE = "archive"  # move the launch to those that are over
 TAKE_BACK = "take back"  # undo "put in place"
@@ -73,10 +73,10 @@ def next_step(facts: Facts) -> str:
         if not facts.folder:
             return PUT_IN_PLACE
         return SET_ASIDE if facts.replaced else ARCHIVE  # somebody has put another run there since: it stays
-    if facts.unreadable:
+    if facts.unreadable and not facts.sealed:
         return RECORD if facts.exit else ""  # it stays among the live launches, where it is found to be active
     if not facts.ours:
-        return ARCHIVE  # launched again since, or deleted
+        return ARCHIVE  # launched again since, deleted, or sealed with a state that cannot be read
     if facts.state in SEALED:
         return ARCHIVE if facts.sealed else SEAL
     if facts.exit:

@@ -12,6 +12,7 @@ from typing import Any
 
 from console.hosts.agent.claims import free_name, hold_present, present_launch, settle_others, with_queue_locked
 from console.hosts.agent.launches import Launch, settle
+from console.hosts.agent.locks import run_locked
 from console.hosts.agent.run_states import current_state
 from console.hosts.agent.state_file import valid_state
 from console.hosts.agent.workspace import NotStarted, Refused, Workspace
@@ -91,13 +92,14 @@ def _restore(workspace: Workspace, run_folder: Path, key: str, replaces: str) ->
     if run_folder.exists() and present.key != replaces:
         raise Refused("the run was launched or restored meanwhile; list again what was set aside, then restore")
     with ExitStack() as held:
-        lock = hold_present(workspace, present.key, held)
+        lock = hold_present(workspace, run_folder, present.key, held)
         if lock is not None:
             with suppress(OSError, NotStarted):
                 settle(Launch(workspace, present.key), lock, queue_is_locked=True, start=False)
         if run_folder.exists():
-            # at once: a host that fails here leaves either the one or the other in place, and never none
-            exchange(source, run_folder)
+            with run_locked(run_folder):
+                # at once: a host that fails here leaves either the one or the other in place, and never none
+                exchange(source, run_folder)
             source.rename(free_name(previous, run_folder.name, present.key))
         else:
             source.rename(run_folder)

@@ -12,7 +12,8 @@ from typing import Any
 from console.hosts.agent import job_processes, process
 from console.hosts.agent.caretaker import CARETAKER
 from console.hosts.agent.disk import disk_space
-from console.hosts.agent.launches import live_launches, with_recorded_exit
+from console.hosts.agent.launches import live_launches
+from console.hosts.agent.run_record import with_recorded_exit
 from console.hosts.agent.slurm import state as slurm_state
 from console.hosts.agent.state_file import Remembered, read_state, reported, state_problem, valid_state
 from console.hosts.agent.workspace import JOB, LOCK, NAME, Workspace, error_text

@@ -17,18 +17,19 @@ from console.hosts.agent import gpu, job_processes, process
 from console.hosts.agent.disk import FULL_ERRNOS, disk_space
 from console.hosts.agent.gpu_slots import GpuBusy, GpuRefused, GpuSlots
 from console.hosts.agent.job_environment import job_environment
-from console.hosts.agent.launches import GRACE_S, Launch, abort_text, exit_record, settle
+from console.hosts.agent.launches import GRACE_S, Launch, abort_text, settle
 from console.hosts.agent.lifecycle import owns_run
+from console.hosts.agent.locks import queue_locked, run_locked
 from console.hosts.agent.lost_watch import LostWatch
 from console.hosts.agent.oom import OutOfMemoryWatch
-from console.hosts.agent.queue_lock import queue_locked
+from console.hosts.agent.run_record import exit_record, is_capsule
 from console.hosts.agent.state_file import valid_state
 from console.hosts.agent.workspace import ABORT, JOB, LOCK, Workspace, last_line, read_json, write_json
 from engine.contract.file_lock import is_locked, take_lock
 from engine.contract.run_folder import EXIT, LOG, STATE
 
 QUEUE_POLL_S, MAX_QUEUE_POLL_S = 0.2, 1.0
-QUEUE_TIMEOUT_S = 3.0  # heartbeats and abort requests wait as long
+LOCK_TIMEOUT_S = 3.0  # heartbeats and abort requests wait as long
 HEARTBEAT_S = 2.0
 LOOK_FOR_LOST_S = 30.0
 
@@ -63,6 +64,7 @@ class Supervisor:
         if spec.get("gpu"):
             environ = {**os.environ, **spec.get("env", {})}
             self._gpus = GpuSlots(workspace, spec["gpu"], int(spec["slots"]), environ)
+        self._exit: dict[str, Any] | None = None  # as this supervisor records it
         self._log: int | None = None  # descriptor of the job's log, until the job has started
         self._launches: dict[str, tuple[int, Path]] = {}  # key -> ticket and run folder, of those in the queue
         self.wake, self._wake_write = os.pipe()
@@ -84,7 +86,7 @@ class Supervisor:
     def _enter_queue(self) -> None:
         """Record this supervisor; of two of one launch, the first one."""
         try:
-            with queue_locked(self.workspace, QUEUE_TIMEOUT_S):
+            with queue_locked(self.workspace, LOCK_TIMEOUT_S):
                 self._try_write_state()
         except OSError as error:
             log_line(f"state not written: {error}")
@@ -175,7 +177,7 @@ class Supervisor:
             if self._earlier_run_waits():
                 return None
             self._gpus.ask()
-        with queue_locked(self.workspace, QUEUE_TIMEOUT_S):
+        with queue_locked(self.workspace, LOCK_TIMEOUT_S):
             if self._earlier_run_waits():
                 return None
             number, slot = next(
@@ -333,14 +335,24 @@ class Supervisor:
             OSError: it cannot be written now.
             Replaced: the run is another's.
         """
-        recorded = valid_state(self.run_folder)
-        if not owns_run(self.key, self.state["supervisor"], recorded, process.alive(recorded.get("supervisor"))):
-            raise Replaced(f"not written: {self.run_folder} is {recorded['state']} under {recorded['key']}")
-        write_json(self.run_folder / name, content, durable)
+        with run_locked(self.run_folder, LOCK_TIMEOUT_S):
+            recorded = valid_state(self.run_folder)
+            lives = process.alive(recorded.get("supervisor"))
+            if self._has_other_end():
+                raise Replaced(f"not written: the end of {self.run_folder} is recorded already")
+            if not owns_run(self.key, self.state["supervisor"], recorded, lives):
+                raise Replaced(f"not written: {self.run_folder} is {recorded['state']} under {recorded['key']}")
+            write_json(self.run_folder / name, content, durable)
+
+    def _has_other_end(self) -> bool:
+        """Whether somebody else has recorded the run's end, or sealed it."""
+        exit_there = read_json(self.run_folder / EXIT) or {}
+        ended = exit_there.get("key") == self.key and exit_there != self._exit
+        return ended or is_capsule(self.run_folder, self.key)
 
     def _end(self, state: str, code: int | None, reason: str) -> None:
         """Record the end: the exit first, for the rest can be derived from it; the manifest last, for it covers all files."""
-        record = exit_record(self.key, state, code, reason)
+        record = self._exit = exit_record(self.key, state, code, reason)
         self._retry(lambda: self._write(EXIT, record))
         self._retry(lambda: self._write_state(**record))
         self._retry(lambda: settle(Launch(self.workspace, self.key), self.lock))

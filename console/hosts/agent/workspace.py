@@ -37,15 +37,15 @@ class BrokenFile(Exception):
     """A file of the agent's that exists and does not hold what it should, with the file's name and the reason."""
 
 
-class QueueHeld(OSError):
-    """Another process does not give back the queue's lock; the work can be tried again."""
+class LockHeld(OSError):
+    """Another process does not give back the lock of the queue or of a run; the work can be tried again."""
 
 
 def error_text(error: Exception, workspace: Workspace) -> str:
     """One line on ``error`` for the operator; a full disk is named."""
     if isinstance(error, OSError) and error.errno in FULL_ERRNOS:
         return f"the disk at {mount_point(str(workspace.root))} is full"
-    own = isinstance(error, (Refused, NotStarted, QueueHeld, BrokenFile))
+    own = isinstance(error, (Refused, NotStarted, LockHeld, BrokenFile))
     return str(error) if own else f"{type(error).__name__}: {error}"
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from console.hosts.agent import notify
 from console.hosts.agent.disk import disk_space
 from console.hosts.agent.job_processes import Termination
-from console.hosts.agent.launches import with_recorded_exit
+from console.hosts.agent.run_record import with_recorded_exit
 from console.hosts.agent.slurm import commands as slurm
 from console.hosts.agent.slurm.queue import array_keys, recorded_job
 from console.hosts.agent.slurm.state import mark_submitted

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from console.hosts.agent import process
-from console.hosts.agent.launches import abort_text, record_end, with_recorded_exit
+from console.hosts.agent.launches import abort_text
+from console.hosts.agent.run_record import record_end, with_recorded_exit
 from console.hosts.agent.slurm.queue import ENDED_BY_SLURM, WAITING_STATES, Entry, queue_of
 from console.hosts.agent.state_file import valid_state
 from console.hosts.agent.workspace import ABORT, LOCK, SLURM_JOB, Workspace, last_line, read_json, write_json

@@ -256,7 +256,8 @@ class Model:
             folder = path.folder()
             owner = key_in(folder)
             require(not owner or owner == value["key"], f"{path.name} of {value['key']} is written to {owner}")
-            require(not (MANIFEST in folder and path.name != MANIFEST), f"{path.name} is written to a capsule")
+            require(MANIFEST not in folder, f"{path.name} is written to a capsule")
+            require(path.name != EXIT or EXIT not in folder, "a second end is recorded")
             if path.name == EXIT and value["state"] == "finished":
                 self.finished.add(value["key"])
             if path.name == MANIFEST:

@@ -226,15 +226,26 @@ def rmtree(path: SimPath, ignore_errors: bool = False, **_: Any) -> None:
 
 def take_lock(path: SimPath, wait: bool, dir_fd: int | None = None) -> int | None:
     HOST.step()
-    thread = HOST.current
-    assert thread is not None
     node = path.node
     if node is None:
         folder = path.folder()
         HOST.need_space(for_a_name=True)
         node = folder[path.name] = File()
     assert type(node) is File
-    file = node
+    return _lock(node, wait)
+
+
+def take_folder_lock(path: SimPath, wait: bool) -> int | None:
+    HOST.step()
+    node = path.node
+    if type(node) is not Folder:
+        raise _missing(path)
+    return _lock(node, wait)
+
+
+def _lock(file: File | Folder, wait: bool) -> int | None:
+    thread = HOST.current
+    assert thread is not None
     number = HOST.open_lock(file, thread.process)
     opened = HOST.descriptors[number]
     if wait:
@@ -250,7 +261,7 @@ def is_locked(path: SimPath) -> bool:
     HOST.step()
     thread, node = HOST.current, path.node
     assert thread is not None
-    if type(node) is not File:
+    if node is None:
         return False
     if node.holder is not None:
         return True
@@ -266,7 +277,7 @@ def is_locked(path: SimPath) -> bool:
 def lock_holders(path: SimPath) -> list[dict[str, Any]]:
     """The kernel knows the process that took a lock, not those that inherited it."""
     HOST.step()
-    holder = path.node.holder if type(path.node) is File else None
+    holder = path.node.holder if path.node is not None else None
     return [holder.opener.identity] if holder is not None and holder.opener in holder.owners else []
 
 

@@ -51,16 +51,21 @@ class OpenFile:
 
     __slots__ = ("file", "opener", "owners")
 
-    def __init__(self, file: File, owner: Process) -> None:
+    def __init__(self, file: File | Folder, owner: Process) -> None:
         self.file = file
         self.opener = owner
         self.owners = {owner}
 
 
 class Folder(dict[str, "File | Folder"]):
-    """A folder: its entries by name."""
+    """A folder: its entries by name, and what holds its lock."""
 
     __hash__ = object.__hash__  # type: ignore[assignment]
+    holder: OpenFile | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shared: set[OpenFile] = set()
 
 
 class Process:
@@ -250,7 +255,7 @@ class Host:
         self.boots += 1
         self.last_pid = 100
 
-    def open_lock(self, file: File, process: Process) -> int:
+    def open_lock(self, file: File | Folder, process: Process) -> int:
         self.last_descriptor += 1
         self.descriptors[self.last_descriptor] = OpenFile(file, process)
         return self.last_descriptor

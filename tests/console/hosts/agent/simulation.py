@@ -23,9 +23,10 @@ from console.hosts.agent import (
     job_processes,
     jobs,
     launches,
+    locks,
     process,
-    queue_lock,
     restore,
+    run_record,
     run_states,
     state_file,
     supervisor,
@@ -38,8 +39,8 @@ from tests.console.hosts.agent.simulated_files import SimPath
 from tests.console.hosts.agent.simulated_host import HOST, File, Machine, Process, here
 
 MODULES = (
-    *(abort, caretaker, claims, job_processes, jobs, launches, process),
-    *(queue_lock, restore, run_states, state_file, supervisor, workspace),
+    *(abort, caretaker, claims, job_processes, jobs, launches, locks, process),
+    *(restore, run_record, run_states, state_file, supervisor, workspace),
 )
 RECORDED = run_states.RECORDED
 OWN: list[tuple[object, Callable[[], Any]]] = [
@@ -210,6 +211,7 @@ def replacements() -> list[tuple[object, object]]:
         (durable.write_durably, files.write_durably),
         (durable.sync_folder, lambda _: None),
         (file_lock.take_lock, files.take_lock),
+        (file_lock.take_folder_lock, files.take_folder_lock),
         (file_lock.is_locked, files.is_locked),
         (file_lock.locked, files.locked),
         (run_folder.build_manifest, manifest),

@@ -106,10 +106,12 @@ class Host:
         deadline = time.monotonic() + TIMEOUT_S
         while time.monotonic() < deadline:
             caretaker.look(self.workspace)
+            sealed_key = (read_json(self.run_folder / "manifest.json") or {}).get(
+                "key"
+            )  # before the state: it comes last
             state = self.state()
             key = str(state.get("key", ""))
-            sealed = (read_json(self.run_folder / "manifest.json") or {}).get("key") == key
-            if sealed or (state.get("state") == "lost" and not job_processes(key, None, None)):
+            if sealed_key == key or (state.get("state") == "lost" and not job_processes(key, None, None)):
                 return state
             time.sleep(0.02)
         raise AssertionError(f"still {self.state()}")

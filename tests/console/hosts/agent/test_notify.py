@@ -19,8 +19,9 @@ from console.hosts.agent import jobs, notify, process
 from console.hosts.agent.caretaker import Caretaker
 from console.hosts.agent.claims import Claim, claim
 from console.hosts.agent.end_message import LABELS, message_of, one_line
-from console.hosts.agent.launches import Launch, record_end, start_supervisor
+from console.hosts.agent.launches import Launch, start_supervisor
 from console.hosts.agent.lost_watch import LostWatch
+from console.hosts.agent.run_record import record_end
 from console.hosts.agent.supervisor import Supervisor
 from console.hosts.agent.workspace import ABORT, Workspace, read_json, write_json
 from console.hosts.remote.agent_package import agent_file

@@ -1,8 +1,9 @@
-"""The lock of the host's queue: nobody waits without limit for a process that stands still."""
+"""The locks of the host's queue and of run folders: nobody waits without limit for a process that stands still."""
 
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,21 +17,22 @@ import psutil
 import pytest
 
 from console.hosts.agent import process
-from console.hosts.agent.queue_lock import queue_locked
-from console.hosts.agent.workspace import QueueHeld, Workspace
+from console.hosts.agent.locks import queue_locked, run_locked
+from console.hosts.agent.workspace import LockHeld, Workspace
 from console.hosts.remote.agent_client import AgentClient
 from tests.console.hosts.conftest import FOLDER, Host, in_state, launch, states_when
 
 HOLD = "import fcntl, sys; file = open(sys.argv[1], 'a'); fcntl.flock(file, fcntl.LOCK_EX); print('held', flush=True); input()"
+HOLD_FOLDER = HOLD.replace("file = open(sys.argv[1], 'a')", "import os; file = os.open(sys.argv[1], os.O_RDONLY)")
 HOLD_UNTIL_CONTINUED = HOLD.replace("input()", "import os; os.kill(os.getpid(), 19); file.close(); input()")
 WAIT_FOR_EVER = "import time\nwhile True: time.sleep(60)"
 
 
 @contextmanager
-def holder(workspace: Workspace, code: str = HOLD) -> Iterator[psutil.Process]:
-    """Another process that holds the lock."""
+def holder(workspace: Workspace, code: str = HOLD, path: Path | None = None) -> Iterator[psutil.Process]:
+    """Another process that holds the lock of the queue, or the one on ``path``."""
     workspace.prepare()
-    command = [sys.executable, "-c", code, str(workspace.queue_lock)]
+    command = [sys.executable, "-c", code, str(path or workspace.queue_lock)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None and other.stdout.readline() == b"held\n"
         try:
@@ -59,16 +61,31 @@ def test_a_process_that_keeps_the_lock_is_named(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     with holder(workspace) as other:
         named = rf"held for 0 s by python.* \({other.pid}\)"
-        with pytest.raises(QueueHeld, match=named), queue_locked(workspace, 0.1):
+        with pytest.raises(LockHeld, match=named), queue_locked(workspace, 0.1):
             pass
     with queue_locked(workspace):
+        pass
+
+
+def test_a_run_folder_is_locked_by_itself_so_that_deleting_what_is_in_it_frees_nothing(tmp_path: Path) -> None:
+    run_folder = tmp_path / "runs" / "experiment" / "A_seed1"
+    run_folder.mkdir(parents=True)
+    with holder(Workspace(tmp_path), HOLD_FOLDER, run_folder) as other:
+        shutil.rmtree(tmp_path / "jobs")
+        named = rf"run A_seed1 has been held for 0 s by python.* \({other.pid}\)"
+        with pytest.raises(LockHeld, match=named), run_locked(run_folder, 0.1):
+            pass
+    with run_locked(run_folder):
+        assert list(run_folder.iterdir()) == [], "a full disk does not matter"
+    run_folder.rmdir()
+    with pytest.raises(FileNotFoundError), run_locked(run_folder):
         pass
 
 
 def test_without_a_known_holder_the_wait_has_the_same_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "lock_holders", lambda _: [])
     workspace = Workspace(tmp_path)
-    with holder(workspace), pytest.raises(QueueHeld, match="by an unknown process"), queue_locked(workspace, 0.1):
+    with holder(workspace), pytest.raises(LockHeld, match="by an unknown process"), queue_locked(workspace, 0.1):
         pass
 
 
@@ -76,7 +93,7 @@ def test_a_stopped_process_that_has_the_lock_is_continued(tmp_path: Path) -> Non
     workspace = Workspace(tmp_path)
     with holder(workspace) as other:
         other.suspend()
-        with pytest.raises(QueueHeld, match=r"held for . s by"), queue_locked(workspace, 1.5):
+        with pytest.raises(LockHeld, match=r"held for . s by"), queue_locked(workspace, 1.5):
             pass
         assert other.status() != psutil.STATUS_STOPPED
 
