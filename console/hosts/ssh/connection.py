@@ -119,11 +119,10 @@ async def _connect_verified(
     files = (*hop.known_hosts, access.files.own_known_hosts)
     while True:
         try:
-            known = await asyncio.to_thread(KnownHosts.read, files, hop.revoked_keys)
-        except (OSError, ValueError) as error:
-            raise HostKeyRefused(
-                f"known_hosts cannot be read, so no host key is trusted: {sanitize_line(str(error))}"
-            ) from error
+            known = await asyncio.to_thread(KnownHosts.read, files, hop.revoked_keys, hop.authority_algorithms)
+        except OSError as error:
+            text = sanitize_line(f"{error.filename}: {error.strerror}")
+            raise HostKeyRefused(f"known_hosts cannot be read, so no host key is trusted: {text}") from error
         connected = await _connect_once(hop, tunnel, access, known, opened)
         if isinstance(connected, asyncssh.SSHClientConnection):
             return connected
@@ -206,6 +205,6 @@ async def _connect_once(
 
 def _proxy_error(hop: Hop, proxy: ProxyCommand, error: Exception) -> LinkDown:
     """The error of a connection through ``proxy``, which has ended, with what it said last."""
-    reason = proxy.last_error or ("no answer" if isinstance(error, TimeoutError) else str(error)) or "it ended"
+    reason = proxy.last_error or ("no answer" if isinstance(error, TimeoutError) else "it ended without a message")
     text = f"{hop.login}, by ProxyCommand: {reason}"
     return Misconfigured(sanitize_line(text)) if proxy.cannot_run else LinkDown(sanitize_line(text))

@@ -16,7 +16,7 @@ from asyncssh.public_key import get_default_certificate_algs, get_default_public
 from msgspec import Struct
 
 from console.hosts.ssh.access import Access
-from console.hosts.ssh.errors import HostKeyChanged, HostKeyRefused
+from console.hosts.ssh.errors import HostKeyChanged, HostKeyRefused, Misconfigured
 from console.hosts.ssh.prompts import OperatorUnavailable, Question
 from console.hosts.ssh.route import Hop
 from console.sanitize import sanitize_line
@@ -24,6 +24,7 @@ from engine.contract.durable import sync_folder
 from engine.contract.file_lock import locked
 
 CONFIRM_WORD = "yes"
+BLANKS = re.compile(r"[ \t]+")
 PATTERN_CHARACTERS = frozenset(" \t\r\n,*?!|@#\"'")  # in a name they would make the line trust more than one host
 
 
@@ -69,15 +70,16 @@ def _matches(pattern: str, name: str) -> bool:
 
 def _parsed(file: Path, number: int, text: str) -> KnownHostsLine:
     """A line; raises ValueError if ssh would skip it."""
-    fields = text.split(None, 2 if text.lstrip().startswith("@") else 1)
-    marker, hosts, key = fields if len(fields) == 3 else ("", *fields)
+    # as ssh does it: other blanks than these two are characters like any
+    fields = BLANKS.split(text.strip(" \t\r\n"))
+    marker, hosts, kind, key = (*fields, "")[:4] if fields[0].startswith("@") else ("", *fields, "", "")[:4]
     if marker not in ("", "@cert-authority", "@revoked"):
         raise ValueError(f"unknown marker {marker}")
     if hosts.startswith("|"):
         method, salt, digest = hosts[1:].split("|")
         if method != "1" or not binascii.a2b_base64(salt) or not binascii.a2b_base64(digest):
             raise ValueError("not a hashed name")
-    return KnownHostsLine(file, number, marker, hosts, asyncssh.import_public_key(key))
+    return KnownHostsLine(file, number, marker, hosts, asyncssh.import_public_key(f"{kind} {key}"))
 
 
 class KnownHosts(Struct, frozen=True):
@@ -90,22 +92,33 @@ class KnownHosts(Struct, frozen=True):
     revoked: list[asyncssh.SSHKey] = []
 
     @classmethod
-    def read(cls, files: Iterable[Path], revoked_keys: Path | None = None) -> KnownHosts:
+    def read(
+        cls,
+        files: Iterable[Path],
+        revoked_keys: Path | None = None,
+        authority_algorithms: Sequence[str] | None = None,
+    ) -> KnownHosts:
         """Read ``files``, of which a missing one is empty, and ``revoked_keys``, which must be there. Blocking.
 
+        Args:
+            authority_algorithms: an authority that signs by none of these does not count; None for all.
+
         Raises:
-            OSError: a file exists and cannot be read, or ``revoked_keys`` does not exist.
-            ValueError: ``revoked_keys`` is a binary revocation list, or has a line that is no key.
+            OSError: one of ``files`` exists and cannot be read.
+            Misconfigured: ``revoked_keys`` cannot be read, is a binary revocation list, or has a line that is no key.
         """
         lines: list[KnownHostsLine] = []
         for file in files:
             try:
-                text = file.read_text(encoding="utf-8", errors="replace")
+                text = file.read_bytes().decode("utf-8", "surrogateescape")
             except FileNotFoundError:
                 continue
-            for number, content in enumerate(text.splitlines(), 1):
+            for number, content in enumerate(text.split("\n"), 1):
                 with contextlib.suppress(ValueError):
                     lines.append(_parsed(file, number, content))
+        if authority_algorithms is not None:
+            allowed = {algorithm.encode() for algorithm in authority_algorithms}
+            lines = [line for line in lines if line.marker != "@cert-authority" or allowed & {*line.key.sig_algorithms}]
         return cls(lines, _revoked(revoked_keys) if revoked_keys is not None else [])
 
     def trusted(
@@ -139,12 +152,22 @@ class KnownHosts(Struct, frozen=True):
 
 
 def _revoked(file: Path) -> list[asyncssh.SSHKey]:
-    """The keys of RevokedHostKeys, one a line."""
-    data = file.read_bytes()
+    """The keys of RevokedHostKeys, one a line; raises Misconfigured."""
+    name = f"RevokedHostKeys of the ssh configuration: {sanitize_line(str(file))}"
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise Misconfigured(f"{name}: {error.strerror}") from error
     if data.startswith(b"SSHKRL\n\0"):
-        raise ValueError(f"{file} is a binary revocation list, which is not supported: list the keys, one a line")
-    lines = (line.strip() for line in data.decode("utf-8", "replace").splitlines())
-    return [asyncssh.import_public_key(line) for line in lines if line and not line.startswith("#")]
+        raise Misconfigured(f"{name} is a binary revocation list, which is not supported: list the keys, one a line")
+    keys: list[asyncssh.SSHKey] = []
+    for number, line in enumerate(data.split(b"\n"), 1):
+        if (text := line.strip(b" \t\r")) and not text.startswith(b"#"):
+            try:
+                keys.append(asyncssh.import_public_key(text))
+            except ValueError as error:
+                raise Misconfigured(f"{name} line {number}: not a public key") from error
+    return keys
 
 
 def append_key(file: Path, name: str, key: asyncssh.SSHKey) -> None:

@@ -27,6 +27,7 @@ from engine.contract.local_paths import nameless_user
 
 MAX_HOPS = 8
 DEFAULT_PORT = 22
+CERTIFICATE_SUFFIX = "-cert-v01@openssh.com"
 # AES-GCM has hardware support: several times as fast as ChaCha20, which asyncssh and OpenSSH prefer
 CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 
@@ -44,6 +45,7 @@ class Hop(Struct, frozen=True):
         agent: socket of the ssh agent; None for none.
         known_hosts: files with keys of hosts, the user's and the system's.
         revoked_keys: file of revoked host keys.
+        authority_algorithms: by which an authority may sign a host's certificate; None for all.
         strict: an unknown host key is refused without a question.
         host_key_algorithms_set: the configuration sets HostKeyAlgorithms.
         family, local_address: of the TCP connection.
@@ -67,6 +69,7 @@ class Hop(Struct, frozen=True):
     agent: str | None
     known_hosts: tuple[Path, ...]
     revoked_keys: Path | None
+    authority_algorithms: tuple[str, ...] | None
     strict: bool
     host_key_algorithms_set: bool
     family: int
@@ -161,6 +164,7 @@ async def _hop(
     address = settings.address.lower()
     identities = (Path(identity).expanduser(),) if identity else paths("identityfile")
     user_files, global_files = paths("userknownhostsfile"), paths("globalknownhostsfile")
+    authorities = settings.one("casignaturealgorithms")
     revoked, command, jumps = (settings.one(key) for key in ("revokedhostkeys", "proxycommand", "proxyjump"))
     bind, timeout, alias = (settings.one(key) for key in ("bindaddress", "connecttimeout", "hostkeyalias"))
     families = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
@@ -182,6 +186,7 @@ async def _hop(
             *(files.global_known_hosts if global_files is None else global_files),
         ),
         revoked_keys=tokens.path("RevokedHostKeys", revoked) if revoked else None,
+        authority_algorithms=tuple(authorities.split(",")) if authorities else None,
         strict=settings.one("stricthostkeychecking") in ("true", "yes"),
         host_key_algorithms_set=settings.one("hostkeyalgorithms") is not None,
         family=families.get(settings.one("addressfamily") or "any", socket.AF_UNSPEC),
@@ -219,7 +224,8 @@ def _options(name: str, settings: SshSettings) -> dict[str, Any]:
         "macs": ("mac_algs", get_mac_algs),
         "kexalgorithms": ("kex_algs", get_kex_algs),
         "hostkeyalgorithms": ("server_host_key_algs", lambda: [*get_certificate_algs(), *get_public_key_algs()]),
-        "casignaturealgorithms": ("signature_algs", get_public_key_algs),
+        "pubkeyacceptedalgorithms": ("signature_algs", get_public_key_algs),
+        "pubkeyacceptedkeytypes": ("signature_algs", get_public_key_algs),  # its name until OpenSSH 8.4
     }
     for keyword, (option, supported) in known.items():
         if (text := settings.one(keyword)) is None:
@@ -227,7 +233,10 @@ def _options(name: str, settings: SshSettings) -> dict[str, Any]:
         if (
             settings.parsed_by_ssh
         ):  # ssh has patterns and +, - and ^ resolved, and may know algorithms that asyncssh lacks
-            names = [algorithm for algorithm in text.split(",") if algorithm.encode() in supported()]
+            listed = text.split(",")
+            if option == "signature_algs":  # those of a certificate's key are among them
+                listed += [algorithm.replace(CERTIFICATE_SUFFIX, "") for algorithm in listed]
+            names = [algorithm for algorithm in dict.fromkeys(listed) if algorithm.encode() in supported()]
             if not names:
                 raise Misconfigured(f"{sanitize_line(name)}: none of {keyword} {sanitize_line(text)} is supported")
             options[option] = names

@@ -34,7 +34,7 @@ FILE_LISTS = ("userknownhostsfile", "globalknownhostsfile")
 # what asyncssh's parser has, under the keywords of `ssh -G`
 # fmt: off
 PARSED = (
-    "AddressFamily", "BindAddress", "CASignatureAlgorithms", "CertificateFile", "Ciphers", "Compression",
+    "AddressFamily", "BindAddress", "CertificateFile", "Ciphers", "Compression",
     "ConnectTimeout", "GlobalKnownHostsFile", "GSSAPIAuthentication", "HostKeyAlgorithms", "HostKeyAlias",
     "IdentitiesOnly", "IdentityAgent", "IdentityFile", "KbdInteractiveAuthentication", "KexAlgorithms", "MACs",
     "PasswordAuthentication", "PreferredAuthentications", "ProxyCommand", "ProxyJump", "PubkeyAuthentication",

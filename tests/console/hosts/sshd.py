@@ -106,6 +106,12 @@ class Sshd:
         self._process.wait()
         self._process = None
 
+    def restart(self, settings: tuple[str, ...]) -> None:
+        """Start it again with more lines of sshd_config."""
+        self.stop()
+        self._settings += settings
+        self.start()
+
     def processes(self) -> list[psutil.Process]:
         """The server and its sessions."""
         assert self._process is not None

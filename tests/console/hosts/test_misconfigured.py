@@ -80,6 +80,17 @@ def proxy_command(files: Files) -> str:
     return r"by ProxyCommand: .*no-such-program-anywhere"
 
 
+def revoked_keys(files: Files) -> str:
+    (files.home / "revoked").write_text(f"# laptops\n\n{files.sshd.known_hosts_line()}")
+    (files.home / ".ssh" / "config").write_text(f"RevokedHostKeys {files.home}/revoked\n")
+    return r"RevokedHostKeys of the ssh configuration: .*/home/revoked line 3: not a public key"
+
+
+def missing_revoked_keys(files: Files) -> str:
+    (files.home / ".ssh" / "config").write_text("RevokedHostKeys /none/revoked\n")
+    return r"RevokedHostKeys of the ssh configuration: /none/revoked: No such file or directory"
+
+
 def runs(files: Files) -> str:
     files.runs.chmod(0)
     return r"--runs: .*/runs"
@@ -89,7 +100,10 @@ def runs(files: Files) -> str:
     "a mistake that no attempt can mend: ssh configuration, ProxyCommand, jump, address, key file, Python, runs folder",
     "the command ends at once with one line and exit code 2",
 )
-@pytest.mark.parametrize("mistake", [ssh_config, proxy_command, jump, address, identity, python, runs])
+@pytest.mark.parametrize(
+    "mistake",
+    [ssh_config, proxy_command, jump, address, identity, python, revoked_keys, missing_revoked_keys, runs],
+)
 def test_a_command_ends_at_once_with_one_line(sshd: Sshd, tmp_path: Path, mistake: Callable[[Files], str]) -> None:
     files = Files(tmp_path, sshd)
     message = mistake(files)

@@ -59,6 +59,16 @@ class Desk:
             certificate.write_certificate(self.folder / f"{name}.cert")
         return self.folder / name
 
+    def certify_server(self) -> str:
+        """Give the server a certificate of the authority; returns the authority's line of known_hosts, without its marker."""
+        folder = self.server.folder
+        certificate = self.authority.generate_host_certificate(
+            self.server.host_keys[0], "host", principals=["127.0.0.1"]
+        )
+        certificate.write_certificate(folder / "host_0-cert.pub")
+        self.server.restart((f"HostCertificate {folder}/host_0-cert.pub",))
+        return self.line(key=self.authority)
+
     @property
     def identity(self) -> str:
         """The line of a configuration with the key that the server knows."""

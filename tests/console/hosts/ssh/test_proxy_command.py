@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from console.hosts.ssh.access import Access
-from console.hosts.ssh.errors import HostKeyRefused
+from console.hosts.ssh.errors import HostKeyRefused, LinkDown
 from tests.console.hosts.ssh.desk import RAMP, Desk
 from tests.console.hosts.sshd import connect
 
@@ -27,6 +27,13 @@ async def test_a_proxy_command_ends_with_its_connection(desk: Desk) -> None:
     assert len(pids) == 4
     while any(is_running(pid) for pid in pids):
         await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("command", ["false", "echo neither SSH nor an error"])
+async def test_a_proxy_command_that_ends_in_silence_is_told_in_words(desk: Desk, command: str) -> None:
+    files, _ = desk.write(f"{desk.identity}ProxyCommand {command}\n")
+    with pytest.raises(LinkDown, match="by ProxyCommand: it ended without a message"):
+        await connect(RAMP, Access(files))
 
 
 RELAY = """import os, socket, subprocess, sys, threading
