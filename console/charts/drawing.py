@@ -258,20 +258,22 @@ class _Canvas:
         self._warnings()
 
     def _references(self, style: int) -> list[tuple[int, int, str]]:
-        """Draw the levels; where their names go, those of levels outside of the canvas at its edge."""
-        rows, names = [], []
+        """Draw the levels; where their names go, those of levels outside of the canvas at its edge.
+
+        Names take at most half of the rows: those of levels inside of the canvas come first.
+        """
+        named: list[tuple[bool, int, str]] = []
         for reference, level in zip(self._chart.references, _reference_levels(self._chart), strict=False):
             y = (level - self._y[0]) / (self._y[1] - self._y[0])
             inside = 0 <= y <= 1
             if inside:
                 self.raster.level(y, style, self._signs["level"])
             arrow = "" if inside else self._signs["above" if y > 1 else "below"]
-            value = "" if reference.name[-1].isdigit() else f" {self._chart.metric.value_text(reference.value)}"
-            rows.append(min(self.raster.rows - 2, self.raster.row_of(min(1.0, max(0.0, y)))))  # above the warnings
-            names.append(f"{reference.name}{value}{arrow}")
-        if len(rows) > self.raster.rows // 2:
-            return []
-        return [(1, row, name) for row, name in zip(spread_rows(rows, self.raster.rows - 1), names, strict=True)]
+            row = min(self.raster.rows - 2, self.raster.row_of(min(1.0, max(0.0, y))))  # above the warnings
+            named.append((not inside, row, f"{self._chart.metric.reference_text(reference)}{arrow}"))
+        kept = sorted(named, key=lambda one: one[0])[: self.raster.rows // 2]
+        rows = spread_rows([row for _, row, _ in kept], self.raster.rows - 1)
+        return [(1, row, name) for row, (_, _, name) in zip(rows, kept, strict=True)]
 
     def _warnings(self) -> None:
         for curve in self._chart.curves:

@@ -118,12 +118,20 @@ def _draw_references(axes: Any, chart: Chart) -> None:
     """Levels and their names; those of levels outside of the axes at the edge."""
     low, high = axes.get_ylim()
     for reference in chart.references:
-        name, at = reference.name, min(high, max(low, reference.value))
+        name, at = chart.metric.reference_text(reference), min(high, max(low, reference.value))
         if at == reference.value:
             axes.axhline(at, color="0.5", linestyle=":", linewidth=1)
         else:
             name += " (above)" if reference.value > high else " (below)"
-        axes.annotate(name, (0, at), xycoords=("axes fraction", "data"), color="0.4", fontsize="small")
+        axes.annotate(
+            name,
+            (0, at),
+            (4, 2),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            color="0.4",
+            fontsize="small",
+        )
 
 
 def _limit(axes: Any, chart: Chart, lines: list[Line]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
@@ -11,7 +11,7 @@ from msgspec import Struct
 from console.format import duration, number
 from console.runs.run_view import ELAPSED, FIRST_TIER, LEARNING_RATE, LOSS, STEP, RunView
 from console.runs.series import Series
-from engine.contract.events import Measurement, SetScores
+from engine.contract.events import BaselineScores, Measurement, SetScores
 from engine.contract.experiment import TIERS
 from engine.contract.settings import RunId
 
@@ -22,6 +22,21 @@ XAxis = Literal["step", "epoch", "elapsed"]
 X_AXES: tuple[XAxis, ...] = ("step", "epoch", "elapsed")
 _SET_SCORES = {"top1": "top-1", "top3": "top-3", "coherence": "coherence"}
 _GATED = {"top1": "retrieval_top1", "top3": "retrieval_top3", "coherence": "coherence_accuracy"}
+
+
+class Reference(Struct, frozen=True):
+    """A value to compare a metric with, drawn as a level line.
+
+    Attributes:
+        value: in the metric's unit.
+        name: ``pooling`` (frozen mean pooling), ``chance`` (ranking at random), ``gate`` (a ship blocker's threshold),
+            ``right = wrong``, ``uniform``.
+        conditions: those that it is of; empty where it is the same for all.
+    """
+
+    value: float
+    name: str
+    conditions: tuple[str, ...] = ()
 
 
 class Metric(Struct, frozen=True):
@@ -56,12 +71,10 @@ class Metric(Struct, frozen=True):
         """``value`` in at most 7 characters, percentages with one decimal; ``-`` for None."""
         return f"{value:.1f}" if value is not None and self.unit.startswith("%") else number(value)
 
-
-class Reference(Struct, frozen=True):
-    """A value drawn as a level line to compare a metric with, such as a gate's threshold, and its name."""
-
-    value: float
-    name: str
+    def reference_text(self, reference: Reference) -> str:
+        """Name, conditions and value of ``reference``: ``chance 24.1%``."""
+        value = self.value_text(reference.value) + ("%" if self.unit == "%" else "")
+        return " ".join(part for part in (reference.name, ",".join(reference.conditions), value) if part)
 
 
 _STEP_COLUMNS = {"loss": LOSS, "learning_rate": LEARNING_RATE} | {
@@ -132,16 +145,26 @@ def value_of(measurement: Measurement, metric: Metric) -> float | None:
         return None
     if rest in ("loss", "margin", "attention_entropy"):
         return float(getattr(measurement, rest))
-    value = measurement.tiers.get(rest) if rest not in ("top1", "score") else getattr(measurement, rest)
-    return None if value is None else 100 * float(value)
+    return _score_of(measurement, metric)
 
 
-def _mean_pool_value(measurement: Measurement, metric: Metric) -> float | None:
+def _baselines(one: Measurement) -> Iterator[tuple[str, BaselineScores]]:
+    """What a head is held against on the same development data, by name."""
+    yield "pooling", BaselineScores(one.mean_pool_top1, one.mean_pool_tiers, one.mean_pool_score, one.mean_pool_sets)
+    if one.chance is not None:
+        yield "chance", one.chance
+
+
+def _score_of(scores: Measurement | BaselineScores, metric: Metric) -> float | None:
+    """``metric`` of one model's scores on development data in percent; None where it is no score or not known."""
     kind, _, rest = metric.name.partition(".")
     if kind == "set":
         name, _, score = rest.rpartition(".")
-        return _of_sets(measurement.mean_pool_sets, name, score)
-    return 100 * float(getattr(measurement, f"mean_pool_{rest}")) if rest in ("top1", "score") else None
+        return _of_sets(scores.sets, name, score)
+    if kind != "dev":
+        return None
+    value = scores.tiers.get(rest) if rest not in ("top1", "score") else getattr(scores, rest)
+    return None if value is None else 100 * float(value)
 
 
 def _of_sets(sets: Iterable[SetScores], name: str, score: str) -> float | None:
@@ -150,31 +173,34 @@ def _of_sets(sets: Iterable[SetScores], name: str, score: str) -> float | None:
 
 
 def references_of(views: Mapping[RunId, RunView], metric: Metric, gates: Gates | None = None) -> tuple[Reference, ...]:
-    """Reference values of ``metric``: frozen mean pooling, the gate's threshold, the value of a head that has learned nothing.
+    """Reference values of ``metric``: frozen mean pooling, chance, the gate's threshold, the value of an untrained head.
 
-    Mean pooling is named by condition where conditions are measured on different data.
+    Mean pooling and chance have the names of conditions where these are measured on different data.
     """
-    pooled: dict[str, list[str]] = {}
-    values: dict[str, float] = {}
-    for run, view in views.items():
-        value = _mean_pool_value(view.measurements[-1], metric) if view.measurements else None
-        if value is not None:
-            shown = f"{value:.1f}"
-            values[shown] = value
-            pooled.setdefault(shown, []).append(run.condition)
-    references = [
-        Reference(values[shown], "pooling" if len(pooled) == 1 else f"pooling {','.join(dict.fromkeys(conditions))}")
-        for shown, conditions in pooled.items()
-    ]
+    references = _baseline_references(views, metric)
     score = metric.name.rpartition(".")[2]
     if gates is not None and metric.name.startswith(("set.", "dev.top1")) and score in _GATED:
         threshold = 100 * float(getattr(gates, _GATED[score]))
-        references.append(Reference(threshold, f"gate {threshold:g}"))
+        references.append(Reference(threshold, "gate"))
     if metric.name == "dev.margin":
         references.append(Reference(0.0, "right = wrong"))
     if metric.name == "dev.attention_entropy":
         references.append(Reference(1.0, "uniform"))
     return tuple(references)
+
+
+def _baseline_references(views: Mapping[RunId, RunView], metric: Metric) -> list[Reference]:
+    found: dict[str, dict[str, tuple[float, list[str]]]] = {"pooling": {}, "chance": {}}
+    for run, view in views.items():
+        for name, scores in _baselines(view.measurements[-1]) if view.measurements else ():
+            value = _score_of(scores, metric)
+            if value is not None:  # values that read the same are one line
+                found[name].setdefault(metric.value_text(value), (value, []))[1].append(run.condition)
+    return [
+        Reference(value, name, tuple(dict.fromkeys(conditions)) if len(levels) > 1 else ())
+        for name, levels in found.items()
+        for value, conditions in levels.values()
+    ]
 
 
 def epochs_per_step(view: RunView) -> float | None:

@@ -108,7 +108,10 @@ class Raster:
 
     def text(self, column: int, row: int, text: str, style: int) -> None:
         """Write ``text`` from ``column`` on, over everything drawn so far; cut at the right edge."""
-        for at, letter in enumerate(text[: self.columns - column]):
+        text = text[: self.columns - column]
+        # without the dots that a blank would let through
+        self._cell_dots()[row, :, column : column + len(text)] = False
+        for at, letter in enumerate(text):
             self._signs[row, column + at], self._under[row, column + at] = ord(letter), False
             self._styles[row, column + at] = style
 

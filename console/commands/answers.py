@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from console.charts.metrics import Reference
 from console.commands.output import ProgressKind, print_line, progress_as_ndjson
 from console.hosts.preflight.checks import Check, Status
 from console.hosts.transfer.verdict import Verdict
@@ -340,13 +341,14 @@ class ConditionCurve(Struct, frozen=True):
 
 
 class MetricCurves(Struct, frozen=True):
-    """Curves of one metric: of each run, or with ``--mean`` of each condition."""
+    """Curves of one metric: of each run, or with ``--mean`` of each condition; what the metric is compared with."""
 
     metric: str
     label: str
     unit: str
     runs: tuple[RunCurveAnswer, ...]
     means: tuple[ConditionCurve, ...]
+    references: tuple[Reference, ...] = ()
 
 
 class CurvesAnswer(Struct, frozen=True):

@@ -15,7 +15,13 @@ from msgspec.structs import replace
 from console import exit_codes
 from console.charts.chart import Chart, ChartOptions, chart_of
 from console.charts.metrics import LOSS_METRIC, Metric, metrics_of
-from console.commands.answers import ConditionCurve, CurvesAnswer, MetricCurves, RunCurveAnswer, print_json
+from console.commands.answers import (
+    ConditionCurve,
+    CurvesAnswer,
+    MetricCurves,
+    RunCurveAnswer,
+    print_json,
+)
 from console.commands.context import Context, output_file
 from console.commands.output import output_width, print_line, prints_ascii, report, table
 from console.hosts.pull.local_runs import LocalRun
@@ -168,12 +174,12 @@ def _answer(chart: Chart) -> MetricCurves:
             ConditionCurve(name, *(tuple(part.tolist()) for part in (of.counts, of.xs, of.means, of.lows, of.highs)))
             for name, of in bands_of(chart).items()
         )
-        return MetricCurves(metric.name, metric.label, metric.unit, (), means)
+        return MetricCurves(metric.name, metric.label, metric.unit, (), means, chart.references)
     runs = []
     for curve in chart.curves:
         xs, values = _points(curve.series, options.smoothing)
         runs.append(RunCurveAnswer(curve.run.condition, curve.run.seed, xs, values))
-    return MetricCurves(metric.name, metric.label, metric.unit, tuple(runs), ())
+    return MetricCurves(metric.name, metric.label, metric.unit, tuple(runs), (), chart.references)
 
 
 def _points(series: Series, smoothing: float) -> tuple[tuple[float, ...], tuple[float | None, ...]]:

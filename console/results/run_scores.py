@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from math import comb
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +14,7 @@ import polars as pl
 from console.results.records import ModelScores
 from console.results.statistics.estimates import Floats, Integers
 from console.sanitize import sanitize_line
-from engine.contract.items import KILLER_DIGITS, KILLER_MARGIN, KILLER_RANK
+from engine.contract.items import KILLER_DIGITS, KILLER_MARGIN, KILLER_RANK, chance_in_top
 from engine.contract.metrics import Margins, Metrics, TierScore
 
 HEAD, MEAN_POOL, WORD_OVERLAP, RANDOM = "head", "mean_pool", "word_overlap", "random"
@@ -195,13 +194,8 @@ def _inferred_killers(
 def _chance(items: pl.DataFrame, top: int) -> Floats:
     """The chance of each item that ``top`` candidates drawn without replacement hold a right one."""
     pairs = list(zip(items["candidates"].to_list(), items["right"].list.sum().to_list(), strict=True))
-    chances = {pair: _chance_of(*pair, top) for pair in set(pairs)}
+    chances = {pair: chance_in_top(*pair, top) for pair in set(pairs)}
     return np.array([chances[pair] for pair in pairs])
-
-
-def _chance_of(candidates: int, right: int, top: int) -> float:
-    drawn = min(top, candidates)
-    return 1.0 - comb(candidates - right, drawn) / comb(candidates, drawn)
 
 
 def _digest(*parts: npt.NDArray[np.generic] | list[str]) -> str:

@@ -12,7 +12,18 @@ from msgspec.structs import replace
 from console.format import seconds_left
 from console.runs.series import Columns, Series
 from console.sanitize import sanitize_line
-from engine.contract.events import Checkpoint, End, Evaluation, Event, Measurement, Progress, Stage, Step, Warning
+from engine.contract.events import (
+    Checkpoint,
+    End,
+    Evaluation,
+    Event,
+    Measurement,
+    Progress,
+    SetScores,
+    Stage,
+    Step,
+    Warning,
+)
 from engine.contract.experiment import ADVERSARIAL, EASY, ROBUST, TIERS
 from engine.contract.settings import RunId
 from engine.contract.state import RunState
@@ -180,12 +191,24 @@ def _shares(tiers: dict[str, int]) -> tuple[float, ...]:
 
 def _safe(measurement: Measurement) -> Measurement:
     """``measurement`` with names that are safe to show: a user may name a development set anything."""
+    chance = measurement.chance
     return replace(
         measurement,
         score_name=sanitize_line(measurement.score_name),
-        sets=tuple(replace(one, name=sanitize_line(one.name)) for one in measurement.sets),
-        mean_pool_sets=tuple(replace(one, name=sanitize_line(one.name)) for one in measurement.mean_pool_sets),
+        tiers=_safe_tiers(measurement.tiers),
+        sets=_safe_sets(measurement.sets),
+        mean_pool_sets=_safe_sets(measurement.mean_pool_sets),
+        mean_pool_tiers=_safe_tiers(measurement.mean_pool_tiers),
+        chance=chance and replace(chance, tiers=_safe_tiers(chance.tiers), sets=_safe_sets(chance.sets)),
     )
+
+
+def _safe_sets(sets: Iterable[SetScores]) -> tuple[SetScores, ...]:
+    return tuple(replace(one, name=sanitize_line(one.name)) for one in sets)
+
+
+def _safe_tiers(scores: dict[str, float]) -> dict[str, float]:
+    return {sanitize_line(tier): value for tier, value in scores.items()}
 
 
 def _changes(body: Stage | Progress | Checkpoint | Evaluation | End) -> dict[str, object]:

@@ -63,6 +63,15 @@ class SetScores(Struct, frozen=True, gc=False):
     coherence: Fraction | None = None
 
 
+class BaselineScores(Struct, frozen=True, gc=False):
+    """Scores on the development data of what needs no training, fractions of 1; the fields are as in ``Measurement``."""
+
+    top1: Fraction
+    tiers: dict[str, Fraction]
+    score: Fraction
+    sets: tuple[SetScores, ...] = ()
+
+
 class Measurement(Struct, frozen=True, gc=False, tag="measurement"):
     """The head's scores on development data after ``step`` optimizer steps (0: after the warm start).
 
@@ -75,6 +84,8 @@ class Measurement(Struct, frozen=True, gc=False, tag="measurement"):
         score, mean_pool_score: what the best measurement is chosen by; ``score_name`` says in words what it is.
         best_step: the step of the best measurement so far, this one included.
         tier3_exposures: how often each tier3 bundle is expected to have been drawn until now; None where there is none.
+        chance: expected scores of a model that ranks at random; None in events of an older engine.
+        mean_pool_tiers: top-1 of frozen mean pooling by tier; empty in events of an older engine.
     """
 
     step: Count
@@ -93,6 +104,8 @@ class Measurement(Struct, frozen=True, gc=False, tag="measurement"):
     sets: tuple[SetScores, ...] = ()
     mean_pool_sets: tuple[SetScores, ...] = ()
     tier3_exposures: EpochsDone | None = None
+    chance: BaselineScores | None = None
+    mean_pool_tiers: dict[str, Fraction] = {}
 
 
 class Warning(Struct, frozen=True, gc=False, tag="warning"):

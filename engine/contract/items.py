@@ -29,6 +29,7 @@
 
 from __future__ import annotations
 
+from math import comb
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 ReasonCode = Literal[
@@ -44,6 +45,15 @@ KILLER_RANK = 4
 """A retrieval item is a killer of a model that gets it wrong with a margin no higher or a rank no better than these."""
 KILLER_DIGITS = 5
 """A margin is rounded to these before it is compared."""
+
+
+def chance_in_top(candidates: int, right: int, top: int) -> float:
+    """Probability that ``top`` of ``candidates``, drawn without replacement, hold one of the ``right`` ones.
+
+    It is the exact expectation of top-``top`` accuracy on an item for a model that ranks at random.
+    """
+    drawn = min(top, candidates)
+    return 1.0 - comb(candidates - right, drawn) / comb(candidates, drawn)
 
 
 class ItemRow(NamedTuple):

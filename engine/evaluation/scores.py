@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from math import comb
 from typing import NamedTuple
 
 from engine.contract.experiment import TIERS
-from engine.contract.items import ItemRow
+from engine.contract.items import ItemRow, chance_in_top
 from engine.contract.metrics import Estimate, Informativeness, Margins, Scores, TierScore
 from engine.evaluation.intervals import clustered_mean, paired_difference
 from engine.evaluation.item_classes import COHERENCE_CLASSES, INFORMATIVE, PLACEHOLDER, RETRIEVAL_CLASSES
@@ -42,13 +41,9 @@ def ranked_results(ranks: Sequence[int], margins: Sequence[float]) -> Results:
 
 
 def guessing_results(rows: Sequence[ItemRow]) -> Results:
-    """The exact expectation of guessing: the share of draws without replacement that hold a right candidate."""
-    return Results([_chance(row, 1) for row in rows], [_chance(row, 3) for row in rows], None)
-
-
-def _chance(row: ItemRow, top: int) -> float:
-    drawn = min(top, row.candidates)
-    return 1.0 - comb(row.candidates - sum(row.right), drawn) / comb(row.candidates, drawn)
+    """The exact expectation of a model that ranks the candidates of each row at random; it has no margins."""
+    top1, top3 = ([chance_in_top(row.candidates, sum(row.right), top) for row in rows] for top in (1, 3))
+    return Results(top1, top3, None)
 
 
 def model_scores(rows: Sequence[ItemRow], results: Results) -> Scores:

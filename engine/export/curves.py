@@ -77,6 +77,14 @@ def _values(body: Body) -> Iterator[tuple[str, float]]:
             yield "development/mean_pool/top1", measured.mean_pool_top1
             yield "development/mean_pool/score", measured.mean_pool_score
             yield from _set_values("development/mean_pool", measured.mean_pool_sets)
+            yield from (
+                (f"development/mean_pool/{tier}/top1", value) for tier, value in measured.mean_pool_tiers.items()
+            )
+            if measured.chance is not None:
+                yield "development/chance/top1", measured.chance.top1
+                yield "development/chance/score", measured.chance.score
+                yield from ((f"development/chance/{tier}/top1", value) for tier, value in measured.chance.tiers.items())
+                yield from _set_values("development/chance", measured.chance.sets)
             if measured.tier3_exposures is not None:
                 yield "train/tier3_exposures", measured.tier3_exposures
         case Evaluation() as scores:

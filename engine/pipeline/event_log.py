@@ -70,9 +70,10 @@ def log_line(event: Event) -> str | None:
 
 def _measurement_line(it: Measurement) -> str:
     best = "the best so far" if it.best_step == it.step else f"the best is that of step {it.best_step}"
+    chance = f", chance {it.chance.top1:.1%}" if it.chance is not None else ""
     parts = [
         f"measured at step {it.step}/{it.total_steps} (epoch {it.epoch:.2f}): dev top-1 {it.top1:.1%} "
-        f"(mean pooling {it.mean_pool_top1:.1%}), margin {it.margin:+.4f}, loss {it.loss:.4f}, "
+        f"(mean pooling {it.mean_pool_top1:.1%}{chance}), margin {it.margin:+.4f}, loss {it.loss:.4f}, "
         f"attention entropy {it.attention_entropy:.3f}"
     ]
     for scores, pooled in zip(it.sets, it.mean_pool_sets, strict=False):

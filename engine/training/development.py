@@ -10,6 +10,7 @@ from torch import Tensor
 
 from engine.contract.events import SetScores
 from engine.contract.experiment import SenseText
+from engine.contract.items import chance_in_top
 from engine.data.bundles.encoder_text import coherence_inputs, encoder_input_of
 from engine.data.records import Bundle, CoherenceItem, DevelopmentSet, RetrievalItem, UsageEvent
 from engine.encoder.token_states import TokenStates
@@ -54,6 +55,13 @@ class ItemArrays(NamedTuple):
         parts = torch.split(torch.arange(len(self.query), device=self.query.device), CHUNK_ITEMS)
         return torch.cat([self._chunk_ranks(embedding, part) for part in parts])
 
+    def chance(self, top: int) -> float | None:
+        """Expected share of queries with a right candidate in the first ``top`` when ranked at random; None without any."""
+        if not len(self.query):
+            return None
+        counts = zip(self.mask.sum(dim=1).tolist(), self.right.sum(dim=1).tolist(), strict=True)
+        return _mean([chance_in_top(candidates, right, top) for candidates, right in counts])
+
     def _chunk_ranks(self, embedding: Tensor, part: Tensor) -> Tensor:
         # a sum for each pair, not a matrix product: candidates of the same text then tie exactly
         query = embedding[self.query[part]].double().unsqueeze(1)  # (c, 1, E)
@@ -74,6 +82,10 @@ class ItemSet(NamedTuple):
         """Scores of the model with ``embedding`` (U, E), unit rows."""
         ranks, steps = self.retrieval.ranks(embedding), self.coherence.ranks(embedding)
         return SetScores(self.name, _share(ranks <= 1), _share(ranks <= 3), _share(steps <= 1))
+
+    def chance(self) -> SetScores:
+        """Expected scores of a model that ranks at random."""
+        return SetScores(self.name, self.retrieval.chance(1), self.retrieval.chance(3), self.coherence.chance(1))
 
 
 class DevelopmentData(NamedTuple):

@@ -17,7 +17,7 @@ from engine.contract.run_folder import RunFolder
 from engine.contract.settings import Settings
 from engine.data.records import Dataset
 from engine.encoder.token_states import TokenStates
-from engine.model.embedding import frozen_all, mean_pool_of
+from engine.model.embedding import frozen_all
 from engine.model.head import Head
 from engine.training.adamw import AdamW, learning_rates
 from engine.training.bundle_arrays import (
@@ -32,7 +32,7 @@ from engine.training.curriculum import EpochSampler, sampling_weights, tier3_exp
 from engine.training.development import DevelopmentData, selection_score_name
 from engine.training.guardrails import SPIKE_WINDOW, dilution, early_warning, loss_spike
 from engine.training.losses import TrainingData, batch_loss, bundle_similarities
-from engine.training.validation import DevelopmentScores, Validation, score, validate
+from engine.training.validation import Baselines, Validation, baselines_of, validate
 from engine.training.warm_start import warm_start
 
 CHECKPOINT_EVERY = 500
@@ -73,10 +73,7 @@ def train(
     dev = DevelopmentData.from_records(dataset.dev, dataset.development, states, sense_text, glosses)
     _check_comparable(data.bundles, dev.bundles)
     # of the development bundles once, because they cost more than the head's at each measurement
-    baseline, dev_frozen = (
-        score(mean_pool_of(states, dev.rows), dev),
-        bundle_similarities(frozen[dev.rows], dev.bundles),
-    )
+    baselines, dev_frozen = baselines_of(states, dev), bundle_similarities(frozen[dev.rows], dev.bundles)
     tiers = [bundle.tier for bundle in bundles]
     sampler = EpochSampler(sampling_weights(tiers, settings.curriculum), recipe.batch_size, settings.seed)
     total_steps = recipe.total_steps(sampler.batches)
@@ -90,7 +87,7 @@ def train(
     def measure(position: Position) -> Generator[Body, None, Position]:
         validation = validate(head, states, dev_frozen, dev, recipe)
         exposures = tier3_exposures(position.step * recipe.batch_size, tiers, settings.curriculum)
-        position = yield from _keep_if_best(position, train_state, validation, baseline, exposures)
+        position = yield from _keep_if_best(position, train_state, validation, baselines, exposures)
         yield checkpoint(position)
         return position
 
@@ -148,13 +145,13 @@ def _keep_if_best(
     position: Position,
     train_state: TrainState,
     validation: Validation,
-    baseline: DevelopmentScores,
+    baselines: Baselines,
     exposures: float | None,
 ) -> Generator[Body, None, Position]:
     """Keep the head if its ``validation`` is the best so far, and report the measurement; the first of equal ones stays."""
     if not math.isfinite(validation.loss):
         yield from _fail(position.step, f"development loss at step {position.step}: {validation.loss}")
-    scores = validation.scores
+    scores, pooled = validation.scores, baselines.mean_pool
     if not train_state.best or scores.selection > position.best_score:
         train_state.keep_as_best()
         name = selection_score_name(scores.sets)
@@ -168,14 +165,16 @@ def _keep_if_best(
         loss=validation.loss,
         tiers=scores.ranking.tiers,
         attention_entropy=validation.attention_entropy,
-        mean_pool_top1=baseline.ranking.top1,
+        mean_pool_top1=pooled.ranking.top1,
         score=scores.selection,
-        mean_pool_score=baseline.selection,
+        mean_pool_score=pooled.selection,
         score_name=position.score_name,
         best_step=position.best_step,
         sets=scores.sets,
-        mean_pool_sets=baseline.sets,
+        mean_pool_sets=pooled.sets,
         tier3_exposures=exposures,
+        chance=baselines.chance,
+        mean_pool_tiers=pooled.ranking.tiers,
     )
     return position
 

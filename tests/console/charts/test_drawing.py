@@ -176,9 +176,23 @@ def test_without_colour_there_is_no_style() -> None:
 
 
 def test_references_are_drawn_and_named_and_one_far_away_is_named_at_the_edge() -> None:
-    made = chart([50.0, 52.0, 54.0], metric=PERCENT, references=(Reference(49.0, "pooling"), Reference(5.0, "gate 5")))
+    made = chart([50.0, 52.0, 54.0], metric=PERCENT, references=(Reference(49.0, "pooling"), Reference(5.0, "gate")))
     text = canvas(made)
-    assert "pooling 49.0" in text and "- - - -" in text and "gate 5v" in text
+    assert "pooling 49.0%" in text and "- - - -" in text and "gate 5.0%v" in text
+
+
+def test_a_small_chart_names_what_lies_inside_of_it_before_what_is_far_away() -> None:
+    references = (Reference(5.0, "gate"), Reference(52.0, "pooling"), Reference(51.0, "chance"))
+    made = chart([50.0, 52.0, 54.0], metric=PERCENT, references=references)
+    small = draw(made, 60, 8).plain
+    assert "pooling 52.0%" in small and "chance 51.0%" in small and "gate" not in small
+    assert "gate 5.0%" in draw(made, 60, 14).plain
+
+
+@pytest.mark.parametrize("glyphs", ["braille", "blocks", "ascii"])
+def test_the_name_of_a_reference_is_whole_where_curves_cross_it(glyphs: GlyphName) -> None:
+    made = chart([50.0 + step % 5 for step in range(100)], metric=PERCENT, references=(Reference(52.0, "pooling"),))
+    assert "pooling 52.0%" in draw(made, 60, 8, glyphs).plain
 
 
 def test_warnings_of_guardrails_stand_at_their_step() -> None:
@@ -188,11 +202,19 @@ def test_warnings_of_guardrails_stand_at_their_step() -> None:
     assert "^ warning" in lines(made)[0]
 
 
-def test_the_chart_of_a_run_names_gate_pooling_and_the_best_measurement() -> None:
+def test_the_chart_of_a_run_names_gate_pooling_chance_and_the_best_measurement() -> None:
     run = RunId("A", 42)
     made = chart_of({run: view_of(run, "running", training(100))}, PERCENT, ChartOptions(), selected=run, gates=Gates())
     text = draw(made, 100, 14).plain
-    for part in ("dev top-1 %", "A/42 best at epoch 2.0", "pooling 45.2", "gate 30↓", "▸A/42 48.0", " step"):
+    for part in (
+        "dev top-1 %",
+        "A/42 best at epoch 2.0",
+        "pooling 45.2%",
+        "chance 43.5%",
+        "gate 30.0%↓",
+        "▸A/42 48.0",
+        " step",
+    ):
         assert part in text
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from console.charts.metrics import X_AXES, Metric, XAxis, metrics_of, references_of, series_of, step_at_x, x_at_step
 from console.runs.run_view import RunView, reduce
-from engine.contract.events import Event, Stage, Step
+from engine.contract.events import BaselineScores, Event, Stage, Step, decode, encode
 from engine.contract.experiment import Gates
 from engine.contract.settings import RunId
 from tests.console.ui.scenes import training, view_of
@@ -87,13 +88,38 @@ def test_a_place_on_an_axis_is_a_step_and_back(x: XAxis) -> None:
     assert (x_at_step(VIEWS[B], 5, "epoch"), step_at_x(VIEWS[B], 5, "elapsed")) == (None, None)
 
 
-def test_a_metric_is_held_against_mean_pooling_its_gate_and_what_nothing_learned_is() -> None:
+def test_a_metric_is_held_against_mean_pooling_chance_its_gate_and_what_nothing_learned_is() -> None:
     def named(name: str) -> list[tuple[str, float]]:
         return [(one.name, round(one.value, 3)) for one in references_of(VIEWS, metric(name), Gates())]
 
-    assert named("dev.top1") == [("pooling", 45.2), ("gate 30", 30.0)]
-    assert named("set.wordnet.coherence") == [("pooling", 71.2), ("gate 80", 80.0)]
+    assert named("dev.top1") == [("pooling", 45.2), ("chance", 43.5), ("gate", 30.0)]
+    assert named("set.wordnet.coherence") == [("pooling", 71.2), ("chance", 39.7), ("gate", 80.0)]
     assert named("dev.margin") == [("right = wrong", 0.0)]
     assert named("dev.attention_entropy") == [("uniform", 1.0)]
+    assert named("dev.score") == [("pooling", 58.2), ("chance", 41.6)]
     assert named("loss") == named("learning_rate") == []
     assert references_of({B: VIEWS[B]}, metric("dev.top1")) == ()
+
+
+def test_baselines_have_the_names_of_conditions_measured_on_different_data_and_one_value_of_a_tier() -> None:
+    def measured(run: RunId, chance: float) -> RunView:
+        scores = BaselineScores(chance, {"tier2_robust": 0.2}, chance)
+        made = measurement(tiers={"tier2_robust": 0.6}, mean_pool_tiers={"tier2_robust": 0.5}, chance=scores)
+        return reduce(RunView(run), [Event(0, 1.0, made)])
+
+    views = {run: measured(run, chance) for run, chance in ((A, 0.25), (RunId("A", 43), 0.25), (B, 0.5))}
+    top1, tier = Metric("dev.top1", "dev top-1", "%"), Metric("dev.tier2_robust", "tier2_robust top-1", "%")
+    assert [top1.reference_text(one) for one in references_of(views, top1)] == [
+        "pooling 40.0%",
+        "chance A 25.0%",
+        "chance B 50.0%",
+    ]
+    assert [tier.reference_text(one) for one in references_of(views, tier)] == ["pooling 50.0%", "chance 20.0%"]
+
+
+def test_events_of_an_engine_that_does_not_know_chance_are_read_and_drawn_without_it() -> None:
+    line = json.loads(encode(Event(0, 1.0, measurement(chance=BaselineScores(0.25, {}, 0.25)))))
+    del line["body"]["chance"], line["body"]["mean_pool_tiers"]
+    views = {A: reduce(RunView(A), [decode(json.dumps(line))])}
+    assert [one.name for one in references_of(views, Metric("dev.top1", "dev top-1", "%"))] == ["pooling"]
+    assert references_of(views, Metric("dev.tier2_robust", "tier2_robust top-1", "%")) == ()

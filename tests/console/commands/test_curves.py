@@ -46,6 +46,7 @@ def test_json_has_every_point_of_every_chosen_run(runs: Path, capsys: pytest.Cap
         (42, [1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 4.0]), (123, [1.0, 2.0, 3.0, 4.0], [3.0, 6.0, 9.0, 12.0]),
     ]  # fmt: skip
     assert (top1["unit"], top1["runs"][0]["x"], top1["runs"][0]["values"]) == ("%", [4.0], [40.0])
+    assert [(one["name"], one["conditions"]) for one in top1["references"]] == [("pooling", []), ("gate", [])]
     assert {one["condition"] for one in loss["runs"]} == {"A"}
 
 

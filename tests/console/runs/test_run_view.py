@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from console.runs.run_view import RunView, fraction_done, reduce, training_seconds_left
-from engine.contract.events import Body, End, Event, Progress, Stage, Step, Warning
+from engine.contract.events import BaselineScores, Body, End, Event, Progress, SetScores, Stage, Step, Warning
 from engine.contract.settings import RunId
 from engine.pipeline.event_log import EventWriter
+from tests.measurements import measurement
 
 EMPTY = RunView(RunId("A", 42))
 
@@ -124,6 +126,19 @@ def test_no_text_of_an_event_steers_the_terminal() -> None:
     view = reduce(EMPTY, hostile_events)
     assert view.progress and (view.stage_note, view.progress.unit, view.warnings[0].message) == ("a b",) * 3
     assert view.failed_gates == ("a b", "coherence")
+    sets, tiers = (SetScores(hostile, 0.5),), {hostile: 0.5}
+    chance = BaselineScores(0.5, tiers, 0.5, sets)
+    named: dict[str, Any] = {
+        "score_name": hostile,
+        "sets": sets,
+        "mean_pool_sets": sets,
+        "tiers": tiers,
+        "mean_pool_tiers": tiers,
+    }
+    (seen,) = reduce(EMPTY, events(measurement(chance=chance, **named))).measurements
+    assert seen.chance is not None
+    assert {one.name for one in (*seen.sets, *seen.mean_pool_sets, *seen.chance.sets)} == {"a b"}
+    assert {*seen.tiers, *seen.mean_pool_tiers, *seen.chance.tiers, seen.score_name} == {"a b"}
 
 
 def test_warnings_are_bounded() -> None:

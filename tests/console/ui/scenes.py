@@ -17,7 +17,7 @@ from console.results.load import LoadedRuns
 from console.results.records import ChosenHead, ConditionResult, ModelScores, Results, RunResult, Spread
 from console.runs.run_view import RunView, reduce
 from console.runs.snapshot import Snapshot
-from engine.contract.events import Body, End, Evaluation, Event, Progress, SetScores, Stage, Step
+from engine.contract.events import BaselineScores, Body, End, Evaluation, Event, Progress, SetScores, Stage, Step
 from engine.contract.experiment import TIERS, Experiment
 from engine.contract.items import ItemRow, column_types
 from engine.contract.metrics import Margins, TierScore, judge
@@ -58,6 +58,7 @@ def training(steps: int, total: int = 200, *, offset: float = 0.0) -> list[Body]
                     score_name="retrieval top-1 (bundles, wordnet) and coherence (wordnet)",
                     sets=(SetScores("wordnet", top1, 0.8, coherence),),
                     mean_pool_sets=(SetScores("wordnet", 0.452, 0.77, 0.712),),
+                    chance=BaselineScores(0.435, {}, 0.416, (SetScores("wordnet", 0.435, 0.74, 0.397),)),
                 )
             )
     return bodies

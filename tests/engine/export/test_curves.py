@@ -55,6 +55,11 @@ def test_csv_has_a_row_for_each_step_and_measurement_the_last_of_what_was_done_a
         "development/mean_pool/top1": "0.375",
         "development/mean_pool/score": "0.5",
         "development/mean_pool/WordNet/top1": "0.125",
+        "development/mean_pool/tier1_easy/top1": "0.875",
+        "development/chance/top1": "0.25",
+        "development/chance/score": "0.375",
+        "development/chance/tier1_easy/top1": "0.5",
+        "development/chance/WordNet/coherence": "0.5",
         "train/tier3_exposures": "1.5",
     }
     assert rows[5]["evaluation/mean_pool_top1"] == "0.375"

@@ -8,7 +8,7 @@ import msgspec
 import torch
 from msgspec import structs
 
-from engine.contract.events import Body, Evaluation, Measurement, SetScores, Stage, Step
+from engine.contract.events import BaselineScores, Body, Evaluation, Measurement, SetScores, Stage, Step
 from engine.contract.experiment import EncoderSettings, Gates, ModelSettings, Training
 from engine.contract.metrics import Metrics, judge
 from engine.contract.run_folder import RunFolder
@@ -91,6 +91,8 @@ EVENTS: tuple[Body, ...] = (
         sets=(SetScores("WordNet", top1=0.25, coherence=0.75),),
         mean_pool_sets=(SetScores("WordNet", top1=0.125),),
         tier3_exposures=1.5,
+        chance=BaselineScores(0.25, {"tier1_easy": 0.5}, 0.375, (SetScores("WordNet", coherence=0.5),)),
+        mean_pool_tiers={"tier1_easy": 0.875},
     ),
     Step(3, 4, 2, 0.6, 2e-4, {"tier1_easy": 8}),
     Step(4, 4, 2, 0.5, 1e-4, {"tier1_easy": 8}),

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.contract.events import (
+    BaselineScores,
     Body,
     Checkpoint,
     End,
@@ -131,7 +132,7 @@ def test_the_log_has_the_time_of_the_event_and_a_level(body: Body, expected: str
     assert log_line(Event(0, 1795773602.5, body)) == expected
 
 
-def test_lines_show_mean_pooling_beside_the_head() -> None:
+def test_lines_show_mean_pooling_and_chance_beside_the_head() -> None:
     sets, pooled = (SetScores("mine", 0.61, 0.8, 0.7),), (SetScores("mine", 0.6, 0.8, 0.72),)
     measured = line_of(measurement(10, epoch=0.5, best_step=5, sets=sets, mean_pool_sets=pooled))
     assert measured is not None and measured.startswith(
@@ -140,6 +141,8 @@ def test_lines_show_mean_pooling_beside_the_head() -> None:
     assert measured.endswith(
         "; mine top-1 61.0% (60.0%), coherence 70.0% (72.0%); score 50.0% (40.0%), the best is that of step 5"
     )
+    guessed = line_of(measurement(10, chance=BaselineScores(0.25, {}, 0.25)))
+    assert guessed is not None and "dev top-1 50.0% (mean pooling 40.0%, chance 25.0%), margin" in guessed
     evaluation = line_of(Evaluation(0.5, 0.7, 0.8, 0.4, 0.6, 0.75))
     assert evaluation is not None
     assert "50.0% (mean pooling 40.0%)" in evaluation

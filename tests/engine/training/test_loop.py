@@ -25,7 +25,7 @@ from engine.training.curriculum import tier3_exposures
 from engine.training.development import DevelopmentData, selection_score
 from engine.training.loop import TrainingFailed, measurement_steps, train
 from engine.training.losses import bundle_similarities
-from engine.training.validation import score, validate
+from engine.training.validation import chance_scores, score, validate
 from tests.engine.samples import DEVICES, MODEL, SENSE_TEXT, SenseTask, dataset_of, event, settings
 
 EPOCHS = 4
@@ -154,6 +154,7 @@ def test_the_head_ends_with_the_weights_of_its_best_measurement(tmp_path: Path) 
     baseline = score(pooled[held_out.rows], held_out)
     assert (best.mean_pool_top1, best.mean_pool_sets) == (baseline.ranking.top1, baseline.sets)
     assert best.mean_pool_score == baseline.selection
+    assert (best.mean_pool_tiers, best.chance) == (baseline.ranking.tiers, chance_scores(held_out))
 
 
 def test_without_development_sets_top1_on_the_bundles_chooses(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from torch import Tensor
@@ -9,14 +11,23 @@ from torch.nn import functional as F
 
 from engine.contract.experiment import Training
 from engine.data.bundles.encoder_text import encoder_input_of
-from engine.data.records import UsageEvent
+from engine.data.records import DevelopmentSet, UsageEvent
 from engine.model.embedding import mean_pool_all
 from engine.model.sense_head import SenseHead
 from engine.training.bundle_arrays import BundleArrays
 from engine.training.development import DevelopmentData
 from engine.training.losses import bundle_similarities
-from engine.training.validation import rank, validate
-from tests.engine.samples import SENSE_TEXT, SenseTask, bundle, event, states_of
+from engine.training.validation import chance_scores, rank, score, validate
+from tests.engine.samples import (
+    SENSE_TEXT,
+    SenseTask,
+    bundle,
+    coherence_item,
+    event,
+    items_of,
+    retrieval_item,
+    states_of,
+)
 
 STATES = states_of(
     {
@@ -71,3 +82,51 @@ def test_validation_of_a_head_agrees_with_its_embeddings_and_trains_nothing() ->
     assert 0.0 < seen.attention_entropy <= 1.0
     assert all(torch.equal(value, before[name]) for name, value in head.state_dict().items())
     assert torch.allclose(embedding.norm(dim=1), F.normalize(embedding).norm(dim=1))
+
+
+def test_chance_is_the_mean_over_every_order_of_the_candidates_and_leaves_out_what_is_not_ranked() -> None:
+    bundles = (
+        bundle("q", "near", ["far", "middle"], "tier1_easy"),
+        bundle("q", "near", ["far", GLOSS], "tier3_adversarial"),
+        bundle("q", "near", ["far", "middle", "same as near"], "tier3_adversarial"),
+        bundle("q", "near", [GLOSS], "tier2_robust"),
+    )
+    retrieval = (
+        retrieval_item("q", ["near"], ["far", "middle", "same as near", "q"]),
+        retrieval_item("q", ["near", "middle"], ["far"]),
+    )
+    coherence = (coherence_item([("q", 0), ("far", 1)], ("gloss", "gloss", "gloss")),)
+    sets = (DevelopmentSet("mine", retrieval, coherence), DevelopmentSet("steps", (), coherence))
+    seen = chance_scores(DevelopmentData.from_records(bundles, sets, STATES, SENSE_TEXT))
+
+    def expected(right: int, wrong: int, top: int) -> float:
+        orders = list(itertools.permutations([True] * right + [False] * wrong))
+        return sum(any(order[:top]) for order in orders) / len(orders)
+
+    siblings = (2, 1, 3)
+    top1 = sum(expected(1, wrong, 1) for wrong in siblings) / 3
+    assert seen.top1 == pytest.approx(top1)
+    assert seen.tiers == pytest.approx(
+        {"tier1_easy": expected(1, 2, 1), "tier3_adversarial": (expected(1, 1, 1) + expected(1, 3, 1)) / 2}
+    )
+    mine, steps = seen.sets
+    assert (mine.top1, mine.top3) == pytest.approx(
+        tuple((expected(1, 4, top) + expected(2, 1, top)) / 2 for top in (1, 3))
+    )
+    assert mine.coherence == steps.coherence == pytest.approx(expected(1, 2, 1))
+    assert (steps.top1, steps.top3) == (None, None)
+    assert seen.score == pytest.approx(((top1 + (expected(1, 4, 1) + expected(2, 1, 1)) / 2) / 2 + 1 / 3) / 2)
+
+
+def test_models_that_rank_at_random_have_the_level_of_chance() -> None:
+    task = SenseTask()
+    data = DevelopmentData.from_records(
+        task.dev, (DevelopmentSet("mine", *items_of(task.dev)),), task.states, SENSE_TEXT
+    )
+    generator = torch.Generator().manual_seed(0)
+    scores = [
+        score(F.normalize(torch.randn(len(data.rows), 8, generator=generator), dim=1), data).selection
+        for _ in range(400)
+    ]
+    error = float(torch.tensor(scores).std()) / 20
+    assert chance_scores(data).score == pytest.approx(sum(scores) / 400, abs=4 * error)

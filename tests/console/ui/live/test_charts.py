@@ -98,7 +98,7 @@ async def test_a_large_screen_has_six_charts_and_a_resize_fits_their_number() ->
 async def test_m_goes_through_every_metric_and_back(size: tuple[int, int]) -> None:
     async with live(size) as pilot:
         await press_until(pilot, "m", "dev top-1 %  A/42 best at epoch")
-        assert "pooling 45.2" in first(pilot) and "gate 30↓" in first(pilot)
+        assert "pooling 45.2%" in first(pilot) and "chance 43.5%" in first(pilot)
         await press_until(pilot, "m", "dev loss")
         await press_until(pilot, "M", "dev top-1 %")
         await press_until(pilot, "M", "training loss")
