@@ -194,7 +194,7 @@ class PromptDialog(ModalScreen[str | None], inherit_bindings=False):
         self._close(None)
 
     def action_scroll_text(self, by: int) -> None:
-        self.query_one("#prompt-text").scroll_relative(y=4 * by, animate=False)
+        self.query_one("#prompt-text").scroll_relative(y=4 * by, animate=False, immediate=True)
 
     def _close(self, answer: str | None) -> None:
         self.query_one(AnswerInput).clear()

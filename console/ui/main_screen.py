@@ -57,7 +57,14 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self.when_shown: Callable[[], object] | None = None  # called once the view that was asked for is shown
         self._visible: ViewName = "runs"  # follows ``view`` once that pane is mounted and has its widgets
         self._panes: dict[ViewName, Pane] = {"runs": RunsPane(experiment, profile, tuple(initial.runs), id="runs")}
-        self.pane.clock = self._clock
+        self._share(self.pane)
+
+    def _share(self, pane: Pane) -> None:
+        """Give a view what all views share."""
+        pane.clock, pane.select_run, pane.session = self._clock, self._select, self._session
+
+    def _select(self, run: RunId) -> None:
+        self.selected = run
 
     def compose(self) -> ComposeResult:
         yield StatusBar(self._title, read_only=self._read_only, id="status-bar")
@@ -127,7 +134,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
         old, self._profile, self._initial, self._session = tuple(self._panes.values()), profile, initial, None
         self._clock = StageClock()
         pane = RunsPane(experiment, profile, tuple(initial.runs), id="runs")
-        pane.clock, pane.glyphs = self._clock, self.glyphs
+        self._share(pane)
+        pane.glyphs = self.glyphs
         self._panes, self._visible = {"runs": pane}, "runs"
         self.set_reactive(MainScreen.view, "runs")
         for one in old:
@@ -145,7 +153,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
         runs = tuple(self.snapshot.runs if self.snapshot else self._initial.runs)
         await self._panes["runs"].remove()
         pane = self._panes["runs"] = RunsPane(experiment, self._profile, runs, id="runs")
-        pane.clock, pane.session, pane.glyphs = self._clock, self._session, self.glyphs
+        self._share(pane)
+        pane.glyphs = self.glyphs
         pane.display = self._visible == "runs"
         await self.mount(pane, before="#key-bar")
         if pane.display:
@@ -202,7 +211,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         pane = self._panes.get(new)
         if pane is None:
             pane = self._panes[new] = _make_pane(new)
-            pane.clock = self._clock
+            self._share(pane)
             await self.mount(pane, before="#key-bar")
         self._visible = new
         self._panes[old].display = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from textual.containers import VerticalScroll
@@ -106,9 +106,31 @@ class UpdatingText(Static):
 
 
 class ScrollPage(VerticalScroll, inherit_bindings=False):
-    """A long text to scroll through."""
+    """A long text to scroll through, at once: of several keys that arrive together each counts."""
 
     BINDINGS = bindings("page")
+
+    def scroll_lines(self, by: int) -> None:
+        """Scroll ``by`` lines down; it stops at the ends."""
+        self.scroll_to(y=self.scroll_offset.y + by, animate=False, immediate=True)
+
+    def action_scroll_up(self) -> None:
+        self.scroll_lines(-1)
+
+    def action_scroll_down(self) -> None:
+        self.scroll_lines(1)
+
+    def action_page_up(self) -> None:
+        self.scroll_lines(-self.scrollable_content_region.height)
+
+    def action_page_down(self) -> None:
+        self.scroll_lines(self.scrollable_content_region.height)
+
+    def action_scroll_home(self) -> None:
+        self.scroll_to(y=0, animate=False, immediate=True)
+
+    def action_scroll_end(self) -> None:
+        self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
 
 
 class Pane(ScrollPage):
@@ -123,6 +145,7 @@ class Pane(ScrollPage):
     glyphs: reactive[Glyphs] = reactive(BRAILLE, init=False, repaint=False)
     session: SessionProtocol | None = None
     clock: StageClock  # shared by all views
+    select_run: Callable[[RunId], None]  # in all views, at once: a key that arrived with this one acts on that run
 
     @property
     def needs_input(self) -> bool:

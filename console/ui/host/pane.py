@@ -88,7 +88,7 @@ class HostPane(Pane, inherit_bindings=False):
         if self.checklist.move(by):
             self.call_after_refresh(self._scroll_to_selected)
         else:
-            self.scroll_relative(y=3 * by, animate=False)
+            self.scroll_lines(3 * by)
 
     def _scroll_to_selected(self) -> None:
         """Scroll to the selected check; for the first check, to the top of the page."""

@@ -175,7 +175,7 @@ class LaunchForm(ModalScreen[LaunchChoice | None], inherit_bindings=False):
         self.query_one("#launch-text", Static).update(text)
 
     def action_scroll_text(self, by: int) -> None:
-        self.query_one("#launch-preview").scroll_relative(y=4 * by, animate=False)
+        self.query_one("#launch-preview").scroll_relative(y=4 * by, animate=False, immediate=True)
 
     def action_launch_chosen(self) -> None:
         """Have what is typed confirmed, unless it is wrong."""

@@ -132,7 +132,7 @@ class ChartCommands(Pane):
         at = (at + by) % (len(panels) + self.log_widget.display)
         if at < len(panels):
             self._choose(panels[at])
-            panels[at].focus(scroll_visible=False)
+            self.screen.set_focus(panels[at], scroll_visible=False)  # at once, as the next key goes by it
         else:
             self.focus_content()
 

@@ -70,7 +70,7 @@ class LogPanel(Vertical):
 
     def focus_log(self) -> None:
         """Focus the lines, so that the log's keys work."""
-        self.view.focus(scroll_visible=False)
+        self.screen.set_focus(self.view, scroll_visible=False)  # at once, as the next key goes by it
 
     def show(self, log: LogStore) -> None:
         """Show another log from its end; the present search goes on in it."""

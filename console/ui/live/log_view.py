@@ -155,7 +155,7 @@ class LogView(ScrollView, inherit_bindings=False):
 
     def scroll_sideways(self, by: int) -> None:
         """Show another part of long lines."""
-        self.scroll_relative(x=by * _SIDEWAYS, animate=False)
+        self.scroll_relative(x=by * _SIDEWAYS, animate=False, immediate=True)
 
     def to_first(self) -> None:
         """Select the first line."""

@@ -20,7 +20,7 @@ from console.ui.exports import Export
 from console.ui.live.charts import ChartCommands
 from console.ui.live.log_panel import LogPanel
 from console.ui.live.log_view import LogView
-from console.ui.messages import RunSelected, StepChosen
+from console.ui.messages import StepChosen
 from console.ui.pane import UpdatingText
 from console.ui.runs.run_text import eta_text, mark_text, stage_text
 from engine.contract.settings import RunId
@@ -69,7 +69,7 @@ class LivePane(ChartCommands, inherit_bindings=False):
         if self.log_panel.display:
             self.log_panel.focus_log()
         else:
-            self.panel.focus(scroll_visible=False)
+            self.screen.set_focus(self.panel, scroll_visible=False)
 
     def watch_snapshot(self) -> None:
         """Show the log of the run's present launch; the charts follow on the next tick."""
@@ -142,7 +142,7 @@ class LivePane(ChartCommands, inherit_bindings=False):
         """Select the run ``by`` places further on, first after last."""
         if self.snapshot is not None and self.selected is not None:
             runs = list(self.snapshot.runs)
-            self.post_message(RunSelected(runs[(runs.index(self.selected) + by) % len(runs)]))
+            self.select_run(runs[(runs.index(self.selected) + by) % len(runs)])
 
 
 def _chart_exports(chart: Chart) -> tuple[Export, ...]:

@@ -82,7 +82,7 @@ class NextStepsDialog(ModalScreen[NextStep | None], inherit_bindings=False):
         self._show()
 
     def action_scroll_text(self, by: int) -> None:
-        self.query_one("#step-evidence").scroll_relative(y=4 * by, animate=False)
+        self.query_one("#step-evidence").scroll_relative(y=4 * by, animate=False, immediate=True)
 
     @on(Choices.DoubleClicked)
     def action_choose(self) -> None:

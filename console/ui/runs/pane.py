@@ -18,7 +18,6 @@ from console.ui.messages import (
     NewRunsRequested,
     RestoreRequested,
     RunOpened,
-    RunSelected,
 )
 from console.ui.pane import Pane, UpdatingText
 from console.ui.runs.cards import CONDITION_HEIGHT, RunCards
@@ -204,7 +203,7 @@ class RunsPane(Pane, inherit_bindings=False):
     def action_move(self, right: int, down: int) -> None:
         """Move the cursor by one; it stops at the edges."""
         if self.selected is not None and self._body is not None:
-            self.post_message(RunSelected(self._body.neighbour(self.selected, right, down)))
+            self.select_run(self._body.neighbour(self.selected, right, down))
 
     def action_cycle_order(self) -> None:
         if self._body is not None:
