@@ -103,12 +103,12 @@ class LocalSession(SessionResults):
         """Do nothing: there is no link."""
 
     def plan_launch(self, wanted: Iterable[RunId], *, restart: bool = False) -> LaunchPlan:
-        """Launch plan that launches nothing and skips every run: there is no host."""
-        return LaunchPlan((), tuple((run, "there is no host") for run in wanted))
+        """A launch plan that leaves every run as it is, as no host is asked."""
+        return LaunchPlan((), tuple((run, "without a host") for run in wanted))
 
     def plan_abort(self, wanted: Iterable[RunId]) -> AbortPlan:
-        """Abort plan without runs: there is no host."""
-        return AbortPlan(())
+        """An abort plan that ends no run, as no host is asked."""
+        return AbortPlan((), leave=tuple((run, "without a host") for run in wanted))
 
     async def launch(self, plan: LaunchPlan) -> Sequence[Outcome]:
         """Raise BadInput: there is no host."""

@@ -10,6 +10,8 @@ from msgspec import Struct
 from console.runs.run_view import RunView
 from engine.contract.settings import RunId
 
+_STATE_WORDS = {"none": "not launched"}
+
 
 class LaunchPlan(Struct, frozen=True):
     """Runs to launch.
@@ -44,7 +46,7 @@ class LaunchPlan(Struct, frozen=True):
     def question(self) -> str:
         """What would happen, in one line."""
         if not self.launch:
-            return "Nothing to launch: " + _counted(reason for _, reason in self.leave)
+            return _nothing("launch", self.leave)
         text = f"Launch {runs_text(self.launch)}"
         if self.aside_text:
             text += f"; sets aside {self.aside_text}, to be restored if wanted"
@@ -61,11 +63,13 @@ class AbortPlan(Struct, frozen=True):
     Attributes:
         running: the running ones of them.
         lost: those of them that are lost, and whose supervisor or processes are left.
+        leave: runs of which there is nothing to abort, each with its state.
     """
 
     abort: tuple[RunId, ...]
     running: tuple[RunId, ...] = ()
     lost: tuple[RunId, ...] = ()
+    leave: tuple[tuple[RunId, str], ...] = ()
 
     @property
     def queued(self) -> tuple[RunId, ...]:
@@ -75,7 +79,7 @@ class AbortPlan(Struct, frozen=True):
     def question(self) -> str:
         """What would be lost, in one line."""
         if not self.abort:
-            return "Nothing to abort: no run is queued or running."
+            return _nothing("abort", self.leave)
         parts = []
         if self.running:
             parts.append(f"end {runs_text(self.running)} in mid-run (their progress since the last checkpoint is lost)")
@@ -134,12 +138,16 @@ def plan_launch(
 
 def plan_abort(views: Mapping[RunId, RunView], wanted: Iterable[RunId]) -> AbortPlan:
     """Which of ``wanted`` can be aborted: active ones, and lost ones of which something still runs."""
-    chosen = [view for run in wanted if (view := views.get(run)) is not None and view.can_be_aborted]
+    found = [views.get(run, RunView(run)) for run in wanted]
+    chosen = [view for view in found if view.can_be_aborted]
+    leave = tuple(
+        (view.run, _STATE_WORDS.get(view.state_name, view.state_name)) for view in found if view not in chosen
+    )
 
     def in_state(name: str) -> tuple[RunId, ...]:
         return tuple(view.run for view in chosen if view.state_name == name)
 
-    return AbortPlan(tuple(view.run for view in chosen), in_state("running"), in_state("lost"))
+    return AbortPlan(tuple(view.run for view in chosen), in_state("running"), in_state("lost"), leave)
 
 
 def runs_text(runs: tuple[RunId, ...]) -> str:
@@ -148,6 +156,12 @@ def runs_text(runs: tuple[RunId, ...]) -> str:
         *first, last = (run.label for run in runs)
         return f"{', '.join(first)} and {last}" if first else last
     return f"{len(runs)} runs ({', '.join(dict.fromkeys(run.condition for run in runs))})"
+
+
+def _nothing(verb: str, leave: tuple[tuple[RunId, str], ...]) -> str:
+    """``Nothing to abort: A/42 is finished.``, of several runs how many are left for which reason."""
+    text = f"{leave[0][0].label} is {leave[0][1]}" if len(leave) == 1 else _counted(reason for _, reason in leave)
+    return f"Nothing to {verb}: {text}."
 
 
 def _counted(reasons: Iterable[str]) -> str:

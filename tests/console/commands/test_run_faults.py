@@ -97,7 +97,10 @@ def test_a_lost_run_whose_job_lives_is_aborted_before_it_is_launched_again(
     capsys.readouterr()
     assert command("run", tmp_path, *one)() == 1
     said = capsys.readouterr().err
-    assert "Nothing to launch: 1 lost, but its job still runs; abort it first" in said and len(launches(tmp_path)) == 1
+    assert (
+        "Nothing to launch: A/42 is lost, but its job still runs; abort it first." in said
+        and len(launches(tmp_path)) == 1
+    )
     assert command("abort", tmp_path, "--all")() == 0
     assert not process.alive(state["job"]) and "A/42: aborted" in capsys.readouterr().out
     use_job(monkeypatch, "")

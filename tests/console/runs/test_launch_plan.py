@@ -108,10 +108,18 @@ def test_questions_name_what_would_happen() -> None:
     assert plan_launch(nothing, RUNS[:2]).question == "Launch A/42 and A/123."
     assert plan_launch(nothing, RUNS[:3]).question == "Launch A/42, A/123 and A/456."
     views = {RUNS[0]: view(RUNS[0], "running"), RUNS[1]: view(RUNS[1], "queued")}
-    assert plan_launch(views, RUNS[:2]).question == "Nothing to launch: 1 already running, 1 already queued"
+    assert plan_launch(views, RUNS[:2]).question == "Nothing to launch: 1 already running, 1 already queued."
     question = plan_abort(views, RUNS).question
     assert question.startswith("End A/42 in mid-run") and question.endswith("take A/123 out of the queue.")
-    assert plan_abort(nothing, RUNS).question == "Nothing to abort: no run is queued or running."
+    assert plan_abort(nothing, RUNS).question == "Nothing to abort: 9 not launched."
+
+
+def test_where_nothing_is_to_be_done_the_question_says_how_the_chosen_runs_are_whatever_others_do() -> None:
+    views = {RUNS[0]: view(RUNS[0], "running"), RUNS[1]: view(RUNS[1], "finished"), RUNS[2]: view(RUNS[2], "aborted")}
+    assert plan_abort(views, RUNS[1:2]).question == "Nothing to abort: A/123 is finished."
+    assert plan_abort(views, RUNS[3:4]).question == "Nothing to abort: B/42 is not launched."
+    assert plan_abort(views, RUNS[1:4]).question == "Nothing to abort: 1 finished, 1 aborted, 1 not launched."
+    assert plan_launch(views, RUNS[:1]).question == "Nothing to launch: A/42 is already running."
 
 
 def test_every_state_is_either_active_or_ended() -> None:

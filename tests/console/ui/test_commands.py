@@ -58,7 +58,7 @@ async def test_launching_an_active_run_only_shows_a_notice() -> None:
     async with console(session) as pilot:
         await pilot.press("l")
         await until(pilot, lambda: notices(pilot))
-        assert notices(pilot) == ["Nothing to launch: 1 already running"]
+        assert notices(pilot) == ["Nothing to launch: A/42 is already running."]
         assert not asked(pilot)
     assert not session.launched
 
@@ -163,7 +163,17 @@ async def test_nothing_to_abort_shows_one_line() -> None:
     async with console(FakeSession()) as pilot:
         await pilot.press("X")
         await until(pilot, lambda: notices(pilot))
-        assert notices(pilot) == ["Nothing to abort: no run is queued or running."]
+        assert notices(pilot) == ["Nothing to abort: 9 not launched."]
+        assert not asked(pilot)
+
+
+async def test_abort_of_a_run_that_has_ended_says_so_while_others_run() -> None:
+    session = FakeSession()
+    session.show(finished(A42), view_of(A123, "running", training(5)))
+    async with console(session) as pilot:
+        await pilot.press("x")
+        await until(pilot, lambda: notices(pilot))
+        assert notices(pilot) == ["Nothing to abort: A/42 is finished."]
         assert not asked(pilot)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from textual.pilot import Pilot
+from textual.widget import Widget
 
-from console.ui.actions import VIEW_SCOPES, VIEWS, Scope, actions_in
+from console.ui.actions import VIEW_SCOPES, VIEWS, Scope, ViewName, actions_in
 from console.ui.app import ConsoleApp
 from engine.contract.settings import RunId
 from tests.console.ui.driving import LARGE, SMALL, console, until, until_shown
@@ -23,7 +24,7 @@ def _app(pilot: Pilot[None]) -> ConsoleApp:
 
 def _place(pilot: Pilot[None]) -> object:
     """Where the operator is: the selected run, what has the focus, how far everything is scrolled."""
-    widgets = _app(pilot).screen.walk_children()
+    widgets = _app(pilot).screen.walk_children(Widget)
     scrolled = tuple((str(one), one.scroll_offset) for one in widgets if one.scroll_offset)
     return _app(pilot).main.selected, str(_app(pilot).screen.focused), scrolled
 
@@ -42,7 +43,7 @@ async def _begin(pilot: Pilot[None], key: str) -> None:
     """Go to a place from which ``key`` can go on twice."""
     app = _app(pilot)
     app.main.selected = _MIDDLE
-    for one in app.screen.walk_children():
+    for one in app.screen.walk_children(Widget):
         one.scroll_to(0, one.max_scroll_y if key in ("up", "pageup") else 0, animate=False, immediate=True)
     app.main.pane.focus_content()
     await _settled(pilot)
@@ -65,13 +66,13 @@ def _keys(*scopes: Scope) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("view", ["runs", "live", "results", "items"])
-async def test_keys_of_a_view_that_arrive_together_move_as_far_as_one_by_one(view: str) -> None:
+async def test_keys_of_a_view_that_arrive_together_move_as_far_as_one_by_one(view: ViewName) -> None:
     number = str(1 + [name for name, _ in VIEWS].index(view))
     async with console(busy_session(), LARGE if view == "live" else SMALL) as pilot:
         await pilot.press(number)
         await until_shown(pilot, *SHOWN_ONCE_COMPLETE[number])
         await until(pilot, lambda: _app(pilot).screen.focused in _app(pilot).main.pane.walk_children(with_self=True))
-        await _compare(pilot, _keys(*VIEW_SCOPES[view]))  # type: ignore[index]
+        await _compare(pilot, _keys(*VIEW_SCOPES[view]))
 
 
 async def test_keys_that_arrive_together_scroll_the_help_as_far_as_one_by_one() -> None:
