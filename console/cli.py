@@ -29,7 +29,7 @@ from console.commands.parser import Parser, host_options, json_option, shared_op
 from console.commands.result_options import add_result_commands, add_view
 from console.commands.switch import ContextSwitcher
 from console.glyphs import glyphs_for
-from console.user_settings import read_settings, settings_folder
+from console.user_settings import read_settings, settings_folder, state_folder
 from engine.contract.bad_input import BadInput
 from engine.contract.local_paths import ensure_account
 
@@ -174,6 +174,7 @@ def _open_console(context: Context) -> int:
         read_only=context.options.read_only,
         switcher=switcher,
         cli_options=_file_options(context.options),
+        runs_dir=context.runs_dir,
     )
 
 
@@ -198,7 +199,13 @@ def _view(options: argparse.Namespace) -> int:
         return ReplaySession(found, options.speed) if options.replay else LocalSession(found)
 
     return _run_console(
-        open_session, found.experiment, found.profile, "local copy", has_host=False, in_replay=options.replay
+        open_session,
+        found.experiment,
+        found.profile,
+        "local copy",
+        has_host=False,
+        in_replay=options.replay,
+        runs_dir=None if options.replay else found.folder.parent,
     )
 
 
@@ -240,14 +247,20 @@ def _run_console(
     in_replay: bool = False,
     switcher: Switcher | None = None,
     cli_options: tuple[str, ...] = (),
+    runs_dir: Path | None = None,
 ) -> int:
-    """Run the console; ``open_session`` is called in a thread, after the first paint."""
+    """Run the console; ``open_session`` is called in a thread, after the first paint.
+
+    Args:
+        runs_dir: folder of all experiments, whose screens are as they were left; None: they begin in view 2.
+    """
     folder = settings_folder()
     settings = read_settings(folder)
     term = "xterm" if _is_served() else os.environ.get("TERM", "")
     glyphs = glyphs_for(sys.stderr.encoding, term, settings.glyphs)
     from console.ui.app import ConsoleApp
     from console.ui.keymap import read_keys
+    from console.ui.saved_screen import SavedScreens
 
     moved_keys = read_keys(folder, vim_keys=settings.vim_keys)
 
@@ -256,6 +269,9 @@ def _run_console(
         gc.enable()
         return open_session(prompter)
 
+    screens = None
+    if runs_dir is not None and not _is_served():  # whoever looks at a page does not move the operator's screen
+        screens = SavedScreens(state_folder(), runs_dir, may_write=not read_only)
     app = ConsoleApp(
         open_after_paint,
         experiment,
@@ -269,6 +285,7 @@ def _run_console(
         glyphs=glyphs,
         switcher=switcher,
         cli_options=cli_options,
+        screens=screens,
     )
     app.run()
     return app.return_code or exit_codes.DONE

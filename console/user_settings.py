@@ -65,6 +65,15 @@ def settings_folder() -> Path:
     return user_config_path("qllm-console")
 
 
+def state_folder() -> Path:
+    """``$XDG_STATE_HOME/qllm-console``, or where this system keeps what programs remember."""
+    if folder := os.environ.get("XDG_STATE_HOME"):
+        return Path(folder) / "qllm-console"
+    from platformdirs import user_state_path
+
+    return user_state_path("qllm-console")
+
+
 def read_settings(folder: Path) -> UserSettings:
     """The settings in ``folder``, the defaults where it has none.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from console.commands.context import Context
 from console.hosts.host_config import read_hosts
 from console.sanitize import sanitize_line
+from console.user_settings import state_folder
 from engine.contract.durable import write_durably
 from engine.contract.experiment_reader import read_experiment
 from engine.contract.experiment_text import DERIVED_SUFFIX
@@ -77,12 +77,7 @@ class ContextSwitcher:
 
 
 def _recent_file() -> Path:
-    """``$XDG_STATE_HOME/qllm-console/recent-experiments``, or where this system keeps what programs remember."""
-    if folder := os.environ.get("XDG_STATE_HOME"):
-        return Path(folder) / "qllm-console" / "recent-experiments"
-    from platformdirs import user_state_path  # not at the top: the first paint needs it not
-
-    return user_state_path("qllm-console") / "recent-experiments"
+    return state_folder() / "recent-experiments"
 
 
 def _read_recent() -> list[Path]:

@@ -141,7 +141,7 @@ def plan_abort(views: Mapping[RunId, RunView], wanted: Iterable[RunId]) -> Abort
     found = [views.get(run, RunView(run)) for run in wanted]
     chosen = [view for view in found if view.can_be_aborted]
     leave = tuple(
-        (view.run, _STATE_WORDS.get(view.state_name, view.state_name)) for view in found if view not in chosen
+        (view.run, _STATE_WORDS.get(view.state_name, view.state_name)) for view in found if not view.can_be_aborted
     )
 
     def in_state(name: str) -> tuple[RunId, ...]:

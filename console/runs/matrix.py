@@ -104,6 +104,8 @@ def queue_places(views: Iterable[RunView]) -> dict[RunId, int]:
 
 def short_text(view: RunView, place: int | None) -> str:
     """A run beside the sign of its state, in at most 5 ASCII characters; ``place`` is its place in the queue."""
+    if view.aborting:
+        return "abort"
     match view.state_name:
         case "running":
             fraction = fraction_done(view) if view.stage == "train" else None

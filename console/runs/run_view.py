@@ -53,6 +53,7 @@ class RunView(Struct, frozen=True):
         failed_gates: ship blockers that failed; None until the pipeline has ended.
         last_event: host's Unix time of the newest event in s.
         rejected: lines of the event stream that could not be decoded.
+        aborting: this console has asked the host to abort it, and does not know its end yet.
     """
 
     run: RunId
@@ -74,6 +75,7 @@ class RunView(Struct, frozen=True):
     failed_gates: tuple[str, ...] | None = None
     last_event: float = 0.0
     rejected: int = 0
+    aborting: bool = False
 
     @property
     def losses(self) -> Series:

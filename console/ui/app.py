@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
 from textual import on, screen
 from textual.events import Event, InputEvent
 from textual.screen import Screen
@@ -32,6 +33,7 @@ from console.ui.messages import ActionClicked
 from console.ui.notifications import Notifier, TerminalSignals
 from console.ui.pane import Pane
 from console.ui.results.commands import ResultCommands
+from console.ui.saved_screen import SavedScreens, ScreenKeeper
 from console.ui.session_commands import SessionCommands
 from console.ui.session_protocol import Opened, SessionProtocol, Switcher
 from console.ui.sharing_commands import SharingCommands, with_experiment
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from console.hosts.ssh.prompts import Prompter
 
 _SETTLED_S = 3.0  # after the first paint
+_SAVE_S = 5.0  # of the screen, which is then as it was even after a terminal was closed
 _SWITCH_S = 0.001  # after which a thread that reads events or searches a log lets a key be handled; 5 ms by default
 
 
@@ -81,6 +84,7 @@ class ConsoleApp(
         glyphs: the signs to draw with.
         switcher: other hosts, profiles and experiments that can be opened instead.
         cli_options: options that commands shown to be copied need, such as ``--runs``.
+        screens: the file that screens are kept in; None: every console begins in view 2.
     """
 
     TITLE = "qllm-console"
@@ -104,6 +108,7 @@ class ConsoleApp(
         glyphs: Glyphs = BRAILLE,
         switcher: Switcher | None = None,
         cli_options: tuple[str, ...] = (),
+        screens: SavedScreens | None = None,
     ) -> None:
         super().__init__()
         screen.Compositor = ConsoleCompositor  # type: ignore[attr-defined]  # a screen has no parameter for another
@@ -119,11 +124,13 @@ class ConsoleApp(
         self.make_session = make_session
         self._needs_input = False
         self._disk_full = False
+        self._shown_aborting: frozenset[RunId] = frozenset()
         self._notifier: Notifier | None = None
         self._pace = DrawPace()
         initial = self._initial(experiment, profile, host_title)
         self.main = MainScreen(experiment, profile, initial, read_only=read_only, has_host=has_host)
         self.main.set_reactive(MainScreen.glyphs, glyphs)
+        self._keeper = ScreenKeeper(screens, initial.folder)
 
     def _initial(self, experiment: Experiment, profile: str, host_title: str) -> Snapshot:
         """The snapshot before anything is known of the runs."""
@@ -147,7 +154,9 @@ class ConsoleApp(
         self.set_interval(TICK_SECONDS, self._tick)
         self.run_worker(self.watch_experiment(), group="experiment", exit_on_error=False)
         self.call_after_refresh(self.read_other_styles)
+        self.call_after_refresh(self.main.restore, self._keeper.last)  # which may import a view
         self.call_after_refresh(self.start_session)
+        self.set_interval(_SAVE_S, self._save_screen)
         self.set_timer(_SETTLED_S, self.spare_collector)
         self.call_after_refresh(self.ask_background)
 
@@ -209,8 +218,11 @@ class ConsoleApp(
         self.update_link("starting")
         self.preflight_state, self.verify_state = PreflightState(), VerifyState()
         self._needs_input = self._disk_full = False
+        self.aborting = frozenset()
         self.cli_options = with_experiment(self.cli_options, session.experiment_file)
         initial = self._initial(opened.experiment, opened.profile, opened.host_title)
+        self._keeper.save(self.main.saved())
+        self._keeper.open(initial.folder)
         await self.main.open_experiment(opened.experiment, opened.profile, initial)
         self.begin_session(session)
         self.main.view = view
@@ -233,8 +245,11 @@ class ConsoleApp(
         self.show_next_prompt()
         if self.session is not None and self.main.is_mounted:
             newest, shown = self.session.snapshot, self.main.snapshot
-            if shown is None or newest.version != shown.version or newest.host is not shown.host:
-                self.main.snapshot = newest
+            is_new = shown is None or newest.version != shown.version or newest.host is not shown.host
+            if is_new or self.aborting != self._shown_aborting:
+                self.aborting = frozenset(run for run in self.aborting if newest.runs[run].can_be_aborted)
+                self._shown_aborting = self.aborting
+                self.main.snapshot = _with_aborting(newest, self.aborting)
             if self._notifier is None:
                 self._notifier = self._make_notifier()
             self._notifier.update(newest, self.own_aborts, time.monotonic())
@@ -260,16 +275,23 @@ class ConsoleApp(
         is_terminal = self._driver is not None and not self.is_headless and not self.is_web
         return self._driver.write if is_terminal and self._driver is not None else None
 
+    def _save_screen(self) -> None:
+        if (screen := self.main.saved()) != self._keeper.last:
+            self.run_worker(partial(self._keeper.save, screen), thread=True, group="screen", exit_on_error=False)
+
     async def on_unmount(self) -> None:
         """Close the link; runs continue on the host."""
+        self._keeper.save(self.main.saved())
         if self._notifier is not None:
             self._notifier.close()
         await self.close_session(self.session)
 
-    def action_show_view(self, view: ViewName) -> None:
+    async def action_show_view(self, view: ViewName) -> None:
+        """Show ``view``; keys that have arrived with this one are held until it is there, and are then its own."""
         if self.main.is_first_time(view):
             self.set_timer(_SETTLED_S, self.spare_collector)
         self.main.view = view
+        await self.main.shown.wait()
 
     def action_stop(self) -> None:
         for worker in self.workers:
@@ -352,3 +374,9 @@ class ConsoleApp(
     def scopes_everywhere(self) -> tuple[Scope, ...]:
         """The scopes of actions that work in every view."""
         return ("app", "replay") if self._in_replay else ("app",)
+
+
+def _with_aborting(snapshot: Snapshot, runs: frozenset[RunId]) -> Snapshot:
+    """``snapshot`` with ``runs`` marked as being aborted."""
+    marked = {run: replace(snapshot.runs[run], aborting=True) for run in runs}
+    return replace(snapshot, runs=snapshot.runs | marked) if marked else snapshot

@@ -48,11 +48,15 @@ def link_text(host: HostView, now: float, needs_input: bool) -> Content:
 
 
 def run_counts_text(snapshot: Snapshot, *, short: bool = False) -> str:
-    """``3 running  4 queued  2 finished``, short ``▶3 ◦4 ✓2``; ``9 to launch`` before the first."""
+    """``3 running  4 queued  2 finished``, short ``▶3 ◦4 ✓2``; ``9 to launch`` before the first.
+
+    Where neither the host nor a local copy has told of any run yet, none may be there: ``9 not known yet``.
+    """
     counts = Counter(view.state_name for view in snapshot.runs.values())
     names = [name for name in ("running", "queued", "finished", "failed", "aborted", "lost") if counts[name]]
     if not names:
-        return f"{counts['none']} to launch"
+        known = snapshot.host.runs_reported or snapshot.host.link in ("local", "replay")
+        return f"{counts['none']} to launch" if known else f"{counts['none']} not known yet"
     if short:
         return " ".join(f"{MARKS[name].sign}{counts[name]}" for name in names)
     return "  ".join(f"{counts[name]} {name}" for name in names)

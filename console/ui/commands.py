@@ -40,6 +40,9 @@ class CommandApp(App[None], inherit_bindings=False):
         super().__init__()
         self._pending: dict[str, str] = {}
         self.own_aborts: set[RunId] = set()
+        self.aborting: frozenset[RunId] = (
+            frozenset()
+        )  # asked of the host, whose answer or whose news of the end are not here yet
 
     def show_busy(self, text: str) -> None:
         """Show the commands under way; none if ``text`` is empty."""
@@ -93,7 +96,14 @@ class CommandApp(App[None], inherit_bindings=False):
 
         async def abort() -> Notice:
             self.own_aborts.update(plan.abort)  # their end is no news
-            return outcome_notice("aborted", await session.abort(plan))
+            self.aborting |= frozenset(plan.abort)
+            ended: set[RunId] = set()
+            try:
+                outcomes = await session.abort(plan)
+                ended = {one.run for one in outcomes if one.done}  # until their state says so, they are being aborted
+            finally:
+                self.aborting -= frozenset(plan.abort) - ended
+            return outcome_notice("aborted", outcomes)
 
         busy_text = f"aborting {counted(len(plan.abort), 'run')}"
         self.confirm(plan.question, "abort", lambda: self.run_command("abort", busy_text, abort()))

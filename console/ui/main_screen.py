@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from console.ui.bars import KeyBar, StatusBar, TabBar
 from console.ui.messages import RunSelected
 from console.ui.pane import Pane, StageClock
 from console.ui.runs.pane import RunsPane
+from console.ui.saved_screen import SavedCharts, SavedScreen
 from console.ui.session_protocol import ReplayControls, SessionProtocol
 from console.ui.state import PreflightState, VerifyState
 from console.ui.sync_text import sync_text_short
@@ -54,6 +56,9 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self._session: SessionProtocol | None = None
         self._clock = StageClock()
         self._has_been_shown = False
+        self.shown = asyncio.Event()  # the view that was asked for is there, with the focus
+        self.shown.set()
+        self._charts = SavedCharts()
         self.when_shown: Callable[[], object] | None = None  # called once the view that was asked for is shown
         self._visible: ViewName = "runs"  # follows ``view`` once that pane is mounted and has its widgets
         self._panes: dict[ViewName, Pane] = {"runs": RunsPane(experiment, profile, tuple(initial.runs), id="runs")}
@@ -138,6 +143,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         pane.glyphs = self.glyphs
         self._panes, self._visible = {"runs": pane}, "runs"
         self.set_reactive(MainScreen.view, "runs")
+        self.shown.set()
         for one in old:
             await one.remove()
         await self.mount(pane, before="#key-bar")
@@ -160,6 +166,20 @@ class MainScreen(Screen[None], inherit_bindings=False):
         if pane.display:
             pane.selected, pane.snapshot = self.selected, self.snapshot
             pane.focus_content()
+
+    def saved(self) -> SavedScreen:
+        """The screen as it is, to be kept."""
+        run = str(self.selected) if self.selected is not None else ""
+        pane = self._panes.get("live")
+        return SavedScreen(self.view, run, pane.saved_charts() if pane is not None else self._charts)
+
+    def restore(self, saved: SavedScreen) -> None:
+        """Show the screen as it was kept, unless the operator has moved already."""
+        first = next(iter(self._initial.runs), None)
+        if self.view == "runs" and self.selected == first:
+            self._charts = saved.charts
+            self.selected = next((run for run in self._initial.runs if str(run) == saved.run), first)
+            self.view = saved.view
 
     def show_decisions(self) -> None:
         """Have view 4 show the decisions again."""
@@ -206,11 +226,25 @@ class MainScreen(Screen[None], inherit_bindings=False):
     def watch_glyphs(self) -> None:
         self.pane.glyphs = self.glyphs
 
+    def validate_view(self, view: ViewName) -> ViewName:
+        """Note that another view is on its way."""
+        if view != self.view:
+            self.shown.clear()
+        return view
+
     async def watch_view(self, old: ViewName, new: ViewName) -> None:
         """Show the new view with the present state, and its keys."""
+        try:
+            await self._show_view(old, new)
+        finally:
+            if new == self.view:
+                self.shown.set()
+
+    async def _show_view(self, old: ViewName, new: ViewName) -> None:
         pane = self._panes.get(new)
         if pane is None:
             pane = self._panes[new] = _make_pane(new)
+            pane.restore_charts(self._charts)
             self._share(pane)
             await self.mount(pane, before="#key-bar")
         self._visible = new

@@ -16,6 +16,7 @@ from console.runs.run_view import RunView
 from console.runs.snapshot import Snapshot
 from console.ui.actions import Scope, bindings
 from console.ui.messages import AbortRequested
+from console.ui.saved_screen import SavedCharts
 from console.ui.session_protocol import SessionProtocol
 from console.ui.state import PreflightState, VerifyState
 from engine.contract.settings import RunId
@@ -158,13 +159,20 @@ class Pane(ScrollPage):
 
     def focus_content(self) -> None:
         """Focus the widget in which the view's keys work."""
-        self.focus(scroll_visible=False)
+        self.screen.set_focus(self, scroll_visible=False)  # at once, as the next key goes by it
 
     def tick(self) -> None:
         """Update ages and times; called four times a second while the view is visible."""
 
     def show_decisions(self) -> None:
         """Show the decisions again, in a view that has them: one was recorded."""
+
+    def saved_charts(self) -> SavedCharts:
+        """How the view shows charts, to be kept for the next console."""
+        return SavedCharts()
+
+    def restore_charts(self, saved: SavedCharts) -> None:
+        """Show charts as they were kept, in a view that has any; called before it is mounted."""
 
     def row_text(self) -> str:
         """The selected row as one line, for the clipboard: the selected run unless the view has other rows."""

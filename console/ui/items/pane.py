@@ -77,7 +77,7 @@ class ItemsPane(LocalCopyPane, inherit_bindings=False):
 
     def focus_content(self) -> None:
         """Focus the table: it has the keys that move."""
-        self.item_list.focus(scroll_visible=False)
+        self.screen.set_focus(self.item_list, scroll_visible=False)
 
     def read(self, session: SessionProtocol) -> ItemTable:
         """The items as they are now."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 
+from msgspec import ValidationError, convert, to_builtins
 from msgspec.structs import replace
 from textual import on
 from textual.app import ComposeResult
@@ -16,6 +18,7 @@ from console.charts.metrics import LOSS_METRIC, X_AXES, Metric, XAxis, metrics_o
 from console.ui.live.chart_panel import ChartPanel, PanelState
 from console.ui.live.values import values_table
 from console.ui.pane import Pane, UpdatingText
+from console.ui.saved_screen import SavedCharts
 
 _COLUMNS_OF_TWO, _COLUMNS_OF_SIX, _ROWS_OF_SIX = 100, 160, 44
 _FIRST_METRICS = ("loss", "dev.top1", "dev.loss", "dev.margin", "dev.attention_entropy", "learning_rate")
@@ -49,6 +52,22 @@ class ChartCommands(Pane):
             ChartPanel(_state_of(known.get(name, LOSS_METRIC)), id=f"chart-{at}")
             for at, name in enumerate(_FIRST_METRICS)
         ]
+
+    def saved_charts(self) -> SavedCharts:
+        """What is chosen for all charts, and the metric of each."""
+        options, metrics = self._options, tuple(panel.state.metric.name for panel in self._panels)
+        return SavedCharts(options.mode, options.spread, options.x, self._layout, metrics)
+
+    def restore_charts(self, saved: SavedCharts) -> None:
+        """Choose for the charts what was kept, as far as it still has a meaning."""
+        chosen = {"mode": saved.mode, "spread": saved.spread, "x": saved.x}
+        with suppress(ValidationError):
+            self._options = convert(to_builtins(self._options) | chosen, ChartOptions)
+        self._layout = saved.layout % len(_LAYOUTS)
+        known = {metric.name: metric for metric in metrics_of({})}
+        for panel, name in zip(self._panels, saved.metrics, strict=False):
+            if name in known and name != panel.state.metric.name:
+                panel.state = _state_of(known[name])
 
     def compose_charts(self) -> ComposeResult:
         """The charts, and the values at the crosshair below them."""

@@ -55,12 +55,15 @@ _STAGES = {
     "seal": "sealing",
 }
 _NAME_WIDTH = 24  # of the details' first line; the cell's row shows the whole name
+_NOT_KNOWN = Content.styled("· not known yet", "$foreground-muted")  # no local copy, and the host has not told of it
 _NUMBER_WORDS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}
 
 
 def mark_text(view: RunView) -> Content:
-    """``▶ running``."""
+    """``▶ running``; ``▶ aborting`` while the host ends a run because this console asked for it."""
     mark = MARKS[view.state_name]
+    if view.aborting:
+        return Content.styled(f"{mark.sign} aborting", MARKS["aborted"].style)
     return Content.styled(f"{mark.sign} {mark.label}", mark.style)
 
 
@@ -73,6 +76,8 @@ def card_lines(
     view: RunView, sync: SyncState, stage_seconds: float | None, width: int, stale: Staleness = FRESH
 ) -> list[Content]:
     """A run in up to three lines of at most ``width`` cells; ``stage_seconds`` is the time in its stage, None if unknown."""
+    if view.state is None and stale.kind in ("connecting", "not reached"):
+        return [_NOT_KNOWN.truncate(width, ellipsis=True)]
     aside = stage_text(view) if view.state_name == "running" else _sync_label(sync)
     if stale and view.state is not None and (view.active or stale.kind == "not reached"):
         aside = stale.short  # where the host is not heard from, that says more than the stage
@@ -177,7 +182,8 @@ def details_text(
     """
     view, sync = snapshot.runs[run], snapshot.sync_states[run]
     stale = staleness(snapshot.host, now) if view.state is not None else FRESH
-    head = Content.assemble((run_label(run, _NAME_WIDTH), "bold"), "  ") + mark_text(view)
+    is_known = view.state is not None or staleness(snapshot.host, now).kind not in ("connecting", "not reached")
+    head = Content.assemble((run_label(run, _NAME_WIDTH), "bold"), "  ") + (mark_text(view) if is_known else _NOT_KNOWN)
     head += Content.styled(f", {stale.note}", "$text-warning") if stale else Content("")
     facts = [fact for fact in (_took_text(view), _sync_details(view, sync, now)) if fact]
     lines = [head + Content("  " + ". ".join(facts)) if facts else head]
@@ -229,7 +235,9 @@ def _first_step_text(snapshot: Snapshot) -> Content:
         key = (key_of("launch_all"), "bold $text-accent")
         return Content.assemble("No runs yet: press ", key, f" to launch {runs}.")
     synced = any(sync.status == "synced" for sync in snapshot.sync_states.values())
-    subject = "The host" if synced else "No runs yet, and the host"
+    subject = "The host" if synced else "No local copy of a run, and the host"
+    if snapshot.host.link == "starting":
+        return Content("The local copies are read, then the host is connected.")
     return Content(f"{subject} is not connected yet. {snapshot.host.detail}")
 
 

@@ -47,6 +47,7 @@ def ends(state: str, reason: str = "", exit_code: int | None = None) -> RunView:
         (ends("failed", "killed", -9), None, "sig9"),
         (ends("failed", "\u202e[bold]名前名前[/]"), None, "fail"),
         (ends("failed", "", 2**40), None, "fail"),
+        (replace(view_of(RUN, "running", training(124)), aborting=True), None, "abort"),
         (ends("aborted", "by ann"), None, ""),
         (ends("lost", "[red]x[/]"), None, "lost"),
     ],

@@ -177,6 +177,34 @@ async def test_abort_of_a_run_that_has_ended_says_so_while_others_run() -> None:
         assert not asked(pilot)
 
 
+async def test_a_run_says_aborting_in_its_cell_its_details_and_its_log_until_its_end_is_known() -> None:
+    session = FakeSession()
+    session.show(view_of(A42, "running", training(5)), view_of(A123, "running", training(5)))
+    session.gate = asyncio.Event()
+    async with console(session) as pilot:
+        await pilot.press("x", "y")
+        text = await until_shown(pilot, "A/42  ▶ aborting")
+        assert "│▶ running" in text and "┃▶ aborting" in text
+        await pilot.press("3")
+        await until_shown(pilot, "A/42  ▶ aborting")
+        await pilot.press("2")
+        session.gate.set()
+        text = await until_shown(pilot, "A/42  ■ aborted")
+        assert "aborting" not in text
+
+
+async def test_a_run_that_could_not_be_aborted_is_running_again() -> None:
+    session = FakeSession()
+    session.show(view_of(A42, "running", training(5)))
+    session.gate = asyncio.Event()
+    async with console(session) as pilot:
+        await pilot.press("x", "y")
+        await until_shown(pilot, "A/42  ▶ aborting")
+        session.error = ConnectionError("there is no link to the host")
+        session.gate.set()
+        await until_shown(pilot, "A/42  ▶ running", "Could not abort")
+
+
 @pytest.mark.parametrize("key", ["a", "l", "L", "r", "u", "x", "X"])
 async def test_a_read_only_console_launches_and_aborts_nothing_and_shows_why(key: str) -> None:
     session = FakeSession()

@@ -92,6 +92,14 @@ async def test_keys_that_arrive_together_scroll_the_help_as_far_as_one_by_one() 
         assert page.scroll_offset.y == page.max_scroll_y - 2
 
 
+async def test_keys_that_arrive_with_the_number_of_a_view_are_of_that_view() -> None:
+    async with console(busy_session()) as pilot:
+        await until_shown(pilot, *SHOWN_ONCE_COMPLETE["2"])
+        for key in ("3", "b", "right_square_bracket", "2", "down", "3", "m"):
+            _app(pilot).simulate_key(key)
+        await until_shown(pilot, ">3 Live<", "dev top-1 %", "mean ±sd", "B/123")
+
+
 async def test_a_launch_that_arrives_with_arrows_before_it_is_of_the_run_that_they_lead_to() -> None:
     session = busy_session()
     async with console(session) as pilot:

@@ -131,7 +131,7 @@ async def test_the_hint_to_launch_appears_once_the_host_has_reported_its_runs(si
 @pytest.mark.parametrize(
     ("sync", "words"),
     [
-        (SyncState(), "No runs yet, and the host is not connected yet."),
+        (SyncState(), "No local copy of a run, and the host is not connected yet."),
         (SyncState("synced"), "The host is not connected yet."),
     ],
 )
