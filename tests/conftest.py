@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import hypothesis
@@ -44,6 +47,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "server: needs a real server, a whole run or all of WordNet; `make check` leaves it out"
     )
+    # jobs are started as python3: pyenv's, a shell script in front of all others, would take longer than most of them
+    os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).resolve().parent), os.environ["PATH"]))
     if config.getoption("--fault-seed") is None:
         # a change is judged by the same faults each time; new ones are searched for at full size
         drawn = random.SystemRandom().randrange(2**31)

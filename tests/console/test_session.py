@@ -6,12 +6,10 @@ import asyncio
 import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
 import msgspec
-import psutil
 import pytest
 
 from console.hosts.agent.workspace import seal
@@ -29,6 +27,7 @@ from engine.contract.run_folder import StateName
 from engine.contract.settings import RunId
 from engine.contract.state import RunState
 from tests.console.fed_log import texts
+from tests.console.hosts.shared_server import kill_servers
 from tests.console.results.capsules import opened_files, row, write_capsule
 from tests.console.tiny import PROFILE, write_experiment
 
@@ -321,10 +320,7 @@ async def test_a_server_that_dies_is_replaced_and_the_link_comes_back(tmp_path: 
             back.set()
 
     session.subscribe(lambda snapshot: note(snapshot.host.link))
-    for child in psutil.Process().children():
-        with suppress(psutil.ZombieProcess):  # a server of an earlier test
-            if "console.hosts.ssh.embedded_server" in " ".join(child.cmdline()):
-                child.kill()
+    kill_servers()
     async with asyncio.timeout(20):
         await back.wait()
     following.cancel()

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import signal
 from argparse import Namespace
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from console import cli, session
@@ -69,18 +66,3 @@ def launches(folder: Path) -> set[str]:
 def set_aside(folder: Path) -> list[str]:
     """Names of the run folders that later launches have set aside on the host."""
     return sorted(path.name for path in run_folders(folder).glob(".previous/*"))
-
-
-def kill_server() -> bool:
-    """SIGKILL the embedded SSH server, which cuts every link to it; whether there was one."""
-    servers = [one for one in psutil.Process().children() if "embedded_server" in " ".join(_arguments(one))]
-    for server in servers:
-        server.send_signal(signal.SIGKILL)
-    return bool(servers)
-
-
-def _arguments(one: psutil.Process) -> list[str]:
-    """Its command line; none of a process that has ended."""
-    with suppress(psutil.NoSuchProcess):  # a zombie counts as such, too
-        return one.cmdline()
-    return []

@@ -15,7 +15,8 @@ from console.hosts.remote.agent_client import AgentClient
 from console.hosts.ssh.errors import LinkDown
 from console.hosts.ssh.retry import Retry
 from tests.conftest import Fault
-from tests.console.commands.quick_engine import command, kill_server, launches, run_folders, set_aside, states, use_job
+from tests.console.commands.quick_engine import command, launches, run_folders, set_aside, states, use_job
+from tests.console.hosts.shared_server import kill_servers
 from tests.console.waiting import until
 
 pytestmark = pytest.mark.server
@@ -32,7 +33,7 @@ def cut_after_claims(monkeypatch: pytest.MonkeyPatch, folder: Path, claims: int)
         monkeypatch.setattr(AgentClient, "request", real)
         reply = asyncio.create_task(real(agent, verb, *timeout, **arguments))
         await asyncio.to_thread(until, lambda: len(launches(folder)) >= claims)
-        kill_server()
+        kill_servers()
         with suppress(LinkDown):
             await reply  # on a busy machine it may have arrived before
         raise LinkDown("the link was cut")

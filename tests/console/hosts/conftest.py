@@ -15,12 +15,10 @@ import pytest
 
 from console.hosts.host_config import HostConfig
 from console.hosts.remote.agent_client import AgentClient, open_agent
-from console.hosts.ssh import embedded_host
 from console.hosts.ssh.access import Access
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.connection import open_connection
 from tests.console.hosts.folder_pair import Pair
-from tests.console.hosts.shared_server import SharedServer
 from tests.console.hosts.slurm import LinkToSlurm, Slurm, running_slurm
 from tests.console.hosts.small_disk import mounted
 from tests.console.hosts.sshd import ME, Sshd, open_folder, ordinary_user, require_root, require_sshd, started
@@ -107,20 +105,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("host", HOSTS, indirect=True)
     elif metafunc.definition.get_closest_marker("on_slurm"):
         metafunc.parametrize("host", ["slurm"], indirect=True)
-
-
-@pytest.fixture(scope="session")
-def shared_server() -> Iterator[SharedServer]:
-    shared = SharedServer(embedded_host.embedded_server)
-    yield shared
-    shared.close()
-
-
-@pytest.fixture(autouse=True)
-def _use_shared_server(shared_server: SharedServer) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:  # of its own, so that the order of other fixtures stays what it is
-        patch.setattr(embedded_host, "embedded_server", shared_server.open)
-        yield
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncssh
-import psutil
 import pytest
 
 from console.hosts import host_link
@@ -22,6 +21,7 @@ from console.ui.app import ConsoleApp
 from engine.contract.experiment_reader import read_experiment
 from engine.contract.settings import RunId
 from engine.contract.toml_file import find_config
+from tests.console.hosts.shared_server import kill_servers
 from tests.console.local_folder import write_run
 from tests.console.ui.driving import LARGE, SIZES, console, notices, record_notices, screen, until, until_shown
 from tests.console.ui.scenes import training
@@ -98,11 +98,10 @@ async def test_a_host_that_is_killed_is_marked_and_told_and_so_is_its_return(
     start_server = embedded_host.embedded_server
 
     @asynccontextmanager
-    async def down() -> AsyncIterator[tuple[int, str, asyncssh.SSHKey]]:
+    async def down(*_: object) -> AsyncIterator[tuple[int, str, asyncssh.SSHKey]]:
         raise LinkDown("the host is down")
         yield
 
-    others = set(psutil.Process().children())
     here, access = HostConfig("here", "embedded"), Access(timeouts=Timeouts(backoff=(0.05, 0.1)))
     app = ConsoleApp(
         lambda _: Session(here, experiment, file, "demo", runs, access=access),
@@ -117,8 +116,7 @@ async def test_a_host_that_is_killed_is_marked_and_told_and_so_is_its_return(
             pilot, lambda: app.main.snapshot and app.main.snapshot.host.history_known, "the host's report is shown"
         )
         monkeypatch.setattr(embedded_host, "embedded_server", down)
-        for server in set(psutil.Process().children()) - others:
-            server.kill()
+        kill_servers()
         await until_shown(pilot, "○ lost", "A/42  ✓ finished, as of ")
         await until(pilot, lambda: any("here: the link is lost" in text for text in notices(pilot)))
         await pilot.press("l")
