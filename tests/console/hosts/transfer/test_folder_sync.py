@@ -278,7 +278,8 @@ async def test_round_trips_do_not_grow_with_the_number_of_files(pair: Pair, sshd
                 started = asyncio.get_running_loop().time()
                 assert (await push(connection, pair.request())).transferred_files == number
                 seconds.append(asyncio.get_running_loop().time() - started)
-    assert seconds[1] - seconds[0] < 10 * round_trip, seconds
+    # a round trip a file would be a thousand; the rest is the work of a machine that may be busy
+    assert seconds[1] - seconds[0] < 100 * round_trip, seconds
 
 
 async def test_a_pull_transfers_what_changed_deletes_nothing_and_keeps_what_it_replaces(
