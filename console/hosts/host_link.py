@@ -17,8 +17,8 @@ import msgspec
 from msgspec.structs import asdict, replace
 
 from console.hosts.host_config import HostConfig
-from console.hosts.pull.follower import REPLY_LIMIT, RunFollower, run_to_end
-from console.hosts.pull.local_copy import RunsFolder
+from console.hosts.pull.follower import REPLY_LIMIT, RunFollower
+from console.hosts.pull.local_copy import RunsFolder, run_to_end
 from console.hosts.pull.run_sync import RunSync
 from console.hosts.remote.agent_client import AgentClient, AgentRefused, open_agent
 from console.hosts.ssh.access import Access

@@ -14,7 +14,7 @@ from console.hosts.agent.disk import disk_full_error
 from console.hosts.agent.file_index import Entry
 from console.hosts.agent.receive import STAGING, staged_name
 from console.hosts.agent.safe_dir import RESERVED
-from console.hosts.pull.follower import run_to_end
+from console.hosts.pull.local_copy import run_to_end
 from console.hosts.pull.verify import capsule_error, local_manifest
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.transfer.batch import fetch, read_host_file

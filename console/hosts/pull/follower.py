@@ -9,16 +9,24 @@ from __future__ import annotations
 import asyncio
 import errno
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
 from console.hosts.agent.disk import disk_full_error
-from console.hosts.pull.local_copy import GROWING, GrowingFile, RunReader, RunsFolder, read_state, write_state
+from console.hosts.pull.local_copy import (
+    GROWING,
+    GrowingFile,
+    RunReader,
+    RunsFolder,
+    read_state,
+    run_to_end,
+    write_state,
+)
 from console.hosts.pull.poll_reply import Chunk, FileSize, PollReply, reported_state, with_safe_texts
 from console.hosts.pull.verify import local_manifest
 from console.hosts.ssh.errors import LinkDown
@@ -35,25 +43,6 @@ RETRY_S = 30.0  # after a full disk, or a local file that cannot be used
 ONE_FILE = frozenset((errno.EACCES, errno.EINVAL, errno.EISDIR, errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.EPERM))
 """Errors of one local file: it is a folder, a symlink, a FIFO or another user's."""
 REPLY_LIMIT = 256 << 10  # bytes of content: more would hold up the states on a slow link, less the events on a fast one
-
-T = TypeVar("T")
-
-
-async def run_to_end(work: Awaitable[T]) -> T:
-    """Await ``work``; a caller that is cancelled, however often, waits for its end first.
-
-    For work that moves or writes files: nobody may continue with them before it is over.
-    """
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled from task.exception()
-    return task.result()
 
 
 @dataclass

@@ -7,14 +7,16 @@ bytes over.
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -35,6 +37,8 @@ READ_SIZE = 2 << 20
 MAX_STATE = 1 << 20  # bytes of the file
 PRIVATE_PREFIX = "qllm-console-"
 APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+T = TypeVar("T")
 
 
 class RunsFolder:
@@ -301,3 +305,20 @@ class RunReader:
             self._skipping = False
             del lines[0]
         return lines, more
+
+
+async def run_to_end(work: Awaitable[T]) -> T:
+    """Await ``work``; a caller that is cancelled, however often, waits for its end first.
+
+    For work that moves or writes files: nobody may continue with them before it is over.
+    """
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled from task.exception()
+    return task.result()

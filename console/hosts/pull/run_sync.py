@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 from msgspec.structs import replace
 
 from console.hosts.pull.capsule import Damaged, pull, take_back
-from console.hosts.pull.follower import RunFollower, run_to_end
-from console.hosts.pull.local_copy import RunsFolder
+from console.hosts.pull.follower import RunFollower
+from console.hosts.pull.local_copy import RunsFolder, run_to_end
 from console.hosts.pull.verify import local_manifest
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.transfer.channel import MAX_STALLS

@@ -70,7 +70,7 @@ def _resolvable_rows(comparisons: Sequence[Comparison]) -> list[Row]:
     if not least:
         return []
     amounts = [f"{100 * value:.1f} points of {metric_label(metric)}" for metric, value in least.items()]
-    return [(text_cell(f"Resolves {', '.join(amounts)}, four times in five; less is noise."),)]
+    return [(text_cell(f"Resolves {', '.join(amounts)}, four times in five; less may not show."),)]
 
 
 def _next_rows(steps: Sequence[NextStep]) -> list[Row]:

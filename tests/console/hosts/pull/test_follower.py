@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.hosts.pull import follower as follower_module
-from console.hosts.pull.follower import RunFollower, run_to_end
-from console.hosts.pull.local_copy import GrowingFile, RunsFolder
+from console.hosts.pull.follower import RunFollower
+from console.hosts.pull.local_copy import GrowingFile, RunsFolder, run_to_end
 from console.hosts.ssh.errors import LinkDown
 from console.runs.event_index import MAX_EVENT_LINE
 from engine.contract import events
