@@ -30,6 +30,7 @@ RELEASE_TIMEOUT_S = 3.0  # how long an abort waits for the driver to release the
 RETRY_S = 0.2
 CARD = re.compile(r"GPU (\d+): (.+) \(UUID: (GPU-[0-9A-Za-z-]{4,80})\)\s*\Z")
 MIG_DEVICE = re.compile(r"\s+MIG (\S+)\s+Device\s+(\d+): \(UUID: (MIG-[0-9A-Za-z/-]{4,80})\)\s*\Z")
+HANGING: list[subprocess.Popen[bytes]] = []  # killed by this process, and still there
 
 
 class GpuUnknown(Exception):
@@ -251,7 +252,11 @@ def _program() -> str:
 
 
 def _output(command: list[str], timeout: float) -> tuple[int, str]:
-    """Exit code and output of a command."""
+    """Exit code and output of a command; none is started while an earlier one hangs in the kernel after its kill."""
+    # whoever waits for a GPU asks every few seconds: in a night thousands would hang behind one that is lost
+    HANGING[:] = [one for one in HANGING if one.poll() is None]
+    if HANGING:
+        raise NoAnswerInTime("nvidia-smi does not answer: an earlier one hangs and cannot be killed")
     # A file, and no wait after the kill, unlike subprocess.run: behind a lost GPU nvidia-smi may stay in the kernel for ever.
     with tempfile.TemporaryFile() as file:
         try:
@@ -264,8 +269,10 @@ def _output(command: list[str], timeout: float) -> tuple[int, str]:
             process.wait(timeout)
         except subprocess.TimeoutExpired:
             process.kill()
-            with suppress(subprocess.TimeoutExpired):
+            try:
                 process.wait(RETRY_S)
+            except subprocess.TimeoutExpired:
+                HANGING.append(process)
             raise NoAnswerInTime(f"nvidia-smi does not answer within {timeout:.0f} s") from None
         file.seek(0)
         output = file.read(1 << 20).decode("utf-8", "replace")

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from console.hosts.agent import gpu
 from console.hosts.agent.gpu import Card, CardUse
+from console.hosts.agent.gpu_claims import GpuClaims
 from console.hosts.agent.process import KEY_VARIABLE, boot_id, read_stat, read_strings
 from console.hosts.agent.workspace import Workspace, read_json, write_json
 from engine.contract.file_lock import is_locked, take_lock
@@ -55,6 +56,7 @@ class GpuSlots:
 
     def __init__(self, workspace: Workspace, wanted: Mapping[str, Any], slots: int, environ: Mapping[str, str]) -> None:
         self._workspace = workspace
+        self._claims = GpuClaims(workspace)
         self._needs_gpu = wanted.get("device") == "cuda"
         self._occupied = wanted.get("occupied", "wait")
         self._slots = slots
@@ -83,8 +85,8 @@ class GpuSlots:
             self._problem = str(unknown)
         self._asked_at = time.monotonic()
 
-    def take(self, slot: int) -> int | None:
-        """Descriptor of the lock on the GPU for ``slot``, which then is ``card``; None if runs are not bound to any here.
+    def take(self, slot: int) -> list[int]:
+        """Descriptors of the locks on the GPU for ``slot``, which then is ``card``; none if runs are not bound to any here.
 
         The queue's lock must be held.
 
@@ -95,12 +97,12 @@ class GpuSlots:
         """
         self.card = None
         try:
-            lock = self._take(slot)
+            locks = self._take(slot)
         except GpuBusy:
             self._busy_since = time.monotonic() if self._busy_since is None else self._busy_since
             raise
         self._busy_since = None
-        return lock
+        return locks
 
     @property
     def environment(self) -> dict[str, str]:
@@ -114,12 +116,12 @@ class GpuSlots:
         card = self.card
         return {} if card is None else {"gpu": {"uuid": card.uuid, "index": card.number, "name": card.name}}
 
-    def _take(self, slot: int) -> int | None:
+    def _take(self, slot: int) -> list[int]:
         seen = self._seen()
         if self._found is None:
             if self._problem and (seen or self._needs_gpu):
                 self._wait(f"waits for a GPU: {self._problem}", refused=True)
-            return None
+            return []
         cards = {card.uuid: card._replace(number=seen.get(card.uuid, card).number) for card in self._found.cards}
         divided = {card.gpu for card in cards.values()}  # as they are divided now: MIG devices come and go
         known = {**{uuid: card for uuid, card in seen.items() if card.gpu not in divided}, **cards}
@@ -132,7 +134,7 @@ class GpuSlots:
                 self._wait(
                     f"waits for a GPU: {VISIBLE}={self._visible} on the host names none of {names}", refused=True
                 )
-            return None
+            return []
         share = -(-self._slots // len(chosen))  # how many runs a GPU takes
         loads = {uuid: len(self._locked(uuid)) for uuid in chosen}
         problems = {uuid: self._occupant(card, loads[uuid], uuid in cards) for uuid, card in chosen.items()}
@@ -141,7 +143,7 @@ class GpuSlots:
             full = {uuid: "has " + ("a run" if loads[uuid] == 1 else f"{loads[uuid]} runs") for uuid in chosen}
             texts = [f"{card.label} {problems[uuid] or full[uuid]}" for uuid, card in chosen.items()]
             self._wait(f"waits for a GPU: {'; '.join(texts)}", refused=all(problems.values()))
-            return None
+            return []
         order = sorted(chosen)  # not as nvidia-smi lists them: that changes
         first = slot % len(order)
         uuid = min(order[first:] + order[:first], key=lambda one: loads[one] if one in free else self._slots + 1)
@@ -149,9 +151,19 @@ class GpuSlots:
             path = self._lock(uuid, str(number))
             lock = take_lock(path, wait=False)
             if lock is not None:
-                self.card = chosen[uuid]
-                return lock
+                return self._claimed(chosen[uuid], lock)
         raise AssertionError("unreachable")
+
+    def _claimed(self, card: Card, lock: int) -> list[int]:
+        """Claim ``card`` for this workspace beside its ``lock``; both are given back if another has it by now."""
+        claim = self._claims.take(card.uuid)
+        locks = [lock] if claim is None else [lock, claim]
+        if self._occupied != "share" and (other := self._claims.other(card.uuid)):
+            for descriptor in locks:
+                os.close(descriptor)
+            raise GpuBusy(f"waits for a GPU: {card.label} {_claim_text(other)}")
+        self.card = card
+        return locks
 
     def _wait(self, why: str, refused: bool) -> None:
         """Raise GpuBusy or GpuRefused with the text ``why``; returns only where the run is to start all the same."""
@@ -168,7 +180,11 @@ class GpuSlots:
         if not listed:
             note = f": {self._found.note}" if self._found.note else ""
             return f"is not there any more, by nvidia-smi{note}"
-        if card.uuid != card.gpu or self._occupied == "share":
+        if self._occupied == "share":
+            return ""
+        if other := self._claims.other(card.uuid):
+            return _claim_text(other)
+        if card.uuid != card.gpu:
             return ""  # nvidia-smi does not say who uses a MIG device
         use = self._found.uses.get(card.gpu, CardUse())
         if use.problem:
@@ -242,6 +258,10 @@ def is_of_job(workspace: Workspace, pid: int) -> bool:
             return False
         pid = stat.parent
     return False
+
+
+def _claim_text(workspace: str) -> str:
+    return f"has a run of the workspace {workspace}"
 
 
 def _user_text(process: Mapping[str, Any]) -> str:

@@ -188,8 +188,7 @@ class Supervisor:
                 return None
             held = [slot]
             try:
-                if self._gpus is not None and (card := self._gpus.take(number)) is not None:
-                    held.append(card)
+                held += self._gpus.take(number) if self._gpus is not None else []
                 # before the queue's lock is free: else the next in line still sees this run waiting
                 self._record_start()
             except BaseException as error:

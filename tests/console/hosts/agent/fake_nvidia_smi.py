@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 SMI = """#!/bin/sh
@@ -58,11 +59,11 @@ class FakeSmi:
         return (self.folder / "queries").read_text()
 
     def set_memory(self, **mib: int) -> None:
-        """Used memory by the end of the UUID, as in ``a=512`` for GPU-000a."""
+        """Used memory by the name of the GPU, as in ``a=512`` for ``uuid("a")``."""
         self._write("memory", *(f"{uuid(name)}, {used}" for name, used in mib.items()))
 
     def set_processes(self, *processes: tuple[str, int, str, int]) -> None:
-        """The end of the UUID, pid, name and MiB of each process."""
+        """The name of the GPU, pid, name and MiB of each process."""
         self._write("apps", *(f"{uuid(name)}, {pid}, {program}, {used}" for name, pid, program, used in processes))
 
     def _write(self, name: str, *lines: str) -> None:
@@ -73,5 +74,5 @@ class FakeSmi:
 
 
 def uuid(name: str) -> str:
-    """``GPU-000a`` for ``a``."""
-    return f"GPU-000{name}"
+    """``GPU-a0001234`` for ``a``: others in each process of tests, since claims on GPUs are the user's, not the test's."""
+    return f"GPU-{name}{os.getpid():07d}"

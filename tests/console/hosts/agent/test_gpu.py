@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 from shlex import quote
 
 import pytest
 
+from console.hosts.agent import gpu
 from tests.console.hosts.conftest import Host, in_state, launch, states_when
 
 SMI = """#!/bin/sh
@@ -98,3 +100,25 @@ async def test_an_unknown_gpu_state_is_reported_and_delays_nothing(
     answers(smi, answer)
     reason, _ = await reason_of_an_abort(host)
     assert reason.startswith(f"aborted by the test{UNKNOWN}{expected}")
+
+
+def test_behind_a_lost_gpu_one_nvidia_smi_hangs_and_no_more_are_started(
+    smi: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that waits in the kernel does not end by SIGKILL before the driver answers; here none is sent."""
+    asked = tmp_path / "asked"
+    smi.write_text(f"#!/bin/sh\necho $$ >> {quote(str(asked))}\nexec sleep 600\n")
+    smi.chmod(0o755)
+    kill = subprocess.Popen.kill
+    monkeypatch.setattr(subprocess.Popen, "kill", lambda _: None)
+    with pytest.raises(gpu.NoAnswerInTime, match="does not answer within"):
+        gpu.cards(0.5)
+    (hanging,) = gpu.HANGING
+    for _ in range(3):
+        with pytest.raises(gpu.NoAnswerInTime, match="an earlier one hangs and cannot be killed"):
+            gpu.gpu_processes(0.5)
+    kill(hanging)
+    hanging.wait()
+    answers(smi, "echo '7, python3, 9'")
+    assert [one["pid"] for one in gpu.gpu_processes(10.0)] == [7]
+    assert not gpu.HANGING and (not asked.exists() or asked.read_text().count("\n") == 1)
