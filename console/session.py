@@ -17,7 +17,7 @@ from console.hosts.host_upkeep import HostUpkeep
 from console.hosts.preflight.examine import engine_command, engine_error
 from console.hosts.pull.verify import VerifyResult, verify_runs
 from console.hosts.remote.agent_client import AgentClient, AgentRefused
-from console.hosts.remote.launch_request import launch_request
+from console.hosts.remote.launch_request import launch_request, operator_name
 from console.hosts.ssh.access import Access
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.errors import LinkDown, Misconfigured
@@ -211,7 +211,8 @@ class Session(SessionResults):
         ]
         try:
             limit = LAUNCH_S * len(requests)
-            reply = await agent.request("launch_all", limit, requests=requests, notify=host.notify)
+            told = {"notify": host.notify, "operator": operator_name()}
+            reply = await agent.request("launch_all", limit, requests=requests, **told)
         except AgentRefused as refusal:
             return tuple(Outcome(run, False, str(refusal)) for run in plan.launch)
         answers = dict(zip(plan.launch, reply.get("outcomes", ()), strict=False))

@@ -16,7 +16,7 @@ from engine.contract.bad_input import BadInput
 from engine.contract.local_paths import expand
 from engine.contract.toml_file import line_of, read_text, read_toml
 
-HostName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+HostName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$(?!\n)")]
 """A host's name is part of the names of folders."""
 
 # what a shell would take apart where ProxyCommand names the host, and what names no host; ssh refuses them too
@@ -89,10 +89,10 @@ class HostConfig(Struct, frozen=True, forbid_unknown_fields=True):
     cpus: Annotated[int, Meta(ge=1, le=100_000)] | None = None
     memory_gib: Annotated[float, Meta(gt=0, le=1e9)] | None = None
     disk_gib: Annotated[float, Meta(gt=0, le=1e9)] | None = None
-    environment: tuple[Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...] = ()
+    environment: tuple[Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$(?!\n)")], ...] = ()
     gpu_memory_gib: Annotated[float, Meta(gt=0, le=1e9)] | None = None
     price_per_hour: Annotated[float, Meta(ge=0, le=1e6)] | None = None
-    currency: Annotated[str, Meta(pattern=r"^([A-Z]{3})?$")] = ""
+    currency: Annotated[str, Meta(pattern=r"^([A-Z]{3})?$(?!\n)")] = ""
     when_done: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
     notify: tuple[str, ...] = ()
     slurm: SlurmSettings | None = None

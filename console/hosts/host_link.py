@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import itertools
-import socket
 import time
 import uuid
 from collections.abc import Callable
@@ -21,6 +19,7 @@ from console.hosts.pull.follower import REPLY_LIMIT, RunFollower
 from console.hosts.pull.local_copy import RunsFolder, run_to_end
 from console.hosts.pull.run_sync import RunSync
 from console.hosts.remote.agent_client import AgentClient, AgentRefused, open_agent
+from console.hosts.remote.launch_request import operator_name
 from console.hosts.ssh.access import Access
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.connection import open_connection
@@ -200,7 +199,7 @@ class HostLink:
         """Request the lease once a connection: a console that lost it to another does not take it back by itself."""
         if not self._wants_lease:
             return
-        user = f"{getpass.getuser()}@{socket.gethostname()}"
+        user = operator_name()
         try:
             reply = await link.request("lease", console=self._console, user=user, take_over=self._take_over)
         except AgentRefused as refusal:  # the agent looks again before each command, so nothing is forbidden here

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from typing import Literal
 
 from msgspec import Struct
@@ -19,6 +20,7 @@ FailureKind = Literal[
     "not finite",
     "disk",
     "gpu",
+    "environment",
     "link",
     "input",
     "ship blocker",
@@ -46,15 +48,30 @@ class Failure(Struct, frozen=True):
 # the first whose pattern is found in the host's reason; ``ship blocker``, ``input`` and ``signal`` follow from the exit code
 _PATTERNS: tuple[tuple[FailureKind, str], ...] = (
     ("gpu in use", r"no gpu is free"),
-    ("gpu memory", r"cuda.{0,40}out of memory|gpu is out of memory|CUBLAS_STATUS_ALLOC_FAILED"),
-    ("host memory", r"out of memory|\boom\b|cannot allocate memory|memoryerror"),
+    (
+        "gpu memory",
+        r"(?:cuda|hip).{0,40}out of memory|gpu is out of memory|cud?nn_status_alloc_failed|cublas_status_alloc_failed",
+    ),
+    (
+        "host memory",
+        r"out of memory|\boom\b|can(?:not|'t) allocate memory|memoryerror|bad_alloc|worker.{0,40}killed by signal: killed",
+    ),
     ("time limit", r"time ?limit|ended it.{0,20}: (?:timeout|deadline)"),
     ("preempted", r"preempt"),
     ("node", r"node ?fail|boot fail"),
     ("not finite", r"not finite|non-finite|\bnan\b"),
-    ("disk", r"no space|disk .{0,60}full|quota"),
-    ("gpu", r"nvidia driver|no cuda|cuda error|cuda driver|nvml|fallen off the bus|without cuda"),
-    ("link", r"connection|network|name resolution"),
+    ("disk", r"no space|disk .{0,60}full|quota exceeded|read-only file system|input/output error"),
+    ("environment", r"modulenotfounderror|importerror|no module named|did not start: \[errno (?:2|8|13)\]"),
+    (
+        "gpu",
+        r"nvidia driver|no cuda|cuda error|cuda unknown error|cuda initialization|cuda driver|cu(?:dnn|blas)(?:_| error)|nvml"
+        r"|fallen off the bus|without cuda",
+    ),
+    (
+        "link",
+        r"connection(?:error|pool| (?:refused|reset|aborted|timed out|error))|connect to|network is|name resolution"
+        r"|timeouterror|ssl",
+    ),
     ("reboot", r"was rebooted"),
     ("supervisor", r"supervisor (?:is gone|stands still|was gone)"),
 )
@@ -67,8 +84,9 @@ _NEXT_STEPS: dict[FailureKind, str] = {
     "preempted": "launch it again; a partition or qos that is not preempted avoids it",
     "node": "launch it again, on another node",
     "not finite": "a resume would come to the same step: a smaller training.learning_rate or gradient_clip is a new condition",
-    "disk": "free room on the host's disk, then launch it again",
+    "disk": "free room on the host's disk, or have it repaired if it gives errors or is read-only, then launch it again",
     "gpu": "see what preflight says of the GPU and its driver, then launch it again",
+    "environment": "see what preflight says of the engine's environment (--repair makes it anew), then launch it again",
     "link": "the engine could not fetch something from the network: see its log, then launch it again",
     "input": "its log names the file, line and field to correct; nothing was computed",
     "ship blocker": "it ran to its end: its results tell which gate failed",
@@ -77,6 +95,10 @@ _NEXT_STEPS: dict[FailureKind, str] = {
     "reboot": "launch it again",
     "other": "its log has the whole error",
 }
+_KILLED = (
+    "somebody killed it, or the kernel for lack of memory without saying so here (dmesg on the host, a container's"
+    " provider): see how much memory is free in view 1, then launch it again"
+)
 _SHORT: dict[FailureKind, str] = {
     "gpu in use": "busy",
     "gpu memory": "oom",
@@ -87,6 +109,7 @@ _SHORT: dict[FailureKind, str] = {
     "not finite": "nan",
     "disk": "disk",
     "gpu": "gpu",
+    "environment": "env",
     "link": "link",
 }
 _EXIT_CODES: dict[int, FailureKind] = {2: "input", 5: "ship blocker", 6: "not finite"}
@@ -98,7 +121,8 @@ def failure_of(view: RunView) -> Failure | None:
     if state is None or state.state not in ("failed", "lost"):
         return None
     kind = _kind(state.reason, state.exit_code)
-    return Failure(kind, _NEXT_STEPS[kind], _resume_text(view, kind))
+    killed = kind == "signal" and state.exit_code == -signal.SIGKILL
+    return Failure(kind, _KILLED if killed else _NEXT_STEPS[kind], _resume_text(view, kind))
 
 
 def short_failure(view: RunView) -> str:

@@ -9,6 +9,7 @@ import argparse
 import json
 import logging
 import re
+import resource
 import sys
 import threading
 import time
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 DONE, NOT_SENT = 0, 1
 MAX_INPUT = 1 << 20
+MAX_MEMORY = 512 << 20  # bytes
 KINDS = ("info", "success", "warning", "failure")
 _STATUS = re.compile(r"error=(\d{3})\b")
 SENT = ""
@@ -40,6 +42,7 @@ def add_notify(commands: argparse._SubParsersAction[Any]) -> None:
 
 def _notify(_: argparse.Namespace) -> int:
     """Send the message and print the outcomes; exit code 1 unless every URL got it."""
+    limit_memory()
     message = _read_message()
     try:
         import apprise
@@ -71,6 +74,12 @@ def _read_message() -> Message:
         raise BadInput("expected an object with title, body, kind, urls and seconds on stdin") from None
 
 
+def limit_memory() -> None:
+    """Limit the memory of this process: a service's answer is read whole, and its size must not cost the runs beside it."""
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY if most < 0 else min(MAX_MEMORY, most), most))
+
+
 def send_all(apprise: ModuleType, message: Message) -> list[str]:
     """Send to all URLs at once, once each; why each of them was not sent, "" if it was, when the time is over at latest.
 
@@ -78,8 +87,11 @@ def send_all(apprise: ModuleType, message: Message) -> list[str]:
     """
     warnings = _Warnings()
     logging.getLogger("apprise").addFilter(warnings.keep)
+    # a redirected POST becomes a GET without its message, which the other address answers all the same
+    asset = apprise.AppriseAsset()
+    asset.http_redirects = False
     # before the time counts: the first one loads the code of all services
-    services = [apprise.Apprise.instantiate(url, suppress_exceptions=True) for url in message.urls]
+    services = [apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True) for url in message.urls]
     outcomes = [f"no answer within {message.seconds:g} s"] * len(services)
 
     def send(index: int) -> None:

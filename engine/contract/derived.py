@@ -9,8 +9,8 @@ from msgspec import Meta, Struct
 
 Seed = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Reason = Annotated[str, Meta(min_length=1, max_length=1000)]
-Time = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\+00:00|Z)$")]
-Fingerprint = Annotated[str, Meta(pattern=r"^[0-9a-f]{0,64}$")]
+Time = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\+00:00|Z)$(?!\n)")]
+Fingerprint = Annotated[str, Meta(pattern=r"^[0-9a-f]{0,64}$(?!\n)")]
 ProfileNames = Annotated[tuple[str, ...], Meta(min_length=1)]
 
 

@@ -38,7 +38,7 @@ PositiveFloat = Annotated[float, Meta(gt=0.0, le=1e6)]  # bounded, because TOML 
 NonNegativeFloat = Annotated[float, Meta(ge=0.0, le=1e6)]
 DEFAULT_EPOCHS = 5
 BOTH_BUDGETS = "a budget is in epochs or in steps, not in both"
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$(?!\n)")]
 
 
 class EncoderSettings(Struct, frozen=True, forbid_unknown_fields=True):

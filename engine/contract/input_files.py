@@ -23,7 +23,7 @@ Role = Literal[
     "bundles", "dev", "development_retrieval", "development_coherence", "retrieval", "coherence", "attention", "killers"
 ]
 FileName = Annotated[str, Meta(min_length=1, max_length=1000)]
-Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 
 
 class InputFile(Struct, frozen=True):

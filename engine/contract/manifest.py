@@ -16,7 +16,7 @@ class FileEntry(Struct, frozen=True):
 
     path: str
     size: Annotated[int, Meta(ge=0)]
-    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 
 
 class LeftOut(Struct, frozen=True):

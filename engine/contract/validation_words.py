@@ -58,11 +58,12 @@ _OTHER = (
 """What is rarer; the last one is for what the project's types do not have."""
 _LIMITS = {">=": "of at least", "<=": "of at most", ">": "above", "<": "below"}
 _FORMS = {
-    r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$": "up to 64 letters, digits and any of . _ -, beginning with a letter or digit",
-    r"^[0-9a-f]{64}$": "a SHA-256, 64 digits 0 to 9 and a to f",
-    r"^[0-9a-f]{0,64}$": "at most 64 digits 0 to 9 and a to f",
-    r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\+00:00|Z)$": "a time such as 2026-01-31T12:00:00+00:00",
-    r"^([A-Z]{3})?$": "a currency such as EUR",
+    r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$(?!\n)": "up to 64 letters, digits and any of . _ -, beginning with a letter or digit",
+    r"^[0-9a-f]{64}$(?!\n)": "a SHA-256, 64 digits 0 to 9 and a to f",
+    r"^[0-9a-f]{0,64}$(?!\n)": "at most 64 digits 0 to 9 and a to f",
+    r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\+00:00|Z)$(?!\n)": "a time such as 2026-01-31T12:00:00+00:00",
+    r"^([A-Z]{3})?$(?!\n)": "a currency such as EUR",
+    r"^[A-Za-z_][A-Za-z0-9_]*$(?!\n)": "the name of a variable, such as HF_TOKEN",
 }
 """Description of each pattern of the project's types."""
 _SIZED = {"array": ("a list", "entries"), "str": ("text", "characters"), "object": ("a table", "entries")}

@@ -24,7 +24,10 @@ class NotifyServer:
         self.port = 0
 
     def url(self, name: str = "takes") -> str:
-        """URL that ``takes`` messages, ``fails`` with 500 or ``hangs``; it has a secret in its path."""
+        """URL that ``takes`` messages, ``fails`` with 500, ``hangs``, ``moves`` them elsewhere or ``floods`` with its answer.
+
+        It has a secret in its path.
+        """
         return f"json://127.0.0.1:{self.port}/{name}/{TOKEN}"
 
     def titles(self, name: str = "takes") -> list[str]:
@@ -47,7 +50,22 @@ def notify_server() -> Iterator[NotifyServer]:
                     while not service.released.wait(0.2):
                         self.wfile.write(b"X-More: to come\r\n")
                 return
+            if self.path.startswith("/moves/"):
+                self.send_response(301)
+                self.send_header("location", f"http://127.0.0.1:{service.port}/other/")
+                self.end_headers()
+                return
+            if self.path.startswith("/floods/"):
+                with suppress(OSError):
+                    self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+                    while not service.released.is_set():
+                        self.wfile.write(bytes(1 << 20))
+                return
             self.send_response(500 if self.path.startswith("/fails/") else 200)
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            self.send_response(200)
             self.end_headers()
 
         def log_message(self, *_: object) -> None: ...

@@ -62,7 +62,7 @@ def launch_all(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
     """Launch ``requests`` in their order; a refused one does not stop the others.
 
     Args:
-        request: ``requests``; ``notify``: URLs that are told of ends from now on, in place of those before.
+        request: ``requests``; ``notify``: URLs that are told of ends from now on, in place of those before of this ``operator``.
 
     Returns:
         ``{"outcomes": [...]}`` in the same order, each a reply of ``launch`` or ``{"refused": reason}``; ``notify``: why
@@ -71,7 +71,7 @@ def launch_all(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
     problem = ""
     if "notify" in request:
         try:
-            notify.keep_urls(workspace, request["notify"])
+            notify.keep_urls(workspace, request["notify"], str(request.get("operator", "")))
         except (OSError, ValueError) as error:
             problem = error_text(error, workspace)
     return {"outcomes": _launch_all(workspace, request), **({"notify": problem} if problem else {})}

@@ -2,7 +2,8 @@
 
 Each end, and each loss, is told at most once: a mark in the job's folder is on the disk before anything is sent. Sending is
 up to a process of its own, with the engine's environment and a time limit, so that no run, seal or slot waits for a service.
-URLs of services hold secrets. They are in one file of the workspace that only its user can read, and nowhere else.
+URLs of services hold secrets. They are in one file of the workspace that only its user can read, and nowhere else. Each operator
+of a workspace has a list: a run is told to the services of who launched it last.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 SEND_LIMIT_S = 20.0
 START_LIMIT_S = 60.0  # to load apprise from a slow disk, beyond the time for sending
 MAX_URLS, MAX_URL = 16, 4000
+MAX_OPERATORS = 16
 MAX_LOG, KEPT_LOG = 128 << 10, 64 << 10  # bytes
 MAX_LISTED = 100
 MAX_REASON = 200  # characters
@@ -50,8 +52,8 @@ def shown(url: str) -> str:
     return f"{scheme.group(1)}://..." if scheme else "..."
 
 
-def keep_urls(workspace: Workspace, urls: object) -> None:
-    """Keep ``urls`` in place of those before; without any, the file is removed.
+def keep_urls(workspace: Workspace, urls: object, operator: str = "") -> None:
+    """Keep ``urls`` in place of those that ``operator`` had before; others keep theirs. Without any, the file is removed.
 
     Raises:
         OSError: the disk refuses.
@@ -61,24 +63,45 @@ def keep_urls(workspace: Workspace, urls: object) -> None:
         raise ValueError(f"notify is no list of at most {MAX_URLS} URLs")
     if not all(isinstance(url, str) and len(url) <= MAX_URL for url in urls):
         raise ValueError(f"notify holds what is no URL of at most {MAX_URL} characters")
-    path = folder(workspace) / "urls.json"
-    if not urls:
-        with suppress(FileNotFoundError):
-            path.unlink()
-            sync_folder(path.parent)
+    path = _urls_file(workspace)
+    if not urls and not path.exists():
         return
-    content = json.dumps({"urls": list(urls)}).encode()
-    with suppress(OSError):
-        if path.read_bytes() == content and path.lstat().st_mode & 0o7777 == 0o600:
-            return
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_durably(path, content, private=True)
+    with locked(path.with_name("urls.lock")):
+        others = {name: kept for name, kept in _all_urls(workspace).items() if name != operator}
+        kept = dict([*others.items(), *([(operator, list(urls))] if urls else [])][-MAX_OPERATORS:])
+        if not kept:
+            with suppress(FileNotFoundError):
+                path.unlink()
+                sync_folder(path.parent)
+            return
+        content = json.dumps({"operators": kept}).encode()
+        with suppress(OSError):
+            if path.read_bytes() == content and path.lstat().st_mode & 0o7777 == 0o600:
+                return
+        write_durably(path, content, private=True)
 
 
-def kept_urls(workspace: Workspace) -> list[str]:
-    """The URLs that are kept; none if there is no file that can be read."""
-    urls = (read_json(folder(workspace) / "urls.json") or {}).get("urls")
-    return [url for url in urls if isinstance(url, str)] if isinstance(urls, list) else []
+def kept_urls(workspace: Workspace, operator: str = "") -> list[str]:
+    """The URLs that are kept for ``operator``; none if there is no file that can be read."""
+    return _all_urls(workspace).get(operator, [])
+
+
+def is_wanted(workspace: Workspace) -> bool:
+    """Whether anybody is to be told of anything."""
+    return bool(_all_urls(workspace))
+
+
+def _urls_file(workspace: Workspace) -> Path:
+    return folder(workspace) / "urls.json"
+
+
+def _all_urls(workspace: Workspace) -> dict[str, list[str]]:
+    """URLs by operator, the last one to bring some at the end."""
+    kept = (read_json(_urls_file(workspace)) or {}).get("operators")
+    lists = kept.items() if isinstance(kept, dict) else ()
+    found = {name: [url for url in urls if isinstance(url, str)] for name, urls in lists if isinstance(urls, list)}
+    return {name: urls for name, urls in found.items() if urls}
 
 
 def tell_end(launch: Launch) -> None:
@@ -89,15 +112,18 @@ def tell_end(launch: Launch) -> None:
             _tell(launch, state, "end")
 
 
-def tell_lost(launch: Launch, reason: str) -> None:
-    """Tell that a launch is lost, unless that was told before. Never raises."""
+def tell_lost(launch: Launch, reason: str, what: str = "lost") -> None:
+    """Tell that a launch is lost, or that its supervisor stands ``still``, unless that was told before. Never raises."""
     with suppress(Exception):
-        _tell(launch, {"state": "lost", "reason": reason}, "lost")
+        _tell(launch, {"state": "lost", "reason": reason}, what)
 
 
 def _tell(launch: Launch, state: dict[str, Any], what: str) -> None:
     workspace, settings = launch.workspace, launch.spec.get("notify")
-    if launch.run_folder is None or not isinstance(settings, dict) or not kept_urls(workspace):
+    if launch.run_folder is None or not isinstance(settings, dict):
+        return
+    operator = str(settings.get("operator", ""))
+    if not kept_urls(workspace, operator):
         return
     message = message_of(launch, state)
     if message is None or not _mark(launch.folder / f"told-{what}"):
@@ -114,7 +140,8 @@ def _tell(launch: Launch, state: dict[str, Any], what: str) -> None:
     SENDERS[:] = [*(one for one in SENDERS if one.poll() is None), sender]
     assert sender.stdin is not None
     with sender.stdin as pipe:  # less than a pipe holds: this does not wait
-        order = {"command": settings.get("command"), "folder": launch.run_folder.parent.name, "message": message}
+        about = {"folder": launch.run_folder.parent.name, "operator": operator}
+        order = {"command": settings.get("command"), "message": message, **about}
         pipe.write(json.dumps(order).encode())
 
 
@@ -139,7 +166,7 @@ def wait_for_senders(seconds: float) -> None:
 def main(root: str) -> None:
     """Send the message that comes on stdin to all URLs, and record in the log what came of it."""
     order, workspace = json.loads(sys.stdin.buffer.read()), Workspace(Path(root))
-    urls, message = kept_urls(workspace), order["message"]
+    urls, message = kept_urls(workspace, order["operator"]), order["message"]
     outcomes = outcomes_of(urls, send(order["command"], message, urls, root))
     _log(workspace, {"at": time.time(), "folder": order["folder"], "text": message["title"], "outcomes": outcomes})
 
@@ -191,9 +218,10 @@ def outcomes_of(urls: Sequence[str], reasons: Sequence[str]) -> list[dict[str, s
 
 
 def send_test(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
-    """Keep the URLs of ``request`` and send its message to each; returns the ``outcomes``."""
-    keep_urls(workspace, request["urls"])
-    urls = kept_urls(workspace)
+    """Keep the URLs of ``request`` for its ``operator`` and send its message to each; returns the ``outcomes``."""
+    operator = str(request.get("operator", ""))
+    keep_urls(workspace, request["urls"], operator)
+    urls = kept_urls(workspace, operator)
     message = {name: str(request[name]) for name in ("title", "body", "kind")}
     reasons = send(request["command"], message, urls, str(workspace.root))
     return {"outcomes": outcomes_of(urls, reasons)}

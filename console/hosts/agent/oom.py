@@ -15,6 +15,7 @@ KERNEL_LOG = Path("/dev/kmsg")
 MAX_RECORD = 8192  # bytes; the kernel gives one record a read
 MAX_RECORDS = 100_000
 MAX_TEXT = 160  # characters of the kernel's own
+RECENT_S = 60.0  # a run in whose cgroup a process was killed ends soon, or goes on without it
 CLOCK_SKEW_S = 1.0  # between the kernel log's clock and the monotonic one
 _KILLED = re.compile(r"out of memory[^\n]*: killed process (\d+) ", re.IGNORECASE)
 
@@ -24,7 +25,15 @@ class OutOfMemoryWatch:
 
     def __init__(self) -> None:
         self._began = time.monotonic()
-        self._before = oom_kills()
+        self._kills = oom_kills()
+        self._killed_at: float | None = None
+
+    def look(self) -> None:
+        """Note whether the kernel ended a process of the cgroup: long before the end of a job it was one of another job."""
+        kills = oom_kills()
+        if self._kills is not None and kills is not None and kills > self._kills:
+            self._killed_at = time.monotonic()
+        self._kills = self._kills if kills is None else kills
 
     def evidence(self, pid: int) -> str:
         """What the kernel says of an end of process ``pid`` for lack of memory; "" if it says nothing."""
@@ -32,8 +41,8 @@ class OutOfMemoryWatch:
             killed = _KILLED.search(text)
             if killed and int(killed.group(1)) == pid and at >= self._began - CLOCK_SKEW_S:
                 return f"the host ran out of memory; the kernel says: {text[:MAX_TEXT]}"
-        after = oom_kills()
-        if self._before is not None and after is not None and after > self._before:
+        self.look()
+        if self._killed_at is not None and time.monotonic() - self._killed_at < RECENT_S:
             return "the host ran out of memory: the kernel ended a process of the run's cgroup"
         return ""
 

@@ -24,7 +24,7 @@ from console.hosts.agent.lost_watch import LostWatch
 from console.hosts.agent.oom import OutOfMemoryWatch
 from console.hosts.agent.run_record import exit_record, is_capsule
 from console.hosts.agent.state_file import valid_state
-from console.hosts.agent.workspace import ABORT, JOB, LOCK, Workspace, last_line, read_json, write_json
+from console.hosts.agent.workspace import ABORT, JOB, LOCK, Workspace, error_line, read_json, write_json
 from engine.contract.file_lock import is_locked, take_lock
 from engine.contract.run_folder import EXIT, LOG, STATE
 
@@ -289,6 +289,8 @@ class Supervisor:
             self._try_write_state(durable=False, heartbeat=self.state.get("heartbeat", 0) + 1)
             self._last_beat = time.monotonic()
             self._look_for_lost()
+            if self._memory is not None:
+                self._memory.look()
 
     def _look_for_lost(self) -> None:
         """Tell of other runs that are lost: while no console is there, nobody else does."""
@@ -311,16 +313,16 @@ class Supervisor:
                 raise
 
     def _failure_reason(self, code: int) -> str:
-        """Why the job failed: the last line of its log, where programs print their error; "" for exit code 0."""
+        """Why the job failed: the line of its log that is its error; "" for exit code 0."""
         if code == 0:
             return ""
-        last = last_line(self.run_folder / LOG)
+        last = error_line(self.run_folder / LOG)
         memory = self._memory.evidence(self.job.pid) if self._memory and self.job else ""
         if memory:
-            return memory + (f"; last line of its log: {last}" if last else "")
+            return memory + (f"; its log ends with: {last}" if last else "")
         if code < 0:
             name = signal.Signals(-code).name if -code in list(signal.Signals) else str(-code)
-            return f"killed by {name}" + (f"; last line of its log: {last}" if last else "")
+            return f"killed by {name}" + (f"; its log ends with: {last}" if last else "")
         return last or f"exit code {code}"
 
     def _write_state(self, state: str, durable: bool = True, **more: Any) -> None:

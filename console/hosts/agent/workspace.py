@@ -15,6 +15,10 @@ from engine.contract.run_folder import MANIFEST, build_manifest, open_regular
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ (?:INFO|WARNING|ERROR) ")  # the engine's
 KEY = re.compile(r"[0-9a-f]{32}\Z")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
+TRACEBACK = "Traceback (most recent call last):"
+ENGINE_ERROR = "qllm-engine: error: "
+MAX_LINE = 400  # characters of a line of a log
+MAX_END = 32 << 10  # bytes of the end of a log in which the line is looked for
 MAX_JSON = 64 << 20  # bytes of a file that the agent keeps; a manifest is the longest
 
 # Files of a job folder, ``jobs/<key>``.
@@ -143,14 +147,32 @@ def load_json(path: Path, limit: int = MAX_JSON) -> dict[str, Any]:
 
 def last_line(log: Path) -> str:
     """The last line of a log that is not blank, without time and level, cut to 400 characters; "" if there is none."""
+    last = next((line.strip() for line in reversed(_end_of(log)) if line.strip()), "")
+    return _STAMP.sub("", last)[:MAX_LINE]
+
+
+def error_line(log: Path) -> str:
+    """Where a log ends with Python's traceback the exception in it, whose text may be followed by lines of advice.
+
+    Else the last line, as by ``last_line``: that of the engine's own errors.
+    """
+    lines = _end_of(log)
+    begins = [number for number, line in enumerate(lines) if line.startswith(TRACEBACK)]
+    after = lines[begins[-1] + 1 :] if begins else []
+    if not after or any(_STAMP.match(line) or line.startswith(ENGINE_ERROR) for line in after):
+        return last_line(log)  # the program went on after it
+    found = next((line.strip() for line in after if line.strip() and not line[0].isspace()), "")
+    return found[:MAX_LINE] or last_line(log)
+
+
+def _end_of(log: Path) -> list[str]:
+    """The last lines of a log; none if it cannot be read."""
     try:
         with open_regular(log) as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
-            lines = file.read().decode("utf-8", "replace").splitlines()
+            file.seek(max(0, file.seek(0, os.SEEK_END) - MAX_END))
+            return file.read().decode("utf-8", "replace").splitlines()
     except OSError:
-        return ""
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return _STAMP.sub("", last)[:400]
+        return []
 
 
 def seal(run_folder: Path, key: str) -> None:

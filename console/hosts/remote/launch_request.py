@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,7 +27,12 @@ def job_variables(host: HostConfig) -> dict[str, Any]:
 
 def notify_settings(host: HostConfig, engine: tuple[str, ...]) -> dict[str, Any]:
     """What the host needs to notify of an end, but for the URLs, which are kept apart."""
-    return {"command": [*engine, "notify"], "host": host.title}
+    return {"command": [*engine, "notify"], "host": host.title, "operator": operator_name()}
+
+
+def operator_name() -> str:
+    """``kim@laptop``: who uses this console, as others on the host are shown it."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 def launch_request(

@@ -34,9 +34,10 @@ async def request_test(agent: AgentClient, host: HostConfig, engine: tuple[str, 
         "body": "Notifications of runs on this host arrive here.",
         "kind": "info",
     }
-    command = notify_settings(host, engine)["command"]
+    settings = notify_settings(host, engine)
+    whose = {"command": settings["command"], "operator": settings["operator"]}
     try:
-        return decode_outcomes(await agent.request("notify_test", TEST_S, urls=host.notify, command=command, **message))
+        return decode_outcomes(await agent.request("notify_test", TEST_S, urls=host.notify, **whose, **message))
     except AgentRefused as refusal:
         raise BadInput(str(refusal)) from refusal
     except msgspec.ValidationError as error:

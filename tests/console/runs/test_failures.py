@@ -46,6 +46,24 @@ def run(reason: str, code: int | None = 1, state: StateName = "failed", step: in
         ("3 gates failed", 5, "ship blocker", "ex5"),
         ("killed by SIGSEGV", -11, "signal", "sig11"),
         ("KeyError: 'x'", 1, "other", "ex1"),
+        ("KeyError: 'network'", 1, "other", "ex1"),
+        ("ValueError: no connection between layers 1 and 2", 1, "other", "ex1"),
+        ("killed by SIGKILL", -9, "signal", "sig9"),
+        ("killed by SIGABRT; its log ends with: what():  std::bad_alloc", -6, "host memory", "oom"),
+        ("RuntimeError: [enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory: you tried", 1,
+         "host memory", "oom"),
+        ("RuntimeError: DataLoader worker (pid 12) is killed by signal: Killed.", 1, "host memory", "oom"),
+        ("torch.AcceleratorError: CUDA error: out of memory", 1, "gpu memory", "oom"),
+        ("torch.OutOfMemoryError: HIP out of memory. Tried", 1, "gpu memory", "oom"),
+        ("RuntimeError: cuDNN error: CUDNN_STATUS_INTERNAL_ERROR", 1, "gpu", "gpu"),
+        ("RuntimeError: CUDA unknown error - this may be due to an incorrectly set up environment", 1, "gpu", "gpu"),
+        ("ModuleNotFoundError: No module named 'torch'", 1, "environment", "env"),
+        ("ImportError: libcudart.so.12: cannot open shared object file: No such file or directory", 1,
+         "environment", "env"),
+        ("the job did not start: [Errno 2] No such file or directory: '/w/env/bin/python'", None,
+         "environment", "env"),
+        ("OSError: [Errno 30] Read-only file system: '/w/runs'", 1, "disk", "disk"),
+        ("OSError: We couldn't connect to 'https://huggingface.co' to load the files", 1, "link", "link"),
     ],
 )  # fmt: skip
 def test_the_kind_of_failure_follows_from_what_the_host_says(
@@ -54,6 +72,12 @@ def test_the_kind_of_failure_follows_from_what_the_host_says(
     found = failure_of(run(reason, code))
     assert found is not None and found.kind == kind and found.next_step
     assert short_failure(run(reason, code)) == short
+
+
+def test_a_kill_that_nobody_explains_may_be_one_of_the_kernels() -> None:
+    killed, crashed = failure_of(run("killed by SIGKILL", -9)), failure_of(run("killed by SIGSEGV", -11))
+    assert killed is not None and "the kernel for lack of memory" in killed.next_step
+    assert crashed is not None and "kernel" not in crashed.next_step
 
 
 @pytest.mark.parametrize("state", ["queued", "running", "finished", "aborted"])

@@ -207,6 +207,7 @@ def replacements() -> list[tuple[object, object]]:
         (workspace.load_json, files.load_json),
         (workspace.write_json, files.write_json),
         (workspace.last_line, lambda _: ""),
+        (workspace.error_line, lambda _: ""),
         (restore.exchange, files.exchange),
         (durable.write_durably, files.write_durably),
         (durable.sync_folder, lambda _: None),

@@ -7,8 +7,6 @@ import os
 import stat
 import subprocess
 import sys
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +15,18 @@ import pytest
 from console.format import GATE_LABELS
 from console.hosts.agent import jobs, notify, process
 from console.hosts.agent.caretaker import Caretaker
-from console.hosts.agent.claims import Claim, claim
+from console.hosts.agent.claims import Claim
 from console.hosts.agent.end_message import LABELS, message_of, one_line
 from console.hosts.agent.launches import Launch, start_supervisor
-from console.hosts.agent.lost_watch import LostWatch
 from console.hosts.agent.run_record import record_end
 from console.hosts.agent.supervisor import Supervisor
 from console.hosts.agent.workspace import ABORT, Workspace, read_json, write_json
-from console.hosts.remote.agent_package import agent_file
-from engine.contract.file_lock import take_lock
-from tests.console.notify_server import TOKEN, NotifyServer, notify_server
+from tests.console.hosts.agent.notifying import ENGINE, claimed, logged, service, workspace
+from tests.console.notify_server import TOKEN, NotifyServer
 from tests.console.waiting import until
 
-ENGINE = [sys.executable, "-I", "-m", "engine.cli", "notify"]
+__all__ = ["service", "workspace"]  # fixtures
+
 NO_APPRISE = "import sys; sys.modules['apprise'] = None; from engine.cli import main; sys.exit(main(['notify']))"
 GATES = [
     {"gate": "retrieval_top1", "value": 0.4312, "threshold": 0.3, "passed": True},
@@ -39,30 +36,6 @@ GATES = [
 WRITE_METRICS = (
     f"import pathlib, sys; pathlib.Path(sys.argv[1], 'metrics.json').write_text({json.dumps({'gates': GATES})!r})"
 )
-
-
-@pytest.fixture
-def service() -> Iterator[NotifyServer]:
-    with notify_server() as running:
-        yield running
-
-
-@pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """A workspace whose agent is this process, started from the shipped file."""
-    program = tmp_path / "agent.pyz"
-    program.write_bytes(agent_file()[0])
-    monkeypatch.setattr(sys, "argv", [str(program)])
-    return Workspace(tmp_path / "host")
-
-
-def claimed(workspace: Workspace, code: str = "", run: str = "A_seed42", command: list[str] = ENGINE) -> Claim:
-    """A claimed launch of Python ``code``."""
-    argv = [sys.executable, "-c", code, "{run}"]
-    request = {"key": uuid.uuid4().hex, "folder": "scaling", "run": run, "argv": argv}
-    found = claim(workspace, {**request, "notify": {"command": command, "host": "the\x1b[1m box"}})
-    assert isinstance(found, Claim)
-    return found
 
 
 def supervised(workspace: Workspace, code: str, **more: Any) -> Claim:
@@ -81,10 +54,6 @@ def ended(workspace: Workspace, code: str) -> Claim:
     launch = Launch(workspace, found.key)
     until(lambda: (workspace.ended / found.key).exists() and not launch.is_supervised())
     return found
-
-
-def logged(workspace: Workspace) -> list[dict[str, Any]]:
-    return list(notify.log(workspace, {})["messages"])
 
 
 def test_a_finished_run_is_told_with_its_gates_as_plain_text(service: NotifyServer, workspace: Workspace) -> None:
@@ -144,6 +113,18 @@ def test_a_service_that_never_ends_its_answer_is_given_up(service: NotifyServer,
     assert reasons == ["no answer within 1 s"]
 
 
+def test_a_message_that_a_redirection_would_lose_counts_as_not_sent(service: NotifyServer, tmp_path: Path) -> None:
+    """A client goes on with a GET, which the page there answers with 200 and without the message."""
+    message = {"title": "title", "body": "body", "kind": "info"}
+    assert notify.send(ENGINE, message, [service.url("moves")], str(tmp_path)) == ["the service answered 301"]
+
+
+def test_an_answer_without_an_end_does_not_fill_the_memory_of_the_host(service: NotifyServer, tmp_path: Path) -> None:
+    message = {"title": "title", "body": "body", "kind": "info"}
+    (reason,) = notify.send(ENGINE, message, [service.url("floods")], str(tmp_path), seconds=60.0)
+    assert reason == "MemoryError in apprise"
+
+
 @pytest.mark.parametrize(
     ("command", "reason"),
     [
@@ -198,60 +179,6 @@ def test_an_end_is_told_once_whoever_is_killed_when(service: NotifyServer, works
     assert service.titles() == ["A/1 failed: no reason"] and len(logged(workspace)) == 1
 
 
-def lost_run(workspace: Workspace) -> Claim:
-    """A run whose supervisor was killed while its job ran."""
-    found = claimed(workspace)
-    state = read_json(found.run_folder / "state.json") or {}
-    gone = {"pid": 2**22 + 1, "start": 1, "boot": Path("/proc/sys/kernel/random/boot_id").read_text().strip()}
-    write_json(found.run_folder / "state.json", {**state, "state": "running", "supervisor": gone})
-    found.release()
-    return found
-
-
-def test_a_lost_run_is_told_once_by_whoever_finds_it_twice(service: NotifyServer, workspace: Workspace) -> None:
-    notify.keep_urls(workspace, [service.url()])
-    lost = lost_run(workspace)
-    agent, supervisor = LostWatch(0.0, asks_slurm=True), LostWatch(0.0, asks_slurm=False)
-    agent.look(workspace)
-    supervisor.look(workspace)
-    assert not (lost.job / "told-lost").exists(), "one look may fall between two steps of others"
-    for watch in (supervisor, agent, agent):
-        watch.look(workspace)
-    notify.wait_for_senders(60)
-    assert service.titles() == ["A/42 lost: its supervisor is gone"] and service.got[0]["type"] == "failure"
-
-
-def test_neither_a_supervised_nor_a_queued_run_is_lost(service: NotifyServer, workspace: Workspace) -> None:
-    notify.keep_urls(workspace, [service.url()])
-    queued, lost = claimed(workspace, run="A_seed1"), lost_run(workspace)
-    queued.release()
-    lock = take_lock(lost.job / "lock", wait=False)
-    assert lock is not None
-    watch = LostWatch(0.0, asks_slurm=False)
-    for _ in range(3):
-        watch.look(workspace)
-    os.close(lock)
-    assert not notify.SENDERS or all(one.poll() is not None for one in notify.SENDERS)
-    assert not service.got and not list(workspace.root.rglob("told-*"))
-
-
-def test_a_supervisor_that_waits_tells_of_runs_that_are_lost(
-    service: NotifyServer, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    notify.keep_urls(workspace, [service.url()])
-    lost_run(workspace)
-    other = claimed(workspace, run="A_seed1")
-    supervisor = Supervisor(workspace, other.key, other.lock)
-    supervisor.state["supervisor"] = process.identity(os.getpid())
-    monkeypatch.setattr(supervisor, "_lost", LostWatch(0.0, asks_slurm=False))
-    for _ in range(2):
-        supervisor._last_beat = 0.0
-        supervisor._beat()
-    until(lambda: service.got)
-    other.release()
-    assert service.titles() == ["A/42 lost: its supervisor is gone"]
-
-
 def test_urls_are_kept_for_their_user_alone_replaced_and_removed(workspace: Workspace) -> None:
     path, before = workspace.root / "notify" / "urls.json", os.umask(0)
     try:
@@ -269,7 +196,31 @@ def test_urls_are_kept_for_their_user_alone_replaced_and_removed(workspace: Work
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     for _ in range(2):
         notify.keep_urls(workspace, [])
-        assert not list(path.parent.iterdir())
+        assert not path.exists()
+
+
+def test_each_operator_is_told_of_the_runs_that_they_launched(service: NotifyServer, workspace: Workspace) -> None:
+    """Another one who launches without ``notify``, or tests their own URLs, takes nobody's away."""
+    notify.keep_urls(workspace, [service.url("kims")], "kim@laptop")
+    jobs.launch_all(workspace, {"requests": [], "notify": [service.url("anns")], "operator": "ann@desk"})
+    jobs.launch_all(workspace, {"requests": [], "notify": [], "operator": "bob@desk"})
+    for run, operator in (("A_seed3", "bob@desk"), ("A_seed1", "kim@laptop"), ("A_seed2", "ann@desk")):
+        supervised(workspace, "", run=run, operator=operator)  # which also ends what the one before has started here
+        told = [] if operator == "bob@desk" else [f"A/{run[-1]} finished"]
+        until(lambda told=told: [one["text"] for one in logged(workspace)][-1:] == told)
+    assert (service.titles("kims"), service.titles("anns")) == (["A/1 finished"], ["A/2 finished"])
+    assert len(service.got) == 2
+    jobs.launch_all(workspace, {"requests": [], "notify": [], "operator": "kim@laptop"})
+    assert notify.is_wanted(workspace) and not notify.kept_urls(workspace, "kim@laptop")
+
+
+def test_the_urls_of_a_few_operators_are_kept_the_last_ones(workspace: Workspace) -> None:
+    for number in range(notify.MAX_OPERATORS + 1):
+        notify.keep_urls(workspace, [f"json://{number}"], str(number))
+    notify.keep_urls(workspace, ["json://again"], "1")
+    notify.keep_urls(workspace, ["json://new"], "new")
+    kept = json.loads((notify.folder(workspace) / "urls.json").read_text())["operators"]
+    assert len(kept) == notify.MAX_OPERATORS and kept["1"] == ["json://again"] and "2" not in kept
 
 
 def test_a_launch_replaces_the_urls_and_is_not_kept_from_launching_by_them(workspace: Workspace) -> None:

@@ -61,9 +61,7 @@ def test_a_job_that_the_kernel_ended_for_lack_of_memory_says_so(tmp_path: Path, 
     subprocess.run(call, check=True, timeout=120)
     state = read_json(claimed.run_folder / "state.json") or {}
     assert (state["state"], state["exit_code"]) == ("failed", -9)
-    assert (
-        state["reason"].startswith("the host ran out of memory") and "last line of its log: begins" in state["reason"]
-    )
+    assert state["reason"].startswith("the host ran out of memory") and "its log ends with: begins" in state["reason"]
     if log == "kernel log" and os.access(oom.KERNEL_LOG, os.R_OK):
         assert "ut of memory: Killed process" in state["reason"]
     else:
@@ -75,9 +73,9 @@ def test_a_job_that_the_kernel_ended_for_lack_of_memory_says_so(tmp_path: Path, 
     [
         (
             (2, 3),
-            "the host ran out of memory: the kernel ended a process of the run's cgroup; last line of its log: begins",
+            "the host ran out of memory: the kernel ended a process of the run's cgroup; its log ends with: begins",
         ),
-        ((2, 2), "killed by SIGKILL; last line of its log: begins"),
+        ((2, 2), "killed by SIGKILL; its log ends with: begins"),
     ],
 )
 def test_a_kill_that_the_cgroup_counts_is_the_reason(
@@ -85,11 +83,27 @@ def test_a_kill_that_the_cgroup_counts_is_the_reason(
 ) -> None:
     """As above where no cgroup can be made: what the kernel reports is given, the killed job is real."""
     monkeypatch.setattr(oom, "KERNEL_LOG", tmp_path / "missing")
-    monkeypatch.setattr(oom, "oom_kills", iter(kills).__next__)
+    counts = iter(kills)
+    monkeypatch.setattr(oom, "oom_kills", lambda: next(counts, kills[-1]))
     claimed = claim_of(tmp_path, "import os; print('begins', flush=True); os.kill(os.getpid(), 9)")
     Supervisor(claimed.launch.workspace, claimed.key, claimed.lock).supervise()
     claimed.release()
     assert (read_json(claimed.run_folder / "state.json") or {})["reason"] == expected
+
+
+def test_a_kill_long_before_the_end_of_a_run_was_another_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All runs that were started in one login session are in one cgroup."""
+    monkeypatch.setattr(oom, "KERNEL_LOG", tmp_path / "missing")
+    now, kills = [1000.0], [2]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(oom, "oom_kills", lambda: kills[0])
+    watch = OutOfMemoryWatch()
+    kills[0] = 3
+    watch.look()
+    now[0] += oom.RECENT_S - 1
+    assert "ran out of memory" in watch.evidence(1)
+    now[0] += 2
+    assert watch.evidence(1) == ""
 
 
 def test_the_kernel_log_counts_only_for_this_process_and_its_time(

@@ -97,6 +97,39 @@ def test_while_all_slots_are_taken_nobody_reads_the_queue(tmp_path: Path, monkey
     assert waiting._take_slot() is None and "job.json" not in read, "what never changes is read once"
 
 
+FRAMES = 'Traceback (most recent call last):\n  File "x.py", line 1, in f\n    f()\n    ^^^\n'
+ADVICE = (
+    "CUDA kernel errors might be asynchronously reported\nCompile with `TORCH_USE_CUDA_DSA` to enable assertions.\n"
+)
+GPU_ERROR = "torch.AcceleratorError: CUDA error: out of memory"
+
+
+@pytest.mark.parametrize(
+    ("printed", "reason"),
+    [
+        (f"{FRAMES}{GPU_ERROR}\n{ADVICE}", GPU_ERROR),
+        (f"{FRAMES}KeyError: 1\n\nDuring handling of it, another occurred:\n\n{FRAMES}OSError: 2\n", "OSError: 2"),
+        (
+            f"{FRAMES}KeyError: 1\n2026-01-01T00:00:00Z INFO step 7\n  what():  std::bad_alloc",
+            "what():  std::bad_alloc",
+        ),
+        (f"{FRAMES}KeyError: 1\nqllm-engine: error: no room", "qllm-engine: error: no room"),
+        (FRAMES, "^^^"),
+        ("one\n\ntwo\n\n", "two"),
+        ("", "exit code 3"),
+    ],
+)
+def test_the_reason_of_a_failure_is_the_exception_not_what_is_printed_after_it(
+    tmp_path: Path, printed: str, reason: str
+) -> None:
+    workspace, key = Workspace(tmp_path), uuid.uuid4().hex
+    argv = [sys.executable, "-c", f"import sys; sys.stderr.write({printed!r}); sys.exit(3)"]
+    claimed = claim(workspace, {"key": key, "folder": "experiment", "run": "A_seed1", "argv": argv})
+    assert isinstance(claimed, Claim)
+    Supervisor(workspace, key, claimed.lock).supervise()
+    assert (read_json(claimed.run_folder / "state.json") or {})["reason"] == reason
+
+
 @pytest.mark.parametrize(
     "change", [{"key": "b" * 32}, {"state": "running"}, {"supervisor": process.identity(os.getppid())}]
 )
