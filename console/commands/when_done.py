@@ -101,6 +101,10 @@ async def run_when_done(argv: Sequence[str]) -> int:
     except (OSError, ValueError) as error:  # ValueError: a null byte
         report(f"{argv[0]}: {getattr(error, 'strerror', None) or error}", "error")
         return exit_codes.FAILED
-    code = await process.wait()
+    try:
+        code = await process.wait()
+    except asyncio.CancelledError:  # --timeout is over: half of a stop may be worse than all of it
+        report(f"{argv[0]} has not ended (process {process.pid}); it goes on by itself", "error")
+        raise
     report(f"{argv[0]} ended with {code}", "message" if code == 0 else "error")
     return exit_codes.DONE if code == 0 else exit_codes.FAILED

@@ -17,6 +17,7 @@ LABELS = {"retrieval_top1": "top-1", "retrieval_top3": "top-3", "coherence_accur
 """Names of the gated metrics for people; as in ``console.format``, which is not shipped to a host."""
 KINDS = {"finished": "success", "failed": "failure", "aborted": "warning", "lost": "failure"}
 MAX_TITLE, MAX_TEXT = 200, 400
+MAX_GATES = 20  # a message fits in a pipe, whatever a run has written
 
 
 def message_of(launch: Launch, state: dict[str, Any]) -> dict[str, str] | None:
@@ -60,7 +61,7 @@ def _scores(run_folder: Path) -> tuple[str, list[str]]:
     lines = [
         f"{_metric(gate.get('gate'))} {_percent(gate.get('value'))}, gate {_percent(gate.get('threshold'))}: "
         + ("passed" if gate.get("passed") is True else "not passed")
-        for gate in gates
+        for gate in gates[:MAX_GATES]
     ]
     return ", ".join(part for part in (top1, verdict) if part), lines
 

@@ -15,6 +15,8 @@ from console.hosts.agent.state_file import valid_state
 from console.hosts.agent.workspace import NAME, BrokenFile, Workspace, load_json
 from engine.contract.run_folder import MANIFEST, METRICS, SEALED, build_manifest, size_and_sha256
 
+NOWHERE = "a link to what is not there"
+
 
 def list_launches(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
     """Every launch in the workspace that has something which may be missed elsewhere. Each capsule is hashed again.
@@ -25,12 +27,21 @@ def list_launches(workspace: Workspace, request: dict[str, Any]) -> dict[str, An
         replaced it. Of those that were set aside only the ones with results are listed.
     """
     launches = []
-    for folder in sorted(path for path in (workspace.root / "runs").iterdir() if path.is_dir()):
+    for folder in sorted((workspace.root / "runs").iterdir()):
+        if _leads_nowhere(folder):
+            launches.append(_entry(folder.name, "", {}, problem=NOWHERE))
+        if not folder.is_dir():
+            continue
         if not NAME.match(folder.name):
             launches.append(_entry(folder.name, "", {}, problem="no folder of an experiment"))
             continue
         for run, state in current_states(workspace, folder.name).items():
             launches.append(_checked(folder, run, state, workspace.run(folder.name, run), set_aside=False))
+        launches += [
+            _entry(folder.name, path.name, {}, problem=NOWHERE)
+            for path in sorted(folder.iterdir())
+            if _leads_nowhere(path)
+        ]
         launches += _set_aside(folder)
     known = {entry["key"] for entry in launches}
     for launch in live_launches(workspace):
@@ -39,6 +50,11 @@ def list_launches(workspace: Workspace, request: dict[str, Any]) -> dict[str, An
             name, run = (run_folder.parent.name, run_folder.name) if run_folder is not None else ("", "")
             launches.append(_entry(name, run, {"key": launch.key, "state": "queued"}))
     return {"launches": launches}
+
+
+def _leads_nowhere(path: Path) -> bool:
+    """Whether ``path`` is a link to what is not there, such as a folder on a disk that is not mounted."""
+    return path.is_symlink() and not path.exists()
 
 
 def _set_aside(folder: Path) -> Iterator[dict[str, Any]]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from console.hosts.agent import process
+from console.hosts.agent.disk import FULL_ERRNOS
 from console.hosts.agent.end_message import message_of
 from console.hosts.agent.job_environment import job_environment
 from console.hosts.agent.workspace import Workspace, read_json
@@ -34,6 +35,7 @@ SEND_LIMIT_S = 20.0
 START_LIMIT_S = 60.0  # to load apprise from a slow disk, beyond the time for sending
 MAX_URLS, MAX_URL = 16, 4000
 MAX_OPERATORS = 16
+FULL = "not recorded yet: the host's disk is full"
 MAX_LOG, KEPT_LOG = 128 << 10, 64 << 10  # bytes
 MAX_LISTED = 100
 MAX_REASON = 200  # characters
@@ -118,6 +120,17 @@ def tell_lost(launch: Launch, reason: str, what: str = "lost") -> None:
         _tell(launch, {"state": "lost", "reason": reason}, what)
 
 
+def tell_full(launch: Launch, record: dict[str, Any]) -> None:
+    """Tell of an end that cannot be recorded before there is room on the disk; once a supervisor. Never raises.
+
+    Args:
+        record: of the end, such as is to be in ``exit.json``.
+    """
+    with suppress(Exception):
+        reason = "; ".join(part for part in (record["reason"], FULL) if part)
+        _tell(launch, {**record, "reason": reason}, "full")
+
+
 def _tell(launch: Launch, state: dict[str, Any], what: str) -> None:
     workspace, settings = launch.workspace, launch.spec.get("notify")
     if launch.run_folder is None or not isinstance(settings, dict):
@@ -151,6 +164,8 @@ def _mark(path: Path) -> bool:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except FileExistsError:
         return False
+    except OSError as error:
+        return error.errno in FULL_ERRNOS and path.name == "told-full"  # its caller tells once anyway
     sync_folder(path.parent)  # before anything is sent: a crash in between may cost the message, and never doubles it
     return True
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from console.hosts.agent import gpu, job_processes, process
+from console.hosts.agent import gpu, job_processes, notify, process
 from console.hosts.agent.disk import FULL_ERRNOS, disk_space
 from console.hosts.agent.gpu_slots import GpuBusy, GpuRefused, GpuSlots
 from console.hosts.agent.job_environment import job_environment
@@ -354,12 +354,17 @@ class Supervisor:
     def _end(self, state: str, code: int | None, reason: str) -> None:
         """Record the end: the exit first, for the rest can be derived from it; the manifest last, for it covers all files."""
         record = self._exit = exit_record(self.key, state, code, reason)
-        self._retry(lambda: self._write(EXIT, record))
+        self._retry(
+            lambda: self._write(EXIT, record), lambda: notify.tell_full(Launch(self.workspace, self.key), record)
+        )
         self._retry(lambda: self._write_state(**record))
         self._retry(lambda: settle(Launch(self.workspace, self.key), self.lock))
 
-    def _retry(self, write: Callable[[], None]) -> None:
-        """Repeat ``write`` until the disk takes it: an end is recorded late rather than never, unless the run is deleted."""
+    def _retry(self, write: Callable[[], None], tell_full: Callable[[], None] | None = None) -> None:
+        """Repeat ``write`` until the disk takes it: an end is recorded late rather than never, unless the run is deleted.
+
+        ``tell_full`` is called once if the disk is full: nobody may look at the host before that has cost hours.
+        """
         while True:
             try:
                 return write()
@@ -369,6 +374,9 @@ class Supervisor:
                 if not self.run_folder.is_dir():
                     return None
                 log_line(f"not written yet: {error}")
+                if tell_full is not None and error.errno in FULL_ERRNOS:
+                    tell_full()
+                    tell_full = None
                 self._sleep(HEARTBEAT_S)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 import sys
@@ -130,6 +131,38 @@ def test_run_runs_the_command_of_the_host_only_if_nothing_else_is_left_on_it(
     assert "when_done is not run: another/B_seed7: is lost" in capsys.readouterr().err
     shutil.rmtree(other)
     assert run(context) == 0 and marker.exists()
+
+
+def test_a_command_that_hangs_when_the_time_is_over_is_named_and_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    began, end, ended = (tmp_path / name for name in ("began", "end", "ended"))
+    code = (
+        "import pathlib, sys, time; began, end, ended = map(pathlib.Path, sys.argv[1:]); began.touch()\n"
+        "while not end.exists(): time.sleep(0.02)\nended.touch()"
+    )
+
+    async def interrupted() -> None:
+        running = asyncio.create_task(
+            when_done.run_when_done([sys.executable, "-c", code, str(began), str(end), str(ended)])
+        )
+        await asyncio.to_thread(until, began.exists)
+        running.cancel()
+        await asyncio.wait([running])
+        assert running.cancelled()
+
+    asyncio.run(interrupted())
+    assert "has not ended (process " in capsys.readouterr().err
+    end.touch()
+    until(ended.exists)
+
+
+@pytest.mark.parametrize(("argument"), ["two words", "$HOME", "*", 'a "quoted" b', "a;b", "--option=x y", "a\nb"])
+def test_an_argument_reaches_the_command_as_it_is(tmp_path: Path, argument: str) -> None:
+    found = tmp_path / "found"
+    code = "import pathlib, sys; pathlib.Path(sys.argv[1]).write_text(sys.argv[2])"
+    assert asyncio.run(when_done.run_when_done([sys.executable, "-c", code, str(found), argument])) == 0
+    assert found.read_text() == argument
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from console.format import GATE_LABELS
-from console.hosts.agent import jobs, notify, process
+from console.hosts.agent import jobs, notify, process, supervisor
 from console.hosts.agent.caretaker import Caretaker
 from console.hosts.agent.claims import Claim
 from console.hosts.agent.end_message import LABELS, message_of, one_line
@@ -197,6 +198,49 @@ def test_urls_are_kept_for_their_user_alone_replaced_and_removed(workspace: Work
     for _ in range(2):
         notify.keep_urls(workspace, [])
         assert not path.exists()
+
+
+def test_an_end_that_a_full_disk_does_not_take_is_told_while_it_waits_for_room(
+    service: NotifyServer, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notify.keep_urls(workspace, [service.url()])
+    found = claimed(workspace, "import sys; sys.exit('OSError: [Errno 28] No space left on device')")
+    told: list[bool] = []
+
+    def full_until_told(path: Path, value: Any, durable: bool = True) -> None:
+        if path.name == "exit.json" and not service.got:
+            told.append(bool(list(found.job.glob("told-full"))))
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_json(path, value, durable)
+
+    monkeypatch.setattr(supervisor, "write_json", full_until_told)
+    monkeypatch.setattr(supervisor, "HEARTBEAT_S", 0.05)
+    Supervisor(workspace, found.key, found.lock).supervise()
+    found.release()
+    until(lambda: len(service.got) == 2)
+    full, recorded = service.titles()
+    assert full == "A/42 failed: OSError: [Errno 28] No space left on device; not recorded yet: the host's disk is full"
+    assert recorded == "A/42 failed: OSError: [Errno 28] No space left on device"
+    assert told[0] is False and len(told) > 1
+
+
+def test_a_mark_that_a_full_disk_does_not_take_keeps_only_that_message(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "open", full)
+    assert notify._mark(workspace.root / "told-full") and not notify._mark(workspace.root / "told-end")
+
+
+def test_a_message_fits_in_a_pipe_whatever_the_run_has_written(workspace: Workspace) -> None:
+    found = claimed(workspace)
+    gates = [{"gate": f"gate {number}" * 9, "value": 0.5, "threshold": 0.1} for number in range(100_000)]
+    write_json(found.run_folder / "metrics.json", {"gates": gates})
+    message = message_of(found.launch, {"state": "finished"})
+    found.release()
+    assert message is not None and len(json.dumps(message)) < 8192
 
 
 def test_each_operator_is_told_of_the_runs_that_they_launched(service: NotifyServer, workspace: Workspace) -> None:

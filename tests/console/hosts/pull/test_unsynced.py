@@ -94,6 +94,11 @@ def leave_out(both: Both) -> None:
     shutil.copy(both.remote / "manifest.json", both.local)
 
 
+def unmounted(both: Both, link: str) -> None:
+    """Runs on a disk of its own that is not mounted now."""
+    (both.workspace.root / "runs" / link).symlink_to("/mnt/nothing-is-mounted-here")
+
+
 def rewrite(path: Path, content: str) -> None:
     path.write_text(content)
 
@@ -123,6 +128,14 @@ WAYS: dict[str, tuple[Callable[[Both], object], str]] = {
     "of another experiment": (lambda both: both.add("another", RUN, TWO), f"another/{RUN} ({TWO[:8]}): not synced"),
     "results set aside": (set_aside, f"experiment/{RUN} (set aside, {TWO[:8]}): not synced"),
     "set aside without a key": (set_aside_unknown, f"experiment/{RUN}: its state cannot be read"),
+    "experiment on a disk that is not mounted": (
+        lambda both: unmounted(both, "other"),
+        "other/: a link to what is not",
+    ),
+    "run on a disk that is not mounted": (
+        lambda both: unmounted(both, "experiment/B_seed9"),
+        "experiment/B_seed9: a link to what is not there",
+    ),
     "odd folder": (lambda both: (both.workspace.root / "runs" / "\x1b[2J").mkdir(), "no folder of an experiment"),
 }
 
