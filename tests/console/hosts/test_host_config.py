@@ -30,7 +30,7 @@ launcher = "embedded"
         ('price_per_hour = 1\ncurrency = "dollars"', "hosts.toml:6: hosts.box.currency: "),
         ('price_per_hour = 1\ncurrency = "EUR\\n"', "hosts.toml:6: hosts.box.currency: must be a currency such as EUR"),
         ("price_per_hour = nan", "hosts.toml:5: hosts.box.price_per_hour: "),
-        ('environment = ["HF_TOKEN\\n"]', "hosts.toml:5: hosts.box.environment[0]: must be the name of a variable"),
+        ('environment = ["HF_TOKEN\\n"]', "hosts.toml:5: hosts.box.environment: must be the name of a variable"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_file_line_and_field(tmp_path: Path, lines: str, message: str) -> None:
