@@ -219,20 +219,26 @@ def owner(pid: int) -> dict[str, Any]:
 def release_text(pids: frozenset[int]) -> str:
     """Remark on whether the ended processes ``pids`` are off the GPUs; "" without pids or without nvidia-smi."""
     deadline = time.monotonic() + RELEASE_TIMEOUT_S
+    remaining: list[int] = []
     while pids:
         try:
             users = {user["pid"] for user in gpu_processes(max(deadline - time.monotonic(), RETRY_S))}
         except NoNvidiaSmi:
             return ""
         except GpuUnknown as unknown:
-            return f"; whether the GPU is free is not known: {unknown}"
+            # its last answer is what is known
+            return _still_text(remaining) if remaining else f"; whether the GPU is free is not known: {unknown}"
         remaining = sorted(users & pids)
         if not remaining:
             return "; GPU free of it, by nvidia-smi; others use it" if users else "; GPU free, by nvidia-smi"
         if time.monotonic() + RETRY_S > deadline:
-            return f"; STILL ON THE GPU, by nvidia-smi: process {', '.join(map(str, remaining))}"
+            return _still_text(remaining)
         time.sleep(RETRY_S)
     return ""
+
+
+def _still_text(pids: Sequence[int]) -> str:
+    return f"; STILL ON THE GPU, by nvidia-smi: process {', '.join(map(str, pids))}"
 
 
 def _query(what: str, fields: Sequence[str], timeout: float, *options: str) -> list[str]:

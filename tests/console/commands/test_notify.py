@@ -62,7 +62,7 @@ def test_a_launch_keeps_the_urls_and_each_end_is_told_from_the_host_and_then_the
     assert sorted(service.titles()) == ["A/123 failed: AssertionError: no room", "A/42 finished"]
     assert all(one["message"].startswith("tiny-tiny on my box") for one in service.got)
     urls = workspace(tmp_path) / "notify" / "urls.json"
-    assert json.loads(urls.read_bytes())["urls"] == [service.url(), service.url("fails")]
+    assert list(json.loads(urls.read_bytes())["operators"].values()) == [[service.url(), service.url("fails")]]
     # all that either side wrote, the console's terminal too
     holding = [path for path in tmp_path.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
     assert sorted(path.name for path in holding) == ["hosts.toml", "urls.json"]

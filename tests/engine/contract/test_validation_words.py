@@ -8,9 +8,8 @@ import msgspec
 import pytest
 from msgspec import Meta, Struct
 
+from engine.contract.experiment import Name
 from engine.contract.validation_words import error_in_words, problem_in
-
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
 class Leaf(Struct, frozen=True, forbid_unknown_fields=True):
