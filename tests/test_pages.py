@@ -68,6 +68,13 @@ def test_every_link_leads_to_a_page_and_a_heading_of_it(page: Path) -> None:
         assert not heading or heading in headings(target), f"{page.name}: {link}"
 
 
+@pytest.mark.parametrize("name", ["architecture", "decisions", "glossary", "statistics"])
+def test_lines_of_prose_fit_a_window(name: str) -> None:
+    """Tables of figures are exempt: each row is one line."""
+    lines = (ROOT / "docs" / f"{name}.md").read_text().splitlines()
+    assert [line for line in lines if len(line) > 144 and not line.startswith("|")] == []
+
+
 def rows() -> Iterator[str]:
     """Each entry of "Where a change goes", as one line."""
     section = ARCHITECTURE.read_text().split("## Where a change goes\n")[1]

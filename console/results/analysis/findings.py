@@ -117,7 +117,7 @@ def _pooling(
         if surely:
             parts.append(f"{metric_label(gate)} is below frozen mean pooling {_where(surely, planned)}")
         if unsure:
-            parts.append(f"{metric_label(gate)} is no better than frozen mean pooling {_where(unsure, planned)}")
+            parts.append(f"{metric_label(gate)} is not above frozen mean pooling {_where(unsure, planned)}")
     return parts
 
 

@@ -196,16 +196,21 @@ def test_a_look_that_cannot_be_written_counts_in_this_process_and_is_said(
 
 
 @pytest.mark.parametrize(
-    ("seeds", "percent"), [((3,), 5.0), ((3, 6), 6.4), ((3, 6, 9), 7.1), (tuple(range(3, 33, 3)), 8.6)]
+    ("seeds", "percent", "undivided"),
+    [((3,), 5.0, 5.0), ((3, 6), 6.4, 8.3), ((3, 6, 9), 7.1, 10.7), (tuple(range(3, 33, 3)), 8.6, 19.3)],
 )
-def test_how_often_results_that_are_read_again_find_what_is_not_there(seeds: tuple[int, ...], percent: float) -> None:
+def test_how_often_results_that_are_read_again_find_what_is_not_there(
+    seeds: tuple[int, ...], percent: float, undivided: float
+) -> None:
     """The figures of docs/statistics.md: any of several looks, at the mean of all seeds so far, rejects."""
     draws = np.random.default_rng(1).normal(size=(200_000, max(seeds)))
-    rejected = np.zeros(len(draws), dtype=bool)
+    rejected, at_full_level = np.zeros((2, len(draws)), dtype=bool)
     for looks, count in enumerate(seeds, start=1):
         mean = draws[:, :count].sum(axis=1) / np.sqrt(count)
         rejected |= np.abs(mean) > ndtri(1 - level_after(looks, 0.05) / 2)
+        at_full_level |= np.abs(mean) > ndtri(0.975)
     assert 100 * rejected.mean() == pytest.approx(percent, abs=0.2)  # three standard errors
+    assert 100 * at_full_level.mean() == pytest.approx(undivided, abs=0.3)
 
 
 def test_lines_of_the_looks_that_are_none_are_left_out(tmp_path: Path) -> None:

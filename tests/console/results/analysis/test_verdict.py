@@ -119,9 +119,9 @@ def test_an_exploratory_difference_is_said_to_be_one() -> None:
 def test_a_score_below_mean_pooling_is_below_only_where_that_is_shown() -> None:
     low = replace(gate("A", TOP3, 0.75), mean_pool=0.8)
     found = [gate("A", TOP1, 0.45), low, gate("A", COHERENCE, 0.7)]
-    assert "top-3 is no better than frozen mean pooling in A" in decision(found).summary
+    assert "top-3 is not above frozen mean pooling in A" in decision(found).summary
     shown = decision(found, [comparison("A", MEAN_POOL, -0.05, "worse", TOP3, "exploratory")])
-    assert "top-3 is below frozen mean pooling in A" in shown.summary and "no better" not in shown.summary
+    assert "top-3 is below frozen mean pooling in A" in shown.summary and "not above" not in shown.summary
 
 
 def test_of_conditions_that_all_pass_the_first_is_shipped_unless_another_is_shown_to_be_better() -> None:
