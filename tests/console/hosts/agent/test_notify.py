@@ -123,7 +123,7 @@ def test_a_message_that_a_redirection_would_lose_counts_as_not_sent(service: Not
 
 def test_an_answer_without_an_end_does_not_fill_the_memory_of_the_host(service: NotifyServer, tmp_path: Path) -> None:
     message = {"title": "title", "body": "body", "kind": "info"}
-    (reason,) = notify.send(ENGINE, message, [service.url("floods")], str(tmp_path), seconds=60.0)
+    (reason,) = notify.send(ENGINE, message, [service.url("floods")], str(tmp_path), seconds=600.0)
     assert reason == "MemoryError in apprise"
 
 
