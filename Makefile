@@ -38,7 +38,10 @@ types: relocated
 	@"$(BIN)/mypy"
 
 faults: relocated $(WORDNET)
-	@"$(BIN)/pytest" -m fault --full-size
+	@failed=0; \
+	"$(BIN)/pytest" -n 4 --dist loadgroup --no-loadscope-reorder -m 'fault and not alone' --full-size || failed=1; \
+	"$(BIN)/pytest" -m 'fault and alone' --full-size || failed=1; \
+	exit $$failed
 
 bench: relocated $(WORDNET)
 	@"$(BIN)/python" -m tests.bench

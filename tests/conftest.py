@@ -7,7 +7,7 @@ import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import hypothesis
 import pytest
@@ -33,6 +33,8 @@ class FaultRow(NamedTuple):
 
 
 ROWS: list[FaultRow] = []
+ROW = "fault row"
+"""Name of a report's property that holds its row."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -49,10 +51,19 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     # jobs are started as python3: pyenv's, a shell script in front of all others, would take longer than most of them
     os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).resolve().parent), os.environ["PATH"]))
-    if config.getoption("--fault-seed") is None:
+    config.addinivalue_line("markers", "alone: measures times; `make faults` runs it after the others, beside nothing")
+    if hasattr(config, "workerinput"):  # a worker of xdist
+        config.option.fault_seed = config.workerinput["fault_seed"]
+    elif config.getoption("--fault-seed") is None:
         # a change is judged by the same faults each time; new ones are searched for at full size
         drawn = random.SystemRandom().randrange(2**31)
         config.option.fault_seed = drawn if config.getoption("--full-size") else 1
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Give each worker of xdist the seed of them all."""
+    node.workerinput["fault_seed"] = node.config.option.fault_seed
 
 
 # fixtures behind which a real server stands, a whole run, or the whole of WordNet
@@ -68,7 +79,12 @@ GROUPS = (
 )
 """Tests that share something costly: they run on one worker, so that it is made once, and begin first, in this order."""
 
-LONGEST = ("test_whatever_happens_in_whatever_order", "test_life_of_launches")
+LONGEST = (
+    "test_whatever_happens_in_whatever_order",
+    "test_nothing_is_launched_twice_and_no_exit_is_lost",
+    "test_life_of_launches",
+    "test_a_launch_killed_at_any_step",
+)
 
 
 def group_of(item: pytest.Item, fixtures: set[str]) -> str | None:
@@ -98,7 +114,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if group := group_of(item, fixtures):
             item.add_marker(pytest.mark.xdist_group(group))
             first.append((order.index(group), item))
-        elif item.name in LONGEST:
+        elif getattr(item, "originalname", item.name) in LONGEST:
             first.append((0, item))
         else:
             (waiting if item.get_closest_marker("server") else computing).append(item)
@@ -153,27 +169,37 @@ def fault(request: pytest.FixtureRequest) -> Fault:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Add the row of a fault test to its report, with which it comes from the worker that ran it."""
     outcome: object = yield
     report: pytest.TestReport = outcome.get_result()  # type: ignore[attr-defined]
     marker = item.get_closest_marker("fault")
-    if marker is None or report.when != "call" or report.skipped:
+    ran = report.when == "call" or (report.when == "setup" and report.failed)
+    if marker is None or not ran or report.skipped:
         return
     injected = item.stash.get(INJECTED, None)
     notes = ", ".join(injected.notes) if injected else ""
     name, required = marker.args
     row = FaultRow(name, required, report.passed, report.duration, notes, str(injected.seed) if injected else "")
-    same = next((number for number, other in enumerate(ROWS) if other.fault == name), None)
+    report.user_properties.append((ROW, tuple(row)))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    for name, values in report.user_properties:
+        if name == ROW:
+            add_row(FaultRow(*values))  # type: ignore[misc]
+
+
+def add_row(row: FaultRow) -> None:
+    """Add a row to the table; of one fault in several forms there is one row, which held if all of them did."""
+    same = next((number for number, other in enumerate(ROWS) if other.fault == row.fault), None)
     if same is None:
         ROWS.append(row)
-    else:  # one fault in several forms: it held if all of them did
-        before = ROWS[same]
-        joined = "; ".join(dict.fromkeys(note for note in (before.note, notes) if note))
-        ROWS[same] = row._replace(
-            held=row.held and before.held,
-            seconds=row.seconds + before.seconds,
-            note=joined,
-            seed=row.seed or before.seed,
-        )
+        return
+    before = ROWS[same]
+    joined = "; ".join(dict.fromkeys(note for note in (before.note, row.note) if note))
+    ROWS[same] = row._replace(
+        held=row.held and before.held, seconds=row.seconds + before.seconds, note=joined, seed=row.seed or before.seed
+    )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -183,6 +209,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
     terminalreporter.section("faults")
     rows = [
-        (row.fault, row.required, "yes" if row.held else "NO", f"{row.seconds:.1f}", row.seed, row.note) for row in ROWS
+        (row.fault, row.required, "yes" if row.held else "NO", f"{row.seconds:.1f}", row.seed, row.note)
+        for row in sorted(ROWS)  # workers end in any order
     ]
     terminalreporter.write_line(table(("fault", "required", "held", "seconds", "seed", "measured"), rows))

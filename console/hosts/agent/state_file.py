@@ -49,19 +49,10 @@ def state_problem(state: dict[str, Any]) -> str:
         return f"not the state of a run: {str(state.get('state'))[:40]!r}"
     if not isinstance(state.get("key"), str) or not KEY.match(state["key"]):
         return f"not a launch key: {str(state.get('key'))[:40]!r}"
-    valid = [
-        *((name, _is_text) for name in TEXTS),
-        *((name, _is_count) for name in COUNTS),
-        *((name, _is_number) for name in TIMES),
-        *((name, _is_process) for name in PROCESSES),
-        ("exit_code", lambda value: value is None or _is_count(value)),
-        ("slurm", lambda value: isinstance(value, dict)),
-        ("supervised", lambda value: isinstance(value, bool)),
-        ("gpu", _is_gpu),
-    ]
-    for name, is_valid in valid:
-        if name in state and not is_valid(state[name]):
-            return f"not a value of {name}: {str(state[name])[:40]!r}"
+    for name, value in state.items():
+        is_valid = CHECKS.get(name)
+        if is_valid is not None and not is_valid(value):
+            return f"not a value of {name}: {str(value)[:40]!r}"
     return ""
 
 
@@ -106,6 +97,19 @@ def _is_gpu(value: object) -> bool:
     if value is None:
         return True
     return isinstance(value, dict) and all(_is_text(value.get(name)) and len(value[name]) < 200 for name in GPU_TEXTS)
+
+
+CHECKS: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(TEXTS, _is_text),
+    **dict.fromkeys(COUNTS, _is_count),
+    **dict.fromkeys(TIMES, _is_number),
+    **dict.fromkeys(PROCESSES, _is_process),
+    "exit_code": lambda value: value is None or _is_count(value),
+    "slurm": lambda value: isinstance(value, dict),
+    "supervised": lambda value: isinstance(value, bool),
+    "gpu": _is_gpu,
+}
+"""Of a state: the fields whose values are checked."""
 
 
 class Remembered(Generic[T]):

@@ -54,6 +54,7 @@ SYNCED = SyncState("synced", key="k")
         ),
     ],
 )
+@pytest.mark.fault("a byte is missing when all runs have ended: each way in which one can be", "when_done does not run")
 def test_a_run_is_done_when_its_last_launch_has_ended_and_is_local(
     state: str | None, link: str, sync: SyncState, expected: str
 ) -> None:
@@ -74,6 +75,7 @@ def watching(folder: Path, *more: str) -> Context:
 
 
 @pytest.mark.server
+@pytest.mark.fault("the last byte of the runs comes late", "when_done runs after it, once")
 def test_the_command_waits_for_the_last_byte_and_runs_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -116,6 +118,7 @@ def test_the_command_waits_for_the_last_byte_and_runs_once(
 
 
 @pytest.mark.server
+@pytest.mark.fault("other runs are left on the host when all is done", "when_done does not run, and they are named")
 def test_run_runs_the_command_of_the_host_only_if_nothing_else_is_left_on_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -126,6 +126,7 @@ async def test_drops_lose_and_double_nothing(sshd: Sshd, operator: Path, tmp_pat
 
 @pytest.mark.parametrize("how", ["the network", "the server", "the agent"])
 @pytest.mark.timeout(300)
+@pytest.mark.alone
 @pytest.mark.fault("frozen peer", "LOST shown within 20 s; re-attached within 5 s of its return")
 async def test_a_frozen_peer_is_lost_and_found_again(
     sshd: Sshd, operator: Path, tmp_path: Path, fault: Fault, how: str
@@ -160,6 +161,7 @@ async def test_a_frozen_peer_is_lost_and_found_again(
     fault.note(f"{how}: LOST after {lost:.1f} s, back {back:.1f} s after its return")
 
 
+@pytest.mark.alone
 @pytest.mark.fault("frozen peer", "LOST shown within 20 s; re-attached within 5 s of its return")
 async def test_a_frozen_peer_is_lost_though_nothing_is_asked_of_it(
     sshd: Sshd, operator: Path, tmp_path: Path, fault: Fault
@@ -182,6 +184,7 @@ async def test_a_frozen_peer_is_lost_though_nothing_is_asked_of_it(
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.alone
 @pytest.mark.fault("server killed and restarted", "LOST shown within 20 s; re-attached within 5 s of its return")
 async def test_a_restarted_server_is_found_again(sshd: Sshd, operator: Path, tmp_path: Path, fault: Fault) -> None:
     access = sshd.access(operator, timeouts=Timeouts())

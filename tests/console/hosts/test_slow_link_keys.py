@@ -59,6 +59,7 @@ workspace = "{workspace}"
 
 
 @pytest.mark.timeout(300, func_only=True)
+@pytest.mark.alone
 @pytest.mark.fault(
     "200 ms round trip, 1 Mbit/s", "a key answers within 100 ms in the median, in the tail as with nothing to receive"
 )

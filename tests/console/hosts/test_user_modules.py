@@ -28,6 +28,7 @@ print(json.dumps([json.__file__, subprocess.run(child, capture_output=True, text
 
 
 @pytest.mark.every_host
+@pytest.mark.fault("the user's modules in home, workspace and PYTHONPATH", "runs and checks import the installed ones")
 async def test_a_job_starts_in_a_workspace_full_of_modules(host: Host) -> None:
     write_user_modules(host.workspace)
     async with host.open_connection() as (_, link):

@@ -98,6 +98,7 @@ async def test_more_slots_than_gpus_share_them_evenly(host: Host, smi: FakeSmi) 
         await states_when(link, all_in("finished"))
 
 
+@pytest.mark.fault("other processes use a GPU", "the run waits for it and names them")
 async def test_an_occupied_gpu_is_waited_for_and_the_run_says_for_whom(host: Host, smi: FakeSmi) -> None:
     smi.list(A)
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:  # noqa: ASYNC220
@@ -207,6 +208,7 @@ def test_a_slot_keeps_its_gpu_when_nvidia_smi_lists_them_in_another_order(smi: F
 LOST = "Unable to determine the device handle for GPU0000:02:00.0: Unknown Error"
 
 
+@pytest.mark.fault("a GPU vanishes or stops answering", "it is named; the others keep their slots")
 def test_a_gpu_that_vanished_is_named_and_the_others_are_not_shared_for_it(smi: FakeSmi, chooser: Chooser) -> None:
     chooser.choose()
     chooser.release()
@@ -219,6 +221,7 @@ def test_a_gpu_that_vanished_is_named_and_the_others_are_not_shared_for_it(smi: 
     assert str(raised.value) == f"waits for a GPU: {gone}; GPU 1 (NVIDIA X) has a run"
 
 
+@pytest.mark.fault("a GPU vanishes or stops answering", "it is named; the others keep their slots")
 def test_a_gpu_that_stops_answering_costs_the_others_nothing(smi: FakeSmi, chooser: Chooser) -> None:
     smi.lose(LOST)
     smi.set_processes(("a", os.getpid(), "pytest", 100))
@@ -300,6 +303,7 @@ def test_without_nvidia_smi_nothing_changes(chooser: Chooser, monkeypatch: pytes
     assert chooser.choose(environ={"CUDA_VISIBLE_DEVICES": "3"}) == "3"
 
 
+@pytest.mark.fault("nvidia-smi fails", "waited for only where a GPU is needed")
 def test_an_nvidia_smi_that_fails_is_waited_for_only_where_a_gpu_is_needed(smi: FakeSmi, chooser: Chooser) -> None:
     smi.fail("NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.")
     assert chooser.choose() is None, "no GPU was ever seen here: the CPU does"

@@ -109,6 +109,9 @@ def test_services_that_hang_or_fail_keep_neither_run_nor_seal_nor_slot(
     assert holding == ["urls.json"]
 
 
+@pytest.mark.fault(
+    "notification services hang, fail or are gone", "runs, seals, slots and relaunches are as without them"
+)
 def test_a_service_that_never_ends_its_answer_is_given_up(service: NotifyServer, tmp_path: Path) -> None:
     message = {"title": "title", "body": "body", "kind": "info"}
     reasons = notify.send(ENGINE, message, [service.url("hangs")], str(tmp_path), seconds=1.0)
@@ -163,6 +166,7 @@ def test_an_abort_from_a_console_is_not_told_and_another_end_by_signal_is(
     assert service.titles() == ["A/2 aborted: aborted by SIGTERM to its supervisor"]
 
 
+@pytest.mark.fault("who tells of a run's end is killed at any step", "it is told once")
 def test_an_end_is_told_once_whoever_is_killed_when(service: NotifyServer, workspace: Workspace) -> None:
     notify.keep_urls(workspace, [service.url()])
     sealed, marked = claimed(workspace, run="A_seed1"), claimed(workspace, run="A_seed2")

@@ -54,6 +54,9 @@ def claim_of(folder: Path, code: str) -> Claim:
 
 
 @pytest.mark.parametrize("log", ["kernel log", "no kernel log"])
+@pytest.mark.fault(
+    "the host's memory runs out: SIGKILL by the kernel", "it is the run's reason, by cgroup or kernel log"
+)
 def test_a_job_that_the_kernel_ended_for_lack_of_memory_says_so(tmp_path: Path, cgroup: Path, log: str) -> None:
     claimed = claim_of(tmp_path, EAT)
     claimed.release()
@@ -77,6 +80,9 @@ def test_a_job_that_the_kernel_ended_for_lack_of_memory_says_so(tmp_path: Path, 
         ),
         ((2, 2), "killed by SIGKILL; its log ends with: begins"),
     ],
+)
+@pytest.mark.fault(
+    "the host's memory runs out: SIGKILL by the kernel", "it is the run's reason, by cgroup or kernel log"
 )
 def test_a_kill_that_the_cgroup_counts_is_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kills: tuple[int, int], expected: str

@@ -121,6 +121,7 @@ async def test_hashes_are_checked(pushed: Pushed) -> None:
     assert failed.state == "failed" and "DO NOT MATCH THE HASHES" in failed.error, failed
 
 
+@pytest.mark.fault("an installation of preflight --repair is interrupted", "it has failed, and can be made again")
 def test_an_interrupted_installation_has_failed(tmp_path: Path) -> None:
     project, path = tmp_path / "project", tmp_path / "env" / "x"
     for folder in (project, path, tmp_path / ".sync" / "x" / "receipts"):

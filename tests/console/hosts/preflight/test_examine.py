@@ -69,6 +69,7 @@ async def test_an_environment_is_made_once_and_runs_the_engine(host: Host) -> No
         assert Path(python).stat().st_ctime_ns == before, "it is not made again"
 
 
+@pytest.mark.fault("an installation of preflight --repair fails", "its reason is told, nothing of it is left")
 async def test_a_failed_installation_gives_its_reason_and_leaves_nothing(host: Host) -> None:
     async with host.open_connection() as (connection, link):
         states = [now async for now in make_environment(REMOTE, connection, link, requirements=["no such requirement"])]
@@ -76,6 +77,7 @@ async def test_a_failed_installation_gives_its_reason_and_leaves_nothing(host: H
         assert not (host.workspace / "env" / environment_name()).exists()
 
 
+@pytest.mark.fault("an installation of preflight --repair is interrupted", "it has failed, and can be made again")
 def test_an_interrupted_installation_has_failed(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     (tmp_path / "env").mkdir()

@@ -112,6 +112,7 @@ async def test_the_engine_gets_a_python_of_its_own(tmp_path: Path, operator: Pat
     assert Path(base).is_relative_to(host.workspace / "env" / "python")
 
 
+@pytest.mark.fault("a Python for the host cannot be fetched", "one line names the setting")
 async def test_a_python_that_cannot_be_had_is_one_line_that_names_the_setting(tmp_path: Path, operator: Path) -> None:
     await require_uv()
     (folder := tmp_path / "sshd").mkdir()
@@ -129,6 +130,7 @@ async def test_a_python_that_cannot_be_had_is_one_line_that_names_the_setting(tm
     assert "`python` in hosts.toml" in checks["Python"].advice
 
 
+@pytest.mark.fault("the wheel of uv cannot be fetched, or is another one", "it is not used")
 async def test_a_wheel_of_uv_that_cannot_be_fetched_or_is_another_is_not_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -139,6 +139,7 @@ async def test_without_an_operator_an_unknown_key_is_refused(sshd: Sshd, operato
 
 @pytest.mark.parametrize("kind", ["ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa"])
 @pytest.mark.parametrize("whose", ["known_hosts", "own/known_hosts"])
+@pytest.mark.fault("the host's key has changed", "hard stop without a question")
 async def test_a_changed_key_is_a_hard_stop_without_a_question(
     sshd: Sshd, operator: Path, tmp_path: Path, kind: str, whose: str
 ) -> None:
@@ -174,6 +175,7 @@ async def test_no_configuration_turns_verification_off(sshd: Sshd, operator: Pat
         await connect(sshd.host(tmp_path), sshd.access(operator, known=False, config=config))
 
 
+@pytest.mark.fault("the host's key is revoked", "refused though it is known")
 async def test_a_revoked_key_is_refused_though_it_is_known(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
     prompter = ScriptedPrompter("yes")
     access = sshd.access(operator, prompter)
@@ -207,6 +209,7 @@ async def test_a_key_that_cannot_be_saved_is_not_trusted(sshd: Sshd, operator: P
         await connect(sshd.host(tmp_path), access)
 
 
+@pytest.mark.fault("known_hosts cannot be read", "no key is trusted")
 async def test_known_hosts_that_cannot_be_read_trust_no_key(sshd: Sshd, operator: Path, tmp_path: Path) -> None:
     access = sshd.access(operator, ScriptedPrompter("yes"))
     (operator / "known_hosts").unlink()
