@@ -23,7 +23,7 @@ Minutes = Annotated[float, Meta(gt=0.0, le=1e6)]
 
 
 class AnalysisSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """The table ``[analysis]``.
+    """The table ``[analysis]`` of an experiment: which differences are tested, at which level, within which margins.
 
     Attributes:
         metric: what the confirmatory comparisons are about.

@@ -67,6 +67,7 @@ class Settings(Struct, frozen=True):
 
     @property
     def run(self) -> RunId:
+        """The run that these settings are of."""
         return RunId(self.condition, self.seed)
 
     @property

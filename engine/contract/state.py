@@ -60,6 +60,7 @@ class RunState(Struct, frozen=True, omit_defaults=True):
 
     @property
     def ended(self) -> bool:
+        """Neither queued nor running."""
         return self.state in ENDED
 
 

@@ -148,6 +148,7 @@ class FrozenEvaluation(Struct, frozen=True):
     probes: tuple[AttentionProbe, ...]
 
     def lemmas(self) -> set[str]:
+        """The lemmas of every event."""
         return {event.lemma for event in self.events()}
 
     def events(self) -> Iterator[UsageEvent]:
@@ -209,4 +210,5 @@ class Dataset(Struct, frozen=True):
 
     @property
     def evaluation(self) -> FrozenEvaluation:
+        """The evaluation items and probes."""
         return FrozenEvaluation(self.retrieval, self.coherence, self.probes)

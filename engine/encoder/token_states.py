@@ -65,13 +65,6 @@ class TokenStates:
         self._reused = torch.empty(0, table.shape[1], device=table.device)
 
     @classmethod
-    def from_pieces(
-        cls, inputs: Sequence[EncoderInput], states: Sequence[Tensor], characters: Sequence[Tensor], device: str
-    ) -> Self:
-        """Join each input's (T, H) states and (T, 2) spans into one table on ``device``."""
-        return cls.from_layers(inputs, [states], characters, device)
-
-    @classmethod
     def from_layers(
         cls,
         inputs: Sequence[EncoderInput],
@@ -109,6 +102,7 @@ class TokenStates:
 
     @property
     def device(self) -> torch.device:
+        """Where the table is."""
         return self.table.device
 
     def row(self, encoder_input: EncoderInput) -> int:

@@ -25,8 +25,13 @@ class TextAttention(NamedTuple):
 
 
 class EvaluationResult(NamedTuple):
-    """Scores of a model, of mean pooling and of baselines, the model's gains over mean pooling, what the items can tell,
-    and a row per retrieval item and coherence step."""
+    """Scores of a model beside those of mean pooling and of the baselines, and the rows that they are computed from.
+
+    Attributes:
+        gains: the model's scores minus those of mean pooling.
+        informativeness: what the items can tell.
+        rows: one per retrieval item and coherence step.
+    """
 
     head: Scores
     mean_pool: Scores

@@ -22,7 +22,7 @@ from engine.encoder.encoder_input import EncoderInput
 from engine.encoder.token_cache import acquire, cache_folder, share_progress
 from engine.evaluation.ranking import TextVectors, rank_all, ranking_inputs
 
-_VERSION = 1
+_VERSION = 2
 _REPORT_EVERY = 512
 
 LayerRankings = dict[int, list[Ranked]]

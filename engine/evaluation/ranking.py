@@ -33,7 +33,8 @@ class TextVectors:
     def similarities(self, query: EncoderInput, others: Sequence[EncoderInput]) -> NDArray[np.float64]:
         """Cosine of ``query`` with each of ``others``: (len(others),)."""
         rows = [self._rows[one] for one in others]
-        similarities: NDArray[np.float64] = self._matrix[rows] @ self._matrix[self._rows[query]]
+        # a sum for each pair, not a matrix product, which may round equal rows differently: the same text then ties exactly
+        similarities: NDArray[np.float64] = (self._matrix[rows] * self._matrix[self._rows[query]]).sum(axis=1)
         return similarities
 
 

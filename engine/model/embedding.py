@@ -14,11 +14,6 @@ from engine.model.ragged import segment_entropy, segment_mean
 CHUNK_TOKENS = 16_384
 
 
-def mean_pool_all(states: TokenStates) -> Tensor:
-    """Frozen mean pooling of every input of the table: (inputs, H) float32, unit rows."""
-    return mean_pool_of(states, _all_rows(states))
-
-
 def mean_pool_of(states: TokenStates, rows: Tensor) -> Tensor:
     """Frozen mean pooling of the inputs in ``rows`` (R,): (R, H) float32, unit rows."""
     return _embed(states, rows, lambda batch: mean_pool(batch, states.layers))

@@ -12,8 +12,10 @@ from engine.model.ragged import segment_softmax, weighted_sum
 
 
 class SenseHead(Head):
-    """Scorer Linear(H, H/4)-Tanh-Linear(H/4, 1), softmax, weighted sum, Linear(H, H)-GELU-Dropout-Linear(H, E),
-    LayerNorm, L2 norm; on ragged batches. Its frozen vectors are those of mean pooling.
+    """Attention pooling of a text's token states, and a projection of the pooled state to a unit vector.
+
+    The layers in order: Linear(H, H/4)-Tanh-Linear(H/4, 1) scores each token; softmax over the text; the weighted sum;
+    Linear(H, H)-GELU-Dropout-Linear(H, E), LayerNorm, L2 norm. Its frozen vectors are those of mean pooling.
 
     Args:
         width: H, the size of a token's state.

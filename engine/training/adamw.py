@@ -76,6 +76,7 @@ class AdamW:
         self.square.zero_()
 
     def zero_gradient(self) -> None:
+        """Set the gradient of every trained parameter to zero."""
         # the gradients are views, so they are zeroed in place, never set to None
         self._gradients.zero_()
 

@@ -127,9 +127,10 @@ def comparison_loss(head: Similarities, frozen: Similarities, mask: Tensor, tier
 def similarities(embedding: Tensor, comparison: Comparison) -> Similarities:
     """Similarities under ``embedding`` (U, E), whose rows have unit length."""
     query = embedding[comparison.query]  # (B, E)
-    positive = (query * embedding[comparison.target]).sum(-1)
-    negatives = (embedding[comparison.negatives] @ query.unsqueeze(-1)).squeeze(-1)  # (B, K, E) @ (B, E, 1)
-    return Similarities(positive, negatives)
+    compared = embedding[torch.cat([comparison.target.unsqueeze(1), comparison.negatives], dim=1)]  # (B, 1 + K, E)
+    # a sum for each pair, not a matrix product, which may round equal rows differently: the same text then ties exactly
+    cosines = (compared * query.unsqueeze(1)).sum(-1)
+    return Similarities(cosines[:, 0], cosines[:, 1:])
 
 
 def bundle_similarities(embedding: Tensor, bundles: BundleArrays) -> BundleSimilarities:

@@ -25,6 +25,7 @@ from engine.data.records import (
 )
 from engine.encoder.encoder_input import EncoderInput
 from engine.encoder.token_states import TokenStates
+from engine.model.embedding import mean_pool_of
 
 torch.set_num_threads(1)  # as the commands do
 
@@ -56,14 +57,19 @@ def random_states(
         token_spans = [[0, 0], *([start, min(start + 2, len(text))] for start in range(0, len(text), 2)), [0, 0]]
         spans.append(torch.tensor(token_spans, dtype=torch.int32))
         pieces.append(torch.randn(len(token_spans), width, generator=generator).half())
-    return TokenStates.from_pieces(inputs, pieces, spans, device)
+    return TokenStates.from_layers(inputs, [pieces], spans, device)
+
+
+def mean_pool_all(states: TokenStates) -> Tensor:
+    """Frozen mean pooling of every input of the table: (inputs, H), unit rows."""
+    return mean_pool_of(states, torch.arange(len(states.inputs), device=states.device))
 
 
 def states_of(vectors: dict[str, Sequence[float]], device: str = "cpu") -> TokenStates:
     """One token a text, with the state given: mean pooling is then that vector, normalized."""
     spans = [torch.zeros(1, 2, dtype=torch.int32) for _ in vectors]
     pieces: list[Tensor] = [torch.tensor([vector]).half() for vector in vectors.values()]
-    return TokenStates.from_pieces(inputs_of(vectors), pieces, spans, device)
+    return TokenStates.from_layers(inputs_of(vectors), [pieces], spans, device)
 
 
 def event(
@@ -211,7 +217,7 @@ class SenseTask:
         # the second token is on the target word
         spans = [torch.tensor([[0, 0], [0, 4], [4, 8], [0, 0]], dtype=torch.int32) for _ in texts]
         pieces = [states.half() for states in texts.values()]
-        self.states = TokenStates.from_pieces(inputs_of(texts), pieces, spans, device)
+        self.states = TokenStates.from_layers(inputs_of(texts), [pieces], spans, device)
 
 
 def dataset_of(task: SenseTask) -> Dataset:

@@ -21,6 +21,7 @@ class Draft(Struct, frozen=True):
 
     @property
     def events(self) -> tuple[UsageEvent, ...]:
+        """Anchor, positive, siblings."""
         return (self.anchor, self.positive, *self.siblings)
 
 

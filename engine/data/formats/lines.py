@@ -55,10 +55,12 @@ class Line(NamedTuple):
 
     @property
     def blank(self) -> bool:
+        """Nothing but white space."""
         return not self.content.strip()
 
     @property
     def too_long(self) -> bool:
+        """More than ``MAX_LINE_BYTES``; such a line is not read whole."""
         return self.length > MAX_LINE_BYTES
 
 

@@ -145,6 +145,7 @@ def event_of_usage(usage: Usage, lexeme: Lexeme, reading: LineReading, where: st
 
 
 def sense_of(usage: Usage) -> str | None:
+    """The sense id of a text, under either of its names; None where the line has none."""
     return usage.sense_id or usage.sense
 
 

@@ -19,7 +19,7 @@ from engine.evaluation.attention import MAX_QUERIES, AttentionLog, attention_row
 from engine.evaluation.evaluate import EvaluationResult, evaluate, killer_top1, overlap_rankings
 from engine.evaluation.item_files import read_attention, write_rows
 from engine.evaluation.ranking import TextVectors, rank_all, ranking_inputs
-from engine.model.embedding import embed_rows, mean_pool_all
+from engine.model.embedding import embed_rows
 from engine.model.sense_head import SenseHead
 from tests.engine.data.formats import sample_lines as samples
 from tests.engine.samples import (
@@ -29,6 +29,7 @@ from tests.engine.samples import (
     dataset_of,
     event,
     item_row,
+    mean_pool_all,
     random_states,
     retrieval_item,
 )

@@ -8,9 +8,9 @@ from torch.nn import functional as F
 
 from engine.encoder.token_states import TokenStates
 from engine.model import embedding as embedding_module
-from engine.model.embedding import embed_rows, mean_pool_all, mean_states, relative_entropy
+from engine.model.embedding import embed_rows, mean_states, relative_entropy
 from engine.model.sense_head import SenseHead
-from tests.engine.samples import random_states
+from tests.engine.samples import mean_pool_all, random_states
 
 TEXTS = tuple(f"text {'x' * (number % 11)}{number}" for number in range(40))
 

@@ -14,9 +14,10 @@ from engine.encoder.token_cache import TokenCache
 from engine.encoder.token_states import TokenStates
 from engine.model import encoder_head
 from engine.model.architecture import new_head
-from engine.model.embedding import embed_rows, frozen_all, mean_pool_all
+from engine.model.embedding import embed_rows, frozen_all
 from engine.model.encoder_head import EncoderHead
 from engine.model.head import Head
+from tests.engine.samples import mean_pool_all
 from tests.engine.tiny_encoder import write_tiny_encoder
 
 TEXTS = ("a bank", "the river bank", "she sat on it", "x", "the bank holds the mortgage on my home", "a dog")

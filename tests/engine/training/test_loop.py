@@ -16,7 +16,6 @@ from engine.contract.events import Body, Checkpoint, Measurement, Progress, Stag
 from engine.contract.experiment import Curriculum, ModelSettings, Training
 from engine.contract.run_folder import RunFolder
 from engine.model.architecture import new_head
-from engine.model.embedding import mean_pool_all
 from engine.model.head import Head
 from engine.model.sense_head import SenseHead
 from engine.training import loop
@@ -26,7 +25,7 @@ from engine.training.development import DevelopmentData, selection_score
 from engine.training.loop import TrainingFailed, measurement_steps, train
 from engine.training.losses import bundle_similarities
 from engine.training.validation import chance_scores, score, validate
-from tests.engine.samples import DEVICES, MODEL, SENSE_TEXT, SenseTask, dataset_of, event, settings
+from tests.engine.samples import DEVICES, MODEL, SENSE_TEXT, SenseTask, dataset_of, event, mean_pool_all, settings
 
 EPOCHS = 4
 RECIPE = Training(epochs=EPOCHS, batch_size=5, learning_rate=3e-3, warm_start_steps=12, target_penalty=0.1)

@@ -12,7 +12,6 @@ from torch.nn import functional as F
 from engine.contract.experiment import Training
 from engine.data.bundles.encoder_text import encoder_input_of
 from engine.data.records import DevelopmentSet, UsageEvent
-from engine.model.embedding import mean_pool_all
 from engine.model.sense_head import SenseHead
 from engine.training.bundle_arrays import BundleArrays
 from engine.training.development import DevelopmentData
@@ -25,6 +24,7 @@ from tests.engine.samples import (
     coherence_item,
     event,
     items_of,
+    mean_pool_all,
     retrieval_item,
     states_of,
 )
@@ -130,3 +130,16 @@ def test_models_that_rank_at_random_have_the_level_of_chance() -> None:
     ]
     error = float(torch.tensor(scores).std()) / 20
     assert chance_scores(data).score == pytest.approx(sum(scores) / 400, abs=4 * error)
+
+
+@pytest.mark.parametrize("size", [16, 256, 384])
+def test_a_sibling_of_the_same_text_always_ties_and_so_wins(size: int) -> None:
+    names = ["q", *(f"text {at}" for at in range(9))]
+    states = states_of({name: [float(at)] for at, name in enumerate(names)})
+    generator = torch.Generator().manual_seed(size)
+    for right in range(1, len(names)):
+        bundles = BundleArrays.from_bundles((bundle("q", names[right], names[1:]),), states, SENSE_TEXT)
+        table = F.normalize(torch.randn(len(names), size, generator=generator), dim=1)
+        table[right] = F.normalize(3 * table[0] + table[right], dim=0)  # the nearest of all
+        ranking = rank(table, bundles)
+        assert (ranking.top1, ranking.margin) == (0.0, 0.0)

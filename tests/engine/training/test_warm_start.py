@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from engine.contract.experiment import Training
-from engine.model.embedding import embed_rows, mean_pool_all
+from engine.model.embedding import embed_rows
 from engine.model.sense_head import SenseHead
 from engine.training.adamw import AdamW
 from engine.training.bundle_arrays import BundleArrays
 from engine.training.losses import TrainingData
 from engine.training.warm_start import init_as_mean_pool, similarity_gap, warm_start
-from tests.engine.samples import DEVICES, SENSE_TEXT, SenseTask, random_states
+from tests.engine.samples import DEVICES, SENSE_TEXT, SenseTask, mean_pool_all, random_states
 
 
 def gap_after(steps: int) -> float:
