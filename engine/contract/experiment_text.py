@@ -68,7 +68,7 @@ def join_texts(file: Path, own: str, derived: str) -> ExperimentText:
             ``derived``, and added seeds, or would not mean the same behind the experiment's.
     """
     if not derived.strip():
-        return ExperimentText(file, own, len(own.splitlines()))
+        return ExperimentText(file, own, own.removesuffix("\n").count("\n") + 1)
     first = own if own.endswith("\n") else own + "\n"
     path, own_tree = derived_path(file), load_toml(own, file)
     tree = load_toml(derived, path)
@@ -84,7 +84,7 @@ def join_texts(file: Path, own: str, derived: str) -> ExperimentText:
             'conditions are stated as tables, [conditions."B.2"], and added seeds as [[added_seeds]], in both files'
         )
         raise BadInput(message, file=path)
-    return ExperimentText(file, first + derived, len(first.splitlines()))
+    return ExperimentText(file, first + derived, first.count("\n"))
 
 
 def _mistakes(own: dict[str, Any], derived: dict[str, Any], name: str) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -55,6 +56,9 @@ def read_toml(path: Path, shape: type[T]) -> T:
 def read_text(path: Path) -> str:
     """The text of ``path``, without a byte order mark; raises BadInput."""
     try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # pipes and devices may never end
+            raise BadInput("is not a regular file", file=path)
         return path.read_text(encoding="utf-8-sig")  # Windows editors begin a file with a byte order mark
     except FileNotFoundError:
         raise BadInput("no such file", file=path) from None
@@ -81,11 +85,23 @@ def load_toml(text: str, path: Path) -> dict[str, Any]:
     """The tree of TOML ``text``; raises BadInput that names ``path`` and the line."""
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError as error:
+        raise BadInput("not valid TOML: it is nested too deeply", file=path) from error
+    except ValueError as error:
+        if not isinstance(error, tomllib.TOMLDecodeError):  # Python reads no longer number
+            lines = (number for number, line in enumerate(_lines(text), 1) if re.search(r"[\d_]{4000}", line))
+            raise BadInput(
+                "not valid TOML: a number has more than 4,000 digits", file=path, line=next(lines, None)
+            ) from error
         at = re.search(_AT_LINE, str(error))
-        line = int(at.group(1)) if at else len(text.splitlines())
+        line = int(at.group(1)) if at else len(_lines(text))
         message = re.sub(_AT_LINE, "", str(error))
         raise BadInput(f"not valid TOML: {_NOT_TOML.get(message, message)}", file=path, line=line) from error
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of TOML ``text``, which no other character than a newline ends."""
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
 
 
 def convert_toml(tree: dict[str, Any], shape: type[T], text: str, path: Path) -> T:
@@ -130,7 +146,7 @@ def line_of(text: str, field: str | TreePath) -> int | None:
     tables = 0  # [[first]] so far
     table: list[str] = []
     best_depth, best_line = 0, None
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(_lines(text), start=1):
         if line.lstrip().startswith("["):
             if not (header := _header(line)):
                 continue

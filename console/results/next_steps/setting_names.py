@@ -238,7 +238,10 @@ def _literal(text: str, kind: inspect.Type) -> Any:
         text = f"[{text}]"
     if "\n" in text:
         raise ValueError("a value is on one line")
-    return tomllib.loads(f"value = {text}")["value"]
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def _kind_text(kind: inspect.Type) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from msgspec import Struct
 
 from engine.contract.bad_input import BadInput
 from engine.contract.experiment_reader import read_experiment
-from engine.contract.toml_file import find_config, line_of, parse_toml
+from engine.contract.toml_file import find_config, line_of, parse_toml, read_text
 
 FILE = Path("x.toml")
 
@@ -73,3 +74,38 @@ def test_a_config_in_the_working_folder_comes_before_the_shipped_one(
 def test_a_missing_config_is_bad_input() -> None:
     with pytest.raises(BadInput, match=r"nowhere\.toml"):
         find_config("nowhere.toml")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("[" * 20_000, "file.toml: not valid TOML: it is nested too deeply"),
+        ("{a=" * 5_000, "file.toml: not valid TOML: it is nested too deeply"),
+        ("9" * 5_000, "file.toml:2: not valid TOML: a number has more than 4,000 digits"),
+    ],
+    ids=["lists", "tables", "digits"],
+)
+def test_toml_that_no_parser_takes_is_one_line(value: str, message: str) -> None:
+    with pytest.raises(BadInput) as raised:
+        parse_toml(f"# lists\nsteps = {value}\n", Numbers, Path("file.toml"))
+    assert str(raised.value) == message
+
+
+class Numbers(Struct):
+    steps: int
+
+
+def test_only_a_newline_ends_a_line() -> None:
+    with pytest.raises(BadInput, match=r"file.toml:2: steps: "):
+        parse_toml("# a\u2028b\x85c\r\nsteps = 'x'\r\n", Numbers, Path("file.toml"))
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_may_never_end_is_not_read(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "file.toml"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(BadInput, match=r"file.toml: is not a regular file$"):
+        read_text(path)

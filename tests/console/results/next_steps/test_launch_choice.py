@@ -40,6 +40,9 @@ def labels(choice: LaunchChoice) -> list[str]:
     return [one.run.label for one in choice.runs]
 
 
+NESTED = f"encoder.layers: {chr(91) * 60} … (5,000 characters) is not a list such as [1, 2], each a whole number from 0 to 1,000"
+
+
 def test_nothing_typed_is_the_whole_matrix_with_the_settings_hashes_that_a_launch_has() -> None:
     choice = chosen()
     assert choice.run_ids == run_ids(SCALING, "full") and choice.addition is None and not choice.lines
@@ -97,6 +100,7 @@ def test_without_conditions_changes_apply_to_those_that_are_not_derived() -> Non
         ((), "0-5000", (), ["seeds: 0-5000 has more than 1000 seeds"]),
         ((), "99999999999", (), ["seeds: 99999999999: a seed is at most 2,147,483,647"]),
         ((), "", ("epochs=x",), ["training.epochs: x is not a whole number from 1 to 10,000"]),
+        ((), "", ("layers=" + "[" * 5000,), [NESTED]),
         ((), "", ("epochs=3", "training.epochs=4"), ["training.epochs: is given twice"]),
         (
             (),
