@@ -25,6 +25,7 @@ UNSAFE_USER = re.compile(r"""^-|['`";&<>|(){}\x00-\x1f\x7f]|\\$|^$""")
 MAX_PORT = 65535
 WHOLE_FOLDERS = ("/", "//", "~", ".", "..", "$HOME", "${HOME}")
 """A workspace in none of these: its folders would lie among the user's own."""
+MAX_NAME_BYTES = 255  # of a file or folder, in all usual file systems
 MAX_NOTIFY, MAX_URL = 16, 4000
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\x00-\x1f\x7f]+")
 
@@ -176,8 +177,9 @@ def _wrong_values(host: HostConfig) -> Iterator[tuple[str, str]]:
 
 def _wrong_ssh_fields(host: HostConfig) -> Iterator[tuple[str, str]]:
     """Fields with which no connection can succeed, and why."""
-    if host.address is not None and UNSAFE_ADDRESS.search(host.address):
-        yield "address", f"{host.address!r} is no name or address of a host; the user is a field of its own"
+    # one colon is that of a port, an IPv6 address has more
+    if host.address is not None and (UNSAFE_ADDRESS.search(host.address) or host.address.count(":") == 1):
+        yield "address", f"{host.address!r} is no name or address of a host; user and port are fields of their own"
     if host.user is not None and UNSAFE_USER.search(host.user):
         yield "user", f"{host.user!r} has characters that no user's name has"
     jumps = [] if host.jump is None or host.jump.lower() == "none" else host.jump.split(",")
@@ -199,6 +201,10 @@ def _path_error(field: str, value: str | None) -> str:
         return "is empty"
     if re.search(r"[\0-\x1f\x7f]", value):
         return "a path has no new line or other control characters"
+    if max(len(os.fsencode(name)) for name in value.split("/")) > MAX_NAME_BYTES:
+        return f"a name in it is longer than {MAX_NAME_BYTES} bytes"
+    if field == "python" and value.startswith("-"):
+        return "begins with a dash, as options do"
     if field == "workspace" and posixpath.normpath(value) in WHOLE_FOLDERS:
         return f"{value} is more than a workspace: name a folder in it, such as {posixpath.join(value, 'qllm')}"
     return ""

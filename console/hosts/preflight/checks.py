@@ -49,7 +49,7 @@ class PreflightFacts(Struct, frozen=True):
 
     @property
     def makes_environments(self) -> bool:
-        """Whether the engine's environment can be made from it."""
+        """Whether the engine's environment can be made from the host's Python."""
         return self.has_venv and not self.is_python_too_old
 
 
@@ -189,7 +189,7 @@ _OCCUPIED = {
 
 
 def _shared(gpus: int, slots: int) -> str:
-    """``2 GPUs for 3 runs at a time: up to 2 runs share one``."""
+    """How runs share GPUs, such as ``2 GPUs for 3 runs at a time: up to 2 runs share one``."""
     text = f"{counted(gpus, 'GPU')} for {counted(slots, 'run')} at a time"
     most = -(-slots // gpus)
     return f"{text}: up to {most} share one" if most > 1 else f"{text}: each has its own"

@@ -31,7 +31,7 @@ WHEELS = {
     "x86_64": UvWheel("manylinux2014_x86_64", "d7f459fe4fd247d830351c75686d3996ace3c6f3f728eb0e85a30b7ada0cef19"),
     "aarch64": UvWheel("manylinux2014_aarch64", "5435c5ce14a56431208ca0996416d310f1598e8c2c8ba707688985a16bb82dbe"),
 }
-"""By machine, as ``uname -m`` names it."""
+"""The wheel of uv for a host, by the host's machine as ``uname -m`` names it."""
 
 
 class UvUnavailable(Exception):

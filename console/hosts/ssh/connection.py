@@ -136,7 +136,7 @@ async def _connect_once(
     known: KnownHosts,
     opened: AsyncExitStack,
 ) -> asyncssh.SSHClientConnection | asyncssh.SSHKey:
-    """One attempt; returns the server's key instead of a connection if no file knows it."""
+    """Connect and log in to ``hop`` once; returns the server's key instead of a connection if no file knows it."""
     timeouts = access.timeouts
     options = dict(hop.options)
     if not hop.host_key_algorithms_set:

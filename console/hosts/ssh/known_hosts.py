@@ -69,7 +69,7 @@ def _matches(pattern: str, name: str) -> bool:
 
 
 def _parsed(file: Path, number: int, text: str) -> KnownHostsLine:
-    """A line; raises ValueError if ssh would skip it."""
+    """One line of a known_hosts file in its parts; raises ValueError if ssh would skip it."""
     # as ssh does it: other blanks than these two are characters like any
     fields = BLANKS.split(text.strip(" \t\r\n"))
     marker, hosts, kind, key = (*fields, "")[:4] if fields[0].startswith("@") else ("", *fields, "", "")[:4]

@@ -19,7 +19,7 @@ CANNOT_RUN = (126, 127)  # the shell's exit codes for a command that is not exec
 
 
 class ProxyCommand:
-    """A running ProxyCommand.
+    """The process of a ProxyCommand, whose input and output carry one connection to a host.
 
     Attributes:
         socket: this end of the connection.
@@ -58,7 +58,7 @@ class ProxyCommand:
         return cls(process, ours)
 
     async def stop(self) -> None:
-        """End it with all that it started."""
+        """Close the connection, and end the command with all processes that it started."""
         self.socket.close()
         waiting = asyncio.create_task(self._process.wait())
         for number in (signal.SIGHUP, signal.SIGKILL):

@@ -22,6 +22,7 @@ UTF_8 = '"utf-8","surrogateescape"'
 UNPACK = "import os,sys;exec(bytes.fromhex(sys.argv[1]).decode())"
 CANNOT_RUN = (126, 127)  # a shell's exit codes for a command that is not executable, or not found
 NO_OPTION = "nknown option: -"  # Python 2 has no -I, and prints its usage
+OTHER_PROGRAM = re.compile(r"(invalid|illegal|unrecognized) option\b")  # another program has no -I either
 TOO_OLD = "too old: "
 NOT_SET = "is not set on the host"
 NAME_ONE = "name Python 3.8 or newer as `python` in hosts.toml, for the engine 3.11 or newer"
@@ -59,7 +60,7 @@ class MarkedPython:
         self.command = f"{start_of_python(python, expand)} -IS -X utf8 -c '{UNPACK}' {program} {' '.join(packed)}"
 
     async def run(self, channels: Channels, seconds: float) -> str:
-        """Run it to its end; returns the text after the mark.
+        """Run the program to its end; returns the text after the mark.
 
         Raises:
             LinkDown: it printed no mark, or did not end within ``seconds``.
@@ -77,7 +78,7 @@ class MarkedPython:
             raise LinkDown(f"{self._python} cannot be run on the host: {sanitize_line(str(error))}") from error
 
     async def marked_line(self, process: asyncssh.SSHClientProcess[bytes]) -> str:
-        """Read up to the line with the mark; returns the text after it.
+        """Read a program's output up to the line with the mark; returns the text after it.
 
         Raises:
             LinkDown: the program ended without it; the text is the last line that it or the shell printed.
@@ -102,6 +103,8 @@ class MarkedPython:
         await process.wait_closed()
         if any(NO_OPTION in line.decode("utf-8", "replace") for line in stderr):
             raise Misconfigured(f"{self._python} on the host is Python 2, too old: {NAME_ONE}")
+        if process.exit_status == 0 or any(OTHER_PROGRAM.search(line.decode("utf-8", "replace")) for line in stderr):
+            raise Misconfigured(f"{self._python} on the host is no Python: {NAME_ONE}")
         if process.exit_status and text.endswith(NOT_SET):
             raise Misconfigured(f"python {self._python!r}: {text.rpartition(': ')[0].rpartition(' ')[2]} {NOT_SET}")
         # tcsh has no exit code of its own for what it does not find

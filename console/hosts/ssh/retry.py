@@ -36,7 +36,7 @@ class Retry:
         self._failures = 0
 
     def now(self) -> None:
-        """End the pause or the stop."""
+        """Connect again at once, also where attempts have stopped until a person acts."""
         self.stopped_by = None
         self._requested.set()
 
@@ -73,7 +73,7 @@ class Retry:
             await asyncio.gather(*reasons, return_exceptions=True)
 
     async def _wait_for_return(self, host: str, port: int, is_silent: bool) -> None:
-        """Return when a port answers after it ``is_silent``.
+        """Wait until a host's port answers that was silent before, as ``is_silent`` says it was.
 
         A port that answered all the time is no return: that host is up and fails in another way, so the pause is kept.
         """

@@ -98,7 +98,7 @@ class Route(Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """For example ``operator@ramp.example:22 via me@gate:22, with key ~/.ssh/id_ed25519 and the agent``."""
+        """The route in words, such as ``operator@ramp.example:22 via me@gate:22, with key ~/.ssh/id_ed25519 and the agent``."""
         *jumps, target = self.hops
         via = f" via {' and '.join(hop.login for hop in jumps)}" if jumps else ""
         if self.hops[0].proxy_command is not None:

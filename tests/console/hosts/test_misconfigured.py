@@ -75,6 +75,16 @@ def python(files: Files) -> str:
     return r"python '/none/python3' cannot be run on the host: .*/none/python3"
 
 
+def no_python(files: Files) -> str:
+    files.host(f'{REACHED}python = "/bin/cat"\n')
+    return r"/bin/cat on the host is no Python: name Python 3.8 or newer"
+
+
+def silent_python(files: Files) -> str:
+    files.host(f'{REACHED}python = "/bin/true"\n')
+    return r"/bin/true on the host is no Python: name Python 3.8 or newer"
+
+
 def proxy_command(files: Files) -> str:
     (files.home / ".ssh" / "config").write_text("ProxyCommand no-such-program-anywhere %h\n")
     return r"by ProxyCommand: .*no-such-program-anywhere"
@@ -102,7 +112,19 @@ def runs(files: Files) -> str:
 )
 @pytest.mark.parametrize(
     "mistake",
-    [ssh_config, proxy_command, jump, address, identity, python, revoked_keys, missing_revoked_keys, runs],
+    [
+        ssh_config,
+        proxy_command,
+        jump,
+        address,
+        identity,
+        python,
+        no_python,
+        silent_python,
+        revoked_keys,
+        missing_revoked_keys,
+        runs,
+    ],
 )
 def test_a_command_ends_at_once_with_one_line(sshd: Sshd, tmp_path: Path, mistake: Callable[[Files], str]) -> None:
     files = Files(tmp_path, sshd)
@@ -181,6 +203,9 @@ async def test_a_mistake_that_comes_while_a_link_works_is_waited_out(sshd: Sshd,
         ("address", "-oProxyCommand=x", "is no name or address"),
         ("address", "ra mp", "is no name or address"),
         ("address", "", "is no name or address"),
+        ("address", "127.0.0.1:22", "is no name or address of a host; user and port are fields of their own"),
+        ("python", "-c", "begins with a dash, as options do"),
+        ("python", f"/data/{chr(120) * 256}", "a name in it is longer than 255 bytes"),
         ("address", "ssh://ramp", "is no name or address"),
         ("user", "a;b", "has characters that no user's name has"),
         ("jump", "a,,b", "is not"),
