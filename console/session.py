@@ -115,7 +115,7 @@ class Session(SessionResults):
 
     @property
     def snapshot(self) -> Snapshot:
-        """All that is known now."""
+        """The newest snapshot of host, runs and sync, as one frozen value."""
         link = self._link
         views, sync_states = dict(link.follower.views), dict(link.run_sync.sync_states)
         writer = link.local.other_writer

@@ -26,7 +26,7 @@ SMOOTHINGS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99)
 
 
 class ChartOptions(Struct, frozen=True):
-    """Display options of a chart.
+    """How a chart shows its metric: axes, smoothing, runs or means, the values read at a crosshair.
 
     Attributes:
         mode: each run, the mean of each condition with its band over seeds, or both.

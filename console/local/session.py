@@ -97,10 +97,10 @@ class LocalSession(SessionResults):
         return any(changed)
 
     def reconnect(self) -> None:
-        """Do nothing: there is no link."""
+        """Accept the request to connect and ignore it: a local session has no host."""
 
     async def close(self) -> None:
-        """Do nothing: there is no link."""
+        """End the session, which holds nothing open: a local one has no link to close."""
 
     def plan_launch(self, wanted: Iterable[RunId], *, restart: bool = False) -> LaunchPlan:
         """A launch plan that leaves every run as it is, as no host is asked."""

@@ -118,7 +118,7 @@ class SessionResults(ABC):
     @property
     @abstractmethod
     def snapshot(self) -> Snapshot:
-        """All that is known now."""
+        """The newest snapshot of runs and host."""
 
     def results(self) -> Results:
         """The results of the local copies; damaged ones are not counted. Blocks while it reads files."""

@@ -32,7 +32,7 @@ FailureKind = Literal[
 
 
 class Failure(Struct, frozen=True):
-    """A failed or lost run.
+    """Why a run failed or was lost, and what to do next.
 
     Attributes:
         kind: ``other`` where the host's reason is none that is known.

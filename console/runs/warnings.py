@@ -26,9 +26,9 @@ KINDS = {
     "early_warning": WarningKind(
         "hard pairs ranked wrong",
         "The share of hard pairs whose hard negative is closer to the anchor than the positive. Early in training it "
-        "points at what helps: branch A tune, B architecture, C data.",
+        "points at what to work on: tuning, the architecture or the data.",
         "At steps 500 and 1000; in a run of fewer than 1000 steps also at one and two thirds of them. "
-        "Below 15%: A. From 15%: B. From 40%: C.",
+        "Below 15%: tuning. From 15%: the architecture. From 40%: the data.",
     ),
     "dilution": WarningKind(
         "adversarial tier diluted",

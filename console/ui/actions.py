@@ -100,7 +100,7 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("quit", ("q",), "quit", "Leave the console; runs continue on the host"),
         Action("interrupt", ("ctrl+c",), "", "Copy the selected text, or leave if none is selected", priority=True),
         Action("copy", ("c",), "", "Copy the selected row, its run, or the equivalent command"),
-        Action("export", ("ctrl+e",), "", "Write the table, the chart or the screen to a file"),
+        Action("export", ("ctrl+e",), "", "Export the table, the chart or the screen to a file"),
         Action("cycle_glyphs", ("G",), "", "Draw with braille, with blocks, or in ASCII", name="glyphs"),
         Action(
             "take_over", ("T",), "", "Take the host's lease from another console", destructive=True, changes_host=True

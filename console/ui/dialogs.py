@@ -72,7 +72,7 @@ class ConfirmDialog(ModalScreen[bool], inherit_bindings=False):
 
 
 class HelpScreen(ModalScreen[None], inherit_bindings=False):
-    """Every key by view, from the registry, those of the view ``scope`` first; scrolls."""
+    """Help page: every key with what it does, those of the view ``scope`` first."""
 
     BINDINGS = bindings("help")
 
@@ -202,7 +202,7 @@ class PromptDialog(ModalScreen[str | None], inherit_bindings=False):
 
 
 class Choices(Static):
-    """One line for each choice.
+    """List of lines of which one is selected.
 
     Args:
         lines: what the choices say.
@@ -223,7 +223,7 @@ class Choices(Static):
 
     @dataclass
     class DoubleClicked(Message):
-        """The selected line was clicked twice."""
+        """Posted when the selected line is double-clicked, which chooses it."""
 
     def on_resize(self) -> None:
         """Truncate the choices to the new width."""

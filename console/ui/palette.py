@@ -17,12 +17,13 @@ _DESTRUCTIVE_SCORE = 0.01
 
 
 class Command(NamedTuple):
-    """A line of the palette: its title, what stands below it, whether it destroys, and what it does."""
+    """A line of the palette: its title, the note below it, whether it destroys, what it does."""
 
     title: str
     note: str
     destructive: bool
     run: Callable[[], object]
+    words: str = ""  # what it is also found by: its label and its name in keys.toml
 
     @property
     def shown(self) -> Content:
@@ -57,7 +58,8 @@ def commands(app: ActionApp) -> list[Command]:
         note = f"key {' or '.join(map(key_label, action.keys))}" + ("; asks first" if action.destructive else "")
         title = action.help if view in (None, present) else f"{dict(VIEWS)[view]}: {action.help}"
         run = partial(app.run_in_view, view, scope, action.call)
-        found.append((rank, Command(title, note, action.destructive, run)))
+        words = f"{action.label} {action.id}".replace("_", " ")
+        found.append((rank, Command(title, note, action.destructive, run, words)))
     found += [
         (3, Command(f"Use the theme {name}", "for now; settings.toml keeps one", False, partial(app.use_theme, name)))
         for name in app.own_themes
@@ -88,7 +90,7 @@ class ActionPalette(Provider):
         """Those that match ``query``, the best first, but what destroys last."""
         matcher = self.matcher(query)
         for command in commands(cast(ActionApp, self.app)):
-            if (score := matcher.match(command.title)) > 0:
+            if (score := max(matcher.match(command.title), matcher.match(command.words))) > 0:
                 shown = matcher.highlight(command.title)
                 if command.destructive:
                     shown, score = Content.styled("! ", "$text-error") + shown, score * _DESTRUCTIVE_SCORE

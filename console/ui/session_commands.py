@@ -84,7 +84,7 @@ class SessionCommands(PromptQueue, CommandApp, inherit_bindings=False):
                 self._follow(self.session)
 
     def action_switch(self) -> None:
-        """Choose what to switch to."""
+        """Open the dialog that lists other hosts, profiles and experiments to open instead."""
         from console.ui.launch.switch_dialog import SwitchDialog
 
         if self.switcher is None:

@@ -36,15 +36,15 @@ def early_steps(total_steps: int) -> tuple[int, ...]:
 
 
 def early_warning(negative_gaps: int, hard_pairs: int, step: int, total_steps: int) -> Warning | None:
-    """At the ``early_steps``: the share of hard pairs with a negative gap, and the contingency branch for it.
+    """At the ``early_steps``: the share of hard pairs with a negative gap, and what to work on then.
 
     A gap is the positive's similarity minus the hard negative's.
     """
     if hard_pairs == 0 or step not in early_steps(total_steps):
         return None
     rate = negative_gaps / hard_pairs
-    branch = "A: tune" if rate < 0.15 else "B: architecture" if rate < 0.40 else "C: data"
-    return Warning("early_warning", f"{rate:.0%} of hard pairs have a negative gap, branch {branch}", step, rate)
+    what_helps = "tuning" if rate < 0.15 else "the architecture" if rate < 0.40 else "the data"
+    return Warning("early_warning", f"{rate:.0%} of hard pairs have a negative gap: work on {what_helps}", step, rate)
 
 
 def dilution(exposures: float, most: float) -> Warning | None:

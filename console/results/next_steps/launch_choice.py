@@ -39,7 +39,7 @@ class Typed(Struct, frozen=True):
 
 
 class InputError(Struct, frozen=True):
-    """Error in one field of ``Typed``."""
+    """Error in what was typed into one field of the launch form, or given by one option of ``run``."""
 
     field: str
     message: str
@@ -54,7 +54,7 @@ class ChosenRun(Struct, frozen=True):
 
 
 class ChosenCondition(Struct, frozen=True):
-    """Condition chosen for a launch.
+    """Condition that a launch is for: one of the experiment, or one derived by the settings that were typed.
 
     Attributes:
         name: its name, the proposed one if ``is_new``.

@@ -15,7 +15,7 @@ from console.results.tables import LINE_WIDTH, Row, Section, Text
 if TYPE_CHECKING:  # numpy, which the first paint does without
     from console.results.experiment_report import ExperimentReport
 
-COMPUTING = "Intervals: computing ..."
+COMPUTING = "Intervals and verdict: computing ..."
 
 
 def page(results: Results, report: ExperimentReport | None = None, note: str = COMPUTING) -> tuple[Section, ...]:

@@ -54,8 +54,9 @@ def result_warnings(results: Results) -> tuple[Row, ...]:
 
 
 def _summary(results: Results) -> Section:
-    verdict = (Text("Verdict: "), _verdict(results.verdict), Text("   "), *evaluated_runs(results))
-    return Section("", ((verdict,), *result_warnings(results)), key="verdict")
+    """What there is before the report: no verdict yet, as that is by intervals and not by means."""
+    first = (Text("No verdict yet, only means", "name"), Text("   "), *evaluated_runs(results))
+    return Section("", ((first,), *result_warnings(results)), key="verdict")
 
 
 def _means(conditions: Sequence[ConditionResult]) -> Section:

@@ -165,7 +165,7 @@ def need_text(need: Need, unit: Literal["points", "cosine"] = "points") -> str:
         seeds, items = need.both
         together = f"{_seeds(seeds)} with about {about(items)} items would"
         return f"neither seeds{floor} nor items alone can settle this; {together}"
-    return f"none resolvable{limits}: no reasonable number of seeds or items would; {resolves}"
+    return f"more seeds or items than is reasonable{limits}; {resolves}"
 
 
 def _seeds(count: int) -> str:

@@ -26,7 +26,7 @@ _MIB = 1024 * 1024
 
 
 class HostPane(Pane, inherit_bindings=False):
-    """The link, the local copy, the checklist and the facts on one page."""
+    """View 1: the link to the host, what is synced, the preflight checks and facts of the host on one page."""
 
     SCOPE = "host"
     BINDINGS = bindings("host")

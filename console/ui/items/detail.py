@@ -21,7 +21,7 @@ from engine.contract.settings import RunId
 
 
 class ItemScreen(ModalScreen[int], inherit_bindings=False):
-    """One item of ``rows`` under one run; the result is the place in ``rows`` of the item shown last.
+    """Dialog with one evaluation item in full, as one run ranks it; the result is the place in ``rows`` of the item shown last.
 
     Args:
         at: place in ``rows`` of the item that is shown first.

@@ -27,7 +27,7 @@ class Facet(NamedTuple):
 
 
 class FilterDialog(ModalScreen[None], inherit_bindings=False):
-    """One line for each facet.
+    """Dialog that chooses which items are shown: by kind, tier, reason and other facets, a line each.
 
     Args:
         chosen: the value of each facet now.

@@ -26,7 +26,7 @@ _NOTHING = "No item passes the filters; Esc removes them."
 
 
 class ItemList(ScrollView, inherit_bindings=False):
-    """Rows of an ``ItemTable`` under a header, with a cursor."""
+    """Table of evaluation items under a header, one of them selected."""
 
     BINDINGS = bindings("table")
     COMPONENT_CLASSES = {  # noqa: RUF012 (Textual's way)
@@ -42,15 +42,15 @@ class ItemList(ScrollView, inherit_bindings=False):
 
     @dataclass
     class CursorMoved(Message):
-        """The cursor of the table moved to another item, or the table became empty."""
+        """Posted when another item is selected, or none is left in the table."""
 
     @dataclass
     class Opened(Message):
-        """The selected item was double-clicked."""
+        """Posted when an item is double-clicked, which shows it in full."""
 
     @dataclass
     class HeaderClicked(Message):
-        """The title of a column was clicked."""
+        """Posted when the title of a column is clicked, which orders by it."""
 
         column: SortColumn
 

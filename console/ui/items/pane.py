@@ -39,7 +39,7 @@ class ItemSearch(Input):
 
 
 class ItemsPane(LocalCopyPane, inherit_bindings=False):
-    """What is shown and how it is filtered in three lines, the table of items, and the selected item in short."""
+    """View 5: the evaluation items as a table, above it how they are filtered, below it the selected one in short."""
 
     SCOPE = "items"
     SUBJECT = "items"

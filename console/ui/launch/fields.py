@@ -46,7 +46,7 @@ class ConditionList(OptionList):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The ticked ones, in the order of the experiment."""
+        """Names of the ticked conditions, in the order of the experiment."""
         return tuple(name for name in self._conditions if name in self._ticked)
 
     def _line(self, name: str) -> Content:
@@ -70,14 +70,14 @@ class SettingsInput(Input):
     BINDINGS = bindings("settings")
 
     class MoveRequested(Message):
-        """Select another completion."""
+        """Posted when a key selects another completion."""
 
         def __init__(self, by: int) -> None:
             super().__init__()
             self.by = by
 
     class CompletionRequested(Message):
-        """Take the selected completion."""
+        """Posted when a key takes the selected completion."""
 
     def action_move(self, by: int) -> None:
         self.post_message(self.MoveRequested(by))
@@ -120,7 +120,7 @@ class SettingsField(Vertical):
 
     @property
     def input(self) -> Input:
-        """The line."""
+        """The input in which settings are typed."""
         return self.query_one(SettingsInput)
 
     def show_completions(self) -> None:

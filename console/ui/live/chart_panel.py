@@ -62,27 +62,27 @@ class ChartPanel(Widget, can_focus=True):
 
     @dataclass
     class Clicked(Message):
-        """The operator clicked on a chart, at ``x`` of its axis if on the canvas."""
+        """Posted when a chart is clicked, at ``x`` of its axis if on the canvas."""
 
         panel: ChartPanel
         x: float | None
 
     class Left(Message):
-        """The operator wants to leave the full screen, or the crosshair."""
+        """Posted when a key leaves the full screen, or removes the crosshair."""
 
     @dataclass
     class Scrolled(Message):
-        """The operator turned the wheel over a chart: up is 1, down is -1."""
+        """Posted when the wheel is turned over a chart: up is 1, down is -1."""
 
         panel: ChartPanel
         by: int
 
     class CrosshairToggled(Message):
-        """The operator wants a crosshair, or no more."""
+        """Posted when a key shows the crosshair or removes it."""
 
     @dataclass
     class CrosshairMoved(Message):
-        """The operator moved the crosshair of a chart by ``columns``; a whole canvas or more goes to its edge."""
+        """Posted when a key moves the crosshair of a chart by ``columns``; a whole canvas or more goes to its edge."""
 
         panel: ChartPanel
         columns: int

@@ -25,6 +25,7 @@ _SIDEWAYS = 20  # columns
 _EMPTY = "No log yet: it begins when the run does."
 _NO_MATCH = "No line passes the filter; {key} shows every line."
 _SEARCHING = "Searching…"
+_CUT = "…"  # where a line goes on beyond the window
 _STYLES = ("time", "debug", "warning", "error", "match", "cursor", "folded")
 
 
@@ -42,7 +43,7 @@ class LogView(ScrollView, inherit_bindings=False):
     can_focus = True
 
     class Moved(Message):
-        """The selected line changed, or whether the end is followed."""
+        """Posted when another line is selected, or the end of the log is followed or no longer."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -250,8 +251,14 @@ class LogView(ScrollView, inherit_bindings=False):
             gutter = []
         if folded:
             gutter.append(Segment(f"+{folded:,} ", base + self.get_component_rich_style("log--folded", partial=True)))
-        room = max(0, width - sum(map(len, (part.text for part in gutter))))
-        strip = Strip(self._segments(line, base)).crop_extend(self.scroll_offset.x, self.scroll_offset.x + room, base)
+        visible = self.scrollable_content_region.width  # less than the width beside a scrollbar
+        room = max(0, visible - sum(map(len, (part.text for part in gutter))))
+        whole, left = Strip(self._segments(line, base)), self.scroll_offset.x
+        strip = whole.crop_extend(left, left + room, base)
+        if room > 2 and whole.cell_length > left + room:
+            strip = Strip([*strip.crop(0, room - 1), Segment(_CUT, base)])
+        if room > 2 and left and whole.cell_length > left:
+            strip = Strip([Segment(_CUT, base), *strip.crop(1)])
         return Strip([*gutter, *strip], width).adjust_cell_length(width, base)
 
     def _empty_text(self) -> str:

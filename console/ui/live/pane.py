@@ -147,10 +147,11 @@ class LivePane(ChartCommands, inherit_bindings=False):
 
 def _chart_exports(chart: Chart) -> tuple[Export, ...]:
     """``chart`` as SVG and PNG, and the points that it is drawn from as CSV."""
+    name = chart.metric.name.replace(".", "-")
     return (
-        Export(f"the chart as SVG: {chart.title}", "chart.svg", lambda: chart_svg(chart).encode()),
-        Export(f"the chart as PNG: {chart.title}", "chart.png", lambda: chart_png(chart)),
-        Export("its points as CSV", "chart.csv", lambda: table_csv(_points_table(chart)).encode()),
+        Export(f"the chart as SVG: {chart.title}", f"{name}.svg", lambda: chart_svg(chart).encode()),
+        Export(f"the chart as PNG: {chart.title}", f"{name}.png", lambda: chart_png(chart)),
+        Export("its points as CSV", f"{name}.csv", lambda: table_csv(_points_table(chart)).encode()),
     )
 
 

@@ -117,7 +117,7 @@ class _Layout(NamedTuple):
 
 
 class ResultsPane(LocalCopyPane, inherit_bindings=False):
-    """The page of results: the means at once, the decision with its intervals when it has been computed."""
+    """View 4: the page of results, the means at once, the decision with its intervals when it has been computed."""
 
     SCOPE = "results"
     SUBJECT = "results"

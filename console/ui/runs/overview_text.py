@@ -129,31 +129,34 @@ def _title(text: str) -> Content:
     return Content.styled(text, "bold $text-muted")
 
 
-def _spark(name: str, values: Sequence[float], value: str, width: int, glyphs: Glyphs) -> Content:
-    """``use      ▁▃▇█▆  87%``."""
+def _spark(
+    name: str, values: Sequence[float], value: str, width: int, glyphs: Glyphs, most: float | None = None
+) -> Content:
+    """``use      ▁▃▇█▆  87%``; ``most``: the value of a full cell, above an empty one of 0; None: as ``sparkline``."""
     room = max(4, width - _NAME_WIDTH - _VALUE_WIDTH)
-    drawn = sparkline(values, room, glyphs.levels)
+    drawn = sparkline(values, room, glyphs.levels, most)
     return Content.assemble(
         (name.ljust(_NAME_WIDTH), "$foreground-muted"), (drawn, "$text-accent"), (f"  {value}", "bold")
     )
 
 
-def sparkline(values: Sequence[float], width: int, levels: str) -> str:
-    """``values`` as a curve of at most ``width`` characters of ``levels``, which rise from their lowest to their highest.
+def sparkline(values: Sequence[float], width: int, levels: str, most: float | None = None) -> str:
+    """``values`` as a curve of at most ``width`` characters of ``levels``.
 
-    Each cell shows the mean of its share of the values; ``!`` where none of them is finite.
+    These rise from 0 to ``most``, without it from the lowest to the highest value. Each cell shows the mean of its share
+    of the values; ``!`` where none of them is finite.
     """
     columns = max(0, min(width, len(values)))
     shares = (values[at * len(values) // columns : (at + 1) * len(values) // columns] for at in range(columns))
     means = [_finite_mean(share) for share in shares]
     finite = [value for value in means if value is not None]
-    low, high = min(finite, default=0.0), max(finite, default=0.0)
+    low, high = (min(finite, default=0.0), max(finite, default=0.0)) if most is None else (0.0, most)
 
     def sign(value: float | None) -> str:
         if value is None:
             return "!"
         share = (value - low) / (high - low) if high > low else 0.5
-        return levels[min(len(levels) - 1, int(share * len(levels)))]
+        return levels[max(0, min(len(levels) - 1, int(share * len(levels))))]
 
     return "".join(map(sign, means))
 
@@ -195,7 +198,9 @@ def _gpus(data: OverviewData, width: int, height: int) -> list[Content]:
         return [
             _title(f"Host without a GPU, last {period}"),
             _spark("load", [one.load for one in history.samples], f"{last.load:.1f}", width, data.glyphs),
-            _spark("memory", [one.memory for one in history.samples], f"{100 * last.memory:.0f}%", width, data.glyphs),
+            _spark(
+                "memory", [one.memory for one in history.samples], f"{100 * last.memory:.0f}%", width, data.glyphs, 1
+            ),
         ][:height]
     lines: list[Content] = []
     each = max(2, (height - 1) // len(last.gpus))
@@ -213,17 +218,17 @@ def _gpu_lines(data: OverviewData, at: int, width: int) -> list[Content]:
     samples = data.snapshot.host_history.samples
     gpu = samples[-1].gpus[at]
 
-    def line(name: str, value: Callable[[Gpu], float | None], text: str) -> Content | None:
+    def line(name: str, value: Callable[[Gpu], float | None], text: str, most: float | None = None) -> Content | None:
         known = [found for one in samples if at < len(one.gpus) and (found := value(one.gpus[at])) is not None]
-        return _spark(name, known, text, width, data.glyphs) if known and value(gpu) is not None else None
+        return _spark(name, known, text, width, data.glyphs, most) if known and value(gpu) is not None else None
 
     used, total = gpu.memory_used, gpu.memory_total
     memory = size(used * _MIB) if used is not None else ""
     if total is not None:
         memory += f" of {size(total * _MIB)}"
     lines = (
-        line("use", lambda one: one.utilization, f"{gpu.utilization}%"),
-        line("memory", lambda one: one.memory_used, memory),
+        line("use", lambda one: one.utilization, f"{gpu.utilization}%", 100),
+        line("memory", lambda one: one.memory_used, memory, total),
         line("temp.", lambda one: one.temperature, f"{gpu.temperature} °C"),
         line("power", lambda one: one.power, f"{gpu.power or 0:.0f} W"),
     )

@@ -40,7 +40,7 @@ _MAX_CARDS = 3  # beside each other at 80 columns, and below each other at 24 li
 
 
 class RunsPane(Pane, inherit_bindings=False):
-    """The runs with a cursor, and details of the selected one."""
+    """View 2: all runs as cards or a compact matrix, one of them selected, and its details."""
 
     SCOPE = "runs"
     BINDINGS = bindings("runs")

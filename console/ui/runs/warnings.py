@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rich.cells import set_cell_size
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual import events, on
@@ -37,10 +37,10 @@ class WarningList(ScrollView, can_focus=False):
     COMPONENT_CLASSES = {"warnings--cursor", "warnings--muted", "warnings--run"}  # noqa: RUF012 (Textual's way)
 
     class Moved(Message):
-        """The cursor is on another warning, or the list changed."""
+        """Posted when another warning is selected, or the list of warnings has changed."""
 
     class Opened(Message):
-        """A warning was double-clicked."""
+        """Posted when a warning is double-clicked, which opens its run."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
@@ -86,7 +86,7 @@ class WarningList(ScrollView, can_focus=False):
                 self.post_message(self.Opened())
 
     def render_line(self, y: int) -> Strip:
-        """The line ``y`` of the window."""
+        """Draw line ``y`` of the visible part of the list."""
         at, width, base = self.scroll_offset.y + y, self.size.width, self.rich_style
         if at >= len(self._warnings):
             return Strip.blank(width, base)
@@ -103,8 +103,10 @@ class WarningList(ScrollView, can_focus=False):
         ]
         if width >= _TITLES_FROM:
             segments.append(Segment(set_cell_size(one.about.title, _TITLE_WIDTH), style))
-        segments.append(Segment(one.message, style))
-        return Strip(segments).adjust_cell_length(width, style)
+        visible = self.scrollable_content_region.width  # less than the width beside a scrollbar
+        room = max(0, visible - sum(cell_len(segment.text) for segment in segments))
+        text = one.message if cell_len(one.message) <= room else set_cell_size(one.message, max(0, room - 1)) + "…"
+        return Strip([*segments, Segment(text, style)]).adjust_cell_length(width, style)
 
 
 class WarningsDialog(ModalScreen[RunId | None], inherit_bindings=False):

@@ -39,8 +39,9 @@ def test_the_thresholds_are_those_of_the_engine() -> None:
     assert f"At steps {EARLY_STEPS[0]} and {EARLY_STEPS[1]}" in early
     assert early_steps(999) == (333, 500, 666) and "fewer than 1000 steps also at one and two thirds" in early
     assert early.endswith("Below 15%: A. From 15%: B. From 40%: C.")
-    branches = [early_warning(gaps, 100, 500, 5000) for gaps in (14, 15, 39, 40)]
-    assert [one.message.partition("branch ")[2][0] for one in branches if one] == ["A", "B", "B", "C"]
+    warnings = [early_warning(gaps, 100, 500, 5000) for gaps in (14, 15, 39, 40)]
+    found = [one.message.partition("work on ")[2] for one in warnings if one]
+    assert found == ["tuning", "the architecture", "the architecture", "the data"]
 
     diluted = KINDS["dilution"].threshold
     assert [(least, name) for least, name in DILUTION_LEVELS] == [

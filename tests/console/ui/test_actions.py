@@ -306,3 +306,12 @@ async def test_a_click_in_the_key_bar_does_what_stands_there() -> None:
         await until(pilot, lambda: not isinstance(pilot.app.screen, HelpScreen))
         await pilot.click(KeyBar, offset=(line.index("live"), 0))
         await until_shown(pilot, ">3 Live<")
+
+
+@pytest.mark.parametrize(("word", "title"), [("export", "Export the table"), ("take over", "Take the host's lease")])
+async def test_the_palette_finds_an_action_by_its_title_and_by_its_name_in_keys_toml(word: str, title: str) -> None:
+    async with console(FakeSession(), LARGE) as pilot:
+        await pilot.press("ctrl+p")
+        await until_shown(pilot, "Search for commands", "Launch every run of the profile")
+        await pilot.press(*(key if key != " " else "space" for key in word))
+        await until(pilot, lambda: "Launch every run" not in screen(pilot) and title in screen(pilot), title)

@@ -81,9 +81,7 @@ def test_an_effect_far_below_the_resolution_is_never_a_plan() -> None:
     for mean in (0.0, 0.0005, 0.003):
         found = what_is_needed(interval(mean, shares), shares, 0.0)
         assert (found.more_seeds, found.items, found.both) == (None, None, None)
-        assert need_text(found) == (
-            "none resolvable: no reasonable number of seeds or items would; this data tells 4.0 points or more"
-        )
+        assert need_text(found) == ("more seeds or items than is reasonable; this data tells 4.0 points or more")
 
 
 def test_seeds_and_items_together_where_neither_does_alone() -> None:
@@ -142,7 +140,7 @@ def test_settled_and_unknown() -> None:
 def test_words() -> None:
     assert need_text(Need(False, 0.02, 0.01, more_seeds=1, items=1234)) == "1 more seed or about 1,300 items would"
     assert need_text(Need(False, 0.0213, 0.01), "cosine") == (
-        "none resolvable: no reasonable number of seeds or items would; this data tells 0.021 or more"
+        "more seeds or items than is reasonable; this data tells 0.021 or more"
     )
 
 

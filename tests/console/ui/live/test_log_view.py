@@ -123,3 +123,15 @@ async def test_wide_and_long_lines_are_cut_at_the_edge_and_reached_sideways() ->
         await until_shown(pilot, "日本")
         await pilot.press(*["right"] * 9)
         await until_shown(pilot, "|end")
+
+
+async def test_a_line_that_goes_on_beyond_the_window_has_an_ellipsis_there() -> None:
+    session = session_with(0)
+    session.log(RUN).feed(("a" * 100 + "b" * 10 + "\nshort\n").encode())
+    async with console(session) as pilot:
+        await pilot.press("3")
+        await until_shown(pilot, "aaa…", "short ")
+        assert "short…" not in screen(pilot)
+        await pilot.press(*["right"] * 3)
+        text = await until_shown(pilot, "…aaa", "bbb ")
+        assert "aaa…" not in text and "b…" not in text

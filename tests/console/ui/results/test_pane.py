@@ -35,7 +35,7 @@ async def test_means_are_shown_while_the_intervals_are_computed_and_keys_work(
     session.report_gate = threading.Event()
     async with console(session) as pilot:
         await pilot.press("4")
-        text = await until_shown(pilot, "Intervals: computing", "46.1 ± 0.0")
+        text = await until_shown(pilot, "Intervals and verdict: computing", "46.1 ± 0.0")
         assert "DO NOT SHIP" not in text
         await pilot.press("2")
         await until_shown(pilot, "✓ finished")
@@ -94,7 +94,7 @@ async def test_what_is_read_stays_in_its_place_when_the_decision_arrives() -> No
     session.report_gate = threading.Event()
     async with console(session, SMALL) as pilot:
         await pilot.press("4")
-        await until_shown(pilot, "Intervals: computing")
+        await until_shown(pilot, "Intervals and verdict: computing")
         while not screen(pilot).splitlines()[2].strip().startswith("Runs"):
             await pilot.press("]")
             await pilot.pause()
@@ -113,9 +113,9 @@ async def test_a_run_that_ends_meanwhile_is_in_the_next_report() -> None:
     session.report_gate = threading.Event()
     async with console(session, (80, 60)) as pilot:
         await pilot.press("4")
-        await until_shown(pilot, "1 of 9 runs evaluated", "Intervals: computing")
+        await until_shown(pilot, "1 of 9 runs evaluated", "Intervals and verdict: computing")
         session.show(finished(RunId("A", 123)))
-        await until_shown(pilot, "2 of 9 runs evaluated", "Intervals: computing")
+        await until_shown(pilot, "2 of 9 runs evaluated", "Intervals and verdict: computing")
         session.report_gate.set()
         await until_shown(pilot, "2 of 9 runs evaluated", "SHIP")
 

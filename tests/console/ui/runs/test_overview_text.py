@@ -174,6 +174,7 @@ def test_a_sparkline_of_any_values_fits(values: list[float], width: int) -> None
 
 def test_a_rise_rises_equal_values_are_in_the_middle_and_what_is_not_finite_is_marked() -> None:
     assert sparkline(range(8), 8, BRAILLE.levels) == "▁▂▃▄▅▆▇█"
+    assert sparkline([0.06, 0.06, 0.5, 1.0, -1.0], 5, BRAILLE.levels, 1.0) == "▁▁▅█▁"
     assert sparkline(range(800), 8, BRAILLE.levels) == "▁▂▃▄▅▆▇█"
     assert sparkline([3, 3], 2, BRAILLE.levels) == "▅▅"
     assert sparkline([1, math.nan, 2], 3, BRAILLE.levels) == "▁!█"

@@ -37,7 +37,7 @@ async def test_the_list_by_key(size: tuple[int, int]) -> None:
         assert [line.split()[1] for line in text.splitlines() if "/" in line[:9]][:3] == ["▸", "B/123", "A/42"]
         assert HOSTILE in text and "\x1b" not in text and "\u202e" not in text
         await pilot.press("down")
-        await until_shown(pilot, "B/123, step 84: hard pairs ranked wrong", "From 40%: C.")
+        await until_shown(pilot, "B/123, step 84: hard pairs ranked wrong", "40%: the data.")
         await pilot.press("end")
         await until_shown(pilot, "A/42: adversarial tier diluted", "Fewer than 10: severe.")
         await pilot.press("down", "home")
@@ -78,3 +78,14 @@ async def test_without_warnings_the_list_says_so_and_enter_changes_nothing() -> 
         await pilot.press("down", "enter")
         await until(pilot, lambda: not is_open(pilot))
         assert ">2 Runs<" in screen(pilot)
+
+
+async def test_a_message_that_has_no_room_in_its_line_ends_in_an_ellipsis_and_stands_whole_below() -> None:
+    session = FakeSession()
+    message = " ".join(f"word{number}" for number in range(20))
+    session.show(view_of(RunId("A", 42), "running", [Warning("loss_spike", message, 3), *training(20)]))
+    async with console(session, SMALL) as pilot:
+        await pilot.press("exclamation_mark")
+        text = await until_shown(pilot, "A/42, step 3: loss spike", "word19")
+        line = next(one for one in text.splitlines() if "▸ A/42" in one)
+        assert line.rstrip("│▁▂▃▄▅▆▇█ ").endswith("…")
