@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import sys
@@ -94,6 +95,8 @@ def group_of(item: pytest.Item, fixtures: set[str]) -> str | None:
     callspec = getattr(item, "callspec", None)
     if callspec is not None and callspec.params.get("host") == "slurm":
         return "slurm"
+    if not item.nodeid.startswith("tests/engine/"):
+        fixtures = fixtures - {"workspace"}  # the console's tests have cheap ones of that name
     return next((name for name, shared in GROUPS if fixtures & shared), None)
 
 
@@ -129,7 +132,11 @@ def alternated(one: list[pytest.Item], other: list[pytest.Item]) -> list[pytest.
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Refuse versions of pytest and xdist that do not keep a group of tests on one worker: two Slurms disturb each other."""
+    """Refuse versions of pytest and xdist that do not keep a group of tests on one worker: two Slurms disturb each other.
+
+    What was imported and collected is left out of garbage collections.
+    """
+    gc.freeze()  # modules and tests stay to the end: no garbage collection need visit them
     if session.config.getoption("loadgroup", False):
         for item in session.items:
             if item.get_closest_marker("xdist_group") and "@" not in item.nodeid:
