@@ -40,7 +40,12 @@ async def until(pilot: Pilot[None], condition: Callable[[], object], what: str =
 
 async def until_shown(pilot: Pilot[None], *texts: str) -> str:
     """Wait until every text is on the screen; returns the screen."""
-    await until(pilot, lambda: all(text in screen(pilot) for text in texts), f"{texts}")
+
+    def shown() -> bool:
+        found = screen(pilot)  # drawn once for all texts
+        return all(text in found for text in texts)
+
+    await until(pilot, shown, f"{texts}")
     return screen(pilot)
 
 
