@@ -117,26 +117,25 @@ def holder_of(workspace: Workspace) -> Holder:
         return Holder(agent)
     if not holders and named["boot"] != process.boot_id():
         return Holder(None, console, user)  # on another machine with the same disk
-    if named in holders or (not holders and process.alive(named)):
+    # where the kernel does not name the lock's holder, or that has just ended: an old record may name any process by now
+    if named in holders or (not holders and process.alive(named) and _is_agent(named["pid"], workspace)):
         return Holder(named, console, user)
     return Holder(agent)
 
 
 def _agents_with_lock(workspace: Workspace) -> list[dict[str, Any]]:
     """Identities of this workspace's agents that hold the lock, as the kernel knows them."""
-    found = []
-    for holder in process.lock_holders(_lock_file(workspace)):
-        with suppress(OSError):  # it has ended meanwhile
-            if _is_agent(holder["pid"], workspace):
-                found.append(holder)
-    return found
+    return [one for one in process.lock_holders(_lock_file(workspace)) if _is_agent(one["pid"], workspace)]
 
 
 def _is_agent(pid: int, workspace: Workspace) -> bool:
     """Whether ``pid`` is an agent of this workspace."""
     entry = Path("/proc") / str(pid)
-    *_, program, root = ["", "", *os.fsdecode((entry / "cmdline").read_bytes()).rstrip("\0").split("\0")]
-    return program == "serve" and (entry / "cwd" / root).samefile(workspace.root)
+    try:
+        *_, program, root = ["", "", *os.fsdecode((entry / "cmdline").read_bytes()).rstrip("\0").split("\0")]
+        return program == "serve" and (entry / "cwd" / root).samefile(workspace.root)
+    except OSError:  # it has ended meanwhile, or is another user's
+        return False
 
 
 def _is_identity(value: Any) -> bool:

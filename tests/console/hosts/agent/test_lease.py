@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from console.hosts.agent.job_processes import job_processes
+from console.hosts.agent.lease import Holder, holder_of
 from console.hosts.agent.process import identity
+from console.hosts.agent.workspace import Workspace
 from console.hosts.remote.agent_client import AgentRefused
 from console.hosts.ssh.errors import LinkDown
 from tests.console.hosts.conftest import Host, in_state, launch, states_when
@@ -133,6 +135,12 @@ async def test_the_lock_counts_and_not_the_record(host: Host, damage: Callable[[
         with pytest.raises((LinkDown, AgentRefused)):
             await launch(first, "A_seed1", "print()")
         await launch(second, "A_seed1", "print()")
+
+
+def test_a_living_process_that_is_no_agent_is_not_taken_for_the_holder(tmp_path: Path) -> None:
+    """It would be ended by whoever takes over, if the true holder ends at that moment."""
+    of_another_process(tmp_path / "lease.json")
+    assert holder_of(Workspace(tmp_path)) == Holder()
 
 
 async def test_taking_over_from_a_console_whose_agent_is_stopped(host: Host) -> None:
