@@ -13,9 +13,10 @@ from console.commands.limits import WaitLimit
 from console.commands.output import REPORT_EVERY_S, is_progress_ndjson, print_line, report, table
 from console.commands.results import print_report
 from console.commands.status import run_status
-from console.commands.when_done import check_command, reasons_text, run_when_done, still_undone
+from console.commands.when_done import run_when_done
 from console.format import counted
 from console.hosts.ssh.errors import LinkDown
+from console.hosts.when_done import check_command, reasons_text, still_undone
 from console.results.next_steps.launch_choice import LaunchChoice
 from console.runs.failures import failure_of
 from console.runs.launch_attempts import Outcome

@@ -14,7 +14,8 @@ from console.commands.context import Context
 from console.commands.output import print_line, report, write
 from console.commands.status import status_answer, status_table
 from console.commands.verdict_message import VerdictMessage
-from console.commands.when_done import check_command, run_when_done, wait_until_done
+from console.commands.when_done import run_when_done
+from console.hosts.when_done import check_command, wait_until_done
 from console.runs.snapshot import Snapshot
 from console.runs.transitions import Transition, state_counts
 from console.sanitize import sanitize_line

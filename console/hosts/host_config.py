@@ -69,8 +69,8 @@ class HostConfig(Struct, frozen=True, forbid_unknown_fields=True):
         occupied_gpu: whether a run waits for a GPU that other processes use, is refused (fails at once) or shares it.
         cpus, memory_gib, disk_gib, gpu_memory_gib: what the host is expected to have, which preflight checks: CPUs and
             memory for runs, the size of the workspace's disk, the memory of each GPU; in GiB.
-        when_done: a program and its arguments, run on this machine by ``run`` and ``watch --until synced`` once every run has
-            ended and every byte on the host is local and verified.
+        when_done: a program and its arguments, run on this machine by the console, ``run`` and ``watch --until synced`` once
+            every run has ended and every byte on the host is local and verified.
         notify: URLs of services, as apprise takes them, that the host tells when a run has ended; they hold secrets.
     """
 

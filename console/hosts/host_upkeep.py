@@ -38,6 +38,19 @@ class HostUpkeep:
     def __init__(self, link: HostLink) -> None:
         self._link = link
 
+    @property
+    def when_done(self) -> tuple[str, ...]:
+        """The operator's command for when all is done, as the host's entry names it; empty without one."""
+        return self._link.host.when_done
+
+    async def check_lease(self) -> None:
+        """Have the host say that this console may change something on it now; raises BadInput if it may not."""
+        _, agent = self._link.connected_to_change()
+        try:
+            await agent.request("check_lease")
+        except AgentRefused as refusal:
+            raise BadInput(str(refusal)) from refusal
+
     async def preflight(self) -> tuple[Check, ...]:
         """Check whether the host has what a run needs."""
         connection, agent = self._link.connected()

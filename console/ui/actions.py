@@ -134,6 +134,7 @@ _ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("repair", ("enter",), "repair", "Do what the selected check advises", changes_host=True),
         _CONNECT,
         _STOP,
+        Action("app.toggle_when_done", ("P",), "", "Run when_done once all is done, or do not", changes_host=True),
         Action("move_check(-1)", ("up",), "", "Select the check above", name="up"),
         Action("move_check(1)", ("down",), "", "Select the check below", name="down"),
         _SYNC_NOW,

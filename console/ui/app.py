@@ -26,6 +26,7 @@ from console.ui.compositor import ConsoleCompositor
 from console.ui.draw_pace import TICK_SECONDS, DrawPace
 from console.ui.host.preflight import PreflightCommands
 from console.ui.host.sync import SyncCommands
+from console.ui.host.when_done import WhenDoneCommands
 from console.ui.keymap import KeyMap
 from console.ui.launch.commands import LaunchCommands
 from console.ui.main_screen import MainScreen
@@ -37,7 +38,7 @@ from console.ui.saved_screen import SavedScreens, ScreenKeeper
 from console.ui.session_commands import SessionCommands
 from console.ui.session_protocol import Opened, SessionProtocol, Switcher
 from console.ui.sharing_commands import SharingCommands, with_experiment
-from console.ui.state import PreflightState, VerifyState
+from console.ui.state import PreflightState, VerifyState, WhenDoneState
 from console.ui.terminal import in_tmux
 from console.user_settings import UserSettings
 from engine.contract.experiment import Experiment, folder_name
@@ -64,6 +65,7 @@ class ConsoleApp(
     LaunchCommands,
     PreflightCommands,
     SyncCommands,
+    WhenDoneCommands,
     ResultCommands,
     SharingCommands,
     Appearance,
@@ -199,9 +201,13 @@ class ConsoleApp(
     def watch_verify_state(self, verify_state: VerifyState) -> None:
         self.main.verify_state = verify_state
 
+    def watch_when_done_state(self, when_done_state: WhenDoneState) -> None:
+        self.main.when_done_state = when_done_state
+
     def use_session(self, session: SessionProtocol) -> None:
         """Have the views show ``session``."""
         self.main.set_session(session)
+        self.begin_when_done(session)
         self._show_newest()
 
     def forget_session(self) -> None:
@@ -254,6 +260,7 @@ class ConsoleApp(
                 self._notifier = self._make_notifier()
             self._notifier.update(newest, self.own_aborts, time.monotonic())
             self.update_link(newest.host.link)
+            self.update_when_done(newest)
             if newest.host.disk_full and not self._disk_full:
                 text = full_disk(newest.host.disk_free)
                 self.show_notice(f"{text[0].upper()}{text[1:]}; queued runs wait until there is room.", "error")
@@ -326,6 +333,8 @@ class ConsoleApp(
         if unsynced:
             verb = "is" if unsynced == 1 else "are"
             parts.append(f"{counted(unsynced, 'ended run')} {verb} not synced yet; the next start pulls the rest.")
+        if self.when_done_state.ready:
+            parts.append(f"{self.when_done_state.argv[0]}, which is due once all is done, is not run then.")
         if parts:
             self.confirm(" ".join(parts), "quit", self.exit)
         else:

@@ -53,6 +53,15 @@ class CommandApp(App[None], inherit_bindings=False):
         timeout = _NOTICE_SECONDS[severity] if seconds is None else seconds
         self.notify(text, severity=severity, markup=False, timeout=timeout)
 
+    def note_launched(self) -> None:
+        """Take note that this console has launched runs."""
+
+    def launched_notice(self, outcomes: Sequence[Outcome]) -> Notice:
+        """The outcome of a launch in one line, of which note is taken."""
+        if any(outcome.done for outcome in outcomes):
+            self.note_launched()
+        return outcome_notice("launched", outcomes)
+
     def confirm(self, question: str, yes_label: str, on_yes: Callable[[], object]) -> None:
         """Ask ``question``; call ``on_yes`` if it is answered with y."""
         from console.ui.dialogs import ConfirmDialog
@@ -74,7 +83,7 @@ class CommandApp(App[None], inherit_bindings=False):
             return
 
         async def launch() -> Notice:
-            return outcome_notice("launched", await session.launch(plan))
+            return self.launched_notice(await session.launch(plan))
 
         def start() -> None:
             self.run_command("launch", f"launching {counted(len(plan.launch), 'run')}", launch())

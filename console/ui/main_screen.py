@@ -24,7 +24,7 @@ from console.ui.pane import Pane, StageClock
 from console.ui.runs.pane import RunsPane
 from console.ui.saved_screen import SavedCharts, SavedScreen
 from console.ui.session_protocol import ReplayControls, SessionProtocol
-from console.ui.state import PreflightState, VerifyState
+from console.ui.state import PreflightState, VerifyState, WhenDoneState
 from console.ui.sync_text import sync_text_short
 from engine.contract.experiment import Experiment
 from engine.contract.settings import RunId
@@ -39,6 +39,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
     snapshot: reactive[Snapshot | None] = reactive(None, init=False, repaint=False, always_update=True)
     preflight_state: reactive[PreflightState] = reactive(PreflightState(), init=False, repaint=False)
     verify_state: reactive[VerifyState] = reactive(VerifyState(), init=False, repaint=False)
+    when_done_state: reactive[WhenDoneState] = reactive(WhenDoneState(), init=False, repaint=False)
     selected: reactive[RunId | None] = reactive(None, init=False, repaint=False)
     glyphs: reactive[Glyphs] = reactive(BRAILLE, init=False)
     view: reactive[ViewName] = reactive[ViewName]("runs", init=False)
@@ -220,6 +221,9 @@ class MainScreen(Screen[None], inherit_bindings=False):
     def watch_verify_state(self) -> None:
         self.pane.verify_state = self.verify_state
 
+    def watch_when_done_state(self) -> None:
+        self.pane.when_done_state = self.when_done_state
+
     def watch_selected(self) -> None:
         self.pane.selected = self.selected
 
@@ -255,6 +259,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         pane.glyphs = self.glyphs
         pane.preflight_state = self.preflight_state
         pane.verify_state = self.verify_state
+        pane.when_done_state = self.when_done_state
         pane.snapshot = self.snapshot
         pane.focus_content()
         self.query_one(TabBar).current = new

@@ -18,7 +18,7 @@ from console.ui.actions import Scope, bindings
 from console.ui.messages import AbortRequested
 from console.ui.saved_screen import SavedCharts
 from console.ui.session_protocol import SessionProtocol
-from console.ui.state import PreflightState, VerifyState
+from console.ui.state import PreflightState, VerifyState, WhenDoneState
 from engine.contract.settings import RunId
 
 if TYPE_CHECKING:
@@ -142,6 +142,7 @@ class Pane(ScrollPage):
     snapshot: reactive[Snapshot | None] = reactive(None, init=False, repaint=False, always_update=True)
     preflight_state: reactive[PreflightState] = reactive(PreflightState(), init=False, repaint=False)
     verify_state: reactive[VerifyState] = reactive(VerifyState(), init=False, repaint=False)
+    when_done_state: reactive[WhenDoneState] = reactive(WhenDoneState(), init=False, repaint=False)
     selected: reactive[RunId | None] = reactive(None, init=False, repaint=False)
     glyphs: reactive[Glyphs] = reactive(BRAILLE, init=False, repaint=False)
     session: SessionProtocol | None = None

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from console.hosts.ssh.prompts import Prompter
 
 _CLOSING_SECONDS = 5.0
-_GROUPS = ("session", "preflight", "verify", "commands")
+_GROUPS = ("session", "preflight", "verify", "commands", "when_done")
 """Groups of the workers that work for a session."""
 
 

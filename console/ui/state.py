@@ -12,6 +12,7 @@ from console.format import seconds_left
 if TYPE_CHECKING:  # hashing and checks, which the first paint does without
     from console.hosts.preflight.checks import Check
     from console.hosts.pull.verify import VerifyResult
+    from console.runs.snapshot import Snapshot
 
 
 class RepairProgress(Struct, frozen=True):
@@ -83,3 +84,37 @@ class VerifyState(Struct, frozen=True):
         if self.result is None:
             return None
         return seconds_left(self.result.bytes_read, self.result.bytes_total, now - self.started_at)
+
+
+class WhenDoneState(Struct, frozen=True):
+    """The operator's command for when all is done, in this session.
+
+    Attributes:
+        argv: what is run; empty if the host's entry names nothing, or this console may not change the host.
+        problem: why it cannot be run.
+        off: the operator has turned it off.
+        armed: a run was active, or launched, while this console had the lease, and the command was not run since.
+        waits_for: why not all is done, in one line.
+        outcome: what came of the last run of it; "" before one.
+    """
+
+    argv: tuple[str, ...] = ()
+    problem: str = ""
+    off: bool = False
+    armed: bool = False
+    waits_for: str = ""
+    outcome: str = ""
+
+    @property
+    def ready(self) -> bool:
+        """Whether the command is run once all is done."""
+        return bool(self.argv) and not self.problem and not self.off and self.armed
+
+    def updated(self, snapshot: Snapshot) -> WhenDoneState:
+        """Armed by an active run; disarmed if another console has the lease, which then runs the command itself."""
+        host = snapshot.host
+        if host.lease:
+            return replace(self, armed=False, waits_for="")
+        if self.armed or host.link != "up" or not host.runs_reported:
+            return self
+        return replace(self, armed=any(view.active for view in snapshot.runs.values()))

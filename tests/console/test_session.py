@@ -349,6 +349,12 @@ async def test_the_second_session_is_read_only_until_it_takes_over(tmp_path: Pat
     assert not first.snapshot.host.lease and "@" in second.snapshot.host.lease
     with pytest.raises(BadInput, match="has the lease"):
         await second.launch(second.plan_launch([RunId("A", 42)]))
+    with pytest.raises(BadInput, match="has the lease"):
+        await second.upkeep.check_lease()
+    second._link.note(lease="")  # as right after the link came back, before the host has named the holder
+    with pytest.raises(BadInput, match="has the lease"):
+        await second.upkeep.check_lease()
+    await first.upkeep.check_lease()
     await second.take_over()
     assert not second.snapshot.host.lease
     async with asyncio.timeout(20):

@@ -47,6 +47,7 @@ VERBS = {
     "facts": facts,
     "preflight_facts": preflight_facts,
     "lease": LEASE.request,
+    "check_lease": lambda *_: {},
     "environment_state": environment.state,
     "make_environment": environment.make,
     "requirements_state": requirements.state,
@@ -55,7 +56,7 @@ VERBS = {
     "notify_test": notify.send_test,
     "notify_log": notify.log,
 }
-NEEDS_LEASE = ("launch", "launch_all", "abort", "restore")
+NEEDS_LEASE = ("launch", "launch_all", "abort", "restore", "check_lease")
 UNFINISHED = (b'"poll"', b'"run_as_job"')  # verbs that an agent which ends does not wait for
 
 

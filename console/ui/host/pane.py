@@ -17,6 +17,7 @@ from console.ui.actions import bindings, key_of
 from console.ui.bars import link_text
 from console.ui.exports import Export, table_exports
 from console.ui.host.checklist import Checklist, preflight_text
+from console.ui.host.when_done import when_done_text
 from console.ui.messages import RepairRequested
 from console.ui.pane import Pane, UpdatingText
 from console.ui.state import PreflightState
@@ -61,6 +62,9 @@ class HostPane(Pane, inherit_bindings=False):
     def watch_verify_state(self) -> None:
         self.tick()
 
+    def watch_when_done_state(self) -> None:
+        self.tick()
+
     def tick(self) -> None:
         """Update the ages; keep the progress of a repair visible as it grows."""
         if not self.size.width:  # not laid out yet: text wrapped to a guessed width would move everything below it
@@ -78,7 +82,9 @@ class HostPane(Pane, inherit_bindings=False):
             host = self.snapshot.host
             self._link.set_text(host_text(host, now, self.needs_input))
             width = self.scrollable_content_region.width  # less than the view's own beside a scrollbar
-            self._sync.set_text(sync_text(self.snapshot, self.verify_state, now, width))
+            when_done = _line("When done", when_done_text(self.when_done_state, host.lease))
+            parts = [sync_text(self.snapshot, self.verify_state, now, width), when_done]
+            self._sync.set_text(Content("\n").join(part for part in parts if part is not None))
             self._facts.set_text(facts_text(self.snapshot, now))
             updated = f"{age(now - host.last_reply_at)} ago" if host.facts else ""
             self._facts_age.set_text(_line("Updated", updated) or Content(""))

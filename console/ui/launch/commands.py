@@ -11,7 +11,7 @@ from textual import on
 
 from console.format import counted, duration
 from console.runs.launch_plan import LaunchPlan, plan_launch
-from console.ui.commands import CommandApp, Notice, Severity, outcome_notice
+from console.ui.commands import CommandApp, Notice, Severity
 from console.ui.messages import ExperimentChanged, LaunchRequested, NewRunsRequested
 from console.ui.session_protocol import SessionProtocol
 from engine.contract.experiment import Experiment
@@ -96,7 +96,7 @@ class LaunchCommands(CommandApp, inherit_bindings=False):
             if plan.aside_text != confirmed:
                 self.post_message(LaunchRequested(choice.run_ids, confirm=True))
                 return None
-            return outcome_notice("launched", await session.launch(plan))
+            return self.launched_notice(await session.launch(plan))
 
         self.run_command("launch", f"launching {counted(len(choice.runs), 'run')}", launch())
 

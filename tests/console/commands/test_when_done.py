@@ -15,11 +15,12 @@ import pytest
 from msgspec.structs import replace
 
 from console import cli
-from console.commands import when_done
 from console.commands.context import Context
 from console.commands.run import run
 from console.commands.watch import watch
-from console.commands.when_done import undone
+from console.commands.when_done import run_when_done
+from console.hosts import when_done
+from console.hosts.when_done import undone
 from console.runs.snapshot import Link, SyncState
 from engine.contract.bad_input import BadInput
 from tests.console.commands.quick_engine import FOLDER, command, run_folders, use_job
@@ -146,9 +147,7 @@ def test_a_command_that_hangs_when_the_time_is_over_is_named_and_goes_on(
     )
 
     async def interrupted() -> None:
-        running = asyncio.create_task(
-            when_done.run_when_done([sys.executable, "-c", code, str(began), str(end), str(ended)])
-        )
+        running = asyncio.create_task(run_when_done([sys.executable, "-c", code, str(began), str(end), str(ended)]))
         await asyncio.to_thread(until, began.exists)
         running.cancel()
         await asyncio.wait([running])
@@ -164,7 +163,7 @@ def test_a_command_that_hangs_when_the_time_is_over_is_named_and_goes_on(
 def test_an_argument_reaches_the_command_as_it_is(tmp_path: Path, argument: str) -> None:
     found = tmp_path / "found"
     code = "import pathlib, sys; pathlib.Path(sys.argv[1]).write_text(sys.argv[2])"
-    assert asyncio.run(when_done.run_when_done([sys.executable, "-c", code, str(found), argument])) == 0
+    assert asyncio.run(run_when_done([sys.executable, "-c", code, str(found), argument])) == 0
     assert found.read_text() == argument
 
 

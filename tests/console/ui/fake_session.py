@@ -123,6 +123,10 @@ class FakeSession:
         self.preflights = 0
         self.preflight_error: Exception | None = None
         self.preflight_gate: asyncio.Event | None = None
+        self.when_done: tuple[str, ...] = ()
+        self.left_on_host: tuple[str, ...] = ()
+        self.proofs = 0
+        self.lease_error: Exception | None = None
         self.repairs: list[Repair] = []
         self.repairing = False
         self.repair_steps: asyncio.Queue[str | Exception | None] = asyncio.Queue()
@@ -207,6 +211,16 @@ class FakeSession:
     def upkeep(self) -> FakeSession:
         """Itself: it plays both."""
         return self
+
+    async def unsynced(self) -> tuple[str, ...]:
+        """What a test says is left on the host."""
+        self.proofs += 1
+        return self.left_on_host
+
+    async def check_lease(self) -> None:
+        """Fail as a test has set."""
+        if self.lease_error is not None:
+            raise self.lease_error
 
     async def preflight(self) -> tuple[Check, ...]:
         """The checks that a test set, unless it set an error."""

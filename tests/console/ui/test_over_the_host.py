@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from argparse import Namespace
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,13 +15,15 @@ from textual.pilot import Pilot
 from console.cli import DEFAULTS
 from console.commands.context import Context
 from console.commands.switch import ContextSwitcher
+from console.hosts import when_done as proof
 from console.hosts.host_config import HostConfig
 from console.session import Session
 from console.ui.app import ConsoleApp
+from console.ui.host import when_done
 from console.ui.launch.switch_dialog import ChoiceList
 from engine.contract.experiment_reader import read_experiment
 from engine.contract.settings import RunId
-from tests.console.commands.quick_engine import use_job
+from tests.console.commands.quick_engine import FOLDER, run_folders, use_job
 from tests.console.conftest import FinishedExperiment
 from tests.console.tiny import LONG, PROFILE, warm, write_experiment
 from tests.console.ui.driving import LARGE, screen, until, until_shown
@@ -28,10 +32,12 @@ pytestmark = pytest.mark.server
 
 
 @asynccontextmanager
-async def real_console(experiment_file: Path, runs: Path) -> AsyncIterator[Pilot[None]]:
+async def real_console(
+    experiment_file: Path, runs: Path, *, slots: int = 2, when_done: tuple[str, ...] = ()
+) -> AsyncIterator[Pilot[None]]:
     """A console whose link is up."""
     experiment = read_experiment(experiment_file)
-    host = HostConfig("here", "embedded", slots=2)
+    host = HostConfig("here", "embedded", slots=slots, when_done=when_done)
     app = ConsoleApp(
         lambda _: Session(host, experiment, experiment_file, PROFILE, runs), experiment, PROFILE, "here", False
     )
@@ -131,3 +137,38 @@ async def test_another_profile_and_back_while_a_run_goes_on_with_the_lease_and_t
         await until_shown(pilot, "in mid-run")
         await pilot.press("y")  # this console still has the lease
         await until_shown(pilot, "1 aborted")
+
+
+async def test_the_hosts_command_runs_once_every_byte_is_here_and_not_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another experiment's run is not here; then a local byte is wrong; then nothing is left."""
+    monkeypatch.setattr(when_done, "GRACE_S", 0.01)
+    monkeypatch.setattr(proof, "CHECK_EVERY_S", 0.1)
+    use_job(monkeypatch, "import time\nopen('began', 'w').close()\nwhile not os.path.exists('end'): time.sleep(0.02)")
+    marker = tmp_path / "stopped"
+    command = (sys.executable, "-c", "import pathlib, sys; pathlib.Path(sys.argv[1]).touch()", str(marker))
+    other = run_folders(tmp_path).parent / "another" / "B_seed7"
+    other.mkdir(parents=True)
+    async with real_console(write_experiment(tmp_path), tmp_path / "runs", slots=4, when_done=command) as pilot:
+
+        def waits_for(text: str) -> bool:
+            return text in pilot.app.when_done_state.waits_for  # type: ignore[attr-defined]
+
+        try:
+            await pilot.press("2", "a")
+            folders = [run_folders(tmp_path) / f"{name}_seed{seed}" for name in "AB" for seed in (42, 123)]
+            await until(pilot, lambda: all((folder / "began").exists() for folder in folders))
+            await until(pilot, lambda: waits_for("is running"))
+        finally:
+            for folder in run_folders(tmp_path).glob("?_seed*"):
+                (folder / "end").touch()
+        await until(pilot, lambda: waits_for("another/B_seed7: is lost"))
+        local = tmp_path / "runs" / FOLDER / "A_seed42" / "began"
+        local.write_text("x")
+        shutil.rmtree(other)
+        await until(pilot, lambda: waits_for("began: it has 1 bytes instead of 0"))
+        assert not marker.exists()
+        local.write_text("")
+        await until(pilot, lambda: "ended with 0" in pilot.app.when_done_state.outcome)  # type: ignore[attr-defined]
+    assert marker.exists()
