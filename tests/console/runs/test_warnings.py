@@ -38,7 +38,7 @@ def test_the_thresholds_are_those_of_the_engine() -> None:
     early = KINDS["early_warning"].threshold
     assert f"At steps {EARLY_STEPS[0]} and {EARLY_STEPS[1]}" in early
     assert early_steps(999) == (333, 500, 666) and "fewer than 1000 steps also at one and two thirds" in early
-    assert early.endswith("Below 15%: A. From 15%: B. From 40%: C.")
+    assert early.endswith("Below 15%: tuning. From 15%: the architecture. From 40%: the data.")
     warnings = [early_warning(gaps, 100, 500, 5000) for gaps in (14, 15, 39, 40)]
     found = [one.message.partition("work on ")[2] for one in warnings if one]
     assert found == ["tuning", "the architecture", "the architecture", "the data"]
