@@ -193,18 +193,25 @@ async def _connect_once(
     except BaseException as error:
         if sock is not None:
             sock.close()
-        if proxy is not None and isinstance(error, (OSError, asyncssh.Error)):
-            ended, proxy = proxy, None
-            await ended.stop()
-            raise _proxy_error(hop, ended, error) from error
+        if (
+            isinstance(error, (OSError, asyncssh.Error))
+            and (why := await _reason(hop, login, proxy, error)) is not None
+        ):
+            raise why from error
         raise
     finally:
         if proxy is not None:
             await proxy.stop()
 
 
-def _proxy_error(hop: Hop, proxy: ProxyCommand, error: Exception) -> LinkDown:
-    """The error of a connection through ``proxy``, which has ended, with what it said last."""
+async def _reason(hop: Hop, login: Login | None, proxy: ProxyCommand | None, error: Exception) -> LinkDown | None:
+    """Why the connection failed, where more is known than ``error`` says; ends ``proxy``, which says the last of it."""
+    if proxy is not None:
+        await proxy.stop()
+    if login is not None and (text := login.no_algorithm_text(error)):
+        return Misconfigured(sanitize_line(f"{hop.login}: {text}"))
+    if proxy is None:
+        return None
     reason = proxy.last_error or ("no answer" if isinstance(error, TimeoutError) else "it ended without a message")
-    text = f"{hop.login}, by ProxyCommand: {reason}"
-    return Misconfigured(sanitize_line(text)) if proxy.cannot_run else LinkDown(sanitize_line(text))
+    text = sanitize_line(f"{hop.login}, by ProxyCommand: {reason}")
+    return Misconfigured(text) if proxy.cannot_run else LinkDown(text)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import asyncssh
+from asyncssh.packet import PacketDecodeError, SSHPacket
 
 from console.format import counted
 from console.hosts.ssh.access import MAX_TRIES, Access
@@ -15,6 +16,11 @@ from console.hosts.ssh.key_files import by_public_key, public_key_of, with_certi
 from console.hosts.ssh.prompts import OperatorUnavailable, Question
 from console.hosts.ssh.route import Hop
 from console.sanitize import sanitize_line
+
+HOST_KEYS = "HostKeyAlgorithms"
+NEGOTIATED = ("KexAlgorithms", HOST_KEYS, "Ciphers", "Ciphers", "MACs", "MACs")
+"""Options of ssh for the lists of an SSH_MSG_KEXINIT, in its order (RFC 4253, section 7.1); two are for one direction each."""
+MARKERS = ("ext-info-", "kex-strict-")  # among the key exchanges, and none of them
 
 
 class Login(asyncssh.SSHClient):
@@ -27,6 +33,8 @@ class Login(asyncssh.SSHClient):
         unknown_key: the host's key, if no known_hosts file has it.
         operator_asked: whether the operator was asked for anything.
     """
+
+    _connection: asyncssh.SSHClientConnection | None = None
 
     def __init__(self, hop: Hop, access: Access, deadline: asyncio.Timeout) -> None:
         self.unknown_key: asyncssh.SSHKey | None = None
@@ -48,6 +56,24 @@ class Login(asyncssh.SSHClient):
         keys = counted(self._keys_tried, "key") if self._keys_tried else "no key"
         password = " and a password" if self._passwords_tried else ""
         return f"{keys}{password}{f'; {self._not_asked}' if self._not_asked else ''}"
+
+    def no_algorithm_text(self, error: Exception) -> str:
+        """The algorithms that the host and this console do not have in common, if that is why ``error`` came; else "".
+
+        asyncssh leaves the host's key to the server: one that cannot show such a key closes the connection without a word.
+        """
+        if self._connection is None or not isinstance(error, (ConnectionError, asyncssh.DisconnectError)):
+            return ""
+        # of asyncssh's own: nothing public says what the host offered
+        offers = _algorithms(self._connection._server_kexinit), _algorithms(self._connection._client_kexinit)
+        for keyword, theirs, ours in zip(NEGOTIATED, *offers, strict=False):
+            if not set(theirs) & set(ours) and (keyword == HOST_KEYS or isinstance(error, asyncssh.KeyExchangeFailed)):
+                sides = f"the host has {','.join(theirs) or 'none'}, this console {','.join(ours) or 'none'}"
+                return f"no algorithm in common for {keyword}: {sides}"
+        return ""
+
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        self._connection = conn
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._agent is not None:
@@ -174,3 +200,16 @@ class Login(asyncssh.SSHClient):
         """Give the host the full timeout again for its next answer."""
         with contextlib.suppress(RuntimeError):  # the attempt is over
             self._deadline.reschedule(asyncio.get_running_loop().time() + self._access.timeouts.handshake)
+
+
+def _algorithms(kexinit: bytes) -> list[list[str]]:
+    """The lists of an SSH_MSG_KEXINIT, in the order of ``NEGOTIATED``; none if it did not arrive."""
+    packet = SSHPacket(kexinit)
+    try:
+        packet.get_bytes(17)  # its number and a random cookie
+        lists = [packet.get_namelist() for _ in NEGOTIATED]
+    except PacketDecodeError:
+        return []
+    return [
+        [name for one in names if not (name := one.decode("ascii", "replace")).startswith(MARKERS)] for names in lists
+    ]

@@ -101,13 +101,44 @@ def missing_revoked_keys(files: Files) -> str:
     return r"RevokedHostKeys of the ssh configuration: /none/revoked: No such file or directory"
 
 
+def host_key_algorithms(files: Files) -> str:
+    (files.home / ".ssh" / "config").write_text("HostKeyAlgorithms rsa-sha2-256,rsa-sha2-512\n")
+    return r"no algorithm in common for HostKeyAlgorithms: the host has ssh-ed25519, this console rsa-sha2-256,rsa-sha2-512$"
+
+
+def key_exchange(files: Files) -> str:
+    files.sshd.restart(("KexAlgorithms ecdh-sha2-nistp256",))
+    (files.home / ".ssh" / "config").write_text("KexAlgorithms curve25519-sha256\n")
+    return r"no algorithm in common for KexAlgorithms: the host has ecdh-sha2-nistp256, this console curve25519-sha256$"
+
+
+def ciphers(files: Files) -> str:
+    files.sshd.restart(("Ciphers aes256-gcm@openssh.com",))
+    (files.home / ".ssh" / "config").write_text("Ciphers aes128-ctr\n")
+    return r"no algorithm in common for Ciphers: the host has aes256-gcm@openssh.com, this console aes128-ctr$"
+
+
+def message_codes(files: Files) -> str:
+    files.sshd.restart(("Ciphers aes128-ctr", "MACs hmac-sha2-256"))
+    (files.home / ".ssh" / "config").write_text("Ciphers aes128-ctr\nMACs hmac-sha2-512\n")
+    return r"no algorithm in common for MACs: the host has hmac-sha2-256, this console hmac-sha2-512$"
+
+
+def ciphers_by_proxy(files: Files) -> str:
+    files.sshd.restart(("Ciphers aes256-gcm@openssh.com",))
+    relay = "bash -c 'exec 3<>/dev/tcp/%h/%p; { cat <&3 & } && cat >&3; kill $!'"
+    (files.home / ".ssh" / "config").write_text(f"ProxyCommand {relay}\nCiphers aes128-ctr\n")
+    return r"no algorithm in common for Ciphers: the host has aes256-gcm@openssh.com, this console aes128-ctr$"
+
+
 def runs(files: Files) -> str:
     files.runs.chmod(0)
     return r"--runs: .*/runs"
 
 
 @pytest.mark.fault(
-    "a mistake that no attempt can mend: ssh configuration, ProxyCommand, jump, address, key file, Python, runs folder",
+    "a mistake that no attempt can mend: ssh configuration, ProxyCommand, jump, address, key file, Python, runs folder, "
+    "algorithms that the host lacks, a workspace that cannot be a folder",
     "the command ends at once with one line and exit code 2",
 )
 @pytest.mark.parametrize(
@@ -123,6 +154,11 @@ def runs(files: Files) -> str:
         silent_python,
         revoked_keys,
         missing_revoked_keys,
+        host_key_algorithms,
+        key_exchange,
+        ciphers,
+        message_codes,
+        ciphers_by_proxy,
         runs,
     ],
 )
