@@ -45,10 +45,11 @@ class RunView(Struct, frozen=True):
         next_seq: sequence number of the next event; an event with a lower one was seen already and is ignored.
         stage, stage_note, progress: the present stage of the pipeline and how far it is.
         steps: a row for each training step, counted from 1: its number, loss, learning rate, seconds of training until
-            then (time between two processes of a resumed run is left out), and the share of each tier in its batch.
+            then (time between two processes of a resumed run is left out), and the share of each tier in its batch. Numbers
+            rise: a resumed run goes back to its checkpoint, so the first step that it takes again replaces all from there on.
         first_step, last_step: (step, host's Unix time in s) of the first step since training began or resumed and of the
             last step, for the ETA and for how long runs of its kind take.
-        measurements: of the head on development data, that of step 0 first.
+        measurements: of the head on development data, that of step 0 first; replaced like steps.
         warnings: the last ``MAX_WARNINGS`` of them; ``warning_times``: the host's Unix time of each in s.
         failed_gates: ship blockers that failed; None until the pipeline has ended.
         last_event: host's Unix time of the newest event in s.
@@ -118,16 +119,39 @@ class RunView(Struct, frozen=True):
         return self.failed_gates is not None
 
 
+class _StepRows:
+    """The rows of a view's ``steps`` while events are added to them."""
+
+    def __init__(self, kept: Columns) -> None:
+        self.added: list[Step] = []
+        self._elapsed: list[float] = []
+        self._kept = kept
+
+    def drop_from(self, number: int) -> None:
+        """Remove the step ``number`` and those after it."""
+        while self.added and self.added[-1].step >= number:
+            del self.added[-1], self._elapsed[-1]
+        self._kept = self._kept.first(self._kept.rows_up_to(STEP, number - 1))
+
+    def add(self, step: Step, seconds: float) -> None:
+        """Add ``step``, which trained for ``seconds``; a clock that went back counts as none."""
+        before = self._elapsed[-1] if self._elapsed else self._kept.last(ELAPSED) if self._kept else 0.0
+        self.added.append(step)
+        self._elapsed.append(before + max(0.0, seconds))
+
+    def columns(self) -> Columns:
+        """The table with the added rows."""
+        return self._kept.extended(*_columns_of(self.added, self._elapsed))
+
+
 def reduce(view: RunView, events: Iterable[Event]) -> RunView:
-    """``view`` after ``events``; an event costs the same however many went before it.
+    """``view`` after ``events``; an event costs the same however many went before it, but for the first of a resumed run.
 
     Pure: ``view`` itself never changes. Events that were reduced already are ignored. Every text in the result is safe to
     show.
     """
-    steps: list[Step] = []
-    elapsed: list[float] = []
-    trained = view.steps.last(ELAPSED) if view.steps else 0.0
-    measurements: list[Measurement] = []
+    steps = _StepRows(view.steps)
+    measurements = list(view.measurements)
     warnings: list[Warning] = []
     warning_times: list[float] = []
     next_seq = view.next_seq
@@ -140,16 +164,16 @@ def reduce(view: RunView, events: Iterable[Event]) -> RunView:
         changes["last_event"] = event.t
         match event.body:
             case Step() as step:
-                if first_step is not None and last_step is not None:
-                    passed = event.t - last_step[1]
-                    trained += passed if passed > 0 else 0.0
+                if last_step is not None and step.step <= last_step[0]:
+                    steps.drop_from(step.step)
+                    _drop_from(step.step, measurements)
+                steps.add(step, event.t - last_step[1] if first_step is not None and last_step is not None else 0.0)
                 last_step = changes["last_step"] = (step.step, event.t)
                 first_step = first_step or last_step
-                steps.append(step)
-                elapsed.append(trained)
                 changes["total_steps"] = step.total_steps
                 changes["learning_rate"] = step.learning_rate
             case Measurement() as measurement:
+                _drop_from(measurement.step, measurements)
                 measurements.append(_safe(measurement))
             case Warning() as warning:
                 warnings.append(replace(warning, message=sanitize_line(warning.message)))
@@ -160,14 +184,20 @@ def reduce(view: RunView, events: Iterable[Event]) -> RunView:
                     first_step = None  # a resumed run has another process, with another clock
     if next_seq == view.next_seq:
         return view
-    if steps:
-        changes["steps"] = view.steps.extended(*_columns_of(steps, elapsed))
-    if measurements:
-        changes["measurements"] = (*view.measurements, *measurements)
+    if steps.added:
+        changes["steps"] = steps.columns()
+    if tuple(measurements) != view.measurements:
+        changes["measurements"] = tuple(measurements)
     if warnings:
         changes["warnings"] = (*view.warnings, *warnings)[-MAX_WARNINGS:]
         changes["warning_times"] = (*view.warning_times, *warning_times)[-MAX_WARNINGS:]
     return replace(view, next_seq=next_seq, first_step=first_step, **changes)
+
+
+def _drop_from(step: int, measurements: list[Measurement]) -> None:
+    """Remove those of ``step`` and of later ones, which a resumed run makes again."""
+    while measurements and measurements[-1].step >= step:
+        del measurements[-1]
 
 
 def _columns_of(steps: Sequence[Step], elapsed: Sequence[float]) -> tuple[array[float], ...]:

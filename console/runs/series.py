@@ -56,6 +56,14 @@ class Columns:
         longer._length = self._length + added
         return longer
 
+    def first(self, rows: int) -> Columns:
+        """The table of the first ``rows`` rows; it shares the storage, which is copied where it is extended."""
+        if rows >= self._length:
+            return self
+        shorter = Columns.__new__(Columns)
+        shorter.storage, shorter._length = self.storage, rows
+        return shorter
+
     def column(self, at: int, start: int = 0) -> array[float]:
         """A copy of column ``at`` from row ``start`` on."""
         return self.storage.columns[at][start : self._length]

@@ -100,8 +100,9 @@ class ChartCommands(Pane):
             return
         glyphs = "ascii" if self.app.no_color else self.glyphs.name  # letters tell apart what colours cannot
         views, gates = self.snapshot.runs, self.session.experiment.gates if self.session else None
-        data = [
-            (len(view.steps), len(view.measurements), len(view.warnings), view.state_name) for view in views.values()
+        data = [  # with the last ones: a resumed run replaces as many as it takes again
+            (len(view.steps), view.last_step, view.measurements[-1:], len(view.warnings), view.state_name)
+            for view in views.values()
         ]
         for panel in self.visible_panels:
             options = self._options_of(panel)

@@ -73,9 +73,10 @@ def test_steps_lie_on_epochs_by_the_last_measurement() -> None:
 
 
 def test_time_of_training_leaves_out_what_lies_between_two_processes() -> None:
-    step = Step(1, 10, 1, 1.0, 1e-3, {"tier1_easy": 1})
-    events = [Event(0, 100.0, Stage("train")), Event(1, 110.0, step), Event(2, 112.0, step)]
-    resumed = [Event(3, 9000.0, Stage("train")), Event(4, 9010.0, step), Event(5, 9013.0, step), Event(6, 9001.0, step)]
+    steps = [Step(number, 10, 1, 1.0, 1e-3, {"tier1_easy": 1}) for number in range(1, 6)]
+    events = [Event(0, 100.0, Stage("train")), Event(1, 110.0, steps[0]), Event(2, 112.0, steps[1])]
+    resumed = [Event(3, 9000.0, Stage("train"))]
+    resumed += [Event(4 + at, time, steps[2 + at]) for at, time in enumerate((9010.0, 9013.0, 9001.0))]
     view = reduce(RunView(A), [*events, *resumed])
     assert [x for x, _ in points(view, "loss", "elapsed")] == [0, 2, 2, 5, 5]
 

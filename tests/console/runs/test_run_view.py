@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.runs.run_view import RunView, fraction_done, reduce, training_seconds_left
+from console.runs.run_view import ELAPSED, STEP, RunView, fraction_done, reduce, training_seconds_left
 from engine.contract.events import BaselineScores, Body, End, Event, Progress, SetScores, Stage, Step, Warning
 from engine.contract.settings import RunId
 from engine.pipeline.event_log import EventWriter
@@ -91,6 +91,51 @@ def test_time_left_of_a_resumed_run_is_at_its_pace_since_then() -> None:
     view = reduce(view, [Event(5, 200_004.0, step(3))])
     assert training_seconds_left(view) == pytest.approx(7 * 2.0)
     assert view == reduce(EMPTY, [*before, *resumed, Event(5, 200_004.0, step(3))])
+
+
+def resumed(*before: Body, replayed: tuple[Body, ...]) -> list[Event]:
+    """Events of a run that was killed after ``before``, and of the process that went on from its checkpoint later."""
+    first = events(*before)
+    return first + [Event(len(first) + at, 9e5 + 10.0 * at, body) for at, body in enumerate(replayed)]
+
+
+REPLAYED = resumed(
+    *(Stage("train"), step(1), step(2), measurement(2), step(3), step(4), measurement(4, top1=0.1)),
+    replayed=(Stage("train"), step(3, 0.5), step(4, 0.25), measurement(4, top1=0.2), step(5, 0.125)),
+)
+
+
+@given(st.lists(st.integers(0, len(REPLAYED))))
+def test_a_step_that_a_resumed_run_takes_again_replaces_the_first_one(cuts: list[int]) -> None:
+    view = EMPTY
+    for end in [*sorted(cuts), len(REPLAYED)]:
+        view = reduce(view, REPLAYED[:end])
+        numbers, seconds = view.steps.column(STEP), view.steps.column(ELAPSED)
+        assert list(numbers) == sorted(set(numbers)) and list(seconds) == sorted(seconds)
+    steps, losses = view.losses.points()
+    assert (list(steps), list(losses)) == ([1, 2, 3, 4, 5], [1, 1, 0.5, 0.25, 0.125])
+    assert [(one.step, one.top1) for one in view.measurements][1:] == [(4, 0.2)]
+    assert view.losses.y_at(3) == 0.5 and view.last_step == (5, 9e5 + 40)
+
+
+def test_steps_after_the_checkpoint_do_not_count_as_training_until_they_are_taken_again() -> None:
+    seconds = reduce(EMPTY, REPLAYED).steps.column(ELAPSED)
+    assert list(seconds) == [0, 10, 10, 20, 40], (
+        "those of the lost steps and of the time between the processes are left out"
+    )
+
+
+def test_a_run_that_begins_anew_without_a_checkpoint_has_only_its_new_steps() -> None:
+    before = (Stage("train"), measurement(0), step(1), step(2), step(3))
+    view = reduce(EMPTY, resumed(*before, replayed=(Stage("train"), measurement(0), step(1, 0.5))))
+    assert [list(column) for column in view.losses.points()] == [[1], [0.5]]
+    assert [one.step for one in view.measurements] == [0]
+
+
+def test_a_view_before_a_replayed_step_keeps_its_steps() -> None:
+    before = reduce(EMPTY, REPLAYED[:7])
+    reduce(before, REPLAYED)
+    assert [list(column) for column in before.losses.points()] == [[1, 2, 3, 4], [1, 1, 1, 1]]
 
 
 @pytest.mark.fault("the host's clock jumps by 55 hours", "no time shown is wrong by them")

@@ -60,6 +60,17 @@ def test_extending_the_newest_version_shares_its_storage_and_another_branch_does
     assert extended(Series(), [1.0]).columns.storage is not extended(Series(), [1.0]).columns.storage
 
 
+def test_the_first_rows_of_a_table_are_extended_apart_from_it() -> None:
+    table = Columns(array("d", [1, 2, 3]), array("f", [4, 5, 6]))
+    assert table.first(3) is table.first(9) is table and table.first(2) == Columns(
+        array("d", [1, 2]), array("f", [4, 5])
+    )
+    for rows in range(3):
+        other = table.first(rows).extended(array("d", [7]), array("f", [8]))
+        assert [list(column) for column in other.rows()] == [[*[1, 2, 3][:rows], 7], [*[4, 5, 6][:rows], 8]]
+    assert [list(column) for column in table.rows()] == [[1, 2, 3], [4, 5, 6]]
+
+
 def test_columns_of_two_lengths_are_refused() -> None:
     with pytest.raises(ValueError, match="2 x for 1 y"):
         Series([1, 2], [1])

@@ -14,8 +14,10 @@ from textual.widget import Widget
 
 from console.charts import drawing
 from console.runs.host_facts import HostHistory
+from console.runs.run_view import reduce
 from console.ui.live.chart_panel import ChartPanel
 from console.ui.live.pane import LivePane
+from engine.contract.events import Event
 from engine.contract.settings import RunId
 from tests.console.ui.driving import LARGE, SIZES, SMALL, console, screen, until, until_shown
 from tests.console.ui.fake_session import FACTS, FakeSession
@@ -342,6 +344,19 @@ async def test_new_values_come_and_a_zoomed_view_with_a_fixed_axis_stands_still(
         await until(pilot, lambda: pane(pilot).panel.drawn is not before, "a new drawing")
         after = pane(pilot).panel.drawn
         assert (after.x_limits, after.y_limits) == (before.x_limits, before.y_limits)
+
+
+async def test_steps_that_a_resumed_run_takes_again_are_drawn_in_place_of_the_first_ones() -> None:
+    made = session()
+    async with live(made=made) as pilot:
+        await until(pilot, lambda: not pane(pilot).panel._busy)
+        before = pane(pilot).panel.drawn
+        old = made.snapshot.runs[B]
+        again = training(len(old.steps), offset=1.0)[-40:]
+        replayed = [Event(old.next_seq + at, old.last_event + 10.0 * at, body) for at, body in enumerate(again)]
+        made.show(reduce(old, replayed))
+        assert len(made.snapshot.runs[B].steps) == len(old.steps)
+        await until(pilot, lambda: pane(pilot).panel.drawn is not before, "a new drawing")
 
 
 async def test_before_a_run_trains_it_says_so() -> None:
