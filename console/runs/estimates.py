@@ -51,7 +51,8 @@ class Estimate(Struct, frozen=True):
         finished: of all ``total`` runs; ``active`` ones are queued or running.
         seconds: until every active run has ended; None: not known. ``at_least``: some of them are not known and come on top.
         finish_in: of each active run whose end can be told, the queue of the host considered.
-        spent: cost of the time in which any run ran; None without a price. ``cost``: that of all, once nothing is active.
+        spent: cost of the time in which any run ran, before it was resumed too; None without a price. ``cost``: that of all,
+            once nothing is active.
         idle: cost of the time since the last run ended, where none is active; the host is paid for all the same.
     """
 
@@ -240,16 +241,16 @@ def _finish_of_queue(
 
 
 def _spent(views: Iterable[RunView], price: float | None, host_time: float | None) -> float | None:
-    """Cost of the time in which at least one run ran: the host costs the same for one run as for several."""
+    """Cost of the time in which at least one run ran, as far as it is recorded; as much for several runs as for one."""
     if price is None:
         return None
-    spans = []
+    spans: list[tuple[float, float]] = []
     for view in views:
-        if view.state is None or view.state.started_at <= 0:
+        if view.state is None:
             continue
         end = view.state.ended_at or (host_time if view.active and host_time is not None else view.last_event)
-        if _span(view.state.started_at, end) is not None:
-            spans.append((view.state.started_at, end))
+        # events tell of processes before the run was resumed; the state, of the last launch alone, from start to end
+        spans += [span for span in (*view.processes, (view.state.started_at, end)) if _span(*span) is not None]
     total, reached = 0.0, -math.inf
     for start, end in sorted(spans):
         total += max(0.0, end - max(start, reached))

@@ -53,6 +53,8 @@ class RunView(Struct, frozen=True):
         warnings: the last ``MAX_WARNINGS`` of them; ``warning_times``: the host's Unix time of each in s.
         failed_gates: ship blockers that failed; None until the pipeline has ended.
         last_event: host's Unix time of the newest event in s.
+        processes: the host's Unix times in s of the first and the last event of each process that ran it: of a run that was
+            stopped and resumed, of those before too.
         rejected: lines of the event stream that could not be decoded.
         aborting: this console has asked the host to abort it, and does not know its end yet.
     """
@@ -75,6 +77,7 @@ class RunView(Struct, frozen=True):
     evaluation: Evaluation | None = None
     failed_gates: tuple[str, ...] | None = None
     last_event: float = 0.0
+    processes: tuple[tuple[float, float], ...] = ()
     rejected: int = 0
     aborting: bool = False
 
@@ -157,11 +160,13 @@ def reduce(view: RunView, events: Iterable[Event]) -> RunView:
     next_seq = view.next_seq
     changes: dict[str, object] = {}
     first_step, last_step = view.first_step, view.last_step
+    processes = list(view.processes)
     for event in events:
         if event.seq < next_seq:
             continue
         next_seq = event.seq + 1
         changes["last_event"] = event.t
+        _note_time(event, processes)
         match event.body:
             case Step() as step:
                 if last_step is not None and step.step <= last_step[0]:
@@ -191,7 +196,15 @@ def reduce(view: RunView, events: Iterable[Event]) -> RunView:
     if warnings:
         changes["warnings"] = (*view.warnings, *warnings)[-MAX_WARNINGS:]
         changes["warning_times"] = (*view.warning_times, *warning_times)[-MAX_WARNINGS:]
-    return replace(view, next_seq=next_seq, first_step=first_step, **changes)
+    return replace(view, next_seq=next_seq, first_step=first_step, processes=tuple(processes), **changes)
+
+
+def _note_time(event: Event, processes: list[tuple[float, float]]) -> None:
+    """Extend the last of ``processes`` to ``event``, or begin another: the data stage is the first that each process has."""
+    if not processes or (isinstance(event.body, Stage) and event.body.name == "data"):
+        processes.append((event.t, event.t))
+    else:
+        processes[-1] = (processes[-1][0], event.t)
 
 
 def _drop_from(step: int, measurements: list[Measurement]) -> None:

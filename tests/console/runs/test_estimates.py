@@ -9,9 +9,9 @@ import pytest
 from msgspec.structs import replace
 
 from console.runs.estimates import MeasuredRuns, RunTimes, estimate, kind_of, run_times
-from console.runs.run_view import RunView
+from console.runs.run_view import RunView, reduce
 from console.runs.snapshot import HostView, Snapshot
-from engine.contract.events import Checkpoint
+from engine.contract.events import Body, Checkpoint, End, Event, Progress, Stage
 from engine.contract.settings import RunId, Settings, resolve, run_ids
 from engine.contract.state import RunState
 from tests.console.ui.fake_session import SCALING
@@ -20,7 +20,7 @@ from tests.console.ui.scenes import finished
 RUNS = run_ids(SCALING, "full")
 SETTINGS = {run: resolve(SCALING, "full", run) for run in RUNS}
 A, B, C = (RunId(name, 42) for name in "ABC")
-NOW = 10_000.0  # by the host
+NOW = 100_000.0  # by the host
 
 
 def ended(run: RunId, start: float = 1000.0, *, steps: int = 101, step: float = 2.0, after: float = 20.0) -> RunView:
@@ -158,6 +158,46 @@ def test_the_cost_is_that_of_the_hours_in_which_any_run_ran() -> None:
     shot = snapshot(ended(A, steps=91, step=2.0, after=20), trains(RunId("A", 123), 91, steps=91), price=3600.0)
     found = estimate(shot, expected(shot), NOW)
     assert (found.spent, found.cost) == (210.0 + 190.0, 210.0 + 190.0 + 20)
+
+
+def stopped_after_3_h(state: RunState) -> RunView:
+    """A run with ``state`` whose first process began at 2000 and said its last word three hours later."""
+    bodies: list[tuple[float, Body]] = [
+        (2000.0, Stage("data")),
+        (2600.0, Stage("train")),
+        (12_800.0, Progress(1, 2, "items")),
+    ]
+    return reduce(RunView(A, state), [Event(seq, at, body) for seq, (at, body) in enumerate(bodies)])
+
+
+@pytest.mark.parametrize(
+    ("state", "hours"),
+    [
+        (RunState("aborted", "k", started_at=1994.0, ended_at=12_806.0), 3 + 12 / 3600),
+        (RunState("queued", "l", ticket=1), 3),
+        (RunState("running", "l", started_at=NOW - 1800), 3 + 0.5),
+        (RunState("finished", "l", started_at=30_000, ended_at=37_200), 3 + 2),
+    ],
+)
+def test_a_resumed_run_costs_what_it_ran_before_it_was_stopped_too(state: RunState, hours: float) -> None:
+    found = estimate(snapshot(stopped_after_3_h(state), price=2.0), {}, NOW)
+    assert found.spent == pytest.approx(2.0 * hours)
+
+
+def test_each_process_of_a_resumed_run_counts_once_beside_other_runs() -> None:
+    view = stopped_after_3_h(RunState("finished", "m", started_at=60_000, ended_at=63_600))
+    later: list[tuple[float, Body]] = [
+        (40_000.0, Stage("data")),
+        (43_600.0, Stage("train")),
+        (60_001.0, Stage("data")),
+        (63_000.0, End()),
+    ]
+    for seq, (at, body) in enumerate(later, start=view.next_seq):
+        view = reduce(view, [Event(seq, at, body)])
+    beside = RunView(B, RunState("failed", "k", started_at=12_000, ended_at=41_800))
+    assert view.processes == ((2000.0, 12_800.0), (40_000.0, 43_600.0), (60_001.0, 63_000.0))
+    assert estimate(snapshot(view, price=3600.0), {}, NOW).spent == 10_800 + 3600 + 3600
+    assert estimate(snapshot(view, beside, price=3600.0), {}, NOW).spent == 43_600 - 2000 + 3600
 
 
 def test_the_host_costs_also_after_the_last_run_has_ended() -> None:
