@@ -149,6 +149,7 @@ class PipProgress:
         self._collected = 0
         self._download: tuple[str, float] | None = None
         self._installing = 0
+        self._present: set[str] = set()  # packages that stood there before, in the same version
         step.state = "resolving packages"
 
     def read(self, output: IO[str], copy: IO[str]) -> None:
@@ -161,17 +162,20 @@ class PipProgress:
                 self._download = None
             elif line.startswith("Installing collected packages:"):
                 self._installing = line.count(",") + 1
+                self._present = self._installed()
                 self._step.write(f"  installing {self._installing} packages")
             elif found := download_of(line):
                 self._download = found
                 if found[1] >= LARGE_MB:
                     self._step.write(f"  package {self._collected} of about {self._pins}: {found[0]} {found[1]:.0f} MB")
 
+    def _installed(self) -> set[str]:
+        return {one.name for one in self._packages.glob("*.dist-info")}
+
     def show(self) -> None:
         """Show how far it is."""
         if self._installing:
-            done = len(list(self._packages.glob("*.dist-info")))
-            self._step.state = f"{done} of {self._installing} packages installed"
+            self._step.state = f"{len(self._installed() - self._present)} of {self._installing} packages installed"
         elif self._download is not None:
             name, size = self._download
             received = f", {self._received(name):.0f} of {size:.0f} MB" if size >= LARGE_MB else ""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
 
-from tools.set_up import advice, create_environment, download_of, install_packages
+from tools.set_up import PipProgress, Step, advice, create_environment, download_of, install_packages
 
 SUCCEEDS = """
 Collecting torch==2.13.0
@@ -31,6 +32,16 @@ def environment(folder: Path, output: str, status: int) -> tuple[Path, Path]:
     constraints = folder / "constraints.txt"
     constraints.write_text("# a note\nrich==14.0.0\ntorch==2.13.0\n")
     return folder, constraints
+
+
+def test_packages_that_were_there_before_are_not_counted_as_installed_now(tmp_path: Path) -> None:
+    (tmp_path / "numpy-2.3.0.dist-info").mkdir()
+    step = Step(2, "install packages")
+    progress = PipProgress(step, tmp_path / "unpacked", tmp_path, pins=3)
+    progress.read(io.StringIO(SUCCEEDS), io.StringIO())
+    (tmp_path / "rich-14.0.0.dist-info").mkdir()
+    progress.show()
+    assert step.state == "1 of 2 packages installed"
 
 
 def test_each_large_package_and_the_number_that_remain_are_said(
