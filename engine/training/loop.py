@@ -98,7 +98,9 @@ def train(
         yield from _warm_start(train_state, data, settings)
         position = yield from measure(Position(run_fingerprint, total_steps, sampler.batches))
 
-    yield Stage("train", f"{len(bundles)} bundles, {recipe.budget}")
+    yield Stage(
+        "train", f"{len(bundles)} bundles, {recipe.budget}{f', resumed at step {position.step}' if resumed else ''}"
+    )
     if position.step == 0:
         yield from _dilution_warning(total_steps * recipe.batch_size, tiers, settings.curriculum)
         if recipe.gloss_weight and not _has_glosses(data.bundles):

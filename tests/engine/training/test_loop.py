@@ -18,6 +18,7 @@ from engine.contract.run_folder import RunFolder
 from engine.model.architecture import new_head
 from engine.model.head import Head
 from engine.model.sense_head import SenseHead
+from engine.pipeline.event_log import line_of
 from engine.training import loop
 from engine.training.checkpoint import Position
 from engine.training.curriculum import tier3_exposures
@@ -234,6 +235,10 @@ def test_a_resumed_run_is_the_uninterrupted_run_to_the_last_bit(
     assert same(weights(resumed.head), weights(whole.head))
     first = next(body.step for body in resumed.events if isinstance(body, Step))
     assert first == max(body.step for body in stopped.events if isinstance(body, Checkpoint)) + 1
+    lines = [line_of(body) or "" for body in (*whole.events, *resumed.events)]
+    assert [line for line in lines if "resumed" in line] == [
+        f"[train] {len(task.train)} bundles, {recipe.budget}, resumed at step {first - 1}"
+    ]
     kinds = (Step, Measurement, Checkpoint)
     tail = [body for body in resumed.events if isinstance(body, kinds)]
     assert tail == [body for body in whole.events if isinstance(body, kinds)][-len(tail) :]
