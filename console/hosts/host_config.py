@@ -26,6 +26,7 @@ MAX_PORT = 65535
 WHOLE_FOLDERS = ("/", "//", "~", ".", "..", "$HOME", "${HOME}")
 """A workspace in none of these: its folders would lie among the user's own."""
 MAX_NAME_BYTES = 255  # of a file or folder, in all usual file systems
+MAX_PATH_BYTES = 4095  # Linux's PATH_MAX, less the zero at the end
 MAX_NOTIFY, MAX_URL = 16, 4000
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\x00-\x1f\x7f]+")
 
@@ -203,6 +204,8 @@ def _path_error(field: str, value: str | None) -> str:
         return "a path has no new line or other control characters"
     if max(len(os.fsencode(name)) for name in value.split("/")) > MAX_NAME_BYTES:
         return f"a name in it is longer than {MAX_NAME_BYTES} bytes"
+    if len(os.fsencode(value)) > MAX_PATH_BYTES:
+        return f"has {len(os.fsencode(value)):,} bytes, a path at most {MAX_PATH_BYTES:,}"
     if field == "python" and value.startswith("-"):
         return "begins with a dash, as options do"
     if field == "workspace" and posixpath.normpath(value) in WHOLE_FOLDERS:

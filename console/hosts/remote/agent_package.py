@@ -15,6 +15,7 @@ from typing import Any
 
 import asyncssh
 
+from console.hosts.host_config import MAX_NAME_BYTES, MAX_PATH_BYTES
 from console.hosts.ssh.channels import HostConnection
 from console.hosts.ssh.errors import LinkDown, Misconfigured
 from console.hosts.ssh.remote_python import MarkedPython
@@ -33,11 +34,31 @@ PACKAGES = {
 }
 """Package -> its modules in the shipped file; all of them where none is named."""
 START_TIMEOUT_S = 30.0
-# Run on the host as MarkedPython: asks for the file unless exactly this one exists, writes it atomically, and executes it.
-START = """
+MAX_SHOWN = 200  # characters of a path in a message
+MAX_WORKSPACE_BYTES = MAX_PATH_BYTES - 512  # with room for what the agent, an environment and a run put into it
+NO_FOLDER = "no "
+# Run before START: says why the workspace can never be a folder. One that is only full, or not the user's to write into, can
+# be looked at all the same.
+JUDGE_WORKSPACE = f"""
 import hashlib, os, sys
 
 mark, root, digest, size = sys.argv[2], sys.argv[3], sys.argv[4], int(sys.argv[5])
+there, why = root, ""
+while not os.path.lexists(there):
+    there = os.path.dirname(there)
+length = len(os.fsencode(root))
+if length > {MAX_WORKSPACE_BYTES}:
+    why = "it has {{:,}} bytes, more than the {MAX_WORKSPACE_BYTES:,} that leave room for what is in it".format(length)
+elif max(len(os.fsencode(name)) for name in root.split("/")) > {MAX_NAME_BYTES}:
+    why = "a name in it is longer than {MAX_NAME_BYTES} bytes"
+elif not os.path.isdir(there):
+    why = there + " on the host is " + ("no folder" if os.path.exists(there) else "a link to nothing that can be seen")
+if why:
+    os.write(1, ("\\n" + mark + " {NO_FOLDER}" + why + "\\n").encode("utf-8", "surrogateescape"))
+    sys.exit()
+"""
+# Run on the host as MarkedPython: asks for the file unless exactly this one exists, writes it atomically, and executes it.
+START = """
 path = os.path.join(root, "agent", digest + ".pyz")
 try:
     with open(path, "rb") as file:
@@ -149,9 +170,12 @@ async def start_agent(connection: HostConnection, mode: str, **channel: Any) -> 
 
     Raises:
         LinkDown: the link failed, or the agent cannot be started.
+        Misconfigured: the workspace can never be a folder.
     """
     content, digest = agent_file()
-    program = MarkedPython(connection.python, START, connection.workspace, digest, str(len(content)), mode)
+    program = MarkedPython(
+        connection.python, JUDGE_WORKSPACE + START, connection.workspace, digest, str(len(content)), mode
+    )
     try:
         process = await connection.channels.create_process(program.command, **channel)
     except (OSError, asyncssh.Error) as error:
@@ -161,7 +185,11 @@ async def start_agent(connection: HostConnection, mode: str, **channel: Any) -> 
     try:
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
-                if await program.marked_line(process) == "want":
+                reply = await program.marked_line(process)
+                if reply.startswith(NO_FOLDER):
+                    workspace = sanitize_line(connection.workspace, MAX_SHOWN)
+                    raise Misconfigured(f"workspace {workspace}: {reply.removeprefix(NO_FOLDER)}")
+                if reply == "want":
                     process.stdin.write(content)
         except TimeoutError as error:
             raise LinkDown("the agent does not start: the host does not answer") from error

@@ -14,6 +14,7 @@ from console.hosts.ssh.errors import LinkDown, Misconfigured
 from console.sanitize import sanitize_line
 
 MAX_NOISE_BYTES = 1 << 20
+MAX_REPLY = 20_000  # characters: two paths of up to 4,095 bytes, in hexadecimal digits
 REPLY_TIMEOUT_S = 20.0  # for the reply to arrive, beyond what the command may take
 SHELL_SAFE = re.compile(r"[A-Za-z0-9_./+@%:,-]+")
 _PRINTF_SAFE = re.compile(rb"[A-Za-z0-9_./]")
@@ -87,7 +88,7 @@ class MarkedPython:
         size, last, start = 0, b"", self.mark.encode()
         while line := await process.stdout.readline():
             if line.startswith(start):
-                reply = sanitize_line(line[len(start) :].decode("utf-8", "replace").strip())
+                reply = sanitize_line(line[len(start) :].decode("utf-8", "replace").strip(), MAX_REPLY)
                 if not reply.startswith(TOO_OLD):
                     return reply
                 version, _, newer = reply.removeprefix(TOO_OLD).partition(" ")

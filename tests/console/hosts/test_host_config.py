@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from console.hosts.host_config import HostConfig, read_host
+from console.hosts.host_config import HostConfig, read_host, split_jump
 from engine.contract.bad_input import BadInput
 
 HOST = """# hosts
@@ -14,6 +14,7 @@ HOST = """# hosts
 title = "box"
 launcher = "embedded"
 """
+REMOTE = HOST.replace("embedded", "ssh")
 
 
 @pytest.mark.parametrize(
@@ -116,3 +117,50 @@ def test_a_wrong_url_is_named_by_its_number_and_never_quoted(tmp_path: Path, ent
 def test_a_traceback_that_prints_values_does_not_print_urls() -> None:
     host = HostConfig("x", "embedded", notify=("json://s3cr3t",))
     assert "s3cr3t" not in repr(host) + str(host.__rich_repr__())
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("address", "-oProxyCommand=x", "is no name or address"),
+        ("address", "ra mp", "is no name or address"),
+        ("address", "", "is no name or address"),
+        ("address", "127.0.0.1:22", "is no name or address of a host; user and port are fields of their own"),
+        ("python", "-c", "begins with a dash, as options do"),
+        ("python", f"/data/{chr(120) * 256}", "a name in it is longer than 255 bytes"),
+        pytest.param("workspace", "/d" * 2048, "has 4,096 bytes, a path at most 4,095", id="long workspace"),
+        ("address", "ssh://ramp", "is no name or address"),
+        ("user", "a;b", "has characters that no user's name has"),
+        ("jump", "a,,b", "is not"),
+        ("jump", "gate:0", "is not"),
+        ("jump", "$(x)@gate", "is not"),
+        ("identity", "~nobody-of-that-name/id", "there is no user"),
+    ],
+)
+def test_a_wrong_field_is_named_with_its_line(tmp_path: Path, field: str, value: str, message: str) -> None:
+    path = tmp_path / "hosts.toml"
+    others = {"address": "ramp", "workspace": "/host"} | {field: value}
+    path.write_text(REMOTE + "".join(f'{name} = "{text}"\n' for name, text in others.items()))
+    line = 5 + [*others].index(field)
+    with pytest.raises(BadInput, match=rf"hosts.toml:{line}: hosts.box.{field}: .*{message}"):
+        read_host(path, "box")
+
+
+@pytest.mark.parametrize(
+    ("jump", "parts"),
+    [
+        ("gate", (None, "gate", None)),
+        ("me@gate:2222", ("me", "gate", 2222)),
+        ("ssh://me@gate:2222", ("me", "gate", 2222)),
+        ("me@corp@gate", ("me@corp", "gate", None)),
+        ("[::1]:22", (None, "::1", 22)),
+        ("2001:db8::1", (None, "2001:db8::1", None)),
+        ("@gate", None),
+        ("gate:65536", None),
+        ("gate:", (None, "gate", None)),
+        ("", None),
+        ("ssh://gate/x", None),
+    ],
+)
+def test_a_jump_is_read_as_ssh_reads_it(jump: str, parts: tuple[str | None, str, int | None] | None) -> None:
+    assert split_jump(jump) == parts

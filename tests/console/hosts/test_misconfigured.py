@@ -13,9 +13,7 @@ from pathlib import Path
 import pytest
 
 from console import exit_codes
-from console.hosts.host_config import read_host, split_jump
 from console.session import Session
-from engine.contract.bad_input import BadInput
 from engine.contract.experiment_reader import read_experiment
 from tests.console.hosts.kept_link import kept_link
 from tests.console.hosts.sshd import Sshd
@@ -45,8 +43,10 @@ class Files:
         (self.home / ".ssh" / "known_hosts").write_text(sshd.known_hosts_line())
         self.host(REACHED)
 
-    def host(self, fields: str) -> None:
-        text = HOSTS.format(workspace=self.folder / "host") + fields.format(sshd=self.sshd)
+    def host(self, fields: str, workspace: str = "host") -> None:
+        """Write hosts.toml; a relative ``workspace`` is in the test's own folder."""
+        path = workspace if workspace.startswith("$") else self.folder / workspace
+        text = HOSTS.format(workspace=path) + fields.format(sshd=self.sshd)
         self.hosts.write_text(text)
 
 
@@ -131,6 +131,48 @@ def ciphers_by_proxy(files: Files) -> str:
     return r"no algorithm in common for Ciphers: the host has aes256-gcm@openssh.com, this console aes128-ctr$"
 
 
+def below_a_file(files: Files) -> str:
+    (files.folder / "host").write_text("")
+    files.host(REACHED, "host/x")
+    return r"workspace .*/host/x: .*/host on the host is no folder$"
+
+
+def a_file(files: Files) -> str:
+    (files.folder / "host").write_text("")
+    return r"workspace .*/host: .*/host on the host is no folder$"
+
+
+def below_a_device(files: Files) -> str:
+    files.host(REACHED, "/dev/null/x")
+    return r"workspace /dev/null/x: /dev/null on the host is no folder$"
+
+
+def a_link_to_nothing(files: Files) -> str:
+    (files.folder / "host").symlink_to(files.folder / "none")
+    return r"workspace .*/host: .*/host on the host is a link to nothing that can be seen$"
+
+
+def a_link_to_itself(files: Files) -> str:
+    (files.folder / "host").symlink_to("host")
+    files.host(REACHED, "host/x")
+    return r"workspace .*/host/x: .*/host on the host is a link to nothing that can be seen$"
+
+
+def long_path(files: Files) -> str:
+    files.host(REACHED, f"{'/dd' * 1300}")
+    return r"workspace /dd.* … \(3,900 characters\): it has 3,900 bytes, more than the 3,583 that leave room for what is in it$"
+
+
+def long_path_of_variables(files: Files) -> str:
+    files.host(REACHED, f"$HOME{'/dd' * 1300}")
+    return r"workspace /.*: it has 3,9\d\d bytes, more than the 3,583 that leave room for what is in it$"
+
+
+def long_name_of_variables(files: Files) -> str:
+    files.host(REACHED, "host/" + "x" * 230 + "$SSH_CONNECTION")
+    return r"workspace /.*: a name in it is longer than 255 bytes$"
+
+
 def runs(files: Files) -> str:
     files.runs.chmod(0)
     return r"--runs: .*/runs"
@@ -159,17 +201,47 @@ def runs(files: Files) -> str:
         ciphers,
         message_codes,
         ciphers_by_proxy,
+        below_a_file,
+        a_file,
+        below_a_device,
+        a_link_to_nothing,
+        a_link_to_itself,
+        long_path,
+        long_path_of_variables,
+        long_name_of_variables,
         runs,
     ],
 )
 def test_a_command_ends_at_once_with_one_line(sshd: Sshd, tmp_path: Path, mistake: Callable[[Files], str]) -> None:
     files = Files(tmp_path, sshd)
     message = mistake(files)
-    command = arguments("status", write_experiment(tmp_path), files.runs, "--host", "ramp", "--hosts", str(files.hosts))
+    done = run_console("status", files)
+    (line,) = done.stderr.splitlines()
+    assert re.search(message, line) and "trying again" not in line
+    assert (done.returncode, done.stdout) == (exit_codes.BAD_INPUT, "")
+
+
+@pytest.mark.parametrize("verb", ["preflight", "run", "watch"])
+@pytest.mark.parametrize("mistake", [below_a_file, long_path])
+def test_every_command_names_a_workspace_that_cannot_be(
+    sshd: Sshd, tmp_path: Path, mistake: Callable[[Files], str], verb: str
+) -> None:
+    files = Files(tmp_path, sshd)
+    message = mistake(files)
+    done = run_console(verb, files)
+    (line,) = done.stderr.splitlines()
+    assert re.search(message, line)
+    assert (done.returncode, done.stdout) == (exit_codes.BAD_INPUT, "")
+
+
+def run_console(verb: str, files: Files) -> subprocess.CompletedProcess[str]:
+    """A command for the host of ``files``, as the operator with this home folder and no agent runs it."""
+    experiment = write_experiment(files.folder)
+    command = arguments(verb, experiment, files.runs, "--host", "ramp", "--hosts", str(files.hosts))
     environ = {name: value for name, value in os.environ.items() if name != "SSH_AUTH_SOCK"}
     environ |= {"HOME": str(files.home), "XDG_CONFIG_HOME": str(files.home / ".config")}
     try:
-        done = subprocess.run(
+        return subprocess.run(
             [*without_privileges(), *command],
             env=environ,
             stdin=subprocess.DEVNULL,
@@ -181,9 +253,6 @@ def test_a_command_ends_at_once_with_one_line(sshd: Sshd, tmp_path: Path, mistak
         )
     finally:
         files.runs.chmod(0o755)
-    (line,) = done.stderr.splitlines()
-    assert re.search(message, line) and "trying again" not in line
-    assert (done.returncode, done.stdout) == (exit_codes.BAD_INPUT, "")
 
 
 def without_privileges() -> list[str]:
@@ -231,49 +300,3 @@ async def test_a_mistake_that_comes_while_a_link_works_is_waited_out(sshd: Sshd,
             while link.view.link != "up":
                 changed.clear()
                 await changed.wait()
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "message"),
-    [
-        ("address", "-oProxyCommand=x", "is no name or address"),
-        ("address", "ra mp", "is no name or address"),
-        ("address", "", "is no name or address"),
-        ("address", "127.0.0.1:22", "is no name or address of a host; user and port are fields of their own"),
-        ("python", "-c", "begins with a dash, as options do"),
-        ("python", f"/data/{chr(120) * 256}", "a name in it is longer than 255 bytes"),
-        ("address", "ssh://ramp", "is no name or address"),
-        ("user", "a;b", "has characters that no user's name has"),
-        ("jump", "a,,b", "is not"),
-        ("jump", "gate:0", "is not"),
-        ("jump", "$(x)@gate", "is not"),
-        ("identity", "~nobody-of-that-name/id", "there is no user"),
-    ],
-)
-def test_a_wrong_field_is_named_with_its_line(tmp_path: Path, field: str, value: str, message: str) -> None:
-    path = tmp_path / "hosts.toml"
-    address = "" if field == "address" else 'address = "ramp"\n'
-    path.write_text(HOSTS.format(workspace="/host") + address + f'{field} = "{value}"\n')
-    line = 5 if field == "address" else 6
-    with pytest.raises(BadInput, match=rf"hosts.toml:{line}: hosts.ramp.{field}: .*{message}"):
-        read_host(path, "ramp")
-
-
-@pytest.mark.parametrize(
-    ("jump", "parts"),
-    [
-        ("gate", (None, "gate", None)),
-        ("me@gate:2222", ("me", "gate", 2222)),
-        ("ssh://me@gate:2222", ("me", "gate", 2222)),
-        ("me@corp@gate", ("me@corp", "gate", None)),
-        ("[::1]:22", (None, "::1", 22)),
-        ("2001:db8::1", (None, "2001:db8::1", None)),
-        ("@gate", None),
-        ("gate:65536", None),
-        ("gate:", (None, "gate", None)),
-        ("", None),
-        ("ssh://gate/x", None),
-    ],
-)
-def test_a_jump_is_read_as_ssh_reads_it(jump: str, parts: tuple[str | None, str, int | None] | None) -> None:
-    assert split_jump(jump) == parts
