@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from console.hosts.agent import gpu_claims
 from console.hosts.remote import agent_package
 from console.hosts.ssh import embedded_host
 from tests.console.hosts.agent_bytecode import agent_with_bytecode
@@ -33,7 +35,16 @@ def _own_memory(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _agent_starts_at_once() -> Iterator[None]:
+def _own_gpu_claims() -> Iterator[None]:
+    """GPUs are claimed apart from the developer's own runs, by whichever user a test has: in a folder like /tmp."""
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="qllm-test-gpus-") as folder:
+        Path(folder).chmod(0o1777)
+        patch.setattr(gpu_claims, "PLACE", Path(folder))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _agent_starts_at_once(_own_gpu_claims: None) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(agent_package, "agent_file", agent_with_bytecode)
         yield

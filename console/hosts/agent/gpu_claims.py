@@ -46,6 +46,7 @@ class GpuClaims:
             folder = _folder()
             if folder is None:
                 return None
+            _tidy(folder)
             for number in itertools.count():
                 lock = take_lock(folder / f"{_name(uuid)}.{self._own_id()}.{number}", wait=False)
                 if lock is not None:
@@ -62,12 +63,15 @@ class GpuClaims:
 
     def _files(self, uuid: str) -> Iterator[Path]:
         folder = _folder()
-        for path in sorted(folder.glob(f"{_name(uuid)}.*.*")) if folder is not None else ():
-            root = _workspace_of(path)
-            if root and not os.path.lexists(root) and not is_locked(path):
-                path.unlink()  # of a workspace that was deleted: nobody else tidies up here
-                continue
-            yield path
+        yield from sorted(folder.glob(f"{_name(uuid)}.*.*")) if folder is not None else ()
+
+
+def _tidy(folder: Path) -> None:
+    """Delete the claims on any GPU that nobody holds and whose workspace was deleted: nobody else does."""
+    for path in folder.glob("*.*.*"):
+        with suppress(OSError):  # another process tidies up as well
+            if (root := _workspace_of(path)) and not os.path.lexists(root) and not is_locked(path):
+                path.unlink()
 
 
 def _folder() -> Path | None:

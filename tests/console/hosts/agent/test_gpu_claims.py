@@ -140,12 +140,15 @@ def test_a_folder_that_somebody_else_made_is_not_used_and_keeps_no_run(
     assert set(place.parent.iterdir()) - set(before) == {place.parent / "one", place.parent / "two"}
 
 
-def test_claims_of_workspaces_that_were_deleted_are_tidied_up(both: Workspaces, place: Path, tmp_path: Path) -> None:
+def test_claims_of_workspaces_that_were_deleted_are_tidied_up_whichever_gpu_they_are_on(
+    both: Workspaces, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     both.choose("one")
     (folder,) = place.iterdir()
     assert len(list(folder.iterdir())) == 1 and not folder.stat().st_mode & 0o077
     both.end_runs("one")
     (tmp_path / "one").rename(tmp_path / "moved")
+    monkeypatch.setenv("PATH", str(FakeSmi(tmp_path / "other", B).folder), prepend=":")
     both.choose("two")
     assert [path.read_text() for path in folder.iterdir()] == [str(tmp_path / "two")]
 
@@ -162,6 +165,8 @@ async def test_a_run_waits_for_one_in_another_workspace_that_is_not_on_the_gpu_y
         await launch(other_link, "A_seed1", RUN, gpu=wanted)
         states = await states_when(other_link, lambda states: "GPU" in states.get("A_seed1", {}).get("reason", ""))
         assert states["A_seed1"]["reason"].endswith(f"has a run of the workspace {host.workspace}")
+        assert {str(host.workspace)} <= {path.read_text() for path in gpu_claims.PLACE.glob("*/*.*.0")}
+        assert Path("/tmp") != gpu_claims.PLACE  # noqa: S108 - where the developer's own runs have theirs
         (host.workspace / "end").touch()
         await states_when(other_link, in_state("A_seed1", "running"))
         (other.workspace / "end").touch()
