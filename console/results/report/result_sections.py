@@ -95,8 +95,8 @@ def _gates(conditions: Sequence[ConditionResult]) -> Section:
         if one.failed_seeds:
             seeds = ", ".join(map(str, one.failed_seeds))
             rows.append((text_cell(f"  seeds that fail on their own: {seeds}", "warning"),))
-    title = "Ship blockers, judged on the mean over seeds"
-    names = (*header_row("condition"), *header.values(), *header_row("verdict"))
+    title = "Ship blockers, by the mean over seeds alone"
+    names = (*header_row("condition"), *header.values(), *header_row("mean passes"))
     return Section(title, tuple(rows), names, "mean-gates")
 
 

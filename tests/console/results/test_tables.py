@@ -44,6 +44,7 @@ def with_other_settings(results: Results, change: str) -> Results:
 def test_all_passed() -> None:
     text = as_text(make_results())
     assert text.startswith("No verdict yet, only means   9 of 9 runs evaluated")
+    assert text.count("verdict") == 1 and "mean passes" in text  # no column of means is called so
     assert "FAIL" not in text
 
 
