@@ -13,8 +13,8 @@ from console.commands.answers import ConditionTitle, CostAnswer, RunStatus, Stat
 from console.commands.connect import Changes, command, connected
 from console.commands.context import Context
 from console.commands.output import print_line, table
-from console.format import size
-from console.runs.estimates import Estimate, MeasuredRuns, cost_text, estimate
+from console.format import duration, size
+from console.runs.estimates import Estimate, MeasuredRuns, cost_text, estimate, left_text
 from console.runs.failures import failure_of
 from console.runs.run_view import RunView, fraction_done, training_seconds_left
 from console.runs.snapshot import NOT_SEALED, Snapshot, SyncState
@@ -35,11 +35,15 @@ async def status(context: Context) -> int:
     if context.options.json:
         print_json("status", "status", status_answer(context, snapshot))
     else:
+        found = _estimate(context, snapshot)
+        print_line(f"{context.experiment.name}, profile {context.profile}, on {snapshot.host.title}")
         print_line(status_table(snapshot))
         for view in snapshot.runs.values():
             if (failure := failure_of(view)) is not None:
                 print_line(f"{view.run.label}: next: {failure.next_step}; {failure.resume}")
-        if cost := cost_text(_estimate(context, snapshot)):
+        if found.active:
+            print_line(f"time: {left_text(found)}")
+        if cost := cost_text(found):
             print_line(f"cost: {cost}")
     return exit_codes.DONE
 
@@ -83,14 +87,18 @@ def _cost(found: Estimate) -> CostAnswer | None:
 def status_table(snapshot: Snapshot) -> str:
     """The runs as a text table, with their GPUs where they are bound to some."""
     statuses = {view.run: run_status(view, snapshot) for view in snapshot.runs.values()}
-    columns = ["condition", "seed", "state", "stage", "done", "left_s", "sync", "reason"]
+    columns = ["condition", "seed", "state", "stage", "done", "training left", "sync", "reason"]
     if any(status.gpu for status in statuses.values()):
         columns.insert(-1, "gpu")
     rows = []
     for run, status in statuses.items():
-        row = structs.asdict(status) | {"sync": _sync_text(snapshot.sync_states[run])}
-        row["gpu"] = f"{status.gpu.index} {status.gpu.uuid}" if status.gpu else None
-        rows.append([_cell(row[column]) for column in columns])
+        row = structs.asdict(status) | {
+            "done": None if status.done is None else f"{100 * status.done:.0f}%",
+            "training left": None if status.left_s is None else duration(status.left_s),
+            "sync": _sync_text(snapshot.sync_states[run]),
+            "gpu": f"{status.gpu.index} {status.gpu.uuid}" if status.gpu else None,
+        }
+        rows.append(["" if row[column] is None else str(row[column]) for column in columns])
     return table(columns, rows)
 
 
@@ -125,7 +133,3 @@ def run_status(view: RunView, snapshot: Snapshot) -> RunStatus:
 
 def _sync_text(sync: SyncState) -> str:
     return f"{sync.status} {size(sync.bytes_done)}" if sync.status in ("syncing", "pulling") else sync.status
-
-
-def _cell(value: object) -> str:
-    return "" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)

@@ -10,6 +10,7 @@ from statistics import median
 from msgspec import Struct
 from msgspec.structs import replace
 
+from console.format import rough_duration
 from console.runs.run_view import RunView, queue_order
 from console.runs.snapshot import Snapshot
 from engine.contract.settings import RunId, Settings
@@ -186,6 +187,13 @@ def estimate(
         idle=_idle(views.values(), host.price_per_hour, host_time) if not active else None,
         currency=host.currency,
     )
+
+
+def left_text(found: Estimate) -> str:
+    """``about 41 min left``; ``at least`` where the end of some active run is not known, as before its condition has begun."""
+    if found.seconds is None:
+        return f"{found.active} active, time left not known yet"
+    return f"{'at least' if found.at_least else 'about'} {rough_duration(found.seconds)} left"
 
 
 def cost_text(found: Estimate) -> str:

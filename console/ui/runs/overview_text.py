@@ -12,7 +12,7 @@ from textual.content import Content
 
 from console.format import counted, number, percent, rough_duration, run_label, size
 from console.glyphs import Glyphs
-from console.runs.estimates import Estimate, cost_text
+from console.runs.estimates import Estimate, cost_text, left_text
 from console.runs.host_facts import Gpu, HostHistory
 from console.runs.matrix import queue_places, short_text
 from console.runs.run_view import RunView
@@ -38,13 +38,9 @@ def total_text(found: Estimate, now: float | None, stale: Staleness = FRESH) -> 
     """
     parts = [f"{found.finished} of {found.total}"]
     if found.active:
-        about = "at least" if found.at_least else "about"
-        if found.seconds is None:
-            parts.append(f"{found.active} active, time left not known yet")
-        else:
-            parts.append(f"{about} {rough_duration(found.seconds)} left")
-            if not found.at_least and not stale and now is not None:
-                parts.append(f"done by {clock_text(now + found.seconds, now)}")
+        parts.append(left_text(found))
+        if found.seconds is not None and not found.at_least and not stale and now is not None:
+            parts.append(f"done by {clock_text(now + found.seconds, now)}")
     if cost := cost_text(found):
         parts.append(cost)
     note = (f", {stale.note}", "$text-warning") if stale else ""
@@ -55,7 +51,7 @@ def time_left_text(found: Estimate, stale: Staleness = FRESH) -> Content:
     """``about 41 min left``, for a screen without a line of totals; "" where nothing is active or known."""
     if not found.active or found.seconds is None:
         return Content("")
-    text = f"{'over' if found.at_least else 'about'} {rough_duration(found.seconds)} left"
+    text = left_text(found)
     return Content.styled(
         f"{text}, {stale.short}" if stale else text, "$text-warning" if stale else "$foreground-muted"
     )
@@ -266,7 +262,7 @@ def _queue(data: OverviewData, _width: int, height: int) -> list[Content]:
     active += [views[run] for run in places]
     title = "Queue"
     if found.seconds is not None and found.active:
-        title += f", {'at least' if found.at_least else 'about'} {rough_duration(found.seconds)} left"
+        title += f", {left_text(found)}"
     lines = [_title(title)]
     if not active:
         return [*lines, Content.styled("no run is queued or running", "$foreground-muted")]

@@ -19,6 +19,7 @@ from engine.contract.settings import Difference, RunId
 from engine.contract.state import RunGpu, RunState
 from tests.console.commands.json_checker import checked
 from tests.console.commands.quick_engine import command, run_folders, use_job
+from tests.console.commands.scripted import scripted_context, shown
 from tests.console.tiny import PROFILE, write_experiment
 from tests.console.ui.fake_session import FakeSession
 
@@ -45,6 +46,26 @@ def test_a_run_that_is_bound_to_a_gpu_names_it() -> None:
     assert "GPU-1" in status_table(session.snapshot)
     session.show(RunView(a, RunState("running", "k")))
     assert "gpu" not in status_table(session.snapshot)
+
+
+def test_the_text_says_what_it_is_about_and_shows_times_as_the_console_does(capsys: pytest.CaptureFixture[str]) -> None:
+    a, b, c = (RunId(name, 42) for name in "ABC")
+    first, last = (1, 1000.0), (51, 1250.0)
+    ended = RunState("finished", "k", started_at=990.0, ended_at=1500.0)
+    running = RunState("running", "k", started_at=990.0)
+    trains = RunView(b, running, stage="train", total_steps=101, first_step=first, last_step=last)
+    done = RunView(a, ended, stage="seal", total_steps=101, first_step=first, last_step=(101, 1490.0))
+    shot = shown({})
+    known = replace(shot, runs=shot.runs | {a: done, b: trains})
+    waiting = replace(known, runs=known.runs | {c: RunView(c, RunState("queued", "k", ticket=1))})
+    texts = []
+    for one in (known, waiting):
+        assert status(scripted_context(["status"], [one])) == 0
+        texts.append(capsys.readouterr().out)
+        assert texts[-1].startswith("scaling, profile full, on the box\n") and "left_s" not in texts[-1]
+        (row,) = [line.split() for line in texts[-1].splitlines() if line.startswith("B ") and "running" in line]
+        assert row[2:6] == ["running", "train", "50%", "4:10"]
+    assert "time: about 4 min left\n" in texts[0] and "time: at least 4 min left\n" in texts[1]
 
 
 def test_hostile_names_of_a_gpu_are_safe_to_show() -> None:

@@ -78,7 +78,7 @@ def test_the_totals_say_what_is_known(monkeypatch: pytest.MonkeyPatch, found: Es
 
 def test_a_screen_without_totals_still_says_how_long() -> None:
     assert time_left_text(Estimate(6, 15, 9, 41 * 60.0)).plain == "about 41 min left"
-    assert time_left_text(Estimate(6, 15, 9, 41 * 60.0, at_least=True)).plain == "over 41 min left"
+    assert time_left_text(Estimate(6, 15, 9, 41 * 60.0, at_least=True)).plain == "at least 41 min left"
     assert time_left_text(Estimate(6, 15, 9)).plain == time_left_text(Estimate(9, 9, 0, 0.0)).plain == ""
 
 
