@@ -76,7 +76,8 @@ class Context:
             prompter = TerminalPrompter()
         lists = command == "restore" and self.options.key is None
         reads_only = (
-            command in ("status", "watch", "wait", "logs", "notify")
+            command in ("status", "watch", "wait", "logs")
+            or (command == "notify" and not self.options.test)
             or lists
             or (command == "preflight" and not self.options.repair)
         )

@@ -8,7 +8,7 @@ from console import exit_codes
 from console.commands.answers import NotifyLogAnswer, NotifyTestAnswer, print_json
 from console.commands.connect import command, connected
 from console.commands.context import Context
-from console.commands.output import print_line, table
+from console.commands.output import print_line, report, table
 from console.runs.sent_messages import outcomes_text
 from engine.contract.bad_input import BadInput
 
@@ -28,6 +28,10 @@ async def notify(context: Context) -> int:
         raise BadInput("this host's entry in hosts.toml names no URL", field=f"hosts.{context.host_name}.notify")
     session = context.session()
     async with connected(session):
+        try:
+            await session.upkeep.keep_urls()
+        except BadInput as error:
+            report(f"these URLs are tested, and those before stay in use on the host: {error}")
         outcomes = await session.upkeep.test_notify()
     sent = not any(outcome.error for outcome in outcomes)
     if context.options.json:

@@ -18,7 +18,7 @@ from console.hosts.preflight.examine import (
 )
 from console.hosts.pull.unsynced import decode_launches, unsynced
 from console.hosts.remote.agent_client import AgentRefused
-from console.hosts.remote.notify import request_test, sent_messages
+from console.hosts.remote.notify import keep_urls, request_test, sent_messages
 from console.hosts.ssh.errors import LinkDown
 from console.runs.sent_messages import SendOutcome, SentMessage
 from console.sanitize import sanitize_line
@@ -97,8 +97,13 @@ class HostUpkeep:
             raise LinkDown(f"the agent's reply cannot be understood: {sanitize_line(error_in_words(error))}") from error
         return ("the host's runs changed meanwhile",) if changed else reasons
 
+    async def keep_urls(self) -> None:
+        """Have the host keep the URLs of its entry for this operator's runs, in place of those before."""
+        _, agent = self._link.connected_to_change()
+        await keep_urls(agent, self._link.host)
+
     async def test_notify(self) -> tuple[SendOutcome, ...]:
-        """Have the host send a test message to each URL of its entry, which it keeps from now on; needs no lease.
+        """Have the host send a test message to each URL of its entry; needs no lease.
 
         Raises:
             LinkDown: also if the reply cannot be understood.

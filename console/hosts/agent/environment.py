@@ -121,6 +121,12 @@ class _StepFailed(Exception):
         self.step = step
 
 
+def pip_install(path: Path) -> list[str]:
+    """Command that has pip install into the environment at ``path``, without what is to be installed."""
+    # -I: started in the workspace, where -m would import what the user has put there
+    return [str(path / "bin" / "python"), "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+
+
 def _install(path: Path) -> dict[str, Any]:
     """Make the environment at ``path``, step by step.
 
@@ -134,8 +140,7 @@ def _install(path: Path) -> dict[str, Any]:
     options = read_json(inputs / OPTIONS) or {}
     python = _install_python(path, options["uv"]) if options.get("uv") else sys.executable
     own = str(path / "bin" / "python")
-    # -I: started in the workspace, where -m would import what the user has put there
-    pip = [own, "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+    pip = pip_install(path)
     _run(path, "making a virtual environment", [python, "-I", "-m", "venv", str(path)])
     step, torch = "installing what the engine needs", _host_torch(python, inputs) if options.get("host_torch") else None
     if torch is not None:

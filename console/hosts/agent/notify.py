@@ -232,11 +232,15 @@ def outcomes_of(urls: Sequence[str], reasons: Sequence[str]) -> list[dict[str, s
     return [{"url": shown(url), "error": reason} for url, reason in zip(urls, reasons)]  # noqa: B905 - Python 3.8
 
 
+def keep(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
+    """Keep the URLs of ``request`` for the runs of its ``operator`` that are told from now on."""
+    keep_urls(workspace, request["urls"], str(request.get("operator", "")))
+    return {}
+
+
 def send_test(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:
-    """Keep the URLs of ``request`` for its ``operator`` and send its message to each; returns the ``outcomes``."""
-    operator = str(request.get("operator", ""))
-    keep_urls(workspace, request["urls"], operator)
-    urls = kept_urls(workspace, operator)
+    """Send the message of ``request`` to each of its URLs, which are not kept; returns the ``outcomes``."""
+    urls = request["urls"]
     message = {name: str(request[name]) for name in ("title", "body", "kind")}
     reasons = send(request["command"], message, urls, str(workspace.root))
     return {"outcomes": outcomes_of(urls, reasons)}

@@ -105,7 +105,7 @@ def main(root: str, name: str, lock: str) -> None:
     workspace = Workspace(Path(root))
     path = environment.folder(workspace, name)
     constraints = path.parent / "wheels" / name / "constraints.txt"
-    pip = [str(path / "bin" / "python"), "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+    pip = environment.pip_install(path)
     for folder, recorded in _record(path).items():
         if recorded.get("state") != "making":
             continue

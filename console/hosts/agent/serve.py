@@ -53,11 +53,12 @@ VERBS = {
     "requirements_state": requirements.state,
     "install_requirements": requirements.install,
     "run_as_job": run_as_job,
+    "notify_keep": notify.keep,
     "notify_test": notify.send_test,
     "notify_log": notify.log,
 }
-NEEDS_LEASE = ("launch", "launch_all", "abort", "restore", "check_lease")
-UNFINISHED = (b'"poll"', b'"run_as_job"')  # verbs that an agent which ends does not wait for
+NEEDS_LEASE = ("launch", "launch_all", "abort", "restore", "notify_keep", "check_lease")
+UNFINISHED = ("poll", "run_as_job")  # verbs that an agent which ends does not wait for
 
 
 def run_program() -> None:
@@ -78,8 +79,9 @@ def main(root: str) -> None:
     CARETAKER.start(workspace)
     for line in sys.stdin.buffer:
         # a daemon thread does not delay the exit: a poll may wait for many seconds, and changes nothing
-        daemon = any(verb in line for verb in UNFINISHED)
-        threading.Thread(target=_answer, args=(workspace, line, output, write_lock), daemon=daemon).start()
+        request = _decoded(line)
+        daemon = request.get("verb") in UNFINISHED
+        threading.Thread(target=_answer, args=(workspace, request, output, write_lock), daemon=daemon).start()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
@@ -89,11 +91,18 @@ def _exit(*_: object) -> NoReturn:
     sys.exit(0)
 
 
-def _answer(workspace: Workspace, line: bytes, output: BinaryIO, write_lock: threading.Lock) -> None:
-    number = None
+def _decoded(line: bytes) -> dict[str, Any]:
+    """The request in ``line``; an empty one, which is answered with an error, if there is none."""
     try:
         request = json.loads(line)
-        number = request["id"]
+    except (ValueError, RecursionError):
+        return {}
+    return request if isinstance(request, dict) else {}
+
+
+def _answer(workspace: Workspace, request: dict[str, Any], output: BinaryIO, write_lock: threading.Lock) -> None:
+    number = request.get("id")
+    try:
         verb = request["verb"]
         if verb in NEEDS_LEASE:
             LEASE.check(workspace)

@@ -11,7 +11,7 @@ import msgspec
 from console.hosts.agent.notify import outcomes_of, send
 from console.hosts.host_config import HostConfig
 from console.hosts.remote.agent_client import AgentClient, AgentRefused
-from console.hosts.remote.launch_request import notify_settings
+from console.hosts.remote.launch_request import notify_settings, operator_name
 from console.hosts.ssh.errors import LinkDown
 from console.runs.sent_messages import SendOutcome, SentMessage, decode_messages, decode_outcomes
 from console.sanitize import sanitize_line
@@ -23,7 +23,7 @@ TEST_S = 120.0  # for the reply to a test, more than the agent lets it take
 
 
 async def request_test(agent: AgentClient, host: HostConfig, engine: tuple[str, ...]) -> tuple[SendOutcome, ...]:
-    """Have the host keep the URLs of its entry, and send a test message to each.
+    """Have the host send a test message to each URL of its entry.
 
     Raises:
         LinkDown: also if the reply cannot be understood.
@@ -34,14 +34,22 @@ async def request_test(agent: AgentClient, host: HostConfig, engine: tuple[str, 
         "body": "Notifications of runs on this host arrive here.",
         "kind": "info",
     }
-    settings = notify_settings(host, engine)
-    whose = {"command": settings["command"], "operator": settings["operator"]}
+    engine_command = notify_settings(host, engine)["command"]
     try:
-        return decode_outcomes(await agent.request("notify_test", TEST_S, urls=host.notify, **whose, **message))
+        reply = await agent.request("notify_test", TEST_S, urls=host.notify, command=engine_command, **message)
+        return decode_outcomes(reply)
     except AgentRefused as refusal:
         raise BadInput(str(refusal)) from refusal
     except msgspec.ValidationError as error:
         raise _not_understood(error) from error
+
+
+async def keep_urls(agent: AgentClient, host: HostConfig) -> None:
+    """Have the host keep the URLs of its entry in place of this operator's before; raises LinkDown, or BadInput if refused."""
+    try:
+        await agent.request("notify_keep", urls=host.notify, operator=operator_name())
+    except AgentRefused as refusal:
+        raise BadInput(str(refusal)) from refusal
 
 
 async def sent_messages(agent: AgentClient) -> tuple[SentMessage, ...]:

@@ -19,10 +19,12 @@ from console import exit_codes
 from console.commands.output import progress_as_ndjson
 from console.commands.verdict_message import VerdictMessage
 from console.hosts.remote import notify as remote_notify
+from console.hosts.remote.launch_request import operator_name
 from console.results.analysis.records import Analysis
 from console.runs.snapshot import Snapshot, SyncState
 from console.session import Session
 from engine.contract.bad_input import BadInput
+from engine.contract.file_lock import locked
 from tests.console.commands.json_checker import checked
 from tests.console.commands.quick_engine import command, use_job, workspace
 from tests.console.commands.scripted import A42, A123, shown
@@ -111,6 +113,22 @@ def test_a_test_message_comes_from_the_host_and_each_outcome_is_printed_without_
     assert TOKEN not in out + json.dumps(printed) + capsys.readouterr().out
     assert service.titles() == ["qllm-console: test from my box"] * 3
     assert notify(tmp_path)() == exit_codes.DONE and capsys.readouterr().out == "nothing was sent yet\n"
+
+
+def test_a_test_beside_the_lease_of_another_console_leaves_its_urls_in_use(
+    tmp_path: Path, service: NotifyServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hosts_file(tmp_path, service.url())
+    assert notify(tmp_path, "--test")() == exit_codes.DONE
+    urls = workspace(tmp_path) / "notify" / "urls.json"
+    kept = urls.read_bytes()
+    hosts_file(tmp_path, service.url(), service.url())
+    with locked(workspace(tmp_path) / "lease.lock"):
+        assert notify(tmp_path, "--test")() == exit_codes.DONE
+    assert len(service.titles()) == 3 and urls.read_bytes() == kept
+    assert "has the lease of this host" in capsys.readouterr().err
+    assert notify(tmp_path, "--test")() == exit_codes.DONE
+    assert json.loads(urls.read_bytes())["operators"] == {operator_name(): [service.url()] * 2}
 
 
 def test_a_test_without_urls_or_read_only_is_refused_before_the_host_is_asked(tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ async def test_the_first_console_holds_the_lease_and_the_second_does_not(host: H
             await launch(second, "A_seed1", "print()")
         with pytest.raises(AgentRefused, match="ann has the lease"):
             await second.request("abort", key=uuid.uuid4().hex, by="bob")
+        with pytest.raises(AgentRefused, match="ann has the lease"):
+            await second.request("notify_keep", urls=["json://127.0.0.1"], operator="bob@desk")
         assert await second.request("poll", folder="experiment"), "looking is free"
         await launch(first, "A_seed1", "print()")
 

@@ -18,8 +18,11 @@ from engine.contract.file_lock import locked
 from tests.console.waiting import until
 
 
-@pytest.mark.parametrize("link", ["lost", "open"])
-def test_a_launch_under_way_is_finished_however_often_the_agent_is_terminated(tmp_path: Path, link: str) -> None:
+@pytest.mark.parametrize(("link", "argument"), [("lost", ""), ("open", ""), ("open", "poll"), ("open", "run_as_job")])
+def test_a_launch_under_way_is_finished_however_often_the_agent_is_terminated(
+    tmp_path: Path, link: str, argument: str
+) -> None:
+    """``argument``: of the job, which may be called as a request is that nothing waits for."""
     workspace, agent = Workspace(tmp_path / "host"), tmp_path / "agent.pyz"
     workspace.prepare()
     agent.write_bytes(agent_file()[0])
@@ -29,7 +32,7 @@ def test_a_launch_under_way_is_finished_however_often_the_agent_is_terminated(tm
     assert serving.stdin is not None and serving.stdout is not None
     launch = {"id": 2, "verb": "launch", "key": uuid.uuid4().hex, "folder": "experiment", "run": "A_seed1"}
     with locked(workspace.queue_lock):  # the launch waits for it; it is under way once the request after it is answered
-        for request in ({**launch, "argv": [sys.executable, "-c", ""]}, {"id": 1, "verb": "hello"}):
+        for request in ({**launch, "argv": [sys.executable, "-c", "", argument]}, {"id": 1, "verb": "hello"}):
             serving.stdin.write(json.dumps(request).encode() + b"\n")
         serving.stdin.close() if link == "lost" else serving.stdin.flush()
         assert json.loads(serving.stdout.readline())["id"] == 1
