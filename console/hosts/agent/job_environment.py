@@ -27,7 +27,8 @@ NAMES = frozenset(
     )
 )
 PREFIXES = ("LC_", "CUDA_", "NVIDIA_", "SLURM_")
-SECRET = ("KEY", "TOKEN", "SECRET", "PASSW", "CREDENTIAL", "JWT")  # as in NVIDIA_API_KEY, SLURM_JWT
+# parts of a name in any case, as in NVIDIA_API_KEY and SLURM_JWT
+SECRET = ("KEY", "TOKEN", "SECRET", "PASSW", "CREDENTIAL", "JWT", "AUTH")
 # no Python below a job imports from its folder or the user's own site-packages; the job itself is started with -I
 ISOLATED = {"PYTHONSAFEPATH": "1", "PYTHONNOUSERSITE": "1", "PYTHONUNBUFFERED": "1"}
 
@@ -49,7 +50,12 @@ def passed_on(environ: Mapping[str, str], names: Any = ()) -> dict[str, str]:
 
 
 def _is_needed(name: str) -> bool:
-    return name in NAMES or (name.startswith(PREFIXES) and not any(part in name for part in SECRET))
+    if name in NAMES:
+        return True
+    upper = name.upper()
+    # a personal access token; elsewhere in a name it is that of a PATH
+    is_secret = upper.endswith("_PAT") or any(part in upper for part in SECRET)
+    return name.startswith(PREFIXES) and not is_secret
 
 
 def run_as_job(workspace: Workspace, request: dict[str, Any]) -> dict[str, Any]:

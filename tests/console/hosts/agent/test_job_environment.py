@@ -47,6 +47,19 @@ def test_a_job_gets_what_it_needs_and_what_is_named() -> None:
     assert named["HF_TOKEN"] == SECRET and named["OMP_NUM_THREADS"] == "3" and "UNSET" not in named
 
 
+@pytest.mark.parametrize(
+    "name", ["LC_api_key", "NVIDIA_Api_Token", "SLURM_jwt", "CUDA_AUTH", "NVIDIA_PAT", "LC_Password"]
+)
+def test_a_secret_is_known_by_its_name_in_any_case(name: str) -> None:
+    assert name not in job_environment({}, {name: SECRET})
+    assert job_environment({"environment": [name]}, {name: SECRET})[name] == SECRET
+
+
+@pytest.mark.parametrize("name", ["CUDA_PATH", "NVIDIA_DRIVER_CAPABILITIES", "SLURM_NODE_ALIASES", "LC_PAPER"])
+def test_a_variable_that_is_no_secret_is_not_taken_for_one(name: str) -> None:
+    assert job_environment({}, {name: "x"})[name] == "x"
+
+
 @pytest.mark.every_host
 @pytest.mark.fault("secrets in the console's or host's environment", "only named ones reach a job; no file has them")
 async def test_a_named_secret_reaches_the_job_and_no_file(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
