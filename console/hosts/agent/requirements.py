@@ -13,6 +13,7 @@ from typing import Any
 from console.hosts.agent import environment, process
 from console.hosts.agent.workspace import Refused, Workspace, last_line, read_json, write_json
 from engine.contract.file_lock import is_locked, locked
+from engine.contract.run_folder import open_regular
 
 FILE = "requirements.txt"
 MAX_BYTES = 1 << 20
@@ -66,12 +67,14 @@ def digest(folder: Path) -> str:
 
 
 def _files(file: Path, seen: set[Path]) -> Iterator[bytes]:
-    if file in seen:
-        return
-    seen.add(file)
     content = b""
-    with suppress(OSError), open(file, "rb") as opened:  # one that is missing is pip's error
-        content = opened.read(MAX_BYTES)
+    with suppress(OSError, ValueError):  # one that is missing, or no name of a file, is pip's error
+        found = file.resolve()
+        if found in seen:
+            return
+        seen.add(found)
+        with open_regular(found) as opened:  # a pipe would never end
+            content = opened.read(MAX_BYTES)
     yield content
     for name in _INCLUDES.findall(content):
         yield from _files(file.parent / name.decode("utf-8", "replace"), seen)

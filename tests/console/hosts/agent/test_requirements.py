@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -168,3 +169,15 @@ def test_only_folders_of_the_workspace_that_were_pushed_count(tmp_path: Path, re
 )
 def test_an_error_of_pip_is_one_line(output: str, error: str) -> None:
     assert requirements.pip_error(output) == error
+
+
+@pytest.mark.parametrize("included", ["pipe", "no\0name", "sub/../requirements.txt", "sub"])
+def test_an_included_file_that_is_none_neither_blocks_nor_ends_the_check(tmp_path: Path, included: str) -> None:
+    (tmp_path / "sub").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    writer = os.open(tmp_path / "pipe", os.O_RDWR)  # who opens it is not kept waiting, who reads from it is
+    try:
+        (tmp_path / "requirements.txt").write_text(f"-r {included}\n")
+        assert len(requirements.digest(tmp_path)) == 64
+    finally:
+        os.close(writer)
