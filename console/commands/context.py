@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,18 @@ class Context:
     def host_title(self) -> str:
         """The host's name for people."""
         return self.host.title
+
+    def command_line(self, *words: str) -> str:
+        """A command of the console to be copied, about the same experiment, profile and runs folder."""
+        options = ["--profile", self.profile]
+        if words[0] != "results":  # which asks no host
+            options += ["--host", self.host_name]
+            options += ["--hosts", str(self.options.hosts)] if self.options.hosts else []
+        if self.options.experiment:
+            options += ["--experiment", str(self.options.experiment)]
+        if self.options.runs != Path("runs"):
+            options += ["--runs", str(self.options.runs)]
+        return shlex.join(("qllm-console", *words, *options))
 
     @property
     def writes(self) -> bool:

@@ -80,7 +80,8 @@ async def run(context: Context) -> int:
         snapshot = session.snapshot
         code = await _when_done(session, when_done, chosen) if when_done else exit_codes.DONE
     if not any(view.active for view in snapshot.runs.values()):
-        report(f"{all_ended_text(snapshot)}: the verdict follows; the console shows it in view 4")
+        again = context.command_line("results")
+        report(f"{all_ended_text(snapshot)}: the verdict follows; view 4 and {again} show it")
     print_report(session.report(), context.options)
     return _exit_code(snapshot, chosen) or launched or code
 

@@ -34,6 +34,8 @@ async def wait(context: Context) -> int:
         print_json("wait", "wait", WaitAnswer(context.options.until, answer, waited, runs))
     else:
         print_line(_text(context.options.until, answer, until, snapshot))
+        if any(snapshot.runs[run].state_name == "finished" for run in until.runs):  # this command syncs nothing
+            report(f"next: {context.command_line('sync', 'pull')}, then {context.command_line('results')}")
     return exit_codes.DONE if answer else exit_codes.NOT_REACHED
 
 

@@ -112,7 +112,9 @@ def outcome(
     class Scripted:
         def __init__(self) -> None:
             self.options = options
-            self.host = HostConfig("box", "ssh")
+            self.host, self.host_name, self.profile = HostConfig("box", "ssh"), "box", options.profile
+
+        command_line = Context.command_line
 
         def session(self) -> ScriptedSession:
             return session
@@ -138,7 +140,10 @@ def test_a_run_that_is_being_put_in_the_place_of_an_older_one_is_waited_for(caps
     later = [RunView(RUN), view("queued", "1"), view("running", "1"), view("finished", "1")]
     code, _, errors = outcome(ScriptedSession(later), capsys)
     assert code == 0 and "A/42: running" in errors
-    assert errors.splitlines()[-1] == "The run ended: the verdict follows; the console shows it in view 4"
+    assert (
+        errors.splitlines()[-1]
+        == "The run ended: the verdict follows; view 4 and qllm-console results --profile full show it"
+    )
 
 
 def test_a_refused_launch_fails_whatever_an_older_one_left(capsys: pytest.CaptureFixture[str]) -> None:

@@ -69,13 +69,17 @@ def test_it_ends_when_all_chosen_runs_have_ended_and_says_on_the_way_what_happen
     out, err = capsys.readouterr()
     assert out == "all-ended: reached; A/42 finished, A/123 failed\n"
     assert "A/42 finished" in err and "A/123 failed: out of memory" in err
+    assert err.splitlines()[-1].startswith("next: qllm-console sync pull --profile full --host local --runs ")
+    assert ", then qllm-console results --profile full --runs " in err
 
 
 def test_what_cannot_be_reached_any_more_has_a_code_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     script = [shown({A42: "running"}), shown({A42: "aborted"})]
     context = scripted_context(["wait", "--until", "A/42=finished", "--json"], script)
     assert wait(context) == exit_codes.NOT_REACHED
-    answer = checked(capsys.readouterr().out)
+    out, err = capsys.readouterr()
+    assert "next:" not in err
+    answer = checked(out)
     assert (answer["reached"], answer["until"], answer["runs"][0]["state"]) == (False, "A/42=finished", "aborted")
 
 
