@@ -71,7 +71,7 @@ def test_what_was_set_aside_is_listed_and_restored_without_transfer(
         assert tree(run_folders(folder) / "A_seed42") == tree(local(folder)) == wanted
         assert command("restore", folder, "A/42", "--key", before["key"])() == 0, "asked again"
     assert command("run", folder, *A42)() == 0, "it counts as finished with these settings"
-    assert "1 finished with these settings" in capsys.readouterr().err
+    assert "A/42 is finished with these settings" in capsys.readouterr().err
 
 
 @pytest.mark.fault("restored run whose older local capsule is damaged or gone", "it is pulled again, and verified")

@@ -85,7 +85,7 @@ ConsoleApp(lambda _: threading.Event().wait(), read_experiment(find_config("scal
 def test_the_real_console_asks_its_terminal_after_the_first_paint_and_follows_the_answer() -> None:
     environ = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     with Terminal([sys.executable, "-c", CONSOLE], environ) as terminal:
-        terminal.wait_for("to launch", 30)
+        terminal.wait_for("not known yet", 30)
         terminal.wait_for_bytes(b"\x1b]11;?\x07", 30)
         terminal.write("\x1b]11;rgb:ffff/ffff/aaaa\x1b\\")
         terminal.wait_for_bytes(b"48;2;246;246;244", 30)  # the background of the light theme
