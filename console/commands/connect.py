@@ -13,6 +13,7 @@ from console import exit_codes
 from console.commands.context import Context
 from console.commands.output import report, report_error
 from console.format import full_disk
+from console.hosts.pull.local_copy import end_tasks
 from console.hosts.ssh.errors import LinkDown, Misconfigured
 from console.runs.snapshot import Snapshot
 from console.runs.transitions import Transition, transitions
@@ -21,7 +22,6 @@ from engine.contract.settings import RunId
 
 FIRST_ANSWER_S = 30.0
 LINK_LOST_S = 12 * 3600.0  # a night without a network ends no command; runs continue without it anyway
-CLOSING_S = 10.0  # for a link to be closed in good order
 POLLS_AFTER_LAUNCH = 5  # one may be under way and report the launch before, whose end is not the end of the new one
 
 
@@ -83,18 +83,8 @@ async def connected(session: Session) -> AsyncIterator[None]:
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
     finally:
-        await _end(following, ready, stopped)
+        await end_tasks(following, ready, stopped)
         await session.close()
-
-
-async def _end(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel ``tasks``, again and again until they have ended: one that closes a connection may wait for a silent host."""
-    pending = set(tasks)
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=CLOSING_S)
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def next_poll(session: Session) -> None:

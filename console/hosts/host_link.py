@@ -16,7 +16,7 @@ from msgspec.structs import asdict, replace
 
 from console.hosts.host_config import HostConfig
 from console.hosts.pull.follower import REPLY_LIMIT, RunFollower
-from console.hosts.pull.local_copy import RunsFolder, run_to_end
+from console.hosts.pull.local_copy import RunsFolder, end_tasks, run_to_end
 from console.hosts.pull.run_sync import RunSync
 from console.hosts.remote.agent_client import AgentClient, AgentRefused, open_agent
 from console.hosts.remote.launch_request import operator_name
@@ -148,8 +148,7 @@ class HostLink:
                     await self.retry.wait(pause, error)
         finally:
             if self._loading is not None:
-                self._loading.cancel()
-                await run_to_end(asyncio.gather(self._loading, return_exceptions=True))
+                await end_tasks(self._loading)
             await run_to_end(asyncio.to_thread(self.local.close))
 
     async def _connect_and_follow(self) -> None:
@@ -225,9 +224,7 @@ class HostLink:
             for task in done:
                 task.result()
         finally:
-            for task in tasks:
-                task.cancel()
-            await run_to_end(asyncio.gather(*tasks, return_exceptions=True))
+            await end_tasks(*tasks)
 
     async def _poll(self, link: AgentClient) -> None:
         self.follower.compare_again()

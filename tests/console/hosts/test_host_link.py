@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
 from typing import Any, ClassVar
@@ -59,6 +60,31 @@ async def test_a_lost_link_leaves_no_cancellation_that_later_timeouts_would_take
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0):
             await asyncio.Event().wait()
+
+
+async def test_a_part_that_loses_its_cancellation_does_not_keep_the_link_from_ending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = asyncio.Event()
+
+    async def loses_it(*_: Any) -> None:
+        begun.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    async def waits(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    link = link_to(HOST, tmp_path)
+    monkeypatch.setattr(link, "_poll", loses_it)
+    monkeypatch.setattr(link, "_refresh_facts", waits)
+    following = asyncio.create_task(link._follow(None, None))  # type: ignore[arg-type]
+    await begun.wait()
+    for _ in range(2):
+        following.cancel()
+        await asyncio.wait({following}, timeout=0.5)
+    assert following.cancelled()
 
 
 @pytest.mark.fault(
