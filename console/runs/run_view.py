@@ -155,8 +155,7 @@ def reduce(view: RunView, events: Iterable[Event]) -> RunView:
     """
     steps = _StepRows(view.steps)
     measurements = list(view.measurements)
-    warnings: list[Warning] = []
-    warning_times: list[float] = []
+    warnings: list[tuple[Warning, float]] = []
     next_seq = view.next_seq
     changes: dict[str, object] = {}
     first_step, last_step = view.first_step, view.last_step
@@ -181,8 +180,7 @@ def reduce(view: RunView, events: Iterable[Event]) -> RunView:
                 _drop_from(measurement.step, measurements)
                 measurements.append(_safe(measurement))
             case Warning() as warning:
-                warnings.append(replace(warning, message=sanitize_line(warning.message)))
-                warning_times.append(event.t)
+                warnings.append((replace(warning, message=sanitize_line(warning.message)), event.t))
             case body:
                 changes |= _changes(body)
                 if isinstance(body, Stage) and body.name not in ("evaluate", "seal"):
@@ -194,9 +192,16 @@ def reduce(view: RunView, events: Iterable[Event]) -> RunView:
     if tuple(measurements) != view.measurements:
         changes["measurements"] = tuple(measurements)
     if warnings:
-        changes["warnings"] = (*view.warnings, *warnings)[-MAX_WARNINGS:]
-        changes["warning_times"] = (*view.warning_times, *warning_times)[-MAX_WARNINGS:]
+        changes |= _with_warnings(view, warnings)
     return replace(view, next_seq=next_seq, first_step=first_step, processes=tuple(processes), **changes)
+
+
+def _with_warnings(view: RunView, given: Iterable[tuple[Warning, float]]) -> dict[str, object]:
+    """The fields of ``view`` after these warnings and their times: one that a resumed run gives again stands once."""
+    known = dict(zip(view.warnings, view.warning_times, strict=True))
+    for warning, at in given:
+        known.setdefault(warning, at)
+    return {"warnings": tuple(known)[-MAX_WARNINGS:], "warning_times": tuple(known.values())[-MAX_WARNINGS:]}
 
 
 def _note_time(event: Event, processes: list[tuple[float, float]]) -> None:

@@ -166,7 +166,7 @@ def training_events(events: Iterable[Event]) -> TrainingEvents:
     """What ``events``, at least one and in their order, say of a training."""
     losses: dict[int, float] = {}
     measurements: dict[int, Measurement] = {}
-    warnings = Counter[str]()
+    warnings = set[Warning]()  # a resumed run gives those of the steps since its checkpoint again
     negative_gaps: dict[int, float] = {}
     seconds = defaultdict[str, float](float)
     total_steps = 0
@@ -188,7 +188,7 @@ def training_events(events: Iterable[Event]) -> TrainingEvents:
                 elif isinstance(body, Measurement):
                     measurements[body.step] = body
                 elif isinstance(body, Warning):
-                    warnings[body.kind] += 1
+                    warnings.add(body)
                     if body.kind == "early_warning" and 0 <= body.value <= 1:
                         negative_gaps[body.step] = body.value
         last = event.t
@@ -197,7 +197,7 @@ def training_events(events: Iterable[Event]) -> TrainingEvents:
         Series(array("d", steps), array("d", (losses[step] for step in steps))),
         total_steps,
         tuple(measurements[step] for step in sorted(measurements)),
-        dict(sorted(warnings.items())),
+        dict(sorted(Counter(warning.kind for warning in warnings).items())),
         dict(sorted(negative_gaps.items())),
         dict(seconds),
         min(times),

@@ -190,3 +190,15 @@ def test_warnings_are_bounded() -> None:
     many = events(*(Warning("loss_spike", str(number)) for number in range(500)))
     assert [warning.message for warning in reduce(EMPTY, many).warnings][-1] == "499"
     assert len(reduce(EMPTY, many).warnings) == 100
+
+
+@given(st.sets(st.integers(1, 8)))
+def test_a_warning_that_a_resumed_run_gives_again_stands_once(cuts: set[int]) -> None:
+    spike, gap = Warning("loss_spike", "loss 9", 2, 9.0), Warning("early_warning", "30% of hard pairs", 3, 0.3)
+    stream = events(
+        Stage("data"), step(1), step(2), spike, step(3), gap, Stage("data"), step(2), spike, step(3), gap, End(())
+    )
+    view, places = EMPTY, [0, *sorted(cuts), len(stream)]
+    for begin, end in pairwise(places):
+        view = reduce(view, stream[begin:end])
+    assert (view.warnings, view.warning_times) == ((spike, gap), (30.0, 50.0))

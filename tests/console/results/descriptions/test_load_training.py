@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from console.results.descriptions.load_training import RecordedRun, load_training
+from engine.contract.events import Warning
 from engine.contract.settings import RunId
 from tests.console.results.capsules import opened_files
 from tests.console.results.recordings import (
@@ -63,11 +64,13 @@ def test_tokens_are_kept_of_the_evaluated_head_alone(folder: Path) -> None:
 
 
 def test_a_resumed_run_has_its_last_losses_and_the_time_of_both_processes(tmp_path: Path) -> None:
-    first: Bodies = [stage("data"), (5.0, stage("train")), step(1, 3.0), step(2, 9.0)]
+    spike = Warning("loss_spike", "loss 9", 2, 9.0)
+    first: Bodies = [stage("data"), (5.0, stage("train")), step(1, 3.0), step(2, 9.0), (0.0, spike)]
     second: Bodies = [
         (3600.0, stage("data")),
         (2.0, stage("train")),
         step(2, 2.0),
+        (0.0, spike),
         step(3, 1.0),
         stage("evaluate"),
         stage("seal"),
@@ -76,6 +79,7 @@ def test_a_resumed_run_has_its_last_losses_and_the_time_of_both_processes(tmp_pa
     events = recorded(tmp_path).events
     assert events is not None
     assert [list(values) for values in events.losses.points()] == [[1, 2, 3], [3.0, 2.0, 1.0]]
+    assert events.warnings == {"loss_spike": 1}
     assert events.seconds == {"data": 7.0, "train": 2.0 + 3.0, "evaluate": 1.0}
     assert events.last_event - events.first_event == 5 + 2 + 3600 + 2 + 2 + 2
 
