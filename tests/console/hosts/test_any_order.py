@@ -337,7 +337,7 @@ def _all_are_synced(seen: dict[str, Any]) -> bool:
 )
 def test_whatever_happens_in_whatever_order(tmp_path: Path, fault: Fault) -> None:
     print(f"--fault-seed {fault.seed} gives the same commands and faults again; when they take effect differs")
-    sequences = fault.size(100, 1000) // STEPS
+    sequences = fault.size(100, 2000) // STEPS
     done: list[list[Step]] = []
     failures: list[AssertionError] = []
 

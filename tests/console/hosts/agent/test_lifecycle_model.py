@@ -273,7 +273,7 @@ class Launches(RuleBasedStateMachine):
 @pytest.mark.fault("launches under kills, cuts, stalls, full disks, reboots: model", "nothing lost, doubled or stuck")
 @pytest.mark.timeout(3600)
 def test_life_of_launches(fault: Fault) -> None:
-    steps = fault.size(10_000, 500_000)
+    steps = fault.size(10_000, 1_000_000)
     options = settings(
         max_examples=-(-steps // (BURST * BURSTS)),
         stateful_step_count=BURSTS,
