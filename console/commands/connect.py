@@ -13,7 +13,7 @@ from console import exit_codes
 from console.commands.context import Context
 from console.commands.output import report, report_error
 from console.format import full_disk
-from console.hosts.pull.local_copy import end_tasks
+from console.hosts.host_link import end_tasks
 from console.hosts.ssh.errors import LinkDown, Misconfigured
 from console.runs.snapshot import Snapshot
 from console.runs.transitions import Transition, transitions

@@ -15,13 +15,7 @@ from msgspec.structs import replace
 from console import exit_codes
 from console.charts.chart import Chart, ChartOptions, chart_of
 from console.charts.metrics import LOSS_METRIC, Metric, metrics_of
-from console.commands.answers import (
-    ConditionCurve,
-    CurvesAnswer,
-    MetricCurves,
-    RunCurveAnswer,
-    print_json,
-)
+from console.commands.answers import ConditionCurve, CurvesAnswer, MetricCurves, RunCurveAnswer, print_json
 from console.commands.context import Context, output_file
 from console.commands.output import output_width, print_line, prints_ascii, report, table
 from console.hosts.pull.local_runs import LocalRun

@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import asyncssh
 import msgspec
@@ -16,7 +16,7 @@ from msgspec.structs import asdict, replace
 
 from console.hosts.host_config import HostConfig
 from console.hosts.pull.follower import REPLY_LIMIT, RunFollower
-from console.hosts.pull.local_copy import RunsFolder, end_tasks, run_to_end
+from console.hosts.pull.local_copy import RunsFolder, run_to_end
 from console.hosts.pull.run_sync import RunSync
 from console.hosts.remote.agent_client import AgentClient, AgentRefused, open_agent
 from console.hosts.remote.launch_request import operator_name
@@ -39,6 +39,7 @@ GPU_PROCESSES_EVERY = 6  # facts: they cost the host a second nvidia-smi
 READY_AFTER_S = 10.0  # over a slow link a short command does not wait for all events of a long history
 FEW_BYTES = REPLY_LIMIT // 8
 GATHER_S = 0.2  # after a few new bytes: what several runs write within this time comes in one reply, not in one each
+CANCEL_AGAIN_S = 10.0
 READ_ONLY = "the console is read-only: it launches, aborts, repairs, adds and decides nothing"
 HASH_RATE = 50e6  # bytes a second that any host hashes: it compares local copies before it replies
 T = TypeVar("T", bound=msgspec.Struct)
@@ -293,3 +294,23 @@ def _sanitized(record: T) -> T:
     """``record`` with every text safe to show."""
     texts = {name: sanitize_line(text) for name, text in asdict(record).items() if isinstance(text, str)}
     return replace(record, **texts)
+
+
+async def end_tasks(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel ``tasks`` and wait until they have ended; cancelled again every 10 s, and when the caller is.
+
+    A cancellation can be lost: a task that was closing a connection, say, may then wait for a silent host.
+    """
+    cancelled: asyncio.CancelledError | None = None
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        try:
+            await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # looked at, or asyncio reports it as never retrieved
+    if cancelled is not None:
+        raise cancelled

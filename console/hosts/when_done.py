@@ -31,7 +31,7 @@ class Upkeep(Protocol):
 
 
 class Followed(Protocol):
-    """A session whose host is followed."""
+    """Type of a connected session: the snapshot of its runs, and the comparison with the files on its host."""
 
     @property
     def snapshot(self) -> Snapshot: ...

@@ -245,7 +245,7 @@ class ReplaySession(LocalSession):
         self.go_to(self.moment + by * SKIP_S * self.speed)
 
     def change_speed(self, by: int) -> None:
-        """Change to the next higher or lower speed."""
+        """Replay at the next higher speed of ``SPEEDS`` if ``by`` is 1, at the next lower one if it is -1."""
         at = bisect_right(SPEEDS, self.speed) - 1 + (by if by > 0 or self.speed in SPEEDS else 0)
         self._wake.set()
         self.speed = SPEEDS[min(max(0, at), len(SPEEDS) - 1)]

@@ -86,7 +86,8 @@ _NEXT_STEPS: dict[FailureKind, str] = {
     "not finite": "a resume would come to the same step: a smaller training.learning_rate or gradient_clip is a new condition",
     "disk": "free room on the host's disk, or have it repaired if it gives errors or is read-only, then launch it again",
     "gpu": "see what preflight says of the GPU and its driver, then launch it again",
-    "environment": "see what preflight says of the engine's environment (--repair makes it anew), then launch it again",
+    "environment": "the engine or a package it imports is missing or broken on the host:"
+    " qllm-console preflight --repair installs them again; then launch the run again",
     "link": "the engine could not fetch something from the network: see its log, then launch it again",
     "input": "its log names the file, line and field to correct; nothing was computed",
     "ship blocker": "it ran to its end: its results tell which gate failed",

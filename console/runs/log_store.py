@@ -109,7 +109,7 @@ class LogStore:
             self.opened += 1
 
     def move(self, path: Path) -> None:
-        """Go on reading the same log at ``path``."""
+        """Read the log from ``path`` from now on: the file was moved, its content is the same."""
         with self.lock:
             self.path = path
 

@@ -66,7 +66,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self._share(self.pane)
 
     def _share(self, pane: Pane) -> None:
-        """Give a view what all views share."""
+        """Set the attributes that every view needs: the clock, how a run is selected, and the session."""
         pane.clock, pane.select_run, pane.session = self._clock, self._select, self._session
 
     def _select(self, run: RunId) -> None:

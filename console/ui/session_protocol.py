@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class UpkeepProtocol(Protocol):
-    """Checks and repairs of a session's host."""
+    """Type of ``Session.upkeep``: preflight and repairs of the connected host, and what of its files is not synced."""
 
     @property
     def when_done(self) -> tuple[str, ...]: ...

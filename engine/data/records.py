@@ -56,7 +56,7 @@ class Bundle(Struct, frozen=True):
 
     @property
     def events(self) -> tuple[UsageEvent, ...]:
-        """Anchor, positive, siblings, cross-lemma negatives."""
+        """The bundle's texts in order: anchor, positive, siblings, cross-lemma negatives."""
         return (self.anchor, self.positive, *self.siblings, *self.cross_lemma)
 
 

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Awaitable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -35,7 +35,6 @@ from engine.contract.state import decode as decode_state
 GROWING = {"events": EVENTS, "log": LOG}
 READ_SIZE = 2 << 20
 MAX_STATE = 1 << 20  # bytes of the file
-CANCEL_AGAIN_S = 10.0
 PRIVATE_PREFIX = "qllm-console-"
 APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -323,23 +322,3 @@ async def run_to_end(work: Awaitable[T]) -> T:
     if cancelled is not None:
         raise cancelled from task.exception()
     return task.result()
-
-
-async def end_tasks(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel ``tasks`` and wait until they have ended; cancelled again every 10 s, and when the caller is.
-
-    A cancellation can be lost: a task that was closing a connection, say, may then wait for a silent host.
-    """
-    cancelled: asyncio.CancelledError | None = None
-    while pending := [task for task in tasks if not task.done()]:
-        for task in pending:
-            task.cancel()
-        try:
-            await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
-        except asyncio.CancelledError as error:
-            cancelled = error
-    for task in tasks:
-        if not task.cancelled():
-            task.exception()  # looked at, or asyncio reports it as never retrieved
-    if cancelled is not None:
-        raise cancelled

@@ -71,7 +71,7 @@ def unit_of(metric: str) -> Unit:
 
 
 def range_of(interval: Interval | None, unit: Unit, *, shows_mean: bool = True) -> Range:
-    """An interval as a cell's content."""
+    """The table cell that draws ``interval`` on an axis; an empty axis for None."""
     if interval is None:
         return Range(None, None, None, unit, shows_mean)
     return Range(interval.low, interval.mean, interval.high, unit, shows_mean, n=interval.items)

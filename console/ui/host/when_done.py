@@ -61,7 +61,7 @@ class WhenDoneCommands(CommandApp, inherit_bindings=False):
         self.when_done_state = WhenDoneState(argv, problem)
 
     def note_launched(self) -> None:
-        """Arm the command, however soon these runs end."""
+        """Arm the ``when_done`` command after a launch, also if its runs end before any is seen running."""
         if self.when_done_state.argv:
             self.when_done_state = replace(self.when_done_state, armed=True)
 

@@ -21,7 +21,7 @@ class Draft(Struct, frozen=True):
 
     @property
     def events(self) -> tuple[UsageEvent, ...]:
-        """Anchor, positive, siblings."""
+        """The draft's texts in order: anchor, positive, siblings."""
         return (self.anchor, self.positive, *self.siblings)
 
 

@@ -11,7 +11,7 @@ import pytest
 from console import exit_codes
 from console.commands import connect
 from console.commands.context import Context
-from console.hosts.pull import local_copy
+from console.hosts import host_link
 from console.hosts.ssh.errors import LinkDown
 from console.runs.snapshot import HostView, Snapshot
 from console.session import Session
@@ -93,7 +93,7 @@ def test_a_timeout_of_something_within_the_command_is_not_taken_for_its_own() ->
 
 
 async def test_a_session_whose_end_waits_for_a_silent_host_is_cancelled_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_copy, "CANCEL_AGAIN_S", 0.01)
+    monkeypatch.setattr(host_link, "CANCEL_AGAIN_S", 0.01)
 
     class Silent(_SlowSession):
         async def run(self) -> None:
