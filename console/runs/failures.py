@@ -50,7 +50,7 @@ _PATTERNS: tuple[tuple[FailureKind, str], ...] = (
     ("gpu in use", r"no gpu is free"),
     (
         "gpu memory",
-        r"(?:cuda|hip).{0,40}out of memory|gpu is out of memory|cud?nn_status_alloc_failed|cublas_status_alloc_failed",
+        r"(?:cuda|hip).{0,40}out of memory|gpu is out of memory|cudnn_status_alloc_failed|cublas_status_alloc_failed",
     ),
     (
         "host memory",

@@ -40,9 +40,8 @@ class CommandApp(App[None], inherit_bindings=False):
         super().__init__()
         self._pending: dict[str, str] = {}
         self.own_aborts: set[RunId] = set()
-        self.aborting: frozenset[RunId] = (
-            frozenset()
-        )  # asked of the host, whose answer or whose news of the end are not here yet
+        # runs whose abort was requested and whose end the host has not reported yet
+        self.aborting: frozenset[RunId] = frozenset()
 
     def show_busy(self, text: str) -> None:
         """Show the commands under way; none if ``text`` is empty."""
